@@ -1,0 +1,101 @@
+"""What arguments mean: dimensions, shapes and types, with torch's errors. Knows arrays' shapes, not tensors."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def wrap_dim(dim: Any, ndim: int) -> int:
+    """`dim` counted from the front. A 0-d tensor takes 0 and -1, as if it had one dimension. IndexError otherwise."""
+    try:
+        dim = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
+    n = ndim or 1
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return int(dim % n)
+
+
+def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+    """An int, a sequence of ints, or None or () for all dimensions, as distinct dims counted from the front."""
+    if dim is None:
+        return tuple(range(ndim))
+    if not isinstance(dim, (tuple, list)):
+        return (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
+    if len(dim) == 0:
+        return tuple(range(ndim))
+    dims = tuple(wrap_dim(d, ndim) for d in dim)
+    for i, d in enumerate(dims):
+        if d in dims[:i]:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return dims if ndim else ()
+
+
+def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
+    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``: what is left of ``*shape`` after unpacking one sequence."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    try:
+        return tuple([operator.index(n) for n in shape])
+    except TypeError:
+        bad = next(n for n in shape if not hasattr(type(n), "__index__"))
+        raise TypeError(f"expected a size to be int, but got {type(bad).__name__} in {tuple(shape)}") from None
+
+
+def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` if no size is negative; RuntimeError otherwise."""
+    for n in shape:
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+    return shape
+
+
+def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
+    """`shape` with its one -1 replaced by what makes `numel` elements. RuntimeError if nothing does."""
+    unknown = [i for i, n in enumerate(shape) if n == -1]
+    known = 1
+    for n in shape:
+        if n < -1:
+            raise RuntimeError(f"invalid shape dimension {n} at index {shape.index(n)} of shape {list(shape)}")
+        known *= 1 if n == -1 else n
+    if len(unknown) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if unknown:
+        if known == 0 and numel == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                "can be any value and is ambiguous"
+            )
+        if known and numel % known == 0:
+            at = unknown[0]
+            return (*shape[:at], numel // known, *shape[at + 1 :])
+    elif known == numel:
+        return shape
+    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
+
+
+def broadcast_shapes(*shapes: Iterable[int]) -> tuple[int, ...]:
+    """The shape that all `shapes` expand to, with torch's error where two sizes differ and neither is 1."""
+    result: list[int] = []
+    for shape in map(tuple, shapes):
+        result = [1] * (len(shape) - len(result)) + result
+        offset = len(result) - len(shape)
+        for i, n in enumerate(shape, offset):
+            if n != 1 and result[i] not in (1, n):
+                raise RuntimeError(
+                    f"The size of tensor a ({result[i]}) must match the size of tensor b ({n}) at non-singleton dimension {i}"
+                )
+            if n != 1:
+                result[i] = n
+    return tuple(result)
+
+
+def type_name(value: Any) -> str:
+    """How error messages call the type of `value`: ``list of int`` is as deep as it goes."""
+    if isinstance(value, (tuple, list)) and value:
+        return f"{type(value).__name__} of {type(value[0]).__name__}"
+    module = type(value).__module__
+    return type(value).__name__ if module in ("builtins", "mini_dl.tensor") else f"{module.split('.')[0]}.{type(value).__name__}"

@@ -1,0 +1,62 @@
+"""Devices. There is one: the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
+
+
+class device:
+    """Where a tensor lives. Only ``device("cpu")`` can hold tensors; other names of torch's are known and refused on use."""
+
+    __slots__ = ("index", "type")
+    type: str
+    index: int | None
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+        if isinstance(type, device):
+            name, number = type.type, type.index
+        elif isinstance(type, str):
+            name, _, tail = type.partition(":")
+            if name not in KNOWN or (tail and not tail.isdigit()):
+                raise RuntimeError(
+                    f"Expected one of {', '.join(KNOWN)} device type at start of device string: {type}"
+                    if name not in KNOWN
+                    else f"Invalid device string: '{type}'"
+                )
+            number = int(tail) if tail else index
+        else:
+            raise TypeError(f"device(): argument 'type' must be str or torch.device, not {_type_name(type)}")
+        self.type, self.index = name, number
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}'" + (f", index={self.index})" if self.index is not None else ")")
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (str(self),)
+
+
+CPU = device("cpu")
+
+
+def require_cpu(where: Any) -> None:
+    """RuntimeError unless `where` is None or names the CPU."""
+    if where is None or where is CPU:
+        return
+    wanted = where if isinstance(where, device) else device(where)
+    if wanted.type != "cpu":
+        raise RuntimeError(f"mini_dl computes on the CPU only: no device '{wanted}' here")
+
+
+def _type_name(value: Any) -> str:
+    return type(value).__name__

@@ -1,0 +1,283 @@
+"""Data types and torch's promotion rules.
+
+A :class:`dtype` names what NumPy calls ``np.dtype``; the arrays themselves carry NumPy's. Promotion is torch's:
+category first (bool < integer < floating point < complex), then arrays with dimensions > 0-d arrays > Python numbers.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Number = builtins.bool | builtins.int | builtins.float | builtins.complex
+
+CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+class dtype:
+    """A type of element, such as ``mini_dl.float32``. One object per type: compare with ``is`` or ``==``."""
+
+    __slots__ = ("name", "numpy")
+    name: str
+    numpy: np.dtype[Any]
+
+    def __init__(self, name: str) -> None:
+        self.name, self.numpy = name, np.dtype(name)
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dtype_named, (self.name,)
+
+    @property
+    def is_floating_point(self) -> builtins.bool:
+        return self.numpy.kind == "f"
+
+    @property
+    def is_complex(self) -> builtins.bool:
+        return self.numpy.kind == "c"
+
+    @property
+    def is_signed(self) -> builtins.bool:
+        return self.numpy.kind in "ifc"
+
+    @property
+    def itemsize(self) -> builtins.int:
+        return self.numpy.itemsize
+
+    def to_real(self) -> dtype:
+        """The type of the real part: float32 for complex64."""
+        return of_numpy(_REAL[self.numpy.char]) if self.is_complex else self
+
+    def to_complex(self) -> dtype:
+        """The complex type whose parts have this type."""
+        if self.is_complex:
+            return self
+        if self is float64:
+            return complex128
+        return complex64
+
+
+uint8, uint16, uint32, uint64 = dtype("uint8"), dtype("uint16"), dtype("uint32"), dtype("uint64")
+int8, int16, int32, int64 = dtype("int8"), dtype("int16"), dtype("int32"), dtype("int64")
+float16, float32, float64 = dtype("float16"), dtype("float32"), dtype("float64")
+complex64, complex128 = dtype("complex64"), dtype("complex128")
+bool = dtype("bool")
+short, int, long = int16, int32, int64
+half, float, double = float16, float32, float64
+cfloat, cdouble = complex64, complex128
+
+ALL = (
+    uint8, uint16, uint32, uint64, int8, int16, int32, int64,
+    float16, float32, float64, complex64, complex128, bool,
+)  # fmt: skip
+NAMES = {
+    **{d.name: d for d in ALL},
+    "short": short, "int": int, "long": long, "half": half, "float": float, "double": double,
+    "cfloat": cfloat, "cdouble": cdouble,
+}  # fmt: skip
+_REAL: dict[str, np.dtype[Any]] = {"F": np.dtype("float32"), "D": np.dtype("float64")}
+_OF_CHAR: dict[str, dtype] = {np.dtype(code).char: d for d in ALL for code in "?bBhHiIlLqQefdFD" if np.dtype(code) == d.numpy}
+
+
+def dtype_named(name: str) -> dtype:
+    return NAMES[name]
+
+
+def of_numpy(numpy_dtype: np.dtype[Any]) -> dtype:
+    """The :class:`dtype` of a NumPy dtype. TypeError for one that torch does not have."""
+    try:
+        return _OF_CHAR[numpy_dtype.char]
+    except KeyError:
+        supported = (
+            "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool"
+        )
+        raise TypeError(
+            f"can't convert np.ndarray of type numpy.{numpy_dtype.type.__name__}. The only supported types are: {supported}."
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------------ default dtype
+
+_default = float32
+_default_numpy = float32.numpy
+
+
+def get_default_dtype() -> dtype:
+    """The floating point type that Python floats become."""
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Make `d` the type that Python floats become. TypeError unless it is a floating point type."""
+    global _default, _default_numpy
+    if not isinstance(d, dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not d.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    _default, _default_numpy = d, d.numpy
+
+
+def default_numpy() -> np.dtype[Any]:
+    return _default_numpy
+
+
+def floating(array: Array) -> Array:
+    """`array` itself if it is floating point or complex, else a copy in the default dtype."""
+    return array if array.dtype.kind in "fc" else array.astype(_default_numpy)
+
+
+# ------------------------------------------------------------------------------------------------ promotion
+
+_BAREBONES = frozenset("HILQ")  # uint16, uint32 and uint64 take no part in torch's promotion among integers
+
+
+def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
+    """The smallest type of the higher category that holds both, as ``torch.promote_types``."""
+    if a == b:
+        return a
+    category_a, category_b = CATEGORY[a.kind], CATEGORY[b.kind]
+    if max(category_a, category_b) == 1 and (a.char in _BAREBONES or b.char in _BAREBONES):
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, "
+            f"attempted to promote {scalar_name(a)} and {scalar_name(b)}"
+        )
+    if category_a < category_b:
+        a, b = b, a
+    return np.promote_types(a, b) if a.kind == "c" and b.kind == "f" else a
+
+
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """The type of the sum of two tensors with dimensions: ``promote_types(int64, float32)`` is float32."""
+    return of_numpy(promote_numpy(type1.numpy, type2.numpy))
+
+
+def dtype_of_number(number: Any) -> np.dtype[Any]:
+    """The type a Python number has as a tensor: bool, int64, the default dtype or its complex type."""
+    if isinstance(number, (builtins.bool, np.bool_)):
+        return bool.numpy
+    if isinstance(number, (builtins.int, np.integer)):
+        return int64.numpy
+    if isinstance(number, (builtins.float, np.floating)):
+        return _default_numpy
+    if isinstance(number, (builtins.complex, np.complexfloating)):
+        return _default.to_complex().numpy
+    raise TypeError(f"expected a number, got {type(number).__name__}")
+
+
+_NUMBERS = frozenset((builtins.bool, builtins.int, builtins.float, builtins.complex))
+
+
+def is_number(value: Any) -> builtins.bool:
+    return type(value) in _NUMBERS or isinstance(
+        value, (builtins.bool, builtins.int, builtins.float, builtins.complex, np.number, np.bool_)
+    )
+
+
+def result_numpy(*operands: Any) -> np.dtype[Any]:
+    """The type of an operation over arrays and Python numbers: dimensioned > 0-d > numbers, category first."""
+    best: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, number
+    for operand in operands:
+        if isinstance(operand, np.ndarray):
+            rank, found = (0 if operand.ndim else 1), operand.dtype
+        else:
+            rank, found = 2, dtype_of_number(operand)
+        current = best[rank]
+        best[rank] = found if current is None else promote_numpy(current, found)
+    result: np.dtype[Any] | None = None
+    for found_at in best:
+        if found_at is None:
+            continue
+        if result is None:
+            result = found_at
+        elif CATEGORY[found_at.kind] > CATEGORY[result.kind]:
+            result = promote_numpy(result, found_at) if found_at.kind == "c" else found_at
+    assert result is not None, "an operation has at least one operand"
+    return result
+
+
+def promote(a: Any, b: Any) -> tuple[Array, Any]:
+    """Both operands in the type of the result. A Python number stays one where NumPy then agrees with torch."""
+    if type(b) is not np.ndarray or type(a) is not np.ndarray:
+        array, number = (a, b) if type(a) is np.ndarray else (b, a)
+        if array.dtype.kind == "f" and type(number) in (builtins.float, builtins.int):
+            return a, b
+    target = result_numpy(a, b)
+    return as_type(a, target), as_type(b, target)
+
+
+def as_type(operand: Any, target: np.dtype[Any]) -> Array:
+    """An array or a number as an array of type `target`; integers wrap around."""
+    if isinstance(operand, np.ndarray):
+        return operand.astype(target, copy=False)
+    if isinstance(operand, builtins.int) and target.kind in "iu" and not _fits(operand, target):
+        return np.asarray(operand & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(target)
+    return np.asarray(operand).astype(target)
+
+
+def _fits(number: builtins.int, target: np.dtype[Any]) -> builtins.bool:
+    return -(2**63) <= number < 2**63 if target.kind == "i" else 0 <= number < 2**64
+
+
+def can_cast(from_: dtype, to: dtype) -> builtins.bool:
+    """Whether a result of type `from_` may be written into a tensor of type `to`: never to a lower category."""
+    return castable(from_.numpy, to.numpy)
+
+
+def castable(source: np.dtype[Any], target: np.dtype[Any]) -> builtins.bool:
+    return CATEGORY[source.kind] <= CATEGORY[target.kind]
+
+
+# ------------------------------------------------------------------------------------------------ names and limits
+
+_SCALAR_NAMES = {
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long", "float16": "Half",
+    "float32": "Float", "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble", "bool": "Bool",
+    "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+}  # fmt: skip
+
+
+def scalar_name(numpy_dtype: np.dtype[Any]) -> str:
+    """What torch's error messages call a type: ``Float`` for float32."""
+    return _SCALAR_NAMES[numpy_dtype.name]
+
+
+class finfo:
+    """The limits of a floating point type: bits, eps, max, min, tiny, smallest_normal, resolution."""
+
+    def __init__(self, type: dtype | None = None) -> None:
+        type = _default if type is None else type
+        if not (type.is_floating_point or type.is_complex):
+            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'")
+        info = np.finfo(type.to_real().numpy)
+        self.dtype = type.to_real().name
+        self.bits = info.bits
+        self.eps, self.max, self.min = builtins.float(info.eps), builtins.float(info.max), builtins.float(info.min)
+        self.tiny = self.smallest_normal = builtins.float(info.smallest_normal)
+        self.resolution = builtins.float(info.resolution)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+            f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of an integer type: bits, max, min."""
+
+    def __init__(self, type: dtype) -> None:
+        if type.is_floating_point or type.is_complex:
+            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'")
+        if type is bool:
+            raise TypeError("torch.bool is not supported by torch.iinfo")
+        info = np.iinfo(type.numpy)
+        self.dtype, self.bits, self.max, self.min = type.name, info.bits, builtins.int(info.max), builtins.int(info.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

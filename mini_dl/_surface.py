@@ -1,0 +1,153 @@
+"""One definition, every spelling: ``torch.f``, ``Tensor.f``, ``Tensor.f_``, ``out=``, ``nn.functional.f``, ``special.f`` ...
+
+A decorator above the function says where it appears; nothing else lists it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import castable, scalar_name
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.inplace import any_needs_grad, inplace
+from mini_dl.autograd.mode import mode
+from mini_dl.tensor import Tensor, version_of
+
+Function = Callable[..., Any]
+
+NAMESPACES: dict[str, dict[str, Any]] = {}
+
+
+def namespace(name: str) -> dict[str, Any]:
+    """The public names of ``torch`` or of one of its parts: ``special``, ``linalg``, ``fft``, ``nn.functional``."""
+    return NAMESPACES.setdefault(name, {})
+
+
+def public(*places: str, inplace_too: bool = False, out: bool = False, operators: str = "") -> Callable[[Function], Any]:
+    """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" under
+    another name. `inplace_too` adds ``Tensor.f_`` (and ``torch.f_``); `out` the keyword ``out=`` (not on Tensor); `operators`
+    are special methods that are this very function.
+    """
+
+    def decorate(function: Function) -> Function:
+        writing = with_out(function) if out else function
+        for place in places:
+            where, _, name = place.partition(":")
+            name = name or function.__name__
+            if where == "Tensor":
+                setattr(Tensor, name, function)
+            else:
+                namespace(where)[name] = writing
+            if inplace_too:
+                in_place = inplace(function, name + "_")
+                if where == "Tensor":
+                    setattr(Tensor, name + "_", in_place)
+                elif where == "torch":
+                    namespace(where)[name + "_"] = in_place
+        for operator in operators.split():
+            setattr(Tensor, operator, function)
+        return function
+
+    return decorate
+
+
+def method(*, inplace: bool = False, out: bool = False, operators: str = "") -> Callable[[Function], Any]:
+    """Publish as ``torch.f`` and ``Tensor.f``."""
+    return public("torch", "Tensor", inplace_too=inplace, out=out, operators=operators)
+
+
+def function(*, out: bool = False) -> Callable[[Function], Any]:
+    """Publish as ``torch.f``."""
+    return public("torch", out=out)
+
+
+def tensor_method(operators: str = "") -> Callable[[Function], Any]:
+    """Publish as ``Tensor.f``."""
+    return public("Tensor", operators=operators)
+
+
+# ------------------------------------------------------------------------------------------------ out=
+
+
+def with_out(function: Function) -> Function:
+    """`function` with a keyword ``out``: a tensor, or a tuple of them where there are several results."""
+
+    @functools.wraps(function)
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return function(*args, **kwargs)
+        if mode.enabled and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
+            raise RuntimeError(
+                f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
+                "but one of the arguments requires grad."
+            )
+        return store(function(*args, **kwargs), out)
+
+    signature = inspect.signature(function)
+    keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+    parameters = list(signature.parameters.values())
+    at = len(parameters) - (bool(parameters) and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    call.__signature__ = signature.replace(parameters=[*parameters[:at], keyword, *parameters[at:]])  # type: ignore[attr-defined]
+    return call
+
+
+def store(result: Any, out: Any) -> Any:
+    """Write `result` into `out`, which takes its shape; RuntimeError if the type cannot be cast. Returns `out`."""
+    if isinstance(result, tuple):
+        outs = _tuple(out)
+        if len(outs) != len(result):
+            raise TypeError(f"expected tuple of {len(result)} elements for out but got {len(outs)}")
+        for one, target in zip(result, outs):
+            store(one, target)
+        return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
+    source, target = result._array, out._array
+    if not castable(source.dtype, target.dtype):
+        raise RuntimeError(
+            f"result type {scalar_name(source.dtype)} can't be cast to the desired output type {scalar_name(target.dtype)}"
+        )
+    if source.shape != target.shape:
+        if target.size:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match "
+                f"the required output shape {list(source.shape)}. This behavior is deprecated, and in a future PyTorch release "
+                "outputs will not be resized unless they have zero elements.",
+                stacklevel=4,
+            )
+        out._array = np.empty(source.shape, target.dtype)
+    np.copyto(out._array, source, casting="unsafe")
+    version_of(out)[0] += 1
+    return out
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+# ------------------------------------------------------------------------------------------------ named results
+
+
+def return_type(name: str, fields: str) -> Any:
+    """A named tuple that prints as torch's: ``torch.return_types.max(values=..., indices=...)``."""
+    base = namedtuple(name, fields)  # type: ignore[misc]
+
+    def __repr__(self: Any) -> str:
+        lines = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self))
+        return f"torch.return_types.{name}(\n{lines})"
+
+    made = type(name, (base,), {"__repr__": __repr__, "__slots__": (), "__module__": "torch.return_types"})
+    namespace("return_types")[name] = made
+    return made
+
+
+def requires_grad(tensor: Tensor) -> bool:
+    """Whether gradients flow to `tensor`."""
+    return edge_of(tensor) is not None

@@ -1,0 +1,423 @@
+"""Running the graph backwards: newest node first.
+
+Whatever consumed a node was recorded after it, so its gradient is complete when its turn comes: no graph search, no recursion.
+Leaves wait until all nodes have run.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number
+from mini_dl.autograd.mode import mode
+from mini_dl.tensor import Tensor, wrap
+
+ndarray = np.ndarray
+
+
+def run_backward(
+    tensors: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    inputs: Sequence[Tensor] | None,
+    retain_graph: bool,
+    create_graph: bool,
+    accumulate: bool,
+) -> list[Tensor | None]:
+    """Send `gradients` back from `tensors`. With `accumulate`, into ``.grad`` of the leaves reached (of `inputs` only, where given);
+    without, return the gradient that reaches each of `inputs`, None where none does."""
+    pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
+    leaves: list[Tensor] = []
+    owned: set[int] = set()  # ids of gradients that were summed here: free to be added to in place
+    queue: list[tuple[int, Node]] = []
+    wanted: dict[Any, Any] = {}  # node -> {output number: positions in inputs}
+    results: list[Tensor | None] = [None] * len(inputs or ())
+    leaf_positions: dict[int, list[int]] = {}
+    if inputs is not None:
+        for position, tensor in enumerate(inputs):
+            edge = edge_of(tensor)
+            if isinstance(edge, Tensor):
+                leaf_positions.setdefault(id(edge), []).append(position)
+            else:
+                node, number = grad_fn_and_number(edge)
+                wanted.setdefault(node, {}).setdefault(number, []).append(position)
+        needed = nodes_towards(tensors, wanted, leaf_positions)
+
+    def send(edge: Any, grad: Any) -> None:
+        if type(edge) is Node:
+            if inputs is not None and edge not in needed:
+                return
+            if not edge.several:
+                array = grad._array
+                if array.shape != edge.shape or array.dtype is not edge.dtype:
+                    grad = fitted(grad, edge.shape, edge.dtype)
+                if edge in pending:
+                    pending[edge] = total(pending[edge], grad, owned)
+                else:
+                    pending[edge] = grad
+                    heappush(queue, (edge.seq, edge))
+                return
+            number = 0
+        elif type(edge) is list:
+            for one, g in zip(edge, grad):
+                if one is not None and g is not None:
+                    send(one, g)
+            return
+        elif type(edge) is tuple:
+            edge, number = edge
+            if inputs is not None and edge not in needed:
+                return
+        else:  # a leaf
+            if inputs is not None and id(edge) not in leaf_positions:
+                return
+            array = edge._array
+            if grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
+                grad = fitted(grad, array.shape, array.dtype)
+            if edge in pending:
+                pending[edge] = total(pending[edge], grad, owned)
+            else:
+                pending[edge] = grad
+                leaves.append(edge)
+            return
+        grad = fitted(grad, edge.shape[number], edge.dtype[number])
+        slots = pending.get(edge)
+        if slots is None:
+            slots = pending[edge] = [None] * len(edge.shape)
+            heappush(queue, (edge.seq, edge))
+        slots[number] = grad if slots[number] is None else total(slots[number], grad, owned)
+
+    everything = inputs is None
+    before = mode.enabled
+    mode.enabled = create_graph
+    try:
+        for tensor, gradient in zip(tensors, gradients):
+            send(edge_of(tensor), gradient)
+        del gradients
+        while queue:
+            node = heappop(queue)[1]
+            grad = pending.pop(node)
+            if node.hooks is not None:
+                grad = run_hooks_before(node, grad, accumulate)
+            if wanted and node in wanted:
+                for number, positions in wanted[node].items():
+                    for position in positions:
+                        results[position] = grad[number] if node.several else grad
+                if not leads_on(node, needed, leaf_positions):
+                    continue
+            op = node.op
+            sent = op.backward(node, grad)
+            if node.hooks is not None and node.hooks.after:
+                sent = run_hooks_after(node, sent, grad)
+            del grad
+            if not retain_graph:
+                op.release(node)
+            for edge, g in zip(node.edges, sent):
+                if g is not None and edge is not None:
+                    if everything and type(edge) is Node and not edge.several:  # `send`, unrolled
+                        array = g._array
+                        if array.shape != edge.shape or array.dtype is not edge.dtype:
+                            g = fitted(g, edge.shape, edge.dtype)
+                        if edge in pending:
+                            pending[edge] = total(pending[edge], g, owned)
+                        else:
+                            pending[edge] = g
+                            heappush(queue, (edge.seq, edge))
+                    else:
+                        send(edge, g)
+            del sent
+            g = None
+        for leaf in leaves:
+            grad = run_leaf_hooks(leaf, pending.pop(leaf))
+            for position in leaf_positions.get(id(leaf), ()):
+                results[position] = grad
+            if accumulate and grad is not None:
+                box = [grad]
+                del grad
+                add_to_grad(leaf, box, create_graph)
+                run_post_accumulate_hooks(leaf)
+    finally:
+        mode.enabled = before
+    return results
+
+
+def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
+    """The nodes through which gradients reach what is wanted. Edges lead from newer to older nodes, so one pass by age settles it."""
+    seen: set[Node] = set()
+    stack = [grad_fn_and_number(edge_of(t))[0] for t in tensors if not isinstance(edge_of(t), Tensor)]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        for edge in flat_edges(node.edges):
+            if edge is not None and not isinstance(edge, Tensor):
+                stack.append(edge[0] if type(edge) is tuple else edge)
+    needed: set[Node] = set()
+    for node in sorted(seen, key=lambda n: -n.seq):
+        if node in wanted or leads_on(node, needed, leaves):
+            needed.add(node)
+    return needed
+
+
+def leads_on(node: Node, needed: set[Node], leaves: dict[int, list[int]]) -> bool:
+    for edge in flat_edges(node.edges):
+        if isinstance(edge, Tensor):
+            if id(edge) in leaves:
+                return True
+        elif edge is not None and (edge[0] if type(edge) is tuple else edge) in needed:
+            return True
+    return False
+
+
+# ------------------------------------------------------------------------------------------------ gradients
+
+
+def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """`grad` summed to `shape` (the transpose of broadcasting) and cast to `dtype` (of a real tensor: its real part)."""
+    array = grad._array
+    if array.shape != shape:
+        extra = array.ndim - len(shape)
+        dims = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1])
+        if not dims or extra < 0:
+            grad = grad.expand(shape)
+        else:
+            grad = grad.sum(dims, keepdim=True)
+            if extra:
+                grad = grad.reshape(shape)
+    if grad._array.dtype is not dtype and grad._array.dtype != dtype:
+        if grad._array.dtype.kind == "c" and dtype.kind != "c":
+            grad = grad.real
+        grad = grad.to(wrap(np.empty((), dtype)).dtype)
+    return grad
+
+
+def total(first: Tensor, second: Tensor, owned: set[int]) -> Tensor:
+    """The sum of two gradients; in place once the first is a sum that was made here."""
+    if mode.enabled:
+        return first + second
+    if id(first) in owned:
+        mode.run(np.add, first._array, second._array, first._array)
+        return first
+    array = mode.run(np.add, first._array, second._array)
+    out = wrap(array)
+    owned.add(id(out))
+    return out
+
+
+def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
+    """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
+    held = leaf._grad
+    if create_graph:
+        leaf._grad = box.pop() if held is None else held + box.pop()
+    elif held is not None:
+        held.add_(box.pop())
+    elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
+        leaf._grad = box.pop()
+    else:
+        leaf._grad = wrap(box.pop()._array.copy())
+
+
+def holders(box: list[Tensor]) -> tuple[int, int]:
+    """How many refer to the tensor in the box and to its array, counting what the asking adds."""
+    return sys.getrefcount(box[0]), sys.getrefcount(box[0]._array)
+
+
+_ALONE = holders([wrap(np.empty(1))])
+
+
+# ------------------------------------------------------------------------------------------------ hooks
+
+
+def run_hooks_before(node: Node, grad: Any, accumulate: bool) -> Any:
+    """The hooks of the outputs, those of tensors that keep their gradient, then the node's own."""
+    hooks = node.hooks
+    assert hooks is not None
+    grads = list(grad) if node.several else [grad]
+    for number, registered in hooks.tensor.items():
+        for hook in list(registered.values()):
+            if grads[number] is not None:
+                changed = hook(grads[number])
+                if changed is not None:
+                    grads[number] = checked_replacement(changed, grads[number])
+    if accumulate:
+        for number, reference in hooks.retain.items():
+            tensor = reference()
+            if tensor is not None and grads[number] is not None:
+                kept = grads[number] if mode.enabled else wrap(grads[number]._array.copy())
+                tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+    for hook in list(hooks.before.values()):
+        changed = hook(tuple(grads))
+        if changed is not None:
+            grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+    return grads if node.several else grads[0]
+
+
+def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
+    assert node.hooks is not None
+    flat: list[Any] = []
+    for edge, g in zip(node.edges, sent):
+        flat.extend(g if type(edge) is list and g is not None else [g])
+    for hook in list(node.hooks.after.values()):
+        changed = hook(tuple(flat), tuple(grad) if node.several else (grad,))
+        if changed is not None:
+            flat = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+    out, at = [], 0
+    for edge, g in zip(node.edges, sent):
+        if type(edge) is list and g is not None:
+            out.append(flat[at : at + len(edge)])
+            at += len(edge)
+        else:
+            out.append(flat[at])
+            at += 1
+    return out
+
+
+def run_leaf_hooks(leaf: Tensor, grad: Tensor) -> Tensor:
+    if leaf._hooks is not None:
+        for hook in list(leaf._hooks.tensor.get(0, {}).values()):
+            changed = hook(grad)
+            if changed is not None:
+                grad = checked_replacement(changed, grad)
+    return grad
+
+
+def run_post_accumulate_hooks(leaf: Tensor) -> None:
+    if leaf._hooks is not None:
+        for hook in list(leaf._hooks.after.values()):
+            hook(leaf)
+
+
+def checked_replacement(changed: Any, grad: Tensor) -> Tensor:
+    if not isinstance(changed, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
+    if changed._array.shape != grad._array.shape:
+        raise RuntimeError(f"hook '<hook>' has changed the size of value: {tuple(grad.shape)} to {tuple(changed.shape)}")
+    return changed
+
+
+# ------------------------------------------------------------------------------------------------ entry points
+
+
+def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any], batched: bool = False) -> list[Tensor]:
+    if len(outputs) != len(gradients):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
+    started: list[Tensor] = []
+    for i, (out, grad) in enumerate(zip(outputs, gradients)):
+        if not isinstance(out, Tensor):
+            raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
+        if edge_of(out) is None:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        if grad is None:
+            if out._array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if out._array.dtype.kind == "c":
+                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
+            grad = wrap(np.ones_like(out._array))
+        elif not isinstance(grad, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
+        elif grad._array.shape != out._array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of {out.shape}."
+            )
+        elif (grad._array.dtype.kind == "c") != (out._array.dtype.kind == "c"):
+            raise RuntimeError(
+                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+                f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {out.dtype}."
+            )
+        started.append(grad)
+    return started
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add to ``.grad`` of each leaf the gradient of the sum of ``tensor * grad_tensor``.
+
+    With `inputs`, to those tensors only. RuntimeError if a tensor needs no gradient, if a non-scalar comes without its
+    gradient, or if the graph was freed by an earlier backward (`retain_graph` keeps it).
+    """
+    outputs = _as_tuple(tensors)
+    gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
+    targets = None if inputs is None else _as_tuple(inputs)
+    if targets is not None and len(targets) == 0:
+        raise RuntimeError("`inputs` argument to `backward` cannot be empty.")
+    started = _starting_gradients(outputs, gradients)
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
+            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this.",
+            stacklevel=3,
+        )
+    keep = create_graph if retain_graph is None else retain_graph
+    found = run_backward(outputs, started, targets, keep, create_graph, True)
+    for target, grad in zip(targets or (), found):
+        if target._edge is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        if not target.is_leaf and grad is not None:
+            add_to_grad(target, [grad], create_graph)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of ``output * grad_output`` with respect to `inputs`; ``.grad`` stays as it is.
+
+    RuntimeError if one of `inputs` was not used and `allow_unused` is not set.
+
+    >>> import mini_dl as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> (dx,) = torch.autograd.grad(x**3, x, create_graph=True)
+    >>> torch.autograd.grad(dx, x)
+    (tensor(18.),)
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    allow_unused = materialize_grads if allow_unused is None else allow_unused
+    outs, targets = _as_tuple(outputs), _as_tuple(inputs)
+    gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
+    if is_grads_batched:
+        rows = [
+            grad(outs, targets, [g if g is None else g[i] for g in gradients], True, create_graph, allow_unused)
+            for i in range(len(next(g for g in gradients if g is not None)))
+        ]
+        return tuple([None if column[0] is None else wrap(np.stack([g._array for g in column])) for column in zip(*rows)])
+    keep = create_graph if retain_graph is None else retain_graph
+    started = _starting_gradients(outs, gradients)
+    for target in targets:
+        if not isinstance(target, Tensor):
+            raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
+        if edge_of(target) is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    found = run_backward(outs, started, targets, keep, create_graph, False)
+    for target, g in zip(targets, found):
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+    if materialize_grads:
+        found = [wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(targets, found)]
+    return tuple(found)

@@ -1,0 +1,211 @@
+"""What a Tensor shows of its history: ``requires_grad``, ``grad``, ``grad_fn``, ``backward``, ``detach``, hooks."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from mini_dl._checks import type_name
+from mini_dl.autograd import engine
+from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of
+from mini_dl.autograd.mode import mode
+from mini_dl.tensor import LEAF, Tensor, alias, version_of
+
+
+def _requires_grad(self: Tensor) -> bool:
+    """Whether gradients flow to this tensor."""
+    return edge_of(self) is not None
+
+
+def _set_requires_grad(self: Tensor, flag: bool) -> None:
+    if not isinstance(flag, bool):
+        raise RuntimeError("requires_grad must be a bool")
+    if not self.is_leaf:
+        if flag:
+            return
+        raise RuntimeError(
+            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+            "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+        )
+    if flag and self._array.dtype.kind not in "fc":
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
+    if flag and self._inference and not mode.inference:
+        raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+    self._edge = LEAF if flag else None
+
+
+def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
+    """Ask for (or give up) the gradient of a leaf. RuntimeError if it is no leaf, or not floating point."""
+    _set_requires_grad(self, requires_grad)
+    return self
+
+
+def _get_grad(self: Tensor) -> Tensor | None:
+    """The gradient accumulated so far; None before the first backward."""
+    if self._grad is None and not self.is_leaf and not _retains_grad(self):
+        warnings.warn(
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+            "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+            "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
+            "the leaf Tensor instead.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return self._grad
+
+
+def _set_grad(self: Tensor, grad: Tensor | None) -> None:
+    if grad is not None:
+        if not isinstance(grad, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(grad)}")
+        if grad is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if grad._array.dtype != self._array.dtype:
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{grad.dtype}' to a tensor with grad_dtype '{self.dtype}'. The "
+                "gradient must match the tensor's grad_dtype (defaults to the tensor's dtype)."
+            )
+        if grad._array.shape != self._array.shape:
+            raise RuntimeError(f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(grad.shape)}")
+    self._grad = grad
+
+
+def _grad_fn(self: Tensor) -> Any:
+    """The node that computed this tensor; None for a leaf."""
+    edge = None if self._edge is LEAF else edge_of(self)
+    return grad_fn_and_number(edge)[0]
+
+
+def _output_nr(self: Tensor) -> int:
+    return grad_fn_and_number(None if self._edge is LEAF else edge_of(self))[1]
+
+
+def _get_data(self: Tensor) -> Tensor:
+    """The same memory without history and without its version: writes to it go unnoticed by autograd."""
+    out = alias(self)
+    out._counter = None
+    return out
+
+
+def _set_data(self: Tensor, data: Tensor) -> None:
+    if not isinstance(data, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type_name(data)}")
+    if self._edge is not None and data._array.dtype.kind not in "fc":
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+    self._array = data._array
+
+
+def backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradient of this tensor to ``.grad`` of each leaf it was computed from; `gradient` weighs its elements.
+
+    RuntimeError if it needs no gradient, if it is no scalar and `gradient` is missing, or if the graph was freed already.
+
+    >>> import mini_dl as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    engine.backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+def detach(self: Tensor) -> Tensor:
+    """The same memory without history."""
+    return alias(self)
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Forget the history. RuntimeError on a view, whose history is its base's."""
+    if self._base is not None and self._base._edge is not None:
+        raise RuntimeError("Can't detach views in-place; use detach() instead.")
+    self._edge = None
+    return self
+
+
+def retain_grad(self: Tensor) -> None:
+    """Keep ``.grad`` of this tensor although it is no leaf."""
+    edge = edge_of(self)
+    if edge is None:
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if self._edge is LEAF:
+        return
+    node, number = grad_fn_and_number(edge)
+    hooks_of(node).retain[number] = weakref.ref(self)
+
+
+def _retains_grad(self: Tensor) -> bool:
+    edge = None if self._edge is LEAF else edge_of(self)
+    if edge is None:
+        return False
+    node, number = grad_fn_and_number(edge)
+    hooks = getattr(node, "hooks", None)
+    reference = None if hooks is None else hooks.retain.get(number)
+    return reference is not None and reference() is self
+
+
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+    """Call ``hook(grad)`` when the gradient of this tensor is complete; a tensor it returns replaces it.
+
+    RuntimeError if this tensor needs no gradient. Returns a handle with ``remove()``.
+    """
+    edge = edge_of(self)
+    if edge is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self._edge is LEAF:
+        return Handle(_leaf_hooks(self).tensor.setdefault(0, {}), hook)
+    node, number = grad_fn_and_number(edge)
+    return Handle(hooks_of(node).tensor.setdefault(number, {}), hook)
+
+
+def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
+    """Call ``hook(leaf)`` after a gradient was added to ``.grad`` of this leaf."""
+    if edge_of(self) is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self._edge is not LEAF:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    return Handle(_leaf_hooks(self).after, hook)
+
+
+def _leaf_hooks(leaf: Tensor) -> Hooks:
+    if leaf._hooks is None:
+        leaf._hooks = Hooks()
+    hooks: Hooks = leaf._hooks
+    return hooks
+
+
+def _attach() -> None:
+    methods = (
+        backward,
+        detach,
+        detach_,
+        retain_grad,
+        register_hook,
+        register_post_accumulate_grad_hook,
+        requires_grad_,
+    )
+    for method in methods:
+        setattr(Tensor, method.__name__, method)
+    properties: dict[str, tuple[Any, ...]] = {
+        "requires_grad": (_requires_grad, _set_requires_grad),
+        "grad": (_get_grad, _set_grad, lambda self: _set_grad(self, None)),
+        "grad_fn": (_grad_fn,),
+        "data": (_get_data, _set_data),
+        "output_nr": (_output_nr,),
+        "retains_grad": (_retains_grad,),
+        "_version": (lambda self: version_of(self)[0],),
+    }
+    for name, accessors in properties.items():
+        setattr(Tensor, name, property(*accessors))
+    setattr(Tensor, "_is_view", lambda self: self._base is not None)  # noqa: B010
+    setattr(Tensor, "is_inference", lambda self: self._inference)  # noqa: B010
+
+
+_attach()

@@ -1,0 +1,144 @@
+"""Writing in place: *compute, then write*, and let the tensor take over the history of the result.
+
+A write through a view is recorded on the base: what was looked at is replaced, the rest stays (`view_scatter`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import castable, scalar_name
+from mini_dl.autograd.graph import Node, edge_of, look, save_result
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
+
+
+def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callable[..., Tensor]:
+    """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned."""
+    primitive = getattr(function, "op", None)
+
+    @functools.wraps(function)
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not (mode.enabled and (edge_of(self) is not None or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
+            write(self, function(self, *args, **kwargs))
+            return self
+        check_writable(self)
+        edge = self._edge if self._edge is LEAF else edge_of(self)
+        if primitive is None or primitive.wants_input:  # the formulas need the value from before the write
+            before = wrap(self._array.copy())
+            before._edge = edge
+        else:
+            before = wrap(self._array)
+            before._edge = edge
+        write(self, function(before, *args, **kwargs), primitive is not None)
+        return self
+
+    call.__name__ = call.__qualname__ = name or function.__name__ + "_"
+    call.__doc__ = f"In-place version of ``{function.__name__}``."
+    if primitive is not None:
+        del call.op  # type: ignore[attr-defined]
+    return call
+
+
+def any_needs_grad(values: Any) -> bool:
+    for value in values:
+        if isinstance(value, Tensor):
+            if edge_of(value) is not None:
+                return True
+        elif type(value) in (list, tuple) and any_needs_grad(value):
+            return True
+    return False
+
+
+def check_writable(tensor: Tensor) -> None:
+    """RuntimeError if `tensor` is a leaf that requires grad, or a view of one."""
+    if tensor._edge is LEAF and tensor._base is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    base = tensor._base
+    if base is not None and base._edge is LEAF:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
+    """Put `result` into the memory of `target`: whoever looks at it sees it, and its gradient flows to `result`.
+
+    RuntimeError if the shape or type does not fit. `own_result`: nobody else has seen `result`, the output of one primitive.
+    """
+    array, new_array = target._array, result._array
+    if new_array.shape != array.shape:
+        try:
+            fits = np.broadcast_shapes(new_array.shape, array.shape) == array.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise RuntimeError(f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new_array.shape)}")
+    if new_array.dtype != array.dtype and not castable(new_array.dtype, array.dtype):
+        raise RuntimeError(
+            f"result type {scalar_name(new_array.dtype)} can't be cast to the desired output type {scalar_name(array.dtype)}"
+        )
+    overwrite(target, result, own_result)
+
+
+def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
+    """As `write`, for a result already known to fit (or meant to be cast, as ``copy_`` does)."""
+    array = target._array
+    if not array.flags.writeable:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+            if 0 in array.strides
+            else "the memory of this tensor is read-only: it came from an array that may not be written to"
+        )
+    edge = None
+    if mode.enabled:
+        if result._array.shape != array.shape:
+            result = result.expand(array.shape)
+        if result._array.dtype != array.dtype and edge_of(result) is not None:
+            result = result.to(target.dtype)
+        edge = edge_of(result)
+        if edge is None and edge_of(target) is not None:
+            check_writable(target)
+    mode.run(np.copyto, array, result._array, "unsafe")
+    version = version_of(target)
+    version[0] += 1
+    if not mode.enabled:
+        return
+    owner = target._base
+    if owner is None:
+        if edge is not None or target._edge is not None:
+            target._edge = edge
+            if own_result:
+                adopt(target, edge)
+        return
+    if edge is not None or owner._edge is not None:
+        before = alias(owner, owner._edge)
+        owner._edge = view_scatter(before, result, target._view)._edge
+        target._stamp = -1  # stale: `edge_of` rebuilds it from the owner
+
+
+def adopt(target: Tensor, edge: Any) -> None:
+    """Let the node keep the memory of `target` as its result: a later write is then noticed, and the copy is freed."""
+    if type(edge) is Node and "result" in edge.saved:
+        edge.saved["result"] = save_result(target)
+
+
+@op(
+    base=lambda grad, view: _without(grad, view),
+    source=lambda grad, view: look(view, grad),
+)
+def view_scatter(base: Any, source: Any, view: Any) -> Any:
+    """`base` after `source` was written where `view` looks. The memory is written already."""
+    return base
+
+
+def _without(grad: Tensor, view: Any) -> Tensor:
+    """`grad` with zeros where `view` looks."""
+    out: Tensor = grad.clone()
+    seen = look(view, out)
+    overwrite(seen, wrap(np.zeros_like(seen._array)))
+    return out

@@ -1,0 +1,346 @@
+"""Declaring primitives: a NumPy forward and, above it, one formula per differentiable argument.
+
+>>> import numpy as np
+>>> from mini_dl.autograd.primitive import unary
+>>> @unary(input=lambda grad, result: grad * result)
+... def exp(input):
+...     return np.exp(input)
+
+Forward bodies see arrays; formulas see Tensors, so derivatives of any order follow. A formula asks by parameter name for what it
+needs: `grad` first (`grads`, a list with None for outputs without gradient, where there are several outputs), then any of the
+arguments, `<argument>_shape`, or `result`. What no formula of a wanted gradient asks for is not kept.
+
+The engine sums each gradient to the shape of the argument and casts it to its type: formulas never undo a broadcast or a promotion.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import is_number, promote
+from mini_dl.autograd.graph import FREED, Node, edge_of, holds_tensors, restore, save, save_result
+from mini_dl.autograd.mode import mode
+from mini_dl.tensor import LEAF, Tensor, new, version_of, wrap
+
+ndarray = np.ndarray
+Formula = Callable[..., Any]
+
+
+class Op:
+    """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each differentiable argument, in Tensor terms."""
+
+    def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula]) -> None:
+        self.forward, self.name = forward, forward.__name__
+        self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
+        self.signature = inspect.signature(forward)
+        self.params = tuple(self.signature.parameters)
+        self.arity = len(self.params)
+        self.index = {name: i for i, name in enumerate(self.params)}
+        known = {"result", *self.params, *(name + "_shape" for name in self.params)}
+        self.formulas: list[tuple[int, Formula, tuple[str, ...]]] = []
+        for argument, formula in formulas.items():
+            code = formula.__code__
+            asks = code.co_varnames[: code.co_argcount]
+            if argument not in self.index:
+                raise TypeError(f"{self.name}() has no argument {argument!r} to differentiate")
+            if asks[:1] not in (("grad",), ("grads",)):
+                raise TypeError(f"{self.name}: the formula of {argument!r} must take `grad` (or `grads`) first")
+            if unknown := set(asks[1:]) - known:
+                raise TypeError(f"{self.name}: the formula of {argument!r} asks for unknown {sorted(unknown)}")
+            if formula.__name__ == "<lambda>":
+                formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
+            self.formulas.append((self.index[argument], formula, asks[1:]))
+        self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}{self.signature}>"
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments by position, defaults filled in. TypeError where the signature does not fit."""
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}() {error}") from None
+        bound.apply_defaults()
+        return tuple(bound.arguments.values())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs or len(args) != self.arity:
+            args = self.bind(args, kwargs)
+        result = mode.run(self.forward, *[array_of(a) for a in args])
+        if type(result) is tuple:
+            outs = tuple([wrap(r) for r in result])
+            if mode.enabled:
+                self.record(args, outs)
+            return outs
+        out = wrap(result)
+        if mode.enabled:
+            self.record(args, (out,))
+        return out
+
+    def record(self, args: tuple[Any, ...], outs: tuple[Tensor, ...]) -> None:
+        """Make the node of this call, if any differentiable argument needs a gradient."""
+        edges: list[Any] = []
+        wanted = []
+        for i, _, asks in self.formulas:
+            value = args[i]
+            if isinstance(value, Tensor):
+                edge = edge_of(value)
+                if edge is not None:
+                    wanted.append(asks)
+            elif type(value) in (list, tuple):
+                edge = [edge_of(v) if isinstance(v, Tensor) else None for v in value]
+                if any([e is not None for e in edge]):
+                    wanted.append(asks)
+                else:
+                    edge = None
+            else:
+                edge = None
+            edges.append(edge)
+        if not wanted:
+            return
+        saved: dict[str, Any] = {}
+        for asks in wanted:
+            for name in asks:
+                if name in saved:
+                    continue
+                if name == "result":
+                    saved[name] = save_result(outs[0]) if len(outs) == 1 else [save_result(o, i) for i, o in enumerate(outs)]
+                elif name in self.index:
+                    saved[name] = save(args[self.index[name]])
+                else:
+                    saved[name] = (shape_of(args[self.index[name[:-6]]]),)
+        node = Node(self, edges, saved, outs[0]._array)
+        if len(outs) == 1:
+            outs[0]._edge = node
+        else:
+            node.several = True
+            node.shape = [o._array.shape for o in outs]
+            node.dtype = [o._array.dtype for o in outs]
+            for number, out in enumerate(outs):
+                if out._array.dtype.kind in "fc":
+                    out._edge = (node, number)
+
+    def backward(self, node: Node, grad: Any) -> list[Any]:
+        """The gradient of each differentiable argument, None where it is not wanted."""
+        saved = node.saved
+        if saved is None:
+            raise RuntimeError(FREED)
+        return [
+            None if edge is None else formula(grad, *[restore(saved[name], node) for name in asks])
+            for (_, formula, asks), edge in zip(self.formulas, node.edges)
+        ]
+
+    def release(self, node: Node) -> None:
+        """Forget what was saved, if any of it was a tensor: a second backward must then fail."""
+        if node.saved:
+            for item in node.saved.values():
+                if holds_tensors(item):
+                    node.saved = None
+                    return
+
+
+class Unary(Op):
+    """A primitive of one argument: its one formula is called without a loop."""
+
+    def backward(self, node: Node, grad: Any) -> list[Any]:
+        saved = node.saved
+        if saved is None:
+            raise RuntimeError(FREED)
+        _, formula, asks = self.formulas[0]
+        return [formula(grad, *[restore(saved[name], node) for name in asks]) if asks else formula(grad)]
+
+
+def array_of(argument: Any) -> Any:
+    """What a forward body sees of an argument: arrays for tensors, also within a list."""
+    if isinstance(argument, Tensor):
+        return argument._array
+    if type(argument) in (list, tuple) and any([isinstance(a, Tensor) for a in argument]):
+        return [a._array if isinstance(a, Tensor) else a for a in argument]
+    return argument
+
+
+def shape_of(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return argument._array.shape
+    if type(argument) in (list, tuple):
+        return [shape_of(a) for a in argument]
+    return ()
+
+
+# ------------------------------------------------------------------------------------------------ decorators
+
+
+def op(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A primitive of any signature. Keywords name the differentiable arguments."""
+
+    def decorate(forward: Callable[..., Any]) -> Callable[..., Any]:
+        primitive = Op(forward, formulas)
+
+        @functools.wraps(forward)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return primitive(*args, **kwargs)
+
+        return declared(call, primitive)
+
+    return decorate
+
+
+def declared(call: Any, primitive: Op) -> Callable[..., Any]:
+    call.op = primitive
+    return call  # type: ignore[no-any-return]
+
+
+def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+    """An elementwise primitive of one argument. `Op.__call__` and `Op.record` unrolled: small tensors live here."""
+
+    def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
+        primitive = Unary(forward, {} if input is None else {"input": input})
+        asks = primitive.formulas[0][2] if input is not None else ()
+        wants_input, wants_result, wants_shape = "input" in asks, "result" in asks, "input_shape" in asks
+        differentiable = input is not None
+
+        def call(input: Any) -> Tensor:
+            if not isinstance(input, Tensor):
+                raise not_a_tensor(primitive, "input", 1, input)
+            array = mode.run(forward, input._array)
+            if array.__class__ is not ndarray:
+                array = np.asarray(array)
+            out: Tensor = new(Tensor)
+            out._array = array
+            out._edge = out._base = None
+            edge = input._edge
+            if (edge is not None or input._base is not None) and mode.enabled and differentiable:
+                if edge is LEAF:
+                    edge = input
+                elif input._base is not None:
+                    edge = edge_of(input)
+                if edge is not None:
+                    saved: dict[str, Any] = {}
+                    if wants_input:
+                        saved["input"] = save(input)
+                    if wants_result:
+                        saved["result"] = save_result(out)
+                    if wants_shape:
+                        saved["input_shape"] = (input._array.shape,)
+                    out._edge = Node(primitive, (edge,), saved, array)
+            return out
+
+        functools.update_wrapper(call, forward)
+        return declared(call, primitive)
+
+    return decorate
+
+
+def binary(input: Formula | None = None, other: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+    """An elementwise primitive of two arguments, with broadcasting and promotion; either may be a number, but not both."""
+
+    def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
+        given = {"input": input, "other": other}
+        primitive = Op(forward, {name: formula for name, formula in given.items() if formula is not None})
+        by_name = {primitive.params[i]: asks for i, _, asks in primitive.formulas}
+        asks_input, asks_other = by_name.get("input"), by_name.get("other")
+        in0, other0 = (
+            (asks_input is not None and "input" in asks_input),
+            (asks_input is not None and "other" in asks_input),
+        )
+        in1, other1 = (
+            (asks_other is not None and "input" in asks_other),
+            (asks_other is not None and "other" in asks_other),
+        )
+        plain = asks_input is not None and asks_other is not None and "result" not in (*asks_input, *asks_other)
+
+        def call(input: Any, other: Any) -> Tensor:
+            to_input = to_other = None
+            if isinstance(input, Tensor):
+                a = input._array
+                to_input = input._edge
+                if to_input is LEAF:
+                    to_input = input
+                elif input._base is not None:
+                    to_input = edge_of(input)
+            elif isinstance(other, Tensor) and is_number(input):
+                a = input
+            else:
+                raise not_a_tensor(primitive, "input", 1, input)
+            if isinstance(other, Tensor):
+                b = other._array
+                to_other = other._edge
+                if to_other is LEAF:
+                    to_other = other
+                elif other._base is not None:
+                    to_other = edge_of(other)
+                if a.__class__ is not ndarray or a.dtype is not b.dtype:
+                    a, b = promote(a, b)
+            elif is_number(other):
+                a, b = promote(a, other)
+            else:
+                raise not_a_tensor(primitive, "other", 2, other)
+            try:
+                array = mode.run(forward, a, b)
+            except ValueError:
+                broadcast_shapes(a.shape, b.shape)
+                raise
+            if array.__class__ is not ndarray:
+                array = np.asarray(array)
+            out: Tensor = new(Tensor)
+            out._array = array
+            out._edge = out._base = None
+            if (to_input is not None or to_other is not None) and mode.enabled:
+                if not plain:
+                    primitive.record((input, other), (out,))
+                    return out
+                saved = {}
+                if (in0 and to_input is not None) or (in1 and to_other is not None):
+                    saved["input"] = save(input)
+                if (other0 and to_input is not None) or (other1 and to_other is not None):
+                    saved["other"] = save(other)
+                out._edge = Node(primitive, (to_input, to_other), saved, array)
+            return out
+
+        functools.update_wrapper(call, forward)
+        return declared(call, primitive)
+
+    return decorate
+
+
+def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+    """A primitive whose result looks into its input's memory: one version for both, and writes to either reach the other.
+
+    Where the forward had to copy, the result is an ordinary tensor.
+    """
+
+    def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
+        primitive = Op(forward, formulas)
+
+        @functools.wraps(forward)
+        def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if kwargs:
+                args = primitive.bind((input, *args), kwargs)[1:]
+            out: Tensor = primitive(input, *args)
+            if np.may_share_memory(input._array, out._array):
+                look_into(input, out, call, args)
+            return out
+
+        return declared(call, primitive)
+
+    return decorate
+
+
+def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...]) -> None:
+    """Mark `out` as what ``function(input, *args)`` shows of the memory of `input`."""
+    base = input if input._base is None else input._base
+    out._base = base
+    out._view = (input._view, function, args)
+    out._counter = version = version_of(input)
+    out._stamp = version[0]
+
+
+def not_a_tensor(primitive: Op, argument: str, position: int, value: Any) -> TypeError:
+    return TypeError(f"{primitive.name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")

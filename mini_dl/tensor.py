@@ -1,0 +1,175 @@
+"""Tensor: an array, its history and its version. It knows no operation; the layers above attach theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._device import CPU, device
+from mini_dl._dtypes import Array
+
+ndarray, new = np.ndarray, object.__new__
+
+LEAF = "LEAF"
+"""The edge of a tensor that nobody computed and that wants its gradient kept."""
+
+Edge: TypeAlias = Any
+"""Where a gradient goes: a leaf Tensor, a Node (its output 0), or a pair (Node, number of the output)."""
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple of sizes that prints as ``torch.Size([2, 3])``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        product = 1
+        for n in self:
+            product *= n
+        return product
+
+    def __getitem__(self, index: Any) -> Any:
+        item = tuple.__getitem__(self, index)
+        return Size(item) if isinstance(index, slice) else item
+
+    def __add__(self, other: Any) -> Size:
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other: tuple[int, ...]) -> Size:
+        return Size(tuple.__add__(tuple(other), self))
+
+    def __mul__(self, other: Any) -> Size:
+        return Size(tuple.__mul__(self, other))
+
+    __rmul__ = __mul__
+
+
+class Tensor:
+    """An n-dimensional array that can remember how it was computed, to give the gradient of what follows.
+
+    Make one with ``tensor``, ``zeros``, ``randn``, ``from_numpy`` and the like.
+    """
+
+    _array: Array
+    _edge: Edge | None = None  # None: needs no gradient; LEAF; or what computed it
+    _counter: list[int] | None = None  # [writes so far], shared by all tensors over one memory; made when first needed
+    _base: Tensor | None = None  # the tensor whose memory this one looks into ...
+    _view: tuple[Any, ...] | None = None  # ... and how: (the view before or None, function, arguments)
+    _stamp: int = 0  # the version at which _edge was valid (views only)
+    _grad: Tensor | None = None
+    _hooks: Any = None  # of a leaf; those of other tensors live on their nodes
+    _inference: bool = False
+    _backward_hooks: Any = None
+    __array_priority__ = 1000
+
+    # -------------------------------------------------------------------------------------------- what it is
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._array.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def dtype(self) -> _dtypes.dtype:
+        return _dtypes.of_numpy(self._array.dtype)
+
+    @property
+    def device(self) -> device:
+        return CPU
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._edge is None or self._edge is LEAF
+
+    @property
+    def itemsize(self) -> int:
+        return self._array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._array.nbytes
+
+    def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._array)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    if TYPE_CHECKING:  # attached by mini_dl.ops
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: object) -> Any: ...
+        def __ne__(self, other: object) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __iter__(self) -> Any: ...
+        def __bool__(self) -> bool: ...
+        def __int__(self) -> int: ...
+        def __float__(self) -> float: ...
+        def __index__(self) -> int: ...
+
+
+def wrap(array: Any) -> Tensor:
+    """A tensor over `array`, without history. A NumPy scalar becomes a 0-d array."""
+    tensor: Tensor = new(Tensor)
+    tensor._array = array if array.__class__ is ndarray else np.asarray(array)
+    tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute costs thrice as much
+    return tensor
+
+
+def version_of(tensor: Tensor) -> list[int]:
+    """The counter of writes to the memory of `tensor`."""
+    if tensor._counter is None:
+        tensor._counter = [0]
+    return tensor._counter
+
+
+def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
+    """Another tensor over the same memory and version, with another history."""
+    out = wrap(tensor._array)
+    out._counter, out._edge = version_of(tensor), edge
+    return out
