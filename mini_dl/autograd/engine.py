@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number
+from mini_dl.autograd.graph import Node, SeveralNode, edge_of, flat_edges, grad_fn_and_number
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, wrap
 
-ndarray = np.ndarray
+NODES = (Node, SeveralNode, tuple)
 
 
 def run_backward(
@@ -30,8 +30,8 @@ def run_backward(
     create_graph: bool,
     accumulate: bool,
 ) -> list[Tensor | None]:
-    """Send `gradients` back from `tensors`. With `accumulate`, into ``.grad`` of the leaves reached (of `inputs` only, where given);
-    without, return the gradient that reaches each of `inputs`, None where none does."""
+    """Send `gradients` back from `tensors`. With `accumulate`, into ``.grad`` of the leaves reached (of `inputs` only, where
+    given); without, return the gradient that reaches each of `inputs`, None where none does."""
     pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
     leaves: list[Tensor] = []
     owned: set[int] = set()  # ids of gradients that were summed here: free to be added to in place
@@ -53,17 +53,15 @@ def run_backward(
         if type(edge) is Node:
             if inputs is not None and edge not in needed:
                 return
-            if not edge.several:
-                array = grad._array
-                if array.shape != edge.shape or array.dtype is not edge.dtype:
-                    grad = fitted(grad, edge.shape, edge.dtype)
-                if edge in pending:
-                    pending[edge] = total(pending[edge], grad, owned)
-                else:
-                    pending[edge] = grad
-                    heappush(queue, (edge.seq, edge))
-                return
-            number = 0
+            array = grad._array
+            if array.shape != edge.shape or array.dtype is not edge.dtype:
+                grad = fitted(grad, edge.shape, edge.dtype)
+            if edge in pending:
+                pending[edge] = total(pending[edge], grad, owned)
+            else:
+                pending[edge] = grad
+                heappush(queue, (edge.seq, edge))
+            return
         elif type(edge) is list:
             for one, g in zip(edge, grad):
                 if one is not None and g is not None:
@@ -115,11 +113,11 @@ def run_backward(
             if node.hooks is not None and node.hooks.after:
                 sent = run_hooks_after(node, sent, grad)
             del grad
-            if not retain_graph:
+            if not retain_graph and node.saved:
                 op.release(node)
             for edge, g in zip(node.edges, sent):
                 if g is not None and edge is not None:
-                    if everything and type(edge) is Node and not edge.several:  # `send`, unrolled
+                    if everything and type(edge) is Node:  # `send`, unrolled
                         array = g._array
                         if array.shape != edge.shape or array.dtype is not edge.dtype:
                             g = fitted(g, edge.shape, edge.dtype)
@@ -147,7 +145,7 @@ def run_backward(
 
 
 def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
-    """The nodes through which gradients reach what is wanted. Edges lead from newer to older nodes, so one pass by age settles it."""
+    """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
     seen: set[Node] = set()
     stack = [grad_fn_and_number(edge_of(t))[0] for t in tensors if not isinstance(edge_of(t), Tensor)]
     while stack:
@@ -155,9 +153,7 @@ def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dic
         if node is None or node in seen:
             continue
         seen.add(node)
-        for edge in flat_edges(node.edges):
-            if edge is not None and not isinstance(edge, Tensor):
-                stack.append(edge[0] if type(edge) is tuple else edge)
+        stack += [edge[0] if type(edge) is tuple else edge for edge in flat_edges(node.edges) if type(edge) in NODES]
     needed: set[Node] = set()
     for node in sorted(seen, key=lambda n: -n.seq):
         if node in wanted or leads_on(node, needed, leaves):
@@ -412,7 +408,7 @@ def grad(
         if edge_of(target) is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     found = run_backward(outs, started, targets, keep, create_graph, False)
-    for target, g in zip(targets, found):
+    for g in found:
         if g is None and not allow_unused:
             raise RuntimeError(
                 "One of the differentiated Tensors appears to not have been used in the graph. "

@@ -18,19 +18,19 @@ next_seq = itertools.count(-1, -1).__next__
 class Node:
     """One recorded call: where its gradient goes (`edges`), what its formulas need (`saved`), and when it happened (`seq`).
 
-    `shape` and `dtype` are those of the output; of several outputs, lists (`several` says so).
+    `shape` and `dtype` are those of the output.
     """
 
-    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "metadata_", "op", "saved", "seq", "several", "shape")
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "metadata_", "op", "saved", "seq", "shape")
     op: Any
     edges: Any
     saved: Any
-    several: bool
+    several = False
     hooks: Hooks | None
 
     def __init__(self, op: Any, edges: Any, saved: Any, array: Any) -> None:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
-        self.shape, self.dtype, self.several, self.hooks = array.shape, array.dtype, False, None
+        self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
 
     # What torch shows of a node ------------------------------------------------------------------------------
 
@@ -60,6 +60,13 @@ class Node:
     def register_prehook(self, hook: Callable[..., Any]) -> Handle:
         """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
         return Handle(hooks_of(self).before, hook)
+
+
+class SeveralNode(Node):
+    """A node of several outputs: `shape` and `dtype` are lists, and so is the gradient that arrives."""
+
+    __slots__ = ()
+    several = True
 
 
 class AccumulateGrad:
@@ -134,7 +141,7 @@ class Handle:
 
 
 def edge_of(tensor: Tensor) -> Edge | None:
-    """Where the gradient of `tensor` goes; None if it needs none. Rebuilds the history of a view whose memory was written since."""
+    """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was written since gets a new history."""
     edge = tensor._edge
     if tensor._base is not None and edge is not LEAF and tensor._counter[0] != tensor._stamp:  # type: ignore[index]
         edge = _refresh(tensor)
@@ -200,8 +207,6 @@ def restore(item: Any, node: Node) -> Any:
     if type(item) is list:
         return [restore(one, node) for one in item]
     kind = len(item)
-    if kind == 1:
-        return item[0]
     if kind == 3:
         tensor, array, expected = item
         version = tensor._counter
@@ -212,6 +217,8 @@ def restore(item: Any, node: Node) -> Any:
         out = wrap(array)
         out._edge = tensor._edge
         return out
+    if kind == 1:
+        return item[0]
     array, version, expected, number = item
     out = wrap(array)
     out._counter, out._edge = version, node if number is None else (node, number)

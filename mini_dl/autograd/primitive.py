@@ -10,7 +10,8 @@ Forward bodies see arrays; formulas see Tensors, so derivatives of any order fol
 needs: `grad` first (`grads`, a list with None for outputs without gradient, where there are several outputs), then any of the
 arguments, `<argument>_shape`, or `result`. What no formula of a wanted gradient asks for is not kept.
 
-The engine sums each gradient to the shape of the argument and casts it to its type: formulas never undo a broadcast or a promotion.
+The engine sums each gradient to the shape of the argument and casts it to its type: formulas never undo a broadcast or a
+promotion.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import is_number, promote
-from mini_dl.autograd.graph import FREED, Node, edge_of, holds_tensors, restore, save, save_result
+from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, holds_tensors, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, new, version_of, wrap
 
@@ -33,7 +34,7 @@ Formula = Callable[..., Any]
 
 
 class Op:
-    """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each differentiable argument, in Tensor terms."""
+    """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula]) -> None:
         self.forward, self.name = forward, forward.__name__
@@ -56,6 +57,7 @@ class Op:
             if formula.__name__ == "<lambda>":
                 formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
             self.formulas.append((self.index[argument], formula, asks[1:]))
+        self.backward = backward_of(self)
         self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
 
     def __repr__(self) -> str:
@@ -116,45 +118,46 @@ class Op:
                     saved[name] = save(args[self.index[name]])
                 else:
                     saved[name] = (shape_of(args[self.index[name[:-6]]]),)
-        node = Node(self, edges, saved, outs[0]._array)
         if len(outs) == 1:
-            outs[0]._edge = node
+            outs[0]._edge = Node(self, edges, saved, outs[0]._array)
         else:
-            node.several = True
+            node = SeveralNode(self, edges, saved, outs[0]._array)
             node.shape = [o._array.shape for o in outs]
             node.dtype = [o._array.dtype for o in outs]
             for number, out in enumerate(outs):
                 if out._array.dtype.kind in "fc":
                     out._edge = (node, number)
 
-    def backward(self, node: Node, grad: Any) -> list[Any]:
-        """The gradient of each differentiable argument, None where it is not wanted."""
-        saved = node.saved
-        if saved is None:
-            raise RuntimeError(FREED)
-        return [
-            None if edge is None else formula(grad, *[restore(saved[name], node) for name in asks])
-            for (_, formula, asks), edge in zip(self.formulas, node.edges)
-        ]
-
     def release(self, node: Node) -> None:
         """Forget what was saved, if any of it was a tensor: a second backward must then fail."""
-        if node.saved:
-            for item in node.saved.values():
-                if holds_tensors(item):
-                    node.saved = None
-                    return
+        for item in node.saved.values():
+            if holds_tensors(item):
+                node.saved = None
+                return
 
 
-class Unary(Op):
-    """A primitive of one argument: its one formula is called without a loop."""
+def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
+    """A function of a node and its gradient: the gradient of each differentiable argument, None where it is not wanted.
 
-    def backward(self, node: Node, grad: Any) -> list[Any]:
-        saved = node.saved
-        if saved is None:
-            raise RuntimeError(FREED)
-        _, formula, asks = self.formulas[0]
-        return [formula(grad, *[restore(saved[name], node) for name in asks]) if asks else formula(grad)]
+    Its text is written out for the primitive, one line per formula, since the loops would cost as much as a small kernel::
+
+        def backward(node, grad):
+            saved, edges = node.saved, node.edges
+            if saved is None: raise RuntimeError(FREED)
+            return (
+                None if edges[0] is None else formula0(grad, restore(saved['other'], node)),
+                None if edges[1] is None else formula1(grad, restore(saved['input'], node)),
+            )
+    """
+    lines = ["def backward(node, grad):", "  saved, edges = node.saved, node.edges"]
+    lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
+    names: dict[str, Any] = {"FREED": FREED, "restore": restore}
+    for i, (_, formula, asks) in enumerate(primitive.formulas):
+        names[f"formula{i}"] = formula
+        arguments = ", ".join(["grad", *[f"restore(saved[{name!r}], node)" for name in asks]])
+        lines.append(f"    None if edges[{i}] is None else formula{i}({arguments}),")
+    exec(compile("\n".join([*lines, "  )"]), f"<backward of {primitive.name}>", "exec"), names)
+    return names["backward"]
 
 
 def array_of(argument: Any) -> Any:
@@ -201,7 +204,7 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
     """An elementwise primitive of one argument. `Op.__call__` and `Op.record` unrolled: small tensors live here."""
 
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
-        primitive = Unary(forward, {} if input is None else {"input": input})
+        primitive = Op(forward, {} if input is None else {"input": input})
         asks = primitive.formulas[0][2] if input is not None else ()
         wants_input, wants_result, wants_shape = "input" in asks, "result" in asks, "input_shape" in asks
         differentiable = input is not None
