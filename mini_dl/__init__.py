@@ -4,6 +4,6 @@ from mini_dl import autograd, ops
 from mini_dl._dtypes import *
 from mini_dl._surface import namespace
 from mini_dl.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from mini_dl.tensor import Size, Tensor
+from mini_dl.tensor import Size, Tensor, typename
 
 globals().update(namespace("torch"))

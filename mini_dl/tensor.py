@@ -173,3 +173,19 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     out = wrap(tensor._array)
     out._counter, out._edge = version_of(tensor), edge
     return out
+
+
+def typename(o: Any) -> str:
+    """The qualified name of a type: ``torch.FloatTensor``, ``int``, ``torch.nn.modules.linear.Linear``.
+
+    >>> import mini_dl as torch
+    >>> torch.typename(3)
+    'int'
+    """
+    if isinstance(o, Tensor):
+        return f"torch.{_dtypes.scalar_name(o._array.dtype)}Tensor"
+    kind = o if isinstance(o, type) else type(o)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    package, dot, rest = kind.__module__.partition(".")
+    return f"{'torch' if package == 'mini_dl' else package}{dot}{rest}.{kind.__qualname__}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,16 +119,34 @@ def hooks_of(node: Node) -> Hooks:
 
 
 class Handle:
-    """Removes the hook it was returned for."""
+    """Removes the hook it was returned for.
+
+    `prepend`: the hook runs before those already there. `flags` are (dict, flag) pairs that go with the hook: where the flag is
+    set, the dict marks the hook.
+    """
 
     _next_id = itertools.count().__next__
 
-    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
-        self.hooks, self.id = hooks, Handle._next_id()
+    def __init__(
+        self,
+        hooks: dict[int, Callable[..., Any]],
+        hook: Callable[..., Any],
+        prepend: bool = False,
+        flags: Sequence[tuple[dict[int, bool], bool]] = (),
+    ) -> None:
+        self.hooks, self.id, self.marks = hooks, Handle._next_id(), [marks for marks, _ in flags]
+        earlier = list(hooks) if prepend else []
         hooks[self.id] = hook
+        for id in earlier:
+            hooks[id] = hooks.pop(id)
+        for marks, flag in flags:
+            if flag:
+                marks[self.id] = True
 
     def remove(self) -> None:
         self.hooks.pop(self.id, None)
+        for marks in self.marks:
+            marks.pop(self.id, None)
 
     def __enter__(self) -> Handle:
         return self
