@@ -142,14 +142,14 @@ def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     if a == b:
         return a
     category_a, category_b = CATEGORY[a.kind], CATEGORY[b.kind]
-    if max(category_a, category_b) == 1 and (a.char in _BAREBONES or b.char in _BAREBONES):
+    if (a.char in _BAREBONES or b.char in _BAREBONES) and not (a.kind == "f" or b.kind == "f"):
         raise RuntimeError(
             "Promotion for uint16, uint32, uint64 types is not supported, "
             f"attempted to promote {scalar_name(a)} and {scalar_name(b)}"
         )
     if category_a < category_b:
         a, b = b, a
-    return np.promote_types(a, b) if a.kind == "c" and b.kind == "f" else a
+    return np.promote_types(a, b) if category_a == category_b or (a.kind == "c" and b.kind == "f") else a
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
@@ -195,8 +195,10 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
             continue
         if result is None:
             result = found_at
+        elif result.kind == "f" and found_at.kind == "c":  # the precision stays that of the higher rank
+            result = np.dtype("complex128" if result.char == "d" else "complex64")
         elif CATEGORY[found_at.kind] > CATEGORY[result.kind]:
-            result = promote_numpy(result, found_at) if found_at.kind == "c" else found_at
+            result = promote_numpy(result, found_at) if result.kind == "b" else found_at
     assert result is not None, "an operation has at least one operand"
     return result
 
