@@ -1,5 +1,5 @@
 """The operations, one file per section. Importing this package attaches them all to Tensor and to the public names."""
 
-from mini_dl.ops import pointwise, reduction, views
+from mini_dl.ops import matmul, pointwise, reduction, views
 
-__all__ = ["pointwise", "reduction", "views"]
+__all__ = ["matmul", "pointwise", "reduction", "views"]

@@ -1,0 +1,564 @@
+"""Matrix products.
+
+Three primitives are closed under differentiation: `_rows` multiplies the rows (*, K) by one matrix, `_paired` adds up the outer
+products of two sets of rows, `_batched` multiplies stacks of matrices. Vectors are rows without leading dimensions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
+from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
+from mini_dl._surface import function, method, public
+from mini_dl.autograd.primitive import op
+from mini_dl.tensor import Tensor
+
+C_NAMES = {
+    "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
+    "uint8": "unsigned char", "bool": "bool", "uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long",
+}  # fmt: skip
+
+
+def gemm(input: Array, other: Array) -> Array:
+    """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
+    dtype = input.dtype
+    if dtype.char == "e":
+        return np.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+    return np.matmul(_readable(input), _readable(other))
+
+
+def _readable(array: Array) -> Array:
+    """`array`, or a copy if neither its rows nor its columns are contiguous: NumPy would leave BLAS for a plain loop."""
+    if array.flags.c_contiguous:
+        return array
+    rows, columns = array.strides[-2:]
+    size = array.itemsize
+    if (columns == size and rows >= size * array.shape[-1]) or (rows == size and columns >= size * array.shape[-2]):
+        return array
+    return np.ascontiguousarray(array)
+
+
+def _checked(name: str, dtype: np.dtype[Any]) -> None:
+    """NotImplementedError for the types that have no products."""
+    if dtype.char in "?HILQ":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(dtype)}'")
+
+
+def _conj(tensor: Tensor) -> Tensor:
+    return tensor.conj() if tensor._array.dtype.kind == "c" else tensor
+
+
+# ------------------------------------------------------------------------------------------------ primitives
+
+
+@op(
+    input=lambda grad, weight, flip: _rows(grad, _conj(weight), not flip),
+    weight=lambda grad, input, flip: _paired(grad, _conj(input)) if flip else _paired(_conj(input), grad),
+)
+def _rows(input: Array, weight: Array, flip: bool) -> Array:
+    """(*, K), (K, M) -> (*, M): one product over all leading dimensions. With `flip` the weight is (M, K)."""
+    return _rows_kernel(input, weight.T if flip else weight)
+
+
+def _rows_kernel(input: Array, weight: Array) -> Array:
+    *lead, k = input.shape
+    rows = math.prod(lead)
+    if k != weight.shape[0]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{k} and {weight.shape[0]}x{weight.shape[1]})")
+    if input.dtype is not weight.dtype and input.dtype != weight.dtype:
+        names = C_NAMES[input.dtype.name], C_NAMES[weight.dtype.name]
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names[0]} != {names[1]}")
+    if input.dtype.char in "?HILQ":
+        _checked("addmm_impl_cpu_", input.dtype)
+    if len(lead) == 1:
+        return gemm(input, weight)
+    return gemm(input.reshape(rows, k), weight).reshape(*lead, weight.shape[1])
+
+
+@op(
+    input=lambda grad, other: _rows(_conj(other), grad, True),
+    other=lambda grad, input: _rows(_conj(input), grad, False),
+)
+def _paired(input: Array, other: Array) -> Array:
+    """(*, A), (*, B) -> (A, B): the sum over all leading dimensions of the outer products of rows."""
+    rows = math.prod(input.shape[:-1])
+    return gemm(input.reshape(rows, input.shape[-1]).T, other.reshape(rows, other.shape[-1]))
+
+
+@op(
+    input=lambda grad, other, flip, flop: (
+        _batched(_conj(other), grad, flop, True) if flip else _batched(grad, _conj(other), False, not flop)
+    ),
+    other=lambda grad, input, flip, flop: (
+        _batched(grad, _conj(input), True, flip) if flop else _batched(_conj(input), grad, not flip, False)
+    ),
+)
+def _batched(input: Array, other: Array, flip: bool, flop: bool) -> Array:
+    """(*, N, K), (*, K, M) -> (*, N, M), broadcasting the leading dimensions. `flip` and `flop` transpose the operands first."""
+    return gemm(input.swapaxes(-1, -2) if flip else input, other.swapaxes(-1, -2) if flop else other)
+
+
+@op(input=lambda grad, other: grad * _conj(other), other=lambda grad, input: grad * _conj(input))
+def _dot(input: Array, other: Array) -> Array:
+    """(K), (K) -> ()"""
+    if input.dtype.char == "e":
+        return np.dot(input.astype(np.float32), other.astype(np.float32)).astype(input.dtype)
+    return np.dot(input, other)
+
+
+@op(
+    input=lambda grad, beta: grad * beta.conjugate(),
+    product=lambda grad, alpha: grad * alpha.conjugate(),
+)
+def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> Array:
+    """``beta * input + alpha * product``; with `beta` 0 the values of `input` do not matter."""
+    dtype = product.dtype
+    if alpha != 1:
+        product = product * _as(alpha, dtype)
+    elif beta == 0:
+        return product.copy()
+    if beta == 0:
+        return product
+    if beta != 1:
+        input = input * _as(beta, dtype)
+    return np.add(input, product, dtype=dtype)
+
+
+def _as(number: Number, dtype: np.dtype[Any]) -> Any:
+    if isinstance(number, complex) and dtype.kind != "c":
+        if number.imag:
+            raise RuntimeError(f"value cannot be converted to type {C_NAMES[dtype.name]} without overflow")
+        number = number.real
+    return dtype.type(number)
+
+
+@op(input=lambda grad, input_shape: grad.expand(input_shape))
+def _sum_of_rows(input: Array) -> Array:
+    """(*, M) -> (M)"""
+    return np.add.reduce(input.reshape(math.prod(input.shape[:-1]), input.shape[-1]), axis=0)
+
+
+# ------------------------------------------------------------------------------------------------ matmul and its parts
+
+
+def _tensors(name: str, **arguments: Any) -> None:
+    for position, (argument, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+
+
+@public("torch", "Tensor", "linalg", out=True)
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product; leading dimensions broadcast, a vector is a row on the left and a column on the right.
+
+    Shapes: (K), (K) -> (); (N, K), (K) -> (N); (K), (K, M) -> (M); (*, N, K), (*, K, M) -> (*, N, M). RuntimeError if the inner
+    sizes or the types differ.
+
+    >>> import mini_dl as torch
+    >>> torch.matmul(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 10.0]))
+    tensor([21., 43.])
+    """
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        _tensors("matmul", input=input, other=other)
+    n, m = input._array.ndim, other._array.ndim
+    if m == 2 and n:
+        return _rows(input, other, False)
+    if n == 0 or m == 0:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D")
+    if m == 1:
+        if n == 1:
+            return dot(input, other)
+        if n == 2:
+            return mv(input, other)
+        *lead, k = input.shape
+        return mv(input.reshape(math.prod(lead), k), other).reshape(lead)
+    if n == 1:
+        product: Tensor = _stacks(input.reshape(1, len(input)), other)
+        return product.reshape(*product.shape[:-2], product.shape[-1])
+    return _stacks(input, other)
+
+
+def _stacks(input: Tensor, other: Tensor) -> Tensor:
+    """`_batched` after torch's checks."""
+    a, b = input._array, other._array
+    if a.shape[:-2] != b.shape[:-2]:
+        broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if a.shape[-1] != b.shape[-2]:
+        batch = math.prod(broadcast_shapes(a.shape[:-2], b.shape[:-2]))
+        raise RuntimeError(
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{batch}, {a.shape[-1]}] but got: [{batch}, {b.shape[-2]}]."
+        )
+    if a.dtype != b.dtype:
+        raise RuntimeError(f"expected scalar type {scalar_name(a.dtype)} but found {scalar_name(b.dtype)}")
+    _checked("bmm", a.dtype)
+    return _batched(input, other, False, False)  # type: ignore[no-any-return]
+
+
+@method(out=True)
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices, (N, K), (K, M) -> (N, M)."""
+    _tensors("mm", input=input, mat2=mat2)
+    if input._array.ndim != 2:
+        raise RuntimeError("self must be a matrix")
+    if mat2._array.ndim != 2:
+        raise RuntimeError("mat2 must be a matrix")
+    return _rows(input, mat2, False)
+
+
+@method(out=True)
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two stacks of as many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
+    _tensors("bmm", input=input, mat2=mat2)
+    _check_batches(input, mat2)
+    return _stacks(input, mat2)
+
+
+def _check_batches(batch1: Tensor, batch2: Tensor) -> None:
+    for name, tensor in (("batch1", batch1), ("batch2", batch2)):
+        if tensor.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    expected, found = [batch1.shape[0], batch1.shape[2]], list(batch2.shape[:2])
+    if expected != found:
+        raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: {found}.")
+
+
+@method(out=True)
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix and a vector, (N, K), (K) -> (N)."""
+    _tensors("mv", input=input, vec=vec)
+    a, v = input._array, vec._array
+    if a.ndim != 2 or v.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {a.ndim}, {v.ndim}")
+    if a.shape[1] != v.shape[0]:
+        raise RuntimeError(f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec ({v.shape[0]})")
+    if a.dtype != v.dtype:
+        found = scalar_name(v.dtype), scalar_name(a.dtype), scalar_name(v.dtype)
+        raise RuntimeError("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*found))
+    _checked("addmv_impl_cpu", a.dtype)
+    return _rows(vec, input, True)
+
+
+@method(out=True)
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of ``input * tensor`` of two vectors, (K), (K) -> ()."""
+    _tensors("dot", input=input, tensor=tensor)
+    a, b = input._array, tensor._array
+    if a.ndim != 1 or b.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
+    if a.dtype != b.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {scalar_name(a.dtype)} and {scalar_name(b.dtype)}"
+        )
+    if a.size != b.size:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor [{a.size}] and src [{b.size}] to have the same number of elements, "
+            f"but got {a.size} and {b.size} elements respectively"
+        )
+    _checked("dot", a.dtype)
+    return _dot(input, tensor)
+
+
+@method(out=True)
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """``dot(conj(input), other)``"""
+    _tensors("vdot", input=input, other=other)
+    return dot(_conj(input), other)
+
+
+@method(out=True)
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The products of all rows of `input` with all rows of `other`, (*, K), (+, K) -> (*, +)."""
+    _tensors("inner", input=input, other=other)
+    a, b = input._array, other._array
+    if a.ndim == 0 or b.ndim == 0:
+        return input * other
+    if a.shape[-1] != b.shape[-1]:
+        raise RuntimeError(
+            f"inner() the last dimension must match on both input tensors but got shapes {list(a.shape)} and {list(b.shape)}"
+        )
+    if a.dtype != b.dtype:
+        raise RuntimeError("both inputs should have same dtype")
+    if a.ndim == 1 and b.ndim == 1:
+        return dot(input, other)
+    lead, k = b.shape[:-1], b.shape[-1]
+    return _rows(input, other.reshape(math.prod(lead), k), True).reshape(*a.shape[:-1], *lead)
+
+
+@public("torch", "torch:ger", "Tensor", "Tensor:ger", out=True)
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """``input[i] * vec2[j]``, (N), (M) -> (N, M)."""
+    _tensors("outer", input=input, vec2=vec2)
+    for name, vector in (("self", input), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    return input.reshape(len(input), 1) * vec2
+
+
+def _matmul_operator(self: Tensor, other: Any) -> Any:
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _rmatmul_operator(self: Tensor, other: Any) -> Any:
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+
+
+setattr(Tensor, "__matmul__", _matmul_operator)  # noqa: B010
+setattr(Tensor, "__rmatmul__", _rmatmul_operator)  # noqa: B010
+
+
+# ------------------------------------------------------------------------------------------------ sums with products
+
+
+def _check_expands(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """RuntimeError unless `shape` expands to `target`."""
+    offset = len(target) - len(shape)
+    if offset < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(shape)}}}, size={list(target)}): the number of sizes provided ({len(target)}) "
+            f"must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
+        )
+    for i, n in enumerate(shape, offset):
+        if n not in (1, target[i]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({target[i]}) must match the existing size ({n}) at non-singleton dimension "
+                f"{i}.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
+            )
+
+
+@method(inplace=True, out=True)
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """``beta * input + alpha * (mat1 @ mat2)``, (N, K), (K, M) -> (N, M); `input` expands."""
+    _tensors("addmm", input=input, mat1=mat1, mat2=mat2)
+    if mat1.ndim != 2 or mat2.ndim != 2:
+        bad, name = (mat1, "mat1") if mat1.ndim != 2 else (mat2, "mat2")
+        raise RuntimeError(f"{name} must be a matrix, got {bad.ndim}-D tensor")
+    _same_type(input, mat2)
+    product = _rows(mat1, mat2, False)
+    _check_expands(input._array.shape, product._array.shape)
+    return _weighted_sum(input, product, beta, alpha)
+
+
+def _same_type(input: Tensor, mat2: Tensor) -> None:
+    a, b = input._array.dtype, mat2._array.dtype
+    if a != b:
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {scalar_name(a)} and {scalar_name(b)}")
+
+
+@method(inplace=True, out=True)
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """``beta * input + alpha * (mat @ vec)``, (N, K), (K) -> (N); `input` expands."""
+    _tensors("addmv", input=input, mat=mat, vec=vec)
+    a, m, v = input._array, mat._array, vec._array
+    if a.ndim > 1 or m.ndim != 2 or v.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {a.ndim}, {m.ndim}, {v.ndim}")
+    size = a.size if a.ndim else 1
+    if m.shape[1] != v.shape[0] or size not in (1, m.shape[0]):
+        raise RuntimeError(f"size mismatch, got input ({size}), mat ({m.shape[0]}x{m.shape[1]}), vec ({v.shape[0]})")
+    if not a.dtype == m.dtype == v.dtype:
+        found = [scalar_name(x.dtype) for x in (a, m, v)]
+        raise RuntimeError("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*found))
+    _checked("addmv_impl_cpu", a.dtype)
+    return _weighted_sum(input, _rows(vec, mat, True), beta, alpha)
+
+
+@method(inplace=True, out=True)
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """``beta * input + alpha * outer(vec1, vec2)``, (N), (M) -> (N, M); `input` expands."""
+    _tensors("addr", input=input, vec1=vec1, vec2=vec2)
+    for name, vector in (("vec1", vec1), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    product = outer(vec1, vec2)
+    _check_expands(input._array.shape, product._array.shape)
+    dtype = promote_numpy(input._array.dtype, product._array.dtype)
+    for name, number in (("beta", beta), ("alpha", alpha)):
+        if dtype.kind in "iu" and isinstance(number, float):
+            raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    if product._array.dtype != dtype:
+        product = product.to(input.dtype)
+    return _weighted_sum(input, product, beta, alpha)
+
+
+@method(inplace=True, out=True)
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """``beta * input + alpha * sum(batch1[i] @ batch2[i])``, (B, N, K), (B, K, M) -> (N, M); `input` expands."""
+    _tensors("addbmm", input=input, batch1=batch1, batch2=batch2)
+    for name, tensor in (("batch1", batch1), ("batch2", batch2)):
+        if tensor.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    (b, n, k), (b2, k2, m) = batch1.shape, batch2.shape
+    if b != b2:
+        raise RuntimeError(f"batch1 and batch2 must have same number of batches, got {b} and {b2}")
+    if k != k2:
+        raise RuntimeError(f"Incompatible matrix sizes for bmm ({n}x{k} and {k2}x{m})")
+    _check_expands(input._array.shape, (n, m))
+    _same_type(input, batch2)
+    product = _rows(batch1.transpose(0, 1).reshape(n, b * k), batch2.reshape(b * k, m), False)
+    return _weighted_sum(input, product, beta, alpha)
+
+
+@method(inplace=True, out=True)
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """``beta * input[i] + alpha * (batch1[i] @ batch2[i])``, (B, N, K), (B, K, M) -> (B, N, M); `input` expands."""
+    _tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
+    _check_batches(batch1, batch2)
+    _check_expands(input._array.shape, (*batch1.shape[:2], batch2.shape[2]))
+    types = [t._array.dtype.name for t in (input, batch1, batch2)]
+    if len(set(types)) > 1:
+        found = [C_NAMES[name] for name in types]
+        raise RuntimeError("Input dtypes must be the same, got: input {}, batch1: {}, batch2: {}".format(*found))
+    return _weighted_sum(input, _stacks(batch1, batch2), beta, alpha)
+
+
+# ------------------------------------------------------------------------------------------------ linear layers
+
+
+@op(
+    input=lambda grad, weight: _rows(grad, _conj(weight), False),
+    weight=lambda grad, input: _paired(grad, _conj(input)),
+    bias=lambda grad, bias_shape: _sum_of_rows(grad) if bias_shape == grad._array.shape[-1:] else grad,
+)
+def _affine(input: Array, weight: Array, bias: Array) -> Array:
+    """(*, K), (M, K), (M) -> (*, M)"""
+    if bias.dtype is not weight.dtype and bias.dtype != weight.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {scalar_name(bias.dtype)} and {scalar_name(weight.dtype)}"
+        )
+    out = _rows_kernel(input, weight.T)
+    if bias.shape != out.shape[-1:]:
+        _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
+    return np.add(out, bias, out=out)
+
+
+@public("nn.functional", out=True)
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``, (*, K), (M, K), (M) -> (*, M); a weight of shape (K) gives (*).
+
+    >>> import mini_dl as torch
+    >>> weight, bias = torch.tensor([[1.0, 2.0]]), torch.tensor([0.5])
+    >>> torch.nn.functional.linear(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), weight, bias)
+    tensor([[3.5000],
+            [2.5000]])
+    """
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        _tensors("linear", input=input, weight=weight)
+    rank = weight._array.ndim
+    if rank == 2 and input._array.ndim:
+        return _rows(input, weight, True) if bias is None else _affine(input, weight, bias)
+    if rank > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
+    if bias is not None:
+        raise RuntimeError(f"mat2 must be a matrix, got {rank}-D tensor")
+    return matmul(input, weight)
+
+
+@public("nn.functional", "torch")
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input1 @ weight[o] @ input2 + bias[o]`` for each o, (*, I), (*, J), (O, I, J), (O) -> (*, O)."""
+    _tensors("bilinear", input1=input1, input2=input2, weight=weight)
+    if input1.ndim != input2.ndim:
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}")
+    for i, (n, m) in enumerate(zip(input1.shape[:-1], input2.shape[:-1])):
+        if n != m:
+            raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {i}: got {n} and {m}")
+    o, i, j = weight.shape
+    for name, tensor, size in (("input1", input1, i), ("input2", input2, j)):
+        if tensor.shape[-1] != size:
+            raise RuntimeError(f"bilinear(): {name} size does not match weight size: got {tensor.shape[-1]} but expected {size}")
+    if bias is not None and bias.shape[0] != o:
+        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {o}")
+    lead = input1.shape[:-1]
+    halfway = _rows(input1, weight.transpose(0, 1).reshape(i, o * j), False).reshape(*lead, o, j)  # (*, O, J)
+    out: Tensor = _stacks(halfway, input2.reshape(*lead, j, 1)).reshape(*lead, o)
+    return out if bias is None else out + bias
+
+
+# ------------------------------------------------------------------------------------------------ chains and contractions
+
+
+def chain(matrices: Sequence[Tensor]) -> Tensor:
+    """The product of matrices in the order that takes the fewest multiplications (Cormen et al., section 15.2)."""
+    n = len(matrices)
+    sizes = [matrices[0].shape[0], *[m.shape[1] for m in matrices]]
+    cost = [[0] * n for _ in range(n)]
+    split = [[0] * n for _ in range(n)]
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            cost[i][j], split[i][j] = min(
+                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
+            )
+
+    def product(i: int, j: int) -> Tensor:
+        return matrices[i] if i == j else mm(product(i, split[i][j]), product(split[i][j] + 1, j))
+
+    return product(0, n - 1)
+
+
+@function(out=True)
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of matrices in the cheapest order. Deprecated in favour of ``linalg.multi_dot``."""
+    if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
+        matrices = tuple(matrices[0])
+    if not matrices:
+        raise RuntimeError("chain_matmul(): Expected one or more matrices")
+    for i, (a, b) in enumerate(itertools.pairwise(matrices)):
+        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a.shape)} and {list(b.shape)} cannot be multiplied"
+            )
+    return matrices[0].clone() if len(matrices) == 1 else chain(matrices)
+
+
+@function(out=True)
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The sum of products over dimensions of `a` and `b`: the last `dims` of `a` with the first of `b`, or two lists of them.
+
+    >>> import mini_dl as torch
+    >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
+    torch.Size([2, 5])
+    """
+    _tensors("tensordot", a=a, b=b)
+    if isinstance(dims, Tensor):
+        listed = dims.tolist()
+        dims = listed if isinstance(listed, list) and len(listed) > 1 else int(dims.item())
+    if isinstance(dims, (list, tuple)):
+        if len(dims) != 2:
+            raise RuntimeError(f"tensordot expects dims to be an int or two lists of dims, but got dims={dims}")
+        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+    else:
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        first, second = list(range(-dims, 0)), list(range(dims))
+    if len(first) != len(second):
+        raise RuntimeError("both dimension lists should have same length")
+    if a._array.dtype != b._array.dtype:
+        raise RuntimeError("both inputs should have same dtype")
+    dims_a, dims_b = [wrap_dim(d, a.ndim) for d in first], [wrap_dim(d, b.ndim) for d in second]
+    for i, (da, db) in enumerate(zip(dims_a, dims_b)):
+        n, m = a.shape[da], b.shape[db]
+        if n == m:
+            continue
+        if n != 1 and m != 1:
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {n} in dim {first[i]} "
+                f"and second has size {m} in dim {second[i]}"
+            )
+        a, b = (a, b.sum(db, keepdim=True)) if n == 1 else (a.sum(da, keepdim=True), b)  # a size of 1 expands
+    kept_a = [d for d in range(a.ndim) if d not in dims_a]
+    kept_b = [d for d in range(b.ndim) if d not in dims_b]
+    shape = [a.shape[d] for d in kept_a] + [b.shape[d] for d in kept_b]
+    k = math.prod([a.shape[d] for d in dims_a])
+    left = a.permute(kept_a + dims_a).reshape(math.prod([a.shape[d] for d in kept_a]), k)
+    right = b.permute(dims_b + kept_b).reshape(k, math.prod([b.shape[d] for d in kept_b]))
+    return _rows(left, right, False).reshape(shape)
