@@ -1,0 +1,191 @@
+"""torch's own test tables. This is the only file that touches them: their names are private and may move."""
+
+from __future__ import annotations
+
+import functools
+import types
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from parity_tests import bridge
+
+torch.set_num_threads(1)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from torch.testing._internal.common_methods_invocations import op_db
+
+SEED = 0
+
+
+@dataclass
+class Sample:
+    """One call: `input` and what follows it. `finish` picks from the result what a gradient is asked of."""
+
+    input: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    finish: Any = None
+    broadcasts: bool = False
+
+    @property
+    def all_args(self) -> tuple[Any, ...]:
+        return (self.input, *self.args)
+
+
+@dataclass
+class ErrorSample:
+    sample: Sample
+    exception: type[BaseException]
+    pattern: str
+
+
+class Entry:
+    """One op of torch's table, and the same of mini_dl where there is one."""
+
+    def __init__(self, info: Any) -> None:
+        self.info = info
+        self.name: str = info.name
+        self.variant: str = info.variant_test_name
+        self.theirs = info.op
+
+    def __repr__(self) -> str:
+        return self.name + (f":{self.variant}" if self.variant else "")
+
+    # ------------------------------------------------------------------------------------------- what it can do
+
+    @property
+    def dtypes(self) -> list[str]:
+        return sorted(bridge.name_of(d) for d in self.info.supported_dtypes("cpu") if d in bridge.NUMPY_DTYPES)
+
+    @property
+    def gradient_dtypes(self) -> list[str]:
+        if not self.info.supports_autograd:
+            return []
+        found = self.info.supported_backward_dtypes("cpu")
+        return sorted(bridge.name_of(d) for d in found if d in bridge.NUMPY_DTYPES and (d.is_floating_point or d.is_complex))
+
+    @property
+    def supports_gradgrad(self) -> bool:
+        return bool(self.info.supports_gradgrad)
+
+    @property
+    def supports_out(self) -> bool:
+        return bool(self.info.supports_out)
+
+    @functools.cached_property
+    def out_of_scope(self) -> str | None:
+        """Why mini_dl does not claim this entry; None if it is a public op of dense tensors."""
+        if self.name.startswith("sparse.") or self.name in ("to_sparse",):
+            return "sparse"
+        if self.name in ("bfloat16", "chalf"):
+            return "dtype that NumPy lacks"
+        if self.name.startswith("jiterator"):
+            return "CUDA"
+        bare = self.name.removeprefix("torch.").removeprefix("ops.").removeprefix("aten.").removeprefix("nn.functional.")
+        if bare.startswith("_") and not bare.startswith("__") or isinstance(self.theirs, torch._ops.OpOverload):
+            return "private"
+        if self.name == "max_pool2d_with_indices_backward":
+            return "private"
+        return None
+
+    @functools.cached_property
+    def ours(self) -> Any:
+        """mini_dl's function. Missing if it has none."""
+        function = self.theirs
+        if isinstance(function, types.FunctionType) and function.__module__.startswith("torch.testing"):
+            return bridge.transplant(function)
+        if self.name.startswith("__"):
+            return bridge.lookup("Tensor." + self.name.replace("__rdiv__", "__rtruediv__"))
+        if isinstance(function, types.MethodDescriptorType):
+            return bridge.lookup("Tensor." + self.name)
+        try:
+            return bridge.lookup(self.name)
+        except bridge.Missing:
+            if isinstance(function, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
+                raise
+            return bridge.translate(function)
+
+    def resolves(self) -> bool:
+        try:
+            return self.ours is not None
+        except bridge.Missing:
+            return False
+
+    def aliases(self) -> list[tuple[str, Any, Any]]:
+        """(name, torch's function, mini_dl's or None) of every other spelling: method, operator, aliases."""
+        found = []
+        if (method := self.info.get_method()) is not None:
+            found.append((f"Tensor.{method.__name__}", method))
+        found.extend((f"Tensor.{alias.name}", alias.method_variant) for alias in self.info.aliases if alias.method_variant)
+        found.extend((alias.name, alias.op) for alias in self.info.aliases if alias.op)
+        made: list[tuple[str, Any, Any]] = []
+        for name, theirs in found:
+            if name.endswith(("__rdiv__", "Tensor.divide__")) or isinstance(theirs, types.FunctionType) and "<" in name:
+                continue
+            try:
+                made.append((name, theirs, bridge.lookup(name)))
+            except bridge.Missing:
+                made.append((name, theirs, None))
+        if (op := self.info.get_operator()) is not None and op is not None:
+            made.append((f"operator.{op.__name__}", op, op))
+        return made
+
+    def inplace(self) -> list[tuple[str, Any, Any]]:
+        """(name, torch's function, mini_dl's or None) of every in-place spelling."""
+        variants = [("", self.info.get_inplace())]
+        variants += [("", alias.inplace_variant) for alias in self.info.aliases]
+        made: list[tuple[str, Any, Any]] = []
+        for _, theirs in variants:
+            name = getattr(theirs, "__name__", "")
+            if not hasattr(torch.Tensor, name):
+                continue
+            made.append((f"Tensor.{name}", theirs, getattr(bridge.Tensor, name, None)))
+        if (op := self.info.get_inplace_operator()) is not None:
+            made.append((f"operator.{op.__name__}", op, op))
+        return made
+
+    # ------------------------------------------------------------------------------------------- its samples
+
+    def samples(self, dtype: str, requires_grad: bool = False) -> Iterator[Sample]:
+        torch.manual_seed(SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for sample in self.info.sample_inputs("cpu", getattr(torch, dtype), requires_grad=requires_grad):
+                yield _sample(sample)
+
+    def error_samples(self) -> Iterator[ErrorSample]:
+        if self.info.error_inputs_func is None:
+            return
+        torch.manual_seed(SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for error in self.info.error_inputs("cpu"):
+                yield ErrorSample(_sample(error.sample_input), error.error_type, error.error_regex)
+
+
+def _sample(sample: Any) -> Sample:
+    finish = sample.output_process_fn_grad
+    if finish is not None and finish.__module__ == "torch.testing._internal.opinfo.core":
+        finish = None
+    return Sample(sample.input, sample.args, sample.kwargs, finish, sample.broadcasts_input)
+
+
+def noncontiguous(sample: Sample) -> Sample:
+    """The same call over tensors that are not contiguous."""
+    from torch.testing._internal.common_utils import noncontiguous_like
+
+    def convert(item: Any) -> Any:
+        return noncontiguous_like(item) if isinstance(item, torch.Tensor) and item.layout is torch.strided else item
+
+    with torch.no_grad():
+        return Sample(*bridge.walk((sample.input, sample.args, sample.kwargs), convert), sample.finish, sample.broadcasts)
+
+
+@functools.cache
+def entries() -> list[Entry]:
+    return [Entry(info) for info in op_db]

@@ -1,0 +1,257 @@
+"""From torch to mini_dl and back: tensors, arguments, names, and functions written against torch."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import types
+from typing import Any
+
+import numpy as np
+import torch
+
+import mini_dl
+from mini_dl.tensor import Tensor, wrap
+
+NUMPY_DTYPES = {
+    torch.bool: np.bool_, torch.uint8: np.uint8, torch.int8: np.int8, torch.int16: np.int16, torch.int32: np.int32,
+    torch.int64: np.int64, torch.uint16: np.uint16, torch.uint32: np.uint32, torch.uint64: np.uint64,
+    torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64,
+    torch.complex64: np.complex64, torch.complex128: np.complex128,
+}  # fmt: skip
+DOUBLE = {torch.float16: torch.float64, torch.float32: torch.float64, torch.complex64: torch.complex128}
+
+
+class NotApplicable(Exception):
+    """mini_dl has no such thing on purpose: bfloat16, sparse, quantized, another device."""
+
+
+class Missing(Exception):
+    """A public name of torch that mini_dl does not have yet."""
+
+
+def name_of(dtype: Any) -> str:
+    """``float32`` for either library's float32."""
+    return str(dtype).removeprefix("torch.")
+
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def walk(value: Any, convert: Any) -> Any:
+    """`value` with `convert` applied to all that is no container."""
+    if type(value) in (list, tuple):
+        return type(value)(walk(item, convert) for item in value)
+    if isinstance(value, dict):
+        return {key: walk(item, convert) for key, item in value.items()}
+    return convert(value)
+
+
+def tensors(value: Any) -> list[Any]:
+    """All tensors (of either library) within nested containers, in order."""
+    if isinstance(value, (torch.Tensor, Tensor)):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in tensors(item)]
+    if isinstance(value, dict):
+        return [tensor for item in value.values() for tensor in tensors(item)]
+    return []
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.dtype not in NUMPY_DTYPES:
+        raise NotApplicable(f"{tensor.layout} {tensor.dtype}")
+    if tensor.device.type != "cpu":
+        raise NotApplicable(f"device {tensor.device}")
+    return tensor.detach().resolve_conj().resolve_neg()
+
+
+def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False) -> Any:
+    """torch arguments with fresh leaves of the same strides; one tensor given twice stays one. `double`: in float64."""
+    memo = {} if memo is None else memo
+
+    def convert(item: Any) -> Any:
+        if isinstance(item, torch.Tensor):
+            if id(item) not in memo:
+                memo[id(item)] = _copy_tensor(item, memo, double), item
+            return memo[id(item)][0]
+        if isinstance(item, torch.Generator):
+            return item.clone_state()
+        if double and isinstance(item, torch.dtype):
+            return DOUBLE.get(item, item)
+        return item
+
+    return walk(value, convert)
+
+
+def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool) -> torch.Tensor:
+    plain = _plain(tensor)
+    storage = plain.untyped_storage()
+    key = storage.data_ptr(), plain.dtype
+    if key not in memo or not key[0]:
+        memo[key] = torch.empty(0, dtype=plain.dtype).set_(storage.clone())
+        if double and plain.dtype in DOUBLE:
+            memo[key] = memo[key].to(DOUBLE[plain.dtype])
+    made = memo[key].as_strided(plain.shape, plain.stride(), plain.storage_offset())
+    if isinstance(tensor, torch.nn.Parameter):
+        made = torch.nn.Parameter(made, tensor.requires_grad)
+    return made.detach().requires_grad_(tensor.requires_grad)
+
+
+def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
+    """torch arguments as mini_dl's: the same strides, dtypes, requires_grad; one tensor given twice stays one."""
+    memo = {} if memo is None else memo
+
+    def convert(item: Any) -> Any:
+        if isinstance(item, torch.Tensor):
+            if id(item) not in memo:
+                memo[id(item)] = _mini_tensor(item, memo), item
+            return memo[id(item)][0]
+        if isinstance(item, torch.dtype):
+            if item not in NUMPY_DTYPES:
+                raise NotApplicable(str(item))
+            return getattr(mini_dl, name_of(item))
+        if isinstance(item, torch.Size):
+            return mini_dl.Size(item)
+        if isinstance(item, torch.device):
+            return mini_dl.device(str(item))
+        if isinstance(item, (torch.layout, torch.memory_format)):
+            name = str(item).removeprefix("torch.")
+            if isinstance(item, torch.layout) and item is not torch.strided:
+                raise NotApplicable(str(item))
+            return lookup(name)
+        if isinstance(item, torch.Generator):
+            made = lookup("Generator")()
+            made.manual_seed(item.initial_seed())
+            return made
+        if isinstance(item, (types.FunctionType, types.BuiltinFunctionType)) and (item.__module__ or "").startswith("torch"):
+            return translate(item)
+        if isinstance(item, torch.nn.Module):
+            return to_mini_module(item)
+        return item
+
+    return walk(value, convert)
+
+
+def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
+    plain = _plain(tensor)
+    dtype, storage = np.dtype(NUMPY_DTYPES[plain.dtype]), plain.untyped_storage()
+    key = storage.data_ptr()
+    if key not in memo or not key:
+        memory = torch.empty(0, dtype=torch.uint8).set_(storage).numpy().copy()
+        memo[key] = np.frombuffer(bytearray(memory.tobytes()), np.uint8)
+    strides = [stride * dtype.itemsize for stride in plain.stride()]
+    if plain.numel() and len(memo[key]):
+        array = np.ndarray(tuple(plain.shape), dtype, memo[key], plain.storage_offset() * dtype.itemsize, strides)
+    else:
+        array = np.empty(tuple(plain.shape), dtype)
+    if any(stride == 0 and size > 1 for size, stride in zip(plain.shape, plain.stride())):
+        array.flags.writeable = False
+    made = wrap(array)
+    if isinstance(tensor, torch.nn.Parameter):
+        made = mini_dl.nn.Parameter(made, tensor.requires_grad)
+    if tensor.requires_grad:
+        made.requires_grad_()
+    return made
+
+
+def to_mini_module(module: torch.nn.Module) -> Any:
+    """A mini_dl module with the class, state and mode of a torch one (of those whose repr is their constructor)."""
+    made = eval(repr(module), {type(module).__name__: lookup("nn." + type(module).__name__)})
+    made.load_state_dict({name: to_mini(tensor) for name, tensor in module.state_dict().items()})
+    return made.train(module.training)
+
+
+def array(tensor: Any) -> Any:
+    """The values of a tensor of either library as a NumPy array."""
+    return tensor._array if isinstance(tensor, Tensor) else _plain(tensor).numpy()
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+def lookup(name: str) -> Any:
+    """mini_dl's object of a dotted name below torch: ``nn.functional.relu``. Missing if there is none."""
+    found: Any = mini_dl
+    for part in name.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise Missing(f"torch.{name}")
+    return found
+
+
+def translate(function: Any) -> Any:
+    """mini_dl's function for one of torch's; a function from torch's test tables runs with mini_dl in place of torch."""
+    if isinstance(function, functools.partial):
+        return functools.partial(translate(function.func), *to_mini(function.args), **to_mini(function.keywords))
+    if isinstance(function, types.FunctionType) and function.__module__.startswith("torch.testing"):
+        return transplant(function)
+    if function in (getattr(builtins, name) for name in dir(builtins) if name.islower()):
+        return function
+    name = torch.overrides.resolve_name(function)
+    if name is None and isinstance(function, types.FunctionType):
+        name = f"{function.__module__}.{function.__qualname__}"
+    for found in (name or "").replace("torch.functional.", "torch."), f"torch.{getattr(function, '__name__', '?')}":
+        if found.startswith("torch."):
+            try:
+                return lookup(found.removeprefix("torch."))
+            except Missing:
+                continue
+    raise Missing(name or repr(function))
+
+
+class Facade:
+    """mini_dl, or a part of it, seen as torch: a name it lacks is Missing."""
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+
+    def __getattr__(self, name: str) -> Any:
+        path = f"{self.path}.{name}".lstrip(".")
+        found = lookup(path)
+        return Facade(path) if isinstance(found, types.ModuleType) else found
+
+
+def transplant(function: types.FunctionType) -> Any:
+    """`function` of torch's test tables over mini_dl: its globals that are torch's become mini_dl's."""
+    names = code_names(function.__code__)
+    for name in names:
+        if not name.startswith("__") and hasattr(torch.Tensor, name) and not hasattr(Tensor, name) and not hasattr(mini_dl, name):
+            raise Missing(f"torch.Tensor.{name}")
+    table = dict(function.__globals__)
+    for name in names:
+        value = table.get(name)
+        if isinstance(value, types.ModuleType) and value.__name__.split(".")[0] == "torch":
+            table[name] = Facade(value.__name__.removeprefix("torch").lstrip("."))
+        elif isinstance(value, types.FunctionType) and value is not function and value.__module__.startswith("torch"):
+            table[name] = seeded if name == "wrapper_set_seed" else translate(value)
+    closure = function.__closure__
+    if closure:
+        closure = tuple(
+            types.CellType(translate(cell.cell_contents)) if callable(cell.cell_contents) else cell for cell in closure
+        )
+    made = types.FunctionType(function.__code__, table, function.__name__, function.__defaults__, closure)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def seeded(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """What torch's tables do around a random op: the seed is 42."""
+    mini_dl.manual_seed(42)
+    return function(*args, **kwargs)
+
+
+def code_names(code: types.CodeType) -> set[str]:
+    """All names that a function and the functions within it look up."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= code_names(constant)
+    return names
+
+
+def seed(number: int) -> None:
+    """Seed both libraries alike."""
+    torch.manual_seed(number)
+    if hasattr(mini_dl, "manual_seed"):
+        mini_dl.manual_seed(number)
