@@ -91,6 +91,7 @@ def run_backward(
         slots[number] = grad if slots[number] is None else total(slots[number], grad, owned)
 
     everything = inputs is None
+    watching = mode.anomaly and mode.check_nan
     before = mode.enabled
     mode.enabled = create_graph
     try:
@@ -110,6 +111,8 @@ def run_backward(
                     continue
             op = node.op
             sent = op.backward(node, grad)
+            if watching:
+                refuse_nan(node, sent)
             if node.hooks is not None and node.hooks.after:
                 sent = run_hooks_after(node, sent, grad)
             del grad
@@ -225,6 +228,12 @@ def holders(box: list[Tensor]) -> tuple[int, int]:
 
 
 _ALONE = holders([wrap(np.empty(1))])
+
+
+def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
+    for i, g in enumerate(sent):
+        if isinstance(g, Tensor) and np.isnan(g._array).any():
+            raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
 
 
 # ------------------------------------------------------------------------------------------------ hooks

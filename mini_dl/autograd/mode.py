@@ -26,6 +26,8 @@ def quiet_room() -> contextvars.Context:
 class _Mode(threading.local):
     enabled: bool = True  # record operations
     inference: bool = False
+    anomaly: bool = False  # look for NaN on the way back
+    check_nan: bool = True
     room: contextvars.Context
     run: Callable[..., Any]
 

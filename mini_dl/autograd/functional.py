@@ -1,0 +1,220 @@
+"""Derivatives of functions: products with the Jacobian and the Hessian, and these matrices themselves.
+
+A product J v is found without forward mode: u -> u^T J is linear in u, so its own gradient along v is J v (the double-backward
+trick).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl.autograd import engine
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.mode import enable_grad
+from mini_dl.tensor import LEAF, Tensor, alias, wrap
+
+Function = Callable[..., Any]
+
+
+def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+    """The outputs of `func` and the vector-Jacobian product v^T J, one tensor per input. `v` may be left out for a scalar."""
+    with enable_grad():
+        given, args = _prepared(inputs, "inputs", "vjp", create_graph)
+        outs, several = _outputs(func(*args), "vjp", strict)
+        vectors = _vectors(v, outs, several, "vjp")
+        grads = _grads(outs, args, vectors, create_graph, strict)
+    return _packed(outs, several, create_graph), _packed(grads, given, create_graph)
+
+
+def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+    """The outputs of `func` and the Jacobian-vector product J v, one tensor per output."""
+    with enable_grad():
+        given, args = _prepared(inputs, "inputs", "jvp", create_graph)
+        vectors = _vectors(v, args, given, "jvp", "input")
+        outs, several = _outputs(func(*args), "jvp", strict)
+        u = [_leaf(np.zeros_like(o._array)) for o in outs]
+        back = _grads(outs, args, u, True, strict)
+        products = _grads(back, u, vectors, create_graph, strict)
+    return _packed(outs, several, create_graph), _packed(products, several, create_graph)
+
+
+def jacobian(
+    func: Function,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
+    """dy/dx of shape (*y, *x) for each output y and input x: a tensor, or tuples of them where there are several.
+
+    >>> import mini_dl as torch
+    >>> torch.autograd.functional.jacobian(lambda x: x * x, torch.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    if strategy not in ("reverse-mode", "forward-mode"):
+        raise AssertionError(
+            f'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
+            f'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode". Got: {strategy}'
+        )
+    with enable_grad():
+        given, args = _prepared(inputs, "inputs", "jacobian", create_graph)
+        outs, several = _outputs(func(*args), "jacobian", strict)
+        blocks = []
+        for out in outs:
+            rows: list[Sequence[Tensor]] = []
+            for index in np.ndindex(out._array.shape):
+                cotangent = np.zeros_like(out._array)
+                cotangent[index] = 1
+                rows.append(_grads([out], args, [wrap(cotangent)], create_graph, strict, keep=True))
+            blocks.append(tuple([_stacked([row[i] for row in rows], out, x) for i, x in enumerate(args)]))
+    if not create_graph:
+        blocks = [tuple([b.detach() for b in block]) for block in blocks]
+    unpacked = [block if given else block[0] for block in blocks]
+    return tuple(unpacked) if several else unpacked[0]
+
+
+def hessian(
+    func: Function,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
+    """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs."""
+
+    def gradient(*args: Tensor) -> Any:
+        out = _scalar(func(*args), "hessian")
+        grads = _grads([out], list(args), [None], True, strict)
+        return tuple(grads) if isinstance(inputs, (tuple, list)) else grads[0]
+
+    return jacobian(gradient, inputs, create_graph, strict, vectorize)
+
+
+def vhp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+    """The value of a scalar function and the product v^T H with its Hessian."""
+    with enable_grad():
+        given, args = _prepared(inputs, "inputs", "vhp", create_graph)
+        vectors = _vectors(v, args, given, "vhp", "input")
+        out = _scalar(func(*args), "vhp")
+        first = _grads([out], args, [None], True, strict)
+        products = _grads(first, args, vectors, create_graph, strict)
+    return _packed([out], False, create_graph), _packed(products, given, create_graph)
+
+
+def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+    """The value of a scalar function and the product H v with its Hessian, which is symmetric: the same numbers as `vhp`."""
+    with enable_grad():
+        given, args = _prepared(inputs, "inputs", "hvp", create_graph)
+        vectors = _vectors(v, args, given, "hvp", "input")
+        out = _scalar(func(*args), "hvp")
+        first = _grads([out], args, [None], True, strict)
+        u = [_leaf(np.zeros_like(x._array)) for x in args]
+        second = _grads(first, args, u, True, strict)
+        products = _grads(second, u, vectors, create_graph, strict)
+    return _packed([out], False, create_graph), _packed(products, given, create_graph)
+
+
+# ------------------------------------------------------------------------------------------------ helpers
+
+
+def _prepared(inputs: Any, what: str, name: str, create_graph: bool) -> tuple[bool, list[Tensor]]:
+    """Whether a sequence was given, and the inputs as tensors that want a gradient."""
+    several = isinstance(inputs, (tuple, list))
+    args: list[Tensor] = []
+    for i, x in enumerate(inputs if several else (inputs,)):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors "
+                f"but the value at index {i} has type {type(x)}."
+            )
+        args.append(x.view_as(x) if create_graph and edge_of(x) is not None else alias(x, LEAF))
+    return several, args
+
+
+def _outputs(result: Any, name: str, strict: bool) -> tuple[list[Tensor], bool]:
+    several = isinstance(result, (tuple, list))
+    outs = list(result) if several else [result]
+    for i, out in enumerate(outs):
+        if not isinstance(out, Tensor):
+            raise TypeError(
+                f"The outputs of the user-provided function given to {name} must be either a Tensor or a tuple of Tensors "
+                f"but the value at index {i} has type {type(out)}."
+            )
+        if strict and edge_of(out) is None:
+            raise RuntimeError(
+                f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in a "
+                "differentiable manner from the input when running in strict mode."
+            )
+    return outs, several
+
+
+def _scalar(result: Any, name: str) -> Tensor:
+    outs, several = _outputs(result, name, False)
+    if several:
+        raise RuntimeError(f"The function given to {name} should return a single Tensor")
+    if outs[0]._array.size != 1:
+        raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
+    return outs[0].reshape(())
+
+
+def _vectors(v: Any, like: Sequence[Tensor], several: bool, name: str, what: str = "output") -> list[Any]:
+    if v is None:
+        if len(like) != 1 or like[0]._array.size != 1:
+            who = "user-provided function returns" if what == "output" else "input to the user-provided function is"
+            raise RuntimeError(f"The vector v can only be None if the {who} a single Tensor with a single element.")
+        return [wrap(np.ones_like(like[0]._array))]
+    vectors = list(v) if isinstance(v, (tuple, list)) else [v]
+    if len(vectors) != len(like):
+        raise RuntimeError(f"v is a tuple of invalid length: should be {len(like)} but got {len(vectors)}.")
+    for i, (vector, x) in enumerate(zip(vectors, like)):
+        if vector._array.shape != x._array.shape:
+            raise RuntimeError(f"Entry {i} in v has invalid size: should be {x.shape} but got {vector.shape}.")
+    return vectors
+
+
+def _grads(
+    outs: Sequence[Tensor], args: Sequence[Tensor], vectors: Sequence[Any], create_graph: bool, strict: bool, keep: bool = False
+) -> list[Tensor]:
+    """The gradients of `outs` weighted by `vectors`, zeros where none flow (RuntimeError then if `strict`)."""
+    pairs = [(o, v) for o, v in zip(outs, vectors) if edge_of(o) is not None]
+    found: Sequence[Tensor | None] = [None] * len(args)
+    if pairs:
+        found = engine.grad([o for o, _ in pairs], list(args), [v for _, v in pairs], create_graph or keep, create_graph, True)
+    grads = []
+    for i, (g, x) in enumerate(zip(found, args)):
+        if g is None and strict:
+            raise RuntimeError(
+                f"The output of the user-provided function is independent of input {i}. This is not allowed in strict mode."
+            )
+        grads.append(wrap(np.zeros_like(x._array)) if g is None else g)
+    return grads
+
+
+def _stacked(rows: list[Tensor], out: Tensor, x: Tensor) -> Tensor:
+    """The rows of a Jacobian, one per element of `out`, as a tensor of shape (*out, *x)."""
+    shape = (*out._array.shape, *x._array.shape)
+    if not rows:
+        return wrap(np.zeros(shape, x._array.dtype))
+    stacked = wrap(np.zeros((len(rows), *x._array.shape), x._array.dtype))
+    if any([edge_of(row) is not None for row in rows]):
+        for i, row in enumerate(rows):
+            stacked[i] = row
+        return stacked.reshape(shape)
+    return wrap(np.stack([row._array for row in rows]).reshape(shape))
+
+
+def _leaf(array: Any) -> Tensor:
+    tensor = wrap(array)
+    tensor._edge = LEAF
+    return tensor
+
+
+def _packed(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Any:
+    kept = tuple(tensors) if create_graph else tuple([t.detach() for t in tensors])
+    return kept if several else kept[0]

@@ -1,0 +1,259 @@
+"""Gradients against finite differences: a check that needs no other library.
+
+For each input x and output y the Jacobian J = dy/dx is found twice: numerically, by (f(x + eps e_j) - f(x - eps e_j)) / (2 eps),
+and analytically, row by row from the recorded graph.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.autograd import engine
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.mode import no_grad
+from mini_dl.tensor import Tensor, wrap
+
+
+class GradcheckError(RuntimeError):
+    """Raised by `gradcheck` and `gradgradcheck` where the two Jacobians differ."""
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
+) -> bool:
+    """Whether the gradients of `func` at `inputs` (double precision) equal central differences within `atol` and `rtol`.
+
+    Every input that requires grad is perturbed by `eps`, element by element; with `fast_mode` along one random direction.
+    Raises GradcheckError where they differ, or returns False if `raise_exception` is False.
+
+    >>> import mini_dl as torch
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradcheck(torch.exp, (x,))
+    True
+    """
+    if check_forward_ad or check_batched_forward_grad:
+        raise NotImplementedError("mini_dl has no forward-mode differentiation to check")
+    try:
+        return _check(func, _as_tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+) -> bool:
+    """As `gradcheck`, for the gradient of `func` as a function of its inputs and of `grad_outputs` (random where None)."""
+    inputs = _as_tuple(inputs)
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        outs = _differentiable_outputs(func(*inputs))
+        grad_outputs = tuple([_leaf(_random_like(rng, out._array)) for out in outs])
+    else:
+        grad_outputs = _as_tuple(grad_outputs)
+    count = len(grad_outputs)
+
+    def gradients(*args: Any) -> tuple[Any, ...]:
+        values, cotangents = args[:-count], args[-count:]
+        outs = _differentiable_outputs(func(*values))
+        wanted = [v for v in values if isinstance(v, Tensor) and edge_of(v) is not None]
+        found = engine.grad(outs, wanted, cotangents, create_graph=True, allow_unused=True)
+        return tuple([g for g in found if g is not None])
+
+    return gradcheck(
+        gradients,
+        (*inputs, *grad_outputs),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        fast_mode=fast_mode,
+    )
+
+
+def _check(
+    func: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet_tol: float,
+    check_undefined: bool,
+    check_dtypes: bool,
+    fast: bool,
+) -> bool:
+    wanted = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and edge_of(t) is not None]
+    if not wanted:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
+    for i, t in wanted:
+        if t._array.dtype not in (np.float64, np.complex128):
+            warnings.warn(
+                f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will likely "
+                "fail if all the inputs are not of double precision floating point or complex. ",
+                stacklevel=3,
+            )
+    outs = _differentiable_outputs(func(*inputs))
+    if not outs:
+        for i, t in wanted:
+            for j, jacobian in enumerate(_numerical(func, inputs, t, eps)):
+                if np.any(jacobian != 0):
+                    raise GradcheckError(f"Numerical gradient for function expected to be zero (input {i}, output {j})")
+        return True
+    rng = np.random.default_rng(0)
+    for i, t in wanted:
+        numerical = _numerical(func, inputs, t, eps, _random_like(rng, t._array) if fast else None)
+        for j, out in enumerate(outs):
+            analytical = _analytical(out, t, check_dtypes, i, j)
+            again = _analytical(_differentiable_outputs(func(*inputs))[j], t, check_dtypes, i, j)
+            if np.abs(analytical - again).max(initial=0) > nondet_tol:
+                raise GradcheckError(
+                    f"Backward is not reentrant: gradients of output {j} with respect to input {i} differ by run"
+                )
+            _compare(numerical[j], analytical, i, j, atol, rtol, numerical.direction)
+    if check_undefined and len(outs) > 1:
+        _check_undefined(func, inputs, [t for _, t in wanted])
+    return True
+
+
+class _Jacobians(list[Array]):
+    """One Jacobian per output, (inputs, outputs); in fast mode (1, outputs), along `direction`."""
+
+    direction: Array | None = None
+
+
+def _numerical(
+    func: Callable[..., Any], inputs: tuple[Any, ...], wanted: Tensor, eps: float, direction: Any = None
+) -> _Jacobians:
+    array = wanted._array
+    steps: list[tuple[Any, Any]] = []
+    if direction is not None:
+        steps = [(slice(None), direction)]
+    else:
+        steps = [(index, unit) for index in np.ndindex(array.shape) for unit in ((1, 1j) if array.dtype.kind == "c" else (1,))]
+    rows: list[list[Array]] = []
+    for index, unit in steps:
+        where = ... if direction is not None else index
+        before = array[where].copy() if direction is not None else array[where]
+        with no_grad():
+            array[where] = before + eps * unit
+            plus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
+            array[where] = before - eps * unit
+            minus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
+            array[where] = before
+        rows.append([((p - m) / (2 * eps)).reshape(-1) for p, m in zip(plus, minus)])
+    outputs = len(rows[0]) if rows else len(_differentiable_outputs(func(*inputs)))
+    jacobians = _Jacobians([np.array([row[j] for row in rows]) for j in range(outputs)])
+    jacobians.direction = direction
+    return jacobians
+
+
+def _analytical(out: Tensor, wanted: Tensor, check_dtypes: bool, i: int, j: int) -> Array:
+    """The Jacobian as `_numerical` lays it out: a column per output, rows for the real and imaginary part of complex inputs."""
+    columns = []
+    complex_in, complex_out = wanted._array.dtype.kind == "c", out._array.dtype.kind == "c"
+    for index in np.ndindex(out._array.shape):
+        found = []
+        for unit in (1, 1j) if complex_out else (1,):
+            cotangent = np.zeros_like(out._array)
+            cotangent[index] = unit
+            (g,) = engine.grad(out, wanted, wrap(cotangent), retain_graph=True, allow_unused=True)
+            if g is not None and check_dtypes and g._array.dtype != wanted._array.dtype:
+                raise GradcheckError(f"Gradient of input {i} has dtype {g.dtype} instead of {wanted.dtype}")
+            if g is not None and g._array.shape != wanted._array.shape:
+                raise GradcheckError(f"Gradient of input {i} has shape {g.shape} instead of {wanted.shape}")
+            flat = np.zeros(wanted._array.size, wanted._array.dtype) if g is None else g._array.reshape(-1)
+            found.append(np.stack([flat.real, flat.imag], 1).reshape(-1) if complex_in else flat)
+        columns.append(found[0] + 1j * found[1] if complex_out else found[0])
+    inputs = wanted._array.size * (2 if complex_in else 1)
+    return np.array(columns).T.reshape(inputs, -1) if columns else np.zeros((inputs, 0))
+
+
+def _compare(numerical: Array, analytical: Array, i: int, j: int, atol: float, rtol: float, direction: Array | None) -> None:
+    if direction is not None:
+        parts = np.stack([direction.real, direction.imag], -1) if direction.dtype.kind == "c" else direction
+        analytical = parts.reshape(1, -1) @ analytical
+    if not np.allclose(analytical, numerical, rtol, atol, equal_nan=True):
+        raise GradcheckError(
+            f"Jacobian mismatch for output {j} with respect to input {i},\nnumerical:{numerical}\nanalytical:{analytical}\n"
+        )
+
+
+def _check_undefined(func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Tensor]) -> None:
+    """Outputs without a gradient must act as outputs with a zero gradient."""
+    outs = _differentiable_outputs(func(*inputs))
+    for missing in range(len(outs)):
+        cotangents = [wrap(np.ones_like(o._array)) for o in outs]
+        kept = [(o, c) for k, (o, c) in enumerate(zip(outs, cotangents)) if k != missing]
+        without = engine.grad([o for o, _ in kept], wanted, [c for _, c in kept], retain_graph=True, allow_unused=True)
+        cotangents[missing] = wrap(np.zeros_like(outs[missing]._array))
+        zero = engine.grad(outs, wanted, cotangents, retain_graph=True, allow_unused=True)
+        for a, b in zip(without, zero):
+            first = 0 if a is None else a._array
+            second = 0 if b is None else b._array
+            if not np.allclose(first, second, equal_nan=True):
+                raise GradcheckError("Expected backward function to handle undefined output grads")
+
+
+def _random_like(rng: np.random.Generator, array: Array) -> Array:
+    values = rng.standard_normal(array.shape)
+    return (values + 1j * rng.standard_normal(array.shape) if array.dtype.kind == "c" else values).astype(array.dtype)
+
+
+def _leaf(array: Array) -> Tensor:
+    tensor = wrap(array)
+    tensor.requires_grad = True
+    return tensor
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    return [r for r in _as_tuple(result) if isinstance(r, Tensor)]
+
+
+def _differentiable_outputs(result: Any) -> list[Tensor]:
+    return [r for r in _tensors(result) if edge_of(r) is not None]
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
