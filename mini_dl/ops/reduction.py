@@ -1,28 +1,525 @@
+"""Reductions: sums, means, extremes, truth values and norms over some or all dimensions."""
+
 from __future__ import annotations
 
+import builtins
+import math
+import warnings
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import wrap_dims
-from mini_dl._dtypes import Array
-from mini_dl._surface import method
+from mini_dl import _dtypes
+from mini_dl._checks import type_name, wrap_dim, wrap_dims
+from mini_dl._dtypes import Array, dtype, scalar_name
+from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.tensor import Tensor
 
+Dims = tuple[int, ...]
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
+    """`input`, which must be a tensor, beside a `keepdim` that must be a bool."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    if not isinstance(keepdim, builtins.bool):
+        raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
+    return input
+
+
+def of_type(input: Tensor, target: dtype | None) -> Tensor:
+    return input if target is None else input.to(target)
+
+
+def reduced(shape: Dims, dims: Dims, keepdim: bool) -> Dims:
+    """`shape` without `dims`, or with 1 in their places."""
+    return tuple([1 if i in dims else n for i, n in enumerate(shape) if keepdim or i not in dims])
+
+
+def count(shape: Dims, dims: Dims) -> int:
+    """How many elements a reduction over `dims` takes together."""
+    return math.prod([shape[d] for d in dims])
+
+
+def spread(grad: Tensor, shape: Dims, dims: Dims, keepdim: bool) -> Tensor:
+    """The gradient of a reduction over `dims`, given back its dimensions and expanded to the `shape` it came from."""
+    if not keepdim and len(dims) < len(shape):
+        grad = grad.reshape(reduced(shape, dims, True))
+    return grad.expand(shape)
+
+
+def not_empty(name: str, shape: Dims, dims: Dims, given: bool) -> None:
+    """Where the operation has no value for nothing, the dimensions must not be empty."""
+    if given:
+        for d in dims:
+            if shape[d] == 0:
+                raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+    elif 0 in shape:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument."
+        )
+
+
+# ------------------------------------------------------------------------------------------------ sums
+
+
+def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
+    """The sum over `dims`: of integers and bools in int64; of half precision, in single.
+
+    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. From 2048 elements
+    on, take the dimensions in the order of memory and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
+    """
+    kind = x.dtype.char
+    if kind == "e":
+        return add_up(x.astype(np.float32), dims, keepdim).astype(np.float16)
+    if x.dtype.kind not in "fc":
+        return np.add.reduce(x, dims, np.int64, keepdims=keepdim)
+    if x.size <= 2048 or not dims:
+        return np.add.reduce(x, dims, keepdims=keepdim)
+    sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
+    times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
+    if times > 1:
+        x = x[tuple([slice(1) if i in dims and s == 0 else slice(None) for i, s in enumerate(x.strides)])]
+        return add_up(x, dims).reshape(shape) * x.dtype.type(times)
+    if kind in "FD":
+        pairs = np.ascontiguousarray(x).view("f4" if kind == "F" else "f8").reshape(*x.shape, 2)
+        return add_up(pairs, dims).view(x.dtype).reshape(shape)
+    order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+    x = np.ascontiguousarray(x.transpose(order))
+    runs: list[list[Any]] = []  # neighbours in memory that are summed, or kept, together: [size, summed]
+    for i, n in zip(order, x.shape):
+        if runs and runs[-1][1] == (i in dims):
+            runs[-1][0] *= n
+        else:
+            runs.append([n, i in dims])
+    inner = 1  # kept elements below the run
+    for n, summed in reversed(runs):
+        if not summed:
+            inner *= n
+        else:
+            x = _rows(x.reshape(-1, n)) if inner == 1 else _columns(x.reshape(-1, n, inner))
+    kept = [i for i in order if i not in dims]
+    if kept != sorted(kept):
+        out = x.reshape([sizes[i] for i in kept])
+        x = np.ascontiguousarray(out.transpose([kept.index(i) for i in sorted(kept)]))
+    return x.reshape(shape)
+
+
+_ONES = {char: np.ones(8192, char) for char in "fd"}
+
+
+def _rows(x: Array) -> Array:
+    """(R, n) -> (R,)"""
+    n = x.shape[1]
+    if n <= 8192:
+        return x @ _ONES[x.dtype.char][:n]
+    if n % 1024 and len(x) > 1:
+        return np.add.reduce(x, 1)
+    whole = n - n % 1024
+    out = _rows(_rows(x[:, :whole].reshape(-1, 1024)).reshape(len(x), -1))
+    return out if n == whole else out + np.add.reduce(x[:, whole:], 1)
+
+
+def _columns(x: Array) -> Array:
+    """(B, n, m) -> (B, m)"""
+    n, m = x.shape[1:]
+    ones = _ONES[x.dtype.char]
+    if n <= 512:
+        return np.matmul(ones[:n], x)
+    whole = n - n % 256
+    out = _columns(np.matmul(ones[:256], x[:, :whole].reshape(-1, 256, m)).reshape(-1, whole // 256, m))
+    return out if n == whole else out + np.matmul(ones[: n - whole], x[:, whole:])
+
 
 @op(input=lambda grad, input_shape, dims, keepdim: spread(grad, input_shape, dims, keepdim))
-def _sum(input: Array, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return np.sum(input, axis=dims, keepdims=keepdim)
+def _sum(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return add_up(input, dims, keepdim)
 
 
 @method(out=True)
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    return _sum(input, wrap_dims(dim, input.ndim), keepdim)
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """The sum of the elements over `dim` (an int or several; all by default), computed in `dtype`: int64 for integers and bools.
+
+    >>> import mini_dl as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).sum(0)
+    tensor([4, 6])
+    """
+    x = of_type(checked("sum", input, keepdim), dtype)
+    return _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
 
 
-def spread(grad: Tensor, shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    """The gradient of a reduction over `dims`, given back its dimensions and expanded to the `shape` it came from."""
-    if not keepdim and len(dims) < len(shape):
-        grad = grad.reshape([1 if i in dims else n for i, n in enumerate(shape)])
-    return grad.expand(shape)
+@method(out=True)
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """The sum that takes NaN as 0."""
+    x = checked("nansum", input, keepdim)
+    if x.is_complex():
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+    return sum(x.nan_to_num(0.0, math.inf, -math.inf) if x.is_floating_point() else x, dim, keepdim, dtype=dtype)
+
+
+@op(input=lambda grad, input_shape, dims, keepdim: spread(grad / count(input_shape, dims), input_shape, dims, keepdim))
+def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
+    half = input.dtype.char == "e"
+    total = add_up(input.astype(np.float32) if half else input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
+    return total.astype(np.float16) if half else total
+
+
+@method(out=True)
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """``sum / n``. RuntimeError for integers and bools.
+
+    >>> import mini_dl as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(1)
+    tensor([1.5000, 3.5000])
+    """
+    x = of_type(checked("mean", input, keepdim), dtype)
+    if x._array.dtype.kind not in "fc":
+        what, kind = ("Input", x._array.dtype) if dtype is None else ("Optional", x._array.dtype)
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. {what} dtype must be either a floating point or complex dtype. "
+            f"Got: {scalar_name(kind)}"
+        )
+    return _mean(x, wrap_dims(dim, x._array.ndim), keepdim)
+
+
+@method(out=True)
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """The mean of the elements that are not NaN."""
+    x = checked("nanmean", input, keepdim)
+    if x._array.dtype.kind not in "fc":
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point or complex dtype but got {scalar_name(x._array.dtype)}"
+        )
+    return nansum(x, dim, keepdim, dtype=dtype) / x.detach().isnan().logical_not_().sum(dim, keepdim)
+
+
+# ------------------------------------------------------------------------------------------------ variance
+
+
+def deviations(name: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Dims, float]:
+    """The arguments of var, std and their like, whose overloads share positions: (input, dims, divisor)."""
+    x = checked(name, input, keepdim)
+    if isinstance(dim, builtins.bool):  # f(input, unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError(f"{name}() received an invalid combination of arguments: give correction or unbiased, not both")
+        correction = int(unbiased)
+    if x._array.dtype.kind not in "fc":
+        raise RuntimeError(
+            f"{name.replace('_', ' and ') if '_' in name else 'std and var'} only support floating point and complex dtypes"
+        )
+    dims = wrap_dims(dim, x._array.ndim)
+    n, correction = count(x._array.shape, dims), 1 if correction is None else correction
+    if n <= correction and x._array.size:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
+            "(input numel divided by output numel).",
+            UserWarning,
+            stacklevel=3,
+        )
+    return x, dims, builtins.max(0.0, float(n - correction))
+
+
+def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
+    if x.dtype.char == "e":
+        return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
+    apart = x - add_up(x, dims, True) / x.dtype.type(count(x.shape, dims))
+    if x.dtype.kind == "c":
+        apart = apart.view(apart.real.dtype).reshape(*x.shape, 2)
+        np.square(apart, out=apart)
+        apart = np.add.reduce(apart, -1)
+    else:
+        np.square(apart, out=apart)
+    return np.divide(add_up(apart, dims, keepdim), apart.dtype.type(divisor))
+
+
+def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, divisor: float) -> Tensor:
+    shape = input._array.shape
+    return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _mean(input, dims, True))
+
+
+@op(input=lambda grad, input, dims, keepdim, divisor: _var_gradient(grad, input, dims, keepdim, divisor))
+def _var(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    return squares(input, dims, keepdim, divisor)
+
+
+@op(
+    input=lambda grad, input, result, dims, keepdim, divisor: _var_gradient(
+        (grad / (result * 2)).masked_fill(result == 0, 0), input, dims, keepdim, divisor
+    )
+)
+def _std(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    half = input.dtype.char == "e"
+    variance = squares(input.astype(np.float32) if half else input, dims, keepdim, divisor)
+    return np.sqrt(variance).astype(np.float16) if half else np.sqrt(variance)
+
+
+@method(out=True)
+def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+    """``sum((x - mean) ** 2) / max(0, n - correction)``, where `correction` is 1 unless given; ``unbiased=False`` makes it 0.
+
+    >>> import mini_dl as torch
+    >>> torch.tensor([1.0, 2.0, 3.0, 4.0]).var(correction=0)
+    tensor(1.2500)
+    """
+    x, dims, divisor = deviations("var", input, dim, unbiased, keepdim, correction)
+    return _var(x, dims, keepdim, divisor)
+
+
+@method(out=True)
+def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+    """``sqrt(var)``, whose gradient is 0 where it is 0."""
+    x, dims, divisor = deviations("std", input, dim, unbiased, keepdim, correction)
+    return _std(x, dims, keepdim, divisor)
+
+
+@public("torch")
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Tensor, Tensor]:
+    """``(var, mean)``"""
+    x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
+    return _var(x, dims, keepdim, divisor), _mean(x, dims, keepdim)
+
+
+@public("torch")
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Tensor, Tensor]:
+    """``(std, mean)``"""
+    x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
+    return _std(x, dims, keepdim, divisor), _mean(x, dims, keepdim)
+
+
+# ------------------------------------------------------------------------------------------------ extremes
+
+
+def ordered(name: str, input: Tensor) -> None:
+    """NotImplementedError for types that torch cannot order."""
+    kind = input._array.dtype
+    if kind.kind == "c" or kind.char in _dtypes._BAREBONES:
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(kind)}'")
+
+
+@op()
+def shares(input: Array, result: Array, dims: Dims, keepdim: bool) -> Array:
+    """What part of the gradient of an extreme each element gets: those equal to it share evenly; of NaN, those that are NaN."""
+    extreme = result if keepdim or not dims else np.expand_dims(result, dims)
+    ties = (input == extreme) | ((input != input) & (extreme != extreme))
+    out = ties.astype(input.dtype)
+    n = np.add.reduce(ties, dims, np.int64, keepdims=True)
+    if n.size and n.max() > 1:
+        out /= n
+    return out
+
+
+def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
+    return spread(grad, input._array.shape, dims, keepdim) * shares(input, result, dims, keepdim)
+
+
+@op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
+def _amax(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return np.maximum.reduce(input, dims, keepdims=keepdim)
+
+
+@op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
+def _amin(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return np.minimum.reduce(input, dims, keepdims=keepdim)
+
+
+def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    x = checked(name, input, keepdim)
+    ordered(kernel, x)
+    dims = wrap_dims(dim, x._array.ndim)
+    not_empty(name, x._array.shape, dims, isinstance(dim, int) or bool(dim))
+    return reduce(x, dims, keepdim)
+
+
+@method(out=True)
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The largest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
+    return _extreme("amax", "max_values_cpu", _amax, input, dim, keepdim)
+
+
+@method(out=True)
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The smallest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
+    return _extreme("amin", "min_values_cpu", _amin, input, dim, keepdim)
+
+
+_aminmax = return_type("aminmax", "min max")
+
+
+@method(out=True)
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """``(amin, amax)``"""
+    x = checked("aminmax", input, keepdim)
+    ordered("aminmax", x)
+    dims = wrap_dims(dim, x._array.ndim)
+    if dim is None and not x._array.size:
+        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+    not_empty("aminmax", x._array.shape, dims, dim is not None)
+    return _aminmax(_amin(x, dims, keepdim), _amax(x, dims, keepdim))
+
+
+@op()
+def _argmax(input: Array, dim: int | None, keepdim: bool) -> Array:
+    return np.asarray(np.argmax(input, dim, keepdims=keepdim), np.int64)
+
+
+@op()
+def _argmin(input: Array, dim: int | None, keepdim: bool) -> Array:
+    return np.asarray(np.argmin(input, dim, keepdims=keepdim), np.int64)
+
+
+def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    x = checked(name, input, keepdim)
+    if x._array.dtype.kind in "bc":
+        raise RuntimeError(f"{name}(): does not support {'bool' if x._array.dtype.kind == 'b' else 'complex'} input")
+    ordered(f"{name}_cpu", x)
+    if dim is not None:
+        dim = wrap_dim(dim, x._array.ndim)
+        not_empty(name, x._array.shape, (dim,) if x._array.ndim else (), True)
+    elif not x._array.size:
+        raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+    return search(x, dim if x._array.ndim else None, keepdim)
+
+
+@method(out=True)
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the largest element is (the first of equals; NaN is largest), over `dim` or in the flattened tensor."""
+    return _arg_extreme("argmax", _argmax, input, dim, keepdim)
+
+
+@method(out=True)
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the smallest element is (the first of equals; NaN is smallest), over `dim` or in the flattened tensor."""
+    return _arg_extreme("argmin", _argmin, input, dim, keepdim)
+
+
+_max, _min = return_type("max", "values indices"), return_type("min", "values indices")
+
+
+def pick(input: Tensor, dim: int, indices: Tensor, keepdim: bool) -> tuple[Tensor, Tensor]:
+    """What `indices` choose along `dim`, where they have size 1: (values, indices)."""
+    values = input.gather(dim, indices)
+    return (values, indices) if keepdim or not input._array.ndim else (values.squeeze(dim), indices.squeeze(dim))
+
+
+def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
+    """The three overloads of max and min."""
+    x = checked(name, input, keepdim)
+    if isinstance(dim, Tensor) or other is not None:
+        return getattr(x, f"{name}imum")(dim if other is None else other)
+    if dim is None:
+        ordered(f"{name}_all", x)
+        dims = tuple(range(x._array.ndim))
+        not_empty(name, x._array.shape, dims, False)
+        return reduce(x, dims, False)
+    dim = wrap_dim(dim, x._array.ndim)
+    ordered(name, x)
+    not_empty(name, x._array.shape, (dim,) if x._array.ndim else (), True)
+    return result(*pick(x, dim, search(x, dim if x._array.ndim else None, True), keepdim))
+
+
+@method(out=True)
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The largest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``maximum(input, other)``.
+
+    Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
+
+    >>> import mini_dl as torch
+    >>> torch.tensor([[1.0, 5.0], [3.0, 2.0]]).max(1).indices
+    tensor([1, 0])
+    """
+    return _choose("max", _amax, _argmax, _max, input, dim, keepdim, other)
+
+
+@method(out=True)
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The smallest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``minimum(input, other)``."""
+    return _choose("min", _amin, _argmin, _min, input, dim, keepdim, other)
+
+
+# ------------------------------------------------------------------------------------------------ truth
+
+
+@op()
+def _all(input: Array, dims: Dims | None, keepdim: bool) -> Array:
+    return _truth(np.logical_and, input, dims, keepdim)
+
+
+@op()
+def _any(input: Array, dims: Dims | None, keepdim: bool) -> Array:
+    return _truth(np.logical_or, input, dims, keepdim)
+
+
+def _truth(reduce: np.ufunc, x: Array, dims: Dims | None, keepdim: bool) -> Array:
+    out = x != 0 if dims is None else reduce.reduce(x, dims, keepdims=keepdim)
+    return np.asarray(out, np.uint8 if x.dtype == np.uint8 else np.bool_)
+
+
+def _truth_dims(input: Tensor, dim: Any) -> Dims | None:
+    """() is no dimension here, where in sums it is all of them."""
+    return None if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, input._array.ndim)
+
+
+@method(out=True)
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements over `dim` are true (not 0); of uint8, as uint8."""
+    x = checked("all", input, keepdim)
+    return _all(x, _truth_dims(x, dim), keepdim)
+
+
+@method(out=True)
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether an element over `dim` is true (not 0); of uint8, as uint8."""
+    x = checked("any", input, keepdim)
+    return _any(x, _truth_dims(x, dim), keepdim)
+
+
+@op()
+def _count_nonzero(input: Array, dims: Dims) -> Array:
+    return np.asarray(np.count_nonzero(input, dims), np.int64)
+
+
+@method()
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements over `dim` are not 0."""
+    x = checked("count_nonzero", input)
+    return _count_nonzero(x, wrap_dims(dim, x._array.ndim))
+
+
+# ------------------------------------------------------------------------------------------------ logsumexp
+
+
+def _softmax_of(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
+    shape = input._array.shape
+    weights = (input - spread(result, shape, dims, keepdim)).exp()
+    return spread(grad, shape, dims, keepdim) * (weights.conj() if input._array.dtype.kind == "c" else weights)
+
+
+@op(input=lambda grad, input, result, dims, keepdim: _softmax_of(grad, input, result, dims, keepdim))
+def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
+    if not input.size:
+        return np.log(add_up(input, dims, keepdim))
+    largest = np.maximum.reduce(input.real, dims, keepdims=True)
+    largest[~np.isfinite(largest)] = 0
+    out = np.log(add_up(np.exp(input - largest), dims, True)) + largest
+    return out.reshape(reduced(input.shape, dims, keepdim))
+
+
+@method(out=True)
+@public("special")
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(input)))`` over `dim`, without overflow: the largest element is taken out first."""
+    x = checked("logsumexp", input, keepdim)
+    if x._array.dtype.kind not in "fc":
+        x = x.to(_dtypes.get_default_dtype())
+    return _logsumexp(x, wrap_dims(dim, x._array.ndim), keepdim)

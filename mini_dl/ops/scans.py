@@ -1,0 +1,160 @@
+"""Scans: cumulative sums, products and extremes; and the product, whose derivative is made of them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import wrap_dim
+from mini_dl._dtypes import Array, dtype
+from mini_dl._surface import method, return_type
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.reduction import Dims, checked, of_type, spread
+from mini_dl.tensor import Tensor
+
+WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
+"""What long chains of additions and products are kept in."""
+
+
+def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
+    """Running totals along `dim`, kept in a wider type; integers and bools in int64."""
+    if not x.ndim:
+        return accumulate(ufunc, x.reshape(1), 0, reverse).reshape(())
+    kind = WIDER.get(x.dtype.char, x.dtype) if x.dtype.kind in "fc" else np.int64
+    if reverse:
+        x = np.flip(x, dim)
+    out = ufunc.accumulate(x, dim, kind)
+    if reverse:
+        out = np.ascontiguousarray(np.flip(out, dim))
+    return out.astype(x.dtype, copy=False) if x.dtype.kind in "fc" else out
+
+
+@op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
+def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
+    return accumulate(np.add, input, dim, reverse)
+
+
+@method(inplace=True, out=True)
+def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+    """``result[k] = input[0] + ... + input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
+    x = of_type(checked("cumsum", input), dtype)
+    return _cumsum(x, wrap_dim(dim, x._array.ndim), False)
+
+
+# ------------------------------------------------------------------------------------------------ products
+
+
+@op(input=lambda grad, dim, by: shift(grad, dim, -by))
+def shift(input: Array, dim: int, by: int, fill: int = 0) -> Array:
+    """`input` moved by one place along `dim`, forward (`by` = 1) or back (-1); `fill` where nothing moved to."""
+    out = np.full(input.shape, fill, input.dtype)
+    if not input.ndim:
+        return out
+    to, source = np.moveaxis(out, dim, 0), np.moveaxis(input, dim, 0)
+    if by > 0:
+        to[1:] = source[:-1]
+    else:
+        to[:-1] = source[1:]
+    return out
+
+
+@op(
+    factors=lambda grad, factors, result, dim, reverse: (
+        recurrence(shift(conj(factors), dim, 1 if reverse else -1), grad, dim, not reverse)
+        * shift(conj(result), dim, -1 if reverse else 1)
+    ),
+    terms=lambda grad, factors, dim, reverse: recurrence(shift(conj(factors), dim, 1 if reverse else -1), grad, dim, not reverse),
+)
+def recurrence(factors: Array, terms: Array, dim: int, reverse: bool) -> Array:
+    """``y[k] = factors[k] * y[k - 1] + terms[k]``, from either end: every scan has its gradient among these, and so have they."""
+    y = np.array(terms)
+    if y.ndim:
+        along, factors = np.moveaxis(y, dim, 0), np.moveaxis(factors, dim, 0)
+        steps = range(len(along))[::-1] if reverse else range(len(along))
+        for before, k in itertools.pairwise(steps):
+            along[k] += factors[k] * along[before]
+    return y
+
+
+def conj(x: Tensor) -> Tensor:
+    return x.conj() if x._array.dtype.kind == "c" else x
+
+
+def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
+    """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
+    if input._array.all():
+        return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
+    after, before = (1, -1) if reverse else (-1, 1)
+    return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
+
+
+@op(input=lambda grad, input, result, dim, reverse: _cumprod_gradient(grad, input, result, dim, reverse))
+def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
+    return accumulate(np.multiply, input, dim, reverse)
+
+
+@method(inplace=True, out=True)
+def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+    """``result[k] = input[0] * ... * input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
+    x = of_type(checked("cumprod", input), dtype)
+    return _cumprod(x, wrap_dim(dim, x._array.ndim), False)
+
+
+def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
+    """``grad * (product of the others)``: by division or, where an element is 0, from the products on both sides."""
+    shape = input._array.shape
+    if input._array.all():
+        return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
+    if len(dims) != 1:
+        return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True).reshape(shape)
+    x = conj(input)
+    others = shift(_cumprod(x, dims[0], False), dims[0], 1, 1) * shift(_cumprod(x, dims[0], True), dims[0], -1, 1)
+    return spread(grad, shape, dims, keepdim) * others
+
+
+@op(input=lambda grad, input, result, dims, keepdim: _prod_gradient(grad, input, result, dims, keepdim))
+def _prod(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return np.multiply.reduce(input, dims, input.dtype if input.dtype.kind in "fc" else np.int64, keepdims=keepdim)
+
+
+@method(out=True)
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """The product of the elements over `dim` (all by default), computed in `dtype`: int64 for integers and bools."""
+    x = of_type(checked("prod", input, keepdim), dtype)
+    ndim = x._array.ndim
+    dims = tuple(range(ndim)) if dim is None else (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
+    return _prod(x, dims, keepdim)
+
+
+# ------------------------------------------------------------------------------------------------ extremes
+
+
+_cummax, _cummin = return_type("cummax", "values indices"), return_type("cummin", "values indices")
+
+
+@op()
+def _running(input: Array, dim: int, largest: bool) -> Array:
+    """Where the extreme so far is along `dim`: the last of equals; NaN is both largest and smallest."""
+    if not input.ndim or not input.size:
+        return np.zeros(input.shape, np.int64)
+    extreme = (np.maximum if largest else np.minimum).accumulate(input, dim)
+    places = np.arange(input.shape[dim]).reshape([-1 if i == dim else 1 for i in range(input.ndim)])
+    return np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim)
+
+
+@method(out=True)
+def cummax(input: Tensor, dim: int) -> Any:
+    """``(values, indices)`` of the largest element up to each place along `dim`."""
+    dim = wrap_dim(dim, checked("cummax", input)._array.ndim)
+    indices = _running(input, dim, True)
+    return _cummax(input.gather(dim, indices), indices)
+
+
+@method(out=True)
+def cummin(input: Tensor, dim: int) -> Any:
+    """``(values, indices)`` of the smallest element up to each place along `dim`."""
+    dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
+    indices = _running(input, dim, False)
+    return _cummin(input.gather(dim, indices), indices)
