@@ -1,0 +1,73 @@
+"""What several kernels share: choosing by mask without branches, half precision computed in single, blocks that stay in cache.
+
+Knows NumPy arrays only. ``np.where`` on data-dependent masks costs 4 ns an element, the bit tricks here 0.2 to 0.5.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, scalar_name
+
+BLOCK = 65536
+"""Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
+
+_BITS: dict[int, np.dtype[Any]] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+
+
+def keep(values: Array, mask: Array) -> Array:
+    """`values` where `mask`, else +0, also where the value is infinite or NaN. Same shapes."""
+    if values.dtype.kind == "c":
+        return np.where(mask, values, values.dtype.type(0))
+    bits = mask.astype(_BITS[values.itemsize])
+    bits *= values.view(bits.dtype)
+    return bits.view(values.dtype)
+
+
+def choose(mask: Array, yes: Array, no: Array) -> Array:
+    """`yes` where `mask`, else `no`: real arrays of one type. `yes` and `no` broadcast to the shape of the mask."""
+    bits = _BITS[yes.itemsize]
+    a, b = yes.view(bits), no.view(bits)
+    mixed = a ^ b
+    mixed = mixed * mask
+    mixed ^= b
+    return mixed.view(yes.dtype)
+
+
+def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
+    """A kernel over arrays of one floating type and numbers: float16 is computed in float32, large arrays in blocks."""
+
+    @functools.wraps(kernel)
+    def run(*args: Any) -> Any:
+        first = args[0]
+        if first.dtype.char == "e":
+            return run(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+        if first.size <= 2 * BLOCK or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
+            return kernel(*args)
+        flat = [np.ascontiguousarray(a).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
+        out = np.empty(first.shape, first.dtype)
+        flat_out = out.reshape(-1)
+        for i in range(0, first.size, BLOCK):
+            flat_out[i : i + BLOCK] = kernel(*[a[i : i + BLOCK] if isinstance(a, np.ndarray) else a for a in flat])
+        return out
+
+    return run
+
+
+def real_floating(array: Array, kernel_name: str) -> Array:
+    """`array` if it is real floating point; torch's NotImplementedError otherwise."""
+    if array.dtype.kind != "f":
+        raise NotImplementedError(f"\"{kernel_name}\" not implemented for '{scalar_name(array.dtype)}'")
+    return array
+
+
+def sigmoid_of(x: Array) -> Array:
+    """``1 / (1 + exp(-x))`` of a real floating array, in one temporary."""
+    y = np.negative(x)
+    y = np.exp(y, y) if y.ndim else np.exp(y)
+    y += 1
+    return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)

@@ -1,0 +1,734 @@
+"""Activation functions of ``nn.functional``, and softmax.
+
+Piecewise linear ones keep or scale the gradient by a mask (`_keep`, `_leaky_slope`); smooth ones have a fused first derivative
+whose own derivative is composed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name, wrap_dim
+from mini_dl._dtypes import Array, Number, dtype, scalar_name
+from mini_dl._kernels import BLOCK, choose, elementwise, keep, real_floating, sigmoid_of
+from mini_dl._surface import namespace, public
+from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.primitive import op, unary
+from mini_dl.tensor import Tensor
+
+_in_place = functools.cache(in_place)
+
+
+def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: Any) -> Tensor:
+    """``primitive(input, *args)``, written into `input` if `inplace`."""
+    if not isinstance(input, Tensor):
+        name = primitive.__name__.strip("_")
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    return (_in_place(primitive) if inplace else primitive)(input, *args)
+
+
+@op(values=lambda grad, mask: _keep(grad, mask))
+def _keep(values: Array, mask: Array) -> Array:
+    """`values` where `mask` is not zero, else 0 (also where the value is infinite). Same shapes."""
+    return keep(values, mask if mask.dtype.kind == "b" else mask != 0)
+
+
+# ------------------------------------------------------------------------------------------------ piecewise linear
+
+
+@public("torch:relu", "Tensor:relu", inplace_too=True)
+@unary(input=lambda grad, result: _keep(grad, result))
+def _relu(input: Array) -> Array:
+    if input.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+    if input.dtype.kind == "c":
+        raise NotImplementedError("clamp is not supported for complex types")
+    return np.maximum(input, input.dtype.type(0))
+
+
+@public("nn.functional")
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``max(input, 0)``
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return _apply(_relu, inplace, input)
+
+
+@op(input=lambda grad, input, threshold: _keep(grad, ~(input <= threshold)))
+def _threshold(input: Array, threshold: float, value: float) -> Array:
+    if input.dtype.kind in "bc":
+        raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
+    cast = input.dtype.type
+    limit = np.float32(threshold) if input.dtype.char == "e" else cast(threshold)
+    return choose(np.asarray(input <= limit), np.asarray(cast(value)), input)
+
+
+@public("nn.functional", "torch")
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """`input` where it exceeds `threshold`, else `value`"""
+    return _apply(_threshold, inplace, input, threshold, value)
+
+
+@op(input=lambda grad, input, min_val, max_val: _keep(grad, ~((input <= min_val) | (input >= max_val))))
+def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
+    if input.dtype.kind == "b":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if input.dtype.kind == "c":
+        raise NotImplementedError("clamp is not supported for complex types")
+    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):  # type: ignore[operator]
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    cast = input.dtype.type
+    return np.minimum(np.maximum(input, cast(min_val)), cast(max_val))
+
+
+@public("nn.functional")
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` clipped to ``[min_val, max_val]``. ValueError if `min_val` exceeds `max_val`."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return _apply(_hardtanh, inplace, input, min_val, max_val)
+
+
+@public("nn.functional")
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """``min(max(input, 0), 6)``"""
+    return _apply(_hardtanh, inplace, input, 0, 6)
+
+
+@op(upstream=lambda grad, input, slope: _leaky_slope(grad, input, slope))
+def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
+    return choose(np.asarray(input > 0), upstream, upstream * upstream.dtype.type(slope))
+
+
+@op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
+def _leaky_relu(input: Array, negative_slope: float) -> Array:
+    scaled = real_floating(input, "leaky_relu_cpu") * input.dtype.type(negative_slope)
+    return np.maximum(input, scaled) if 0 < negative_slope <= 1 else choose(np.asarray(input > 0), input, scaled)
+
+
+@public("nn.functional")
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """`input` where it is positive, else ``negative_slope * input``"""
+    return _apply(_leaky_relu, inplace, input, negative_slope)
+
+
+@op(
+    upstream=lambda grad, input, weight: _prelu_slope(grad, input, weight),
+    weight=lambda grad, upstream, input: _keep(grad * upstream, ~(input > 0)),
+)
+def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
+    return choose(np.asarray(input > 0), upstream, upstream * weight)
+
+
+@op(
+    input=lambda grad, input, weight: _prelu_slope(grad, input, weight),
+    weight=lambda grad, input: _keep(grad * input, ~(input > 0)),
+)
+def _prelu(input: Array, weight: Array) -> Array:
+    return choose(np.asarray(real_floating(input, "prelu_cpu") > 0), input, input * weight)
+
+
+@public("nn.functional", "torch", "Tensor")
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """`input` where it is positive, else ``weight * input``; `weight` has one element or one per channel (dimension 1)."""
+    if input._array.dtype != weight._array.dtype:
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {scalar_name(input._array.dtype)} and {scalar_name(weight._array.dtype)}"
+        )
+    shape, size = input._array.shape, weight._array.size
+    if size != 1:
+        if not shape:
+            raise RuntimeError("Not allow zero-dim input tensor.")
+        channels = shape[1] if len(shape) > 1 else 1
+        if channels != size:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {size} and channel size = "
+                f"{channels}."
+            )
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.ndim and len(shape) != 1:
+        weight = weight.reshape((1, size, *(1,) * (len(shape) - 2)) if len(shape) > 1 else ())
+    return _prelu(input, weight)
+
+
+@public("nn.functional", "torch", "Tensor", out=True)
+@op(input=lambda grad, input, lambd: _keep(grad, ~(input.abs() <= lambd)))
+def hardshrink(input: Array, lambd: float = 0.5) -> Array:
+    """`input` where ``|input| > lambd``, else 0"""
+    return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= input.dtype.type(lambd))))
+
+
+@op(input=lambda grad, input, lambd: _keep(grad, ~(input.abs() <= lambd)))
+def _softshrink(input: Array, lambd: float) -> Array:
+    limit = real_floating(input, "softshrink_check").dtype.type(lambd)
+    return input - np.minimum(np.maximum(input, -limit), limit)
+
+
+@public("nn.functional")
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
+    if lambd < 0:
+        maximum = np.finfo(input._array.dtype).max if input.dtype.is_floating_point else math.inf
+        raise RuntimeError(f"lambda must be in range [0, {maximum:g}] for input dtype {input.dtype}, but found {lambd}")
+    return _softshrink(input, lambd)
+
+
+@op(input=lambda grad, input: _keep(grad / 6, (input > -3) & (input < 3)))
+@elementwise
+def _hardsigmoid(input: Array) -> Array:
+    return np.minimum(np.maximum(real_floating(input, "hardsigmoid_cpu") + 3, 0), 6) / 6
+
+
+@public("nn.functional")
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """``min(max(input + 3, 0), 6) / 6``"""
+    return _apply(_hardsigmoid, inplace, input)
+
+
+@op(
+    upstream=lambda grad, input: _hardswish_backward(grad, input),
+    input=lambda grad, upstream, input: _keep(grad * upstream / 3, (input > -3) & (input < 3)),
+)
+@elementwise
+def _hardswish_backward(upstream: Array, input: Array) -> Array:
+    inner = keep(upstream * (input / 3 + input.dtype.type(0.5)), np.asarray(input > -3))
+    return choose(np.asarray(input < 3), inner, upstream)
+
+
+@op(input=lambda grad, input: _hardswish_backward(grad, input))
+@elementwise
+def _hardswish(input: Array) -> Array:
+    return input * np.minimum(np.maximum(real_floating(input, "hardswish_cpu") + 3, 0), 6) / 6
+
+
+@public("nn.functional")
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``input * min(max(input + 3, 0), 6) / 6``"""
+    return _apply(_hardswish, inplace, input)
+
+
+# ------------------------------------------------------------------------------------------------ exponential
+
+
+@op(
+    upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
+    input=lambda grad, upstream, input, alpha, scale, input_scale: _keep(
+        grad * upstream * (input.minimum(input.new_zeros(())) * input_scale).exp() * (alpha * scale * input_scale * input_scale),
+        input <= 0,
+    ),
+)
+@elementwise
+def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, input_scale: float) -> Array:
+    y = np.minimum(input, 0)
+    y *= input.dtype.type(input_scale)
+    y = np.exp(y)
+    y *= upstream
+    y *= input.dtype.type(alpha * scale * input_scale)
+    return choose(np.asarray(input <= 0), y, upstream * input.dtype.type(scale))
+
+
+@op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
+@elementwise
+def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
+    y = np.minimum(real_floating(input, "elu_cpu"), 0)
+    y *= input.dtype.type(input_scale)
+    y = np.expm1(y)
+    y *= input.dtype.type(alpha * scale)
+    y += np.maximum(input, 0) * input.dtype.type(scale)
+    return y
+
+
+@public("nn.functional")
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` where it is positive, else ``alpha * (exp(input) - 1)`` (Clevert et al., 2016)"""
+    return _apply(_elu, inplace, input, alpha, 1.0, 1.0)
+
+
+@public("nn.functional")
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``scale * elu(input, alpha)`` with the constants that keep mean 0 and variance 1 (Klambauer et al., 2017)"""
+    return _apply(_elu, inplace, input, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+
+
+@public("nn.functional")
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``max(input, 0) + min(0, alpha * (exp(input / alpha) - 1))`` (Barron, 2017). RuntimeError if `alpha` is 0."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _apply(_elu, inplace, input, alpha, 1.0, 1.0 / alpha)
+
+
+@op(
+    upstream=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold),
+    input=lambda grad, upstream, input, beta, threshold: _keep(
+        grad * upstream * _sigmoid_slope((input * beta).sigmoid()) * beta, ~(input * beta > threshold)
+    ),
+)
+@elementwise
+def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: float) -> Array:
+    z = input * input.dtype.type(beta)
+    return choose(np.asarray(z > threshold), upstream, upstream * sigmoid_of(z))
+
+
+@op(input=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold))
+@elementwise
+def _softplus(input: Array, beta: float, threshold: float) -> Array:
+    z = real_floating(input, "softplus_cpu") * input.dtype.type(beta)
+    soft = np.log1p(np.exp(-np.abs(z)))
+    soft += np.maximum(z, 0)
+    soft /= input.dtype.type(beta)
+    return choose(np.asarray(z > threshold), input, soft)
+
+
+@public("nn.functional")
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """``log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``"""
+    return _softplus(input, beta, threshold)
+
+
+def _sigmoid_slope(s: Tensor) -> Tensor:
+    return s * (1 - s)
+
+
+@op(
+    upstream=lambda grad, input: _logsigmoid_backward(grad, input),
+    input=lambda grad, upstream, input: -grad * upstream * _sigmoid_slope(input.sigmoid()),
+)
+@elementwise
+def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
+    return upstream * sigmoid_of(np.negative(input))
+
+
+@public("nn.functional")
+@op(input=lambda grad, input: _logsigmoid_backward(grad, input))
+@elementwise
+def logsigmoid(input: Array) -> Array:
+    """``log(1 / (1 + exp(-input)))``"""
+    return np.minimum(real_floating(input, "log_sigmoid_cpu"), 0) - np.log1p(np.exp(-np.abs(input)))
+
+
+@public("nn.functional")
+def sigmoid(input: Tensor) -> Tensor:
+    """``1 / (1 + exp(-input))``"""
+    return input.sigmoid()
+
+
+@public("nn.functional")
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent"""
+    return input.tanh()
+
+
+@public("nn.functional")
+def tanhshrink(input: Tensor) -> Tensor:
+    """``input - tanh(input)``"""
+    return input - input.tanh()
+
+
+@public("nn.functional")
+def softsign(input: Tensor) -> Tensor:
+    """``input / (1 + |input|)``"""
+    return input / (input.abs() + 1)
+
+
+@op(
+    upstream=lambda grad, input: _silu_backward(grad, input),
+    input=lambda grad, upstream, input: grad * upstream * _silu_second(input),
+)
+@elementwise
+def _silu_backward(upstream: Array, input: Array) -> Array:
+    s = sigmoid_of(input)
+    y = 1 - s
+    y *= input
+    y += 1
+    y *= s
+    y *= upstream
+    return y
+
+
+def _silu_second(x: Tensor) -> Tensor:
+    s = x.sigmoid()
+    return _sigmoid_slope(s) * (2 + x * (1 - 2 * s))
+
+
+@op(input=lambda grad, input: _silu_backward(grad, input))
+@elementwise
+def _silu(input: Array) -> Array:
+    return input * sigmoid_of(real_floating(input, "silu_cpu"))
+
+
+@public("nn.functional")
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``input * sigmoid(input)`` (Elfwing et al., 2017)"""
+    if isinstance(input, Tensor) and input._array.dtype.kind == "c":
+        return input.mul_(input.sigmoid()) if inplace else input * input.sigmoid()
+    return _apply(_silu, inplace, input)
+
+
+@op(
+    upstream=lambda grad, input: _mish_backward(grad, input),
+    input=lambda grad, upstream, input: grad * upstream * _mish_second(input),
+)
+@elementwise
+def _mish_backward(upstream: Array, input: Array) -> Array:
+    t = _tanh_softplus(input)
+    return upstream * (t + input * sigmoid_of(input) * (1 - t * t))
+
+
+def _mish_second(x: Tensor) -> Tensor:
+    s, t = x.sigmoid(), softplus(x).tanh()
+    return (1 - t * t) * s * (2 + x * (1 - s) - 2 * x * t * s)
+
+
+def _tanh_softplus(x: Array) -> Array:
+    """``tanh(log(1 + e))`` is ``n / (n + 2)`` with ``n = e (e + 2)``, ``e = exp(x)``; 1 from 40 on."""
+    e = np.exp(np.minimum(x, 40))
+    n = e * (e + 2)
+    return n / (n + 2)
+
+
+@op(input=lambda grad, input: _mish_backward(grad, input))
+@elementwise
+def _mish(input: Array) -> Array:
+    return input * _tanh_softplus(real_floating(input, "mish_cpu"))
+
+
+@public("nn.functional")
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``input * tanh(softplus(input))`` (Misra, 2019)"""
+    return _apply(_mish, inplace, input)
+
+
+# ------------------------------------------------------------------------------------------------ gelu
+
+_TANH_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+@op(
+    upstream=lambda grad, input: _gelu_tanh_backward(grad, input),
+    input=lambda grad, upstream, input: grad * upstream * _gelu_tanh_second(input),
+)
+@elementwise
+def _gelu_tanh_backward(upstream: Array, input: Array) -> Array:
+    square = input * input
+    t = square * (_CUBIC * _TANH_SCALE)
+    t += _TANH_SCALE
+    t *= input
+    t = np.tanh(t)
+    square *= 3 * _CUBIC * _TANH_SCALE
+    square += _TANH_SCALE
+    square *= input
+    square *= 1 - t * t
+    square += t
+    square += 1
+    square *= 0.5
+    square *= upstream
+    return square
+
+
+def _gelu_tanh_second(x: Tensor) -> Tensor:
+    square = x * x
+    t = (x * (1 + _CUBIC * square) * _TANH_SCALE).tanh()
+    inner = (1 + 3 * _CUBIC * square) * _TANH_SCALE
+    return (1 - t * t) * (inner + x * (3 * _CUBIC * _TANH_SCALE * x - t * inner * inner))
+
+
+@op(input=lambda grad, input: _gelu_tanh_backward(grad, input))
+@elementwise
+def _gelu_tanh(input: Array) -> Array:
+    t = input * real_floating(input, "GeluKernelImpl")
+    t *= _CUBIC * _TANH_SCALE
+    t += _TANH_SCALE
+    t *= input
+    t = np.tanh(t)
+    t += 1
+    t *= 0.5
+    t *= input
+    return t
+
+
+@op(
+    upstream=lambda grad, input: _gelu_backward(grad, input),
+    input=lambda grad, upstream, input: (
+        grad * upstream * (input * input * -0.5).exp() * (2 - input * input) * (1 / math.sqrt(2 * math.pi))
+    ),
+)
+@elementwise
+def _gelu_backward(upstream: Array, input: Array) -> Array:
+    density = input * input
+    density *= -0.5
+    density = np.exp(density)
+    density *= input
+    density *= 1 / math.sqrt(2 * math.pi)
+    density += _normal_cdf(input)
+    density *= upstream
+    return density
+
+
+@op(input=lambda grad, input: _gelu_backward(grad, input))
+@elementwise
+def _gelu(input: Array) -> Array:
+    return input * _normal_cdf(real_floating(input, "GeluKernelImpl"))
+
+
+def _normal_cdf(x: Array) -> Array:
+    y = erf_of(x * math.sqrt(0.5))
+    y += 1
+    y *= 0.5
+    return y
+
+
+# erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: our own minimax fit for float32, at most 5.7 units in the last place
+_ERF_P = (1.98679431e-06, 0.000284562649, 0.00388322905, 0.0531013933, 0.193542476, 1.12837914)
+_ERF_Q = (3.74201268e-05, 0.00118554192, 0.0152070232, 0.115348921, 0.50485511, 1.0)
+
+
+def erf_of(x: Array) -> Array:
+    """The error function of a float32 or float64 array."""
+    if x.dtype != np.float32:
+        return _erf64(x)
+    x = np.minimum(np.maximum(x, np.float32(-4)), np.float32(4))
+    square = x * x
+    p, q = square * np.float32(_ERF_P[0]), square * np.float32(_ERF_Q[0])
+    for a, b in zip(_ERF_P[1:-1], _ERF_Q[1:-1]):
+        p += np.float32(a)
+        p *= square
+        q += np.float32(b)
+        q *= square
+    p += np.float32(_ERF_P[-1])
+    p *= x
+    q += np.float32(1)
+    p /= q
+    return p
+
+
+def _erf64(x: Array) -> Array:
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x)) if x.size else x.copy()
+
+
+@public("nn.functional")
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
+    """``input * Phi(input)`` with the normal distribution's Phi (Hendrycks & Gimpel, 2016).
+
+    `approximate` "tanh": ``0.5 * input * (1 + tanh(sqrt(2 / pi) * (input + 0.044715 * input**3)))``. RuntimeError if it is
+    neither "none" nor "tanh".
+    """
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return _apply(_gelu if approximate == "none" else _gelu_tanh, False, input)
+
+
+@public("nn.functional")
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """``a * sigmoid(b)`` of the two halves along `dim`. RuntimeError if its size is odd."""
+    if not input.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    at = wrap_dim(dim, input.ndim)
+    size = input._array.shape[at]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {size}")
+    real_floating(input._array, "glu_cpu")
+    return input.narrow(at, 0, size // 2) * input.narrow(at, size // 2, size // 2).sigmoid()
+
+
+# ------------------------------------------------------------------------------------------------ softmax
+
+
+def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
+    """Run ``kernel(out, *arrays)`` on blocks of rows of contiguous 2-d views; float16 is computed in float32."""
+    first = arrays[0]
+    if first.dtype.char == "e":
+        return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(np.float16)
+    n = first.shape[-1]
+    rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
+    out = np.empty(first.shape, first.dtype)
+    out_rows = out.reshape(-1, n)
+    step = max(1, BLOCK // n)
+    if len(out_rows) <= step:
+        kernel(out_rows, *rows)
+    else:
+        for i in range(0, len(out_rows), step):
+            kernel(out_rows[i : i + step], *[r[i : i + step] for r in rows])
+    return out
+
+
+_LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
+"""Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
+
+
+@functools.lru_cache(64)
+def _ones(n: int, char: str) -> Array:
+    return np.ones(n, char)
+
+
+def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
+    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`; None stands for zero."""
+    n, char = x.shape[1], x.dtype.char
+    np.exp(x, out)
+    sums = out @ _ones(n, char)
+    largest, smallest = _LIMITS[char]
+    if sums.max() < largest and sums.min() > smallest:
+        return sums, None
+    maximum = x.max(1, keepdims=True)
+    np.subtract(x, maximum, out)
+    np.exp(out, out)
+    return out @ _ones(n, char), maximum[:, 0]
+
+
+def _softmax_rows(out: Array, x: Array) -> None:
+    sums, _ = exponentials(out, x)
+    out *= (1 / sums)[:, None]
+
+
+def _log_softmax_rows(out: Array, x: Array) -> None:
+    sums, maximum = exponentials(out, x)
+    if maximum is not None:
+        np.subtract(x, maximum[:, None], out)
+        out -= np.log(sums)[:, None]
+    else:
+        np.subtract(x, np.log(sums)[:, None], out)
+
+
+def _softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
+    np.subtract(grad, np.vecdot(grad, result)[:, None], out)
+    out *= result
+
+
+def _log_softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
+    np.exp(result, out)
+    out *= (grad @ _ones(grad.shape[1], grad.dtype.char))[:, None]
+    np.subtract(grad, out, out)
+
+
+def _along(kernel: Callable[..., None], dim: int, *arrays: Array) -> Array:
+    """Run a kernel over rows along `dim`, whose result is contiguous."""
+    first = arrays[0]
+    if not first.size:
+        return np.empty(first.shape, first.dtype)
+    if first.ndim < 2 or dim == first.ndim - 1:
+        return (
+            _over_rows(kernel, *[a.reshape(-1) for a in arrays]).reshape(first.shape)
+            if first.ndim < 2
+            else _over_rows(kernel, *arrays)
+        )
+    return np.ascontiguousarray(np.moveaxis(_over_rows(kernel, *[np.moveaxis(a, dim, -1) for a in arrays]), -1, dim))
+
+
+@op(
+    upstream=lambda grad, result_, dim: _softmax_backward(grad, result_, dim),
+    result_=lambda grad, upstream, result_, dim: (
+        grad * (upstream - (upstream * result_).sum(dim, keepdim=True)) - upstream * (grad * result_).sum(dim, keepdim=True)
+    ),
+)
+def _softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
+    """``(upstream - sum(upstream * softmax)) * softmax``"""
+    return _along(_softmax_backward_rows, dim, upstream, result_)
+
+
+@op(input=lambda grad, result, dim: _softmax_backward(grad, result, dim))
+def _softmax(input: Array, dim: int) -> Array:
+    last = dim == max(input.ndim - 1, 0)
+    return _along(_softmax_rows, dim, real_floating(input, "softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl"))
+
+
+@op(
+    upstream=lambda grad, result_, dim: grad - (grad * result_.exp()).sum(dim, keepdim=True),
+    result_=lambda grad, upstream, result_, dim: -grad * result_.exp() * upstream.sum(dim, keepdim=True),
+)
+def _log_softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
+    """``upstream - softmax * sum(upstream)``"""
+    return _along(_log_softmax_backward_rows, dim, upstream, result_)
+
+
+@op(input=lambda grad, result, dim: _log_softmax_backward(grad, result, dim))
+def _log_softmax(input: Array, dim: int) -> Array:
+    last = dim == max(input.ndim - 1, 0)
+    name = "log_softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl"
+    return _along(_log_softmax_rows, dim, real_floating(input, name))
+
+
+@public("torch", "Tensor", "special", out=True)
+def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
+    """``exp(input) / sum(exp(input))`` along `dim`, computed in `dtype` if that is given.
+
+    >>> import mini_dl as torch
+    >>> torch.softmax(torch.zeros(2, 2), 1)
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
+    if dtype is not None:
+        input = input.to(dtype)
+    return _softmax(input, wrap_dim(dim, input.ndim))
+
+
+@public("torch", "Tensor", "special", out=True)
+def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
+    """``input - log(sum(exp(input)))`` along `dim`, computed in `dtype` if that is given."""
+    if dtype is not None:
+        input = input.to(dtype)
+    return _log_softmax(input, wrap_dim(dim, input.ndim))
+
+
+def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel + 1,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def _functional_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
+    """``torch.softmax``; without `dim` it warns, and takes dimension 0 of 0-d, 1-d and 3-d tensors and 1 of others."""
+    return softmax(input, _implicit_dim("softmax", input.ndim, _stacklevel) if dim is None else dim, dtype)
+
+
+def _functional_log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
+    """``torch.log_softmax``; without `dim` it warns, and takes dimension 0 of 0-d, 1-d and 3-d tensors and 1 of others."""
+    return log_softmax(input, _implicit_dim("log_softmax", input.ndim, _stacklevel) if dim is None else dim, dtype)
+
+
+public("nn.functional:softmax")(_functional_softmax)
+public("nn.functional:log_softmax")(_functional_log_softmax)
+
+
+@public("nn.functional")
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
+    """``softmax(-input)``"""
+    return softmax(-input, _implicit_dim("softmin", input.ndim, _stacklevel) if dim is None else dim, dtype)
+
+
+@public("nn.functional")
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A draw from the Gumbel-softmax distribution (Jang et al., 2017): ``softmax((logits + gumbels) / tau)``.
+
+    `hard`: one-hot, with the gradient of the soft draw.
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    gumbels = -logits.detach().clone().exponential_().log()
+    soft = softmax((logits + gumbels) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.detach().argmax(dim, keepdim=True)
+    one_hot = soft.detach().new_zeros(soft.shape).scatter_(dim, index, 1.0)
+    return one_hot - soft.detach() + soft
+
+
+# ------------------------------------------------------------------------------------------------ names in place
+
+for _function in (relu, elu, selu, celu, leaky_relu, hardtanh, threshold):
+    namespace("nn.functional")[_function.__name__ + "_"] = in_place(_function)
+for _function in (selu, celu):
+    namespace("torch")[_function.__name__] = _function
+for _function in (selu, celu, threshold):
+    namespace("torch")[_function.__name__ + "_"] = in_place(_function)

@@ -1,0 +1,1 @@
+"""Attention of ``nn.functional``."""

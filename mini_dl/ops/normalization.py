@@ -1,0 +1,1 @@
+"""Normalization over batches, groups, layers and channels."""
