@@ -242,7 +242,10 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
 
 
 def binary(input: Formula | None = None, other: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
-    """An elementwise primitive of two arguments, with broadcasting and promotion; either may be a number, but not both."""
+    """An elementwise primitive of two arguments, with broadcasting and promotion; either may be a number, but not both.
+
+    Its attribute `operator` is the same for use as a special method: NotImplemented where an operand is neither.
+    """
 
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
         given = {"input": input, "other": other}
@@ -259,58 +262,74 @@ def binary(input: Formula | None = None, other: Formula | None = None) -> Callab
         )
         plain = asks_input is not None and asks_other is not None and "result" not in (*asks_input, *asks_other)
 
-        def call(input: Any, other: Any) -> Tensor:
-            to_input = to_other = None
-            if isinstance(input, Tensor):
-                a = input._array
-                to_input = input._edge
-                if to_input is LEAF:
-                    to_input = input
-                elif input._base is not None:
-                    to_input = edge_of(input)
-            elif isinstance(other, Tensor) and is_number(input):
-                a = input
-            else:
-                raise not_a_tensor(primitive, "input", 1, input)
-            if isinstance(other, Tensor):
-                b = other._array
-                to_other = other._edge
-                if to_other is LEAF:
-                    to_other = other
-                elif other._base is not None:
-                    to_other = edge_of(other)
-                if a.__class__ is not ndarray or a.dtype is not b.dtype:
-                    a, b = promote(a, b)
-            elif is_number(other):
-                a, b = promote(a, other)
-            else:
-                raise not_a_tensor(primitive, "other", 2, other)
-            try:
-                array = mode.run(forward, a, b)
-            except ValueError:
-                broadcast_shapes(a.shape, b.shape)
-                raise
-            if array.__class__ is not ndarray:
-                array = np.asarray(array)
-            out: Tensor = new(Tensor)
-            out._array = array
-            out._edge = out._base = None
-            if (to_input is not None or to_other is not None) and mode.enabled:
-                if not plain:
-                    primitive.record((input, other), (out,))
-                    return out
-                saved = {}
-                if (in0 and to_input is not None) or (in1 and to_other is not None):
-                    saved["input"] = save(input)
-                if (other0 and to_input is not None) or (other1 and to_other is not None):
-                    saved["other"] = save(other)
-                out._edge = Node(primitive, (to_input, to_other), saved, array)
-            return out
+        def build(refuse: Callable[..., Any]) -> Callable[..., Tensor]:
+            def call(input: Any, other: Any) -> Tensor:
+                to_input = to_other = None
+                if isinstance(input, Tensor):
+                    a = input._array
+                    to_input = input._edge
+                    if to_input is LEAF:
+                        to_input = input
+                    elif input._base is not None:
+                        to_input = edge_of(input)
+                elif isinstance(other, Tensor) and is_number(input):
+                    a = input
+                else:
+                    return refuse(primitive, "input", 1, input, call, input, other)
+                if isinstance(other, Tensor):
+                    b = other._array
+                    to_other = other._edge
+                    if to_other is LEAF:
+                        to_other = other
+                    elif other._base is not None:
+                        to_other = edge_of(other)
+                    if a.__class__ is not ndarray or a.dtype is not b.dtype:
+                        a, b = promote(a, b)
+                elif is_number(other):
+                    a, b = promote(a, other)
+                else:
+                    return refuse(primitive, "other", 2, other, call, input, other)
+                try:
+                    array = mode.run(forward, a, b)
+                except ValueError:
+                    broadcast_shapes(np.shape(a), np.shape(b))
+                    raise
+                if array.__class__ is not ndarray:
+                    array = np.asarray(array)
+                out: Tensor = new(Tensor)
+                out._array = array
+                out._edge = out._base = None
+                if (to_input is not None or to_other is not None) and mode.enabled:
+                    if not plain:
+                        primitive.record((input, other), (out,))
+                        return out
+                    saved = {}
+                    if (in0 and to_input is not None) or (in1 and to_other is not None):
+                        saved["input"] = save(input)
+                    if (other0 and to_input is not None) or (other1 and to_other is not None):
+                        saved["other"] = save(other)
+                    out._edge = Node(primitive, (to_input, to_other), saved, array)
+                return out
 
-        functools.update_wrapper(call, forward)
-        return declared(call, primitive)
+            functools.update_wrapper(call, forward)
+            return declared(call, primitive)
+
+        function: Any = build(raise_not_a_tensor)
+        function.operator = build(defer)
+        return function  # type: ignore[no-any-return]
 
     return decorate
+
+
+def raise_not_a_tensor(primitive: Op, argument: str, position: int, value: Any, *_: Any) -> Any:
+    raise not_a_tensor(primitive, argument, position, value)
+
+
+def defer(primitive: Op, argument: str, position: int, value: Any, call: Any, input: Any, other: Any) -> Any:
+    """What an operator does with a foreign operand: an array counts as a tensor, anything else is left to Python."""
+    if not isinstance(value, ndarray):
+        return NotImplemented
+    return call(wrap(value), other) if argument == "input" else call(input, wrap(value))
 
 
 def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:

@@ -3,6 +3,8 @@
 from mini_dl.ops import (
     activation,
     attention,
+    comparison,
+    conversion,
     distance,
     embedding,
     loss,
@@ -18,6 +20,8 @@ from mini_dl.ops import (
 __all__ = [
     "activation",
     "attention",
+    "comparison",
+    "conversion",
     "distance",
     "embedding",
     "loss",

@@ -2,14 +2,74 @@
 
 from __future__ import annotations
 
+import builtins
+import math
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Number, dtype, floating
-from mini_dl._surface import method, tensor_method
-from mini_dl.autograd.primitive import binary, op, unary
-from mini_dl.tensor import Tensor
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import Array, Number, as_type, dtype_of_number, floating, is_number, result_numpy, scalar_name
+from mini_dl._surface import function, method, public
+from mini_dl.autograd.primitive import binary, op, unary, view
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ tools
+
+
+def _conj(value: Any) -> Any:
+    """The conjugate, for the gradient of a holomorphic function; a real value is its own."""
+    if isinstance(value, Tensor):
+        return value.conj() if value._array.dtype.kind == "c" else value
+    return value.conjugate()
+
+
+@unary()
+def _zero(input: Array) -> Array:
+    """Zeros like `input`: the gradient of a function that is constant almost everywhere."""
+    return np.zeros_like(input)
+
+
+def kind_of(operand: Any) -> str:
+    """NumPy's letter for the category: b, u, i, f or c."""
+    return (operand.dtype if isinstance(operand, np.ndarray) else dtype_of_number(operand)).kind
+
+
+def accept(name: str, kinds: str, *arrays: Any) -> None:
+    """NotImplementedError if an array is of another kind than torch computes `name` for."""
+    for array in arrays:
+        if isinstance(array, np.ndarray) and array.dtype.kind not in kinds:
+            raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(array.dtype)}'")
+
+
+def _own(array: Any) -> Any:
+    """Where a ufunc may write its result: into its own temporary `array`, if that is no scalar."""
+    return array if array.ndim else None
+
+
+def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
+    """Two promoted operands, integers turned into the default floating point type."""
+    if type(input) is np.ndarray and input.dtype.kind not in "fc":
+        return floating(input), floating(other)
+    return input, other
+
+
+_WORD = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
+
+
+def keep_bits(array: Array, mask: Array) -> Array:
+    """`array` where `mask`, else 0, by its bits: five times as fast as a selection, and NaN and inf leave no trace."""
+    word = _WORD.get(array.itemsize)
+    if word is None or array.size < 512:
+        return np.where(mask, array, array.dtype.type(0))
+    return np.bitwise_and(array.view(word), np.negative(mask.view(np.int8)).astype(word, copy=False)).view(array.dtype)
+
+
+@op(input=lambda grad, mask: masked(grad, mask))
+def masked(input: Array, mask: Array) -> Array:
+    """`input` where the bool `mask` is set, else 0, also where `input` is not finite."""
+    return keep_bits(input, mask)
+
 
 # ------------------------------------------------------------------------------------------------ arithmetic
 
@@ -27,46 +87,413 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), alpha=2)
     tensor([21., 42.])
     """
-    return _add(input, other if alpha == 1 else mul(other, alpha))
+    return _add(input, other if alpha == 1 and alpha is not True else _scaled(input, other, alpha))
 
 
-@binary(input=lambda grad, other: grad * _conj(other), other=lambda grad, input: grad * _conj(input))
-def _mul(input: Array, other: Array) -> Array:
-    return np.multiply(input, other)
-
-
-@method(inplace=True, out=True)
-def mul(input: Tensor, other: Tensor | Number) -> Tensor:
-    """``input * other``"""
-    return _mul(input, other)
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category than that."""
+    common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
+    kind = kind_of(alpha)
+    if kind == "b" and common.kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if common.kind not in "fc" and kind in "fc":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if common.kind != "c" and kind == "c":
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    return _mul(other, alpha) if isinstance(other, Tensor) else other * alpha
 
 
 @binary(input=lambda grad: grad, other=lambda grad: -grad)
 def _sub(input: Array, other: Array) -> Array:
+    if kind_of(input) == "b" and kind_of(other) == "b":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. "
+            "Use the `^` or `logical_xor()` operator instead."
+        )
     return np.subtract(input, other)
 
 
-@method(inplace=True)
-@unary(input=lambda grad: -grad)
-def neg(input: Array) -> Array:
-    """``-input``"""
-    return np.negative(input)
+@public("torch", "Tensor", "torch:subtract", "Tensor:subtract", inplace_too=True, out=True)
+def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``input - alpha * other``"""
+    return _sub(input, other if alpha == 1 and alpha is not True else _scaled(input, other, alpha))
+
+
+@method()
+def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``other - alpha * input``"""
+    return _sub(other, input if alpha == 1 and alpha is not True else _scaled(other, input, alpha))
+
+
+@public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
+@binary(input=lambda grad, other: grad * _conj(other), other=lambda grad, input: grad * _conj(input))
+def mul(input: Array, other: Array) -> Array:
+    """``input * other``"""
+    return np.multiply(input, other)
+
+
+_mul = mul
+
+
+@binary(input=lambda grad, other: grad / _conj(other), other=lambda grad, input, other: -grad * _conj(input / other / other))
+def _div(input: Array, other: Array) -> Array:
+    if type(input) is np.ndarray and input.dtype.kind not in "fc":
+        input, other = floating(input), floating(other)
+    return np.divide(input, other)
+
+
+@public(
+    "torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True
+)
+def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+    """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
+
+    RuntimeError for another `rounding_mode`, and for an integer division by zero.
+    """
+    if rounding_mode is None:
+        return _div(input, other)
+    if rounding_mode == "floor":
+        return _floor_div(input, other)
+    if rounding_mode == "trunc":
+        return _trunc_div(input, other)
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+    )
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
+def true_divide(input: Tensor, other: Tensor | Number) -> Tensor:
+    """``input / other``"""
+    return _div(input, other)
+
+
+def _divisible(input: Any, other: Any) -> None:
+    """RuntimeError if an integer would be divided by zero."""
+    if type(other) is np.ndarray and other.dtype.kind in "biu" and not other.all():
+        raise RuntimeError("ZeroDivisionError")
+
+
+@binary(input=lambda grad: _zero(grad), other=lambda grad: _zero(grad))
+def _floor_div(input: Array, other: Array) -> Array:
+    accept("div_floor_cpu", "iuf", input, other)
+    _divisible(input, other)
+    return np.floor_divide(input, other)
+
+
+@binary(input=lambda grad: _zero(grad), other=lambda grad: _zero(grad))
+def _trunc_div(input: Array, other: Array) -> Array:
+    accept("div_trunc_cpu", "iuf", input, other)
+    _divisible(input, other)
+    if kind_of(input) == "f" or kind_of(other) == "f":
+        return np.trunc(np.divide(input, other))
+    return (input - np.fmod(input, other)) // other
 
 
 @method(inplace=True, out=True)
+def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
+    """``floor(input / other)``. RuntimeError for an integer division by zero."""
+    return _floor_div(input, other)
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
+@binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _floor_div(input, other))
+def remainder(input: Array, other: Array) -> Array:
+    """``input - other * floor(input / other)``: the sign is that of `other`. RuntimeError for an integer division by zero."""
+    accept("remainder_cpu", "iuf", input, other)
+    _divisible(input, other)
+    return np.remainder(input, other)
+
+
+@method(inplace=True, out=True)
+@binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _trunc_div(input, other))
+def fmod(input: Array, other: Array) -> Array:
+    """``input - other * trunc(input / other)``: the sign is that of `input`. RuntimeError for an integer division by zero."""
+    accept("fmod_cpu", "iuf", input, other)
+    _divisible(input, other)
+    return np.fmod(input, other)
+
+
+@public("torch", "Tensor", "torch:negative", "Tensor:negative", inplace_too=True, out=True)
+@unary(input=lambda grad: -grad)
+def neg(input: Array) -> Array:
+    """``-input``. RuntimeError for bool."""
+    if input.dtype.kind == "b":
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+    return np.negative(input)
+
+
+@method()
+def positive(input: Tensor) -> Tensor:
+    """`input` itself. RuntimeError for bool."""
+    if input._array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, result: -grad * _conj(result * result))
+def reciprocal(input: Array) -> Array:
+    """``1 / input``"""
+    return np.reciprocal(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * 2 * _conj(input))
+def square(input: Array) -> Array:
+    """``input ** 2``"""
+    return np.multiply(input, input)
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, result: grad / (2 * _conj(result)))
+def sqrt(input: Array) -> Array:
+    """The square root; NaN for negative numbers."""
+    return np.sqrt(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, result: grad * -0.5 * _conj(result**3))
+def rsqrt(input: Array) -> Array:
+    """``1 / sqrt(input)``"""
+    y = np.sqrt(floating(input))
+    return np.reciprocal(y, _own(y))
+
+
+@method(inplace=True, out=True)
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``"""
+    product = _mul(tensor1, tensor2)
+    return _add(input, product if value == 1 else _scaled(input, product, value))
+
+
+@method(inplace=True, out=True)
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``. RuntimeError for integer `tensor1` and `tensor2`."""
+    if tensor1._array.dtype.kind in "biu" and tensor2._array.dtype.kind in "biu":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division "
+            "of tensor1 and tensor2. The historic addcdiv behavior can be implemented as "
+            "(input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
+            "(input + value * tensor1 / tensor2) for float inputs."
+        )
+    quotient = _div(tensor1, tensor2)
+    return _add(input, quotient if value == 1 else _scaled(input, quotient, value))
+
+
+# ------------------------------------------------------------------------------------------------ powers
+
+
+def _raised(input: Any, other: Any) -> Array:
+    """``input ** other`` over promoted operands."""
+    if kind_of(input) == "b" and kind_of(other) == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if type(other) is np.ndarray and other.dtype.kind == "i" and (negative := other < 0).any():
+        whole = np.power(input, np.where(negative, 0, other))  # 1 / n is 0 but for n = 1 and n = -1
+        inverse = np.where(input == 1, 1, np.where(input == -1, 1 - 2 * (other & 1), 0))
+        return np.where(negative, inverse, whole).astype(other.dtype)
+    return np.power(input, other)
+
+
+@binary(
+    input=lambda grad, input, other: where(other == 0, 0.0, grad * _conj(other * _pow(input, other - 1))),
+    other=lambda grad, input, other, result: _exponent_gradient(grad, input, other, result),
+)
+def _pow(input: Array, other: Array) -> Array:
+    return _raised(input, other)
+
+
+def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor) -> Tensor:
+    """``grad * result * log(base)``; 0 where 0 is raised to what is not negative."""
+    if exponent._array.dtype.kind == "c":
+        steady = (exponent.imag == 0) & (exponent.real >= 0)
+    else:
+        steady = exponent >= 0
+    if isinstance(base, Tensor):
+        slope = _conj(result * log(base.to(result.dtype)))
+        return grad * where((base == 0) & steady, 0.0, slope)
+    if base == 0:
+        return grad * where(steady, 0.0, _conj(result * -math.inf))
+    return grad * _conj(result * _number_log(base))
+
+
+def _number_log(base: Any) -> Any:
+    logarithm = complex(np.log(complex(base)))
+    return logarithm if isinstance(base, complex) else (logarithm.real if base > 0 else math.nan)
+
+
+@op(input=lambda grad, input, exponent: grad * _conj(exponent * _pow_number(input, exponent - 1)) if exponent else _zero(grad))
+def _pow_number(input: Array, exponent: Any) -> Array:
+    common = result_numpy(input, exponent)
+    if common.kind in "iu" and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    input = input.astype(common, copy=False)
+    if common.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if exponent == 1:
+        return input.copy()
+    if exponent == 2:
+        return np.multiply(input, input)
+    if exponent == 3:
+        return input * input * input
+    if common.kind == "f":
+        if exponent == 0.5:
+            return np.sqrt(input)
+        if exponent == -0.5:
+            return np.reciprocal(np.sqrt(input))
+        if exponent == -1:
+            return np.reciprocal(input)
+        if exponent == -2:
+            return np.reciprocal(input * input)
+    return np.power(input, as_type(exponent, common))
+
+
+@method(inplace=True, out=True)
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """``input ** exponent``. RuntimeError for an integer raised to a negative number."""
+    if isinstance(input, Tensor) and is_number(exponent):
+        return _pow_number(input, exponent)
+    return _pow(input, exponent)
+
+
+def _pow_operator(self: Tensor, other: Any) -> Any:
+    return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)  # type: ignore[attr-defined]
+
+
+@method(inplace=True, out=True)
+def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """``input ** exponent`` in float64, or complex128."""
+    operands = [v._array if isinstance(v, Tensor) else v for v in (input, exponent)]
+    target = np.dtype("complex128" if any([kind_of(v) == "c" for v in operands]) else "float64")
+    as_double = [v.to(wrap(np.empty(0, target)).dtype) if isinstance(v, Tensor) else as_type(v, target).item() for v in (input, exponent)]
+    return pow(*as_double)
+
+
+# ------------------------------------------------------------------------------------------------ exponentials and logarithms
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
 @unary(input=lambda grad, result: grad * _conj(result))
 def exp(input: Array) -> Array:
     """``e ** input``"""
     return np.exp(floating(input))
 
 
-@binary(
-    input=lambda grad, other: grad * (1 - other * other),
-    other=lambda grad, input, other: grad * input * other * -2,
-)
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, result: grad * _conj(result) * math.log(2))
+def exp2(input: Array) -> Array:
+    """``2 ** input``"""
+    return np.exp2(floating(input))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, result: grad * (_conj(result) + 1))
+def expm1(input: Array) -> Array:
+    """``e ** input - 1``, accurate near 0."""
+    return np.expm1(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / _conj(input))
+def log(input: Array) -> Array:
+    """The natural logarithm."""
+    return np.log(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / (_conj(input) * math.log(2)))
+def log2(input: Array) -> Array:
+    """The logarithm to base 2."""
+    return np.log2(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / (_conj(input) * math.log(10)))
+def log10(input: Array) -> Array:
+    """The logarithm to base 10."""
+    return np.log10(floating(input))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, input: grad / (_conj(input) + 1))
+def log1p(input: Array) -> Array:
+    """``log(1 + input)``, accurate near 0."""
+    return np.log1p(floating(input))
+
+
+@public("torch", "Tensor", "special:expit", inplace_too=True, out=True)
+@unary(input=lambda grad, result: _sigmoid_backward(grad, _conj(result)))
+def sigmoid(input: Array) -> Array:
+    """``1 / (1 + exp(-input))``"""
+    y = np.negative(floating(input))
+    y = np.exp(y, _own(y))
+    y += 1
+    return np.reciprocal(y, _own(y))
+
+
+@binary(input=lambda grad, other: grad * other * (1 - other), other=lambda grad, input, other: grad * input * (1 - 2 * other))
+def _sigmoid_backward(input: Array, other: Array) -> Array:
+    """The gradient `input` through a sigmoid whose result was `other`."""
+    return input * (other - other * other)
+
+
+@binary(input=lambda grad, other: grad * (1 - other * other), other=lambda grad, input, other: grad * input * other * -2)
 def _tanh_backward(input: Array, other: Array) -> Array:
     """The gradient `input` through tanh, whose result was `other`."""
     return input * (1 - other * other)
+
+
+# ------------------------------------------------------------------------------------------------ trigonometry
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * _conj(cos(input)))
+def sin(input: Array) -> Array:
+    return np.sin(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: -grad * _conj(sin(input)))
+def cos(input: Array) -> Array:
+    return np.cos(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, result: grad * _conj(1 + result * result))
+def tan(input: Array) -> Array:
+    return np.tan(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * _conj(rsqrt(1 - input * input)))
+def asin(input: Array) -> Array:
+    return np.arcsin(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: -grad * _conj(rsqrt(1 - input * input)))
+def acos(input: Array) -> Array:
+    return np.arccos(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / _conj(1 + input * input))
+def atan(input: Array) -> Array:
+    return np.arctan(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * _conj(cosh(input)))
+def sinh(input: Array) -> Array:
+    return np.sinh(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * _conj(sinh(input)))
+def cosh(input: Array) -> Array:
+    return np.cosh(floating(input))
 
 
 @method(inplace=True, out=True)
@@ -75,40 +502,483 @@ def tanh(input: Array) -> Array:
     return np.tanh(floating(input))
 
 
-for _name, _operator in {
-    "__add__": _add,
-    "__radd__": _add,
-    "__mul__": _mul,
-    "__rmul__": _mul,
-    "__sub__": _sub,
-    "__rsub__": lambda self, other: _sub(other, self),
-    "__neg__": neg,
-}.items():
-    setattr(Tensor, _name, _operator)
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * _conj(rsqrt(input * input + 1)))
+def asinh(input: Array) -> Array:
+    return np.arcsinh(floating(input))
 
 
-def _conj(value: Any) -> Any:
-    """The conjugate, for the gradient of a holomorphic function; a real value is its own."""
-    if isinstance(value, Tensor):
-        return value.conj() if value._array.dtype.kind == "c" else value
-    return value.conjugate()
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad * _conj(rsqrt(input - 1) * rsqrt(input + 1)))
+def acosh(input: Array) -> Array:
+    return np.arccosh(floating(input))
 
 
-# ------------------------------------------------------------------------------------------------ copies
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / _conj(1 - input * input))
+def atanh(input: Array) -> Array:
+    return np.arctanh(floating(input))
+
+
+@public("torch", "Tensor", "torch:arctan2", "Tensor:arctan2", inplace_too=True, out=True)
+@binary(
+    input=lambda grad, input, other: _atan2_slope(grad, input, other) * other,
+    other=lambda grad, input, other: _atan2_slope(grad, input, other) * -input,
+)
+def atan2(input: Array, other: Array) -> Array:
+    """The angle of the point (`other`, `input`), between -pi and pi."""
+    accept("atan2", "biuf", input, other)
+    input, other = both_floating(input, other)
+    return np.arctan2(input, other)
+
+
+def _atan2_slope(grad: Tensor, input: Any, other: Any) -> Tensor:
+    scale = input * input + other * other
+    return where(scale == 0, 0.0, grad / scale)
+
+
+@method(inplace=True, out=True)
+@binary(
+    input=lambda grad, input, result: grad * masked_ratio(input, result),
+    other=lambda grad, other, result: grad * masked_ratio(other, result),
+)
+def hypot(input: Array, other: Array) -> Array:
+    """``sqrt(input ** 2 + other ** 2)`` without overflow."""
+    accept("hypot_cpu", "f", input, other)
+    return np.hypot(input, other)
+
+
+def masked_ratio(leg: Any, hypotenuse: Tensor) -> Tensor:
+    return leg / hypotenuse
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: grad * (180 / math.pi))
+def rad2deg(input: Array) -> Array:
+    """``input * 180 / pi``"""
+    accept("rad2deg", "biuf", input)
+    return np.multiply(floating(input), 180 / math.pi)
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: grad * (math.pi / 180))
+def deg2rad(input: Array) -> Array:
+    """``input * pi / 180``"""
+    accept("deg2rad", "biuf", input)
+    return np.multiply(floating(input), math.pi / 180)
+
+
+# ------------------------------------------------------------------------------------------------ sign and rounding
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
+@unary(input=lambda grad, input: grad * sgn(input))
+def abs(input: Array) -> Array:
+    """The absolute value; its gradient at 0 is 0."""
+    return np.absolute(input)
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: _zero(grad))
+def sign(input: Array) -> Array:
+    """-1, 0 or 1; 0 for NaN. RuntimeError for complex: see ``sgn``."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
+    return input.copy() if input.dtype.kind == "b" else np.sign(input)
+
+
+@op(input=lambda grad, input, result: _sgn_gradient(grad, input, result))
+def _sgn(input: Array) -> Array:
+    return input.copy() if input.dtype.kind == "b" else np.sign(input)
+
+
+def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
+    """For complex z: ``(grad - (conj(grad) z / |z|) z / |z|) / (2 |z|)`` as a real-linear map."""
+    if input._array.dtype.kind != "c":
+        return _zero(grad)
+    size = abs(input)
+    return where(size == 0, 0.0, (grad / size - ((grad / input).real * result))) if True else grad
+
+
+@method(inplace=True, out=True)
+def sgn(input: Tensor) -> Tensor:
+    """``input / |input|``, 0 at 0: the sign, also of complex numbers."""
+    return _sgn(input)
+
+
+def _rounding(ufunc: Any, input: Array) -> Array:
+    """`ufunc` on floating point numbers; integers are whole already."""
+    accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
+    return ufunc(input) if input.dtype.kind == "f" else input.copy()
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: _zero(grad))
+def floor(input: Array) -> Array:
+    return _rounding(np.floor, input)
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: _zero(grad))
+def ceil(input: Array) -> Array:
+    return _rounding(np.ceil, input)
+
+
+@public("torch", "Tensor", "torch:fix", "Tensor:fix", inplace_too=True, out=True)
+@unary(input=lambda grad: _zero(grad))
+def trunc(input: Array) -> Array:
+    """The integer part."""
+    return _rounding(np.trunc, input)
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: grad)
+def frac(input: Array) -> Array:
+    """``input - trunc(input)``"""
+    accept("frac_cpu", "f", input)
+    return input - np.trunc(input)
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbour."""
+    return _round(input, decimals)
+
+
+@op(input=lambda grad: _zero(grad))
+def _round(input: Array, decimals: int) -> Array:
+    if decimals == 0:
+        return _rounding(np.rint, input)
+    accept("round_cpu", "f", input)
+    scale = 10.0 ** builtins.abs(decimals)
+    if input.dtype.char == "e":
+        return _at_decimals(input.astype(np.float32), decimals, scale).astype(np.float16)
+    return _at_decimals(input, decimals, scale)
+
+
+def _at_decimals(input: Array, decimals: int, scale: float) -> Array:
+    return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale
+
+
+# ------------------------------------------------------------------------------------------------ extremes and choice
+
+
+def _ordered(name: str, *operands: Any) -> None:
+    if any([kind_of(v) == "c" for v in operands]):
+        raise RuntimeError(f"{name} not implemented for complex tensors.")
+
+
+def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
+    """All of `grad` where an argument was chosen, half of it at a tie. `rejected` is false for NaN."""
+    return where(chosen, grad / 2, masked(grad, ~rejected))
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
+    other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
+)
+def maximum(input: Array, other: Array) -> Array:
+    """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
+    _ordered("maximum", input, other)
+    return np.maximum(input, other)
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
+    other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
+)
+def minimum(input: Array, other: Array) -> Array:
+    """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
+    _ordered("minimum", input, other)
+    return np.minimum(input, other)
+
+
+@method(out=True)
+@binary(
+    input=lambda grad, input, other: masked(grad, (input >= other) | isnan(other)),
+    other=lambda grad, input, other: masked(grad, ~((input >= other) | isnan(other))),
+)
+def fmax(input: Array, other: Array) -> Array:
+    """The greater of the two; of a number and NaN, the number."""
+    _ordered("fmax", input, other)
+    return np.fmax(input, other)
+
+
+@method(out=True)
+@binary(
+    input=lambda grad, input, other: masked(grad, (input <= other) | isnan(other)),
+    other=lambda grad, input, other: masked(grad, ~((input <= other) | isnan(other))),
+)
+def fmin(input: Array, other: Array) -> Array:
+    """The smaller of the two; of a number and NaN, the number."""
+    _ordered("fmin", input, other)
+    return np.fmin(input, other)
+
+
+def _inside(input: Tensor, min: Any, max: Any) -> Tensor:
+    if min is None:
+        return input <= max
+    return input >= min if max is None else (input >= min) & (input <= max)
+
+
+@op(
+    input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)),
+    min=lambda grad, input, min, max: masked(grad, input < min if max is None else (input < min) & (min < max)),
+    max=lambda grad, input, min, max: masked(grad, input > max if min is None else (input > max) | (max < min)),
+)
+def _clamp(input: Array, min: Any, max: Any) -> Array:
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if any([kind_of(v) == "c" for v in (input, *bounds)]):
+        raise RuntimeError("clamp is not supported for complex types")
+    common = result_numpy(input, *bounds)
+    if common.kind == "b":
+        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
+    if not any([isinstance(bound, np.ndarray) for bound in bounds]) and any([bound != bound for bound in bounds]):
+        return np.full_like(input, np.nan, dtype=common)
+    out: Array = input.astype(common, copy=False)
+    if min is not None:
+        out = np.maximum(out, as_type(min, common))
+    return out if max is None else np.minimum(out, as_type(max, common))
+
+
+@public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """``minimum(maximum(input, min), max)``; a bound that is None does not bind. RuntimeError if both are None.
+
+    >>> import mini_dl as torch
+    >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    for name, bound in (("min", min), ("max", max)):
+        if bound is not None and not isinstance(bound, Tensor) and not is_number(bound):
+            raise TypeError(f"clamp(): argument '{name}' must be Number or Tensor, not {type_name(bound)}")
+    return _clamp(input, min, max)
+
+
+@method(inplace=True, out=True)
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """``maximum(input, min)``"""
+    return clamp(input, min)
+
+
+@method(inplace=True, out=True)
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """``minimum(input, max)``"""
+    return clamp(input, None, max)
+
+
+@op(
+    input=lambda grad, condition: masked(grad, condition),
+    other=lambda grad, condition: masked(grad, ~condition),
+)
+def _where(condition: Array, input: Any, other: Any) -> Array:
+    if condition.dtype.kind != "b":
+        condition = condition != 0
+    common = result_numpy(input, other)
+    return choose(condition, as_type(input, common), as_type(other, common))
+
+
+def choose(mask: Array, input: Array, other: Array) -> Array:
+    """`input` where `mask`, else `other`, both of one type. Large arrays by their bits, five times as fast as a selection."""
+    word = _WORD.get(input.itemsize)
+    if word is None or mask.size < 4096:
+        return np.where(mask, input, other)
+    bits, rest = input.view(word), other.view(word)
+    out = np.bitwise_and(np.bitwise_xor(bits, rest), np.negative(mask.view(np.int8)).astype(word, copy=False))
+    return np.bitwise_xor(out, rest).view(input.dtype)
+
+
+@function(out=True)
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where `condition` holds, else `other`; with `condition` alone, the indices where it holds.
+
+    >>> import mini_dl as torch
+    >>> torch.where(torch.tensor([True, False]), torch.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type_name(condition)}")
+    if condition._array.dtype.kind not in "bu" or condition._array.dtype.itemsize != 1:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition._array.dtype)}"
+        )
+    if condition._array.dtype.kind != "b":
+        condition = condition != 0
+    return _where(condition, input, other)
+
+
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """``torch.where(condition, self, other)``"""
+    return where(condition, self, other)  # type: ignore[no-any-return]
+
+
+_where_method.__name__ = "where"
+public("Tensor")(_where_method)
+
+
+# ------------------------------------------------------------------------------------------------ complex numbers
 
 
 @method()
-@unary(input=lambda grad: grad)
-def clone(input: Array) -> Array:
-    """A copy, through which gradients flow."""
-    return input.copy()
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate; a real tensor is its own."""
+    return conj_physical(input) if input._array.dtype.kind == "c" else input
 
 
-@op(input=lambda grad: grad)
-def _cast(input: Array, target: np.dtype[Any]) -> Array:
-    return input.astype(target)
+@public("torch", "Tensor", inplace_too=True, out=True)
+@unary(input=lambda grad: conj(grad))
+def conj_physical(input: Array) -> Array:
+    """The complex conjugate, in memory of its own."""
+    return np.conjugate(input) if input.dtype.kind == "c" else input.copy()
 
 
-@tensor_method()
-def to(self: Tensor, target: dtype) -> Tensor:
-    return self if self._array.dtype == target.numpy else _cast(self, target.numpy)
+@view(input=lambda grad: grad)  # the engine makes it complex
+def _real(input: Array) -> Array:
+    return input.real
+
+
+@view(input=lambda grad: grad * 1j)
+def _imag(input: Array) -> Array:
+    return input.imag
+
+
+@function()
+def real(input: Tensor) -> Tensor:
+    """The real part, a view; a real tensor is its own."""
+    return _real(input) if input._array.dtype.kind == "c" else input
+
+
+@function()
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part, a view. RuntimeError for a real tensor."""
+    if input._array.dtype.kind != "c":
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return _imag(input)
+
+
+def _set_real(self: Tensor, value: Any) -> None:
+    real(self).copy_(value)
+
+
+def _set_imag(self: Tensor, value: Any) -> None:
+    imag(self).copy_(value)
+
+
+setattr(Tensor, "real", property(real, _set_real))
+setattr(Tensor, "imag", property(imag, _set_imag))
+
+
+@view(input=lambda grad: view_as_complex(grad.contiguous()))
+def _view_as_real(input: Array) -> Array:
+    part = input.real
+    return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), (*part.strides, part.itemsize))
+
+
+@function()
+def view_as_real(input: Tensor) -> Tensor:
+    """``(*) complex -> (*, 2)``: real and imaginary part side by side, a view. RuntimeError for a real tensor."""
+    if input._array.dtype.kind != "c":
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    return _view_as_real(input)
+
+
+@view(input=lambda grad: view_as_real(grad))
+def _view_as_complex(input: Array) -> Array:
+    target = np.dtype("complex128" if input.dtype.char == "d" else "complex64")
+    return np.lib.stride_tricks.as_strided(input[..., :2].view(target), input.shape[:-1], input.strides[:-1])
+
+
+@function()
+def view_as_complex(input: Tensor) -> Tensor:
+    """``(*, 2) -> (*) complex``, a view. RuntimeError unless the last dimension holds two adjacent numbers."""
+    array = input._array
+    if array.dtype.char not in "fd":
+        raise RuntimeError(
+            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {scalar_name(array.dtype)}"
+        )
+    if not array.ndim:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if array.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if array.strides[-1] != array.itemsize:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any([stride % (2 * array.itemsize) for stride in array.strides[:-1]]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    return _view_as_complex(input)
+
+
+@op(
+    real=lambda grad: grad.real,
+    imag=lambda grad: grad.imag,
+)
+def _complex(real: Array, imag: Array) -> Array:
+    out = np.empty(np.broadcast_shapes(real.shape, imag.shape), "complex128" if real.dtype.char == "d" else "complex64")
+    out.real, out.imag = real, imag
+    return out
+
+
+@function(out=True)
+def complex(real: Tensor, imag: Tensor) -> Tensor:
+    """``real + i imag``. RuntimeError unless both are floating point numbers of one type."""
+    _two_floats("real", real, "imag", imag)
+    return _complex(real, imag)
+
+
+@function(out=True)
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """``abs * (cos(angle) + i sin(angle))``. RuntimeError unless both are floating point numbers of one type."""
+    _two_floats("abs", abs, "angle", angle)
+    return _complex(abs * cos(angle), abs * sin(angle))
+
+
+def _two_floats(first: str, a: Tensor, second: str, b: Tensor) -> None:
+    types = a._array.dtype, b._array.dtype
+    if types[0].kind != "f" or types[1].kind != "f":
+        raise RuntimeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {scalar_name(types[0])} and {scalar_name(types[1])}"
+        )
+    if types[0] != types[1]:
+        raise RuntimeError(
+            f"Expected object of scalar type {scalar_name(types[0])} but got scalar type {scalar_name(types[1])} for second argument"
+        )
+    broadcast_shapes(a._array.shape, b._array.shape)
+
+
+# ------------------------------------------------------------------------------------------------ operators
+
+
+def _swapped(operator: Any) -> Any:
+    return lambda self, other: operator(other, self)
+
+
+for _name, _operator in {
+    "__neg__": neg,
+    "__pos__": positive,
+    "__abs__": abs,
+    "__pow__": _pow_operator,
+    "__rpow__": _swapped(_pow.operator),
+    "__iadd__": Tensor.add_,
+    "__isub__": Tensor.sub_,
+    "__imul__": Tensor.mul_,
+    "__itruediv__": Tensor.div_,
+    "__ifloordiv__": Tensor.floor_divide_,
+    "__imod__": Tensor.remainder_,
+    "__ipow__": Tensor.pow_,
+}.items():
+    setattr(Tensor, _name, _operator)
+for _name, _primitive in {"add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": _floor_div, "mod": remainder}.items():
+    setattr(Tensor, f"__{_name}__", _primitive.operator)
+    setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
+for _name in ("add", "mul"):
+    setattr(Tensor, f"__r{_name}__", getattr(Tensor, f"__{_name}__"))
+
+for _name, _function in {
+    "absolute": abs, "arcsin": asin, "arccos": acos, "arctan": atan, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
+}.items():  # fmt: skip
+    public(f"torch:{_name}", f"Tensor:{_name}", inplace_too=True, out=True)(_function)

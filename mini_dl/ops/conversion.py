@@ -1,0 +1,231 @@
+"""Copies, casts, and the way out: other types, NumPy arrays, Python numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import type_name
+from mini_dl._device import device, require_cpu
+from mini_dl._dtypes import Array, Number, dtype, is_number, of_numpy, result_numpy
+from mini_dl._surface import function, method, public, tensor_method
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.primitive import op, unary
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ copies and casts
+
+
+@unary(input=lambda grad: grad)
+def _copy(input: Array) -> Array:
+    return input.copy("K")
+
+
+@unary(input=lambda grad: grad)
+def _compact(input: Array) -> Array:
+    return input.copy("C")
+
+
+@method()
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy, through which gradients flow."""
+    return _copy(input)
+
+
+@tensor_method()
+def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+    """This tensor, or a copy whose elements lie in memory in order."""
+    return self if self._array.flags.c_contiguous else _compact(self)
+
+
+@tensor_method()
+def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+    """Whether the elements lie in memory in order."""
+    return bool(self._array.flags.c_contiguous)
+
+
+@op(input=lambda grad: grad)  # the engine casts back
+def _cast(input: Array, target: np.dtype[Any]) -> Array:
+    if input.dtype.kind == "c" and target.kind not in "cb":
+        input = input.real
+    if input.dtype.kind == "f" and target.kind in "iu" and target.itemsize < 8:
+        return input.astype(np.int64).astype(target)  # wraps around, as the conversion of a large number does in C
+    return input.astype(target)
+
+
+def cast(input: Tensor, target: np.dtype[Any]) -> Tensor:
+    """`input` itself if it has type `target`, else a copy that has."""
+    return input if input._array.dtype == target else _cast(input, target)
+
+
+@tensor_method()
+def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: this tensor in another type, itself if it has it and not `copy`.
+
+    Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
+    """
+    target, copy = _to_arguments(*args, **kwargs)
+    if target is None or self._array.dtype == target.numpy:
+        return _copy(self) if copy else self
+    return _cast(self, target.numpy)  # type: ignore[no-any-return]
+
+
+def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool]:
+    """The type and the flag `copy` meant by the arguments of ``to``."""
+    first = args[0] if args else kwargs.get("other")
+    if isinstance(first, Tensor):
+        names: tuple[str, ...] = ("other", "non_blocking", "copy")
+    elif isinstance(first, dtype):
+        names = ("dtype", "non_blocking", "copy")
+    else:
+        names = ("device", "dtype", "non_blocking", "copy")
+    if len(args) > len(names) or not (args or kwargs):
+        raise TypeError(f"to() received an invalid combination of arguments - got ({', '.join(map(type_name, args))})")
+    given = dict(zip(names, args))
+    for name, value in kwargs.items():
+        if name in given or name not in ("device", "dtype", "other", "non_blocking", "copy", "memory_format"):
+            raise TypeError(f"to() received an invalid combination of arguments - got {name!r}")
+        given[name] = value
+    where, target = given.get("device"), given.get("dtype")
+    if where is not None and not isinstance(where, (device, str)):
+        raise TypeError(f"to() received an invalid combination of arguments - got ({type_name(where)})")
+    if target is not None and not isinstance(target, dtype):
+        raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type_name(target)}")
+    require_cpu(where)
+    other = given.get("other")
+    return (target if other is None else other.dtype), bool(given.get("copy", False))
+
+
+for _name in ("double", "float", "half", "int", "long", "short", "cfloat", "cdouble", "bool"):
+    _type = _dtypes.NAMES[_name]
+
+    def _shorthand(self: Tensor, memory_format: Any = None, _target: np.dtype[Any] = _type.numpy) -> Tensor:
+        return cast(self, _target)
+
+    _shorthand.__name__ = _shorthand.__qualname__ = _name
+    _shorthand.__doc__ = f"This tensor as {_type.name}."
+    tensor_method()(_shorthand)
+for _name, _type in {"char": _dtypes.int8, "byte": _dtypes.uint8}.items():
+
+    def _shorthand(self: Tensor, memory_format: Any = None, _target: np.dtype[Any] = _type.numpy) -> Tensor:
+        return cast(self, _target)
+
+    _shorthand.__name__ = _shorthand.__qualname__ = _name
+    _shorthand.__doc__ = f"This tensor as {_type.name}."
+    tensor_method()(_shorthand)
+
+
+@tensor_method()
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """This tensor in the type of `other`."""
+    return cast(self, other._array.dtype)
+
+
+@tensor_method()
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """This tensor: the CPU is where it is."""
+    return self
+
+
+# ------------------------------------------------------------------------------------------------ what type it has
+
+
+@method()
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floating point numbers."""
+    return input._array.dtype.kind == "f"
+
+
+@method()
+def is_complex(input: Tensor) -> bool:
+    """Whether the elements are complex numbers."""
+    return input._array.dtype.kind == "c"
+
+
+@method()
+def is_signed(input: Tensor) -> bool:
+    """Whether the elements can be negative."""
+    return input._array.dtype.kind in "ifc"
+
+
+@tensor_method()
+def element_size(self: Tensor) -> int:
+    """Bytes per element."""
+    return self._array.itemsize
+
+
+@function()
+def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
+    """The type of an operation over the two: tensors with dimensions count before 0-d ones, those before numbers."""
+    return of_numpy(result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (tensor1, tensor2)]))
+
+
+# ------------------------------------------------------------------------------------------------ NumPy and Python
+
+
+def _numpy(self: Tensor, *, force: bool = False) -> Array:
+    """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
+    if edge_of(self) is not None and not force:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    return self._array
+
+
+setattr(Tensor, "numpy", _numpy)
+_numpy.__name__ = "numpy"
+
+
+@public("Tensor:__array__")
+def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
+    array = _numpy(self)
+    return array.copy() if copy and (dtype is None or array.dtype == dtype) else array if dtype is None else array.astype(dtype, copy=False)
+
+
+@tensor_method()
+def item(self: Tensor) -> Any:
+    """The one element as a Python number. RuntimeError if there is not exactly one."""
+    array = self._array
+    if array.size != 1:
+        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    return array.item()
+
+
+@tensor_method()
+def tolist(self: Tensor) -> Any:
+    """The elements as nested lists of Python numbers; a number of a 0-d tensor."""
+    return self._array.tolist()
+
+
+def __bool__(self: Tensor) -> bool:
+    array = self._array
+    if array.size != 1:
+        raise RuntimeError(
+            "Boolean value of Tensor with more than one value is ambiguous"
+            if array.size
+            else "Boolean value of Tensor with no values is ambiguous"
+        )
+    return bool(array.item())
+
+
+def __int__(self: Tensor) -> int:
+    return int(item(self))
+
+
+def __float__(self: Tensor) -> float:
+    return float(item(self))
+
+
+def __complex__(self: Tensor) -> complex:
+    return complex(item(self))
+
+
+def __index__(self: Tensor) -> int:
+    array = self._array
+    if array.dtype.kind not in "biu" or array.size != 1:
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(array.item())
+
+
+for _special in (__bool__, __int__, __float__, __complex__, __index__):
+    setattr(Tensor, _special.__name__, _special)
