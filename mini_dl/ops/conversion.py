@@ -179,7 +179,13 @@ _numpy.__name__ = "numpy"
 @public("Tensor:__array__")
 def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
     array = _numpy(self)
-    return array.copy() if copy and (dtype is None or array.dtype == dtype) else array if dtype is None else array.astype(dtype, copy=False)
+    return (
+        array.copy()
+        if copy and (dtype is None or array.dtype == dtype)
+        else array
+        if dtype is None
+        else array.astype(dtype, copy=False)
+    )
 
 
 @tensor_method()

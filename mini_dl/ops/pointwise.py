@@ -142,9 +142,7 @@ def _div(input: Array, other: Array) -> Array:
     return np.divide(input, other)
 
 
-@public(
-    "torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True
-)
+@public("torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True)
 def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
 
@@ -156,9 +154,7 @@ def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = No
         return _floor_div(input, other)
     if rounding_mode == "trunc":
         return _trunc_div(input, other)
-    raise RuntimeError(
-        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
-    )
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
@@ -367,7 +363,9 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """``input ** exponent`` in float64, or complex128."""
     operands = [v._array if isinstance(v, Tensor) else v for v in (input, exponent)]
     target = np.dtype("complex128" if any([kind_of(v) == "c" for v in operands]) else "float64")
-    as_double = [v.to(wrap(np.empty(0, target)).dtype) if isinstance(v, Tensor) else as_type(v, target).item() for v in (input, exponent)]
+    as_double = [
+        v.to(wrap(np.empty(0, target)).dtype) if isinstance(v, Tensor) else as_type(v, target).item() for v in (input, exponent)
+    ]
     return pow(*as_double)
 
 
@@ -972,7 +970,14 @@ for _name, _operator in {
     "__ipow__": Tensor.pow_,
 }.items():
     setattr(Tensor, _name, _operator)
-for _name, _primitive in {"add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": _floor_div, "mod": remainder}.items():
+for _name, _primitive in {
+    "add": _add,
+    "sub": _sub,
+    "mul": mul,
+    "truediv": _div,
+    "floordiv": _floor_div,
+    "mod": remainder,
+}.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
     setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
 for _name in ("add", "mul"):
