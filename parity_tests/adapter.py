@@ -87,7 +87,7 @@ class Entry:
         if self.name.startswith("jiterator"):
             return "CUDA"
         bare = self.name.removeprefix("torch.").removeprefix("ops.").removeprefix("aten.").removeprefix("nn.functional.")
-        if bare.startswith("_") and not bare.startswith("__") or isinstance(self.theirs, torch._ops.OpOverload):
+        if (bare.startswith("_") and not bare.startswith("__")) or isinstance(self.theirs, torch._ops.OpOverload):
             return "private"
         if self.name == "max_pool2d_with_indices_backward":
             return "private"
@@ -125,7 +125,7 @@ class Entry:
         found.extend((alias.name, alias.op) for alias in self.info.aliases if alias.op)
         made: list[tuple[str, Any, Any]] = []
         for name, theirs in found:
-            if name.endswith(("__rdiv__", "Tensor.divide__")) or isinstance(theirs, types.FunctionType) and "<" in name:
+            if name.endswith(("__rdiv__", "Tensor.divide__")) or (isinstance(theirs, types.FunctionType) and "<" in name):
                 continue
             try:
                 made.append((name, theirs, bridge.lookup(name)))

@@ -164,7 +164,7 @@ def to_mini_module(module: torch.nn.Module) -> Any:
 
 def array(tensor: Any) -> Any:
     """The values of a tensor of either library as a NumPy array."""
-    return tensor._array if isinstance(tensor, Tensor) else _plain(tensor).numpy()
+    return _plain(tensor).numpy() if isinstance(tensor, torch.Tensor) else tensor._array
 
 
 # ------------------------------------------------------------------------------------------------ names

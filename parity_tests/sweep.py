@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import mini_dl
-from mini_dl.tensor import Tensor
 from parity_tests import adapter, bridge, compare
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import Missing, NotApplicable
@@ -116,7 +114,7 @@ class Trial:
             if not b.numel():
                 continue
             shared_b = any(b.untyped_storage().data_ptr() == x.untyped_storage().data_ptr() for x in theirs)
-            shared_a = any(np.may_share_memory(a._array, x._array) for x in ours)
+            shared_a = any(np.may_share_memory(bridge.array(a), bridge.array(x)) for x in ours)
             if shared_a != shared_b:
                 return f"the result {'shares' if shared_a else 'does not share'} memory with an input"
         return None
@@ -129,7 +127,7 @@ class Trial:
         theirs = Derivatives(torch, result, (self.their_args, self.their_kwargs))
         if not theirs.outputs or not theirs.inputs:
             raise NotApplicable("nothing to differentiate")
-        ours = Derivatives(mini_dl, answer, (self.our_args, self.our_kwargs), theirs)
+        ours = Derivatives(bridge.mini_dl, answer, (self.our_args, self.our_kwargs), theirs)
         if len(ours.outputs) != len(theirs.outputs):
             return f"{len(ours.outputs)} differentiable results instead of {len(theirs.outputs)}"
 
@@ -185,7 +183,7 @@ class Derivatives:
         return torch.from_numpy(np.asarray(values)).to(like.dtype)
 
     def adopt(self, cotangents: list[Any]) -> list[Any]:
-        if self.library is mini_dl:
+        if self.library is bridge.mini_dl and self.library is not torch:
             return [bridge.to_mini(c) for c in cotangents]
         wide = bool(self.model)
         return [bridge.copy(c, double=wide) for c in cotangents]
@@ -261,7 +259,7 @@ def check_inplace(entry: Entry, sample: Sample) -> str | None:
         def on_copy(function: Any, cloned: list[Any]) -> Any:
             def run(input: Any, *args: Any, **kwargs: Any) -> Any:
                 cloned.append(input.clone())
-                out = function(cloned[-1], *args, **kwargs)
+                out = function(cloned[-1], *args, **kwargs)  # noqa: B023
                 return out, out is cloned[-1]
 
             return run
@@ -300,7 +298,7 @@ def check_out(entry: Entry, sample: Sample) -> str | None:
     """``f(..., out=tensor)``: `out` comes back holding the result, whatever was in it, also when it must be resized."""
     if not entry.supports_out:
         raise NotApplicable("no out=")
-    with torch.no_grad(), mini_dl.no_grad():
+    with torch.no_grad(), bridge.mini_dl.no_grad():
         args, kwargs = bridge.copy((sample.all_args, sample.kwargs))
         expected = theirs_or_raised(entry.theirs, *args, **kwargs)
         outs = expected if isinstance(expected, torch.Tensor) else tuple(expected)
