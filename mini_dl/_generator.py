@@ -1,0 +1,267 @@
+"""The random numbers of torch's CPU generator: a Mersenne Twister and what torch makes of its draws.
+
+Everything is vectorised over NumPy's MT19937, which is the same engine with the same seeding. Functions that draw take a
+generator and a number of elements and return a flat array; they know no tensors. NumPy's global state is never touched.
+
+Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from mini_dl._device import CPU, device
+from mini_dl._dtypes import Array
+
+WORDS = 624  # of the engine's state
+
+STATE = np.dtype(
+    {  # how torch lays a state out in bytes
+        "names": ["seed", "left", "seeded", "next", "words", "normal", "has_normal"],
+        "formats": ["<u8", "<i4", "<i4", "<u8", ("<u8", WORDS), "<f8", "<i4"],
+        "offsets": [0, 8, 12, 16, 24, 5024, 5040],
+        "itemsize": 5056,
+    }
+)
+
+
+class Generator:
+    """A source of random numbers: the stream of torch's generator of the same seed.
+
+    >>> import mini_dl as torch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> torch.rand(2, generator=generator)
+    tensor([0.4963, 0.7682])
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        wanted = _device(device)
+        if wanted.type != "cpu":
+            raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
+        self._bits = np.random.MT19937(0)
+        self._numpy = np.random.RandomState(self._bits)  # for its seeding and its bulk draws
+        self._normal: float | None = None  # Box-Muller makes two: the one not yet given out
+        self.manual_seed(67280421310721)
+
+    @property
+    def device(self) -> device:
+        return CPU
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of `seed`, from -2^63 to 2^64 - 1. RuntimeError outside. Returns this generator."""
+        seed = _integer(seed)
+        if not -(2**63) <= seed < 2**64:
+            raise RuntimeError("Overflow when unpacking long long")
+        self._seed = seed % 2**64
+        self._numpy.seed(seed & 0xFFFFFFFF)
+        self._fresh = True  # nothing was drawn since: torch writes this state in another way than a used-up one
+        self._normal = None
+        return self
+
+    def seed(self) -> int:
+        """Start a stream that nobody can foretell; returns its seed."""
+        seed = int.from_bytes(os.urandom(8), "little") & (2**53 - 1)
+        self.manual_seed(seed)
+        return seed
+
+    def initial_seed(self) -> int:
+        """The seed this stream started from."""
+        return self._seed
+
+    def clone_state(self) -> Generator:
+        """Another generator at the same place of the same stream."""
+        other = Generator()
+        other.load(self.dump())
+        return other
+
+    def dump(self) -> Array:
+        """The state in torch's layout: 5056 bytes."""
+        state = np.zeros((), STATE)
+        engine = self._bits.state["state"]
+        used = int(engine["pos"])  # words of the current 624 already given out
+        state["seed"], state["seeded"], state["words"] = self._seed, 1, engine["key"]
+        state["left"], state["next"] = WORDS + 1 - used, 0 if self._fresh else used
+        if self._normal is not None:
+            state["normal"], state["has_normal"] = self._normal, 1
+        return np.frombuffer(state.tobytes(), np.uint8).copy()
+
+    def load(self, state: Array) -> None:
+        """Continue where `dump` of this library, or torch, left off. RuntimeError if this is no state."""
+        if state.size != STATE.itemsize:
+            raise RuntimeError(
+                f"Expected a CPUGeneratorImplState of size {STATE.itemsize} but found the input RNG state size to be {state.size}"
+            )
+        fields = np.frombuffer(np.ascontiguousarray(state).tobytes(), STATE)[0]
+        left, following = int(fields["left"]), int(fields["next"])
+        if fields["seeded"] != 1 or not 0 < left <= WORDS or following > WORDS:
+            raise RuntimeError("Invalid mt19937 state")
+        self._bits.state = {
+            "bit_generator": "MT19937",
+            "state": {"key": fields["words"].astype(np.uint32), "pos": WORDS + 1 - left},
+        }
+        self._seed, self._fresh = int(fields["seed"]), following == 0
+        self._normal = float(fields["normal"]) if fields["has_normal"] else None
+
+    def __getstate__(self) -> Array:
+        return self.dump()
+
+    def __setstate__(self, state: Array) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.load(state)
+
+    # -------------------------------------------------------------------------------------------- draws
+
+    def words(self, n: int) -> Array:
+        """`n` draws of 32 bits, as uint32."""
+        self._fresh = self._fresh and not n
+        if n < 1000:  # the bulk call is slow to start
+            return self._bits.random_raw(n).astype(np.uint32)
+        return self._numpy.randint(0, 2**32, n, dtype=np.uint32)
+
+    def doubles(self, n: int) -> Array:
+        """`n` draws of 64 bits, each two of 32 with the high one first, as uint64."""
+        if n < 500:
+            pairs = self._bits.random_raw(2 * n)
+            self._fresh = self._fresh and not n
+            return (pairs[0::2] << np.uint64(32)) | pairs[1::2]
+        self._fresh = False
+        return self._numpy.randint(0, 2**64, n, dtype=np.uint64)
+
+    def next_word(self) -> int:
+        self._fresh = False
+        return int(self._bits.random_raw())
+
+    def next_double(self) -> int:
+        return self.next_word() << 32 | self.next_word()
+
+
+def _device(value: Any) -> device:
+    return value if isinstance(value, device) else device(value)
+
+
+def _integer(seed: Any) -> int:
+    try:
+        return int(seed)
+    except (TypeError, ValueError):
+        raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}") from None
+
+
+default_generator = Generator()
+
+
+# ------------------------------------------------------------------------------------------------ reals
+
+
+def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
+    """Uniform on [0, 1): the low 53 bits of a double draw, or the low 24 of a single one; float16 is computed in float32."""
+    if dtype == np.float64:
+        bits = generator.doubles(n)
+        bits &= np.uint64(2**53 - 1)
+        return np.multiply(bits.view(np.int64), 2.0**-53)
+    words = generator.words(n)
+    words &= np.uint32(2**24 - 1)
+    out = words.view(np.int32).astype(np.float32)
+    out *= np.float32(2.0**-24)
+    return out
+
+
+def unit_double(generator: Generator, n: int) -> Array:
+    return unit(generator, n, np.dtype(np.float64))
+
+
+def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high: float) -> Array:
+    """Uniform on [low, high): ``low + u * (high - low)``, rounded once."""
+    u = unit(generator, n, dtype)
+    start, stop = u.dtype.type(low), u.dtype.type(high)
+    out = multiply_add(u, stop - start, start, u.dtype).astype(dtype, copy=False)
+    if dtype == np.float16 or (low, high) != (0, 1):
+        at_end = out == dtype.type(high)  # brought there by rounding: the end does not belong to the range
+        if at_end.any():
+            out[at_end] = dtype.type(low)
+    return out
+
+
+def multiply_add(x: Array, scale: Any, shift: Any, dtype: np.dtype[Any]) -> Array:
+    """``x * scale + shift`` rounded once, as the processor's fused instruction does. May write into `x`."""
+    if shift == 0:
+        if scale != 1:
+            x *= scale
+        return x.astype(dtype, copy=False)
+    if dtype != np.float64:  # exact in float64
+        return (x.astype(np.float64) * float(scale) + float(shift)).astype(dtype)
+    product, rest = _two_product(x, float(scale))
+    total = product + shift
+    part = total - product
+    rest += (product - (total - part)) + (shift - part)  # what the addition lost, exactly (Knuth)
+    return total + rest
+
+
+def _two_product(x: Array, y: float) -> tuple[Array, Array]:
+    """The rounded product and what the rounding lost, exactly (Dekker)."""
+    split = 134217729.0  # 2^27 + 1
+    x_high = x * split
+    x_high -= x_high - x
+    x_low = x - x_high
+    y_high = y * split - (y * split - y)
+    y_low = y - y_high
+    product = x * y
+    rest = x_low * y_low - (((product - x_high * y_high) - x_low * y_high) - x_high * y_low)
+    return product, rest
+
+
+# ------------------------------------------------------------------------------------------------ normals
+
+BLOCK = 16  # normals are made in blocks of 8 pairs from this size on
+
+
+def normal(generator: Generator, n: int, dtype: np.dtype[Any], mean: float, std: float, blocks: bool = True) -> Array:
+    """Normal by Box and Muller: in blocks in the type asked for if `blocks` and n >= 16, else one by one in float64."""
+    if n < BLOCK or not blocks:
+        out = multiply_add(normal_one_by_one(generator, n), std, mean, np.dtype(np.float64))
+        return out.astype(dtype, copy=False)
+    whole = n - n % BLOCK
+    out = np.empty(n, np.float32 if dtype == np.float16 else dtype)
+    # all uniforms come before any block, but for float16 only those that whole blocks need
+    _normal_blocks(unit(generator, whole if dtype == np.float16 else n, dtype)[:whole], out[:whole], mean, std)
+    if whole != n:  # the last 16 again, with new draws
+        _normal_blocks(unit(generator, BLOCK, dtype), out[n - BLOCK :], mean, std)
+    return out.astype(dtype, copy=False)
+
+
+def _normal_blocks(u: Array, out: Array, mean: float, std: float) -> None:
+    """Of each 16 uniforms the first 8 give the radius, the last 8 the angle; the results are 8 cosines, then 8 sines."""
+    number = out.dtype.type
+    u, out = u.reshape(-1, 2, 8), out.reshape(-1, 2, 8)
+    radius = 1 - u[:, 0]
+    np.log(radius, out=radius)
+    radius *= number(-2)
+    np.sqrt(radius, out=radius)
+    angle = u[:, 1] * number(2 * math.pi)
+    for half, wave in enumerate((np.cos, np.sin)):
+        part = wave(angle)
+        part *= radius
+        out[:, half] = multiply_add(part, number(std), number(mean), out.dtype)
+
+
+def normal_one_by_one(generator: Generator, n: int) -> Array:
+    """Standard normals in float64, two from each pair of uniforms. The second waits in the generator if it is not needed."""
+    out = np.empty(n)
+    start = 0
+    if n and generator._normal is not None:
+        out[0], generator._normal, start = generator._normal, None, 1
+    pairs = (n - start + 1) // 2
+    if pairs:
+        u = unit_double(generator, 2 * pairs)
+        radius = np.sqrt(-2 * np.log1p(-u[1::2]))
+        angle = 2 * math.pi * u[0::2]
+        made = np.empty(2 * pairs)
+        made[0::2] = radius * np.cos(angle)
+        made[1::2] = radius * np.sin(angle)
+        out[start:] = made[: n - start]
+        if 2 * pairs > n - start:
+            generator._normal = float(made[-1])
+    return out
