@@ -241,10 +241,14 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
     return decorate
 
 
-def binary(input: Formula | None = None, other: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
-    """An elementwise primitive of two arguments, with broadcasting and promotion; either may be a number, but not both.
+def binary(
+    input: Formula | None = None, other: Formula | None = None, *, numbers: str = "input other"
+) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+    """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
+    once) may be a Python number.
 
-    Its attribute `operator` is the same for use as a special method: NotImplemented where an operand is neither.
+    Its attribute `operator` is the same for use as a special method: either operand may be a number or an array, and it returns
+    NotImplemented for others.
     """
 
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -262,7 +266,7 @@ def binary(input: Formula | None = None, other: Formula | None = None) -> Callab
         )
         plain = asks_input is not None and asks_other is not None and "result" not in (*asks_input, *asks_other)
 
-        def build(refuse: Callable[..., Any]) -> Callable[..., Tensor]:
+        def build(refuse: Callable[..., Any], number_first: bool, number_last: bool) -> Callable[..., Tensor]:
             def call(input: Any, other: Any) -> Tensor:
                 to_input = to_other = None
                 if isinstance(input, Tensor):
@@ -272,7 +276,7 @@ def binary(input: Formula | None = None, other: Formula | None = None) -> Callab
                         to_input = input
                     elif input._base is not None:
                         to_input = edge_of(input)
-                elif isinstance(other, Tensor) and is_number(input):
+                elif number_first and isinstance(other, Tensor) and is_number(input):
                     a = input
                 else:
                     return refuse(primitive, "input", 1, input, call, input, other)
@@ -285,7 +289,7 @@ def binary(input: Formula | None = None, other: Formula | None = None) -> Callab
                         to_other = edge_of(other)
                     if a.__class__ is not ndarray or a.dtype is not b.dtype:
                         a, b = promote(a, b)
-                elif is_number(other):
+                elif number_last and is_number(other):
                     a, b = promote(a, other)
                 else:
                     return refuse(primitive, "other", 2, other, call, input, other)
@@ -314,8 +318,8 @@ def binary(input: Formula | None = None, other: Formula | None = None) -> Callab
             functools.update_wrapper(call, forward)
             return declared(call, primitive)
 
-        function: Any = build(raise_not_a_tensor)
-        function.operator = build(defer)
+        function: Any = build(raise_not_a_tensor, "input" in numbers, "other" in numbers)
+        function.operator = build(defer, True, True)
         return function  # type: ignore[no-any-return]
 
     return decorate

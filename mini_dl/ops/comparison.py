@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import public
-from mini_dl.autograd.primitive import binary, unary
+from mini_dl._surface import method, public
+from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.ops.pointwise import kind_of
 from mini_dl.tensor import Tensor
 
@@ -20,21 +21,21 @@ def _ordered(name: str, input: Any, other: Any) -> None:
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
-@binary()
+@binary(numbers="other")
 def eq(input: Array, other: Array) -> Array:
     """``input == other``"""
     return np.equal(input, other)
 
 
 @public("torch", "Tensor", "torch:not_equal", "Tensor:not_equal", inplace_too=True, out=True)
-@binary()
+@binary(numbers="other")
 def ne(input: Array, other: Array) -> Array:
     """``input != other``"""
     return np.not_equal(input, other)
 
 
 @public("torch", "Tensor", "torch:less", "Tensor:less", inplace_too=True, out=True)
-@binary()
+@binary(numbers="other")
 def lt(input: Array, other: Array) -> Array:
     """``input < other``. NotImplementedError for complex."""
     _ordered("lt", input, other)
@@ -42,7 +43,7 @@ def lt(input: Array, other: Array) -> Array:
 
 
 @public("torch", "Tensor", "torch:less_equal", "Tensor:less_equal", inplace_too=True, out=True)
-@binary()
+@binary(numbers="other")
 def le(input: Array, other: Array) -> Array:
     """``input <= other``. NotImplementedError for complex."""
     _ordered("le", input, other)
@@ -50,7 +51,7 @@ def le(input: Array, other: Array) -> Array:
 
 
 @public("torch", "Tensor", "torch:greater", "Tensor:greater", inplace_too=True, out=True)
-@binary()
+@binary(numbers="other")
 def gt(input: Array, other: Array) -> Array:
     """``input > other``. NotImplementedError for complex."""
     _ordered("gt", input, other)
@@ -58,7 +59,7 @@ def gt(input: Array, other: Array) -> Array:
 
 
 @public("torch", "Tensor", "torch:greater_equal", "Tensor:greater_equal", inplace_too=True, out=True)
-@binary()
+@binary(numbers="other")
 def ge(input: Array, other: Array) -> Array:
     """``input >= other``. NotImplementedError for complex."""
     _ordered("ge", input, other)
@@ -72,22 +73,95 @@ for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge"
 # ------------------------------------------------------------------------------------------------ what kind of number
 
 
-@public("torch", "Tensor")
+@method()
 @unary()
 def isnan(input: Array) -> Array:
     """Whether each element is NaN."""
     return np.not_equal(input, input)
 
 
-@public("torch", "Tensor")
+@method()
 @unary()
 def isfinite(input: Array) -> Array:
     """Whether each element is neither infinite nor NaN."""
     return np.isfinite(input)
 
 
-@public("torch", "Tensor")
+@method()
 @unary()
 def isinf(input: Array) -> Array:
     """Whether each element is infinite."""
     return np.isinf(input)
+
+
+@public("torch", "Tensor", out=True)
+@unary()
+def isposinf(input: Array) -> Array:
+    """Whether each element is positive infinity. RuntimeError for complex."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("isposinf does not support complex inputs.")
+    return np.equal(input, np.inf)
+
+
+@public("torch", "Tensor", out=True)
+@unary()
+def isneginf(input: Array) -> Array:
+    """Whether each element is negative infinity. RuntimeError for complex."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("isneginf does not support complex inputs.")
+    return np.equal(input, -np.inf)
+
+
+@method()
+@unary()
+def isreal(input: Array) -> Array:
+    """Whether the imaginary part of each element is zero."""
+    return np.equal(input.imag, 0) if input.dtype.kind == "c" else np.ones(input.shape, bool)
+
+
+# ------------------------------------------------------------------------------------------------ whole tensors
+
+
+@op()
+def _isclose(input: Array, other: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
+    close = np.equal(input, other)
+    if equal_nan:
+        close |= (input != input) & (other != other)
+    if rtol == 0 and atol == 0:
+        return close
+    if input.dtype.kind in "iub":
+        input, other = input.astype(np.float64), other.astype(np.float64)
+    difference = np.absolute(input - other)
+    return close | (np.isfinite(difference) & (difference <= atol + np.absolute(rtol * other)))
+
+
+@method()
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """``|input - other| <= atol + rtol * |other|``, element by element.
+
+    RuntimeError for two types, or for a negative tolerance.
+    """
+    if input._array.dtype != other._array.dtype:
+        raise RuntimeError(f"{scalar_name(input._array.dtype)} did not match {scalar_name(other._array.dtype)}")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {value}")
+    broadcast_shapes(input._array.shape, other._array.shape)
+    return _isclose(input, other, rtol, atol, equal_nan)
+
+
+@method()
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether all elements are close, as ``isclose`` says.
+
+    >>> import mini_dl as torch
+    >>> torch.allclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-6]))
+    True
+    """
+    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+
+
+@method()
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and the same elements."""
+    return input is other or np.array_equal(input._array, other._array)

@@ -201,7 +201,7 @@ def remainder(input: Array, other: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _trunc_div(input, other))
+@binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _trunc_div(input, other), numbers="other")
 def fmod(input: Array, other: Array) -> Array:
     """``input - other * trunc(input / other)``: the sign is that of `input`. RuntimeError for an integer division by zero."""
     accept("fmod_cpu", "iuf", input, other)
@@ -421,7 +421,7 @@ def log1p(input: Array) -> Array:
     return np.log1p(floating(input))
 
 
-@public("torch", "Tensor", "special:expit", inplace_too=True, out=True)
+@public("torch", "Tensor", "special:expit", "nn.functional", inplace_too=True, out=True)
 @unary(input=lambda grad, result: _sigmoid_backward(grad, _conj(result)))
 def sigmoid(input: Array) -> Array:
     """``1 / (1 + exp(-input))``"""
@@ -494,7 +494,7 @@ def cosh(input: Array) -> Array:
     return np.cosh(floating(input))
 
 
-@method(inplace=True, out=True)
+@public("torch", "Tensor", "nn.functional", inplace_too=True, out=True)
 @unary(input=lambda grad, result: _tanh_backward(grad, _conj(result)))
 def tanh(input: Array) -> Array:
     return np.tanh(floating(input))
@@ -522,6 +522,7 @@ def atanh(input: Array) -> Array:
 @binary(
     input=lambda grad, input, other: _atan2_slope(grad, input, other) * other,
     other=lambda grad, input, other: _atan2_slope(grad, input, other) * -input,
+    numbers="",
 )
 def atan2(input: Array, other: Array) -> Array:
     """The angle of the point (`other`, `input`), between -pi and pi."""
@@ -537,17 +538,14 @@ def _atan2_slope(grad: Tensor, input: Any, other: Any) -> Tensor:
 
 @method(inplace=True, out=True)
 @binary(
-    input=lambda grad, input, result: grad * masked_ratio(input, result),
-    other=lambda grad, other, result: grad * masked_ratio(other, result),
+    input=lambda grad, input, result: grad * (input / result),
+    other=lambda grad, other, result: grad * (other / result),
+    numbers="",
 )
 def hypot(input: Array, other: Array) -> Array:
     """``sqrt(input ** 2 + other ** 2)`` without overflow."""
     accept("hypot_cpu", "f", input, other)
     return np.hypot(input, other)
-
-
-def masked_ratio(leg: Any, hypotenuse: Tensor) -> Tensor:
-    return leg / hypotenuse
 
 
 @method(inplace=True, out=True)
@@ -595,7 +593,7 @@ def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
     if input._array.dtype.kind != "c":
         return _zero(grad)
     size = abs(input)
-    return where(size == 0, 0.0, (grad / size - ((grad / input).real * result))) if True else grad
+    return where(size == 0, 0.0, grad / size - (grad / input).real * result)
 
 
 @method(inplace=True, out=True)
@@ -675,6 +673,7 @@ def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
 @binary(
     input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
     other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
+    numbers="",
 )
 def maximum(input: Array, other: Array) -> Array:
     """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
@@ -686,6 +685,7 @@ def maximum(input: Array, other: Array) -> Array:
 @binary(
     input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
     other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
+    numbers="",
 )
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
@@ -695,8 +695,9 @@ def minimum(input: Array, other: Array) -> Array:
 
 @method(out=True)
 @binary(
-    input=lambda grad, input, other: masked(grad, (input >= other) | isnan(other)),
-    other=lambda grad, input, other: masked(grad, ~((input >= other) | isnan(other))),
+    input=lambda grad, input, other: masked(grad, (input >= other) | (other != other)),
+    other=lambda grad, input, other: masked(grad, ~((input >= other) | (other != other))),
+    numbers="",
 )
 def fmax(input: Array, other: Array) -> Array:
     """The greater of the two; of a number and NaN, the number."""
@@ -706,8 +707,9 @@ def fmax(input: Array, other: Array) -> Array:
 
 @method(out=True)
 @binary(
-    input=lambda grad, input, other: masked(grad, (input <= other) | isnan(other)),
-    other=lambda grad, input, other: masked(grad, ~((input <= other) | isnan(other))),
+    input=lambda grad, input, other: masked(grad, (input <= other) | (other != other)),
+    other=lambda grad, input, other: masked(grad, ~((input <= other) | (other != other))),
+    numbers="",
 )
 def fmin(input: Array, other: Array) -> Array:
     """The smaller of the two; of a number and NaN, the number."""
@@ -820,20 +822,103 @@ _where_method.__name__ = "where"
 public("Tensor")(_where_method)
 
 
+# ------------------------------------------------------------------------------------------------ logic and bits
+
+
+@method(inplace=True, out=True)
+@unary()
+def logical_not(input: Array) -> Array:
+    """Whether each element is zero."""
+    return np.logical_not(input)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def logical_and(input: Array, other: Array) -> Array:
+    """Whether both elements are nonzero."""
+    return np.logical_and(input, other)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def logical_or(input: Array, other: Array) -> Array:
+    """Whether one of the elements is nonzero."""
+    return np.logical_or(input, other)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def logical_xor(input: Array, other: Array) -> Array:
+    """Whether exactly one of the elements is nonzero."""
+    return np.logical_xor(input, other)
+
+
+@method(inplace=True, out=True)
+@unary()
+def bitwise_not(input: Array) -> Array:
+    """All bits inverted; the logical complement of a bool."""
+    accept("bitwise_not_cpu", "biu", input)
+    return np.invert(input)
+
+
+@method(inplace=True, out=True)
+@binary()
+def bitwise_and(input: Array, other: Array) -> Array:
+    """The bits set in both."""
+    accept("bitwise_and_cpu", "biu", input, other)
+    return np.bitwise_and(input, other)
+
+
+@method(inplace=True, out=True)
+@binary()
+def bitwise_or(input: Array, other: Array) -> Array:
+    """The bits set in either."""
+    accept("bitwise_or_cpu", "biu", input, other)
+    return np.bitwise_or(input, other)
+
+
+@method(inplace=True, out=True)
+@binary()
+def bitwise_xor(input: Array, other: Array) -> Array:
+    """The bits set in exactly one."""
+    accept("bitwise_xor_cpu", "biu", input, other)
+    return np.bitwise_xor(input, other)
+
+
+@method(inplace=True, out=True)
+@binary()
+def bitwise_left_shift(input: Array, other: Array) -> Array:
+    """``input * 2 ** other``; 0 where `other` is negative or as large as the number of bits."""
+    accept("lshift_cpu", "iu", input, other)
+    return np.left_shift(input, other)
+
+
+@method(inplace=True, out=True)
+@binary()
+def bitwise_right_shift(input: Array, other: Array) -> Array:
+    """``floor(input / 2 ** other)``; all bits are the sign where `other` is negative or as large as the number of bits."""
+    accept("rshift_cpu", "iu", input, other)
+    return np.right_shift(input, other)
+
+
 # ------------------------------------------------------------------------------------------------ complex numbers
 
 
 @method()
 def conj(input: Tensor) -> Tensor:
     """The complex conjugate; a real tensor is its own."""
-    return conj_physical(input) if input._array.dtype.kind == "c" else input
+    return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate, in memory of its own; a real tensor is its own."""
+    return _conjugate(input) if input._array.dtype.kind == "c" else input
+
+
 @unary(input=lambda grad: conj(grad))
-def conj_physical(input: Array) -> Array:
-    """The complex conjugate, in memory of its own."""
-    return np.conjugate(input) if input.dtype.kind == "c" else input.copy()
+def _conjugate(input: Array) -> Array:
+    return np.conjugate(input)
 
 
 @view(input=lambda grad: grad)  # the engine makes it complex
@@ -957,6 +1042,7 @@ def _swapped(operator: Any) -> Any:
 
 for _name, _operator in {
     "__neg__": neg,
+    "__invert__": bitwise_not,
     "__pos__": positive,
     "__abs__": abs,
     "__pow__": _pow_operator,
@@ -980,6 +1066,14 @@ for _name, _primitive in {
 }.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
     setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
+for _name, _primitive in {"and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor}.items():
+    setattr(Tensor, f"__{_name}__", _primitive.operator)
+    setattr(Tensor, f"__r{_name}__", _primitive.operator)
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"bitwise_{_name}_"))
+for _name, _primitive in {"lshift": bitwise_left_shift, "rshift": bitwise_right_shift}.items():
+    setattr(Tensor, f"__{_name}__", _primitive.operator)
+    setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"{_primitive.__name__}_"))
 for _name in ("add", "mul"):
     setattr(Tensor, f"__r{_name}__", getattr(Tensor, f"__{_name}__"))
 
