@@ -183,7 +183,7 @@ def typename(o: Any) -> str:
     'int'
     """
     if isinstance(o, Tensor):
-        return f"torch.{_dtypes.scalar_name(o._array.dtype)}Tensor"
+        return f"torch.{_dtypes.scalar_name(o.dtype.numpy)}Tensor"
     kind = o if isinstance(o, type) else type(o)
     if kind.__module__ == "builtins":
         return kind.__qualname__

@@ -1,0 +1,15 @@
+"""The operations of networks as functions: what ``mini_dl.ops`` publishes under ``nn.functional``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mini_dl._surface import namespace
+
+__all__ = sorted(namespace("nn.functional"))
+
+globals().update(namespace("nn.functional"))
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,258 @@
+"""Initial values of parameters, drawn in torch's order so that a seed gives torch's numbers."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._surface import namespace
+from mini_dl.autograd.mode import no_grad
+from mini_dl.tensor import Tensor, version_of, wrap
+
+_LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which weights before `nonlinearity` are scaled to keep the variance: sqrt(2) for "relu".
+
+    `param` is the negative slope of "leaky_relu". ValueError for a name that is not known.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.init.calculate_gain("tanh")
+    1.6666666666666667
+    """
+    if nonlinearity in _LINEAR:
+        return 1
+    if nonlinearity == "tanh":
+        return 5.0 / 3
+    if nonlinearity == "relu":
+        return math.sqrt(2.0)
+    if nonlinearity == "leaky_relu":
+        if param is None:
+            param = 0.01
+        elif isinstance(param, bool) or not isinstance(param, (int, float)):
+            raise ValueError(f"negative_slope {param} not a valid number")
+        return math.sqrt(2.0 / (1 + param**2))
+    if nonlinearity == "selu":
+        return 3.0 / 4
+    raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+
+
+# ------------------------------------------------------------------------------------------------ without fans
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
+    """Fill with draws from U(a, b)."""
+    with no_grad():
+        return tensor.uniform_(a, b, generator=generator)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
+    """Fill with draws from N(mean, std^2)."""
+    with no_grad():
+        return tensor.normal_(mean, std, generator=generator)
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+) -> Tensor:
+    """Fill with draws from N(mean, std^2) restricted to [a, b]."""
+
+    def cdf(x: float) -> float:
+        return (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0
+
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    with no_grad():
+        draw = _redraw_outside if cdf(b) - cdf(a) > 0.3 else _reject_from_uniform
+        return draw(tensor, mean, std, a, b, generator)
+
+
+def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    """Normal draws; what falls outside is drawn anew, all elements at a time."""
+    low, high = tensor._array.dtype.type(a), tensor._array.dtype.type(b)
+    array = tensor.normal_(mean, std, generator=generator)._array
+    while (outside := (array < low) | (array > high)).any():
+        again = wrap(np.empty_like(array)).normal_(mean, std, generator=generator)
+        np.copyto(array, again._array, where=outside)
+    return tensor
+
+
+def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    """Uniform candidates, each accepted with the probability of its density over the highest one in [a, b]."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    array = tensor._array
+    candidates, thresholds = wrap(np.empty_like(array)), wrap(np.empty_like(array))
+    pending = np.ones(array.shape, bool)
+    while True:
+        candidates.uniform_(a, b, generator=generator)
+        np.copyto(array, candidates._array, where=pending)
+        candidates.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(peak)
+        thresholds.uniform_(generator=generator).log_()
+        pending &= thresholds._array > candidates._array
+        if not pending.any():
+            version_of(tensor)[0] += 1
+            return tensor
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fill with `val`."""
+    with no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Fill with 1."""
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with 0."""
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity of a matrix: ones on the diagonal. ValueError unless it has two dimensions."""
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    return _fill_array(tensor, np.eye(*tensor.shape))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The identity of a convolution: channel i of each group passes to output i. ValueError unless it has 3 to 5 dimensions."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    outputs, inputs, *kernel = tensor.shape
+    if outputs % groups != 0:
+        raise ValueError("dim 0 must be divisible by groups")
+    values = np.zeros(tensor.shape)
+    centre = tuple([n // 2 for n in kernel])
+    for group in range(groups):
+        for i in range(min(outputs // groups, inputs)):
+            channel = (group * (outputs // groups) + i, i)
+            values[channel + centre] = 1
+    return _fill_array(tensor, values)
+
+
+def _fill_array(tensor: Tensor, values: Any) -> Tensor:
+    np.copyto(tensor._array, values, casting="unsafe")
+    version_of(tensor)[0] += 1
+    return tensor
+
+
+# ------------------------------------------------------------------------------------------------ by fan
+
+
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """How many inputs feed an output and how many outputs an input feeds, for a weight (out, in, *kernel)."""
+    if tensor.ndim < 2:
+        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+    outputs, inputs, *kernel = tensor.shape
+    field = math.prod(kernel)
+    return inputs * field, outputs * field
+
+
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
+    mode, valid = mode.lower(), ["fan_in", "fan_out"]
+    if mode not in valid:
+        raise ValueError(f"Mode {mode} not supported, please use one of {valid}")
+    return _calculate_fan_in_and_fan_out(tensor)[valid.index(mode)]
+
+
+def _xavier_std(tensor: Tensor, gain: float) -> float:
+    return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+    """Fill from U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+    """Fill from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    fan = _calculate_correct_fan(tensor, mode)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+) -> Tensor:
+    """Fill from U(-b, b), b = gain * sqrt(3 / fan) (He et al. 2015). `a` is the slope of a leaky ReLU."""
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
+        return tensor
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+) -> Tensor:
+    """Fill from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015). `a` is the slope of a leaky ReLU."""
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
+        return tensor
+    return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`."""
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    array = tensor._array
+    if array.size == 0:
+        return tensor
+    rows, columns = array.shape[0], array.size // array.shape[0]
+    drawn = normal_(wrap(np.empty((rows, columns), array.dtype)), 0, 1, generator)._array
+    q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
+    q *= np.sign(np.diagonal(r))
+    _fill_array(tensor, (q.T if rows < columns else q).reshape(array.shape))
+    with no_grad():
+        return tensor.mul_(gain)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens 2010). ValueError unless it is a matrix."""
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor.shape
+    randperm = namespace("torch")["randperm"]
+    zeros = math.ceil(sparsity * rows)
+    normal_(tensor, 0, std, generator)
+    for column in range(columns):
+        tensor._array[randperm(rows)._array[:zeros], column] = 0
+    return tensor
+
+
+# ------------------------------------------------------------------------------------------------ old names
+
+
+def _deprecated(function: Any) -> Callable[..., Tensor]:
+    name = function.__name__[:-1]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+uniform, normal, constant, eye, dirac = map(_deprecated, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = map(_deprecated, (xavier_uniform_, xavier_normal_))
+kaiming_uniform, kaiming_normal = map(_deprecated, (kaiming_uniform_, kaiming_normal_))
+orthogonal, sparse = map(_deprecated, (orthogonal_, sparse_))

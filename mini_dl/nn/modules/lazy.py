@@ -1,0 +1,47 @@
+"""Modules that learn their sizes from the first input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl.nn.modules.module import Module
+from mini_dl.nn.parameter import is_lazy
+
+
+class LazyModuleMixin(Module):
+    """Comes before the module class: its parameters get their shapes before the first forward, then it becomes `cls_to_become`.
+
+    Subclasses define ``initialize_parameters(*inputs)``.
+    """
+
+    cls_to_become: type[Module] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._load_hook = self._register_load_state_dict_pre_hook(self._lazy_load_hook)
+        self._initialize_hook = self.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)
+
+    def _lazy_load_hook(self, state_dict: Any, prefix: str, *_: Any) -> None:
+        """Take the shapes of what is about to be loaded."""
+        for name, tensor in (*self._parameters.items(), *self._buffers.items()):
+            source: Any = state_dict.get(prefix + name)
+            if is_lazy(tensor) and source is not None and not is_lazy(source):
+                tensor.materialize(source.shape)  # type: ignore[union-attr]
+
+    def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
+
+    def has_uninitialized_params(self) -> bool:
+        """Whether a parameter or buffer of this module has no shape yet."""
+        return any([is_lazy(t) for t in (*self._parameters.values(), *self._buffers.values())])
+
+    def _infer_parameters(self, module: Any, args: Any, kwargs: Any = None) -> None:
+        module.initialize_parameters(*args, **(kwargs or {}))
+        if module.has_uninitialized_params():
+            raise RuntimeError(f"module {self._get_name()} has not been fully initialized")
+        module._initialize_hook.remove()
+        module._load_hook.remove()
+        del module._initialize_hook
+        del module._load_hook
+        if module.cls_to_become is not None:
+            module.__class__ = module.cls_to_become

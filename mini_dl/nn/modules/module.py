@@ -1,0 +1,1002 @@
+"""Module: a tree of parameters, buffers and modules with a `forward`; hooks around it; saving and loading its state."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+import weakref
+from collections import OrderedDict, namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._device import device as device_class
+from mini_dl._device import require_cpu
+from mini_dl.autograd.graph import Handle
+from mini_dl.autograd.mode import no_grad
+from mini_dl.nn.modules.hooks import BackwardHook
+from mini_dl.nn.parameter import Buffer, Parameter, is_lazy
+from mini_dl.tensor import Tensor, typename, version_of
+
+Self = TypeVar("Self", bound="Module")
+Hook = Callable[..., Any]
+
+_global_buffer_registration_hooks: dict[int, Hook] = {}
+_global_module_registration_hooks: dict[int, Hook] = {}
+_global_parameter_registration_hooks: dict[int, Hook] = {}
+_global_backward_pre_hooks: dict[int, Hook] = {}
+_global_backward_hooks: dict[int, Hook] = {}
+_global_is_full_backward_hook: bool | None = None
+_global_forward_pre_hooks: dict[int, Hook] = {}
+_global_forward_hooks: dict[int, Hook] = {}
+_global_forward_hooks_always_called: dict[int, bool] = {}
+_global_forward_hooks_with_kwargs: dict[int, bool] = {}
+
+_EXTRA_STATE = "_extra_state"
+_ONE_KIND = "Cannot use both regular backward hooks and full backward hooks {}. Please use only one of them."
+
+# ------------------------------------------------------------------------------------------------ hooks of all modules
+
+
+def register_module_buffer_registration_hook(hook: Hook) -> Handle:
+    """Call ``hook(module, name, buffer)`` whenever a buffer is registered; what it returns is registered instead."""
+    return Handle(_global_buffer_registration_hooks, hook)
+
+
+def register_module_module_registration_hook(hook: Hook) -> Handle:
+    """Call ``hook(module, name, submodule)`` whenever a module is registered; what it returns is registered instead."""
+    return Handle(_global_module_registration_hooks, hook)
+
+
+def register_module_parameter_registration_hook(hook: Hook) -> Handle:
+    """Call ``hook(module, name, parameter)`` whenever a parameter is registered; what it returns is registered instead."""
+    return Handle(_global_parameter_registration_hooks, hook)
+
+
+def register_module_forward_pre_hook(hook: Hook) -> Handle:
+    """Call ``hook(module, args)`` before the forward of every module."""
+    return Handle(_global_forward_pre_hooks, hook)
+
+
+def register_module_forward_hook(hook: Hook, *, with_kwargs: bool = False, always_call: bool = False) -> Handle:
+    """Call ``hook(module, args, output)`` after the forward of every module."""
+    flags = ((_global_forward_hooks_with_kwargs, with_kwargs), (_global_forward_hooks_always_called, always_call))
+    return Handle(_global_forward_hooks, hook, flags=flags)
+
+
+def register_module_backward_hook(hook: Hook) -> Handle:
+    """The deprecated kind: call ``hook(module, grad_input, grad_output)`` at the last node of every module."""
+    return _register_global_backward(hook, full=False)
+
+
+def register_module_full_backward_pre_hook(hook: Hook) -> Handle:
+    """Call ``hook(module, grad_output)`` before the backward of every module."""
+    return Handle(_global_backward_pre_hooks, hook)
+
+
+def register_module_full_backward_hook(hook: Hook) -> Handle:
+    """Call ``hook(module, grad_input, grad_output)`` after the backward of every module."""
+    return _register_global_backward(hook, full=True)
+
+
+def _register_global_backward(hook: Hook, full: bool) -> Handle:
+    global _global_is_full_backward_hook
+    if _global_is_full_backward_hook is (not full):
+        raise RuntimeError(_ONE_KIND.format("as a global Module hook"))
+    _global_is_full_backward_hook = full
+    return Handle(_global_backward_hooks, hook)
+
+
+class _WithModule:
+    """``hook(module, ...)`` without holding the module; copied and pickled with it."""
+
+    def __init__(self, hook: Hook, module: Module) -> None:
+        self.hook, self.module = hook, weakref.ref(module)
+        functools.update_wrapper(self, hook)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        module = self.module()
+        if module is None:
+            raise RuntimeError("You are trying to call the hook of a dead Module!")
+        return self.hook(module, *args, **kwargs)
+
+    def __getstate__(self) -> Any:
+        return self.hook, self.module()
+
+    def __setstate__(self, state: Any) -> None:
+        self.hook, module = state
+        if module is None:
+            raise RuntimeError("You are trying to revive the hook of a dead Module!")
+        self.module = weakref.ref(module)
+
+
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self.missing_keys or self.unexpected_keys else "<All keys matched successfully>"
+
+    __str__ = __repr__
+
+
+def _forward_unimplemented(self: Module, *input: Any) -> None:
+    """What the module computes; every subclass has its own."""
+    raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+
+# ------------------------------------------------------------------------------------------------ Module
+
+
+class Module:
+    """A part of a network: assign parameters, buffers and modules as attributes and define ``forward``.
+
+    >>> import mini_dl as torch
+    >>> class Net(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.inner = torch.nn.Linear(3, 2)
+    ...     def forward(self, input):
+    ...         return self.inner(input)
+    >>> Net()
+    Net(
+      (inner): Linear(in_features=3, out_features=2, bias=True)
+    )
+    """
+
+    dump_patches: bool = False
+    _version: int = 1
+    call_super_init: bool = False
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+    _non_persistent_buffers_set: set[str]
+    _is_full_backward_hook: bool | None
+    forward: Callable[..., Any] = _forward_unimplemented
+
+    _HOOKS = (
+        "_backward_pre_hooks",
+        "_backward_hooks",
+        "_forward_hooks",
+        "_forward_hooks_with_kwargs",
+        "_forward_hooks_always_called",
+        "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs",
+        "_state_dict_hooks",
+        "_state_dict_pre_hooks",
+        "_load_state_dict_pre_hooks",
+        "_load_state_dict_post_hooks",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and kwargs:
+            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
+        if not self.call_super_init and args:
+            raise TypeError(f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given")
+        own = self.__dict__  # stored directly: Module.__setattr__ would look for parameters, modules and buffers
+        own["training"] = True
+        own["_parameters"], own["_buffers"], own["_modules"] = {}, {}, {}
+        own["_non_persistent_buffers_set"] = set()
+        own["_is_full_backward_hook"] = None
+        for name in self._HOOKS:
+            own[name] = {}
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    # -------------------------------------------------------------------------------------------- registration
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Make `param` the parameter `name`. KeyError for a bad or taken name, TypeError if it is no Parameter."""
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameter before Module.__init__() call")
+        self._check_name("parameter", name, self._parameters)
+        if param is not None:
+            if not isinstance(param, Parameter):
+                raise TypeError(
+                    f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
+                )
+            if param.grad_fn:
+                raise ValueError(
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                    f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+                )
+            param = self._run_registration_hooks(_global_parameter_registration_hooks, name, param)
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Make `tensor` the buffer `name`, saved in ``state_dict`` if `persistent`."""
+        if "_buffers" not in self.__dict__:
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
+        self._check_name("buffer", name, self._buffers)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
+        self._buffers[name] = self._run_registration_hooks(_global_buffer_registration_hooks, name, tensor)
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Make `module` the child `name`."""
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{typename(module)} is not a Module subclass")
+        self._check_name("module", name, self._modules)
+        self._modules[name] = self._run_registration_hooks(_global_module_registration_hooks, name, module)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Another name of `add_module`."""
+        self.add_module(name, module)
+
+    def _check_name(self, kind: str, name: str, members: dict[str, Any]) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain "."' + (f", got: {name}" if kind == "module" else ""))
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if name not in members and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def _run_registration_hooks(self, hooks: dict[int, Hook], name: str, value: Any) -> Any:
+        for hook in hooks.values():
+            replacement = hook(self, name, value)
+            if replacement is not None:
+                value = replacement
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        for members in ("_parameters", "_buffers", "_modules"):
+            if members in own and name in own[members]:
+                return own[members][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        parameters, modules, buffers = own.get("_parameters"), own.get("_modules"), own.get("_buffers")
+        if isinstance(value, Parameter):
+            if parameters is None:
+                raise AttributeError("cannot assign parameters before Module.__init__() call")
+            self._forget(name, own, self._buffers, self._modules)
+            self.register_parameter(name, value)
+        elif parameters is not None and name in parameters:
+            if value is not None:
+                raise TypeError(f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)")
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            if modules is None:
+                raise AttributeError("cannot assign module before Module.__init__() call")
+            self._forget(name, own, self._parameters, self._buffers)
+            modules[name] = self._run_registration_hooks(_global_module_registration_hooks, name, value)
+        elif modules is not None and name in modules:
+            if value is not None:
+                raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)")
+            modules[name] = self._run_registration_hooks(_global_module_registration_hooks, name, value)
+        elif isinstance(value, Buffer) or (buffers is not None and name in buffers):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)"
+                )
+            self._assign_buffer(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def _assign_buffer(self, name: str, value: Any) -> None:
+        persistent = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
+        if "persistent" in inspect.signature(self.register_buffer).parameters:
+            self.register_buffer(name, value, persistent)
+        elif persistent:
+            self.register_buffer(name, value)
+        else:
+            raise RuntimeError(
+                "Registering a non-persistent buffer on a Module subclass that implements register_buffer() without the "
+                "persistent argument is not allowed."
+            )
+
+    def _forget(self, name: str, *members: dict[str, Any]) -> None:
+        for member in members:
+            member.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._parameters:
+            del self._parameters[name]
+        elif name in self._buffers:
+            del self._buffers[name]
+            self._non_persistent_buffers_set.discard(name)
+        elif name in self._modules:
+            del self._modules[name]
+        else:
+            object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        names = [*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers]
+        return sorted([name for name in names if not name[0].isdigit()])
+
+    # -------------------------------------------------------------------------------------------- by dotted name
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a dotted path; AttributeError where there is none."""
+        module = self
+        for name in target.split(".") if target else ():
+            module = module._member(name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` at a dotted path; with `strict` only in place of one that is there."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if (strict or hasattr(parent, name)) and not isinstance(parent._member(name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted path."""
+        path, _, name = target.rpartition(".")
+        param = self.get_submodule(path)._member(name)
+        if not isinstance(param, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return param
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted path."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        buffer = module._member(name)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return buffer
+
+    def _member(self, name: str) -> Any:
+        if not hasattr(self, name):
+            raise AttributeError(f"{self._get_name()} has no attribute `{name}`")
+        return getattr(self, name)
+
+    # -------------------------------------------------------------------------------------------- iteration
+
+    def _named_members(
+        self,
+        get_members_fn: Callable[[Module], Iterable[tuple[str, Any]]],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
+    ) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, member in get_members_fn(module):
+                if member is None or member in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(member)
+                yield (f"{path}.{name}" if path else name), member
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once; with `recurse` those of all modules below."""
+        for _, param in self.named_parameters(recurse=recurse):
+            yield param
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """(dotted name, parameter)"""
+        yield from self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, buffer)"""
+        yield from self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below, each once."""
+        for _, module in self.named_children():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module directly below)"""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below, each once."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
+            yield module
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(dotted name, module) of this module ("") and all below."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    # -------------------------------------------------------------------------------------------- changing all of it
+
+    def apply(self: Self, fn: Callable[[Module], None]) -> Self:
+        """Call `fn` on every module below, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self: Self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Replace the memory of every parameter, its gradient, and every buffer by that of `fn` of it."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        with no_grad():
+            for param in self._parameters.values():
+                if param is None:
+                    continue
+                applied = fn(param)
+                if not is_lazy(param):
+                    param.data = applied
+                    if param._grad is not None:
+                        param._grad.data = fn(param._grad)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+        """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: floating point and complex members change their type.
+
+        TypeError for a type that is neither.
+        """
+        dtype = _parse_to(*args, **kwargs)
+        if dtype is None:
+            return self
+        if not (dtype.is_floating_point or dtype.is_complex):
+            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+        if dtype.is_complex:
+            warnings.warn(
+                "Complex modules are a new feature under active development whose design may change, and some modules might not "
+                "work as expected when using complex tensors as parameters or buffers.",
+                stacklevel=2,
+            )
+        return self._apply(lambda t: t.to(dtype) if t.dtype.is_floating_point or t.dtype.is_complex else t)
+
+    def type(self: Self, dst_type: Any) -> Self:
+        """Cast all parameters and buffers."""
+        return self._apply(lambda t: t.type(dst_type))
+
+    def _to_floating(self: Self, dtype: _dtypes.dtype) -> Self:
+        return self._apply(lambda t: t.to(dtype) if t.dtype.is_floating_point else t)
+
+    def float(self: Self) -> Self:
+        """Cast what is floating point to float32."""
+        return self._to_floating(_dtypes.float32)
+
+    def double(self: Self) -> Self:
+        """Cast what is floating point to float64."""
+        return self._to_floating(_dtypes.float64)
+
+    def half(self: Self) -> Self:
+        """Cast what is floating point to float16."""
+        return self._to_floating(_dtypes.float16)
+
+    def cpu(self: Self) -> Self:
+        """Nothing to do: all is there already."""
+        return self
+
+    def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
+        """Give every parameter and buffer fresh, uninitialised memory."""
+        require_cpu(device)
+        return self._apply(_uninitialised_like, recurse)
+
+    def share_memory(self: Self) -> Self:
+        """Accepted; memory is the process's own."""
+        return self._apply(lambda t: t.share_memory_() if is_lazy(t) else t)
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Set ``training`` here and below: dropout and batch norm ask for it."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self: Self) -> Self:
+        """``train(False)``"""
+        return self.train(False)
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Ask for (or give up) the gradients of all parameters."""
+        for param in self.parameters():
+            param.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set them to zero."""
+        for param in self.parameters():
+            zero_grad_of(param, set_to_none)
+
+    # -------------------------------------------------------------------------------------------- hooks
+
+    def register_forward_pre_hook(self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False) -> Handle:
+        """Call ``hook(module, args)`` before ``forward``; what it returns replaces the arguments.
+
+        `with_kwargs`: ``hook(module, args, kwargs)``, which returns both or None. `prepend`: before the other hooks.
+        """
+        flags = ((self._forward_pre_hooks_with_kwargs, with_kwargs),)
+        return Handle(self._forward_pre_hooks, hook, prepend, flags)
+
+    def register_forward_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> Handle:
+        """Call ``hook(module, args, output)`` after ``forward``; what it returns replaces the output.
+
+        `with_kwargs`: ``hook(module, args, kwargs, output)``. `always_call`: also when ``forward`` raised.
+        """
+        flags = ((self._forward_hooks_with_kwargs, with_kwargs), (self._forward_hooks_always_called, always_call))
+        return Handle(self._forward_hooks, hook, prepend, flags)
+
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call ``hook(module, grad_output)`` when the gradients of the outputs are known; what it returns replaces them."""
+        return Handle(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; what it returns replaces
+        those of the inputs."""
+        return self._register_backward(hook, prepend, full=True)
+
+    def register_backward_hook(self, hook: Hook) -> Handle:
+        """The deprecated kind, which sees the last node of the module only: use `register_full_backward_hook`."""
+        return self._register_backward(hook, False, full=False)
+
+    def _register_backward(self, hook: Hook, prepend: bool, full: bool) -> Handle:
+        if self._is_full_backward_hook is (not full):
+            raise RuntimeError(_ONE_KIND.format("on a single Module"))
+        self._is_full_backward_hook = full
+        return Handle(self._backward_hooks, hook, prepend)
+
+    def _hooks_of_kind(self, full: bool) -> list[Hook]:
+        hooks = [*_global_backward_hooks.values()] if _global_is_full_backward_hook is full else []
+        return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if (
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or _global_forward_hooks
+            or _global_forward_pre_hooks
+            or _global_backward_hooks
+            or _global_backward_pre_hooks
+        ):
+            return self._call_with_hooks(args, kwargs)
+        return self.forward(*args, **kwargs)
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _HookedCall(self, args, kwargs)
+        try:
+            return call.run()
+        except Exception:
+            call.run_those_always_called()
+            raise
+
+    # -------------------------------------------------------------------------------------------- state_dict
+
+    def get_extra_state(self) -> Any:
+        """What ``state_dict`` keeps besides parameters and buffers; for subclasses."""
+        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` gave; for subclasses."""
+        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+
+    def register_state_dict_pre_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(module, prefix, keep_vars)`` before the state of this module is collected."""
+        return Handle(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after it; the hook changes ``state_dict`` in place."""
+        hook._from_public_api = True  # type: ignore[attr-defined]
+        return Handle(self._state_dict_hooks, hook)
+
+    def _register_state_dict_hook(self, hook: Hook) -> Handle:
+        """As `register_state_dict_post_hook`, and what the hook returns replaces the state."""
+        if getattr(hook, "_from_public_api", False):
+            raise RuntimeError(
+                "Cannot register the same function as the state dict post hook that was previously registered via "
+                "register_state_dict_post_hook"
+            )
+        return Handle(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`` before
+        this module takes its part of the state."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(self, hook: Hook, with_module: bool = False) -> Handle:
+        return Handle(self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook)
+
+    def register_load_state_dict_post_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(module, incompatible_keys)`` after this module took its part; the hook may change the lists in place."""
+        return Handle(self._load_state_dict_post_hooks, hook)
+
+    def _persistent(self) -> Iterator[tuple[str, Any]]:
+        """(name, tensor) of the parameters and persistent buffers of this module alone."""
+        for name, param in self._parameters.items():
+            if param is not None:
+                yield name, param
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._non_persistent_buffers_set:
+                yield name, buffer
+
+    def _has_own(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(Module, method)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        for name, tensor in self._persistent():
+            destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
+        if self._has_own("get_extra_state"):
+            destination[prefix + _EXTRA_STATE] = self.get_extra_state()
+
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """All parameters and persistent buffers by dotted name, in memory shared with the module.
+
+        `destination` is filled and returned where given, `keep_vars` keeps the history of the tensors. The attribute
+        ``_metadata`` holds the version of each module's layout.
+        """
+        if args:
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead. Refer to "
+                "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            destination = args[0] if destination is None else destination
+            prefix = args[1] if len(args) > 1 and prefix == "" else prefix
+            keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()
+        local_metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = local_metadata
+        for hook in self._state_dict_pre_hooks.values():
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in self._state_dict_hooks.values():
+            changed = hook(self, destination, prefix, local_metadata)
+            if changed is None:
+                continue
+            if getattr(hook, "_from_public_api", False):
+                raise RuntimeError("state_dict post-hook must return None")
+            destination = changed
+        return destination
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take the part of `state_dict` under `prefix` that belongs to this module alone; note what does not fit."""
+        for hook in self._load_state_dict_pre_hooks.values():
+            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        assign = local_metadata.get("assign_to_params_buffers", False)
+        local_state = dict(self._persistent())
+        for name, target in local_state.items():
+            key = prefix + name
+            if key in state_dict:
+                self._load_tensor(name, target, key, state_dict[key], assign, error_msgs)
+            elif strict:
+                missing_keys.append(key)
+        extra = prefix + _EXTRA_STATE
+        if self._has_own("set_extra_state"):
+            if extra in state_dict:
+                self.set_extra_state(state_dict[extra])
+            elif strict:
+                missing_keys.append(extra)
+        elif strict and extra in state_dict:
+            unexpected_keys.append(extra)
+        if strict:
+            for key in state_dict:
+                if key.startswith(prefix) and key != extra:
+                    name, dot, _ = key[len(prefix) :].partition(".")
+                    if name not in (self._modules if dot else local_state):
+                        unexpected_keys.append(key)
+
+    def _load_tensor(self, name: str, target: Tensor, key: str, source: Any, assign: bool, error_msgs: list[str]) -> None:
+        if not isinstance(source, Tensor):
+            error_msgs.append(
+                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '
+                f"received {type(source)}"
+            )
+            return
+        if not is_lazy(target):
+            if target.ndim == 0 and source.ndim == 1 and len(source) == 1:  # a scalar saved by very old versions
+                source = source[0]
+            if source.shape != target.shape:
+                error_msgs.append(
+                    f"size mismatch for {key}: copying a param with shape {source.shape} from checkpoint, the shape in current "
+                    f"model is {target.shape}."
+                )
+                return
+        try:
+            with no_grad():
+                if not assign:
+                    target.copy_(source)
+                    return
+                if isinstance(target, Parameter):
+                    if isinstance(source, Parameter):
+                        source.requires_grad_(target.requires_grad)
+                    else:
+                        source = Parameter(source, target.requires_grad)
+                setattr(self, name, source)
+        except Exception as error:
+            error_msgs.append(
+                f'While copying the parameter named "{key}", whose dimensions in the model are {target.shape} and whose '
+                f"dimensions in the checkpoint are {source.shape}, an exception occurred : {error.args}."
+            )
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Copy (with `assign`: take over) the tensors of `state_dict`; returns the missing and the unexpected keys.
+
+        RuntimeError that lists all that does not fit: shapes, and with `strict` missing and unexpected keys. Then every
+        parameter and buffer is as it was before.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        missing: list[str] = []
+        unexpected: list[str] = []
+        errors: list[str] = []
+        metadata = getattr(state_dict, "_metadata", None)
+        state: Any = OrderedDict(state_dict)
+        if metadata is not None:
+            state._metadata = metadata
+
+        def load(module: Module, state: Any, prefix: str = "") -> None:
+            local_metadata = dict((metadata or {}).get(prefix[:-1], {}))
+            if assign:
+                local_metadata["assign_to_params_buffers"] = assign
+            module._load_from_state_dict(state, prefix, local_metadata, True, missing, unexpected, errors)
+            for name, child in module._modules.items():
+                if child is not None:
+                    below = f"{prefix}{name}."
+                    load(child, {key: value for key, value in state.items() if key.startswith(below)}, below)
+            keys = _IncompatibleKeys(missing, unexpected)
+            for hook in module._load_state_dict_post_hooks.values():
+                if hook(module, keys) is not None:
+                    raise AssertionError(
+                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
+                        "incompatible_keys need to be modified, it should be done inplace."
+                    )
+
+        before = _Snapshot(self, copies=not assign)
+        try:
+            load(self, state)
+        except BaseException:
+            before.restore()
+            raise
+        if strict:
+            for keys, kind in ((unexpected, "Unexpected"), (missing, "Missing")):
+                if keys:
+                    listed = ", ".join([f'"{key}"' for key in keys])
+                    errors.insert(0, f"{kind} key(s) in state_dict: {listed}. ")
+        if errors:
+            before.restore()
+            raise RuntimeError("Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors)))
+        return _IncompatibleKeys(missing, unexpected)
+
+    # -------------------------------------------------------------------------------------------- copies, printing
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What the repr says of this module itself; for subclasses."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): {indented(repr(module))}" for name, module in self._modules.items()]
+        if len(lines) == 1 and not children:
+            return f"{self._get_name()}({lines[0]})"
+        lines += children
+        inside = "\n  " + "\n  ".join(lines) + "\n" if lines else ""
+        return f"{self._get_name()}({inside})"
+
+
+# ------------------------------------------------------------------------------------------------ helpers
+
+
+class _HookedCall:
+    """One call of a module that has hooks."""
+
+    def __init__(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.module, self.args, self.kwargs, self.result = module, args, kwargs, None
+        self.called: set[int] = set()
+
+    def run(self) -> Any:
+        module = self.module
+        full, regular = module._hooks_of_kind(True), module._hooks_of_kind(False)
+        before_backward = [*_global_backward_pre_hooks.values(), *module._backward_pre_hooks.values()]
+        self.run_before()
+        backward = None
+        if full or before_backward:
+            backward = BackwardHook(module, full, before_backward)
+            self.args = backward.setup_input_hook(self.args)
+        self.result = module.forward(*self.args, **self.kwargs)
+        for id, hook in (*_global_forward_hooks.items(), *module._forward_hooks.items()):
+            self.called.add(id)
+            self.run_after(id, hook)
+        if backward is not None:
+            if not isinstance(self.result, (Tensor, tuple)):
+                warnings.warn(
+                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
+                    f"{type(self.result)}",
+                    stacklevel=4,
+                )
+            self.result = backward.setup_output_hook(self.result)
+        if regular:
+            self.hook_last_node(regular)
+        return self.result
+
+    def run_before(self) -> None:
+        module = self.module
+        for id, hook in (*_global_forward_pre_hooks.items(), *module._forward_pre_hooks.items()):
+            if id in module._forward_pre_hooks_with_kwargs:
+                changed = hook(module, self.args, self.kwargs)
+                if changed is not None:
+                    if not (isinstance(changed, tuple) and len(changed) == 2):
+                        raise RuntimeError(
+                            f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                        )
+                    self.args, self.kwargs = changed
+            else:
+                changed = hook(module, self.args)
+                if changed is not None:
+                    self.args = changed if isinstance(changed, tuple) else (changed,)
+
+    def run_after(self, id: int, hook: Hook) -> None:
+        module = self.module
+        if id in module._forward_hooks_with_kwargs or id in _global_forward_hooks_with_kwargs:
+            changed = hook(module, self.args, self.kwargs, self.result)
+        else:
+            changed = hook(module, self.args, self.result)
+        if changed is not None:
+            self.result = changed
+
+    def run_those_always_called(self) -> None:
+        """After an error: the hooks with ``always_call`` that did not run yet; their own errors are warnings."""
+        module = self.module
+        kinds: tuple[tuple[str, dict[int, Hook], dict[int, bool]], ...] = (
+            ("global module", _global_forward_hooks, _global_forward_hooks_always_called),
+            ("module", module._forward_hooks, module._forward_hooks_always_called),
+        )
+        for kind, hooks, always in kinds:
+            for id, hook in hooks.items():
+                if id in always and id not in self.called:
+                    try:
+                        self.run_after(id, hook)
+                    except Exception as error:
+                        warnings.warn(
+                            f"{kind} forward hook with ``always_call=True`` raised an exception that was silenced as another "
+                            f"error was raised in forward: {error}",
+                            stacklevel=4,
+                        )
+
+    def hook_last_node(self, hooks: list[Hook]) -> None:
+        value: Any = self.result
+        while not isinstance(value, Tensor):
+            value = next(v for v in value.values() if isinstance(v, Tensor)) if isinstance(value, dict) else value[0]
+        node = value.grad_fn
+        if node is not None:
+            for hook in hooks:
+                node.register_hook(_WithModule(hook, self.module))
+
+
+class _Snapshot:
+    """What the modules below `module` held, to be put back when loading fails."""
+
+    def __init__(self, module: Module, copies: bool) -> None:
+        self.members = [(m, dict(m._parameters), dict(m._buffers)) for m in module.modules()]
+        members = [t for _, parameters, buffers in self.members for t in (*parameters.values(), *buffers.values())]
+        held = {id(t): t for t in members if t is not None}
+        self.lazy = [(t, type(t)) for t in held.values() if is_lazy(t)]
+        self.values = [(t, t._array, t._array.copy()) for t in held.values() if not is_lazy(t)] if copies else []
+
+    def restore(self) -> None:
+        for module, parameters, buffers in self.members:
+            module.__dict__["_parameters"], module.__dict__["_buffers"] = parameters, buffers
+        for tensor, kind in self.lazy:
+            tensor.__dict__.pop("_array", None)
+            tensor.__class__ = kind  # type: ignore[assignment]
+        for tensor, array, values in self.values:
+            np.copyto(array, values)
+            tensor._array = array
+            version_of(tensor)[0] += 1
+
+
+def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
+    """Forget the gradient of `param`, or set it to zero and cut its history."""
+    grad = param._grad
+    if grad is None:
+        return
+    if set_to_none:
+        param._grad = None
+        return
+    if grad.grad_fn is not None:
+        grad.detach_()
+    else:
+        grad.requires_grad_(False)
+    grad._array[...] = 0
+    version_of(grad)[0] += 1
+
+
+def indented(text: str) -> str:
+    """`text` with all lines but the first moved two to the right."""
+    first, *rest = text.split("\n")
+    return "\n".join([first, *["  " + line if line.strip() else "" for line in rest]])
+
+
+def _uninitialised_like(tensor: Tensor) -> Tensor:
+    out = Tensor.__new__(Tensor)
+    out._array = np.empty_like(tensor._array)
+    return out
+
+
+def _parse_to(*args: Any, **kwargs: Any) -> _dtypes.dtype | None:
+    """The dtype asked for by the arguments of ``Module.to``; the device must be the CPU."""
+    given = dict(kwargs)
+    for value in args:
+        if isinstance(value, _dtypes.dtype):
+            given["dtype"] = value
+        elif isinstance(value, Tensor):
+            given["dtype"] = value.dtype
+        elif isinstance(value, (str, device_class)):
+            given["device"] = value
+        elif isinstance(value, bool) or value is None:
+            continue
+        else:
+            raise TypeError(f"to() received an invalid combination of arguments - got ({type(value).__name__})")
+    if isinstance(given.get("tensor"), Tensor):
+        given["dtype"] = given["tensor"].dtype
+    for name in given:
+        if name not in ("device", "dtype", "tensor", "non_blocking", "memory_format", "copy"):
+            raise TypeError(f"to() got an unexpected keyword argument '{name}'")
+    require_cpu(given.get("device"))
+    return given.get("dtype")

@@ -1,0 +1,192 @@
+"""Tensors that a module owns: parameters, buffers, and those whose shape is not known yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._device import require_cpu
+from mini_dl.tensor import LEAF, Tensor, new, version_of, wrap
+
+
+def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
+    """An uninitialised tensor: what a module makes before it draws its parameters."""
+    require_cpu(device)
+    return wrap(np.empty(shape, _dtypes.default_numpy() if dtype is None else dtype.numpy))
+
+
+def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:
+    """A leaf of class `kind` over the memory of `data`."""
+    if data is None:
+        data = empty(0)
+    if requires_grad and data._array.dtype.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    out = new(kind)
+    out._array, out._counter = data._array, version_of(data)
+    out._edge, out._base = (LEAF if requires_grad else None), None
+    return out
+
+
+class _ParameterMeta(type):
+    """Makes ``isinstance(tensor, Parameter)`` true of tensors marked ``_is_param``."""
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        return self is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
+
+
+class Parameter(Tensor, metaclass=_ParameterMeta):
+    """A tensor that a module registers as its parameter when it is assigned as an attribute.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Parameter(torch.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        return _owned(cls, data, requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        if id(self) not in memo:
+            memo[id(self)] = _owned(type(self), wrap(self._array.copy()), self._edge is not None)
+        return memo[id(self)]
+
+    def __repr__(self, **kwargs: Any) -> str:
+        return "Parameter containing:\n" + super().__repr__(**kwargs)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild_parameter, (self._array, self._edge is not None)
+
+
+def _rebuild_parameter(array: Any, requires_grad: bool) -> Parameter:
+    return Parameter(wrap(array), requires_grad)
+
+
+class _BufferMeta(type):
+    def __instancecheck__(self, instance: Any) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        return self is Buffer and isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False)
+
+
+class Buffer(Tensor, metaclass=_BufferMeta):
+    """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`."""
+
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
+        out = _owned(Tensor, data, data is not None and data.requires_grad)
+        out.persistent, out._is_buffer = persistent, True
+        return out
+
+
+class UninitializedTensorMixin(Tensor):
+    """A tensor without a shape, until `materialize` gives it one. Any operation on it is a ValueError."""
+
+    cls_to_become: type[Tensor]
+    _numpy_dtype: np.dtype[Any]
+
+    def materialize(self, shape: Any, device: Any = None, dtype: _dtypes.dtype | None = None) -> None:
+        """Become an ordinary, uninitialised tensor of this shape."""
+        require_cpu(device)
+        array = np.empty(tuple(shape), self._numpy_dtype if dtype is None else dtype.numpy)
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
+        self.__dict__["_array"] = array
+
+    @property
+    def _array(self) -> Any:  # type: ignore[override]
+        raise ValueError(
+            "Attempted to use an uninitialized parameter. This error happens when you are using a `LazyModule` or explicitly "
+            f"manipulating `torch.nn.parameter.{type(self).__name__}` objects. When using LazyModules Call `forward` with a "
+            "dummy batch to initialize the parameters before calling torch functions"
+        )
+
+    @property
+    def dtype(self) -> _dtypes.dtype:
+        return _dtypes.of_numpy(self._numpy_dtype)
+
+    @property
+    def shape(self) -> Any:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` "
+            "when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the "
+            "parameters before accessing their attributes."
+        )
+
+    def is_floating_point(self) -> bool:
+        return self._numpy_dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        return self._numpy_dtype.kind == "c"
+
+    def to(self, *args: Any, **kwargs: Any) -> UninitializedTensorMixin:
+        for target in (*args, *kwargs.values()):
+            if isinstance(target, _dtypes.dtype):
+                self._numpy_dtype = target.numpy
+        return self
+
+    def float(self) -> UninitializedTensorMixin:
+        return self.to(_dtypes.float32)
+
+    def double(self) -> UninitializedTensorMixin:
+        return self.to(_dtypes.float64)
+
+    def half(self) -> UninitializedTensorMixin:
+        return self.to(_dtypes.float16)
+
+    def share_memory_(self) -> Any:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters before "
+            "calling `module.share_memory()`."
+        )
+
+    def __repr__(self, **kwargs: Any) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = _unshaped(type(self), self._edge is not None, None, self.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self._edge is not None,)
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether `param` is still without a shape."""
+    return isinstance(param, UninitializedTensorMixin)
+
+
+def _unshaped(kind: type[Any], requires_grad: bool, device: Any, dtype: _dtypes.dtype | None) -> Any:
+    require_cpu(device)
+    out = new(kind)
+    out._numpy_dtype = _dtypes.default_numpy() if dtype is None else dtype.numpy
+    out._edge, out._base = (LEAF if requires_grad else None), None
+    return out
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter of a lazy module before the first forward."""
+
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> UninitializedParameter:
+        return _unshaped(cls, requires_grad, device, dtype)
+
+
+class UninitializedBuffer(UninitializedTensorMixin):
+    """A buffer of a lazy module before the first forward."""
+
+    cls_to_become = Tensor
+    persistent: bool
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
+        out = _unshaped(cls, requires_grad, device, dtype)
+        out.persistent, out._is_buffer = persistent, True
+        return out
