@@ -13,18 +13,24 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # mini_dl and parity_tests of this checkout
+
 AGREE, DISAGREE, BAD_CALL = 0, 1, 2
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
- body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c1f23; background: #fff }
+ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+ body { color: #1c1f23; background: #fff }
  h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
  table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
- th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d9dde2 } th:first-child, td:first-child { text-align: left }
- th { font-weight: 600; border-bottom: 2px solid #8a929b } img { max-width: 100%; height: auto; border: 1px solid #d9dde2 }
- .verdict { padding: .6rem 1rem; border-left: 5px solid #2a7d4f; background: #eef7f1 } .bad { border-color: #b3261e; background: #fceeed }
+ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d9dde2 }
+ th:first-child, td:first-child { text-align: left }
+ th { font-weight: 600; border-bottom: 2px solid #8a929b }
+ img { max-width: 100%; height: auto; border: 1px solid #d9dde2 }
+ .verdict { padding: .6rem 1rem; border-left: 5px solid #2a7d4f; background: #eef7f1 }
+ .bad { border-color: #b3261e; background: #fceeed }
  footer { margin-top: 3rem; color: #5b646e; font-size: .85rem } figure { margin: 1rem 0 } figcaption { color: #5b646e; font-size: .9rem }
 </style>
 <h1>{{ title }}</h1>

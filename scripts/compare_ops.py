@@ -1,0 +1,175 @@
+"""Op by op: does mini_dl equal torch, how exact are both, and how fast?
+
+For torch's own samples of each op: the checks of the parity suite (forward, gradient, second order); the worst error of the
+float32 result of each library against torch's float64 result, in units in the last place (ULP); and the time as a ratio to
+torch's. An element more than ten binary orders below the largest of its result is measured by the unit there.
+
+    python scripts/compare_ops.py softmax 'nn.functional.conv*'
+    python scripts/compare_ops.py --quick --html report/ops.html
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
+
+QUICK = (
+    "add mul div pow exp log tanh sigmoid erf where sum mean var logsumexp amax cumsum sort topk matmul addmm einsum cat "
+    "gather index_select index_add reshape transpose softmax log_softmax nn.functional.relu nn.functional.gelu "
+    "nn.functional.linear nn.functional.conv2d nn.functional.max_pool2d nn.functional.avg_pool2d nn.functional.batch_norm "
+    "nn.functional.layer_norm nn.functional.cross_entropy nn.functional.mse_loss nn.functional.embedding nn.functional.dropout"
+).split()
+CHECKS = ("forward", "grad", "gradgrad")
+HEADER = ["op", "dtype", "cases", "forward", "gradient", "second order", "ULP mini_dl", "ULP torch", "time ratio"]
+REPEATS = 5
+
+
+def errors_in_ulp(result: Any, exact: Any) -> float:
+    """The largest |result - exact| in units in the last place of the result's type."""
+    result, exact = np.asarray(result), np.asarray(exact)
+    if result.dtype.kind != "f" or not result.size or result.shape != exact.shape:
+        return 0.0
+    with np.errstate(all="ignore"):
+        size = np.abs(exact)
+        finite = np.isfinite(exact) & np.isfinite(result)
+        if not finite.any():
+            return 0.0
+        floor = size[finite].max() / 1024
+        unit = np.spacing(np.maximum(size, floor).astype(result.dtype)).astype(np.float64)
+        return float((np.abs(result.astype(np.float64) - exact) / unit)[finite].max())
+
+
+class Measure:
+    """What was found of one op in one dtype."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self.name, self.dtype = name, dtype
+        self.counts = {check: Counter[str]() for check in CHECKS}
+        self.ulp = {"mini_dl": 0.0, "torch": 0.0}
+        self.times: list[tuple[float, float]] = []
+        self.failures: list[str] = []
+
+    @property
+    def ratio(self) -> float | None:
+        spent = [sum(pair[i] for pair in self.times) for i in (0, 1)]
+        return spent[0] / spent[1] if spent[1] else None
+
+    @property
+    def cases(self) -> int:
+        return sum(self.counts["forward"].values())
+
+    def row(self) -> list[str]:
+        verdicts = []
+        for check in CHECKS:
+            passed, failed = self.counts[check]["pass"], self.counts[check]["fail"]
+            verdicts.append(f"{failed} FAIL" if failed else str(passed) if passed else "-")
+        ulps = [f"{self.ulp[side]:.1f}" if self.dtype == "float32" else "-" for side in ("mini_dl", "torch")]
+        return [self.name, self.dtype, str(self.cases), *verdicts, *ulps, "-" if self.ratio is None else f"{self.ratio:.2f}"]
+
+    def numbers(self) -> dict[str, Any]:
+        checks = {check: dict(count) for check, count in self.counts.items()}
+        return {"op": self.name, "dtype": self.dtype, **checks, "ulp": self.ulp, "time ratio": self.ratio}
+
+
+def measure(entry: Any, dtype: str, limit: int | None, timed: bool) -> Measure:
+    from parity_tests import sweep
+
+    found = Measure(repr(entry), dtype)
+    for outcome in sweep.run_entry(entry, dtype, CHECKS, limit=limit):
+        found.counts[outcome.check][outcome.status] += 1
+        if outcome.status == "fail":
+            found.failures.append(f"{outcome.check} {outcome.number}: {outcome.why[:160]}")
+    for number, sample in enumerate(entry.samples(dtype)):
+        if limit is not None and number >= limit:
+            break
+        try:
+            trial = sweep.Trial(entry.theirs, entry.ours, sample)
+        except Exception:  # counted as a failure above, or refused by torch
+            continue
+        if dtype == "float32":
+            compare_with_exact(found, trial)
+        if timed:
+            found.times.append(times(entry, trial))
+    return found
+
+
+def compare_with_exact(found: Measure, trial: Any) -> None:
+    from parity_tests import bridge
+
+    exact = trial.reference()
+    if exact is None:
+        return
+    sides = bridge.tensors(trial.answer), bridge.tensors(trial.result), bridge.tensors(exact)
+    for ours, theirs, reference in zip(*sides):
+        truth = bridge.array(reference)
+        found.ulp["mini_dl"] = max(found.ulp["mini_dl"], errors_in_ulp(bridge.array(ours), truth))
+        found.ulp["torch"] = max(found.ulp["torch"], errors_in_ulp(bridge.array(theirs), truth))
+
+
+def times(entry: Any, trial: Any) -> tuple[float, float]:
+    """Medians of interleaved calls: mini_dl's and torch's."""
+    spent: tuple[list[float], list[float]] = ([], [])
+    calls = (entry.ours, trial.our_args, trial.our_kwargs), (entry.theirs, trial.their_args, trial.their_kwargs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(REPEATS):
+            for side, (function, args, kwargs) in zip(spent, calls):
+                began = time.perf_counter()
+                function(*args, **kwargs)
+                side.append(time.perf_counter() - began)
+    return statistics.median(spent[0]), statistics.median(spent[1])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = parser("Compare ops with torch: checks, errors in ULP against float64, and time.")
+    made.add_argument("patterns", nargs="*", metavar="PATTERN", help="globs over torch's names, such as 'softmax' or 'linalg.*'")
+    made.add_argument("--dtype", nargs="+", default=["float32", "float64"], help="types of the samples")
+    made.add_argument("--quick", action="store_true", help="a selection of ops, in about a minute")
+    made.add_argument("--limit", type=int, help="at most so many samples of each op")
+    made.add_argument("--no-time", action="store_true", help="skip the timing")
+    made.add_argument("--html", type=Path, metavar="FILE", help="write the table to this page")
+    options = made.parse_args(arguments)
+    _, theirs = libraries()
+    if theirs is None:
+        return fail("compare_ops needs torch: python -m pip install torch==2.13.0")
+    from parity_tests import sweep
+
+    if options.quick:
+        options.patterns = options.patterns or QUICK
+        options.limit = options.limit or 12
+    entries = [entry for entry in sweep.chosen(options.patterns) if entry.resolves()]
+    if not entries:
+        return fail(f"no op of mini_dl matches {options.patterns}")
+    print(versions(theirs))
+    measures = []
+    for entry in progress(entries, desc="ops"):
+        measures += [
+            measure(entry, dtype, options.limit, not options.no_time) for dtype in options.dtype if dtype in entry.dtypes
+        ]
+    rows = [m.row() for m in measures]
+    print(table(HEADER, rows), end="\n\n")
+    failed = [m for m in measures if m.failures]
+    for m in failed:
+        print(f"FAIL  {m.name} {m.dtype}: {m.failures[0]}")
+    cases = sum(m.cases for m in measures)
+    text = f"{len(entries)} ops, {cases} cases, {sum(len(m.failures) for m in failed)} failures"
+    print(text)
+    if options.html is not None:
+        title = "mini_dl and torch, op by op"
+        write_page(
+            options.html, title, [{"title": "Ops", "header": HEADER, "rows": rows}], [(not failed, text)], versions(theirs)
+        )
+    write_json(options.json, [m.numbers() for m in measures])
+    return DISAGREE if failed else AGREE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
