@@ -39,7 +39,8 @@ PAGE = """<!doctype html>
 {% if section.text %}<p>{{ section.text }}</p>{% endif %}
 {% if section.image %}<figure><img src="{{ section.image }}" alt="{{ section.caption }}">
 <figcaption>{{ section.caption }}</figcaption></figure>{% endif %}
-{% if section.rows %}<table><thead><tr>{% for head in section.header %}<th>{{ head }}</th>{% endfor %}</tr></thead><tbody>
+{% if section.rows %}<table>
+<thead><tr>{% for head in section.header %}<th>{{ head }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in section.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table>{% endif %}
 {% endfor %}
