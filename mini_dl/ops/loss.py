@@ -1,1 +1,787 @@
-"""Losses of ``nn.functional``."""
+"""Losses of ``nn.functional``.
+
+Each is composed of pointwise operations and reduced at the end; cross entropy over class indices is one primitive, since its
+exponentials serve the loss and its gradient.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
+from mini_dl._surface import public
+from mini_dl.autograd.mode import mode, no_grad
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, relu, softmax
+from mini_dl.ops.distance import pairwise_distance
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ reduction
+
+
+def _check(reduction: str, size_average: bool | None = None, reduce: bool | None = None, stacklevel: int = 3) -> str:
+    """The reduction meant by these arguments, two of them deprecated. ValueError if there is no such reduction."""
+    if size_average is not None or reduce is not None:
+        average = size_average is None or size_average
+        reduction = "none" if reduce is not None and not reduce else "mean" if average else "sum"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=stacklevel
+        )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+
+
+def _weighted(loss: Tensor, weight: Tensor, input: Tensor, reduction: str, weighted_mean: bool) -> Tensor:
+    if weight.shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+    loss = loss * weight
+    return loss.sum() / weight.sum() if reduction == "mean" and weighted_mean else _reduced(loss, reduction)
+
+
+def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
+    if target.shape != input.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
+            "incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )
+        broadcast_shapes(input.shape, target.shape)
+
+
+# ------------------------------------------------------------------------------------------------ regression
+
+
+@public("nn.functional")
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """``(input - target) ** 2``, times `weight`, reduced (the mean then by the sum of the weights).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
+    tensor(2.5000)
+    """
+    _warn_of_broadcasting(input, target)
+    reduction = _check(reduction, size_average, reduce)
+    difference = input - target
+    real_floating(difference._array, "mse_cpu")
+    loss = difference * difference
+    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
+
+
+@public("nn.functional")
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """``|input - target|``, times `weight`, reduced (the mean then by the sum of the weights)"""
+    _warn_of_broadcasting(input, target)
+    reduction = _check(reduction, size_average, reduce)
+    loss = (input - target).abs()
+    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
+
+
+@op(difference=lambda grad, difference, delta: grad * _hardtanh(difference, -delta, delta))
+@elementwise
+def _huber(difference: Array, delta: float) -> Array:
+    """``difference ** 2 / 2`` up to `delta`, from there on linear: with ``m = min(|difference|, delta)``,
+    ``m ** 2 / 2 + delta * (|difference| - m)``"""
+    rest = np.abs(difference)
+    near = np.minimum(rest, difference.dtype.type(delta))
+    rest -= near
+    rest *= difference.dtype.type(delta)
+    near *= near
+    near *= difference.dtype.type(0.5)
+    near += rest
+    return near
+
+
+@public("nn.functional")
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """``d ** 2 / (2 * beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2`` (Girshick, 2015)"""
+    _warn_of_broadcasting(input, target)
+    reduction = _check(reduction, size_average, reduce)
+    difference = input - target
+    if beta == 0:
+        return _reduced(difference.abs(), reduction)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    real_floating(difference._array, "smooth_l1_cpu")
+    return _reduced(_huber(difference, beta) / beta, reduction)
+
+
+@public("nn.functional")
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """``d ** 2 / 2`` where ``d = |input - target| < delta``, else ``delta * (d - delta / 2)`` (Huber, 1964)"""
+    _warn_of_broadcasting(input, target)
+    if weight is None or reduction not in ("none", "mean", "sum"):
+        _check(reduction)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    difference = input - target
+    real_floating(difference._array, "huber_cpu")
+    loss = _huber(difference, delta)
+    if loss._array.dtype != input._array.dtype:
+        loss = loss.to(input.dtype)
+    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, False)
+
+
+@public("nn.functional")
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``; `full` adds Stirling's
+    approximation of ``log(target!)`` where the target exceeds 1."""
+    reduction = _check(reduction, size_average, reduce)
+    loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        loss = loss + stirling.masked_fill(target <= 1, 0)
+    return _reduced(loss, reduction)
+
+
+@public("nn.functional")
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """``(log(var) + (input - target) ** 2 / var) / 2`` with `var` at least `eps`; `full` adds ``log(2 pi) / 2``.
+
+    ValueError if `var` has a negative element, or neither the shape of `input`, nor it without the last dimension, nor it with
+    a 1.
+    """
+    if isinstance(var, Tensor):
+        if (var._array < 0).any():
+            raise ValueError("var has negative entry/entries")
+    else:
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = wrap(np.full(input._array.shape, var, input._array.dtype))
+    shape, found = tuple(input.shape), tuple(var.shape)
+    if found != shape:
+        if shape[:-1] == found:
+            var = var.unsqueeze(-1)
+        elif len(shape) != len(found) or sum([m for n, m in zip(shape, found) if n != m]) != 1:
+            raise ValueError("var is of incorrect size")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
+    var = var.clone()
+    with no_grad():
+        var.clamp_(min=eps)
+    difference = input - target
+    loss = 0.5 * (var.log() + difference * difference / var)
+    return _reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
+
+
+@public("nn.functional")
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """``target * (log(target) - input)``, with `log_target` ``exp(target) * (target - input)``; "batchmean" divides the sum by
+    the first size."""
+    batchmean = reduction == "batchmean" and size_average is None and reduce is None
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by "
+            "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as 'batchmean' "
+            "in the next major release.",
+            stacklevel=2,
+        )
+    reduction = _check("sum" if batchmean else reduction, size_average, reduce)
+    loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    loss = _reduced(loss, reduction)
+    return loss / input._array.shape[0] if batchmean and input.ndim else loss
+
+
+# ------------------------------------------------------------------------------------------------ binary
+
+
+@op(
+    input=lambda grad, input, target: _bce_slope(grad, input, target),
+    target=lambda grad, input: grad * ((1 - input).log() - input.log()),
+)
+@elementwise
+def _bce(input: Array, target: Array) -> Array:
+    """Logarithms are bounded by -100, so that the loss stays finite."""
+    one_less = np.maximum(np.log1p(-input), -100)
+    return (target - 1) * one_less - target * np.maximum(np.log(input), -100)
+
+
+def _bce_slope(grad: Tensor, input: Tensor, target: Tensor) -> Tensor:
+    return grad * (input - target) / ((1 - input) * input).clamp(min=1e-12)
+
+
+@public("nn.functional")
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-(target * log(input) + (1 - target) * log(1 - input))`` with logarithms of at least -100, times `weight`.
+
+    ValueError if the shapes differ, RuntimeError if an element of `input` lies outside [0, 1].
+    """
+    reduction = _check(reduction, size_average, reduce)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    x, t = real_floating(input._array, "binary_cross_entropy"), target._array
+    if t.dtype != x.dtype:
+        raise RuntimeError(f"Found dtype {scalar_name(t.dtype)} but expected {scalar_name(x.dtype)}")
+    if x.size and not (x.min() >= 0 and x.max() <= 1):
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    if t.size and not (t.min() >= 0 and t.max() <= 1):
+        raise RuntimeError("all elements of target should be between 0 and 1")
+    loss = _bce(input, target)
+    return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+@public("nn.functional")
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """``-(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = sigmoid(input)``, times `weight`, without
+    overflow. ValueError if the shapes differ."""
+    reduction = _check(reduction, size_average, reduce)
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    if target._array.dtype.kind not in "fc":
+        raise RuntimeError(
+            f"result type {scalar_name(input._array.dtype)} can't be cast to the desired output type "
+            f"{scalar_name(target._array.dtype)}"
+        )
+    log_sigmoid = logsigmoid(input)
+    if pos_weight is not None:
+        log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
+    loss = (1 - target) * input - log_sigmoid
+    return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+@public("nn.functional")
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``log(1 + exp(-target * input))``"""
+    reduction = _check(reduction, size_average, reduce)
+    return _reduced(-logsigmoid(input * target), reduction)
+
+
+@public("nn.functional")
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Binary cross entropy with logits, times `weight`, averaged over the classes (the last dimension), then reduced."""
+    if size_average is not None or reduce is not None:
+        reduction = _check(reduction, size_average, reduce)
+    loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    if weight is not None:
+        loss = loss * weight
+    loss = loss.sum(-1) / input._array.shape[-1]
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
+    return _reduced(loss, reduction)
+
+
+# ------------------------------------------------------------------------------------------------ classes by index
+
+
+@op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
+def _pick(input: Array, index: Array) -> Array:
+    """``input[i, index[i]]`` of each row i"""
+    return input[np.arange(len(index)), index]
+
+
+@op(values=lambda grad, index: _pick(grad, index))
+def _unpick(values: Array, index: Array, classes: int) -> Array:
+    """Rows of zeros but for ``values[i]`` at ``index[i]``"""
+    out = np.zeros((len(index), classes), values.dtype)
+    out[np.arange(len(index)), index] = values
+    return out
+
+
+class _Classes:
+    """Class indices and what each row counts: checked, flat, the ignored ones pointing to class 0."""
+
+    def __init__(self, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+        x, t = input._array, target._array
+        if x.ndim < 1:
+            raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
+        if x.ndim != 1 and (t.ndim < 1 or x.shape[0] != t.shape[0]):
+            raise ValueError(
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0})."
+            )
+        if x.ndim <= 2:
+            if t.ndim > 1:
+                raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        elif t.shape != (x.shape[0], *x.shape[2:]):
+            raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
+        if t.dtype.char not in "lqB":
+            raise RuntimeError(f"expected target dtype to be Long or Byte, but got {scalar_name(t.dtype)}")
+        classes = x.shape[0] if x.ndim == 1 else x.shape[1]
+        if weight is not None:
+            if weight._array.shape != (classes,):
+                raise RuntimeError(
+                    f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+                    f"shape: {list(weight.shape)}"
+                )
+            if weight._array.dtype != x.dtype:
+                raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight._array.dtype)}")
+        index = t.reshape(-1).astype(np.int64, copy=False)
+        self.kept: Array | None = None
+        if index.size and not (index.min() >= 0 and index.max() < classes):
+            kept = index != ignore_index
+            index = index * kept
+            if index.min() < 0 or index.max() >= classes:
+                raise IndexError(f"Target {next(i for i in index if not 0 <= i < classes)} is out of bounds.")
+            self.kept = kept
+        elif 0 <= ignore_index < classes:
+            self.kept = index != ignore_index
+        self.index, self.shape = index, t.shape
+        real = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
+        if weight is not None:
+            self.weight = weight._array[index].astype(real, copy=False)
+            if self.kept is not None:
+                self.weight = keep(self.weight, self.kept)
+        else:
+            self.weight = np.ones(len(index), real) if self.kept is None else self.kept.astype(real)
+
+    def factors(self, reduction: str) -> Array:
+        """What the loss of each row is multiplied by; the mean is by the sum of the weights."""
+        if reduction != "mean":
+            return self.weight
+        factors = self.weight * (1 / self.weight.sum())
+        return factors if self.kept is None else keep(factors, self.kept)
+
+
+def _rows(input: Tensor) -> Tensor:
+    """(C), (N, C) or (N, C, *) as rows (N * prod(*), C)."""
+    if input.ndim == 1:
+        return input.reshape(1, -1)
+    if input.ndim == 2:
+        return input
+    return input.movedim(1, -1).reshape(-1, input._array.shape[1])
+
+
+@public("nn.functional")
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-weight[target] * input[target]`` of logarithms of probabilities (C), (N, C) or (N, C, *); the mean is by the sum of the
+    weights, without the targets `ignore_index`. IndexError if a target is no class.
+    """
+    reduction = _check(reduction, size_average, reduce)
+    classes = _Classes(input, target, weight, ignore_index)
+    real_floating(input._array, "nll_loss_out_frame")
+    return _nll(input, classes, reduction)
+
+
+def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
+    rows = _rows(input)
+    losses = -_pick(rows, classes.index) * wrap(classes.factors(reduction).astype(input._array.dtype, copy=False))
+    if classes.kept is not None:
+        losses = losses.masked_fill(wrap(~classes.kept), 0)
+    if reduction == "none":
+        return losses.reshape(classes.shape)
+    return losses.sum() if reduction == "sum" or classes.weight.any() else losses.sum() * math.nan
+
+
+def _cross_entropy_slope_of(
+    grads: list[Tensor | None], input: Tensor, result: list[Tensor], index: Array, factors: Array
+) -> Tensor | None:
+    """``(softmax - one_hot) * grad * factor`` row by row: from the exponentials at hand, or composed if it will be differentiated."""
+    grad = grads[0]
+    if grad is None:
+        return None
+    if not mode.enabled:
+        return _cross_entropy_slope(grad, result[1], result[2], index, factors)
+    scale = (grad * wrap(factors)).reshape(-1, 1)
+    one_hot = np.zeros(input._array.shape, input._array.dtype)
+    one_hot[np.arange(len(index)), index] = 1
+    return softmax(input, 1) * scale - wrap(one_hot) * scale
+
+
+@op()
+def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: Array, factors: Array) -> Array:
+    scale = factors * grad
+    out = exponentials * (scale / sums)[:, None]
+    out[np.arange(len(index)), index] -= scale
+    return out
+
+
+@op(input=_cross_entropy_slope_of)
+def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool) -> tuple[Array, Array, Array]:
+    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
+    real_floating(input, "log_softmax_lastdim_kernel_impl")
+    x = np.ascontiguousarray(input, np.float32 if input.dtype.char == "e" else input.dtype)
+    out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    step = max(1, BLOCK // max(1, x.shape[1]))
+    for i in range(0, len(x), step):
+        block = slice(i, i + step)
+        sums[block], maximum = exponentials(out[block], x[block])
+        np.log(sums[block], losses[block])
+        if maximum is not None:
+            losses[block] += maximum
+    losses -= x[np.arange(len(index)), index]
+    losses *= factors
+    if kept is not None:
+        losses = keep(losses, kept)
+    return (losses.sum() if reduce else losses).astype(input.dtype, copy=False), out, sums
+
+
+@public("nn.functional")
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """``-log_softmax(input)[target]`` of logits (C), (N, C) or (N, C, *), times ``weight[target]``; the mean is by the sum of the
+    weights, without the targets `ignore_index`.
+
+    A `target` of the shape of `input` holds probabilities: ``-sum(weight * target * log_softmax(input))`` over the classes.
+    `label_smoothing` mixes the target with the uniform distribution (Szegedy et al., 2016). IndexError if a target is no class.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    reduction = _check(reduction, size_average, reduce)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    shape = input._array.shape
+    dim = 0 if len(shape) == 1 else 1
+    if target._array.shape == shape:
+        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    classes = _Classes(input, target, weight, ignore_index)
+    if label_smoothing == 0:
+        factors = classes.factors(reduction)
+        loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
+        if reduction == "none":
+            return loss.reshape(classes.shape)
+        return loss if reduction == "sum" or classes.weight.any() else loss * math.nan
+    logarithms = log_softmax(input, dim)
+    smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
+    if classes.kept is not None:
+        smooth = smooth.masked_fill(wrap(~classes.kept.reshape(classes.shape)), 0)
+    if reduction != "none":
+        smooth = smooth.sum()
+    if reduction == "mean":
+        smooth = smooth / float(classes.weight.sum()) if classes.weight.any() else smooth * math.nan
+    return _nll(logarithms, classes, reduction) * (1 - label_smoothing) + smooth * (label_smoothing / shape[dim])
+
+
+def _by_class(weight: Tensor, ndim: int) -> Tensor:
+    return weight if ndim <= 1 else weight.reshape(1, -1, *(1,) * (ndim - 2))
+
+
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor:
+    shape = input._array.shape
+    dim = 0 if len(shape) <= 1 else 1
+    if target._array.dtype.kind != "f":
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {scalar_name(target._array.dtype)}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    classes = shape[dim] if shape else 1
+    if weight is not None and weight._array.shape != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    product = log_softmax(input, dim) * target
+    if weight is not None:
+        product = product * _by_class(weight, len(shape))
+    if reduction == "none":
+        return -product.sum(dim)
+    total = -product.sum()
+    if reduction == "sum":
+        return total
+    return total / (input._array.size / classes) if input._array.size else total * math.nan
+
+
+@public("nn.functional")
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``sum over j != target of max(0, margin - input[target] + input[j]) ** p / C``, times ``weight[target]``; (N, C) or (C)."""
+    reduction = _check(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
+    shape, labels = input._array.shape, target._array
+    _nonempty_matrix(shape)
+    rows, count, classes = (
+        input.reshape(-1, shape[-1] if shape else 1),
+        1 if len(shape) < 2 else shape[0],
+        (*shape, 1)[len(shape) > 1],
+    )
+    if labels.ndim > 1 or labels.size != count:
+        raise RuntimeError(
+            f"target tensor should be 1-D with size equal to the batch size. Expected target size [{count}], but got "
+            f"{list(labels.shape)}"
+        )
+    if labels.dtype.char not in "lq":
+        raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    if weight is not None and weight._array.size != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    index = labels.reshape(-1)
+    if index.size and not (index.min() >= 0 and index.max() < classes):
+        raise RuntimeError("target out of range")
+    others = np.ones((count, classes), rows._array.dtype)
+    others[np.arange(count), index] = 0
+    excess = relu(rows - _pick(rows, index).unsqueeze(1) + margin) * wrap(others)
+    losses = (excess if p == 1 else excess * excess).sum(1) / classes
+    if weight is not None:
+        losses = losses * wrap(weight._array[index])
+    return (
+        losses.reshape(() if not labels.ndim or not len(shape) > 1 else (count,))
+        if reduction == "none"
+        else _reduced(losses, reduction)
+    )
+
+
+def _nonempty_matrix(shape: tuple[int, ...]) -> None:
+    if len(shape) > 2 or (len(shape) == 1 and not shape[0]) or (len(shape) == 2 and not shape[1]):
+        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}")
+
+
+@public("nn.functional")
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``sum over labels k and classes j that are no label of max(0, 1 - input[k] + input[j]) / C``; (N, C) or (C).
+
+    The labels of a row are those of `target`, of the same shape, before the first -1.
+    """
+    reduction = _check(reduction, size_average, reduce)
+    shape, labels = input._array.shape, target._array
+    _nonempty_matrix(shape)
+    if labels.shape != shape and not (len(shape) < 2 and labels.ndim < 2 and labels.size == input._array.size):
+        raise RuntimeError(f"inconsistent target size: {list(labels.shape)} for input of size: {list(shape)}")
+    if labels.dtype.char not in "lq":
+        raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    classes = shape[-1] if shape else 1
+    rows, labels = input.reshape(-1, classes), labels.reshape(-1, classes)
+    if labels.size and not (labels.min() >= -1 and labels.max() < classes):
+        raise RuntimeError("argument #2 'target' is out of range")
+    count = len(labels)
+    valid = np.logical_and.accumulate(labels >= 0, axis=1)
+    times = np.zeros((count, classes), rows._array.dtype)  # how often each class is listed
+    np.add.at(times, (np.nonzero(valid)[0], labels[valid]), 1)
+    pairs = wrap(times[:, :, None] * (times == 0)[:, None, :])
+    losses = (relu(1 - rows.unsqueeze(2) + rows.unsqueeze(1)) * pairs).sum((1, 2)) / classes
+    return losses.reshape(shape[:-1]) if reduction == "none" else _reduced(losses, reduction)
+
+
+# ------------------------------------------------------------------------------------------------ pairs and triplets
+
+
+@public("nn.functional", "torch")
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """`input` where `target` is 1, ``max(0, margin - input)`` where it is -1"""
+    reduction = _check(reduction, size_average, reduce)
+    apart = (margin - input).clamp(min=0) * (target != 1)
+    return _reduced(apart + input * (target != -1), reduction)
+
+
+@public("nn.functional")
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, -target * (input1 - input2) + margin)``. RuntimeError if the numbers of dimensions differ."""
+    reduction = _check(reduction, size_average, reduce)
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
+        )
+    return _reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+
+
+@public("nn.functional")
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``1 - cos(input1, input2)`` where `target` is 1, ``max(0, cos(input1, input2) - margin)`` where it is -1; (N, D) or (D)."""
+    reduction = _check(reduction, size_average, reduce)
+    if target.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
+        raise RuntimeError(
+            f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with sizes "
+            f"{list(input1.shape)} and {list(input2.shape)}."
+        )
+    dim = target.ndim
+    norms = ((input1 * input1).sum(dim) + 1e-12) * ((input2 * input2).sum(dim) + 1e-12)
+    cosine = (input1 * input2).sum(dim) / norms.sqrt()
+    loss = (1 - cosine) * (target == 1) + (cosine - margin).clamp(min=0) * (target == -1)
+    return _reduced(loss, reduction)
+
+
+def _triplets(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Tensor:
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return _reduced((margin + near - far).clamp(min=0), reduction)
+
+
+@public("nn.functional")
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the p-norm distance; `swap` takes the smaller of the
+    distances of the negative from the anchor and from the positive (Balntas et al., 2016)."""
+    reduction = _check(reduction, size_average, reduce)
+    return _triplets(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction)
+
+
+@public("nn.functional")
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """As `triplet_margin_loss`, with any distance of two tensors."""
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplets(anchor, positive, negative, distance, margin, swap, _check(reduction))
