@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mini_dl import ops  # noqa: F401  (publishes the names)
 from mini_dl._surface import namespace
 
 __all__ = sorted(namespace("nn.functional"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -460,7 +459,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
 def _cross_entropy_slope_of(
     grads: list[Tensor | None], input: Tensor, result: list[Tensor], index: Array, factors: Array
 ) -> Tensor | None:
-    """``(softmax - one_hot) * grad * factor`` row by row: from the exponentials at hand, or composed if it will be differentiated."""
+    """``(softmax - one_hot) * grad * factor`` row by row: from the exponentials at hand, or composed to be differentiated."""
     grad = grads[0]
     if grad is None:
         return None
