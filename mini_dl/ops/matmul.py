@@ -51,7 +51,7 @@ def _checked(name: str, dtype: np.dtype[Any]) -> None:
         raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(dtype)}'")
 
 
-def _conj(tensor: Tensor) -> Tensor:
+def conj(tensor: Tensor) -> Tensor:
     return tensor.conj() if tensor._array.dtype.kind == "c" else tensor
 
 
@@ -59,8 +59,8 @@ def _conj(tensor: Tensor) -> Tensor:
 
 
 @op(
-    input=lambda grad, weight, flip: _rows(grad, _conj(weight), not flip),
-    weight=lambda grad, input, flip: _paired(grad, _conj(input)) if flip else _paired(_conj(input), grad),
+    input=lambda grad, weight, flip: _rows(grad, conj(weight), not flip),
+    weight=lambda grad, input, flip: _paired(grad, conj(input)) if flip else _paired(conj(input), grad),
 )
 def _rows(input: Array, weight: Array, flip: bool) -> Array:
     """(*, K), (K, M) -> (*, M): one product over all leading dimensions. With `flip` the weight is (M, K)."""
@@ -83,8 +83,8 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
 
 
 @op(
-    input=lambda grad, other: _rows(_conj(other), grad, True),
-    other=lambda grad, input: _rows(_conj(input), grad, False),
+    input=lambda grad, other: _rows(conj(other), grad, True),
+    other=lambda grad, input: _rows(conj(input), grad, False),
 )
 def _paired(input: Array, other: Array) -> Array:
     """(*, A), (*, B) -> (A, B): the sum over all leading dimensions of the outer products of rows."""
@@ -94,10 +94,10 @@ def _paired(input: Array, other: Array) -> Array:
 
 @op(
     input=lambda grad, other, flip, flop: (
-        _batched(_conj(other), grad, flop, True) if flip else _batched(grad, _conj(other), False, not flop)
+        _batched(conj(other), grad, flop, True) if flip else _batched(grad, conj(other), False, not flop)
     ),
     other=lambda grad, input, flip, flop: (
-        _batched(grad, _conj(input), True, flip) if flop else _batched(_conj(input), grad, not flip, False)
+        _batched(grad, conj(input), True, flip) if flop else _batched(conj(input), grad, not flip, False)
     ),
 )
 def _batched(input: Array, other: Array, flip: bool, flop: bool) -> Array:
@@ -105,7 +105,7 @@ def _batched(input: Array, other: Array, flip: bool, flop: bool) -> Array:
     return gemm(input.swapaxes(-1, -2) if flip else input, other.swapaxes(-1, -2) if flop else other)
 
 
-@op(input=lambda grad, other: grad * _conj(other), other=lambda grad, input: grad * _conj(input))
+@op(input=lambda grad, other: grad * conj(other), other=lambda grad, input: grad * conj(input))
 def _dot(input: Array, other: Array) -> Array:
     """(K), (K) -> ()"""
     if input.dtype.char == "e":
@@ -270,7 +270,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """``dot(conj(input), other)``"""
     _tensors("vdot", input=input, other=other)
-    return dot(_conj(input), other)
+    return dot(conj(input), other)
 
 
 @method(out=True)
@@ -422,8 +422,8 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
 
 
 @op(
-    input=lambda grad, weight: _rows(grad, _conj(weight), False),
-    weight=lambda grad, input: _paired(grad, _conj(input)),
+    input=lambda grad, weight: _rows(grad, conj(weight), False),
+    weight=lambda grad, input: _paired(grad, conj(input)),
     bias=lambda grad, bias_shape: _sum_of_rows(grad) if bias_shape == grad._array.shape[-1:] else grad,
 )
 def _affine(input: Array, weight: Array, bias: Array) -> Array:

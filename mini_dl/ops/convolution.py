@@ -1,0 +1,597 @@
+"""Convolution in one, two and three dimensions, transposed or not: three primitives, each the transpose of the others.
+
+``conv(input, weight)`` is linear in both; with `output` of its shape, <output, conv(input, weight)> is a form linear in three
+arguments. Its derivatives in `input` and `weight` are `conv_input` and `conv_weight`; theirs are conv and each other again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import public
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.matmul import C_NAMES, conj
+from mini_dl.tensor import Tensor
+
+as_strided = np.lib.stride_tricks.as_strided
+Ints = tuple[int, ...]
+
+BLOCK = 262144
+"""Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
+
+
+class Geometry(NamedTuple):
+    """Output position o and tap t of the kernel meet input position ``o * stride + t * dilation - padding``, per dimension."""
+
+    stride: Ints
+    padding: Ints  # before the first position; what is missing after the last follows from `out`
+    dilation: Ints
+    groups: int
+    out: Ints  # the spatial shape of the output
+
+
+# ------------------------------------------------------------------------------------------------ primitives
+
+
+@op(
+    input=lambda grad, weight, input_shape, geometry: conv_input(grad, conj(weight), input_shape, geometry),
+    weight=lambda grad, input, weight_shape, geometry: conv_weight(conj(input), grad, weight_shape, geometry),
+    bias=lambda grad: channel_sums(grad),
+)
+def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
+    """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""
+    if input.dtype.char == "e":
+        return _halved(_conv, input, weight, bias, geometry)
+    return _conv(input, weight, bias, geometry)
+
+
+@op(
+    output=lambda grad, weight, geometry: conv(grad, conj(weight), None, geometry),
+    weight=lambda grad, output, weight_shape, geometry: conv_weight(grad, conj(output), weight_shape, geometry),
+)
+def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) -> Array:
+    """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
+    if output.dtype.char == "e":
+        return _halved(_conv_input, output, weight, shape, geometry)
+    return _conv_input(output, weight, shape, geometry)
+
+
+@op(
+    input=lambda grad, output, input_shape, geometry: conv_input(conj(output), grad, input_shape, geometry),
+    output=lambda grad, input, geometry: conv(conj(input), grad, None, geometry),
+)
+def conv_weight(input: Array, output: Array, shape: Ints, geometry: Geometry) -> Array:
+    """(N, C, *in), (N, O, *out) -> `shape`, (O, C/groups, *kernel): the transpose of conv in its weight."""
+    if input.dtype.char == "e":
+        return _halved(_conv_weight, input, output, shape, geometry)
+    return _conv_weight(input, output, shape, geometry)
+
+
+@op(input=lambda grad, input_shape: grad.reshape(1, len(grad), *[1] * (len(input_shape) - 2)).expand(input_shape))
+def channel_sums(input: Array) -> Array:
+    """(N, C, *) -> (C)"""
+    n, c = input.shape[:2]
+    flat = input.reshape(n, c, math.prod(input.shape[2:]))
+    return np.matmul(flat, np.ones(flat.shape[2], flat.dtype)).sum(0)
+
+
+def _halved(kernel: Any, *args: Any) -> Array:
+    """float16 is computed in float32."""
+    return kernel(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+
+
+# ------------------------------------------------------------------------------------------------ kernels
+
+
+def _conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
+    n, o, kernel = len(input), len(weight), weight.shape[2:]
+    out = np.empty((n, o, *g.out), input.dtype)
+    if weight[0].size == 0:
+        out[...] = 0
+    elif is_pointwise(input, kernel, g):
+        np.matmul(by_group(weight, g)[None], grouped(input, g), out=grouped(out, g))
+    elif is_depthwise(weight, g):
+        _depthwise(input, weight, g, out)
+    else:
+        columns = Columns(input.shape, kernel, g)
+        rows, target = columns.rows_of(weight), grouped(out, g)
+        for images, lines, matrix in columns.of(input):
+            at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+            if len(at) == 1 or at.shape[-1] >= 64:
+                stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
+                np.matmul(rows[None], stacked, out=at)
+            else:
+                product = np.matmul(rows, matrix)
+                at[...] = product.reshape(*product.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
+    if bias is not None:
+        out += bias.reshape(o, *[1] * len(kernel))
+    return out
+
+
+def _conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array:
+    kernel, c = weight.shape[2:], weight.shape[1]
+    if 0 in output.shape or 0 in weight.shape or 0 in shape:
+        return np.zeros(shape, output.dtype)
+    if is_pointwise(output, kernel, g) and shape[2:] == g.out:
+        found = np.matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g))
+        return found.reshape(shape)
+    o = len(weight) // g.groups
+    if max(g.stride) == 1 and (2 * c >= o or (c == 1 and o == 1)):  # the mirrored kernel, over the padded output
+        ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
+        mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
+        back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
+        return _conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
+    columns = Columns(shape, kernel, g)
+    rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
+    source = grouped(output, g)
+    found = columns.space(output.dtype)
+    for images, lines in columns.pieces():
+        at = source[images, :, :, columns.positions(lines)]
+        columns.add(found[images], lines, at, rows)
+    return columns.unpadded(found)
+
+
+def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
+    kernel = shape[2:]
+    if 0 in input.shape or 0 in output.shape or 0 in shape:
+        return np.zeros(shape, input.dtype)
+    if shape[0] == g.groups and shape[1] == 1 and max(g.stride) == 1:
+        return _depthwise_weight(input, output, shape, g)
+    columns = Columns(input.shape, kernel, g)
+    source = grouped(output, g)
+    total: Any = None
+    for images, lines, matrix in columns.of(input):
+        at = source[images, :, :, columns.positions(lines)].transpose(1, 2, 0, 3)  # (G, O/G, n, L)
+        product = np.matmul(at.reshape(*at.shape[:2], matrix.shape[2]), matrix.swapaxes(1, 2))
+        total = product if total is None else np.add(total, product, out=total)
+    return columns.weight_of(total, shape)
+
+
+def is_pointwise(array: Array, kernel: Ints, g: Geometry) -> bool:
+    """Whether one matrix product does it all: each output position sees one input position, its own."""
+    return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
+
+
+def by_group(weight: Array, g: Geometry) -> Array:
+    """(O, C/G, *kernel) -> (G, O/G, C/G * K)"""
+    return weight.reshape(g.groups, len(weight) // g.groups, math.prod(weight.shape[1:]))
+
+
+def grouped(array: Array, g: Geometry) -> Array:
+    """(N, C, *) -> (N, G, C/G, L)"""
+    return array.reshape(len(array), g.groups, array.shape[1] // g.groups, math.prod(array.shape[2:]))
+
+
+class Columns:
+    """The matrix of what the taps of the kernel see: a row per channel and tap, a column per image and output position.
+
+    It is built in pieces. Two layouts: rows ordered (C, *kernel), copied from the image as it is; or, where rows of the image are
+    shorter than the channels are many, (*kernel, C), copied from the image with the channels last: longer runs of memory.
+    """
+
+    def __init__(self, shape: Ints, kernel: Ints, g: Geometry) -> None:
+        self.shape, self.kernel, self.g = shape, kernel, g
+        self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
+        self.last = g.groups == 1 and g.out[-1] < 8 and shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1) > 16
+        self.height = shape[1] * math.prod(kernel)
+
+    def pieces(self) -> Iterator[tuple[slice, slice]]:
+        """Ranges of images and of the first spatial dimension whose columns fit the cache."""
+        n, lines = self.shape[0], self.g.out[0]
+        line = self.height * math.prod(self.g.out[1:])
+        if line * lines <= BLOCK:
+            step = BLOCK // (line * lines)
+            for i in range(0, n, step):
+                yield slice(i, min(i + step, n)), slice(0, lines)
+        else:
+            step = max(1, BLOCK // line)
+            for i in range(n):
+                for j in range(0, lines, step):
+                    yield slice(i, i + 1), slice(j, min(j + step, lines))
+
+    def positions(self, lines: slice) -> slice:
+        """`lines` of the first spatial dimension, as positions in the flattened ones."""
+        inner = math.prod(self.g.out[1:])
+        return slice(lines.start * inner, lines.stop * inner)
+
+    def of(self, input: Array) -> Iterator[tuple[slice, slice, Array]]:
+        """The pieces with their matrices, (G, C/G * K, n * L)."""
+        g = self.g
+        image = fitted_window(input, g.padding, self.needed)
+        if self.last:
+            image = np.ascontiguousarray(np.moveaxis(image, 1, -1))
+            steps, channel = image.strides[1:-1], image.strides[-1:]
+        else:
+            steps, channel = image.strides[2:], image.strides[1:2]
+        taps = tuple([b * d for b, d in zip(steps, g.dilation)])
+        moves = tuple([b * s for b, s in zip(steps, g.stride)])
+        buffer = np.empty(0, input.dtype)
+        for images, lines in self.pieces():
+            count, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
+            start = image[images]
+            start = start[(slice(None),) * (1 if self.last else 2) + (slice(lines.start * g.stride[0], None),)]
+            size = count * self.height * math.prod(out)
+            if buffer.size < size:
+                buffer = np.empty(size, input.dtype)
+            if self.last:
+                shape = (count, *out, *self.kernel, self.shape[1])
+                seen = as_strided(start, shape, (*image.strides[:1], *moves, *taps, *channel))
+                filled = buffer[:size].reshape(shape)
+                np.copyto(filled, seen)
+                yield images, lines, filled.reshape(1, count * math.prod(out), self.height).swapaxes(1, 2)
+            else:
+                shape = (self.shape[1], *self.kernel, count, *out)
+                seen = as_strided(start, shape, (*channel, *taps, *image.strides[:1], *moves))
+                filled = buffer[:size].reshape(shape)
+                np.copyto(filled, seen)
+                yield images, lines, filled.reshape(g.groups, self.height // g.groups, count * math.prod(out))
+
+    def rows_of(self, weight: Array) -> Array:
+        """(O, C/G, *kernel) -> (G, O/G, C/G * K), the columns ordered as the rows of the matrices."""
+        return by_group(np.moveaxis(weight, 1, -1) if self.last else weight, self.g)
+
+    def weight_of(self, rows: Array, shape: Ints) -> Array:
+        """The inverse of `rows_of`."""
+        if not self.last:
+            return rows.reshape(shape)
+        return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1))
+
+    # The transpose: adding columns back to the places they were read from --------------------------------------------------
+
+    def space(self, dtype: Any) -> Array:
+        """Zeros in the shape of the padded image, in which `add` writes."""
+        n, c = self.shape[:2]
+        full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
+        return np.zeros((n, *full, c) if self.last else (n, c, *full), dtype)
+
+    def add(self, found: Array, lines: slice, output: Array, rows: Array) -> None:
+        """Add ``rows @ output`` to `found`; output is (n, G, O/G, L), rows (G, C/G * K, O/G)."""
+        g = self.g
+        n, out = len(found), (lines.stop - lines.start, *g.out[1:])
+        flat = output.transpose(1, 2, 0, 3).reshape(*output.shape[1:3], n * output.shape[3])  # (G, O/G, n * L)
+        if self.last:
+            columns = np.matmul(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
+        else:
+            columns = np.matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
+        for tap_number, tap in enumerate(np.ndindex(*self.kernel)):
+            first = [t * d for t, d in zip(tap, g.dilation)]
+            first[0] += lines.start * g.stride[0]
+            at: Any = tuple([slice(f, f + s * (o - 1) + 1, s) for f, s, o in zip(first, g.stride, out)])
+            if self.last:
+                place, here = inner([*at, slice(None)]), inner([*tap, slice(None)])
+                found[place] += columns[here]
+            else:
+                place = inner(at)
+                found[place] += columns[:, tap_number].swapaxes(0, 1)
+
+    def unpadded(self, found: Array) -> Array:
+        """The image without its padding."""
+        at = [slice(p, p + i) for p, i in zip(self.g.padding, self.shape[2:])]
+        if self.last:
+            return np.ascontiguousarray(np.moveaxis(found[inner([*at, slice(None)])], -1, 1))
+        return np.ascontiguousarray(found[inner(at)])
+
+
+def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zeros) -> Array:
+    """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros where it has nothing."""
+    space = input.shape[2:]
+    if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
+        return input[inner([slice(-p, n - p) for p, n in zip(padding, needed)])]
+    out = zeros((*input.shape[:2], *needed), input.dtype)
+    target = [slice(max(p, 0), max(min(n, p + i), 0)) for p, n, i in zip(padding, needed, space)]
+    source = [slice(max(-p, 0), max(min(i, n - p), 0)) for p, n, i in zip(padding, needed, space)]
+    out[inner(target)] = input[inner(source)]
+    return out
+
+
+def inner(index: Any) -> Any:
+    """The index that applies `index` to the last dimensions."""
+    return (Ellipsis, *index)
+
+
+# ------------------------------------------------------------------------------------------------ depthwise
+
+
+def is_depthwise(weight: Array, g: Geometry) -> bool:
+    """Whether each output channel sees one input channel, its own, at every position."""
+    return weight.shape[1] == 1 and len(weight) == g.groups and max(g.stride) == 1
+
+
+def _planes(input: Array, kernel: Ints, g: Geometry) -> tuple[Array, list[int], int, Ints]:
+    """The padded image as flat planes (N * C, pitch): each tap then sees one contiguous run of it, from its offset on.
+
+    Returns the planes, the offset of each tap, the length of the runs and the shape in which a run shows the output.
+    """
+    needed = tuple([o + d * (k - 1) for o, d, k in zip(g.out, g.dilation, kernel)])
+    steps = [math.prod(needed[i + 1 :]) for i in range(len(needed))]
+    offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
+    length = sum([(o - 1) * s for o, s in zip(g.out, steps)]) + 1
+    planes = fitted_window(input, g.padding, needed).reshape(-1, math.prod(needed))
+    return planes, offsets, length, (g.out[0], *needed[1:])
+
+
+def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
+    planes, offsets, length, shown = _planes(input, weight.shape[2:], g)
+    taps = np.tile(weight.reshape(len(weight), -1), (len(input), 1))  # (N * C, K)
+    target = out.reshape(-1, *g.out)
+    valid = inner([slice(0, o) for o in g.out])
+    step = max(1, 65536 // length)
+    sums, product = np.empty((2, step, math.prod(shown)), out.dtype)
+    for i in range(0, len(planes), step):
+        seen, factors = planes[i : i + step], taps[i : i + step]
+        total, term = sums[: len(seen), :length], product[: len(seen), :length]
+        np.multiply(seen[:, offsets[0] : offsets[0] + length], factors[:, :1], out=total)
+        for k, offset in enumerate(offsets[1:], 1):
+            np.multiply(seen[:, offset : offset + length], factors[:, k : k + 1], out=term)
+            total += term
+        target[i : i + step] = sums[: len(seen)].reshape(-1, *shown)[valid]
+
+
+def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
+    planes, offsets, length, shown = _planes(input, shape[2:], g)
+    spread = np.zeros((len(planes), math.prod(shown)), output.dtype)
+    valid = inner([slice(0, o) for o in g.out])
+    spread.reshape(-1, *shown)[valid] = output.reshape(-1, *g.out)
+    spread = spread[:, :length]
+    found = np.stack([np.einsum("ij,ij->i", planes[:, k : k + length], spread) for k in offsets], -1)
+    return found.reshape(input.shape[0], *shape).sum(0)
+
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def _tuple_of(name: str, value: Any, n: int) -> Ints:
+    """`value` for each of `n` dimensions: an int, or one or `n` of them."""
+    if not isinstance(value, (tuple, list)):
+        return (int(value),) * n
+    if len(value) == 1:
+        return (int(value[0]),) * n
+    if len(value) != n:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {n} values to match the convolution dimensions, "
+            f"but got {name}={list(value)}"
+        )
+    return tuple([int(v) for v in value])
+
+
+class _Call(NamedTuple):
+    """Checked arguments: the batched input and what `conv` and its transpose take besides."""
+
+    input: Tensor
+    batched: bool
+    stride: Ints
+    padding: Any
+    dilation: Ints
+
+
+def _checked(
+    name: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, transposed: bool
+) -> _Call:
+    for position, (argument, value) in enumerate((("input", input), ("weight", weight)), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+    x, w = input._array, weight._array
+    if x.ndim not in (n + 1, n + 2):
+        raise RuntimeError(
+            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x.shape)}"
+        )
+    if bias is not None and bias._array.dtype != x.dtype:
+        names = C_NAMES[x.dtype.name], C_NAMES[bias._array.dtype.name]
+        raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
+    if w.dtype != x.dtype:
+        raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(w.dtype)}")
+    if w.ndim < 3:
+        raise RuntimeError("weight should have at least three dimensions")
+    steps = _tuple_of("stride", stride, n)
+    pads = padding if isinstance(padding, str) else _tuple_of("padding", padding, n)
+    spread = _tuple_of("dilation", dilation, n)
+    if isinstance(pads, str):
+        if pads not in ("same", "valid"):
+            raise RuntimeError(f"Invalid padding string: '{pads}'")
+        if pads == "same" and max(steps) != 1:
+            raise RuntimeError("padding='same' is not supported for strided convolutions")
+    elif min(pads) < 0:
+        raise RuntimeError("negative padding is not supported")
+    if min(steps) <= 0:
+        raise RuntimeError("non-positive stride is not supported")
+    if min(spread) <= 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(spread)}")
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
+    if w.ndim != n + 2:
+        raise RuntimeError(
+            f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight{list(w.shape)}, "
+            f"but got {n + 2}-dimensional input of size {list(x.shape)} instead"
+        )
+    if len(w) < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, "
+            f"but got weight of size {list(w.shape)} instead"
+        )
+    if len(w) % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+            f"but got weight of size [{list(w.shape)}] instead"
+        )
+    if 0 in w.shape[2:]:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {list(w.shape[2:])}")
+    channels = w.shape[0] if transposed else w.shape[1] * groups
+    if x.shape[-n - 1] != channels:
+        shown = (1,) * (n + 2 - x.ndim) + x.shape
+        given = f"transposed={int(transposed)}" if transposed else f"groups={groups}"
+        raise RuntimeError(
+            f"Given {given}, weight of size {list(w.shape)}, expected input{list(shown)} to have {channels} channels, "
+            f"but got {x.shape[-n - 1]} channels instead"
+        )
+    outputs = w.shape[1] * groups if transposed else w.shape[0]
+    if bias is not None and bias._array.shape != (outputs,):
+        raise RuntimeError(
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected bias to be 1-dimensional "
+            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
+        )
+    if x.dtype.char in "?HILQ" or (transposed and x.dtype.kind in "iu"):
+        kernel = "slow_conv_transpose2d_out_cpu" if transposed else "slow_conv2d_cpu"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(x.dtype)}'")
+    batched = x.ndim == n + 2
+    return _Call(input if batched else input.reshape(1, *x.shape), batched, steps, pads, spread)
+
+
+def _by(sizes: Any) -> str:
+    return " x ".join([str(s) for s in sizes])
+
+
+def _forward(
+    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    call = _checked(name, n, input, weight, bias, stride, padding, dilation, groups, False)
+    kernel, space = weight._array.shape[2:], call.input._array.shape[2:]
+    reach = [d * (k - 1) for d, k in zip(call.dilation, kernel)]
+    if call.padding == "same":
+        before, total = tuple([r // 2 for r in reach]), reach
+    else:
+        before = (0,) * n if call.padding == "valid" else call.padding
+        total = [2 * p for p in before]
+    padded = [i + t for i, t in zip(space, total)]
+    if any([p < r + 1 for p, r in zip(padded, reach)]):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({_by(padded)}). Kernel size: ({_by([r + 1 for r in reach])}). "
+            "Kernel size can't be greater than actual input size"
+        )
+    out = tuple([(p - r - 1) // s + 1 for p, r, s in zip(padded, reach, call.stride)])
+    result: Tensor = conv(call.input, weight, bias, Geometry(call.stride, before, call.dilation, groups, out))
+    return result if call.batched else result.reshape(result.shape[1:])
+
+
+def _transposed(
+    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, output_padding: Any,
+    groups: int, dilation: Any,
+) -> Tensor:  # fmt: skip
+    call = _checked(name, n, input, weight, bias, stride, padding, dilation, groups, True)
+    extra = _tuple_of("output_padding", output_padding, n)
+    if min(extra) < 0:
+        raise RuntimeError("negative output_padding is not supported")
+    if any([e >= max(s, d) for e, s, d in zip(extra, call.stride, call.dilation)]):
+        raise RuntimeError(
+            "output padding must be smaller than either stride or dilation, but got output_padding: "
+            f"{list(extra)}, stride: {list(call.stride)}, dilation: {list(call.dilation)}"
+        )
+    images, _, *space = call.input._array.shape
+    kernel = weight._array.shape[2:]
+    sizes = zip(space, call.stride, call.padding, call.dilation, kernel, extra)
+    out = [(i - 1) * s - 2 * p + d * (k - 1) + 1 + e for i, s, p, d, k, e in sizes]
+    if min(out) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: ({_by(space)}). Calculated output size per channel: ({_by(out)}). "
+            "Output size is too small"
+        )
+    geometry = Geometry(call.stride, call.padding, call.dilation, groups, tuple(space))
+    result: Tensor = conv_input(call.input, weight, (images, weight._array.shape[1] * groups, *out), geometry)
+    if bias is not None:
+        result = result + bias.reshape(len(bias), *[1] * n)
+    return result if call.batched else result.reshape(result.shape[1:])
+
+
+# ------------------------------------------------------------------------------------------------ public
+
+
+@public("nn.functional", "torch")
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation, (N, C, L), (O, C/groups, K), (O) -> (N, O, L')."""
+    return _forward("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public("nn.functional", "torch")
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation, (N, C, H, W), (O, C/groups, K1, K2), (O) -> (N, O, H', W'), without N as well:
+    ``out[n, o, y, x] = bias[o] + sum(weight[o, c, i, j] * input[n, c, y * stride + i * dilation - padding, ...])``
+    with H' = (H + 2 padding - dilation (K1 - 1) - 1) // stride + 1. `padding` may be "valid" (none) or "same".
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    return _forward("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public("nn.functional", "torch")
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation, (N, C, D, H, W), (O, C/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."""
+    return _forward("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public("nn.functional", "torch")
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of conv1d in its input, (N, C, L), (C, O/groups, K), (O) -> (N, O, L')."""
+    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@public("nn.functional", "torch")
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of conv2d in its input, (N, C, H, W), (C, O/groups, K1, K2), (O) -> (N, O, H', W')
+    with H' = (H - 1) stride - 2 padding + dilation (K1 - 1) + output_padding + 1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.conv_transpose2d(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
+    """
+    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@public("nn.functional", "torch")
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of conv3d in its input, (N, C, D, H, W), (C, O/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."""
+    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@public("torch")
+def convolution(
+    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    output_padding: Any, groups: int,
+) -> Tensor:  # fmt: skip
+    """Any of the convolutions above: the number of dimensions is that of the weight."""
+    n = weight.ndim - 2
+    if transposed:
+        return _transposed(f"conv_transpose{n}d", n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _forward(f"conv{n}d", n, input, weight, bias, stride, padding, dilation, groups)
