@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import castable, scalar_name
+from mini_dl._dtypes import Array, castable, scalar_name
 from mini_dl.autograd.graph import Node, edge_of, look, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -87,13 +87,7 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """As `write`, for a result already known to fit (or meant to be cast, as ``copy_`` does)."""
     array = target._array
-    if not array.flags.writeable:
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-            if 0 in array.strides
-            else "the memory of this tensor is read-only: it came from an array that may not be written to"
-        )
+    check_memory(array)
     edge = None
     if mode.enabled:
         if result._array.shape != array.shape:
@@ -119,6 +113,17 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
         before = alias(owner, owner._edge)
         owner._edge = view_scatter(before, result, target._view)._edge
         target._stamp = -1  # stale: `edge_of` rebuilds it from the owner
+
+
+def check_memory(array: Array) -> None:
+    """RuntimeError if several elements of `array` share memory, or if it may not be written."""
+    if 0 in array.strides and any([stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)]):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    if not array.flags.writeable:
+        raise RuntimeError("the memory of this tensor is read-only: it came from an array that may not be written to")
 
 
 def adopt(target: Tensor, edge: Any) -> None:

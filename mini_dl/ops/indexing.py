@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name, wrap_dim
+from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, tensor_method
-from mini_dl.autograd.inplace import any_needs_grad, check_writable, overwrite
-from mini_dl.autograd.graph import edge_of
+from mini_dl._kernels import choose
+from mini_dl._surface import function, method, public, tensor_method
+from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.creation import from_data
-from mini_dl.ops.views import _new_axes, _pick, _select, _slice, alias
+from mini_dl.ops.views import _new_axes, _pick, _select, _slice, alias, place
 from mini_dl.tensor import Tensor, version_of, wrap
 
 Indices = list[Any]
@@ -249,7 +249,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     if chosen is None:
         overwrite(target, value if value._array.shape == target._array.shape else value.expand(target._array.shape))
     else:
-        index_put_(target, chosen, value)
+        _index_put_(target, chosen, value, False)
 
 
 def number_as(number: Any, target: np.dtype[Any]) -> Array:
@@ -291,60 +291,108 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
         ) from None
 
 
-def index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool = False) -> Tensor:
+def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
     if mode.enabled and any_needs_grad((self, values)):
         check_writable(self)
-        before = alias(self)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
+        check_memory(self._array)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
         version_of(self)[0] += 1
     return self
 
 
-# ------------------------------------------------------------------------------------------------ along one dimension
+def _indices_of(input: Tensor, indices: Any) -> Indices:
+    """The indices of ``index_put``: integers as they are, masks as where they hold."""
+    if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
+        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type_name(indices)}")
+    shape, chosen, dim = input._array.shape, [], 0
+    for item in indices:
+        found: list[Any]
+        if item is None:
+            found = [None]
+        elif item._array.dtype.char in "?B":
+            if dim + item.ndim > len(shape):
+                raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {dim + item.ndim})")
+            mask_fits(item._array.shape, shape, dim)
+            found = [wrap(f) for f in np.atleast_1d(item._array).nonzero()]
+        else:
+            found = [integers(item)]
+        chosen += found
+        dim += len(found)
+    if len(chosen) > len(shape):
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {len(chosen)})")
+    return chosen
+
+
+@method()
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """``input`` after ``input[indices] = values``, or ``+=``, adding up repeats, where `accumulate`."""
+    return _index_put(input, _indices_of(input, indices), values, accumulate)
+
+
+@public("torch", "Tensor")
+def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """In-place version of ``index_put``."""
+    return _index_put_(input, _indices_of(input, indices), values, accumulate)
+
+
+# ------------------------------------------------------------------------------------------------ an index per element
 
 
 def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
-    """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`, the rest its own."""
-    strides = np.empty(len(shape), "int64")
+    """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`; else they keep their place."""
     step = 1
+    where = np.zeros((1,) * index.ndim, "int64")
     for i in reversed(range(len(shape))):
-        strides[i], step = step, step * shape[i]
-    where = index * strides[dim]
-    for i, n in enumerate(index.shape):
-        if i != dim:
-            where += (np.arange(n) * strides[i]).reshape((-1,) + (1,) * (index.ndim - 1 - i))
+        where = where + (index if i == dim else np.arange(index.shape[i]).reshape((-1,) + (1,) * (index.ndim - 1 - i))) * step
+        step *= shape[i]
     return where
 
 
-def checked_index(name: str, shape: tuple[int, ...], dim: int, index: Array, size_of: str = "self") -> None:
+def positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> Array:
+    """The flat positions in `input`, checked, of the elements that `index` chooses along `dim`. RuntimeError if it does not fit."""
     if index.dtype.char not in "lqi":
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if not index.size:
-        return
-    if index.ndim != (len(shape) or 1) and (index.ndim or 1) != (len(shape) or 1):
-        raise RuntimeError(f"Index tensor must have the same number of dimensions as {size_of} tensor")
-    n = shape[dim] if shape else 1
+        return np.empty(index.shape, "int64")
+    shape, sizes = input.shape or (1,), index.shape or (1,)
+    if len(shape) != len(sizes):
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor")
+    if src is not None and len(src.shape or (1,)) != len(sizes):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+    if any([n > have for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim]) or (
+        src is not None and any([n > have for n, have in zip(sizes, src.shape or (1,))])
+    ):
+        if name == "gather":
+            at = next(i for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim and n > have)
+            raise RuntimeError(f"Size does not match at dimension {at} expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}")
+        tail = "" if src is None else f" and to be no larger size than src {list(src.shape)}"
+        raise RuntimeError(f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}")
     low, high = index.min(), index.max()
-    if low < 0 or high >= n:
-        raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {n}")
+    if low < 0 or high >= shape[dim]:
+        raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {shape[dim]}")
+    return linear(shape, dim, index.reshape(sizes)).reshape(index.shape)
 
 
-@op(input=lambda grad, input_shape, dim, index: _scatter_add(wrap(np.zeros(input_shape, grad._array.dtype)), dim, index, grad))
+def compact(input: Array) -> tuple[Array, Array]:
+    """A contiguous copy, and its elements in one dimension."""
+    out = np.array(input, order="C")
+    return out, out.reshape(-1)
+
+
+def corner(src: Array, index: Array) -> Array:
+    """The elements of `src` that the (smaller) `index` covers, in one dimension."""
+    return src[tuple([slice(n) for n in index.shape])].reshape(-1)
+
+
+def zeros_as(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return wrap(np.zeros(shape, grad._array.dtype))
+
+
+@op(input=lambda grad, input_shape, dim, index: _scatter_add(zeros_as(grad, input_shape), dim, index, grad))
 def _gather(input: Array, dim: int, index: Array) -> Array:
-    checked_index("gather", input.shape, dim, index, "input")
-    if not index.size:
-        return np.empty(index.shape, input.dtype)
-    if not input.ndim or not index.ndim:
-        return np.full(index.shape, input.reshape(-1)[index.reshape(-1)[0]], input.dtype)
-    for i, (n, have) in enumerate(zip(index.shape, input.shape)):
-        if i != dim and n > have:
-            raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
-                f"{list(input.shape)} apart from dimension {dim}"
-            )
-    return input.reshape(-1).take(linear(input.shape, dim, index))
+    return input.reshape(-1).take(positions("gather", input, dim, index))
 
 
 @method(out=True)
@@ -359,39 +407,620 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     return _gather(input, wrap_dim(dim, input._array.ndim), index)
 
 
+def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
+    if input._array.dtype != src._array.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to {what}.dtype")
+
+
 @op(input=lambda grad: grad, src=lambda grad, dim, index: _gather(grad, dim, index))
 def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
-    checked_index("scatter", input.shape, dim, index)
-    out = np.array(input, order="C", copy=True)
-    if index.size:
-        src = src[tuple([slice(n) for n in index.shape])]
-        np.add.at(out.reshape(-1), linear(input.shape, dim, index).reshape(-1), src.reshape(-1))
+    where = positions("scatter_add", input, dim, index, src)
+    out, flat = compact(input)
+    np.add.at(flat, where.reshape(-1), corner(src, index))
     return out
 
 
 @method(inplace=True, out=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """``result[index[i][j]][j] += src[i][j]`` for `dim` 0, in any number of dimensions. RuntimeError if an index is out of range."""
+    same_type("scatter", input, src)
     return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
+
+
+@op(
+    input=lambda grad, dim, index: _scatter(grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))),
+    src=lambda grad, dim, index: _gather(grad, dim, index),
+)
+def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
+    where = positions("scatter", input, dim, index, src)
+    out, flat = compact(input)
+    flat[where.reshape(-1)] = corner(src, index)
+    return out
+
+
+@method(inplace=True, out=True)
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """``result[index[i][j]][j] = src[i][j]`` for `dim` 0, in any number of dimensions; `src` may be a number.
+
+    `reduce` "add" or "multiply" combines instead. RuntimeError if an index is out of range or shapes do not fit.
+    """
+    src = value if src is None else src
+    if not isinstance(src, Tensor):
+        if not _dtypes.is_number(src):
+            raise TypeError(f"scatter(): argument 'src' must be Tensor or a number, not {type_name(src)}")
+        src = wrap(np.broadcast_to(number_as(src, input._array.dtype), index._array.shape))
+    same_type("scatter", input, src)
+    dim = wrap_dim(dim, input._array.ndim)
+    if reduce is None:
+        return _scatter(input, dim, index, src)
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    if mode.enabled and any_needs_grad((input, src)) and reduce == "multiply":
+        raise RuntimeError("scatter: reduce='multiply' has no derivative; scatter_reduce has one")
+    return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
+
+
+# ------------------------------------------------------------------------------------------------ combining what meets
+
+REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
+
+
+def neutral(reduce: str, dtype: np.dtype[Any]) -> Any:
+    """What leaves the other value as it is."""
+    if reduce in ("sum", "mean"):
+        return 0
+    if reduce == "prod":
+        return 1
+    if dtype.kind == "b":
+        return reduce == "amin"
+    if dtype.kind == "f":
+        return -np.inf if reduce == "amax" else np.inf
+    return np.iinfo(dtype).min if reduce == "amax" else np.iinfo(dtype).max
+
+
+def reduce_at(out: Array, key: Array, values: Array, reduce: str, include_self: bool) -> None:
+    """``out[key] = reduce(out[key], values)``, one after the other."""
+    if not include_self:
+        out[key] = neutral(reduce, out.dtype)
+    REDUCTIONS[reduce].at(out, key, values)
+    if reduce == "mean":
+        counts = np.full(out.shape, int(include_self))
+        np.add.at(counts, key, 1)
+        np.maximum(counts, 1, out=counts)
+        if out.dtype.kind in "fc":
+            np.divide(out, counts.astype(out.dtype), out=out)
+        else:
+            out[...] = np.floor_divide(out, counts)
+
+
+def checked_reduce(name: str, reduce: str, choices: Sequence[str]) -> None:
+    if reduce not in choices:
+        raise RuntimeError(f"{name}: reduce argument must be either {', '.join(choices[:-1])} or {choices[-1]}, got {reduce}.")
+
+
+def reduced_gradients(name: str) -> dict[str, Any]:
+    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are picked and put."""
+    by_element = name == "scatter_reduce"
+
+    def pick(values: Tensor, dim: int, index: Tensor) -> Tensor:
+        return values.gather(dim, index) if by_element else values.index_select(dim, index)
+
+    def add(values: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+        return values.scatter_add(dim, index, source) if by_element else values.index_add(dim, index, source)
+
+    def combine(values: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, include_self: bool) -> Tensor:
+        return (_scatter_reduce if by_element else _index_reduce)(values, dim, index, source, reduce, include_self)
+
+    def cut(src: Tensor, index: Tensor) -> Tensor:
+        return src[tuple([slice(n) for n in index.shape])] if by_element and src.ndim else src
+
+    def counts(grad: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -> Tensor:
+        start = wrap(np.full(grad.shape, include_self, grad._array.dtype))
+        return add(start, dim, index, wrap(np.ones(src.shape, grad._array.dtype))).clamp(min=1)
+
+    def ties(input: Tensor, result: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        """How many share the extreme value."""
+        return add((input == result).to(src.dtype), dim, index, (src == pick(result, dim, index)).to(src.dtype))
+
+    def of_input(
+        grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
+    ) -> Tensor:
+        src = cut(src, index)
+        out = grad
+        if reduce == "prod":
+            filled = input.masked_fill(input == 0, 1)
+            out = grad * combine(filled, dim, index, src, reduce, include_self) / filled
+        elif reduce == "mean":
+            out = grad / counts(grad, dim, index, src, include_self)
+        elif reduce != "sum":
+            out = (input == result) * (grad / ties(input, result, dim, index, src))
+        if include_self:
+            return out
+        return out.scatter(dim, index, 0) if by_element else out.index_fill(dim, index, 0)
+
+    def of_src(
+        grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
+    ) -> Tensor:
+        whole, src = src.shape, cut(src, index)
+        if reduce == "sum":
+            out = pick(grad, dim, index)
+        elif reduce == "mean":
+            out = pick(grad / counts(grad, dim, index, src, include_self), dim, index)
+        elif reduce == "prod":
+            zero = src == 0
+            zeros = pick(add(wrap(np.zeros(input.shape, src._array.dtype)), dim, index, zero.to(src.dtype)), dim, index)
+            alone = zero & (zeros == 1)
+            others = combine(input, dim, index, src.masked_fill(alone, 1), reduce, include_self)
+            out = pick(grad * result, dim, index) / src.masked_fill(zero, 1)
+            out = pick(grad * others, dim, index).where(alone, out)
+        else:
+            out = (src == pick(result, dim, index)) * pick(grad / ties(input, result, dim, index, src), dim, index)
+        if out.shape == whole:
+            return out
+        return place(out, _slice, (tuple([slice(n) for n in out.shape]),), tuple(whole))
+
+    return {"input": of_input, "src": of_src}
+
+
+@op(**reduced_gradients("scatter_reduce"))
+def _scatter_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool) -> Array:
+    where = positions("scatter_reduce", input, dim, index, src)
+    out, flat = compact(input)
+    reduce_at(flat, where.reshape(-1), corner(src, index), reduce, include_self)
+    return out
+
+
+@method(inplace=True, out=True)
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """As ``scatter``, but what meets in one place is combined: "sum", "prod", "mean", "amax" or "amin".
+
+    Without `include_self`, what was there before takes no part.
+    """
+    checked_reduce("scatter_reduce", reduce, ("sum", "prod", "mean", "amax", "amin"))
+    same_type("scatter", input, src)
+    return _scatter_reduce(input, wrap_dim(dim, input._array.ndim), index, src, reduce, include_self)
+
+
+# ------------------------------------------------------------------------------------------------ along one dimension
+
+
+def rows_of(array: Array, dim: int) -> Array:
+    """A view whose first dimension is `dim`."""
+    return np.moveaxis(array, dim, 0) if array.ndim else array.reshape(1)
+
+
+def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None = None) -> int:
+    """`dim` from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
+    dim = wrap_dim(dim, input._array.ndim)
+    if not isinstance(index, Tensor):
+        raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type_name(index)}")
+    positions = index._array
+    if positions.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector" + (f", but got dim: {positions.ndim} with type: {scalar_name(positions.dtype)} and size: {list(positions.shape)}" if name == "index_add" else ""))
+    if positions.dtype.char not in ("lq" if name in ("index_copy", "index_fill") else "lqi"):
+        raise (IndexError if name == "index_fill" else RuntimeError)(f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}")
+    n = input._array.shape[dim] if input._array.ndim else 1
+    if positions.size:
+        low, high = positions.min(), positions.max()
+        if high >= n or low < (-n if name in ("index_fill", "index_copy") and False else 0):
+            raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
+    if source is not None:
+        shape, count = source._array.shape, positions.size
+        if (shape[dim] if shape else 1) != count:
+            raise (IndexError if name == "index_copy" else RuntimeError)(f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({shape[dim] if shape else 1})")
+        mine = input._array.shape
+        if (shape[:dim] + shape[dim + 1 :]) != (mine[:dim] + mine[dim + 1 :]):
+            raise RuntimeError(f"{name}(): the shapes of source {list(shape)} and self {list(mine)} may differ in dimension {dim} only")
+    return dim
+
+
+@op(input=lambda grad, input_shape, dim, index: _index_add(zeros_as(grad, input_shape), dim, index, grad))
+def _index_select(input: Array, dim: int, index: Array) -> Array:
+    if not input.ndim:
+        return input.copy()
+    return input.take(index.reshape(-1), dim)
+
+
+@method(out=True)
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The parts of `input` at the places `index`, a vector, along `dim`. IndexError if one is out of range."""
+    dim = checked_rows("index_select", input, dim, index)
+    if not input._array.ndim and index._array.size != 1:
+        raise IndexError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
+    return _index_select(input, dim, index)
+
+
+@op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
+def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
+    out = input.copy()
+    add_rows(rows_of(out, dim), index.reshape(-1), rows_of(source, dim))
+    return out
+
+
+@method(inplace=True, out=True)
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
+    dim = checked_rows("index_add", input, dim, index, source)
+    same_type("index_add", input, source, "source")
+    return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
+
+
+@op(
+    input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
+    source=lambda grad, dim, index: _index_select(grad, dim, index),
+)
+def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
+    out = input.copy()
+    rows_of(out, dim)[index.reshape(-1)] = rows_of(source, dim)
+    return out
+
+
+@method(inplace=True, out=True)
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """``result[index[i]] = source[i]`` along `dim`."""
+    dim = checked_rows("index_copy", input, dim, index, source)
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            "index_copy_(): self and source expected to have the same dtype, but got (self) "
+            f"{scalar_name(input._array.dtype)} and (source) {scalar_name(source._array.dtype)}"
+        )
+    return _index_copy(input, dim, index, source)
+
+
+@op(
+    input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
+    value=lambda grad, dim, index: _index_select(grad, dim, index).sum(),
+)
+def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
+    out = input.copy()
+    rows_of(out, dim)[index.reshape(-1)] = value
+    return out
+
+
+def one_value(name: str, input: Tensor, value: Any) -> Tensor:
+    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`."""
+    if isinstance(value, Tensor):
+        if value._array.ndim:
+            raise RuntimeError(f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s).")
+        return value.to(input.dtype)
+    if not _dtypes.is_number(value):
+        raise TypeError(f"{name}(): argument 'value' must be Number, not {type_name(value)}")
+    return wrap(number_as(value, input._array.dtype))
+
+
+@method(inplace=True)
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """``result[index[i]] = value`` along `dim`."""
+    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
+
+
+@op(**reduced_gradients("index_reduce"))
+def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool) -> Array:
+    out = input.copy()
+    reduce_at(rows_of(out, dim), index.reshape(-1), rows_of(src, dim), reduce, include_self)
+    return out
+
+
+@method(inplace=True, out=True)
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """As ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
+    checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
+    dim = checked_rows("index_reduce", input, dim, index, source)
+    same_type("index_reduce", input, source, "source")
+    return _index_reduce(input, dim, index, source, reduce, include_self)
+
+
+# ------------------------------------------------------------------------------------------------ in one dimension
+
+
+def flat_index(index: Array, size: int) -> Array:
+    """`index` into `size` elements, negative ones counted from the end. IndexError if out of range."""
+    if index.size and not size:
+        raise IndexError("take(): tried to take from an empty tensor")
+    if index.size and not (-size <= index.min() and index.max() < size):
+        raise IndexError("out of range: tried to access index " + f"{index.max() if index.max() >= size else index.min()} on a tensor of {size} elements.")
+    return index.reshape(-1) % size if size else index.reshape(-1)
+
+
+@op(input=lambda grad, input_shape, index: _put(zeros_as(grad, input_shape), index, grad, True))
+def _take(input: Array, index: Array) -> Array:
+    return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
+
+
+@method(out=True)
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
+    if index._array.dtype.char not in "lq":
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
+    return _take(input, index)
+
+
+@op(
+    input=lambda grad, index, source, accumulate: grad if accumulate else _put(grad, index, zeros_as(grad, source.shape), False),
+    source=lambda grad, index, source_shape: _take(grad, index).reshape(source_shape),
+)
+def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
+    where = flat_index(index, input.size)
+    out, flat = compact(input)
+    if accumulate:
+        np.add.at(flat, where, source.reshape(-1))
+    else:
+        flat[where] = source.reshape(-1)
+    return out
+
+
+@method(inplace=True)
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """`input` with `source` written (or added) at these places of its flattened elements."""
+    if index._array.dtype.char not in "lq":
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{scalar_name(input._array.dtype)} and source.dtype = {scalar_name(source._array.dtype)}"
+        )
+    if source._array.size != index._array.size:
+        raise RuntimeError(
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source._array.size}, "
+            f"index.numel() = {index._array.size}"
+        )
+    return _put(input, index, source, accumulate)
+
+
+@method(out=True)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """``gather`` with both broadcast against each other; without `dim`, along the flattened `input`."""
+    if indices._array.dtype.char not in "lqi":
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices._array.dtype)}")
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    if input._array.ndim != indices._array.ndim:
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
+        )
+    dim = wrap_dim(dim, input._array.ndim)
+    ours, theirs = list(input._array.shape), list(indices._array.shape)
+    if ours:
+        ours[dim] = theirs[dim] = 1
+    common = broadcast_shapes(ours, theirs)
+    if not common:
+        return gather(input, 0, indices)
+    before, after = common[:dim], common[dim + 1 :]
+    return gather(
+        input.expand(*before, input._array.shape[dim], *after), dim, indices.expand(*before, indices._array.shape[dim], *after)
+    )
+
+
+# ------------------------------------------------------------------------------------------------ by mask
+
+
+def checked_mask(name: str, mask: Tensor) -> Tensor:
+    if mask._array.dtype.kind != "b":
+        raise RuntimeError(f"{name}: expected BoolTensor for mask" if name == "masked_select" else f"{name} only supports boolean masks, but got mask with dtype {_dtypes.of_numpy(mask._array.dtype)}")
+    return mask
+
+
+def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
+    return _masked_fill(grad, mask, zeros_as(grad, ()))
+
+
+@op(input=_fill_mask, value=lambda grad, mask: (grad * mask).sum())
+def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
+    shape = broadcast_shapes(input.shape, mask.shape)
+    if input.dtype.kind != "c":
+        return choose(np.broadcast_to(mask, shape), np.broadcast_to(value, shape), np.broadcast_to(input, shape))
+    out = np.array(np.broadcast_to(input, shape))
+    np.copyto(out, value, where=mask)
+    return out
+
+
+@method(inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where `mask` holds, else `input`. RuntimeError unless `mask` is of bools."""
+    return _masked_fill(input, checked_mask("masked_fill", mask), one_value("masked_fill_", input, value))
+
+
+@op(input=lambda grad, input_shape, mask: _masked_scatter(zeros_as(grad, broadcast_shapes(input_shape, mask.shape)), mask, grad))
+def _masked_select(input: Array, mask: Array) -> Array:
+    shape = broadcast_shapes(input.shape, mask.shape)
+    return np.broadcast_to(input, shape)[np.broadcast_to(mask, shape)]
+
+
+@method(out=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where `mask` holds, in one dimension."""
+    return _masked_select(input, checked_mask("masked_select", mask))
+
+
+def _selected_gradient(grad: Tensor, mask: Tensor, source_shape: tuple[int, ...]) -> Tensor:
+    found = _masked_select(grad, mask)
+    size = 1
+    for n in source_shape:
+        size *= n
+    return place(found, _slice, ((slice(found.numel()),),), (size,)).reshape(source_shape)
+
+
+@op(input=_fill_mask, source=_selected_gradient)
+def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
+    shape = broadcast_shapes(input.shape, mask.shape)
+    out = np.array(np.broadcast_to(input, shape))
+    mask = np.broadcast_to(mask, shape)
+    count = int(mask.sum())
+    if count > source.size:
+        raise RuntimeError("masked_scatter: expected self and source to have same dtypes but the mask selects more than source has".replace("expected self and source to have same dtypes but the mask", f"the mask with {count} true elements") + f": {source.size}")
+    out[mask] = source.reshape(-1)[:count]
+    return out
+
+
+@method(inplace=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`input` with the elements where `mask` holds replaced, in order, by those of `source`."""
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got "
+            f"{scalar_name(input._array.dtype)} and {scalar_name(source._array.dtype)}"
+        )
+    return _masked_scatter(input, checked_mask("masked_scatter_", mask), source)
+
+
+# ------------------------------------------------------------------------------------------------ where something holds
+
+
+def _nonzero(array: Array) -> Array:
+    return np.stack(array.nonzero(), 1) if array.ndim else np.zeros((int(bool(array)), 0), "int64")
+
+
+@method(out=True)
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not zero, (count, ndim); as one tensor per dimension where `as_tuple`."""
+    if as_tuple:
+        return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
+    return wrap(mode.run(_nonzero, input._array))
+
+
+@method()
+def argwhere(input: Tensor) -> Tensor:
+    """``input.nonzero()``"""
+    return wrap(mode.run(_nonzero, input._array))
+
+
+@method(out=True)
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """``input.nonzero()`` cut or filled to `size` rows."""
+    if size < 0:
+        raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
+    found = mode.run(_nonzero, input._array)
+    rows = np.full((size, found.shape[1]), fill_value, "int64")
+    rows[: len(found)] = found[:size]
+    return wrap(rows)
+
+
+@function(out=True)
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each of `elements` is among `test_elements`."""
+    ours, theirs = [v._array if isinstance(v, Tensor) else np.asarray(v) for v in (elements, test_elements)]
+    return wrap(np.isin(ours, theirs, invert=invert))
+
+
+@function()
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The coordinates, one tensor per dimension of `shape`, of places in a flattened tensor. ValueError if one is out of range."""
+    if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype if isinstance(indices, Tensor) else type_name(indices)}")
+    sizes = tuple([operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else [shape])])
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    rest, found = indices._array, []
+    for n in reversed(sizes):
+        found.append(wrap(rest % n))
+        rest = rest // n
+    return tuple(found[::-1])
+
+
+@public("nn.functional")
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """``(*) -> (*, num_classes)``: 1 at the place of each element, else 0. -1 takes the largest element plus one."""
+    array = tensor._array
+    if array.dtype.char not in "lq":
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if not array.size:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return wrap(np.zeros((*array.shape, num_classes), "int64"))
+    if array.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(array.max()) + 1
+    elif num_classes < 1:
+        raise RuntimeError("num_classes should be positive")
+    elif array.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return wrap((array[..., None] == np.arange(num_classes)).astype("int64"))
 
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
 
 @tensor_method()
-def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """Write `src`, expanded and cast, into this tensor."""
-    overwrite(self, src.expand(self._array.shape))
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
+    if not isinstance(src, Tensor):
+        if not _dtypes.is_number(src):
+            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
+        src = wrap(number_as(src, self._array.dtype))
+    shape = self._array.shape
+    if src._array.shape != shape:
+        if len(src._array.shape) > len(shape) or broadcast_shapes(shape, src._array.shape) != shape:
+            raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(broadcast_shapes(shape, src._array.shape))}")
+        src = src.expand(shape)
+    overwrite(self, src)
     return self
 
 
-@tensor_method()
-def fill_(self: Tensor, value: Any) -> Tensor:
+@op(value=lambda grad: grad.sum())
+def _fill(input: Array, value: Array) -> Array:
+    return np.full(input.shape, value, input.dtype)
+
+
+@public("torch")
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like `input` that has `value`, a number or a 0-d tensor, everywhere."""
+    return _fill(input, one_value("fill", input, value))
+
+
+@public("torch", "Tensor")
+def fill_(input: Tensor, value: Any) -> Tensor:
     """Write one value everywhere."""
-    return copy_(self, value if isinstance(value, Tensor) else wrap(number_as(value, self._array.dtype)))
+    return copy_(input, one_value("fill_", input, value))
+
+
+@public("torch", "Tensor")
+def zero_(input: Tensor) -> Tensor:
+    """Write zero everywhere."""
+    return copy_(input, wrap(np.zeros((), input._array.dtype)))
 
 
 @tensor_method()
-def zero_(self: Tensor) -> Tensor:
-    """Write zero everywhere."""
-    return fill_(self, 0)
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write one value on the main diagonal; of a tall matrix again after each square where `wrap`."""
+    shape = self._array.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    for start in range(0, shape[0], shape[1] + 1) if wrap and len(shape) == 2 else (0,):
+        count = min([shape[0] - start, *shape[1:]])
+        if len(shape) == 2:
+            self[start : start + count].diagonal().fill_(fill_value)
+        else:
+            step = sum(self.stride())
+            self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)
+    return self
+
+
+# ------------------------------------------------------------------------------------------------ as a sequence
+
+
+def _iter(self: Tensor) -> Any:
+    """The parts along the first dimension. TypeError for a 0-d tensor."""
+    if not self._array.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    """Whether any element equals `element`."""
+    if isinstance(element, (Tensor, int, float, complex)):
+        return bool((self == element).any().item())
+    raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+
+
+def _reversed(self: Tensor) -> Tensor:
+    return self.flip(0) if self._array.ndim else self
+
+
+for _name, _function in {"__iter__": _iter, "__contains__": _contains, "__reversed__": _reversed}.items():
+    setattr(Tensor, _name, _function)
