@@ -18,7 +18,7 @@ from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, relu, softmax
+from mini_dl.ops.activation import _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.tensor import Tensor, wrap
 
@@ -172,7 +172,7 @@ def poisson_nll_loss(
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
-        loss = loss + stirling.masked_fill(target <= 1, 0)
+        loss = loss + _keep(stirling, target > 1)
     return _reduced(loss, reduction)
 
 
@@ -450,7 +450,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
     rows = _rows(input)
     losses = -_pick(rows, classes.index) * wrap(classes.factors(reduction).astype(input._array.dtype, copy=False))
     if classes.kept is not None:
-        losses = losses.masked_fill(wrap(~classes.kept), 0)
+        losses = _keep(losses, wrap(classes.kept))
     if reduction == "none":
         return losses.reshape(classes.shape)
     return losses.sum() if reduction == "sum" or classes.weight.any() else losses.sum() * math.nan
@@ -537,7 +537,7 @@ def cross_entropy(
     logarithms = log_softmax(input, dim)
     smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
     if classes.kept is not None:
-        smooth = smooth.masked_fill(wrap(~classes.kept.reshape(classes.shape)), 0)
+        smooth = _keep(smooth, wrap(classes.kept.reshape(classes.shape)))
     if reduction != "none":
         smooth = smooth.sum()
     if reduction == "mean":
@@ -608,10 +608,10 @@ def multi_margin_loss(
             f"target tensor should be 1-D with size equal to the batch size. Expected target size [{count}], but got "
             f"{list(labels.shape)}"
         )
-    if labels.dtype.char not in "lq":
-        raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     if weight is not None and weight._array.size != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    if labels.dtype.char not in "lq":
+        raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     index = labels.reshape(-1)
     if index.size and not (index.min() >= 0 and index.max() < classes):
         raise RuntimeError("target out of range")
