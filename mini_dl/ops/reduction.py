@@ -67,6 +67,10 @@ def not_empty(name: str, shape: Dims, dims: Dims, given: bool) -> None:
 # ------------------------------------------------------------------------------------------------ sums
 
 
+def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None) -> Array:
+    return ufunc.reduce(x, dims, kind, keepdims=keepdim)
+
+
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """The sum over `dims`: of integers and bools in int64; of half precision, in single.
 
@@ -77,9 +81,9 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     if kind == "e":
         return add_up(x.astype(np.float32), dims, keepdim).astype(np.float16)
     if x.dtype.kind not in "fc":
-        return np.add.reduce(x, dims, np.int64, keepdims=keepdim)
+        return reduce(np.add, x, dims, keepdim, np.int64)
     if x.size <= 2048 or not dims:
-        return np.add.reduce(x, dims, keepdims=keepdim)
+        return reduce(np.add, x, dims, keepdim)
     sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
     times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
     if times > 1:
@@ -325,12 +329,12 @@ def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, k
 
 @op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
 def _amax(input: Array, dims: Dims, keepdim: bool) -> Array:
-    return np.maximum.reduce(input, dims, keepdims=keepdim)
+    return reduce(np.maximum, input, dims, keepdim)
 
 
 @op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
 def _amin(input: Array, dims: Dims, keepdim: bool) -> Array:
-    return np.minimum.reduce(input, dims, keepdims=keepdim)
+    return reduce(np.minimum, input, dims, keepdim)
 
 
 def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
@@ -460,8 +464,8 @@ def _any(input: Array, dims: Dims | None, keepdim: bool) -> Array:
     return _truth(np.logical_or, input, dims, keepdim)
 
 
-def _truth(reduce: np.ufunc, x: Array, dims: Dims | None, keepdim: bool) -> Array:
-    out = x != 0 if dims is None else reduce.reduce(x, dims, keepdims=keepdim)
+def _truth(ufunc: np.ufunc, x: Array, dims: Dims | None, keepdim: bool) -> Array:
+    out = x != 0 if dims is None else reduce(ufunc, x, dims, keepdim)
     return np.asarray(out, np.uint8 if x.dtype == np.uint8 else np.bool_)
 
 

@@ -11,7 +11,7 @@ from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, dtype
 from mini_dl._surface import method, return_type
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.reduction import Dims, checked, of_type, spread
+from mini_dl.ops.reduction import Dims, checked, of_type, reduce, spread
 from mini_dl.tensor import Tensor
 
 WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
@@ -116,7 +116,7 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
 
 @op(input=lambda grad, input, result, dims, keepdim: _prod_gradient(grad, input, result, dims, keepdim))
 def _prod(input: Array, dims: Dims, keepdim: bool) -> Array:
-    return np.multiply.reduce(input, dims, input.dtype if input.dtype.kind in "fc" else np.int64, keepdims=keepdim)
+    return reduce(np.multiply, input, dims, keepdim, input.dtype if input.dtype.kind in "fc" else np.int64)
 
 
 @method(out=True)
