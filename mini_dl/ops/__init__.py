@@ -15,11 +15,13 @@ from mini_dl.ops import (
     loss,
     matmul,
     normalization,
+    norms,
     pointwise,
     random,
     reduction,
     scans,
     sorting,
+    statistics,
     views,
 )
 
@@ -38,10 +40,12 @@ __all__ = [
     "loss",
     "matmul",
     "normalization",
+    "norms",
     "pointwise",
     "random",
     "reduction",
     "scans",
     "sorting",
+    "statistics",
     "views",
 ]

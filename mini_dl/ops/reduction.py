@@ -67,8 +67,8 @@ def not_empty(name: str, shape: Dims, dims: Dims, given: bool) -> None:
 # ------------------------------------------------------------------------------------------------ sums
 
 
-def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None) -> Array:
-    return ufunc.reduce(x, dims, kind, keepdims=keepdim)
+def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **more: Any) -> Array:
+    return ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
 
 
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
@@ -514,7 +514,7 @@ def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
     if not input.size:
         return np.log(add_up(input, dims, keepdim))
     largest = np.maximum.reduce(input.real, dims, keepdims=True)
-    largest[~np.isfinite(largest)] = 0
+    largest = np.where(np.isfinite(largest), largest, 0)
     out = np.log(add_up(np.exp(input - largest), dims, True)) + largest
     return out.reshape(reduced(input.shape, dims, keepdim))
 

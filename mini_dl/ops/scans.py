@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import Array, dtype
-from mini_dl._surface import method, return_type
+from mini_dl._dtypes import Array, dtype, is_number, scalar_name
+from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.primitive import op
+from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import Dims, checked, of_type, reduce, spread
 from mini_dl.tensor import Tensor
 
@@ -47,7 +49,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
 
 
 @op(input=lambda grad, dim, by: shift(grad, dim, -by))
-def shift(input: Array, dim: int, by: int, fill: int = 0) -> Array:
+def shift(input: Array, dim: int, by: int, fill: float = 0) -> Array:
     """`input` moved by one place along `dim`, forward (`by` = 1) or back (-1); `fill` where nothing moved to."""
     out = np.full(input.shape, fill, input.dtype)
     if not input.ndim:
@@ -158,3 +160,115 @@ def cummin(input: Tensor, dim: int) -> Any:
     dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
     indices = _running(input, dim, False)
     return _cummin(input.gather(dim, indices), indices)
+
+
+# ------------------------------------------------------------------------------------------------ logcumsumexp
+
+
+def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int) -> Tensor:
+    """``exp(input[k]) * sum over j >= k of grad[j] / exp(result[j])``, as a recurrence whose factors are at most 1."""
+    before = shift(result, dim, 1, -math.inf)
+    decay, weight = conj((before - result).exp()), conj((input - result).exp())
+    return weight * recurrence(shift(decay, dim, -1), grad, dim, True)
+
+
+@op(input=lambda grad, input, result, dim: _logcumsumexp_gradient(grad, input, result, dim))
+def _logcumsumexp(input: Array, dim: int) -> Array:
+    if not input.ndim:
+        return input.copy()
+    if input.dtype.kind != "c":
+        return accumulate(np.logaddexp, input, dim, False)
+    out = input.astype(np.complex128)
+    along = np.moveaxis(out, dim, 0)
+    for k in range(1, len(along)):
+        high = np.maximum(along[k].real, along[k - 1].real)
+        high[~np.isfinite(high)] = 0
+        along[k] = np.log(np.exp(along[k] - high) + np.exp(along[k - 1] - high)) + high
+    return out.astype(input.dtype)
+
+
+@method(out=True)
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """``log(cumsum(exp(input)))`` along `dim`, without overflow."""
+    dim = wrap_dim(dim, checked("logcumsumexp", input)._array.ndim)
+    if input._array.dtype.kind not in "fc":
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
+    return _logcumsumexp(input, dim)
+
+
+# ------------------------------------------------------------------------------------------------ differences, trapezoids
+
+
+@method(out=True)
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """``input[k + 1] - input[k]`` along `dim`, `n` times, of `input` between `prepend` and `append`.
+
+    >>> import mini_dl as torch
+    >>> torch.diff(torch.tensor([1, 3, 6]))
+    tensor([2, 3])
+    """
+    x = checked("diff", input)
+    if not x._array.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    dim = wrap_dim(dim, x._array.ndim)
+    ends = [prepend, append]
+    for end in ends:
+        if end is not None and end._array.ndim != x._array.ndim:
+            raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+        if end is not None and any([a != b for i, (a, b) in enumerate(zip(end._array.shape, x._array.shape)) if i != dim]):
+            raise RuntimeError(
+                "diff expects the shape of tensor to prepend or append to match that of input except along the differencing dimension"
+            )
+    if prepend is not None or append is not None:
+        x = cat([part for part in (prepend, x, append) if part is not None], dim)
+    for _ in range(n):
+        size = x._array.shape[dim]
+        if size <= 1:
+            return x.narrow(dim, 0, 0).clone()
+        after, before = x.narrow(dim, 1, size - 1), x.narrow(dim, 0, size - 1)
+        x = after.logical_xor(before) if x._array.dtype.kind == "b" else after - before
+    return x.clone() if n == 0 else x
+
+
+def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
+    """Twice the areas between neighbours along `dim`."""
+    ndim = checked(name, y)._array.ndim
+    if not ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    dim = wrap_dim(dim, ndim)
+    for label, given in (("y", y), ("x", x)):
+        if given is not None and given._array.dtype.kind == "b":
+            raise RuntimeError(f"{name}: received a bool input for `{label}`, but bool is not supported")
+    n = y._array.shape[dim]
+    if x is None:
+        width: Any = 1 if dx is None else dx
+        if isinstance(width, Tensor) or not is_number(width):
+            raise TypeError(f"{name}() received an invalid combination of arguments: dx must be Number")
+    else:
+        if dx is not None:
+            raise TypeError(f"{name}() received an invalid combination of arguments: give x or dx, not both")
+        along = dim - ndim if x._array.ndim > 1 else -1
+        if not x._array.ndim or x._array.shape[along] != n:
+            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+        if x._array.ndim == 1:
+            x = x.reshape([-1 if i == dim else 1 for i in range(ndim)])
+        width = diff(x, dim=along if x._array.ndim > 1 else dim)
+    if n == 0:
+        return y.sum(dim, keepdim=True) * 0 if name == "trapezoid" else y, dim
+    return (y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)) * width, dim
+
+
+@public("torch", "torch:trapz")
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
+    """The integral of `y` along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
+    areas, dim = _areas("trapezoid", y, x, dx, dim)
+    return areas.sum(dim) / 2
+
+
+@public("torch")
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
+    """The integral of `y` up to each point along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
+    areas, dim = _areas("cumulative_trapezoid", y, x, dx, dim)
+    return areas.cumsum(dim) / 2

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array
-from mini_dl._surface import method, return_type
+from mini_dl._dtypes import Array, dtype_of_number, is_number, scalar_name
+from mini_dl._surface import function, method, return_type
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.reduction import checked
-from mini_dl.tensor import Tensor
+from mini_dl.ops.reduction import checked, pick, shares, spread
+from mini_dl.tensor import Tensor, wrap
 
 
 @op()
@@ -98,3 +100,343 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         raise RuntimeError("selected index k out of range")
     indices = _top(x, k, dim, largest)
     return _topk(x.gather(dim, indices), indices)
+
+
+# ------------------------------------------------------------------------------------------------ order statistics
+
+
+_kthvalue, _mode = return_type("kthvalue", "values indices"), return_type("mode", "values indices")
+_median, _nanmedian = return_type("median", "values indices"), return_type("nanmedian", "values indices")
+
+
+@op()
+def _kth(input: Array, k: int, dim: int) -> Array:
+    """The index of the `k`-th smallest along `dim` (counted from 0), where the result has size 1."""
+    if not input.ndim:
+        return np.zeros((), np.int64)
+    x = np.moveaxis(input, dim, -1)
+    return np.moveaxis(np.argpartition(x, k, -1)[..., k : k + 1], -1, dim) if x.size else np.zeros((*x.shape[:-1], 1), np.int64)
+
+
+def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = True) -> int:
+    """`dim` counted from the front, once its elements can be ordered and are not none."""
+    x = checked(name, input, keepdim)._array
+    if x.dtype.kind in ("bc" if no_bool else "c"):
+        raise NotImplementedError(f"\"{name.replace('nan', '')}_cpu\" not implemented for '{scalar_name(x.dtype)}'")
+    dim = wrap_dim(dim, x.ndim)
+    if x.ndim and x.shape[dim] == 0:
+        raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+    return dim
+
+
+@method(out=True)
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """``(values, indices)`` of the `k`-th smallest along `dim`, counted from 1. RuntimeError unless ``1 <= k <= size``."""
+    dim = _along("kthvalue", input, dim, keepdim)
+    if not 1 <= k <= (input._array.shape[dim] if input._array.ndim else 1):
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
+    return _kthvalue(*pick(input, dim, _kth(input, k - 1, dim), keepdim))
+
+
+@op()
+def _middle(input: Array, dim: int, skip_nan: bool) -> Array:
+    """The index of the lower median along `dim`; of the first NaN, or (`skip_nan`) among the others."""
+    if not input.ndim or not input.size:
+        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
+    n = input.shape[dim]
+    if input.dtype.kind != "f":
+        return np.take(np.argsort(input, dim, kind="stable"), [(n - 1) // 2], dim)
+    missing = np.count_nonzero(np.isnan(input), dim, keepdims=True)
+    numbers = n - missing
+    at = np.maximum(numbers - 1, 0) // 2 if skip_nan else np.where(missing > 0, numbers, (n - 1) // 2)
+    return np.take_along_axis(np.argsort(input, dim, kind="stable"), at, dim)
+
+
+@op(
+    input=lambda grad, input, result: (
+        spread(grad, input._array.shape, every(input), False) * shares(input, result, every(input), False)
+    )
+)
+def _median_of_all(input: Array, skip_nan: bool) -> Array:
+    x = input.reshape(-1)
+    if input.dtype.kind == "f":
+        numbers = x[~np.isnan(x)]
+        if not numbers.size or (len(numbers) < len(x) and not skip_nan):
+            return np.asarray(np.nan, input.dtype)
+        x = numbers
+    if not x.size:
+        return np.asarray(np.iinfo(input.dtype).min, input.dtype)
+    return np.partition(x, (len(x) - 1) // 2)[(len(x) - 1) // 2]
+
+
+def every(x: Tensor) -> tuple[int, ...]:
+    return tuple(range(x._array.ndim))
+
+
+def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
+    if dim is not None:
+        dim = _along(name, input, dim, keepdim)
+        return result(*pick(input, dim, _middle(input, dim, skip_nan), keepdim))
+    if checked(name, input)._array.dtype.kind in "bc":
+        raise NotImplementedError(f"\"median_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
+    return _median_of_all(input, skip_nan)
+
+
+@method(out=True)
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of all elements; with `dim`, ``(values, indices)`` along it. NaN if any is NaN."""
+    return _median_by("median", _median, input, dim, keepdim, False)
+
+
+@method(out=True)
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
+    return _median_by("nanmedian", _nanmedian, input, dim, keepdim, True)
+
+
+@op()
+def _most_frequent(input: Array, dim: int) -> Array:
+    """The last index of the most frequent element along `dim`, of the smallest of those."""
+    if not input.ndim or not input.size:
+        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
+    x = np.moveaxis(input, dim, -1)
+    by_value = np.argsort(x, -1, kind="stable")
+    x = np.take_along_axis(x, by_value, -1)
+    places = np.arange(x.shape[-1])
+    starts = np.zeros(x.shape, np.int64)
+    starts[..., 1:] = (x[..., 1:] != x[..., :-1]) * places[1:]
+    last = np.argmax(places - np.maximum.accumulate(starts, -1), -1, keepdims=True)
+    return np.moveaxis(np.take_along_axis(by_value, last, -1), -1, dim)
+
+
+@method(out=True)
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """``(values, indices)`` of the most frequent element along `dim`, the smallest of several."""
+    dim = _along("mode", input, dim, keepdim, no_bool=False)
+    return _mode(*pick(input, dim, _most_frequent(input, dim), keepdim))
+
+
+def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
+    x = checked(name, input, keepdim)
+    name = "quantile()"
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise RuntimeError(
+            f"{name} interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+        )
+    if not x._array.size:
+        raise RuntimeError(f"{name} input tensor must be non-empty")
+    if x._array.dtype.char not in "fd":
+        raise RuntimeError(f"{name} input tensor must be either float or double dtype")
+    if isinstance(q, Tensor):
+        if q._array.ndim > 1:
+            raise RuntimeError(f"{name} q must be a scalar or 1D tensor")
+        if q._array.dtype != x._array.dtype:
+            raise RuntimeError(f"{name} q tensor must be same dtype as the input tensor")
+        if not ((q._array >= 0) & (q._array <= 1)).all():
+            raise RuntimeError(f"{name} q values must be in the range [0, 1]")
+    else:
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name} q must be in the range [0, 1] but got {q:g}")
+        q = wrap(np.asarray(q, x._array.dtype))
+    shape = [1] * x._array.ndim
+    if dim is None:
+        x = x.reshape(-1)
+    else:
+        dim = wrap_dim(dim, x._array.ndim)
+        shape = [n for i, n in enumerate(x._array.shape) if keepdim or i != dim]
+        if keepdim and shape:
+            shape[dim] = 1
+        x = x.movedim(dim, -1) if x._array.ndim else x.reshape(1)
+    if dim is None and not keepdim:
+        shape = []
+    x = sort(x).values
+    n = x._array.shape[-1]
+    missing = x.isnan().sum(-1, keepdim=True)
+    ranks = q.reshape(-1)
+    if skip_nan:
+        ranks = ranks * (n - 1 - missing).clamp(min=0).to(x.dtype)
+    else:
+        ranks = (ranks * (n - 1)).expand(*x._array.shape[:-1], q._array.size).masked_fill(missing > 0, n - 1)
+    if interpolation == "lower":
+        ranks = ranks.floor()
+    elif interpolation == "higher":
+        ranks = ranks.ceil()
+    elif interpolation == "nearest":
+        ranks = ranks.round()
+    below = ranks.detach().to(_dtypes.int64)
+    out = x.gather(-1, below)
+    if interpolation in ("linear", "midpoint"):
+        weights = ranks - below if interpolation == "linear" else wrap(np.full_like(ranks._array, 0.5))
+        out = out.lerp(x.gather(-1, ranks.detach().ceil().to(_dtypes.int64)), weights)
+    return out.movedim(-1, 0).reshape([*q._array.shape, *shape])
+
+
+@method(out=True)
+def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    """The value below which a fraction `q` (a number, or one for each of a first dimension) of the elements along `dim` lie.
+
+    Between two elements by `interpolation`: linear, lower, higher, midpoint or nearest. NaN if any is NaN.
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@method(out=True)
+def nanquantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    """As `quantile`, of the elements that are not NaN."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+# ------------------------------------------------------------------------------------------------ distinct values
+
+
+def _distinct(name: str, input: Tensor) -> Array:
+    x = checked(name, input)._array
+    if x.dtype.kind == "c":
+        raise NotImplementedError(f"\"unique\" not implemented for '{scalar_name(x.dtype)}'")
+    return x
+
+
+def _slices(name: str, x: Array, dim: int) -> tuple[int, Array]:
+    """`dim` counted from the front, and `x` as one row for each of its slices along it."""
+    if not x.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    dim = wrap_dim(dim, x.ndim)
+    if any([n == 0 for i, n in enumerate(x.shape) if i != dim]):
+        raise RuntimeError(f"There are 0 sized dimensions, and they aren't selected, so {name} cannot be applied")
+    rows = np.moveaxis(x, dim, 0)
+    return dim, np.ascontiguousarray(rows).reshape(len(rows), math.prod(rows.shape[1:]))
+
+
+def _answer(values: Array, inverse: Array, counts: Array, return_inverse: bool, return_counts: bool) -> Any:
+    out = (wrap(values), *([wrap(inverse)] if return_inverse else []), *([wrap(counts)] if return_counts else []))
+    return out if len(out) > 1 else out[0]
+
+
+def _runs(rows: Array) -> tuple[Array, Array, Array]:
+    """Of equal neighbours among `rows`: (first of each run, number of the run of each row, length of each run)."""
+    differ = (rows[1:] != rows[:-1]).reshape(max(len(rows) - 1, 0), -1).any(-1)
+    first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
+    number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
+    return first, number, np.diff(np.append(first, len(rows)))
+
+
+@method()
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The distinct elements in order (with `dim`, the distinct slices), and on request where each came to be and how often.
+
+    >>> import mini_dl as torch
+    >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
+    """
+    x = _distinct("unique", input)
+    if dim is None:
+        by_value = np.argsort(x, None, kind="stable")
+        rows = x.reshape(-1)
+        first, number, counts = _runs(rows[by_value])
+        inverse = np.empty(x.size, np.int64)
+        inverse[by_value] = number
+        return _answer(rows[by_value[first]], inverse.reshape(x.shape), counts, return_inverse, return_counts)
+    dim, rows = _slices("unique", x, dim)
+    by_value = np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows))
+    first, number, counts = _runs(rows[by_value])
+    inverse = np.empty(len(rows), np.int64)
+    inverse[by_value] = number
+    return _answer(np.take(x, by_value[first], dim), inverse, counts, return_inverse, return_counts)
+
+
+@method()
+def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+    """The elements (with `dim`, the slices) without repetitions of the one before, and on request the run of each and its length."""
+    x = _distinct("unique_consecutive", input)
+    if dim is None:
+        rows = x.reshape(-1)
+        first, number, counts = _runs(rows)
+        return _answer(rows[first], number.reshape(x.shape), counts, return_inverse, return_counts)
+    dim, rows = _slices("unique_consecutive", x, dim)
+    first, number, counts = _runs(rows)
+    return _answer(np.take(x, first, dim), number, counts, return_inverse, return_counts)
+
+
+# ------------------------------------------------------------------------------------------------ searching
+
+
+def _search(boundaries: Array, values: Array, right: bool, out_int32: bool) -> Tensor:
+    side: Any = "right" if right else "left"
+    kind = np.int32 if out_int32 else np.int64
+    if boundaries.ndim == 1:
+        return wrap(np.asarray(np.searchsorted(boundaries, values, side), kind))
+    found = np.empty(values.shape, kind)
+    for at in np.ndindex(values.shape[:-1]):
+        found[at] = np.searchsorted(boundaries[at], values[at], side)
+    return wrap(found)
+
+
+def _values(name: str, value: Any) -> Array:
+    if isinstance(value, Tensor):
+        return value._array
+    if not is_number(value):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type_name(value)}")
+    return np.asarray(value, dtype_of_number(value))
+
+
+@function(out=True)
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Where each element of `input` goes into its sorted sequence: before equal elements, or (`right`) after them.
+
+    ``(*, n), (*, m) -> (*, m)``, or one sequence ``(n,)`` for all. RuntimeError where the leading dimensions differ.
+
+    >>> import mini_dl as torch
+    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
+    tensor([1, 3])
+    """
+    name = "torch.searchsorted()"
+    boundaries, values = checked("searchsorted", sorted_sequence)._array, _values("searchsorted", input)
+    if side is not None and side not in ("left", "right"):
+        raise RuntimeError(f"{name}: side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError(f"{name}: side and right can't be set to opposites, got side of left while right was True")
+    if not boundaries.ndim:
+        raise RuntimeError(f"{name}: boundaries tensor should have positive dimension, but got 0 dimension")
+    if not isinstance(input, Tensor) and boundaries.ndim != 1:
+        raise RuntimeError(
+            f"{name}: input value can be a scalar only when boundaries tensor dimension is 1, but we got boundaries tensor "
+            f"dim({boundaries.ndim}) and input value's dim({values.ndim}) numel({values.size})"
+        )
+    if boundaries.ndim > 1 and boundaries.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError(
+            f"{name}: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value "
+            f"tensor must match, but we got boundaries tensor {list(boundaries.shape)} and input value tensor {list(values.shape)}"
+        )
+    if sorter is not None:
+        at = sorter._array
+        if at.shape != boundaries.shape:
+            raise RuntimeError(
+                f"{name}: boundary and sorter must have the same size, but got boundary tensor {list(boundaries.shape)}and got "
+                f"sorter tensor {list(at.shape)}"
+            )
+        if at.dtype != np.int64:
+            raise RuntimeError(f"{name}: sorter must be a tensor of long dtype but got dtype {scalar_name(at.dtype)}")
+        if at.size and not (at.min() >= 0 and at.max() < at.shape[-1]):
+            raise RuntimeError(f"{name}: sorter index out of range")
+        boundaries = np.take_along_axis(boundaries, at, -1)
+    return _search(boundaries, values, right or side == "right", out_int32)
+
+
+@method(out=True)
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``, or (`right`) with
+    the equality on the left."""
+    edges = checked("bucketize", boundaries)._array
+    if edges.ndim != 1:
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({edges.ndim})")
+    return _search(edges, _values("bucketize", input), right, out_int32)

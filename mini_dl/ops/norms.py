@@ -1,0 +1,154 @@
+"""Norms of vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name, wrap_dim, wrap_dims
+from mini_dl._dtypes import Array, dtype, is_number, scalar_name
+from mini_dl._surface import method, namespace, public
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.reduction import Dims, add_up, checked, reduce, shares, spread
+from mini_dl.tensor import Tensor
+
+
+def magnitude(x: Array) -> Array:
+    """``|x|``, of half precision in single."""
+    return np.abs(x.astype(np.float32) if x.dtype.char == "e" else x)
+
+
+def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor:
+    """0 where the norm is 0 (a subgradient), also where the formula would give 0 / 0."""
+    shape = input._array.shape
+    norm, grad = spread(result, shape, dims, keepdim), spread(grad, shape, dims, keepdim)
+    if ord == 0:
+        return input * 0
+    if ord == 1:
+        return input.sgn() * grad
+    if ord == 2:
+        return grad * (input / norm).masked_fill(norm == 0, 0)
+    size = input.abs()
+    if math.isinf(ord):
+        return input.sgn() * grad * shares(size, result, dims, keepdim)
+    if ord < 1:
+        return input.sgn() * (size ** (ord - 1)).masked_fill(input == 0, 0) * grad * norm ** (1 - ord)
+    scale = (grad / norm ** (ord - 1)).masked_fill(norm == 0, 0)
+    return (input.sgn() * size ** (ord - 1) if ord < 2 else input * size ** (ord - 2)) * scale
+
+
+@op(input=lambda grad, input, result, ord, dims, keepdim: _norm_gradient(grad, input, result, ord, dims, keepdim))
+def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
+    if ord == 2 and input.dtype.kind != "c":
+        x = input.astype(np.float32) if input.dtype.char == "e" else input
+        out = np.sqrt(add_up(np.square(x), dims, keepdim))
+    else:
+        x = magnitude(input)
+        if math.isinf(ord):
+            out = reduce(np.maximum if ord > 0 else np.minimum, x, dims, keepdim, **({} if x.size else {"initial": 0}))
+        elif ord == 0:
+            out = add_up((x != 0).astype(x.dtype), dims, keepdim)
+        elif ord == 1:
+            out = add_up(x, dims, keepdim)
+        else:
+            out = add_up(x**ord, dims, keepdim) ** (1 / ord)
+    return np.asarray(out, np.empty(0, input.dtype).real.dtype)
+
+
+def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
+    """`x` in the type asked for, which may not narrow it nor cross between real and complex."""
+    kind = x._array.dtype
+    if kind.kind not in "fc":
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
+    if target is None:
+        return x
+    asked = target.numpy
+    if asked.kind not in "fc":
+        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {scalar_name(asked)}")
+    if asked.kind != kind.kind:
+        want, given = ("complex", "complex") if kind.kind == "c" else ("real", "real")
+        raise RuntimeError(f"{name}: dtype should be {want} for {given} inputs, but got {scalar_name(asked)}")
+    if asked.itemsize < kind.itemsize:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({scalar_name(kind)}) should be convertible without narrowing to the specified "
+            f"dtype ({scalar_name(asked)})"
+        )
+    return x.to(target)
+
+
+@public("linalg", out=True)
+def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """``sum(|x| ** ord) ** (1 / ord)`` over `dim`: the largest ``|x|`` for inf, the smallest for -inf, how many are not 0 for 0.
+
+    RuntimeError for an infinite or negative `ord` over an empty dimension.
+
+    >>> import mini_dl as torch
+    >>> torch.linalg.vector_norm(torch.tensor([3.0, -4.0]))
+    tensor(5.)
+    """
+    checked("linalg.vector_norm", x, keepdim)
+    if not is_number(ord):
+        raise TypeError(f"linalg_vector_norm(): argument 'ord' (position 2) must be Number, not {type_name(ord)}")
+    x = converted("linalg.vector_norm", x, dtype)
+    shape = x._array.shape
+    dims = wrap_dims(dim, len(shape))
+    if (ord < 0 or ord == math.inf) and not x._array.size:
+        for d in dims if dim is not None and dim != () and dim != [] else ():
+            if shape[d] == 0:
+                raise RuntimeError(
+                    f"linalg.vector_norm cannot compute the {ord} norm on the dimension {d}because this dimension is empty and "
+                    "the operation does not have an identity"
+                )
+        if dim is None or dim == () or dim == []:
+            raise RuntimeError(
+                f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an identity"
+            )
+    return _vector_norm(x, float(ord), dims, keepdim)
+
+
+@public("torch", out=True)
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+    """The vector norm of order `p` over `dim`; with ``p="nuc"`` the sum of the singular values."""
+    checked("norm", input, keepdim)
+    if not isinstance(p, str) or (p == "fro" and (dim is None or is_number(dim) or len(dim) <= 2)):
+        return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
+    dims = range(input._array.ndim) if dim is None else [dim] if is_number(dim) else dim
+    return namespace("linalg")["matrix_norm"](input, p, list(dims), keepdim, dtype=dtype)
+
+
+@public("Tensor:norm")
+def _tensor_norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtype | None = None) -> Tensor:
+    """``torch.norm(self, p, dim, keepdim)``"""
+    return norm(self, p, dim, keepdim, dtype=dtype)
+
+
+@method(out=True)
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The vector norm of order `p` of ``input - other``."""
+    apart = input - other
+    if apart._array.dtype.kind not in "fc":
+        raise RuntimeError(
+            f"norm(): input dtype should be either floating point or complex. Got {scalar_name(apart._array.dtype)} instead."
+        )
+    return vector_norm(apart, p)
+
+
+@method(inplace=True, out=True)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each slice along `dim` scaled down to norm `maxnorm` (of order `p`) where it is larger: times ``maxnorm / (norm + 1e-7)``."""
+    x = checked("renorm", input)
+    if not is_number(p) or isinstance(p, complex):
+        raise RuntimeError("renorm: p must be real-valued")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    ndim = x._array.ndim
+    if ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {ndim} dimensions")
+    dim = wrap_dim(dim, ndim)
+    others = tuple([d for d in range(ndim) if d != dim])
+    size = vector_norm(x, p, others, True)
+    return x * (maxnorm / (size + 1e-7)).masked_fill(size <= maxnorm, 1)

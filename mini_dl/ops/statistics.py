@@ -1,0 +1,249 @@
+"""Covariance, histograms and counts."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import Array, is_number, scalar_name
+from mini_dl._surface import function, method, namespace, return_type
+from mini_dl.ops.reduction import checked
+from mini_dl.tensor import Tensor, wrap
+
+
+def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tensor | None:
+    """Weights of the observations, once they are known to fit."""
+    if weights is None:
+        return None
+    w = weights._array
+    if w.ndim > 1:
+        raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions")
+    if w.dtype.kind not in ("iu" if integral else "f"):
+        kinds = "integral dtype" if integral else "floating point dtype"
+        raise RuntimeError(f"cov(): expected {name} to have {kinds} but got {name} with {scalar_name(w.dtype)} dtype")
+    if w.size != n:
+        raise RuntimeError(
+            f"cov(): expected {name} to have the same numel as there are observations in the input but got {w.size} != {n}"
+        )
+    if w.size and w.min() < 0:
+        raise RuntimeError(f"cov(): {name} cannot be negative")
+    return weights
+
+
+@method()
+def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+    """The covariance matrix of variables (rows) observed together (columns): ``(x - mean) @ (x - mean).T / (n - correction)``.
+
+    `fweights` say how often an observation was made, `aweights` how much it counts.
+
+    >>> import mini_dl as torch
+    >>> torch.cov(torch.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
+    x = checked("cov", input)
+    if x._array.ndim > 2:
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {x._array.ndim} dimensions"
+        )
+    if x._array.dtype.kind == "b":
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    if x._array.ndim < 2:
+        x = x.reshape(1, -1)
+    n = x._array.shape[1]
+    f, a = _weights("fweights", fweights, n, True), _weights("aweights", aweights, n, False)
+    w: Any = f if a is None else a if f is None else f * a
+    if w is None:
+        total: Any = n
+        mean = x.sum(1, keepdim=True) / n if n else x.sum(1, keepdim=True) * math.nan
+        norm: Any = n - correction
+    else:
+        total = w.sum()
+        if not total._array:
+            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
+        mean = (x * w).sum(1, keepdim=True) / total
+        norm = total - correction if a is None or correction == 0 else total - correction * (w * a).sum() / total
+    if (norm._array if isinstance(norm, Tensor) else norm) <= 0:
+        warnings.warn(
+            "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.", stacklevel=2
+        )
+        norm = x.new_zeros(()) if not isinstance(norm, Tensor) else norm * 0
+    elif not isinstance(norm, Tensor):
+        norm = wrap(np.asarray(norm))
+    x = x - mean
+    weighted = x if w is None else x * w
+    return ((x @ weighted.transpose(0, 1).conj()) / norm).squeeze()
+
+
+@method()
+def corrcoef(input: Tensor) -> Tensor:
+    """The matrix of Pearson's correlations of variables (rows) observed together (columns): ``cov / (std * std.T)``."""
+    if checked("corrcoef", input)._array.ndim > 2:
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input._array.ndim} dimensions"
+        )
+    c = cov(input)
+    if not c._array.ndim:
+        return c / c
+    d = c.diagonal()
+    deviation = (d.real if d.is_complex() else d).sqrt()
+    c = c / deviation.reshape(-1, 1) / deviation.reshape(1, -1)
+    if c.is_complex():
+        return namespace("torch")["complex"](c.real.clamp(-1, 1), c.imag.clamp(-1, 1))
+    return c.clamp(-1, 1)
+
+
+# ------------------------------------------------------------------------------------------------ histograms
+
+
+_histogram, _histogramdd = return_type("histogram", "hist bin_edges"), return_type("histogramdd", "hist bin_edges")
+
+
+def _limits(name: str, x: Array, low: float, high: float) -> tuple[float, float]:
+    """The range of the bins: that of the data unless given, and not empty."""
+    if low == high and x.size:
+        low, high = x.min(), x.max()
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
+    return low, high
+
+
+@method(out=True)
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements fall into each of `bins` equal parts of [min, max] (of the data's range if they are equal)."""
+    x = checked("histc", input)._array.reshape(-1)
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{scalar_name(x.dtype)}'")
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    if min > max:
+        raise RuntimeError("torch.histc: max must be larger than min")
+    low, high = (x.dtype.type(v) for v in _limits("torch.histc", x, min, max))
+    x = x[(x >= low) & (x <= high)]
+    at = ((x - low) * x.dtype.type(bins) / (high - low)).astype(np.int64)
+    return wrap(np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(x.dtype))
+
+
+def _count(x: Array, edges: list[Array], weight: Array | None, density: bool) -> Array:
+    """Counts of the rows (n, d) of `x` in the boxes between `edges`, the last ones closed on both sides."""
+    shape = tuple([len(e) - 1 for e in edges])
+    inside = np.ones(len(x), bool)
+    at = np.zeros(len(x), np.int64)
+    for column, e in zip(x.T, edges):
+        i = np.searchsorted(e, column, "right") - 1
+        i[column == e[-1]] = len(e) - 2
+        inside &= (column >= e[0]) & (column <= e[-1])
+        at = at * (len(e) - 1) + i
+    n = math.prod(shape)
+    hist = np.bincount(at[inside], None if weight is None else weight.reshape(-1)[inside], n)[:n].reshape(shape).astype(x.dtype)
+    if density:
+        hist = hist / hist.sum()
+        for i, e in enumerate(edges):
+            hist = hist / np.diff(e).reshape([-1 if j == i else 1 for j in range(len(edges))])
+    return hist
+
+
+def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Array:
+    """The edges of `bins` equal bins, or those given."""
+    if isinstance(bins, Tensor):
+        if bins._array.ndim != 1:
+            raise RuntimeError(
+                f"torch.histogramdd(): bins tensor should have one dimension, but got {bins._array.ndim} dimensions in the bins tensor for dimension {i}"
+            )
+        if bins._array.dtype != x.dtype:
+            raise RuntimeError("torch.histogramdd(): input tensor and bins tensors should have the same dtype")
+        return bins._array
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension {i}")
+    low, high = (0.0, 1.0) if range is None and not x.size else (x.min(), x.max()) if range is None else range
+    if low > high:
+        raise RuntimeError(f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for dimension {i}")
+    low, high = _limits(f"torch.histogramdd: dimension {i}'s", x[:0], low, high)
+    return namespace("torch")["linspace"](float(low), float(high), bins + 1, dtype=_dtypes.of_numpy(x.dtype))._array
+
+
+@method(out=True)
+def histogram(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: tuple[float, float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> Any:
+    """``(hist, bin_edges)``: the sum of the weights (1 by default) of the elements in each bin, the last closed on both sides.
+
+    `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; `density` makes the integral 1.
+    """
+    x = checked("histogram", input)._array
+    if x.dtype.char not in "fd":
+        raise NotImplementedError(f"\"histogramdd\" not implemented for '{scalar_name(x.dtype)}'")
+    if weight is not None and weight._array.shape != x.shape:
+        raise RuntimeError(
+            f"torch.histogramdd(): if weight tensor is provided it should have the same shape as the input tensor excluding its "
+            f"innermost dimension, but got input with shape {[x.size, 1]} and weight with shape {list(weight._array.shape)}"
+        )
+    if weight is not None and weight._array.dtype != x.dtype:
+        raise RuntimeError(
+            "torch.histogramdd(): if weight tensor is provided, input tensor and weight tensor should have the same dtype, "
+            f"but got input(float), and weight({scalar_name(weight._array.dtype)})"
+        )
+    edges = _edges(x, bins, range, 0)
+    hist = _count(x.reshape(-1, 1), [edges], None if weight is None else weight._array, density)
+    return _histogram(wrap(hist), bins if isinstance(bins, Tensor) else wrap(edges))
+
+
+@function()
+def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:
+    """``(hist, bin_edges)`` of points ``(*, d)``: one number of bins, or one tensor of edges, for each of the d coordinates."""
+    x = checked("histogramdd", input)._array
+    if x.dtype.char not in "fd":
+        raise NotImplementedError(f"\"histogramdd\" not implemented for '{scalar_name(x.dtype)}'")
+    if x.ndim < 2:
+        raise RuntimeError(f"torch.histogramdd(): input tensor should have at least 2 dimensions, but got {x.ndim}")
+    d = x.shape[-1]
+    counts = [bins] * d if is_number(bins) else list(bins)
+    if len(counts) != d:
+        raise RuntimeError(
+            f"torch.histogramdd(): expected {d} bin sizes for a {d}-dimensional histogram but got {len(counts)} bin sizes"
+        )
+    if range is not None and len(range) != 2 * d:
+        raise RuntimeError(
+            f"torch.histogramdd(): for a {d}-dimensional histogram range should have {2 * d} elements, but got {len(range)}"
+        )
+    points = x.reshape(-1, d)
+    edges = [
+        _edges(points[:, i], counts[i], None if range is None else (range[2 * i], range[2 * i + 1]), i) for i in builtins.range(d)
+    ]
+    hist = _count(points, edges, None if weight is None else weight._array, density)
+    return _histogramdd(wrap(hist), tuple([wrap(e) for e in edges]))
+
+
+@method()
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, 2, ... occurs in `input`, or the sum of the `weights` there.
+
+    >>> import mini_dl as torch
+    >>> torch.bincount(torch.tensor([1, 1, 3]))
+    tensor([0, 2, 0, 1])
+    """
+    x = checked("bincount", input)._array
+    if x.dtype.kind not in "iu":
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{scalar_name(x.dtype)}'")
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if x.ndim != 1 or (x.size and x.min() < 0):
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is None:
+        return wrap(np.bincount(x.astype(np.int64), None, minlength).astype(np.int64, copy=False))
+    w = weights._array
+    if w.shape != x.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    return wrap(np.bincount(x.astype(np.int64), w, minlength).astype(np.float32 if w.dtype == np.float32 else np.float64))
