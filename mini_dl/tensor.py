@@ -62,6 +62,7 @@ class Tensor:
     _base: Tensor | None = None  # the tensor whose memory this one looks into ...
     _view: tuple[Any, ...] | None = None  # ... and how: (the view before or None, function, arguments)
     _stamp: int = 0  # the version at which _edge was valid (views only)
+    _restricted: str | None = None  # why this view may not be written while recording: how it came about
     _grad: Tensor | None = None
     _hooks: Any = None  # of a leaf; those of other tensors live on their nodes
     _inference: bool = False

@@ -166,7 +166,20 @@ def edge_of(tensor: Tensor) -> Edge | None:
     return tensor if edge is LEAF else edge
 
 
+NO_GRAD_VIEW = (
+    "A view was created in no_grad mode and {} with grad mode enabled. Given that this use case is ambiguous and error-prone, it is "
+    "forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't "
+    "want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+)
+ONE_OF_SEVERAL = (
+    "Output {number} of {name} is a view and {{}}. This view is the output of a function that returns multiple views. Such functions "
+    "do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+)
+
+
 def _refresh(view: Tensor) -> Edge | None:
+    if view._restricted is not None and view._base._edge is not None:  # type: ignore[union-attr]
+        raise RuntimeError(view._restricted.format("its base or another view of its base has been modified inplace"))
     with enable_grad():
         view._edge = look(view._view, view._base)._edge
     view._stamp = version_of(view)[0]

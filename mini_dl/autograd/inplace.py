@@ -60,6 +60,8 @@ def check_writable(tensor: Tensor) -> None:
     if tensor._edge is LEAF and tensor._base is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     base = tensor._base
+    if tensor._restricted is not None:
+        raise RuntimeError(tensor._restricted.format("is being modified inplace"))
     if base is not None and base._edge is LEAF:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
@@ -95,7 +97,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
         if result._array.dtype != array.dtype and edge_of(result) is not None:
             result = result.to(target.dtype)
         edge = edge_of(result)
-        if edge is None and edge_of(target) is not None:
+        if edge is not None or edge_of(target) is not None or (target._restricted is not None and target._base._edge is not None):
             check_writable(target)
     mode.run(np.copyto, array, result._array, "unsafe")
     version = version_of(target)
