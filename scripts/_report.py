@@ -31,7 +31,8 @@ PAGE = """<!doctype html>
  img { max-width: 100%; height: auto; border: 1px solid #d9dde2 }
  .verdict { padding: .6rem 1rem; border-left: 5px solid #2a7d4f; background: #eef7f1 }
  .bad { border-color: #b3261e; background: #fceeed }
- footer { margin-top: 3rem; color: #5b646e; font-size: .85rem } figure { margin: 1rem 0 } figcaption { color: #5b646e; font-size: .9rem }
+ footer { margin-top: 3rem; color: #5b646e; font-size: .85rem }
+ figure { margin: 1rem 0 } figcaption { color: #5b646e; font-size: .9rem }
 </style>
 <h1>{{ title }}</h1>
 {% for line in verdicts %}<p class="verdict{% if not line.good %} bad{% endif %}">{{ line.text }}</p>{% endfor %}
