@@ -23,7 +23,8 @@ def test_importing_it_imports_numpy_and_the_standard_library_only() -> None:
         "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(sorted(names - set(sys.stdlib_module_names)))"
     )
-    assert eval(run(code)) == ["mini_dl", "numpy"]
+    found = [name for name in eval(run(code)) if "cython" not in name]  # what numpy.random was compiled with
+    assert found == ["mini_dl", "numpy"]
 
 
 def test_numpys_error_settings_buffer_and_random_state_stay_as_they_were() -> None:

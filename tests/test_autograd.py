@@ -31,7 +31,8 @@ def test_a_dropped_graph_is_freed_without_the_garbage_collector() -> None:
         gc.enable()
 
 
-def test_a_leaf_is_freed_with_its_graph() -> None:
+def test_a_leaf_is_freed_with_its_graph_and_backward_leaves_no_cycles() -> None:
+    gc.collect()
     gc.disable()
     try:
         x = leaf(1, 2)
@@ -40,6 +41,7 @@ def test_a_leaf_is_freed_with_its_graph() -> None:
         y.sum().backward()
         del x, y
         assert gone() is None
+        assert gc.collect() == 0
     finally:
         gc.enable()
 

@@ -62,11 +62,6 @@ def run_backward(
                 pending[edge] = grad
                 heappush(queue, (edge.seq, edge))
             return
-        elif type(edge) is list:
-            for one, g in zip(edge, grad):
-                if one is not None and g is not None:
-                    send(one, g)
-            return
         elif type(edge) is tuple:
             edge, number = edge
             if inputs is not None and edge not in needed:
@@ -129,6 +124,11 @@ def run_backward(
                         else:
                             pending[edge] = g
                             heappush(queue, (edge.seq, edge))
+                    elif type(edge) is list:
+                        for one, part in zip(edge, g):
+                            if one is not None and part is not None:
+                                send(one, part)
+                        part = None
                     else:
                         send(edge, g)
             del sent

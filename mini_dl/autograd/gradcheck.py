@@ -15,7 +15,6 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.mode import no_grad
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -176,12 +175,11 @@ def _numerical(
     for index, unit in steps:
         where = ... if direction is not None else index
         before = array[where].copy() if direction is not None else array[where]
-        with no_grad():
-            array[where] = before + eps * unit
-            plus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
-            array[where] = before - eps * unit
-            minus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
-            array[where] = before
+        array[where] = before + eps * unit
+        plus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
+        array[where] = before - eps * unit
+        minus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
+        array[where] = before
         rows.append([((p - m) / (2 * eps)).reshape(-1) for p, m in zip(plus, minus)])
     outputs = len(rows[0]) if rows else len(_differentiable_outputs(func(*inputs)))
     jacobians = _Jacobians([np.array([row[j] for row in rows]) for j in range(outputs)])

@@ -83,9 +83,7 @@ def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..
 # ------------------------------------------------------------------------------------------------ from data
 
 
-def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
-) -> Tensor:
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A tensor with a copy of `data`: a number, an array, or nested sequences.
 
     Python floats become the default dtype, ints int64. ValueError if sequences of one level differ in length.

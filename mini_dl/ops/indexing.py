@@ -56,7 +56,9 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
             used += 1
     if used > len(shape):
         raise IndexError(
-            f"too many indices for tensor of dimension {len(shape)}" if shape or len(items) > 1 or not is_int(items[0]) else TOO_DEEP
+            f"too many indices for tensor of dimension {len(shape)}"
+            if shape or len(items) > 1 or not is_int(items[0])
+            else TOO_DEEP
         )
     basic: list[Any] = []
     chosen: Indices = []
@@ -100,7 +102,11 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
             chosen.append(wrap(np.zeros(1 if item else 0, "int64")))
             continue
         if not is_int(item):
-            raise TypeError("new(): invalid data type 'str'") if isinstance(item, str) else IndexError(KINDS.format(type_name(item)))
+            raise (
+                TypeError("new(): invalid data type 'str'")
+                if isinstance(item, str)
+                else IndexError(KINDS.format(type_name(item)))
+            )
         basic.append(in_range(operator.index(item), shape, dim))
         dim += 1
     return basic, chosen if any([c is not None for c in chosen]) else None
@@ -151,7 +157,8 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
     text = str(error)
     if text.startswith("shape mismatch"):
         return IndexError(
-            "shape mismatch: indexing tensors could not be broadcast together with shapes " + ", ".join(str(list(s)) for s in shapes)
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + ", ".join(str(list(s)) for s in shapes)
         )
     return IndexError(text.replace("axis", "dimension"))
 
@@ -159,8 +166,10 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
 @op(input=lambda grad, indices, input_shape: _index_place(grad, indices, input_shape))
 def _index(input: Array, indices: Indices) -> Array:
     try:
-        return np.array(input[key_of(indices)], copy=None) if any(i is not None and i.ndim for i in indices) else np.array(
-            input[key_of(indices)]
+        return (
+            np.array(input[key_of(indices)], copy=None)
+            if any(i is not None and i.ndim for i in indices)
+            else np.array(input[key_of(indices)])
         )
     except IndexError as error:
         raise index_error(error, [i.shape for i in indices if i is not None]) from None
@@ -237,7 +246,9 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
         if not _dtypes.is_number(value):
-            name = type_name(value) if type(value).__module__ == "builtins" else f"{type(value).__module__}.{type(value).__name__}"
+            name = (
+                type_name(value) if type(value).__module__ == "builtins" else f"{type(value).__module__}.{type(value).__name__}"
+            )
             raise TypeError(f"can't assign a {name.split(' ')[0]} to a torch.{scalar_name(self._array.dtype)}Tensor")
         value = wrap(number_as(value, self._array.dtype))
     shape = value._array.shape
@@ -262,7 +273,9 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
 
 
 @op(
-    input=lambda grad, indices, values, accumulate: grad if accumulate else _index_put(grad, indices, wrap(np.zeros_like(values._array)), False),
+    input=lambda grad, indices, values, accumulate: (
+        grad if accumulate else _index_put(grad, indices, wrap(np.zeros_like(values._array)), False)
+    ),
     values=lambda grad, indices: _index(grad, indices),
 )
 def _index_put(input: Array, indices: Indices, values: Array, accumulate: bool) -> Array:
@@ -358,7 +371,9 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
         return np.empty(index.shape, "int64")
     shape, sizes = input.shape or (1,), index.shape or (1,)
     if len(shape) != len(sizes):
-        raise RuntimeError(f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor")
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor"
+        )
     if src is not None and len(src.shape or (1,)) != len(sizes):
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     if any([n > have for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim]) or (
@@ -366,9 +381,13 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
     ):
         if name == "gather":
             at = next(i for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim and n > have)
-            raise RuntimeError(f"Size does not match at dimension {at} expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}")
+            raise RuntimeError(
+                f"Size does not match at dimension {at} expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}"
+            )
         tail = "" if src is None else f" and to be no larger size than src {list(src.shape)}"
-        raise RuntimeError(f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}")
+        raise RuntimeError(
+            f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
+        )
     low, high = index.min(), index.max()
     if low < 0 or high >= shape[dim]:
         raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {shape[dim]}")
@@ -428,7 +447,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 
 @op(
-    input=lambda grad, dim, index: _scatter(grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))),
+    input=lambda grad, dim, index: _scatter(
+        grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))
+    ),
     src=lambda grad, dim, index: _gather(grad, dim, index),
 )
 def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
@@ -596,9 +617,18 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
         raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type_name(index)}")
     positions = index._array
     if positions.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector" + (f", but got dim: {positions.ndim} with type: {scalar_name(positions.dtype)} and size: {list(positions.shape)}" if name == "index_add" else ""))
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector"
+            + (
+                f", but got dim: {positions.ndim} with type: {scalar_name(positions.dtype)} and size: {list(positions.shape)}"
+                if name == "index_add"
+                else ""
+            )
+        )
     if positions.dtype.char not in ("lq" if name in ("index_copy", "index_fill") else "lqi"):
-        raise (IndexError if name == "index_fill" else RuntimeError)(f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}")
+        raise (IndexError if name == "index_fill" else RuntimeError)(
+            f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}"
+        )
     n = input._array.shape[dim] if input._array.ndim else 1
     if positions.size:
         low, high = positions.min(), positions.max()
@@ -607,10 +637,14 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
     if source is not None:
         shape, count = source._array.shape, positions.size
         if (shape[dim] if shape else 1) != count:
-            raise (IndexError if name == "index_copy" else RuntimeError)(f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({shape[dim] if shape else 1})")
+            raise (IndexError if name == "index_copy" else RuntimeError)(
+                f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({shape[dim] if shape else 1})"
+            )
         mine = input._array.shape
         if (shape[:dim] + shape[dim + 1 :]) != (mine[:dim] + mine[dim + 1 :]):
-            raise RuntimeError(f"{name}(): the shapes of source {list(shape)} and self {list(mine)} may differ in dimension {dim} only")
+            raise RuntimeError(
+                f"{name}(): the shapes of source {list(shape)} and self {list(mine)} may differ in dimension {dim} only"
+            )
     return dim
 
 
@@ -681,7 +715,9 @@ def one_value(name: str, input: Tensor, value: Any) -> Tensor:
     """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`."""
     if isinstance(value, Tensor):
         if value._array.ndim:
-            raise RuntimeError(f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s).")
+            raise RuntimeError(
+                f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
+            )
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
         raise TypeError(f"{name}(): argument 'value' must be Number, not {type_name(value)}")
@@ -702,9 +738,7 @@ def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str,
 
 
 @method(inplace=True, out=True)
-def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
+def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """As ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
     checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
     dim = checked_rows("index_reduce", input, dim, index, source)
@@ -720,7 +754,10 @@ def flat_index(index: Array, size: int) -> Array:
     if index.size and not size:
         raise IndexError("take(): tried to take from an empty tensor")
     if index.size and not (-size <= index.min() and index.max() < size):
-        raise IndexError("out of range: tried to access index " + f"{index.max() if index.max() >= size else index.min()} on a tensor of {size} elements.")
+        raise IndexError(
+            "out of range: tried to access index "
+            + f"{index.max() if index.max() >= size else index.min()} on a tensor of {size} elements."
+        )
     return index.reshape(-1) % size if size else index.reshape(-1)
 
 
@@ -799,7 +836,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 def checked_mask(name: str, mask: Tensor) -> Tensor:
     if mask._array.dtype.kind != "b":
-        raise RuntimeError(f"{name}: expected BoolTensor for mask" if name == "masked_select" else f"{name} only supports boolean masks, but got mask with dtype {_dtypes.of_numpy(mask._array.dtype)}")
+        raise RuntimeError(
+            f"{name}: expected BoolTensor for mask"
+            if name == "masked_select"
+            else f"{name} only supports boolean masks, but got mask with dtype {_dtypes.of_numpy(mask._array.dtype)}"
+        )
     return mask
 
 
@@ -850,7 +891,12 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
     mask = np.broadcast_to(mask, shape)
     count = int(mask.sum())
     if count > source.size:
-        raise RuntimeError("masked_scatter: expected self and source to have same dtypes but the mask selects more than source has".replace("expected self and source to have same dtypes but the mask", f"the mask with {count} true elements") + f": {source.size}")
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but the mask selects more than source has".replace(
+                "expected self and source to have same dtypes but the mask", f"the mask with {count} true elements"
+            )
+            + f": {source.size}"
+        )
     out[mask] = source.reshape(-1)[:count]
     return out
 
@@ -909,7 +955,9 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates, one tensor per dimension of `shape`, of places in a flattened tensor. ValueError if one is out of range."""
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype if isinstance(indices, Tensor) else type_name(indices)}")
+        raise ValueError(
+            f"expected 'indices' to be integer dtype, but got {indices.dtype if isinstance(indices, Tensor) else type_name(indices)}"
+        )
     sizes = tuple([operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else [shape])])
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
@@ -954,7 +1002,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     shape = self._array.shape
     if src._array.shape != shape:
         if len(src._array.shape) > len(shape) or broadcast_shapes(shape, src._array.shape) != shape:
-            raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(broadcast_shapes(shape, src._array.shape))}")
+            raise RuntimeError(
+                f"output with shape {list(shape)} doesn't match the broadcast shape {list(broadcast_shapes(shape, src._array.shape))}"
+            )
         src = src.expand(shape)
     overwrite(self, src)
     return self

@@ -57,9 +57,7 @@ def expand_to(self: Tensor, size: tuple[int, ...]) -> Tensor:
     target = []
     for i, n in enumerate(size):
         if n == -1 and i < new:
-            raise RuntimeError(
-                f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
-            )
+            raise RuntimeError(f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}")
         if n < -1:
             raise RuntimeError(f"expand: size {n} is negative; sizes: {list(size)}")
         old = 1 if i < new else shape[i - new]
@@ -293,9 +291,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     dim = wrap_dim(dim, len(shape))
     index = operator.index(index)
     if not -shape[dim] <= index < shape[dim]:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}"
-        )
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
     return _select(input, dim, index % shape[dim])
 
 
@@ -356,9 +352,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     n = input._array.shape[dim]
     lengths = [operator.index(s) for s in split_sizes]
     if any(s < 0 for s in lengths):
-        raise RuntimeError(
-            f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}"
-        )
+        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
     if sum(lengths) != n:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
