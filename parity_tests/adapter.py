@@ -74,6 +74,11 @@ class Entry:
         return bool(self.info.supports_gradgrad)
 
     @property
+    def undetermined(self) -> bool:
+        """Whether the values of the result are whatever was in memory."""
+        return self.name.startswith(("empty", "new_empty"))
+
+    @property
     def supports_out(self) -> bool:
         return bool(self.info.supports_out)
 
@@ -189,3 +194,140 @@ def noncontiguous(sample: Sample) -> Sample:
 @functools.cache
 def entries() -> list[Entry]:
     return [Entry(info) for info in op_db]
+
+
+# ------------------------------------------------------------------------------------------------ modules
+
+
+@dataclass
+class ModuleSample:
+    """How a module is made and called."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any]
+    description: str = ""
+
+
+@dataclass
+class ModuleError:
+    sample: ModuleSample
+    in_constructor: bool
+    exception: type[BaseException]
+    pattern: str
+
+
+class ModuleEntry:
+    def __init__(self, info: Any) -> None:
+        self.info, self.theirs = info, info.module_cls
+        self.name = "nn." + info.module_cls.__name__
+        self.lazy: bool = info.is_lazy
+        if info.module_cls.__module__.startswith(("torch.ao", "torch.nn.quant", "torch.nn.qat")):
+            self.name = f"{info.module_cls.__module__.removeprefix('torch.')}.{info.module_cls.__name__}"
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def dtypes(self) -> list[str]:
+        return sorted(bridge.name_of(d) for d in self.info.supported_dtypes("cpu") if d in bridge.NUMPY_DTYPES)
+
+    @functools.cached_property
+    def ours(self) -> Any:
+        return bridge.lookup(self.name)
+
+    def resolves(self) -> bool:
+        try:
+            return self.ours is not None
+        except bridge.Missing:
+            return False
+
+    def samples(self, dtype: str, training: bool) -> Iterator[ModuleSample]:
+        torch.manual_seed(SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            inputs = self.info.module_inputs_func(
+                self.info, device="cpu", dtype=getattr(torch, dtype), requires_grad=True, training=training
+            )
+            yield from map(_module_sample, inputs)
+
+    def error_samples(self) -> Iterator[ModuleError]:
+        if self.info.module_error_inputs_func is None:
+            return
+        torch.manual_seed(SEED)
+        for training in (True, False):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                errors = self.info.module_error_inputs_func(
+                    self.info, device="cpu", dtype=torch.float32, requires_grad=False, training=training
+                )
+                for error in errors:
+                    made = _module_sample(error.module_error_input)
+                    yield ModuleError(made, error.error_on.value == 0, error.error_type, error.error_regex)
+
+
+def _module_sample(sample: Any) -> ModuleSample:
+    made, given = sample.constructor_input, sample.forward_input
+    return ModuleSample(
+        made.args, made.kwargs, given.args if given else (), given.kwargs if given else {}, getattr(sample, "desc", "")
+    )
+
+
+@functools.cache
+def module_entries() -> list[ModuleEntry]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_modules import module_db
+    return [ModuleEntry(info) for info in module_db]
+
+
+# ------------------------------------------------------------------------------------------------ optimizers
+
+
+@dataclass
+class OptimizerError:
+    params: Any
+    kwargs: dict[str, Any]
+    in_constructor: bool
+    exception: type[BaseException]
+    pattern: str
+
+
+class OptimizerEntry:
+    def __init__(self, info: Any) -> None:
+        self.info, self.theirs = info, info.optim_cls
+        self.name = "optim." + info.optim_cls.__name__
+        self.sparse: bool = info.only_supports_sparse_grads
+        self.needs_closure: bool = info.step_requires_closure
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @functools.cached_property
+    def ours(self) -> Any:
+        return bridge.lookup(self.name)
+
+    def resolves(self) -> bool:
+        try:
+            return self.ours is not None
+        except bridge.Missing:
+            return False
+
+    def settings(self) -> list[dict[str, Any]]:
+        """The keyword arguments of torch's table, then each implementation torch offers."""
+        found = [dict(one.kwargs) for one in self.info.optim_inputs_func(device="cpu")]
+        return found + [{flag: True} for flag in self.info.supported_impls]
+
+    def error_samples(self) -> Iterator[OptimizerError]:
+        for error in self.info.optim_error_inputs_func(device="cpu", dtype=torch.float32):
+            sample = error.optimizer_error_input
+            yield OptimizerError(sample.params, sample.kwargs, error.error_on.value == 0, error.error_type, error.error_regex)
+
+
+@functools.cache
+def optimizer_entries() -> list[OptimizerEntry]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_optimizers import optim_db
+    return [OptimizerEntry(info) for info in optim_db]

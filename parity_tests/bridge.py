@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import types
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ NUMPY_DTYPES = {
     torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64,
     torch.complex64: np.complex64, torch.complex128: np.complex128,
 }  # fmt: skip
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 DOUBLE = {torch.float16: torch.float64, torch.float32: torch.float64, torch.complex64: torch.complex128}
 
 
@@ -44,6 +46,9 @@ def walk(value: Any, convert: Any) -> Any:
         return type(value)(walk(item, convert) for item in value)
     if isinstance(value, dict):
         return {key: walk(item, convert) for key, item in value.items()}
+    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
+        packed = type(value) if convert.__qualname__.startswith("copy") else lookup("nn.utils.rnn.PackedSequence")
+        return packed(*(walk(item, convert) for item in value))
     return convert(value)
 
 
@@ -63,6 +68,8 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
         raise NotApplicable(f"{tensor.layout} {tensor.dtype}")
     if tensor.device.type != "cpu":
         raise NotApplicable(f"device {tensor.device}")
+    if tensor._is_zerotensor():
+        return torch.zeros(tensor.shape, dtype=tensor.dtype)
     return tensor.detach().resolve_conj().resolve_neg()
 
 
@@ -77,6 +84,8 @@ def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False) -
             return memo[id(item)][0]
         if isinstance(item, torch.Generator):
             return item.clone_state()
+        if isinstance(item, torch.nn.Module):
+            return deepcopy(item)
         if double and isinstance(item, torch.dtype):
             return DOUBLE.get(item, item)
         return item
@@ -124,7 +133,7 @@ def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
             made = lookup("Generator")()
             made.manual_seed(item.initial_seed())
             return made
-        if isinstance(item, (types.FunctionType, types.BuiltinFunctionType)) and (item.__module__ or "").startswith("torch"):
+        if isinstance(item, FUNCTIONS) and (item.__module__ or "").startswith("torch"):
             return translate(item)
         if isinstance(item, torch.nn.Module):
             return to_mini_module(item)
@@ -156,8 +165,25 @@ def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
 
 
 def to_mini_module(module: torch.nn.Module) -> Any:
-    """A mini_dl module with the class, state and mode of a torch one (of those whose repr is their constructor)."""
-    made = eval(repr(module), {type(module).__name__: lookup("nn." + type(module).__name__)})
+    """A mini_dl module with the class, settings, state and mode of a torch one."""
+    cls = lookup("nn." + type(module).__name__)
+    if hasattr(module, "self_attn"):  # a layer of a Transformer
+        made = cls(
+            module.self_attn.embed_dim,
+            module.self_attn.num_heads,
+            module.linear1.out_features,
+            module.dropout.p,
+            to_mini(module.activation),
+            module.norm1.eps,
+            module.self_attn.batch_first,
+            module.norm_first,
+            module.linear1.bias is not None,
+        )
+    else:
+        made = eval(repr(module), {type(module).__name__: cls})
+    first = next(iter(module.parameters()), None)
+    if first is not None and first.dtype is not torch.float32:
+        made = made.to(to_mini(first.dtype))
     made.load_state_dict({name: to_mini(tensor) for name, tensor in module.state_dict().items()})
     return made.train(module.training)
 
@@ -228,7 +254,8 @@ def transplant(function: types.FunctionType) -> Any:
     closure = function.__closure__
     if closure:
         closure = tuple(
-            types.CellType(translate(cell.cell_contents)) if callable(cell.cell_contents) else cell for cell in closure
+            types.CellType(translate(cell.cell_contents)) if isinstance(cell.cell_contents, FUNCTIONS) else cell
+            for cell in closure
         )
     made = types.FunctionType(function.__code__, table, function.__name__, function.__defaults__, closure)
     made.__kwdefaults__ = function.__kwdefaults__
