@@ -1,10 +1,50 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
 from mini_dl import _printing, autograd, nn, ops, optim, random, special
-from mini_dl._dtypes import *
-from mini_dl._layout import *
+from mini_dl._device import device
+from mini_dl._dtypes import (
+    bool,
+    can_cast,
+    cdouble,
+    cfloat,
+    complex64,
+    complex128,
+    double,
+    dtype,
+    finfo,
+    float,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    iinfo,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from mini_dl._layout import channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, strided
 from mini_dl._surface import namespace
-from mini_dl.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from mini_dl.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from mini_dl.tensor import Size, Tensor, typename
+
+__version__ = "0.1.0"
 
 globals().update(namespace("torch"))
