@@ -39,8 +39,8 @@ class Op:
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula]) -> None:
         self.forward, self.name = forward, forward.__name__
         self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
-        self.signature = inspect.signature(forward)
-        self.params = tuple(self.signature.parameters)
+        code = inspect.unwrap(forward).__code__
+        self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
         self.index = {name: i for i, name in enumerate(self.params)}
         known = {"result", *self.params, *(name + "_shape" for name in self.params)}
@@ -57,8 +57,11 @@ class Op:
             if formula.__name__ == "<lambda>":
                 formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
             self.formulas.append((self.index[argument], formula, asks[1:]))
-        self.backward = backward_of(self)
         self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.forward)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.signature}>"
@@ -127,6 +130,11 @@ class Op:
             for number, out in enumerate(outs):
                 if out._array.dtype.kind in "fc":
                     out._edge = (node, number)
+
+    def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
+        """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
+        setattr(self, "backward", backward_of(self))  # noqa: B010
+        return self.backward(node, grad)
 
     def release(self, node: Node) -> None:
         """Forget what was saved, if any of it was a tensor: a second backward must then fail."""
