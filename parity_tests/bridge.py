@@ -217,7 +217,10 @@ def translate(function: Any) -> Any:
     name = torch.overrides.resolve_name(function)
     if name is None and isinstance(function, types.FunctionType):
         name = f"{function.__module__}.{function.__qualname__}"
-    for found in (name or "").replace("torch.functional.", "torch."), f"torch.{getattr(function, '__name__', '?')}":
+    spelled = [name.replace("torch.functional.", "torch.")] if name else []
+    if getattr(torch, getattr(function, "__name__", "?"), None) is function:
+        spelled.append(f"torch.{function.__name__}")
+    for found in spelled:
         if found.startswith("torch."):
             try:
                 return lookup(found.removeprefix("torch."))

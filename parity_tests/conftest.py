@@ -1,0 +1,104 @@
+"""Gathers what every test of the sweep counted, over all xdist workers, into report/parity.json, and prints the totals."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity_tests import ledger
+
+REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))
+STATUSES = ("pass", "fail", "ledgered", "n/a")
+
+
+class Tally:
+    """kind (ops, modules, optimizers) -> name -> dtype -> check -> count by status; and the names that did not run."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Any] = {}
+        self.missing: dict[str, list[str]] = {}
+        self.out_of_scope: dict[str, str] = {}
+        self.twins: Counter[str] = Counter()
+
+    def add(self, kind: str, outcomes: list[Any], taken: dict[str, int]) -> None:
+        for outcome in outcomes:
+            status = outcome.status
+            if status == "fail" and outcome.check in taken:
+                status = "ledgered"
+            row = self.counts.setdefault(kind, {}).setdefault(outcome.entry, {}).setdefault(outcome.dtype, {})
+            cell = row.setdefault(outcome.check, dict.fromkeys(STATUSES, 0))
+            cell[status] += 1
+
+    def dump(self) -> str:
+        return json.dumps([self.counts, self.missing, self.out_of_scope, self.twins])
+
+    def merge(self, text: str) -> None:
+        counts, missing, out_of_scope, twins = json.loads(text)
+        for kind, names in counts.items():
+            for name, dtypes in names.items():
+                for dtype, checks in dtypes.items():
+                    row = self.counts.setdefault(kind, {}).setdefault(name, {}).setdefault(dtype, {})
+                    for check, cell in checks.items():
+                        mine = row.setdefault(check, dict.fromkeys(STATUSES, 0))
+                        for status, number in cell.items():
+                            mine[status] += number
+        self.missing.update(missing)
+        self.out_of_scope.update(out_of_scope)
+        self.twins.update(twins)
+
+    def totals(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for kind, names in self.counts.items():
+            total: Counter[str] = Counter(entries=len(names))
+            for dtypes in names.values():
+                for checks in dtypes.values():
+                    for cell in checks.values():
+                        total.update(cell)
+            found[kind] = dict(total)
+        found["missing"] = {kind: len(names) for kind, names in self.missing.items()}
+        found["out of scope"] = len(self.out_of_scope)
+        found["ledger"] = {"gaps": len(ledger.gaps()), "cases": sum(gap.number for gap in ledger.gaps().values())}
+        return found
+
+
+tally = Tally()
+
+
+@pytest.fixture(scope="session")
+def counted() -> Tally:
+    return tally
+
+
+def pytest_testnodedown(node: Any, error: Any) -> None:
+    if "parity" in getattr(node, "workeroutput", {}):
+        tally.merge(node.workeroutput["parity"])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["parity"] = tally.dump()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not tally.counts:
+        return
+    totals = tally.totals()
+    terminalreporter.section("parity with torch")
+    for kind in tally.counts:
+        total = totals[kind]
+        terminalreporter.write_line(
+            f"{kind}: {total['entries']} run; {total.get('pass', 0)} cases pass, {total.get('fail', 0)} fail, "
+            f"{total.get('ledgered', 0)} ledgered, {total.get('n/a', 0)} not applicable"
+        )
+    for kind, names in tally.missing.items():
+        terminalreporter.write_line(f"missing {kind} ({len(names)}): {' '.join(names)}")
+    terminalreporter.write_line(f"out of scope ({len(tally.out_of_scope)}): {' '.join(tally.out_of_scope)}")
+    terminalreporter.write_line(f"ledger: {totals['ledger']['gaps']} gaps, {totals['ledger']['cases']} cases")
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
+    REPORT.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")

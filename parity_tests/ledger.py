@@ -1,0 +1,78 @@
+"""The ledger of known gaps: each failing check that is accepted for now, with its number of cases and the reason.
+
+It is strict. A gap of which fewer (or more) cases fail than the ledger says fails the suite; so does an unknown op, dtype, check
+or key. The count can only fall.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+FILE = Path(__file__).with_name("ledger.toml")
+KEYS = {"op", "dtype", "check", "number", "reason"}
+
+
+@dataclass(frozen=True)
+class Gap:
+    op: str
+    dtype: str
+    check: str
+    number: int
+    reason: str
+
+
+class LedgerError(Exception):
+    pass
+
+
+def parse(text: str) -> dict[tuple[str, str, str], Gap]:
+    table = tomllib.loads(text)
+    if set(table) - {"gap"}:
+        raise LedgerError(f"unknown tables in the ledger: {sorted(set(table) - {'gap'})}")
+    found: dict[tuple[str, str, str], Gap] = {}
+    for row in table.get("gap", []):
+        if set(row) != KEYS:
+            raise LedgerError(f"a gap has the keys {sorted(KEYS)}, not {sorted(row)}: {row}")
+        if not isinstance(row["number"], int) or row["number"] < 1:
+            raise LedgerError(f"a gap has at least one case: {row}")
+        if len(row["reason"].split()) < 3:
+            raise LedgerError(f"a gap has a reason: {row}")
+        key = row["op"], row["dtype"], row["check"]
+        if key in found:
+            raise LedgerError(f"twice in the ledger: {key}")
+        found[key] = Gap(**row)
+    return found
+
+
+@functools.cache
+def gaps() -> dict[tuple[str, str, str], Gap]:
+    return parse(FILE.read_text())
+
+
+def unknown(known: dict[str, set[tuple[str, str]]]) -> list[str]:
+    """Gaps of which `known` (op to pairs of dtype and check) has never heard."""
+    return [
+        f"{gap.op}, {gap.dtype}, {gap.check}" for gap in gaps().values() if (gap.dtype, gap.check) not in known.get(gap.op, set())
+    ]
+
+
+def judge(op: str, dtype: str, failures: dict[str, list[Any]], ran: set[str]) -> tuple[list[str], dict[str, int]]:
+    """What is wrong with the failures of one op and dtype by check, and how many of each check the ledger takes."""
+    complaints, taken = [], {}
+    for check in sorted(ran | set(failures)):
+        count, gap = len(failures.get(check, [])), gaps().get((op, dtype, check))
+        if gap is None:
+            if count:
+                first = failures[check][0]
+                complaints.append(f"{check}: {count} fail, first {first.number}: {first.why}\n{first.script}")
+        elif count != gap.number:
+            verb = "passes now: strike it from the ledger" if not count else f"has {count} failing cases"
+            complaints.append(f"{check}: the ledger says {gap.number} cases fail ({gap.reason}); it {verb}")
+        else:
+            taken[check] = count
+    return complaints, taken
