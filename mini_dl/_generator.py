@@ -52,10 +52,10 @@ class Generator:
         return CPU
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream of `seed`, from -2^63 to 2^64 - 1. RuntimeError outside. Returns this generator."""
+        """Start the stream of `seed`, from -2^63 to 2^64 - 1. ValueError outside. Returns this generator."""
         seed = _integer(seed)
         if not -(2**63) <= seed < 2**64:
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
         self._numpy.seed(seed & 0xFFFFFFFF)
         self._fresh = True  # nothing was drawn since: torch writes this state in another way than a used-up one
@@ -169,6 +169,28 @@ def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
     return out
 
 
+class Lookahead:
+    """The coming doubles of a generator one at a time, for methods that cannot tell how many they need.
+
+    The numbers are drawn in bulk from a copy; `keep_in_step` moves the generator past those that were used.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator, self.ahead = generator, generator.clone_state()
+        self.used, self.bulk = 0, 64
+        self.waiting: list[float] = []
+
+    def __next__(self) -> float:
+        if not self.waiting:
+            self.waiting = unit_double(self.ahead, self.bulk)[::-1].tolist()
+            self.bulk = min(2 * self.bulk, 65536)
+        self.used += 1
+        return self.waiting.pop()
+
+    def keep_in_step(self) -> None:
+        self.generator.doubles(self.used)
+
+
 def unit_double(generator: Generator, n: int) -> Array:
     return unit(generator, n, np.dtype(np.float64))
 
@@ -265,3 +287,18 @@ def normal_one_by_one(generator: Generator, n: int) -> Array:
         if 2 * pairs > n - start:
             generator._normal = float(made[-1])
     return out
+
+
+# ------------------------------------------------------------------------------------------------ permutations
+
+
+def permutation(generator: Generator, n: int) -> Array:
+    """The integers below `n` in random order: Fisher and Yates, forward, a draw modulo the number of those that remain."""
+    order = list(range(n))
+    if n > 1:
+        wide = n >= (2**32 - 1) // 20  # where the modulo of a single draw would favour some
+        draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
+        draws %= np.arange(n, 1, -1, dtype=draws.dtype)
+        for place, step in enumerate(draws.tolist()):
+            order[place], order[place + step] = order[place + step], order[place]
+    return np.array(order, np.int64)

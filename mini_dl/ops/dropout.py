@@ -2,45 +2,230 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mini_dl._generator import default_generator
-from mini_dl._surface import public
+from mini_dl import _distributions
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._generator import Generator, default_generator, uniform
+from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
-from mini_dl.ops.random import bernoulli_draw, drawn
+from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ nn.functional
 
 
 @public("nn.functional")
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """While training: zero each element with probability `p` and scale the others by 1 / (1 - p).
+    """While training: zero each element with probability `p` and scale the others by ``1 / (1 - p)``.
 
     ValueError unless 0 <= p <= 1. Source: Hinton et al. (2012), https://arxiv.org/abs/1207.0580.
+
+    >>> import mini_dl as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.functional.dropout(torch.ones(6), 0.5)
+    tensor([2., 2., 0., 2., 2., 2.])
     """
-    return _dropped(input, check_probability(p), training, inplace)
+    return _dropped(input, _checked(p), training, inplace, _scaled)
 
 
-def check_probability(p: float) -> float:
+@public("nn.functional")
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """While training: set elements to the lower limit of SELU with probability `p`, keeping mean 0 and variance 1.
+
+    ValueError unless 0 <= p <= 1. Source: Klambauer et al. (2017), https://arxiv.org/abs/1706.02515.
+    """
+    return _dropped(input, _checked(p), training, inplace, _shifted)
+
+
+@public("nn.functional")
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """As `alpha_dropout`, for whole channels of ``(N, C, *)``."""
+    return _dropped(input, _checked(p), training, inplace, _shifted, by_channel=True)
+
+
+@public("nn.functional")
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """As `dropout`, for whole channels of ``(N, C, L)`` or ``(C, L)``. RuntimeError for other shapes.
+
+    Source: Tompson et al. (2015), https://arxiv.org/abs/1411.4280.
+    """
+    _checked(p)
+    if input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that dropout1d exists to provide "
+            "channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch dimension "
+            "(i.e. 2D or 3D inputs)."
+        )
+    return _channels_dropped(input, p, training, inplace, batched=input.ndim == 3)
+
+
+@public("nn.functional")
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """As `dropout`, for whole channels of ``(N, C, H, W)``. A tensor of three dimensions is taken as ``(N, C, L)``."""
+    _checked(p)
+    _warn_of_dimensions("dropout2d", input, 3, 4, 2)
+    if input.ndim == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired - input "
+            "is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a future release to "
+            "interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise dropout "
+            "behavior, please switch to using dropout1d instead.",
+            stacklevel=2,
+        )
+    return _channels_dropped(input, p, training, inplace, batched=True)
+
+
+@public("nn.functional")
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """As `dropout`, for whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    _checked(p)
+    _warn_of_dimensions("dropout3d", input, 4, 5, 3)
+    return _channels_dropped(input, p, training, inplace, batched=input.ndim == 5)
+
+
+def _warn_of_dimensions(name: str, input: Tensor, least: int, most: int, spatial: int) -> None:
+    if input.ndim not in (least, most):
+        warnings.warn(
+            f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result in an error in a future "
+            f"release. To retain the behavior and silence this warning, please use dropout instead. Note that {name} exists to "
+            f"provide channel-wise dropout on inputs with {spatial} spatial dimensions, a channel dimension, and an optional "
+            f"batch dimension (i.e. {least}D or {most}D inputs).",
+            stacklevel=3,
+        )
+
+
+def _channels_dropped(input: Tensor, p: float, training: bool, inplace: bool, batched: bool) -> Tensor:
+    if batched:
+        return _dropped(input, p, training, inplace, _scaled, by_channel=True)
+    result = _dropped(input.unsqueeze(0), p, training, inplace, _scaled, by_channel=True)
+    return input if inplace else result.squeeze(0)  # type: ignore[no-any-return]
+
+
+def _checked(p: float) -> float:
     if p < 0.0 or p > 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     return p
 
 
-def _dropped(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
-    if p == 0 or not training or not input._array.size:
+# ------------------------------------------------------------------------------------------------ how
+
+
+def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callable[..., Any], by_channel: bool = False) -> Tensor:
+    """``input * factor + shift`` with the random `parts` of the method, or `input` itself when not training."""
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p:g}")
+    array = input._array
+    if p == 0 or not train or not array.size:
         return input
     if p == 1:
-        return _times(input, wrap(np.zeros((), input._array.dtype)), inplace)
-    keep = _keep(input._array, p)
+        factor, shift = np.zeros((), array.dtype), None
+    else:
+        like = _one_per_channel(array) if by_channel else array
+        draw = _distributions.bernoulli(array.dtype, 1 - p)
+        if array.dtype.kind != "f":
+            raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+        factor, shift = mode.run(parts, mode.run(drawn, like, default_generator, draw), p)
+    result = input.mul_(wrap(factor)) if inplace else input * wrap(factor)
+    if shift is None:
+        return result  # type: ignore[no-any-return]
+    return result.add_(wrap(shift)) if inplace else result + wrap(shift)  # type: ignore[no-any-return]
+
+
+def _one_per_channel(array: Array) -> Array:
+    if array.ndim < 2:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    return np.empty((*array.shape[:2], *[1] * (array.ndim - 2)), array.dtype)
+
+
+def _scaled(keep: Array, p: float) -> tuple[Array, None]:
     keep /= 1 - p
-    return _times(input, wrap(keep), inplace)
+    return keep, None
 
 
-def _keep(like: Any, p: float) -> Any:
-    return mode.run(drawn, like, default_generator, bernoulli_draw(like.dtype, 1 - p))
+LIMIT = 1.7580993408473766  # what SELU approaches below zero, negated
 
 
-def _times(input: Tensor, factor: Tensor, inplace: bool) -> Tensor:
-    return input.mul_(factor) if inplace else input * factor
+def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
+    scale = 1 / math.sqrt((LIMIT * LIMIT * p + 1) * (1 - p))
+    shift = keep - 1
+    shift *= LIMIT * scale
+    shift += LIMIT * scale * p
+    keep *= scale
+    return keep, shift
+
+
+# ------------------------------------------------------------------------------------------------ torch.dropout and its like
+
+
+def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
+    """``torch.f(input, p, train)`` and ``torch.f_``: without defaults, and with RuntimeError for a bad `p`."""
+
+    def call(input: Tensor, p: float, train: bool) -> Tensor:
+        return _dropped(input, p, train, False, parts, by_channel)
+
+    def in_place(input: Tensor, p: float, train: bool) -> Tensor:
+        return _dropped(input, p, train, True, parts, by_channel)
+
+    for function, spelling in ((call, name), (in_place, name + "_")):
+        function.__name__ = function.__qualname__ = spelling
+        function.__doc__ = f"``nn.functional.{name}`` without defaults."
+        namespace("torch")[spelling] = function
+
+
+_publish("dropout", _scaled, False)
+_publish("feature_dropout", _scaled, True)
+_publish("alpha_dropout", _shifted, False)
+_publish("feature_alpha_dropout", _shifted, True)
+
+
+# ------------------------------------------------------------------------------------------------ rrelu
+
+
+@public("nn.functional")
+def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
+    """``x`` where positive, else ``a x`` with `a` uniform on [lower, upper) while training and their mean otherwise.
+
+    RuntimeError unless lower <= upper. Source: Xu et al. (2015), https://arxiv.org/abs/1505.00853.
+    """
+    return _rrelu(input, lower, upper, training, None, inplace)
+
+
+@public("torch:rrelu")
+def _torch_rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """``nn.functional.rrelu`` with a generator of your own."""
+    return _rrelu(input, lower, upper, training, generator, False)
+
+
+@public("torch:rrelu_", "nn.functional:rrelu_")
+def _rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Generator | None = None
+) -> Tensor:
+    """``rrelu`` written into `input`."""
+    return _rrelu(input, lower, upper, training, generator, True)
+
+
+def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator: Any, inplace: bool) -> Tensor:
+    if not lower <= upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    if not training:
+        return namespace("nn.functional")["leaky_relu"](input, (lower + upper) / 2, inplace)  # type: ignore[no-any-return]
+    if input._array.dtype.kind != "f":
+        raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
+    slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
+    return input.mul_(slope) if inplace else input * slope  # type: ignore[no-any-return]
+
+
+def _slopes(array: Array, lower: float, upper: float, generator: Generator) -> Array:
+    """1 for each positive element, in order a random slope for each other."""
+    slopes = np.ones(array.shape, array.dtype)
+    falling = array <= 0
+    slopes[falling] = uniform(generator, int(falling.sum()), np.dtype(np.float64), lower, upper)
+    return slopes

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import contextlib
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from mini_dl import _dtypes, _generator
-from mini_dl._checks import nonnegative, sizes, type_name
+from mini_dl import _distributions, _dtypes, _generator
+from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import require_cpu
+from mini_dl._distributions import Draw, not_implemented
 from mini_dl._dtypes import Array
 from mini_dl._generator import Generator, default_generator
-from mini_dl._surface import function, namespace, store, tensor_method
+from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.inplace import check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.ops.creation import factory, finished, numpy_of
 from mini_dl.tensor import Tensor, wrap
-
-Draw = Callable[[Generator, int], Array]
-"""What makes `n` numbers from a generator."""
 
 # ------------------------------------------------------------------------------------------------ the generator
 
 
-@function()
+@public("torch", "random")
 def manual_seed(seed: int) -> Generator:
     """Start the default stream of random numbers from `seed`; returns the generator.
 
@@ -35,31 +35,45 @@ def manual_seed(seed: int) -> Generator:
     >>> torch.rand(3)
     tensor([0.4963, 0.7682, 0.0885])
     """
-    return default_generator.manual_seed(seed)
+    return default_generator.manual_seed(int(seed))
 
 
-@function()
+@public("torch", "random")
 def seed() -> int:
     """Start a default stream that nobody can foretell; returns its seed."""
     return default_generator.seed()
 
 
-@function()
+@public("torch", "random")
 def initial_seed() -> int:
     """The seed the default stream started from."""
     return default_generator.initial_seed()
 
 
-@function()
+@public("torch", "random")
 def get_rng_state() -> Tensor:
     """The state of the default stream: 5056 bytes, in torch's layout."""
     return wrap(default_generator.dump())
 
 
-@function()
+@public("torch", "random")
 def set_rng_state(new_state: Tensor) -> None:
-    """Continue the default stream from a state of this library or of torch. RuntimeError if it is none."""
-    default_generator.set_state(new_state)  # type: ignore[attr-defined]
+    """Continue the default stream from a state of this library or of torch. TypeError or RuntimeError if it is none."""
+    _set_state(default_generator, new_state)
+
+
+@public("random")
+@contextlib.contextmanager
+def fork_rng(
+    devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: Any = None
+) -> Iterator[None]:
+    """Within it draw as you like: afterwards the default stream continues as if nothing had been drawn."""
+    before = default_generator.dump() if enabled else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            default_generator.load(before)
 
 
 def _get_state(self: Generator) -> Tensor:
@@ -67,19 +81,21 @@ def _get_state(self: Generator) -> Tensor:
     return wrap(self.dump())
 
 
-def _set_state(self: Generator, new_state: Tensor) -> None:
+def _set_state(self: Generator, new_state: Tensor) -> Generator:
     """Continue from a state of this library or of torch. TypeError or RuntimeError if it is none."""
     if not isinstance(new_state, Tensor):
         raise TypeError(f"expected a torch.ByteTensor, but got {type_name(new_state)}")
     if new_state._array.dtype != np.uint8:
-        raise TypeError("expected a torch.ByteTensor, but got a tensor of " + repr(new_state.dtype))
+        raise TypeError("RNG state must be a torch.ByteTensor")
     self.load(new_state._array)
+    return self
 
 
 setattr(Generator, "get_state", _get_state)  # noqa: B010
 setattr(Generator, "set_state", _set_state)  # noqa: B010
+for _place in ("torch", "random"):
+    namespace(_place)["default_generator"] = default_generator
 namespace("torch")["Generator"] = Generator
-namespace("torch")["default_generator"] = default_generator
 
 
 def source(generator: Any) -> Generator:
@@ -91,21 +107,34 @@ def source(generator: Any) -> Generator:
     return generator
 
 
-# ------------------------------------------------------------------------------------------------ drawing into arrays
+# ------------------------------------------------------------------------------------------------ drawing
 
 
 def drawn(like: Array, generator: Generator, draw: Draw) -> Array:
     """An array of the shape and layout of `like`, filled in the order of its memory, as torch does."""
-    if like.ndim < 2 or like.flags.c_contiguous:
-        return draw(generator, like.size).reshape(like.shape)
-    axes = sorted(range(like.ndim), key=lambda axis: -like.strides[axis])
     flat = draw(generator, like.size)
+    if in_order(like):
+        return flat.reshape(like.shape)
+    axes = memory_order(like)
     return flat.reshape([like.shape[axis] for axis in axes]).transpose(np.argsort(axes))
 
 
-@op(input=lambda grad: wrap(np.zeros_like(grad._array)))
-def replaced(input: Any, by: Any) -> Any:
-    """Random numbers in place of `input`, on whose values they do not depend: the gradient is zero."""
+def in_order(array: Array) -> bool:
+    return array.ndim < 2 or array.flags.c_contiguous
+
+
+def memory_order(array: Array) -> list[int]:
+    """The axes of `array`, from the largest step in memory to the smallest."""
+    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+
+
+def _zero(grad: Tensor) -> Tensor:
+    return wrap(np.zeros_like(grad._array))
+
+
+@op(input=_zero, other=_zero)
+def _replaced(by: Any, input: Any, other: Any = None) -> Any:
+    """Random numbers that took the place of `input`, or were drawn by it: the gradient is zero."""
     return by
 
 
@@ -114,121 +143,10 @@ def put(target: Tensor, generator: Any, draw: Draw) -> Tensor:
     recorded = mode.enabled and edge_of(target) is not None
     if recorded:
         check_writable(target)
-    chosen = source(generator)
     if target._array.size:
-        array = mode.run(drawn, target._array, chosen, draw)
-        overwrite(target, replaced(target, array) if recorded else wrap(array))
+        array = mode.run(drawn, target._array, source(generator), draw)
+        overwrite(target, _replaced(array, target) if recorded else wrap(array))
     return target
-
-
-def uniform_draw(dtype: np.dtype[Any], low: float, high: float) -> Draw:
-    """Checks the bounds and returns what draws between them."""
-    if dtype.kind == "c":
-        return _in_pairs(uniform_draw(_real(dtype), low, high))
-    if dtype.kind != "f":
-        raise NotImplementedError(f"\"check_uniform_bounds\" not implemented for '{_dtypes.scalar_name(dtype)}'")
-    low, high = float(low), float(high)
-    limit = float(np.finfo(dtype).max)
-    for name, bound in (("from", low), ("to", high)):
-        if not -limit <= bound <= limit:
-            raise RuntimeError(f"{name} is out of bounds for {_dtypes.of_numpy(dtype)!r}")
-    if not low <= high:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
-    if high - low > limit:
-        raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{_dtypes.scalar_name(dtype)}>::max(), but found to={high:g} "
-            f"and from={low:g} which result in to-from to exceed the limit"
-        )
-    return lambda generator, n: _generator.uniform(generator, n, dtype, low, high)
-
-
-def normal_draw(like: Array, mean: float, std: float) -> Draw:
-    """Checks the deviation and returns what draws for `like`: its size and whether its memory is in order decide how."""
-    std = float(std)
-    if not std >= 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
-    dtype, blocks = like.dtype, like.flags.c_contiguous
-    if dtype.kind == "c":
-        real = _real(dtype)
-        return _in_pairs(lambda generator, n: _generator.normal(generator, n, real, mean, std / math.sqrt(2), blocks))
-    if dtype.kind != "f":
-        raise NotImplementedError(f"\"normal_kernel_cpu\" not implemented for '{_dtypes.scalar_name(dtype)}'")
-    return lambda generator, n: _generator.normal(generator, n, dtype, float(mean), std, blocks)
-
-
-def _in_pairs(draw: Draw) -> Draw:
-    """Complex numbers from a draw of their parts."""
-
-    def pairs(generator: Generator, n: int) -> Array:
-        parts = draw(generator, 2 * n)
-        return parts.view(np.result_type(parts.dtype, np.complex64))
-
-    return pairs
-
-
-def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return _dtypes.of_numpy(dtype).to_real().numpy
-
-
-# ------------------------------------------------------------------------------------------------ new tensors
-
-
-def blank(shape: Any, dtype: Any, out: Any, device: Any, default: Any = None) -> Array:
-    """Memory for a new tensor of that type (the default float, if nothing is said), or of the type of `out`."""
-    require_cpu(device)
-    if out is not None:
-        if dtype is not None and dtype.numpy != out._array.dtype:
-            raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
-        if out._array.shape == tuple(shape):
-            return np.empty_like(out._array)
-        return np.empty(shape, out._array.dtype)
-    return np.empty(
-        nonnegative(shape), _dtypes.default_numpy() if dtype is None and default is None else (dtype or default).numpy
-    )
-
-
-def finish(array: Array, out: Any, requires_grad: bool) -> Tensor:
-    """The new tensor, or `out` after the array was written into it."""
-    result = wrap(array) if out is None else store(wrap(array), out)
-    return result.requires_grad_() if requires_grad else result  # type: ignore[no-any-return]
-
-
-def _new(memory: Array, generator: Any, draw: Draw, out: Any, requires_grad: bool) -> Tensor:
-    return finish(mode.run(drawn, memory, source(generator), draw), out, requires_grad)
-
-
-@function()
-def rand(
-    *size: Any,
-    generator: Generator | None = None,
-    names: None = None,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Tensor:
-    """A tensor of that size, uniform on [0, 1)."""
-    memory = blank(sizes(size), dtype, out, device)
-    return _new(memory, generator, uniform_draw(memory.dtype, 0, 1), out, requires_grad)
-
-
-@function()
-def randn(
-    *size: Any,
-    generator: Generator | None = None,
-    names: None = None,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Tensor:
-    """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
-    memory = blank(sizes(size), dtype, out, device)
-    return _new(memory, generator, normal_draw(memory, 0.0, 1.0), out, requires_grad)
 
 
 # ------------------------------------------------------------------------------------------------ in place
@@ -237,23 +155,350 @@ def randn(
 @tensor_method()
 def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers uniform on [from, to). RuntimeError unless from <= to."""
-    return put(self, generator, uniform_draw(self._array.dtype, from_, to))
+    return put(self, generator, _distributions.uniform(self._array.dtype, from_, to))
 
 
 @tensor_method()
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers of that mean and standard deviation. RuntimeError if `std` is negative."""
-    return put(self, generator, normal_draw(self._array, mean, std))
+    return put(self, generator, _distributions.normal(self._array.dtype, mean, std, self._array.flags.c_contiguous))
+
+
+_UNSAID: Any = object()
+
+
+@tensor_method()
+def random_(self: Tensor, from_: Any = _UNSAID, to: Any = _UNSAID, *, generator: Generator | None = None) -> Tensor:
+    """Fill with integers: ``random_(from, to)`` of [from, to), ``random_(to)`` of [0, to), ``random_()`` all from 0 on.
+
+    ``random_(from, None)`` has no end but the type's; of a float ``random_()`` gives those its digits can all say.
+    RuntimeError if the range is empty or the type cannot hold it.
+    """
+    dtype = self._array.dtype
+    if from_ is _UNSAID and to is _UNSAID:
+        return put(self, generator, _distributions.all_integers(dtype))
+    if from_ is _UNSAID or to is _UNSAID:
+        from_, to = 0, from_ if to is _UNSAID else to
+    low, high = _index("random_", "from", from_), None if to is None else _index("random_", "to", to)
+    return put(self, generator, _distributions.integers(dtype, low, high))
 
 
 @tensor_method()
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill with ones of probability `p`, a number or a tensor, and zeros. RuntimeError unless 0 <= p <= 1."""
-    return put(self, generator, bernoulli_draw(self._array.dtype, p))
+    """Fill with ones of probability `p`, a number or a tensor that expands to this shape, and zeros.
+
+    RuntimeError unless 0 <= p <= 1.
+    """
+    array = self._array
+    if not isinstance(p, Tensor):
+        return put(self, generator, _distributions.bernoulli(array.dtype, p))
+    together = broadcast_shapes(p._array.shape, array.shape)
+    if together != array.shape:
+        raise RuntimeError(f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(together)}")
+    return put(self, generator, _coins(array, np.broadcast_to(p._array, array.shape)))
 
 
-def bernoulli_draw(dtype: np.dtype[Any], p: float) -> Draw:
-    p = float(p)
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-    return lambda generator, n: (_generator.unit_double(generator, n) < p).astype(dtype)
+def _coins(like: Array, p: Array) -> Draw:
+    return _distributions.coins(like.dtype, p if in_order(like) else p.transpose(memory_order(like)))
+
+
+@tensor_method()
+def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers of density ``lambd exp(-lambd x)``. RuntimeError unless lambd > 0."""
+    return put(self, generator, _distributions.exponential(self._array.dtype, lambd))
+
+
+@tensor_method()
+def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers of density ``sigma / (pi ((x - median)^2 + sigma^2))``. RuntimeError unless sigma > 0."""
+    return put(self, generator, _distributions.cauchy(self._array.dtype, median, sigma))
+
+
+@tensor_method()
+def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
+    """Fill with exp of normal numbers of that mean and deviation. RuntimeError unless std > 0."""
+    return put(self, generator, _distributions.log_normal(self._array.dtype, mean, std))
+
+
+@tensor_method()
+def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers of trials up to the first success: ``P(X = k) = (1 - p)^(k-1) p``. RuntimeError unless 0 < p < 1."""
+    return put(self, generator, _distributions.geometric(self._array.dtype, p))
+
+
+def _index(name: str, argument: str, value: Any) -> int:
+    if isinstance(value, float) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name}(): argument '{argument}' must be int, not {type_name(value)}")
+    return operator.index(value)
+
+
+# ------------------------------------------------------------------------------------------------ new tensors
+
+
+@factory()
+def rand(*size: Any, generator: Generator | None = None, names: None = None, dtype: Any) -> Array:
+    """A tensor of that size, uniform on [0, 1)."""
+    return _filled(size, dtype, generator, _standard_uniform)
+
+
+@factory()
+def randn(*size: Any, generator: Generator | None = None, names: None = None, dtype: Any) -> Array:
+    """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
+    return _filled(size, dtype, generator, _standard_normal)
+
+
+@factory()
+def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any) -> Array:
+    """Integers of [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
+    if size is None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type_name(size)}")
+    return _filled(size, np.dtype(np.int64) if dtype is None else dtype, generator, _between("randint", low, high))
+
+
+@factory()
+def randperm(n: int, *, generator: Generator | None = None, dtype: Any) -> Array:
+    """The integers from 0 to n - 1 in random order. RuntimeError if `n` is negative or the type cannot count to it."""
+    n = _index("randperm", "n", n)
+    target = np.dtype(np.int64) if dtype is None else dtype
+    nonnegative((n,))
+    if target.kind in "bc" or target.char in _distributions.BAREBONES:
+        raise not_implemented("randperm", target)
+    if target.kind == "f":
+        most = 2 ** _distributions.digits(target) + 1
+        if n > most:
+            raise RuntimeError(f"n cannot be greater than {most} for {_dtypes.scalar_name(target)} type.")
+    elif n > int(np.iinfo(target).max):
+        raise RuntimeError(f"value cannot be converted to type {target.name}_t without overflow")
+    return _generator.permutation(source(generator), n).astype(target)
+
+
+Distribution = Callable[[Array], Draw]
+"""What draws for an array like this one."""
+
+
+def _standard_uniform(like: Array) -> Draw:
+    return _distributions.uniform(like.dtype, 0, 1)
+
+
+def _standard_normal(like: Array) -> Draw:
+    return _distributions.normal(like.dtype, 0, 1, like.flags.c_contiguous)
+
+
+def _between(name: str, low: Any, high: Any) -> Distribution:
+    low, high = _index(name, "low", low), _index(name, "high", high)
+    return lambda like: _distributions.integers(like.dtype, low, high)
+
+
+def _filled(size: Any, dtype: Any, generator: Any, distribution: Distribution) -> Array:
+    like = np.empty(nonnegative(sizes(size)), _dtypes.default_numpy() if dtype is None else dtype)
+    return drawn(like, source(generator), distribution(like))
+
+
+# Like another tensor -----------------------------------------------------------------------------------------
+
+
+@function()
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor of the shape and type of `input`, uniform on [0, 1)."""
+    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_uniform)
+
+
+@function()
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor of the shape and type of `input`, normal with mean 0 and variance 1."""
+    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_normal)
+
+
+@function()
+def randint_like(
+    input: Tensor,
+    low: int = 0,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor of the shape and type of `input`, integers of [low, high) or, with one bound, of [0, low)."""
+    if high is None:
+        low, high = 0, low
+    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _between("randint_like", low, high))
+
+
+def _filled_like(
+    input: Tensor, dtype: Any, device: Any, memory_format: Any, generator: Any, requires_grad: bool, distribution: Distribution
+) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
+    require_cpu(device)
+    contiguous = memory_format is not None and "contiguous" in str(memory_format)
+    like = np.empty_like(input._array, numpy_of(dtype, input._array.dtype), order="C" if contiguous else "K")
+    return finished(mode.run(drawn, like, source(generator), distribution(like)), requires_grad)
+
+
+# ------------------------------------------------------------------------------------------------ with parameters of their own
+
+
+@function()
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal numbers: with `size` all alike, else each with its own mean and deviation, of which one or both are tensors.
+
+    RuntimeError if a deviation is negative.
+    """
+    if isinstance(mean, Tensor) or isinstance(std, Tensor):
+        if size is not None:
+            raise TypeError("normal() received an invalid combination of arguments: a tensor and a size")
+        return _normal_around(mean, std, source(generator), out=out)  # type: ignore[no-any-return]
+    if size is None:
+        raise TypeError("normal() received an invalid combination of arguments - got (float, float) without a size")
+
+    def distribution(like: Array) -> Draw:
+        return _distributions.normal(like.dtype, mean, std, blocks=True)
+
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"normal() received an invalid combination of arguments - got (float, float, {type_name(size)})")
+    target = numpy_of(dtype, None if out is None else out._array.dtype)
+    return finished(mode.run(_filled, (size,), target, generator, distribution), requires_grad, out)
+
+
+@with_out
+def _normal_around(mean: Any, std: Any, generator: Generator) -> Tensor:
+    center = mean._array if isinstance(mean, Tensor) else float(mean)
+    spread = std._array if isinstance(std, Tensor) else float(std)
+    if isinstance(spread, float):
+        draw_std, factor = spread, None
+    else:
+        draw_std, factor = 1.0, spread
+        if spread.dtype.kind == "c":
+            raise RuntimeError("normal expects standard deviation to be non-complex")
+        if not np.all(spread >= 0):
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    shape = broadcast_shapes(np.shape(center), np.shape(spread))
+    like = np.empty(shape, spread.dtype if isinstance(center, float) else center.dtype)  # type: ignore[union-attr]
+    array = mode.run(drawn, like, generator, _distributions.normal(like.dtype, 0, draw_std, blocks=True))
+    if factor is not None:
+        mode.run(np.multiply, array, factor, array, casting="same_kind")
+    mode.run(np.add, array, center, array, casting="same_kind")
+    return _replaced(array, mean, std)  # type: ignore[no-any-return]
+
+
+@method(out=True)
+def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+    """Ones and zeros: the elements of `input` are the probabilities of ones, unless `p` is given.
+
+    RuntimeError unless 0 <= p <= 1.
+    """
+    array = input._array
+    like = np.empty_like(array, order="C")
+    if p is None:
+        draw = _coins(like, array)
+    elif isinstance(p, Tensor):
+        draw = _coins(like, np.broadcast_to(p._array, array.shape))
+    else:
+        draw = _distributions.bernoulli(array.dtype, p)
+    return _replaced(mode.run(drawn, like, source(generator), draw), input)  # type: ignore[no-any-return]
+
+
+@function()
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of events where the elements of `input` are the average numbers. RuntimeError if one is negative."""
+    array = input._array
+    draw = _distributions.poisson(array)
+    return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
+
+
+@method(out=True)
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """`num_samples` indices for each row of weights, an index as probable as its weight; without `replacement` no index twice.
+
+    RuntimeError if the weights are no floats, or negative, infinite or NaN, or sum to zero.
+    """
+    _check_weights(input, num_samples, replacement)
+    weights = input._array
+    if not weights.size:
+        return wrap(np.empty((*weights.shape[:-1], num_samples), np.int64))
+    choose = _with_replacement if replacement else _without_replacement
+    return wrap(mode.run(choose, weights, num_samples, source(generator)))
+
+
+def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"multinomial(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    weights = input._array
+    if weights.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if weights.dtype.kind != "f":
+        raise RuntimeError(
+            f"multinomial only supports floating-point dtypes for input, got: {_dtypes.scalar_name(weights.dtype)}"
+        )
+    if not _index("multinomial", "num_samples", num_samples) > 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > weights.shape[-1]:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    if weights.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
+    if weights.shape[0] == 0 and weights.ndim == 2:
+        return
+    if not (np.all(weights >= 0) and np.all(weights < np.inf)):
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if np.any(weights.sum(-1, dtype=np.float64) == 0):
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+
+
+def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
+    """Where a uniform number falls among the cumulative weights."""
+    steps = np.cumsum(weights.astype(np.float32) if weights.dtype == np.float16 else weights, axis=-1)
+    steps /= steps[..., -1:].copy()
+    steps[..., -1] = 1
+    u = _generator.unit_double(generator, n * (steps.size // steps.shape[-1])).reshape(*steps.shape[:-1], n)
+    if steps.ndim == 1:
+        return np.searchsorted(steps.astype(np.float64), u)
+    return np.stack([np.searchsorted(row, chosen) for row, chosen in zip(steps.astype(np.float64), u)])
+
+
+def _without_replacement(weights: Array, n: int, generator: Generator) -> Array:
+    """The greatest of weight / exponential number (Gumbel's trick)."""
+    races = weights / drawn(weights, generator, _distributions.exponential(weights.dtype, 1.0))
+    if n == 1:
+        return np.argmax(races, -1, keepdims=True)
+    return np.argsort(-races, -1, kind="stable")[..., :n]

@@ -1,0 +1,313 @@
+"""Distributions: each function checks its parameters, with torch's errors, and returns what draws `n` numbers of a type.
+
+Like the generator they know arrays only.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _generator
+from mini_dl._dtypes import Array, of_numpy, scalar_name
+from mini_dl._generator import Generator, multiply_add, unit_double
+
+DType = np.dtype[Any]
+Draw = Callable[[Generator, int], Array]
+
+BAREBONES = "HILQ"  # uint16, uint32, uint64: torch has few kernels for them
+
+
+def not_implemented(kernel: str, dtype: DType) -> NotImplementedError:
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
+
+
+# ------------------------------------------------------------------------------------------------ continuous
+
+
+def uniform(dtype: DType, low: float, high: float) -> Draw:
+    """Uniform on [low, high)."""
+    if dtype.kind == "c":
+        return _in_pairs(uniform(_real(dtype), low, high))
+    if dtype.kind != "f":
+        raise not_implemented("check_uniform_bounds", dtype)
+    low, high = float(low), float(high)
+    limit = float(np.finfo(dtype).max)
+    for name, bound in (("from", low), ("to", high)):
+        if not -limit <= bound <= limit:
+            raise RuntimeError(f"{name} is out of bounds for {_cpp_name(dtype)}")
+    if not low <= high:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+    if high - low > limit:
+        raise RuntimeError(
+            f"uniform_ expects to-from <= std::numeric_limits<{scalar_name(dtype)}>::max(), but found to={high:g} "
+            f"and from={low:g} which result in to-from to exceed the limit"
+        )
+    return lambda generator, n: _generator.uniform(generator, n, dtype, low, high)
+
+
+def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
+    """Normal, in `blocks` of 16 as torch does for contiguous memory, or one by one. Parts of complex numbers share the variance."""
+    std = float(std)
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+    if dtype.kind == "c":
+        return _in_pairs(normal(_real(dtype), mean, std / math.sqrt(2), blocks))
+    if dtype.kind != "f":
+        raise not_implemented("normal_kernel_cpu", dtype)
+    return lambda generator, n: _generator.normal(generator, n, dtype, float(mean), std, blocks)
+
+
+def exponential(dtype: DType, rate: float) -> Draw:
+    """Density ``rate exp(-rate x)``."""
+    rate = float(rate)
+    _require_float(dtype, "Exponential")
+    if not rate > 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={rate:g}")
+    return lambda generator, n: (np.log1p(-unit_double(generator, n)) * (-1 / rate)).astype(dtype)
+
+
+def cauchy(dtype: DType, median: float, sigma: float) -> Draw:
+    """Density ``sigma / (pi ((x - median)^2 + sigma^2))``."""
+    median, sigma = float(median), float(sigma)
+    _require_float(dtype, "Cauchy")
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+
+    def draw(generator: Generator, n: int) -> Array:
+        angle = (unit_double(generator, n) - 0.5) * math.pi
+        return multiply_add(np.tan(angle), sigma, median, angle.dtype).astype(dtype)
+
+    return draw
+
+
+def log_normal(dtype: DType, mean: float, std: float) -> Draw:
+    """exp of a normal number."""
+    mean, std = float(mean), float(std)
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
+    if dtype.kind != "f":
+        raise not_implemented("log_normal_cpu", dtype)
+    double = np.dtype(np.float64)
+    return lambda generator, n: np.exp(_generator.normal(generator, n, double, mean, std, blocks=False)).astype(dtype)
+
+
+def _in_pairs(draw: Draw) -> Draw:
+    """Complex numbers from a draw of their parts."""
+
+    def pairs(generator: Generator, n: int) -> Array:
+        parts = draw(generator, 2 * n)
+        return parts.view(np.result_type(parts.dtype, np.complex64))
+
+    return pairs
+
+
+def _real(dtype: DType) -> DType:
+    return of_numpy(dtype).to_real().numpy
+
+
+def _require_float(dtype: DType, name: str) -> None:
+    if dtype.kind != "f":
+        raise RuntimeError(
+            f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you specified "
+            f"{scalar_name(dtype)}"
+        )
+
+
+# ------------------------------------------------------------------------------------------------ discrete
+
+
+def bernoulli(dtype: DType, p: float) -> Draw:
+    """1 with probability `p`, else 0."""
+    p = float(p)
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+    if dtype.kind == "c" or dtype.char in BAREBONES:
+        raise not_implemented("bernoulli_scalar_cpu_", dtype)
+    return lambda generator, n: (unit_double(generator, n) < p).astype(dtype)
+
+
+def coins(dtype: DType, p: Array) -> Draw:
+    """1 with a probability `p` of its own for each, else 0. The uniform number drawn has the type of `p`."""
+    if dtype.kind == "c" or dtype.char in BAREBONES:
+        raise not_implemented("bernoulli_tensor_cpu_self_", dtype)
+    if p.dtype.kind != "f":
+        raise not_implemented("bernoulli_tensor_cpu_p_", p.dtype)
+    if not (np.all(p >= 0) and np.all(p <= 1)):
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+    return lambda generator, n: (_generator.unit(generator, n, p.dtype) < p.ravel()).astype(dtype)
+
+
+def geometric(dtype: DType, p: float) -> Draw:
+    """The number of trials up to the first success: ``P(X = k) = (1 - p)^(k - 1) p``."""
+    p = float(p)
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    if dtype.kind in "bc" or dtype.char in BAREBONES:
+        raise not_implemented("geometric_cpu", dtype)
+    return lambda generator, n: np.ceil(np.log(unit_double(generator, n)) / math.log1p(-p)).astype(dtype)
+
+
+def poisson(rates: Array) -> Draw:
+    """The number of events of a process that has `rates` of them on average, one rate for each number drawn.
+
+    Source: below 10, Knuth's product of uniforms; from 10 on, transformed rejection, Hoermann (1993),
+    https://doi.org/10.1016/0167-6687(93)90997-4.
+    """
+    if rates.dtype.kind != "f":
+        raise not_implemented("poisson_cpu", rates.dtype)
+    if not np.all(rates >= 0):
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+
+    def draw(generator: Generator, n: int) -> Array:
+        uniforms = _generator.Lookahead(generator)
+        values = [_events(rate, uniforms) for rate in rates.ravel().astype(np.float64).tolist()]
+        uniforms.keep_in_step()
+        return np.array(values, np.float64).astype(rates.dtype)
+
+    return draw
+
+
+def _events(rate: float, uniforms: Any) -> int:
+    if rate == 0:
+        return 0
+    if rate < 10:
+        count, product, limit = 0, next(uniforms), math.exp(-rate)
+        while product > limit:
+            count += 1
+            product *= next(uniforms)
+        return count
+    log_rate = math.log(rate)
+    b = 0.931 + 2.53 * math.sqrt(rate)
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    sure = 0.9277 - 3.6224 / (b - 2)
+    while True:
+        u = next(uniforms) - 0.5
+        v = next(uniforms)
+        edge = 0.5 - abs(u)
+        count = math.floor((2 * a / edge + b) * u + rate + 0.43)
+        if edge >= 0.07 and v <= sure:
+            return count
+        if count < 0 or (edge < 0.013 and v > edge):
+            continue
+        if math.log(v) + math.log(inverse_alpha) - math.log(a / (edge * edge) + b) <= (
+            -rate + count * log_rate - math.lgamma(count + 1)
+        ):
+            return count
+
+
+# ------------------------------------------------------------------------------------------------ integers
+
+INT64 = np.iinfo(np.int64)
+
+
+def integers(dtype: DType, low: int, high: int | None) -> Draw:
+    """Integers of [low, high), or from `low` to the greatest the type can say: a draw modulo their number.
+
+    From 2^32 numbers on the draw is a double one, for the types that can say so many.
+    """
+    if high is None and low == INT64.min:
+        if dtype.name not in ("int64", "float64", "float32"):
+            raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
+        return lambda generator, n: generator.doubles(n).view(np.int64).astype(dtype)
+    if dtype.kind == "c":
+        raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
+    last = _last(dtype, high)
+    if high is not None and not low < high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    if dtype.kind == "f":
+        low, last = _first_said(low, dtype), last if high is None else _end_said(high, dtype) - 1
+        if low > last or (high is None and low == last):
+            raise RuntimeError(
+                "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got "
+                f"from={low} >= to={last + 1}"
+            )
+    _check_range(dtype, low, last)
+    count = last - low + 1
+    wide = count >= 2**32 and dtype.name in ("int64", "float64", "float32")
+
+    def draw(generator: Generator, n: int) -> Array:
+        numbers = _modulo(generator.doubles(n) if wide else generator.words(n), count).astype(np.int64)
+        numbers += low
+        return numbers.astype(dtype)
+
+    return draw
+
+
+def all_integers(dtype: DType) -> Draw:
+    """Integers from 0 to the greatest of the type; of a float, to 2^digits."""
+    if dtype.kind == "c" or dtype.char in BAREBONES:
+        raise not_implemented("random_kernel_cpu", dtype)
+    count = _last(dtype, None) + 1
+    wide = dtype.name in ("int64", "float64")
+    return lambda generator, n: _modulo(generator.doubles(n) if wide else generator.words(n), count).astype(dtype)
+
+
+def _modulo(bits: Array, count: int) -> Array:
+    if count <= int(np.iinfo(bits.dtype).max):
+        bits %= bits.dtype.type(count)
+    return bits
+
+
+def _last(dtype: DType, high: int | None) -> int:
+    if high is not None:
+        return high - 1
+    return 2 ** digits(dtype) if dtype.kind == "f" else _limits(dtype)[1]
+
+
+def _check_range(dtype: DType, low: int, last: int) -> None:
+    name = _cpp_name(dtype)
+    for word, value in (("from", low), ("to - 1", last)):
+        if not _limits(dtype)[0] <= value <= _limits(dtype)[1]:
+            raise RuntimeError(f"{word} is out of bounds for {name}")
+        if dtype.kind == "f" and abs(value) > 2 ** digits(dtype):
+            warnings.warn(
+                f"{word} is out of bounds [-(2^{digits(dtype)}), 2^{digits(dtype)}]. Due to precision limitations {name} can "
+                "support discrete uniform distribution only within this range. This warning will become an error in version 1.7 "
+                "release, please fix the code in advance",
+                stacklevel=4,
+            )
+
+
+def _cpp_name(dtype: DType) -> str:
+    """As torch's messages call the type."""
+    names = {"float16": "c10::Half", "float32": "float", "float64": "double", "bool": "bool", "int64": "long"}
+    names |= {"uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int"}
+    names |= {"uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long"}
+    return names[dtype.name]
+
+
+def digits(dtype: DType) -> int:
+    """The binary digits of a float: up to 2^digits it can say all integers."""
+    return int(np.finfo(dtype).nmant) + 1
+
+
+def _limits(dtype: DType) -> tuple[int, int]:
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind == "f":
+        return int(np.finfo(dtype).min), int(np.finfo(dtype).max)
+    return int(np.iinfo(dtype).min), min(int(np.iinfo(dtype).max), int(INT64.max))
+
+
+def _first_said(low: int, dtype: DType) -> int:
+    """`low`, raised so that no integer from it on is rounded below it."""
+    rounded = _rounded(low + 1, dtype)
+    return rounded + (1 << (abs(low + 1).bit_length() - digits(dtype))) if rounded < low else low
+
+
+def _end_said(high: int, dtype: DType) -> int:
+    """`high`, lowered so that no integer below it is rounded up to it."""
+    rounded = _rounded(high - 1, dtype)
+    return rounded - (1 << (abs(high - 1).bit_length() - digits(dtype))) if rounded >= high else high
+
+
+def _rounded(value: int, dtype: DType) -> int:
+    with np.errstate(over="ignore"):
+        said = float(np.asarray(value, np.int64).astype(dtype))
+    return int(said) if math.isfinite(said) else (-(2**63) if said < 0 else 2**63)
