@@ -17,7 +17,7 @@ from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writabl
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.creation import from_data
-from mini_dl.ops.views import _new_axes, _pick, _select, _slice, alias, place
+from mini_dl.ops.views import _new_axes, _pick, _select, _alias, _slice, place
 from mini_dl.tensor import Tensor, version_of, wrap
 
 Indices = list[Any]
@@ -236,7 +236,7 @@ def look_at(self: Tensor, basic: list[Any]) -> Tensor:
             return _pick(self, index)
         if item != WHOLE:
             return _slice(self, index)
-    return alias(self)
+    return _alias(self)
 
 
 @tensor_method(operators="__setitem__")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import infer_size, sizes, wrap_dim, wrap_dims
-from mini_dl._dtypes import Array
-from mini_dl._surface import function, method, tensor_method
+from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, wrap_dim, wrap_dims
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import dtype as DType
+from mini_dl._surface import function, method, namespace, public, tensor_method
+from mini_dl.autograd.graph import ONE_OF_SEVERAL, edge_of
+from mini_dl.autograd.inplace import check_writable
+from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, view
-from mini_dl.tensor import Size, Tensor
+from mini_dl.tensor import Size, Tensor, version_of, wrap
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 
@@ -51,7 +57,7 @@ def expand_to(self: Tensor, size: tuple[int, ...]) -> Tensor:
     new = len(size) - len(shape)
     if new < 0:
         raise RuntimeError(
-            f"expand({self.dtype}{list(shape)}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or "
+            f"expand(torch.{scalar_name(self._array.dtype)}Tensor{{{list(shape)}}}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or "
             f"equal to the number of dimensions in the tensor ({len(shape)})"
         )
     target = []
@@ -168,12 +174,38 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
     return view_(self, infer_size(other._array.shape, self._array.size))
 
 
-@tensor_method()
-def _tensor_view(self: Tensor, *shape: Any, dtype: Any = None) -> Tensor:
-    return view_(self, infer_size(sizes(shape), self._array.size))
+@view()
+def _view_type(input: Array, target: np.dtype[Any]) -> Array:
+    return input.view(target)
 
 
-setattr(Tensor, "view", _tensor_view)  # noqa: B010
+def _view_as_type(input: Tensor, target: DType) -> Tensor:
+    """The same bytes read as another type; the last dimension shrinks or grows with the size of the elements."""
+    array, wanted = input._array, target.numpy
+    if array.itemsize == wanted.itemsize:
+        return _view_type(input, wanted)
+    names = f"to view {scalar_name(array.dtype)} as {scalar_name(wanted)} (different element sizes)"
+    if not array.ndim:
+        raise RuntimeError(f"self.dim() cannot be 0 {names}")
+    if array.itemsize < wanted.itemsize and array.shape[-1] * array.itemsize % wanted.itemsize:
+        ratio = wanted.itemsize // array.itemsize
+        raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}")
+    if array.strides[-1] != array.itemsize and array.shape[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {names}, but got {array.strides[-1] // array.itemsize}")
+    return _view_type(input, wanted)
+
+
+@public("Tensor:view")
+def _tensor_view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
+    """The same elements in another shape, or the same bytes as another type, over the same memory.
+
+    RuntimeError if the number of elements differs or the memory does not allow it: then use ``reshape``.
+    """
+    if dtype is not None or (len(size) == 1 and isinstance(size[0], DType)):
+        return _view_as_type(self, dtype or size[0])
+    return view_(self, infer_size(sizes(size), self._array.size))
+
+
 # ------------------------------------------------------------------------------------------------ dimensions in another order
 
 
@@ -207,12 +239,46 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Dimensions `dim0` and `dim1` exchanged."""
     ndim = input._array.ndim
     dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
-    return _transpose(input, dim0, dim1) if ndim else alias(input)
+    return _transpose(input, dim0, dim1) if ndim else _alias(input)
+
+
+@public("torch", "Tensor", "torch:swapdims", "Tensor:swapdims")
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """``input.transpose(axis0, axis1)``"""
+    return transpose(input, axis0, axis1)
+
+
+@public("torch", "Tensor", "torch:moveaxis", "Tensor:moveaxis")
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions `source` moved to the places `destination`, the others in order around them."""
+    ndim = input._array.ndim
+    sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
+    if len(sources) != len(targets):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({sources} dims) should contain the same number of dims as "
+            f"destination ({targets} dims)"
+        )
+    source_dims, target_dims = [wrap_dim(d, ndim) for d in sources], [wrap_dim(d, ndim) for d in targets]
+    for name, given, dims in (("source", sources, source_dims), ("destination", targets, target_dims)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({given})")
+    if not ndim:
+        return _alias(input)
+    order = [d for d in range(ndim) if d not in source_dims]
+    for target, d in sorted(zip(target_dims, source_dims)):
+        order.insert(target, d)
+    return _permute(input, tuple(order))
 
 
 @view(input=lambda grad: grad)
-def alias(input: Array) -> Array:
+def _alias(input: Array) -> Array:
     return input.view()
+
+
+@function()
+def alias(input: Tensor) -> Tensor:
+    """Another tensor over the same memory, with the same history."""
+    return _alias(input)
 
 
 @view(input=lambda grad: _t(grad))
@@ -228,8 +294,60 @@ def t(input: Tensor) -> Tensor:
     return _t(input)
 
 
-setattr(Tensor, "T", property(lambda self: _permute(self, tuple(range(self._array.ndim))[::-1])))  # noqa: B010
-setattr(Tensor, "mT", property(lambda self: transpose(self, -2, -1)))  # noqa: B010
+def _reversed_dims(self: Tensor) -> Tensor:
+    """All dimensions in reverse order."""
+    ndim = self._array.ndim
+    if ndim not in (0, 2):
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error "
+            "in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            stacklevel=2,
+        )
+    return _permute(self, tuple(range(ndim))[::-1])
+
+
+def _matrices(input: Tensor, name: str) -> int:
+    ndim = input._array.ndim
+    if ndim == 1:
+        raise RuntimeError(f"{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return ndim
+
+
+def _mT(self: Tensor) -> Tensor:
+    """Matrices transposed, in a batch each."""
+    return transpose(self, -2, -1) if _matrices(self, "tensor.mT") else _alias(self)
+
+
+def _mH(self: Tensor) -> Tensor:
+    """Matrices transposed and conjugated, in a batch each."""
+    return adjoint(self) if _matrices(self, "tensor.mH") else _alias(self)
+
+
+def _H(self: Tensor) -> Tensor:
+    """A matrix transposed and conjugated."""
+    ndim = self._array.ndim
+    if ndim not in (0, 2):
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor."
+            + (" For batches of matrices, consider using tensor.mH" if ndim > 2 else "")
+        )
+    return adjoint(self) if ndim else _alias(self)
+
+
+@method()
+def adjoint(input: Tensor) -> Tensor:
+    """Matrices transposed and conjugated. RuntimeError for a vector."""
+    ndim = input._array.ndim
+    if ndim == 1:
+        raise RuntimeError("tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return (transpose(input, -2, -1) if ndim else _alias(input)).conj()
+
+
+for _name, _property in {"T": _reversed_dims, "mT": _mT, "mH": _mH, "H": _H}.items():
+    setattr(Tensor, _name, property(_property))
+
+
 # ------------------------------------------------------------------------------------------------ dimensions of size 1
 
 
@@ -242,10 +360,7 @@ def _squeeze(input: Array, dims: tuple[int, ...]) -> Array:
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without dimensions of size 1: all, or those of `dim`."""
     shape = input._array.shape
-    if dim is None:
-        dims: Any = range(len(shape))
-    else:
-        dims = wrap_dims(dim, len(shape)) if dim != () else ()
+    dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))
     return _squeeze(input, tuple([d for d in dims if shape[d] == 1]))
 
 
@@ -276,7 +391,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
 
     look.__name__ = name
     made = view(input=lambda grad, input_shape, index: place(grad, made, (index,), input_shape))(look)
-    return made
+    return made  # type: ignore[no-any-return]
 
 
 _slice, _pick, _new_axes = _looking("slice"), _looking("select"), _looking("unsqueeze")
@@ -317,30 +432,57 @@ def part(input: Tensor, dim: int, start: int, stop: int, step: int = 1) -> Tenso
     return _slice(input, (slice(None),) * dim + (slice(start, stop, step),))
 
 
+def together(name: str, views: list[Tensor]) -> tuple[Tensor, ...]:
+    """Views that one call made: while recording, none of them may be written."""
+    for number, out in enumerate(views):
+        if out._base is not None and out._restricted is None:
+            out._restricted = ONE_OF_SEVERAL.format(number=number, name=name)
+    return tuple(views)
+
+
 @method()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The parts along dimension `dim`, which disappears."""
     if not input._array.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
-    return tuple([_select(input, dim, i) for i in range(input._array.shape[dim])])
+    return together("Unbind", [_select(input, dim, i) for i in range(input._array.shape[dim])])
+
+
+def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
+    out, start = [], 0
+    for length in lengths:
+        out.append(part(input, dim, start, start + length))
+        start += length
+    return out
 
 
 @method()
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of at most `split_size` elements along `dim`, or of the given sizes."""
+    """Views of at most `split_size` elements along `dim`, or of the given sizes.
+
+    >>> import mini_dl as torch
+    >>> torch.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     if isinstance(split_size_or_sections, (tuple, list)):
         return split_with_sizes(tensor, split_size_or_sections, dim)
-    if not tensor._array.ndim:
+    return together("Split", _split(tensor, split_size_or_sections, dim))
+
+
+setattr(Tensor, "split", lambda self, split_size, dim=0: split(self, split_size, dim))
+
+
+def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
+    if not input._array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim, size = wrap_dim(dim, tensor._array.ndim), operator.index(split_size_or_sections)
-    n = tensor._array.shape[dim]
+    dim, size = wrap_dim(dim, input._array.ndim), operator.index(split_size)
+    n = input._array.shape[dim]
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0 and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-    starts = range(0, n, size) if n else [0]
-    return tuple([part(tensor, dim, start, min(n, start + size)) for start in starts])
+    return [part(input, dim, start, min(n, start + size)) for start in (range(0, n, size) if n else [0])]
 
 
 @method()
@@ -351,18 +493,14 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
     lengths = [operator.index(s) for s in split_sizes]
-    if any(s < 0 for s in lengths):
+    if any([length < 0 for length in lengths]):
         raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
     if sum(lengths) != n:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
             f"but got split_sizes={lengths}"
         )
-    out, start = [], 0
-    for length in lengths:
-        out.append(part(input, dim, start, start + length))
-        start += length
-    return tuple(out)
+    return together("SplitWithSizes", _lengths(input, lengths, dim))
 
 
 @method()
@@ -373,11 +511,404 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     dim = wrap_dim(dim, input._array.ndim)
+    size = -(-input._array.shape[dim] // chunks)
+    return split(input, size, dim) if size else split_with_sizes(input, [0] * chunks, dim)
+
+
+@function()
+def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``split``, but the parts may be written."""
+    return tuple(_split(input, split_size, dim))
+
+
+@function()
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``chunk``, but the parts may be written."""
+    size = -(-input._array.shape[wrap_dim(dim, input._array.ndim)] // chunks)
+    return unsafe_split(input, size, dim) if size else unsafe_split_with_sizes(input, [0] * chunks, dim)
+
+
+@function()
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``split_with_sizes``, but the parts may be written."""
+    return tuple(_lengths(input, list(split_sizes), wrap_dim(dim, input._array.ndim)))
+
+
+for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
+    setattr(Tensor, _unsafe.__name__, _unsafe)
+
+
+@method()
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views between the given indices along `dim`, or so many of nearly equal size."""
+    if not input._array.ndim:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    if isinstance(indices_or_sections, Tensor):
+        array = indices_or_sections._array
+        if array.dtype != np.int64:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long, but got " + scalar_name(array.dtype)
+            )
+        if array.ndim > 1:
+            raise RuntimeError(
+                f"tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with {array.ndim} dims"
+            )
+        indices_or_sections = array.tolist()
+    dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
-    size = -(-n // chunks)
-    if size == 0:
-        return split_with_sizes(input, [0] * chunks, dim)
-    return split(input, size, dim)
+    if isinstance(indices_or_sections, (tuple, list)):
+        bounds = [0, *[operator.index(i) for i in indices_or_sections], n]
+    else:
+        sections = operator.index(indices_or_sections)
+        if sections <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
+        size, more = divmod(n, sections)
+        bounds = [i * size + min(i, more) for i in range(sections + 1)]
+    return tuple([part(input, dim, start, stop) for start, stop in zip(bounds[:-1], [*bounds[1:-1], n])])
+
+
+def _splitter(name: str, dim: int, least: int) -> None:
+    """Publish ``hsplit``, ``vsplit`` or ``dsplit``: ``tensor_split`` along one dimension, into equal parts only."""
+
+    def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        ndim, along = input._array.ndim, 0 if dim == 1 and input._array.ndim == 1 else dim
+        if ndim < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
+            )
+        if isinstance(indices_or_sections, int):
+            n = input._array.shape[along]
+            if indices_or_sections <= 0 or n % indices_or_sections:
+                raise RuntimeError(
+                    f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not divisible "
+                    f"by the split_size {indices_or_sections}!"
+                )
+        return tensor_split(input, indices_or_sections, along)
+
+    split_along.__name__ = split_along.__qualname__ = name
+    split_along.__doc__ = f"Views of equal size along dimension {dim}, or between the given indices."
+    method()(split_along)
+
+
+_splitter("hsplit", 1, 1)
+_splitter("vsplit", 0, 2)
+_splitter("dsplit", 2, 3)
+
+
+@view(input=lambda grad, input_shape, offset, dim1, dim2: place(grad, _diagonal, (offset, dim1, dim2), input_shape))
+def _diagonal(input: Array, offset: int, dim1: int, dim2: int) -> Array:
+    out = input.diagonal(offset, dim1, dim2)
+    if input.flags.writeable:
+        out.flags.writeable = True
+    return out
+
+
+@method()
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The elements ``[i, i + offset]`` of dimensions `dim1` and `dim2`, as a new last dimension."""
+    first, second = wrap_dim(dim1, input._array.ndim), wrap_dim(dim2, input._array.ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    rows, columns = input._array.shape[first], input._array.shape[second]
+    return _diagonal(input, max(-rows, min(columns, offset)), first, second)
+
+
+@op(input=lambda grad, dim, size, step: _unfold(grad, dim, size, step))
+def _unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int, ...]) -> Array:
+    """Zeros of `shape` to which each window of `input` was added in its place: the adjoint of `_unfold`."""
+    out = np.zeros(shape, input.dtype)
+    if not shape:
+        return input.sum(-1).reshape(()) if size else out
+    windows = input.shape[dim]
+    by_window = np.moveaxis(out, dim, 0)
+    values = np.moveaxis(input, dim, 0)
+    for i in range(size):
+        by_window[i : i + (windows - 1) * step + 1 : step] += values[..., i]
+    return out
+
+
+@view(input=lambda grad, input_shape, dim, size, step: _unfold_place(grad, dim, size, step, input_shape))
+def _unfold(input: Array, dim: int, size: int, step: int) -> Array:
+    if not input.ndim:
+        return np.lib.stride_tricks.as_strided(input, (size,), (input.itemsize,))
+    windows = (input.shape[dim] - size) // step + 1
+    shape = (*input.shape[:dim], windows, *input.shape[dim + 1 :], size)
+    strides = list(input.strides)
+    strides.append(strides[dim])
+    strides[dim] *= step
+    return np.lib.stride_tricks.as_strided(input, shape, strides)
+
+
+@public("Tensor:unfold")
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows of `size` elements, `step` apart, along a dimension; each window is laid along a new last one.
+
+    RuntimeError if a window is larger than the dimension.
+    """
+    dim = wrap_dim(dimension, self._array.ndim)
+    n = self._array.shape[dim] if self._array.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > n:
+        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {n} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    return _unfold(self, dim, size, step)
+
+
+# ------------------------------------------------------------------------------------------------ memory by itself
+
+
+def memory_of(array: Array) -> Array:
+    """The bytes that `array` looks into: all of what its owner has."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    if not array.flags.c_contiguous:
+        if not array.flags.f_contiguous:
+            low, high = np.lib.array_utils.byte_bounds(array)
+            start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
+            return np.lib.stride_tricks.as_strided(start.view(np.uint8), (high - low,), (1,))
+        array = array.T
+    return np.ndarray((array.nbytes,), np.uint8, array)
+
+
+def offset_of(array: Array) -> int:
+    """How far into its memory `array` starts, in elements."""
+    return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
+
+
+def strides_of(array: Array) -> tuple[int, ...]:
+    """The distance of neighbours in each dimension, in elements; where there are none, what it would be in a compact tensor."""
+    strides, step = [], 1
+    compact = array.flags.c_contiguous
+    for n, stride in zip(reversed(array.shape), reversed(array.strides)):
+        if not compact and n != 1 and array.size:
+            step = stride // array.itemsize
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(strides[::-1])
+
+
+Geometry = tuple[tuple[int, ...], tuple[int, ...], int]
+"""Sizes, strides and offset, in elements."""
+
+
+def _places(geometry: Geometry, start: int) -> Array:
+    """The positions, counted from `start`, of all elements of a tensor of this geometry."""
+    size, stride, offset = geometry
+    where = np.full((1,) * len(size), offset - start)
+    for i, (n, step) in enumerate(zip(size, stride)):
+        where = where + (np.arange(n) * step).reshape((-1,) + (1,) * (len(size) - 1 - i))
+    return where
+
+
+def _as_strided_gradient(grad: Tensor, geometry: Geometry, size: Any, stride: Any, offset: int) -> Tensor:
+    """What was looked at several times is added up in memory; what of the input shares memory then shares it evenly."""
+    start = min(offset, geometry[2])
+    target, source = _places((size, stride, offset), start), _places(geometry, start)
+    count = 1 + int(max(target.max(initial=-1), source.max(initial=-1)))
+    memory = wrap(np.zeros(count, grad._array.dtype)).index_add(0, wrap(target.reshape(-1)), grad.reshape(-1))
+    shared = np.bincount(source.reshape(-1), minlength=count)
+    if shared.max(initial=0) > 1:
+        memory = memory / wrap(np.maximum(shared, 1))
+    return memory[wrap(source)]
+
+
+@view(input=_as_strided_gradient)
+def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, geometry: Geometry) -> Array:
+    step = input.itemsize
+    return np.ndarray(size, input.dtype, memory_of(input), offset * step, [s * step for s in stride])
+
+
+@method()
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """The memory of `input` read with other sizes and strides. RuntimeError where it ends before.
+
+    Gradients count elements of memory, as torch's do.
+    """
+    array = input._array
+    offset = offset_of(array) if storage_offset is None else storage_offset
+    sizes_, strides = tuple([operator.index(n) for n in size]), tuple([operator.index(n) for n in stride])
+    if len(sizes_) != len(strides):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any([s < 0 for s in strides]):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+    needed = (1 + offset + sum([(n - 1) * s for n, s in zip(sizes_, strides)])) * array.itemsize if 0 not in sizes_ else 0
+    held = memory_of(array).nbytes
+    if needed > held:
+        raise RuntimeError(
+            f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
+            f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
+        )
+    return _as_strided(input, sizes_, strides, offset, (array.shape, strides_of(array), offset_of(array)))
+
+
+# ------------------------------------------------------------------------------------------------ copies with a part replaced
+
+
+@op(
+    input=lambda grad, src_shape, look, args: replaced(grad, wrap(np.zeros(src_shape, grad._array.dtype)), look, args),
+    src=lambda grad, look, args: look(grad, *args),
+)
+def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any, ...]) -> Array:
+    """A copy of `input` with `src` where the view ``look(_, *args)`` looks."""
+    out = np.array(input, order="C")
+    look.__wrapped__(out, *args)[...] = src  # type: ignore[attr-defined]
+    return out
+
+
+def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+    if src._array.shape != seen._array.shape:
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. "
+            f"src size = {list(src._array.shape)}, slice size = {list(seen._array.shape)}"
+        )
+    return replaced(input, src.to(input.dtype), look, args)
+
+
+@method()
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of `input` with `src` in place of ``input.select(dim, index)``."""
+    seen, dim = select(input, dim, index), wrap_dim(dim, input._array.ndim)
+    return _replace(input, src, seen, _select, (dim, index % input._array.shape[dim]))
+
+
+@method()
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """A copy of `input` with `src` in place of its part from `start` to `end` along `dim`."""
+    index = (slice(None),) * wrap_dim(dim, input._array.ndim) + (slice(start, end, step),)
+    return _replace(input, src, _slice(input, index), _slice, (index,))
+
+
+@method()
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of `input` with `src` in place of ``input.diagonal(offset, dim1, dim2)``."""
+    ndim = input._array.ndim
+    seen = diagonal(input, offset, dim1, dim2)
+    return _replace(input, src, seen, _diagonal, (offset, wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)))
+
+
+@method()
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """A copy of `input` with `src` in place of ``input.as_strided(size, stride, storage_offset)``."""
+    compact = input.clone(memory_format=None) if input._array.flags.c_contiguous else input.contiguous()
+    seen = as_strided(compact, size, stride, storage_offset)
+    args = (tuple(size), tuple(stride), storage_offset or 0, (compact._array.shape, strides_of(compact._array), 0))
+    return _replace(compact, src, seen, _as_strided, args)
+
+
+# ------------------------------------------------------------------------------------------------ several at once
+
+
+@function()
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """All tensors expanded to the shape they broadcast to."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    shape = broadcast_shapes(*[t._array.shape for t in tensors])
+    return tuple([t if t._array.shape == shape else _expand(t, shape) for t in tensors])
+
+
+@public("torch:broadcast_shapes")
+def _broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these shapes broadcast to. RuntimeError if they do not."""
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    for shape in given:
+        for n in shape:
+            if n < 0:
+                raise RuntimeError(f"Trying to create tensor with negative dimension ({n}): ({n})")
+    result: tuple[int, ...] = ()
+    for i, shape in enumerate(given):
+        try:
+            result = broadcast_shapes(result, shape)
+        except RuntimeError:
+            raise RuntimeError(
+                "Shape mismatch: objects cannot be broadcast to a single shape. "
+                f"Mismatching argument at index {i} had {shape}; but expected shape should be broadcastable to {list(result)}"
+            ) from None
+    return Size(result)
+
+
+# ------------------------------------------------------------------------------------------------ changing a tensor itself
+
+
+def _becoming(function: Callable[..., Tensor], name: str) -> None:
+    """Publish ``x.f_(...)``, after which `x` itself looks at its memory as ``x.f(...)`` does."""
+
+    @functools.wraps(function)
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if mode.enabled and edge_of(self) is not None:
+            check_writable(self)
+        out = function(self, *args, **kwargs)
+        self._array = out._array
+        version_of(self)[0] += 1
+        if self._base is None:
+            self._edge = out._edge
+        elif out is not self:
+            self._view, self._edge, self._stamp = out._view, out._edge, version_of(self)[0]
+        return self
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"In-place version of ``{function.__name__}``: the memory stays, the shape changes."
+    setattr(Tensor, name, call)
+
+
+for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
+    _becoming(_function, _function.__name__ + "_")
+_becoming(swapaxes, "swapdims_")
+_becoming(as_strided, "as_strided_")
+
+
+@tensor_method()
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+    """Look at the memory of `source` from now on, with these sizes and strides; at none without it."""
+    if source is None:
+        self._array = np.empty(0, self._array.dtype)
+        return self
+    if isinstance(source, Tensor) and size is None:
+        if source._array.dtype != self._array.dtype:
+            raise RuntimeError(
+                f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}: the types of their elements differ"
+            )
+        self._array = source._array.view()
+        self._counter = version_of(source)
+        return self
+    memory = memory_of(source._array) if isinstance(source, Tensor) else source._bytes
+    step = self._array.itemsize
+    shape = (memory.nbytes // step - storage_offset,) if size is None else sizes((size,))
+    strides = None if stride is None else [s * step for s in stride]
+    self._array = np.ndarray(shape, self._array.dtype, memory, storage_offset * step, strides)
+    return self
+
+
+@tensor_method()
+def resize_(self: Tensor, *sizes_: Any, memory_format: Any = None) -> Tensor:
+    """Take another shape: the first elements in memory stay, new ones are not initialised. RuntimeError if it requires grad."""
+    shape = nonnegative(sizes(sizes_))
+    if edge_of(self) is not None:
+        raise RuntimeError("cannot resize variables that require grad")
+    array, count = self._array, 1
+    for n in shape:
+        count *= n
+    memory, start = memory_of(array), offset_of(array) * array.itemsize
+    if shape != array.shape:
+        if start + count * array.itemsize > memory.nbytes:
+            grown = np.empty(start + count * array.itemsize, np.uint8)
+            grown[: memory.nbytes] = memory
+            memory = grown
+        self._array = np.ndarray(shape, array.dtype, memory, start)
+        version_of(self)[0] += 1
+    return self
+
+
+@tensor_method()
+def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
+    """``self.resize_(the_template.shape)``"""
+    return resize_(self, the_template._array.shape)
 
 
 # ------------------------------------------------------------------------------------------------ what a tensor is
@@ -388,7 +919,9 @@ def size(self: Tensor, dim: int | None = None) -> Any:
     """The shape, or its entry `dim`."""
     if dim is None:
         return Size(self._array.shape)
-    return self._array.shape[wrap_dim(dim, self._array.ndim)] if self._array.ndim else Size()[dim]
+    if not self._array.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return self._array.shape[wrap_dim(dim, self._array.ndim)]
 
 
 @method()
@@ -405,3 +938,112 @@ def dim(self: Tensor) -> int:
 
 for _name, _function in {"nelement": numel, "ndimension": dim}.items():
     setattr(Tensor, _name, _function)
+
+
+@tensor_method()
+def stride(self: Tensor, dim: int | None = None) -> Any:
+    """How many elements apart neighbours lie in memory, in each dimension or in `dim`."""
+    strides = strides_of(self._array)
+    if dim is None:
+        return strides
+    if not strides:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return strides[wrap_dim(dim, len(strides))]
+
+
+@tensor_method()
+def storage_offset(self: Tensor) -> int:
+    """How many elements of its memory lie before the first of this tensor."""
+    return offset_of(self._array)
+
+
+@tensor_method()
+def data_ptr(self: Tensor) -> int:
+    """The address of the first element."""
+    return self._array.__array_interface__["data"][0] if self._array.size else 0
+
+
+@method()
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both look at the same memory in the same way."""
+    a, b = self._array, tensor._array
+    return bool(a.__array_interface__["data"] == b.__array_interface__["data"] and a.shape == b.shape and a.strides == b.strides)
+
+
+@function()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape."""
+    return input._array.shape == other._array.shape
+
+
+setattr(Tensor, "is_same_size", is_same_size)
+
+
+class UntypedStorage:
+    """The memory of a tensor as bytes; views of one tensor share it."""
+
+    def __init__(self, memory: Array) -> None:
+        self._bytes = memory
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return self._bytes.__array_interface__["data"][0] if self._bytes.size else 0
+
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self._bytes.nbytes
+
+    size = __len__ = nbytes
+
+    def tolist(self) -> list[int]:
+        """The bytes as ints."""
+        return self._bytes.tolist()
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._bytes[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and (self.data_ptr(), self.nbytes()) == (other.data_ptr(), other.nbytes())
+
+    def __hash__(self) -> int:
+        return hash((self.data_ptr(), self.nbytes()))
+
+
+namespace("torch")["UntypedStorage"] = UntypedStorage
+
+
+@tensor_method()
+def untyped_storage(self: Tensor) -> UntypedStorage:
+    """The memory of this tensor."""
+    return UntypedStorage(memory_of(self._array))
+
+
+# ------------------------------------------------------------------------------------------------ as copies
+
+
+@method()
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A copy of ``input.narrow(dim, start, length)``."""
+    return narrow(input, dim, start, length).clone()
+
+
+def _copying(function: Callable[..., Any], name: str) -> None:
+    """Publish ``torch.f_copy``: the view as a tensor with memory of its own."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        seen = function(*args, **kwargs)
+        return tuple([s.clone() for s in seen]) if isinstance(seen, tuple) else seen.clone()
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"A copy of ``{function.__name__}``."
+    public("torch", out=True)(call)
+
+
+for _function in (
+    alias, as_strided, diagonal, permute, select, split, split_with_sizes, squeeze, t, transpose, unbind, unsqueeze, unfold,
+):  # fmt: skip
+    _copying(_function, _function.__name__ + "_copy")
+_copying(expand_to, "expand_copy")
+_copying(_tensor_view, "view_copy")
+_copying(lambda input: input.detach(), "detach_copy")
