@@ -71,3 +71,9 @@ def sigmoid_of(x: Array) -> Array:
     y = np.exp(y, y) if y.ndim else np.exp(y)
     y += 1
     return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)
+
+
+@functools.lru_cache(64)
+def ones(n: int, dtype: np.dtype[Any]) -> Array:
+    """Ones, to sum rows and columns by matrix products: 2 to 6 times faster than ``add.reduce``. Not to be written."""
+    return np.ones(n, dtype)

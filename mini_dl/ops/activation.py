@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, scalar_name
-from mini_dl._kernels import BLOCK, choose, elementwise, keep, real_floating, sigmoid_of
+from mini_dl._kernels import BLOCK, choose, elementwise, keep, ones, real_floating, sigmoid_of
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import op, unary
@@ -174,7 +174,7 @@ def _softshrink(input: Array, lambd: float) -> Array:
     return input - np.minimum(np.maximum(input, -limit), limit)
 
 
-@public("nn.functional")
+@public("nn.functional", out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
     if lambd < 0:
@@ -223,7 +223,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 @op(
     upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
     input=lambda grad, upstream, input, alpha, scale, input_scale: _keep(
-        grad * upstream * (input.minimum(input.new_zeros(())) * input_scale).exp() * (alpha * scale * input_scale * input_scale),
+        grad * upstream * (input.clamp(max=0) * input_scale).exp() * (alpha * scale * input_scale * input_scale),
         input <= 0,
     ),
 )
@@ -290,7 +290,7 @@ def _softplus(input: Array, beta: float, threshold: float) -> Array:
     return choose(np.asarray(z > threshold), input, soft)
 
 
-@public("nn.functional")
+@public("nn.functional", out=True)
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``"""
     return _softplus(input, beta, threshold)
@@ -309,7 +309,7 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
     return upstream * sigmoid_of(np.negative(input))
 
 
-@public("nn.functional")
+@public("nn.functional", out=True)
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
 @elementwise
 def logsigmoid(input: Array) -> Array:
@@ -516,7 +516,7 @@ def _erf64(x: Array) -> Array:
     return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x)) if x.size else x.copy()
 
 
-@public("nn.functional")
+@public("nn.functional", out=True)
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """``input * Phi(input)`` with the normal distribution's Phi (Hendrycks & Gimpel, 2016).
 
@@ -566,23 +566,18 @@ _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 """Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
 
 
-@functools.lru_cache(64)
-def _ones(n: int, char: str) -> Array:
-    return np.ones(n, char)
-
-
 def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
     """``out = exp(x - m)`` row by row, with the sums of the rows and `m`; None stands for zero."""
-    n, char = x.shape[1], x.dtype.char
+    n = x.shape[1]
     np.exp(x, out)
-    sums = out @ _ones(n, char)
-    largest, smallest = _LIMITS[char]
+    sums = out @ ones(n, x.dtype)
+    largest, smallest = _LIMITS[x.dtype.char]
     if sums.max() < largest and sums.min() > smallest:
         return sums, None
     maximum = x.max(1, keepdims=True)
     np.subtract(x, maximum, out)
     np.exp(out, out)
-    return out @ _ones(n, char), maximum[:, 0]
+    return out @ ones(n, x.dtype), maximum[:, 0]
 
 
 def _softmax_rows(out: Array, x: Array) -> None:
@@ -606,7 +601,7 @@ def _softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
 
 def _log_softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
     np.exp(result, out)
-    out *= (grad @ _ones(grad.shape[1], grad.dtype.char))[:, None]
+    out *= (grad @ ones(grad.shape[1], grad.dtype))[:, None]
     np.subtract(grad, out, out)
 
 

@@ -1,1 +1,652 @@
-"""Normalization over batches, groups, layers and channels."""
+"""Normalization over batches, groups, layers and channels.
+
+Two primitives. `_row_norm` works on rows (M, n) with a scale and shift per column: layer and RMS norm. `_channel_norm` works on
+(N, C, L) with a scale and shift per channel: batch, instance and group norm, which differ only in what shares its statistics.
+
+The gradients of all arguments come from one pass; where they will be differentiated again they are composed instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl._kernels import BLOCK, ones, real_floating
+from mini_dl._surface import function, public, store
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.joining import cat
+from mini_dl.tensor import Tensor, version_of
+
+_FAR = 10.0
+"""From ``mean ** 2 > 10 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is centred first."""
+
+
+class _Once:
+    """The gradients of all arguments of one call, computed when the first is asked for."""
+
+    __slots__ = ("grads", "results")
+    grads: Any
+    results: list[Tensor | None]
+
+    def __init__(self) -> None:
+        self.grads = None
+
+    def __call__(self, grads: Any, compute: Callable[..., Any], *args: Any) -> list[Tensor | None]:
+        if self.grads is not grads:
+            self.results = list(compute(grads[0], *args)) if grads[0] is not None else [None] * 3
+            self.grads = grads
+        return self.results
+
+
+def _standardised(x: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True) -> tuple[Tensor, Tensor]:
+    """``(x - mean) / sqrt(var + eps)`` and ``1 / sqrt(var + eps)``, composed."""
+    centred = x - x.mean(dims, keepdim=True) if centre else x
+    rstd = ((centred * centred).mean(dims, keepdim=True) + eps).rsqrt()
+    return centred * rstd, rstd
+
+
+def _standardised_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[int, ...], centre: bool = True) -> Tensor:
+    """The gradient through `_standardised`, whose results were `unit` and `rstd`."""
+    slope = grad - unit * (grad * unit).mean(dims, keepdim=True)
+    return rstd * (slope - grad.mean(dims, keepdim=True) if centre else slope)
+
+
+def _working(array: Array | None, like: Array) -> Array | None:
+    """`array` in the type to compute in: float32 for float16, contiguous."""
+    if array is None:
+        return None
+    return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def _row_gradient(
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, eps: float, centre: bool
+) -> Tensor | None:
+    if not mode.enabled:
+        return once(grads, _row_norm_backward, input, weight, result[1], result[2], centre)[0]
+    if grads[0] is None:
+        return None
+    unit, rstd = _standardised(input, (1,), eps, centre)
+    return _standardised_slope(grads[0] if weight is None else grads[0] * weight, unit, rstd, (1,), centre)
+
+
+def _row_weight_gradient(
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, eps: float, centre: bool
+) -> Tensor | None:
+    if not mode.enabled:
+        return once(grads, _row_norm_backward, input, weight, result[1], result[2], centre)[1]
+    return None if grads[0] is None else (grads[0] * _standardised(input, (1,), eps, centre)[0]).sum(0)
+
+
+def _row_bias_gradient(grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, centre: bool) -> Tensor | None:
+    if not mode.enabled:
+        return once(grads, _row_norm_backward, input, weight, result[1], result[2], centre)[2]
+    return None if grads[0] is None else grads[0].sum(0)
+
+
+@op(input=_row_gradient, weight=_row_weight_gradient, bias=_row_bias_gradient)
+def _row_norm(
+    input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool, once: _Once
+) -> tuple[Array, Array, Array]:
+    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
+    real_floating(input, "LayerNormKernelImpl" if centre else "rms_norm")
+    x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
+    assert x is not None
+    m, n = x.shape
+    out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
+    step = max(1, BLOCK // max(1, n))
+    for i in range(0, m, step):
+        rows = slice(i, i + step)
+        part, y = x[rows], out[rows]
+        square = np.vecdot(part, part) / n
+        if centre:
+            average = part @ ones(n, x.dtype) / n
+            mean[rows] = average
+            variance = square - average * average
+            if not (average * average <= _FAR * variance).all():
+                np.subtract(part, average[:, None], y)
+                variance = np.vecdot(y, y) / n
+                part, average = y, np.zeros_like(average)
+        else:
+            variance = square
+        scale = rstd[rows] = 1 / np.sqrt(variance + x.dtype.type(eps))
+        np.multiply(part, scale[:, None], y)
+        if centre:
+            y -= (average * scale)[:, None]
+        if w is not None:
+            y *= w
+        if b is not None:
+            y += b
+    return out.astype(input.dtype, copy=False), mean, rstd
+
+
+@op()
+def _row_norm_backward(
+    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, centre: bool
+) -> tuple[Array, Array, Array]:
+    """The gradients of input (M, n), weight (n) and bias (n).
+
+    With ``h = grad * x``, sums over a row of ``grad * weight`` and ``grad * weight * x`` are products with `weight`, and those
+    over the columns are products with ``rstd``.
+    """
+    g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
+    assert g is not None and x is not None
+    m, n = x.shape
+    w = ones(n, x.dtype) if w is None else w
+    out, to_weight, to_bias = np.empty_like(x), np.zeros(n, x.dtype), np.zeros(n, x.dtype)
+    step = max(1, BLOCK // max(1, n))
+    for i in range(0, m, step):
+        rows = slice(i, i + step)
+        part, gradient, y, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
+        if centre and not (average * average * scale * scale <= _FAR).all():
+            part, average = part - average[:, None], np.zeros_like(average)
+        products = gradient * part
+        shift = average * scale
+        first = gradient @ w  # (rows): sum of grad * weight
+        second = (products @ w - average * first) * scale  # (rows): sum of grad * weight * unit
+        to_weight += scale @ products - shift @ gradient
+        to_bias += ones(len(gradient), x.dtype) @ gradient
+        second *= scale * scale / n
+        np.multiply(gradient, w, y)
+        y *= scale[:, None]
+        np.multiply(part, second[:, None], products)
+        y -= products
+        if centre:
+            y += (second * average - first * scale / n)[:, None]
+    return out.astype(input.dtype, copy=False), to_weight, to_bias
+
+
+def _row_checks(input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter._array.shape != shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(parameter.shape)} and "
+                f"normalized_shape = {list(shape)}"
+            )
+    if input.ndim < len(shape) or input._array.shape[-len(shape) :] != shape:
+        expected = ", ".join(["*", *map(str, shape)])
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [{expected}], but got input of size"
+            f"{list(input.shape)}"
+        )
+    return shape
+
+
+def _over_trailing(
+    input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, centre: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    n = math.prod(shape)
+    whole = input._array.shape
+    rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
+    if len(shape) != 1:
+        weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
+    out, mean, rstd = _row_norm(rows, weight, bias, eps, centre, _Once())
+    return out if rows is input else out.reshape(whole), mean, rstd
+
+
+@public("nn.functional")
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(input - mean) / sqrt(var + eps) * weight + bias`` over the trailing dimensions `normalized_shape`, with the biased
+    variance (Ba et al., 2016). RuntimeError if the shapes do not fit.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.layer_norm(torch.tensor([[-1.0, 1.0]]), (2,), eps=0.0)
+    tensor([[-1.,  1.]])
+    """
+    return _over_trailing(input, _row_checks(input, normalized_shape, weight, bias), weight, bias, eps, True)[0]
+
+
+@public("torch:layer_norm")
+def _torch_layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Tensor:
+    """``nn.functional.layer_norm``"""
+    return layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+@function()
+def native_layer_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`layer_norm` with the mean and ``1 / sqrt(var + eps)`` of each row."""
+    shape = _row_checks(input, normalized_shape, weight, bias)
+    out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
+    small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
+    return out, mean.detach().reshape(small), rstd.detach().reshape(small)
+
+
+@public("nn.functional", "torch")
+def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the trailing dimensions `normalized_shape` (Zhang & Sennrich, 2019);
+    `eps` is by default that of the type."""
+    shape = _row_checks(input, normalized_shape, weight, None)
+    if eps is None:
+        eps = float(np.finfo(np.float32 if input._array.dtype.char == "e" else input._array.dtype).eps)
+    return _over_trailing(input, shape, weight, None, eps, False)[0]
+
+
+# ------------------------------------------------------------------------------------------------ channels
+
+
+def _shared(shape: tuple[int, ...], groups: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A shape in which (N, C, L) has dims that share statistics: the batch (`groups` 0), or a group of channels."""
+    return ((shape[0], groups, shape[1] // groups * shape[2]), (2,)) if groups else (shape, (0, 2))
+
+
+def _channel_gradient(
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, groups: int, eps: float
+) -> Tensor | None:
+    if not mode.enabled:
+        return once(grads, _channel_norm_backward, input, weight, result[1], result[2], groups)[0]
+    grad = grads[0]
+    if grad is None:
+        return None
+    shape, dims = _shared(input._array.shape, groups)
+    unit, rstd = _standardised(input.reshape(shape), dims, eps)
+    grad = (grad if weight is None else grad * weight.reshape(-1, 1)).reshape(shape)
+    return _standardised_slope(grad, unit, rstd, dims).reshape(input._array.shape)
+
+
+def _channel_weight_gradient(
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, groups: int, eps: float
+) -> Tensor | None:
+    if not mode.enabled:
+        return once(grads, _channel_norm_backward, input, weight, result[1], result[2], groups)[1]
+    if grads[0] is None:
+        return None
+    shape, dims = _shared(input._array.shape, groups)
+    return (grads[0] * _standardised(input.reshape(shape), dims, eps)[0].reshape(input._array.shape)).sum((0, 2))
+
+
+def _channel_bias_gradient(
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, groups: int
+) -> Tensor | None:
+    if not mode.enabled:
+        return once(grads, _channel_norm_backward, input, weight, result[1], result[2], groups)[2]
+    return None if grads[0] is None else grads[0].sum((0, 2))
+
+
+@op(input=_channel_gradient, weight=_channel_weight_gradient, bias=_channel_bias_gradient)
+def _channel_norm(
+    input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float, once: _Once
+) -> tuple[Array, Array, Array, Array]:
+    """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
+    real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
+    x = _working(input, input)
+    assert x is not None
+    mean, variance, far = _moments(x, groups)
+    rstd = 1 / np.sqrt(variance + eps)
+    scale = _per_channel(rstd, x, groups)
+    if weight is not None:
+        scale = scale * weight
+    if far:
+        x, shift = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None], np.zeros_like(scale)
+    else:
+        shift = -_per_channel(mean, x, groups) * scale
+    if bias is not None:
+        shift = shift + bias
+    out = _scaled(x, scale.astype(x.dtype))
+    _shift(out, shift.astype(x.dtype))
+    return out.astype(input.dtype, copy=False), *[a.astype(x.dtype) for a in (mean, rstd, variance)]
+
+
+@op()
+def _channel_norm_backward(
+    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
+) -> tuple[Array, Array, Array]:
+    """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``grad * a + x * b + c`` with small a, b, c."""
+    g, x = _working(grad, input), _working(input, input)
+    assert g is not None and x is not None
+    average, scale = (_per_channel(a.astype(np.float64), x, groups) for a in (mean, rstd))
+    if not (average * average * scale * scale <= _FAR).all():
+        x, average = x - average.astype(x.dtype)[:, :, None], np.zeros_like(average)
+    sums, products = _sums(g, None), _sums(g, x)
+    units = (products - average * sums) * scale  # (N, C): sum of grad * unit
+    to_weight, to_bias = units.sum(0), sums.sum(0)
+    if weight is not None:
+        sums, units = sums * weight, units * weight
+    count = x.size / max(1, mean.size)
+    first = _per_channel(_shared_sum(sums, groups) / count, x, groups)
+    second = _per_channel(_shared_sum(units, groups) / count, x, groups) * scale * scale
+    out = _scaled(g, (scale if weight is None else scale * weight).astype(x.dtype))
+    out -= _scaled(x, second.astype(x.dtype))
+    _shift(out, (second * average - first * scale).astype(x.dtype))
+    return out.astype(input.dtype, copy=False), to_weight.astype(x.dtype), to_bias.astype(x.dtype)
+
+
+def _sums(x: Array, y: Array | None) -> Array:
+    """(N, C, L) -> (N, C) in float64: sums of x, or of x * y"""
+    n, c, length = x.shape
+    if length == 1:
+        return (x if y is None else x * y).reshape(n, c).astype(np.float64)
+    rows = x.reshape(n * c, length)
+    sums = rows @ ones(length, x.dtype) if y is None else np.vecdot(rows, y.reshape(n * c, length))
+    return sums.reshape(n, c).astype(np.float64)
+
+
+def _shared_sum(sums: Array, groups: int) -> Array:
+    """(N, C) -> (1, C), or (N, groups)"""
+    return sums.reshape(len(sums), groups, sums.shape[1] // groups).sum(2) if groups else sums.sum(0, keepdims=True)
+
+
+def _per_channel(values: Array, x: Array, groups: int) -> Array:
+    """(1, C) as it is; (N, groups) -> (N, C)"""
+    return np.repeat(values, x.shape[1] // groups, 1) if groups else values
+
+
+def _moments(x: Array, groups: int) -> tuple[Array, Array, bool]:
+    """Mean and biased variance in float64, and whether the mean is so far from 0 that the data should be centred."""
+    n, c, length = x.shape
+    count = n * length if not groups else c // groups * length
+    mean = _shared_sum(_sums(x, None), groups) / count
+    variance = _shared_sum(_sums(x, x), groups) / count - mean * mean
+    far = not (mean * mean <= _FAR * variance).all()
+    if far or x.size <= BLOCK // 4:
+        centred = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
+        variance = _shared_sum(_sums(centred, centred), groups) / count
+    return mean, variance, far
+
+
+def _spread(x: Array, values: Array) -> tuple[Array, Array]:
+    """(N, C, L) and (1 or N, C) as views that broadcast with long inner loops."""
+    n, _, length = x.shape
+    if len(values) == 1 and length < 256:  # one row of values for each sample; several samples to a row if that is short
+        row = np.repeat(values[0], length)
+        times = 1
+        while times * row.size < 1024 and n % (2 * times) == 0 and n:
+            times *= 2
+        return x.reshape(n // times, times * row.size), np.tile(row, times) if times > 1 else row
+    return x, values[:, :, None]
+
+
+def _scaled(x: Array, values: Array) -> Array:
+    rows, factors = _spread(x, values)
+    return (rows * factors).reshape(x.shape)
+
+
+def _shift(x: Array, values: Array) -> None:
+    rows, terms = _spread(x, values)
+    rows += terms
+
+
+def _three(input: Tensor) -> Tensor:
+    """(N, C, *) as (N, C, L)."""
+    shape = input._array.shape
+    return input if len(shape) == 3 else input.reshape(shape[0], shape[1], math.prod(shape[2:]))
+
+
+def _back(out: Tensor, input: Tensor) -> Tensor:
+    return out if input.ndim == 3 else out.reshape(input._array.shape)
+
+
+def _affine(input: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    shape = (-1, *(1,) * (input.ndim - 2))
+    return input * scale.reshape(shape) + shift.reshape(shape)
+
+
+def _check_channels(channels: int, **parameters: Tensor | None) -> None:
+    for name, parameter in parameters.items():
+        if parameter is not None and parameter._array.size != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {parameter._array.size}")
+
+
+def _update(running: Tensor, value: Array, momentum: float) -> None:
+    """``running = (1 - momentum) * running + momentum * value``, in place"""
+    array = running._array
+    array *= 1 - momentum
+    array += (momentum * value).astype(array.dtype)
+    version_of(running)[0] += 1
+
+
+def _unbiased(variance: Array, count: float) -> Array:
+    return variance * np.divide(count, count - 1)
+
+
+def _batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
+    channels = input._array.shape[1] if input.ndim > 1 else 0
+    _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not input._array.size:
+        out = input.clone() if weight is None else input * weight[:1].sum()
+        return out if bias is None else out + bias[:1].sum(), None, None
+    if not training:
+        if running_mean is None or running_var is None:
+            missing = "running_mean" if running_mean is None else "running_var"
+            raise RuntimeError(f"{missing} must be defined in evaluation mode")
+        real_floating(input._array, "batch_norm")
+        scale = (running_var.detach() + eps).rsqrt()
+        if weight is not None:
+            scale = scale * weight
+        shift = -running_mean.detach() * scale
+        out = _affine(input, scale, shift if bias is None else shift + bias)
+        return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
+    out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps, _Once())
+    if running_mean is not None:
+        mode.run(_update, running_mean, mean._array[0], momentum)
+    if running_var is not None:
+        count = input._array.size / max(1, channels)
+        mode.run(_update, running_var, mode.run(_unbiased, variance._array[0], count), momentum)
+    return _back(out, input), mean, rstd
+
+
+def _more_than_one(shape: Sequence[int]) -> None:
+    if shape[0] * math.prod(shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
+
+
+@public("nn.functional")
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(input - mean) / sqrt(var + eps) * weight + bias`` per channel of (N, C, *) (Ioffe & Szegedy, 2015).
+
+    In `training` with the mean and biased variance of the batch, which move the running ones by `momentum` (the variance
+    unbiased); else with the running ones. ValueError if a channel has a single value in training.
+    """
+    if training:
+        _more_than_one(input.shape)
+    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+
+
+@public("torch:batch_norm")
+def _torch_batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    """``nn.functional.batch_norm`` with the arguments in another order"""
+    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+
+
+@function(out=True)
+def native_batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, empty outside training."""
+    out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    if mean is None or rstd is None:
+        return out, input.detach().reshape(-1)[:0].clone(), input.detach().reshape(-1)[:0].clone()
+    return out, mean.detach().reshape(-1), rstd.detach().reshape(-1)
+
+
+@public("nn.functional")
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`batch_norm` of each sample by itself (Ulyanov et al., 2016); the running statistics move by the mean over the batch.
+
+    ValueError if a channel has a single value while `use_input_stats`.
+    """
+    if use_input_stats and math.prod(input._array.shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    return _torch_instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
+
+
+@public("torch:instance_norm")
+def _torch_instance_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    """``nn.functional.instance_norm`` with the arguments in another order"""
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        return _batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)[0]
+    channels = input._array.shape[1]
+    _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps, _Once())
+    if running_mean is not None:
+        mode.run(_update, running_mean, mean._array.mean(0), momentum)
+    if running_var is not None:
+        count = math.prod(input._array.shape[2:])
+        mode.run(_update, running_var, mode.run(_unbiased, variance._array.mean(0), count), momentum)
+    return _back(out, input)
+
+
+@public("nn.functional")
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """``(input - mean) / sqrt(var + eps) * weight + bias`` with the statistics of each sample and group of channels of (N, C, *)
+    (Wu & He, 2018). RuntimeError if `num_groups` does not divide C.
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+    shape = input._array.shape
+    _more_than_one([shape[0] * shape[1] // num_groups, num_groups, *shape[2:]])
+    return _torch_group_norm(input, num_groups, weight, bias, eps)
+
+
+@public("torch:group_norm")
+def _torch_group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    """``nn.functional.group_norm``"""
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    if input._array.shape[1] % num_groups:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and "
+            f"num_groups={num_groups}"
+        )
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter._array.shape != input._array.shape[1:2]:
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(parameter.shape)} and input of shape {list(input.shape)}"
+            )
+    return _back(_channel_norm(_three(input), weight, bias, num_groups, eps, _Once())[0], input)
+
+
+@function()
+def native_group_norm(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
+    x = input.reshape(N, C, HxW)
+    out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps, _Once())
+    if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too
+        x = x.reshape(N, group, C // group * HxW)
+        mean, rstd = x.mean(2), _standardised(x, (2,), eps)[1].squeeze(2)
+    return out.reshape(input._array.shape), mean, rstd
+
+
+# ------------------------------------------------------------------------------------------------ others
+
+
+@public("nn.functional")
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """``input / (k + alpha * mean(input ** 2 of the `size` nearest channels)) ** beta`` (Krizhevsky et al., 2012)"""
+    if input.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if not input._array.size:
+        return input
+    square = input * input
+    channels = input._array.shape[1]
+    total = square
+    for offset in range(-(size // 2), (size - 1) // 2 + 1):  # the channel at this offset, zeros beyond the ends
+        if offset == 0:
+            continue
+        near = square.narrow(1, max(offset, 0), max(0, channels - abs(offset)))
+        gap = square.narrow(1, 0, min(abs(offset), channels)) * 0
+        total = total + (cat([gap, near], 1) if offset < 0 else cat([near, gap], 1))
+    return input / (total * (alpha / size) + k) ** beta
+
+
+@public("nn.functional")
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+    """``input / max(norm(input, p), eps)`` along `dim`"""
+    result = input / input.norm(p, dim, keepdim=True).clamp(min=eps)
+    return result if out is None else store(result, out)
