@@ -222,3 +222,13 @@ def test_a_write_that_does_not_fit_changes_nothing() -> None:
     with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
         x.add_(torch.ones(3, 2, dtype=torch.int64))
     assert np.array_equal(x.numpy(), [0, 0])
+
+
+def test_a_summed_gradient_that_goes_on_to_two_tensors_is_not_added_to_in_place() -> None:
+    x, z = leaf(1, 2), leaf(1, 2)
+    b, a = z * 1.0, x * 1.0
+    also_a = (a * 10).sum()  # older than the sum below: its gradient comes last, when a and b share one
+    s = a + b
+    ((s * 2).sum() + (s * 3).sum() + also_a).backward()
+    assert x.grad.tolist() == [15, 15]
+    assert z.grad.tolist() == [5, 5]

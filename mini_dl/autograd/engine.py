@@ -34,7 +34,7 @@ def run_backward(
     given); without, return the gradient that reaches each of `inputs`, None where none does."""
     pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
     leaves: list[Tensor] = []
-    owned: set[int] = set()  # ids of gradients that were summed here: free to be added to in place
+    owned: set[Any] = set()  # places in `pending` whose gradient was summed here: nobody else sees it before its turn comes
     queue: list[tuple[int, Node]] = []
     wanted: dict[Any, Any] = {}  # node -> {output number: positions in inputs}
     results: list[Tensor | None] = [None] * len(inputs or ())
@@ -57,7 +57,7 @@ def run_backward(
             if array.shape != edge.shape or array.dtype is not edge.dtype:
                 grad = fitted(grad, edge.shape, edge.dtype)
             if edge in pending:
-                pending[edge] = total(pending[edge], grad, owned)
+                pending[edge] = total(pending[edge], grad, owned, edge)
             else:
                 pending[edge] = grad
                 heappush(queue, (edge.seq, edge))
@@ -73,7 +73,7 @@ def run_backward(
             if grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
                 grad = fitted(grad, array.shape, array.dtype)
             if edge in pending:
-                pending[edge] = total(pending[edge], grad, owned)
+                pending[edge] = total(pending[edge], grad, owned, edge)
             else:
                 pending[edge] = grad
                 leaves.append(edge)
@@ -83,7 +83,7 @@ def run_backward(
         if slots is None:
             slots = pending[edge] = [None] * len(edge.shape)
             heappush(queue, (edge.seq, edge))
-        slots[number] = grad if slots[number] is None else total(slots[number], grad, owned)
+        slots[number] = grad if slots[number] is None else total(slots[number], grad, owned, (edge, number))
 
     everything = inputs is None
     watching = mode.anomaly and mode.check_nan
@@ -96,6 +96,8 @@ def run_backward(
         while queue:
             node = heappop(queue)[1]
             grad = pending.pop(node)
+            if owned:
+                owned.difference_update([(node, i) for i in range(len(grad))] if node.several else (node,))
             if node.hooks is not None:
                 grad = run_hooks_before(node, grad, accumulate)
             if wanted and node in wanted:
@@ -120,7 +122,7 @@ def run_backward(
                         if array.shape != edge.shape or array.dtype is not edge.dtype:
                             g = fitted(g, edge.shape, edge.dtype)
                         if edge in pending:
-                            pending[edge] = total(pending[edge], g, owned)
+                            pending[edge] = total(pending[edge], g, owned, edge)
                         else:
                             pending[edge] = g
                             heappush(queue, (edge.seq, edge))
@@ -196,17 +198,16 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     return grad
 
 
-def total(first: Tensor, second: Tensor, owned: set[int]) -> Tensor:
+def total(first: Tensor, second: Tensor, owned: set[Any], place: Any) -> Tensor:
     """The sum of two gradients; in place once the first is a sum that was made here."""
     if mode.enabled:
         return first + second
-    if id(first) in owned:
+    if place in owned:
         mode.run(np.add, first._array, second._array, first._array)
         return first
     array = mode.run(np.add, first._array, second._array)
-    out = wrap(array)
-    owned.add(id(out))
-    return out
+    owned.add(place)
+    return wrap(array)
 
 
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
