@@ -51,7 +51,7 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
 
 
 def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
-    """Normal, in `blocks` of 16 as torch does for contiguous memory, or one by one. Parts of complex numbers share the variance."""
+    """Normal, in `blocks` of 16 as torch does for contiguous memory, or one by one. Complex parts have half the variance."""
     std = float(std)
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
@@ -209,9 +209,11 @@ INT64 = np.iinfo(np.int64)
 def integers(dtype: DType, low: int, high: int | None) -> Draw:
     """Integers of [low, high), or from `low` to the greatest the type can say: a draw modulo their number.
 
-    From 2^32 numbers on the draw is a double one, for the types that can say so many.
+    From 2^28 numbers on the draw is a double one, so that the modulo favours none.
     """
     if high is None and low == INT64.min:
+        if dtype.kind == "b" or dtype == np.float16 or dtype.char in BAREBONES:
+            raise not_implemented("random_full_64_bits_range_kernel_cpu", dtype)
         if dtype.name not in ("int64", "float64", "float32"):
             raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
         return lambda generator, n: generator.doubles(n).view(np.int64).astype(dtype)
@@ -229,7 +231,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
             )
     _check_range(dtype, low, last)
     count = last - low + 1
-    wide = count >= 2**32 and dtype.name in ("int64", "float64", "float32")
+    wide = count >= 2**28
 
     def draw(generator: Generator, n: int) -> Array:
         numbers = _modulo(generator.doubles(n) if wide else generator.words(n), count).astype(np.int64)
@@ -263,7 +265,8 @@ def _last(dtype: DType, high: int | None) -> int:
 def _check_range(dtype: DType, low: int, last: int) -> None:
     name = _cpp_name(dtype)
     for word, value in (("from", low), ("to - 1", last)):
-        if not _limits(dtype)[0] <= value <= _limits(dtype)[1]:
+        least, greatest = _limits(dtype)
+        if not least <= value <= min(greatest, INT64.max if dtype.kind == "u" else greatest):
             raise RuntimeError(f"{word} is out of bounds for {name}")
         if dtype.kind == "f" and abs(value) > 2 ** digits(dtype):
             warnings.warn(
@@ -278,7 +281,7 @@ def _cpp_name(dtype: DType) -> str:
     """As torch's messages call the type."""
     names = {"float16": "c10::Half", "float32": "float", "float64": "double", "bool": "bool", "int64": "long"}
     names |= {"uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int"}
-    names |= {"uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long"}
+    names |= {"uint16": "short unsigned int", "uint32": "unsigned int", "uint64": "long unsigned int"}
     return names[dtype.name]
 
 
@@ -290,9 +293,8 @@ def digits(dtype: DType) -> int:
 def _limits(dtype: DType) -> tuple[int, int]:
     if dtype.kind == "b":
         return 0, 1
-    if dtype.kind == "f":
-        return int(np.finfo(dtype).min), int(np.finfo(dtype).max)
-    return int(np.iinfo(dtype).min), min(int(np.iinfo(dtype).max), int(INT64.max))
+    info: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return int(info.min), int(info.max)
 
 
 def _first_said(low: int, dtype: DType) -> int:

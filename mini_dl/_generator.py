@@ -9,6 +9,7 @@ Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 
 from __future__ import annotations
 
 import math
+import operator
 import os
 from typing import Any
 
@@ -145,8 +146,8 @@ def _device(value: Any) -> device:
 
 def _integer(seed: Any) -> int:
     try:
-        return int(seed)
-    except (TypeError, ValueError):
+        return operator.index(seed)
+    except TypeError:
         raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}") from None
 
 

@@ -65,6 +65,11 @@ def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..
             if device is not None:
                 require_cpu(device)
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
+            if out is not None and wanted != out._array.dtype:
+                raise RuntimeError(
+                    f"dtype {_dtypes.scalar_name(wanted)} does not match dtype of out parameter "
+                    f"({_dtypes.scalar_name(out._array.dtype)})"
+                )
             return finished(mode.run(functools.partial(make, *args, dtype=wanted, **kwargs)), requires_grad, out)
 
         keyword = inspect.Parameter.KEYWORD_ONLY

@@ -192,10 +192,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     array = self._array
     if not isinstance(p, Tensor):
         return put(self, generator, _distributions.bernoulli(array.dtype, p))
-    together = broadcast_shapes(p._array.shape, array.shape)
-    if together != array.shape:
-        raise RuntimeError(f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(together)}")
-    return put(self, generator, _coins(array, np.broadcast_to(p._array, array.shape)))
+    return put(self, generator, _coins(array, p.expand(array.shape)._array))
 
 
 def _coins(like: Array, p: Array) -> Draw:
@@ -457,7 +454,7 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     weights = input._array
     if not weights.size:
         return wrap(np.empty((*weights.shape[:-1], num_samples), np.int64))
-    choose = _with_replacement if replacement else _without_replacement
+    choose = _with_replacement if replacement and num_samples > 1 else _without_replacement
     return wrap(mode.run(choose, weights, num_samples, source(generator)))
 
 
@@ -497,7 +494,7 @@ def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
 
 
 def _without_replacement(weights: Array, n: int, generator: Generator) -> Array:
-    """The greatest of weight / exponential number (Gumbel's trick)."""
+    """The greatest of weight / exponential number, which is Gumbel's trick. torch takes it for a single sample, too."""
     races = weights / drawn(weights, generator, _distributions.exponential(weights.dtype, 1.0))
     if n == 1:
         return np.argmax(races, -1, keepdims=True)
