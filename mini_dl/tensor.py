@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -159,7 +160,31 @@ def wrap(array: Any) -> Tensor:
     tensor: Tensor = new(Tensor)
     tensor._array = array if array.__class__ is ndarray else np.asarray(array)
     tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute costs thrice as much
+    if inference.anywhere and inference.here:
+        tensor._inference = True
     return tensor
+
+
+class _Inference:
+    """Whether tensors made now may never take part in recording: in this thread (`here`), or in any (`anywhere`, a count that
+    is cheaper to read)."""
+
+    def __init__(self) -> None:
+        self.anywhere = 0
+        self._local, self._lock = threading.local(), threading.Lock()
+
+    @property
+    def here(self) -> bool:
+        return getattr(self._local, "on", False)
+
+    @here.setter
+    def here(self, on: bool) -> None:
+        with self._lock:
+            self.anywhere += on - self.here
+        self._local.on = on
+
+
+inference = _Inference()
 
 
 def version_of(tensor: Tensor) -> list[int]:

@@ -167,13 +167,13 @@ def edge_of(tensor: Tensor) -> Edge | None:
 
 
 NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and {} with grad mode enabled. Given that this use case is ambiguous and error-prone, it is "
-    "forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't "
-    "want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+    "A view was created in no_grad mode and {} with grad mode enabled. Given that this use case is ambiguous and error-prone, "
+    "it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block "
+    "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
 )
 ONE_OF_SEVERAL = (
-    "Output {number} of {name} is a view and {{}}. This view is the output of a function that returns multiple views. Such functions "
-    "do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+    "Output {number} of {name} is a view and {{}}. This view is the output of a function that returns multiple views. Such "
+    "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
 )
 
 
@@ -221,6 +221,12 @@ FREED = (
 def save(value: Any) -> Any:
     """What to keep of an argument."""
     if isinstance(value, Tensor):
+        if value._inference:
+            raise RuntimeError(
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+                "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
+                "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+            )
         version = value._counter
         return value, value._array, 0 if version is None else version[0]
     if type(value) in (list, tuple) and any([isinstance(v, Tensor) for v in value]):

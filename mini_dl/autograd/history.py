@@ -10,8 +10,7 @@ from typing import Any
 from mini_dl._checks import type_name
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of
-from mini_dl.autograd.mode import mode
-from mini_dl.tensor import LEAF, Tensor, alias, version_of
+from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of
 
 
 def _requires_grad(self: Tensor) -> bool:
@@ -31,7 +30,7 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
         )
     if flag and self._array.dtype.kind not in "fc":
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
-    if flag and self._inference and not mode.inference:
+    if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
     self._edge = LEAF if flag else None
 
@@ -141,6 +140,13 @@ def retain_grad(self: Tensor) -> None:
     hooks_of(node).retain[number] = weakref.ref(self)
 
 
+def _version(self: Tensor) -> int:
+    """The number of writes to this memory so far."""
+    if self._inference:
+        raise RuntimeError("Inference tensors do not track version counter.")
+    return version_of(self)[0]
+
+
 def _retains_grad(self: Tensor) -> bool:
     edge = None if self._edge is LEAF else edge_of(self)
     if edge is None:
@@ -200,7 +206,7 @@ def _attach() -> None:
         "data": (_get_data, _set_data),
         "output_nr": (_output_nr,),
         "retains_grad": (_retains_grad,),
-        "_version": (lambda self: version_of(self)[0],),
+        "_version": (_version,),
     }
     for name, accessors in properties.items():
         setattr(Tensor, name, property(*accessors))

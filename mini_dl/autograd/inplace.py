@@ -15,7 +15,7 @@ from mini_dl._dtypes import Array, castable, scalar_name
 from mini_dl.autograd.graph import Node, edge_of, look, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
-from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of, wrap
 
 
 def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callable[..., Tensor]:
@@ -90,6 +90,11 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """As `write`, for a result already known to fit (or meant to be cast, as ``copy_`` does)."""
     array = target._array
     check_memory(array)
+    if target._inference and not inference.here:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "tensor before doing inplace update."
+        )
     edge = None
     if mode.enabled:
         if result._array.shape != array.shape:

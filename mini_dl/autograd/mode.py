@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl.tensor import inference
+
 
 def quiet_room() -> contextvars.Context:
     """A context in which NumPy warns of nothing and expands broadcast rows without its buffer.
@@ -25,7 +27,6 @@ def quiet_room() -> contextvars.Context:
 
 class _Mode(threading.local):
     enabled: bool = True  # record operations
-    inference: bool = False
     anomaly: bool = False  # look for NaN on the way back
     check_nan: bool = True
     room: contextvars.Context
@@ -43,14 +44,14 @@ class _Switch:
     """A context manager and decorator that sets the mode and puts back what was there."""
 
     def __enter__(self) -> None:
-        self.before = mode.enabled, mode.inference
+        self.before = mode.enabled, inference.here
         self._enter()
 
     def _enter(self) -> None:
         raise NotImplementedError
 
     def __exit__(self, *exception: object) -> None:
-        mode.enabled, mode.inference = self.before
+        mode.enabled, inference.here = self.before
 
     def clone(self) -> _Switch:
         """One for a single use: decorated functions may recurse."""
@@ -125,7 +126,7 @@ class set_grad_enabled(_Switch):
 
     def __init__(self, mode: bool) -> None:
         self.flag = bool(mode)
-        self.before = globals()["mode"].enabled, globals()["mode"].inference
+        self.before = globals()["mode"].enabled, inference.here
         self._enter()
 
     def __enter__(self) -> None:
@@ -156,10 +157,7 @@ class inference_mode(_Switch):
         self.flag = bool(mode)
 
     def _enter(self) -> None:
-        if self.flag:
-            mode.enabled, mode.inference = False, True
-        else:
-            mode.enabled, mode.inference = True, False
+        mode.enabled, inference.here = not self.flag, self.flag
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)
@@ -171,4 +169,4 @@ def is_grad_enabled() -> bool:
 
 
 def is_inference_mode_enabled() -> bool:
-    return mode.inference
+    return inference.here

@@ -27,7 +27,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import is_number, promote
 from mini_dl.autograd.graph import FREED, NO_GRAD_VIEW, Node, SeveralNode, edge_of, holds_tensors, restore, save, save_result
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import LEAF, Tensor, new, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
 ndarray = np.ndarray
 Formula = Callable[..., Any]
@@ -226,6 +226,8 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
             out: Tensor = new(Tensor)
             out._array = array
             out._edge = out._base = None
+            if inference.anywhere and inference.here:
+                out._inference = True
             edge = input._edge
             if (edge is not None or input._base is not None) and mode.enabled and differentiable:
                 if edge is LEAF:
@@ -311,6 +313,8 @@ def binary(
                 out: Tensor = new(Tensor)
                 out._array = array
                 out._edge = out._base = None
+                if inference.anywhere and inference.here:
+                    out._inference = True
                 if (to_input is not None or to_other is not None) and mode.enabled:
                     if not plain:
                         primitive.record((input, other), (out,))
@@ -371,6 +375,8 @@ def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args:
     """Mark `out` as what ``function(input, *args)`` shows of the memory of `input`."""
     base = input if input._base is None else input._base
     out._base = base
+    if inference.anywhere:
+        out._inference = input._inference
     out._view = (input._view, function, args)
     out._counter = version = version_of(input)
     out._stamp = version[0]
