@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._dtypes import castable, scalar_name
 from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.inplace import any_needs_grad, inplace
+from mini_dl.autograd.inplace import any_needs_grad, check_memory, inplace
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, version_of
 
@@ -123,6 +123,7 @@ def store(result: Any, out: Any) -> Any:
                 stacklevel=4,
             )
         out._array = np.empty(source.shape, target.dtype)
+    check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
     version_of(out)[0] += 1
     return out

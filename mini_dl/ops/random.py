@@ -17,7 +17,7 @@ from mini_dl._dtypes import Array
 from mini_dl._generator import Generator, default_generator
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.inplace import check_writable, overwrite
+from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.creation import factory, finished, numpy_of
@@ -143,6 +143,7 @@ def put(target: Tensor, generator: Any, draw: Draw) -> Tensor:
     recorded = mode.enabled and edge_of(target) is not None
     if recorded:
         check_writable(target)
+    check_memory(target._array)
     if target._array.size:
         array = mode.run(drawn, target._array, source(generator), draw)
         overwrite(target, _replaced(array, target) if recorded else wrap(array))
@@ -444,18 +445,27 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
 
 
-@method(out=True)
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+@method()
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """`num_samples` indices for each row of weights, an index as probable as its weight; without `replacement` no index twice.
 
     RuntimeError if the weights are no floats, or negative, infinite or NaN, or sum to zero.
     """
     _check_weights(input, num_samples, replacement)
+    if out is not None and out._array.dtype != np.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {_dtypes.scalar_name(out._array.dtype)}")
     weights = input._array
     if not weights.size:
-        return wrap(np.empty((*weights.shape[:-1], num_samples), np.int64))
+        return finished(np.empty((*weights.shape[:-1], num_samples), np.int64), out=out)
     choose = _with_replacement if replacement and num_samples > 1 else _without_replacement
-    return wrap(mode.run(choose, weights, num_samples, source(generator)))
+    return finished(mode.run(choose, weights, num_samples, source(generator)), out=out)
 
 
 def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
@@ -476,6 +486,11 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
         raise RuntimeError("number of categories cannot exceed 2^24")
     if weights.shape[0] == 0 and weights.ndim == 2:
         return
+    if replacement and num_samples > 1:
+        if np.any(weights < 0) or np.any(np.isnan(weights)):
+            raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
+        if np.any(np.isinf(weights)):
+            raise RuntimeError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
     if not (np.all(weights >= 0) and np.all(weights < np.inf)):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if np.any(weights.sum(-1, dtype=np.float64) == 0):
