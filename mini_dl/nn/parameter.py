@@ -190,3 +190,19 @@ class UninitializedBuffer(UninitializedTensorMixin):
         out = _unshaped(cls, requires_grad, device, dtype)
         out.persistent, out._is_buffer = persistent, True
         return out
+
+
+def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
+    """Forget the gradient of `param`, or set it to zero and cut its history."""
+    grad = param._grad
+    if grad is None:
+        return
+    if set_to_none:
+        param._grad = None
+        return
+    if grad.grad_fn is not None:
+        grad.detach_()
+    else:
+        grad.requires_grad_(False)
+    grad._array[...] = 0
+    version_of(grad)[0] += 1

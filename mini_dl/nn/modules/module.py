@@ -18,7 +18,7 @@ from mini_dl._device import require_cpu
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.hooks import BackwardHook
-from mini_dl.nn.parameter import Buffer, Parameter, is_lazy
+from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
 from mini_dl.tensor import Tensor, typename, version_of
 
 Self = TypeVar("Self", bound="Module")
@@ -949,22 +949,6 @@ class _Snapshot:
             np.copyto(array, values)
             tensor._array = array
             version_of(tensor)[0] += 1
-
-
-def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
-    """Forget the gradient of `param`, or set it to zero and cut its history."""
-    grad = param._grad
-    if grad is None:
-        return
-    if set_to_none:
-        param._grad = None
-        return
-    if grad.grad_fn is not None:
-        grad.detach_()
-    else:
-        grad.requires_grad_(False)
-    grad._array[...] = 0
-    version_of(grad)[0] += 1
 
 
 def indented(text: str) -> str:

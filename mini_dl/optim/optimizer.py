@@ -1,0 +1,408 @@
+"""Optimizer: parameter groups, state, closures and hooks; an algorithm is one `update` of one parameter, over NumPy arrays."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from itertools import chain
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import Array
+from mini_dl.autograd.graph import Handle
+from mini_dl.autograd.mode import enable_grad, mode
+from mini_dl.nn.parameter import zero_grad_of
+from mini_dl.tensor import Tensor, typename, version_of, wrap
+
+Hook = Callable[..., Any]
+State = dict[str, Any]
+
+_global_step_pre_hooks: dict[int, Hook] = {}
+_global_step_post_hooks: dict[int, Hook] = {}
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required: Any = _Required()
+
+
+def register_optimizer_step_pre_hook(hook: Hook) -> Handle:
+    """Call ``hook(optimizer, args, kwargs)`` before the step of every optimizer; (args, kwargs) it returns replace them."""
+    return Handle(_global_step_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Hook) -> Handle:
+    """Call ``hook(optimizer, args, kwargs)`` after the step of every optimizer."""
+    return Handle(_global_step_post_hooks, hook)
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """`step` between the hooks that were registered for it."""
+
+    @functools.wraps(step)
+    def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+        if not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
+            return step(self, *args, **kwargs)
+        all_args: tuple[Any, ...] = (self, *args)
+        for hook in chain(_global_step_pre_hooks.values(), before.values()):
+            changed = hook(self, all_args, kwargs)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                all_args, kwargs = changed
+        out = step(*all_args, **kwargs)
+        for hook in chain(after.values(), _global_step_post_hooks.values()):
+            hook(self, all_args, kwargs)
+        return out
+
+    call.hooked = True  # type: ignore[attr-defined]
+    return call
+
+
+class Optimizer:
+    """Base of the optimizers: `params` are tensors, (name, tensor) pairs, or dicts ``{"params": ..., option: value}``.
+
+    A subclass gives its options to ``super().__init__(params, defaults)`` and defines `update`. TypeError or ValueError for
+    parameters that are no leaf tensors, appear twice, or lack a name that others have.
+    """
+
+    newer_options: ClassVar[dict[str, Any]] = {}
+    """Options that state saved by old versions may lack, with their values then."""
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self._make_hooks()
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got " + typename(params)
+            )
+        self.state: defaultdict[Any, Any] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups = list(params)
+        if len(groups) == 0:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
+
+    _optimizer_step_pre_hooks: dict[int, Hook]
+    _optimizer_step_post_hooks: dict[int, Hook]
+    _optimizer_state_dict_pre_hooks: dict[int, Hook]
+    _optimizer_state_dict_post_hooks: dict[int, Hook]
+    _optimizer_load_state_dict_pre_hooks: dict[int, Hook]
+    _optimizer_load_state_dict_post_hooks: dict[int, Hook]
+
+    def _make_hooks(self) -> None:
+        for name in ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post"):
+            self.__dict__.setdefault(f"_optimizer_{name}_hooks", {})
+
+    # -------------------------------------------------------------------------------------------- the step
+
+    @_with_hooks
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient. `closure` computes the loss anew, which is returned."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._check_before_step(group)
+            mode.run(self._update_group, group)
+        return loss
+
+    def _check_before_step(self, group: dict[str, Any]) -> None:
+        if group.get("capturable"):
+            raise AssertionError(
+                "If capturable=True, params and state_steps must be on supported devices: "
+                "['cuda', 'xpu', 'hpu', 'privateuseone', 'xla']."
+            )
+        if group.get("differentiable"):
+            raise NotImplementedError("the step of an optimizer is not recorded here: differentiable=True cannot be used")
+        if group.get("fused"):
+            for param in group["params"]:
+                if param._grad is not None and param._array.dtype.kind != "f":
+                    raise RuntimeError(
+                        "`fused=True` requires all the params to be floating point Tensors of supported devices: ['mps', 'cuda', "
+                        f"'xpu', 'hpu', 'cpu', 'mtia', 'privateuseone'] but {param.dtype} and cpu"
+                    )
+
+    def _update_group(self, group: dict[str, Any]) -> None:
+        """NumPy only, in the quiet room."""
+        options = {name: _number(value) for name, value in group.items() if name != "params"}
+        for param in group["params"]:
+            if param._grad is not None:
+                state = self.state.get(param)
+                if state is None:
+                    state = {}
+                self.update(param._array, param._grad._array, state, **options)
+                if state:
+                    self.state[param] = state
+                version_of(param)[0] += 1
+
+    def update(self, *param_grad_state: Any, **options: Any) -> None:
+        """``update(param, grad, state, **options)``: change the array `param` in place; `state` is what earlier updates left."""
+        raise NotImplementedError
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set them to zero."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                zero_grad_of(param, set_to_none)
+
+    # -------------------------------------------------------------------------------------------- groups
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own: ``{"params": ..., "lr": 0.1}``."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will "
+                "change between runs. Please use a list instead."
+            )
+        given = [params] if isinstance(params, Tensor) else list(params)
+        names = [item[0] for item in given if isinstance(item, tuple)]
+        params = param_group["params"] = [item[1] if isinstance(item, tuple) else item for item in given]
+        if names:
+            if len(names) != len(params):
+                raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+            param_group["param_names"] = names
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
+            if not self.defaults.get("differentiable") and not (param.is_leaf or param.retains_grad):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            param_group.setdefault(name, default)
+        if len(params) != len(set(params)):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see "
+                "github.com/pytorch/pytorch/issues/40967 for more information",
+                stacklevel=3,
+            )
+        named = "param_names" in param_group
+        if any([("param_names" in group) != named for group in self.param_groups]):
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if named else 'without'} names to the optimizer"
+            )
+        if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(params):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(param_group)
+
+    # -------------------------------------------------------------------------------------------- hooks
+
+    def register_step_pre_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; (args, kwargs) it returns replace them."""
+        return Handle(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        return Handle(self._optimizer_step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call ``hook(optimizer)`` before ``state_dict``."""
+        return Handle(self._optimizer_state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call ``hook(optimizer, state_dict)`` after it; what it returns replaces the state."""
+        return Handle(self._optimizer_state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call ``hook(optimizer, state_dict)`` before ``load_state_dict``; what it returns is loaded instead."""
+        return Handle(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> Handle:
+        """Call ``hook(optimizer)`` after ``load_state_dict``."""
+        return Handle(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+    # -------------------------------------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """``{"state": {number of the parameter: its state}, "param_groups": options and numbers of the parameters}``"""
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        numbers: dict[int, int] = {}
+        for param in chain.from_iterable([group["params"] for group in self.param_groups]):
+            numbers.setdefault(id(param), len(numbers))
+        groups = []
+        for group in self.param_groups:
+            packed = {name: value for name, value in group.items() if name != "params"}
+            packed["params"] = [numbers[id(param)] for param in group["params"]]
+            groups.append(packed)
+        state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
+        state_dict: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        return state_dict
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` of an optimizer with equal groups gave. ValueError if the groups differ in size."""
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        groups, saved = self.param_groups, deepcopy(state_dict["param_groups"])
+        if len(groups) != len(saved):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        if any([len(ours["params"]) != len(theirs["params"]) for ours, theirs in zip(groups, saved)]):
+            raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+        owners = {
+            number: (param, theirs)
+            for ours, theirs in zip(groups, saved)
+            for number, param in zip(theirs["params"], ours["params"])
+        }
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            if key in owners:
+                param, theirs = owners[key]
+                state[param] = _cast(param, value, None, bool(theirs.get("capturable") or theirs.get("fused")))
+            else:
+                state[key] = value
+        for ours, theirs in zip(groups, saved):
+            theirs["params"] = ours["params"]
+            if "param_names" in ours:
+                theirs.setdefault("param_names", ours["param_names"])
+        self.__setstate__({"state": state, "param_groups": saved})
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
+            hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_hooks()
+        self.defaults.setdefault("differentiable", False)
+        for group in self.param_groups:
+            for name, value in self.newer_options.items():
+                group.setdefault(name, value)
+            for param in group["params"]:
+                own = self.state.get(param)
+                if own and "step" in own and not isinstance(own["step"], Tensor):
+                    own["step"] = wrap(np.array(float(own["step"]), _step_dtype()))
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__} ("
+        for i, group in enumerate(self.param_groups):
+            text += f"\nParameter Group {i}\n"
+            text += "".join([f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params"])
+        return text + ")"
+
+
+def _cast(param: Tensor, value: Any, key: Any, float_step: bool) -> Any:
+    """Saved state as state of `param`: floating point tensors in its type, the count of steps as it is."""
+    if isinstance(value, Tensor):
+        if key == "step":
+            return value.to(_dtypes.float32) if float_step else value
+        return value.to(param.dtype) if param.dtype.is_floating_point else value
+    if isinstance(value, dict):
+        return {name: _cast(param, item, name, float_step) for name, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return type(value)([_cast(param, item, None, float_step) for item in value])  # type: ignore[call-arg]
+    return value
+
+
+# ------------------------------------------------------------------------------------------------ for the algorithms
+
+
+def check_learning_rate(lr: Any) -> None:
+    """ValueError if `lr` is negative or a tensor of more than one element."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if not lr >= 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def check_flags(foreach: bool | None, differentiable: bool, fused: bool | None) -> None:
+    """RuntimeError for flags that exclude each other. All of them ask for the one implementation there is."""
+    if fused:
+        if differentiable:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if foreach:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def _number(value: Any) -> Any:
+    """An option as the algorithms want it: tensors of one element as numbers."""
+    if isinstance(value, Tensor):
+        return value._array.item()
+    if type(value) is tuple:
+        return tuple([_number(v) for v in value])
+    return value
+
+
+def _step_dtype() -> Any:
+    return np.float64 if _dtypes.default_numpy() == np.float64 else np.float32
+
+
+def new_step() -> Tensor:
+    """A count of steps: a 0-d floating point tensor, as torch keeps it."""
+    return wrap(np.zeros((), _step_dtype()))
+
+
+def zeros_like(param: Array) -> Tensor:
+    return wrap(np.zeros_like(param))
+
+
+def advance(state: State) -> float:
+    """Count one step more and return the count."""
+    count = state["step"]._array
+    count += 1
+    return float(count)
+
+
+BLOCK = 1 << 16
+"""Elements that a few buffers of fit the cache together."""
+
+
+def blocks(scratch: int, param: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
+    """Arrays of one shape in pieces that stay in the cache, with `scratch` buffers for each piece.
+
+    The update loops over them and writes in place. A small array is one piece, and its buffers are None: as ``out=`` that asks
+    for a new array. Complex arrays come as their real and imaginary parts.
+    """
+    if param.size <= BLOCK and param.ndim and param.dtype.kind == "f":
+        return ((param, *others, *_NO_BUFFERS[:scratch]),)
+    return _pieces(scratch, param, *others)
+
+
+_NO_BUFFERS = (None,) * 8
+
+
+def _pieces(scratch: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
+    arrays = (param, *others)
+    if not param.ndim:  # as a vector: operations on 0-d arrays give scalars, which cannot be written to
+        vectors: Any = [None if a is None else a.reshape(1) for a in arrays]
+        yield from blocks(scratch, *vectors)
+    elif param.dtype.kind == "c":
+        for part in (np.real, np.imag):
+            parts: Any = [None if a is None else part(a) for a in arrays]
+            yield from blocks(scratch, *parts)
+    elif not all([a is None or a.flags.c_contiguous for a in (param, *others[1:])]):  # what is written: all but grad
+        yield (*arrays, *_NO_BUFFERS[:scratch])
+    else:
+        flat = [None if a is None else a.reshape(-1) for a in arrays]
+        buffers = [np.empty(BLOCK, param.dtype) for _ in range(scratch)]
+        for start in range(0, param.size, BLOCK):
+            stop = min(param.size, start + BLOCK)
+            yield (*[None if a is None else a[start:stop] for a in flat], *[b[: stop - start] for b in buffers])

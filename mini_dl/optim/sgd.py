@@ -1,0 +1,107 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.optim.optimizer import Optimizer, State, blocks, check_flags, check_learning_rate
+from mini_dl.tensor import wrap
+
+
+class SGD(Optimizer):
+    """``param -= lr * grad``, with momentum m: ``buffer = m * buffer + (1 - dampening) * grad; param -= lr * buffer``.
+
+    Nesterov's form steps along ``grad + m * buffer`` (Sutskever et al. 2013). The first buffer is the first gradient.
+
+    >>> import mini_dl as torch
+    >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = torch.optim.SGD([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.8000, 1.6000], requires_grad=True)
+    """
+
+    newer_options: ClassVar[dict[str, Any]] = {
+        "nesterov": False,
+        "maximize": False,
+        "foreach": None,
+        "differentiable": False,
+        "fused": False,
+    }
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: Any = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_learning_rate(lr)
+        if momentum < 0.0:
+            raise ValueError(f"Invalid momentum value: {momentum}")
+        if weight_decay < 0.0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        check_flags(foreach, differentiable, fused)
+
+    def update(
+        self,
+        param: Array,
+        grad: Array,
+        state: State,
+        *,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        buffer, first = None, False
+        if momentum != 0:
+            first = state.get("momentum_buffer") is None
+            if first:
+                state["momentum_buffer"] = wrap(np.empty_like(param))
+            buffer = state["momentum_buffer"]._array
+        for p, g, b, t, u in blocks(2, param, grad, buffer):
+            sign = -1 if maximize else 1
+            if weight_decay != 0:
+                t = np.multiply(p, sign * weight_decay, out=t)
+                g = np.add(g, t, out=t)
+            if b is not None:
+                if first:
+                    np.multiply(g, sign, out=b)
+                else:
+                    b *= momentum
+                    b += np.multiply(g, sign * (1 - dampening), out=u)
+                if nesterov:
+                    u = np.multiply(b, sign * momentum, out=u)
+                    g = np.add(g, u, out=u)
+                else:
+                    g, sign = b, 1
+            p -= np.multiply(g, sign * lr, out=u)
