@@ -1,0 +1,136 @@
+"""Write the type stub of the package, whose functions are published by decorators and so are hidden from type checkers.
+
+python scripts/write_stubs.py
+python scripts/write_stubs.py --check     # ends with 1 if the files are not what would be written
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import keyword
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from _report import AGREE, DISAGREE
+
+import mini_dl
+from mini_dl._surface import NAMESPACES
+
+FOLDER = Path(mini_dl.__file__).parent
+BUILTINS = "int float bool complex str bytes list tuple dict set type object slice callable range".split()
+KNOWN = {
+    "Any",
+    "Callable",
+    "Generator",
+    "Iterable",
+    "Iterator",
+    "None",
+    "Number",
+    "Sequence",
+    "Size",
+    "Tensor",
+    "device",
+    "dtype",
+}
+KNOWN |= {"Literal", "memory_format", "layout"}
+HEAD = '''"""Written by scripts/write_stubs.py from the signatures. Do not edit."""
+
+import builtins
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from mini_dl._device import device as device
+from mini_dl._dtypes import Number, dtype as dtype
+from mini_dl._generator import Generator as Generator
+from mini_dl._layout import layout as layout, memory_format as memory_format
+from mini_dl.tensor import Size as Size, Tensor as Tensor
+'''
+
+
+def annotation(value: Any) -> str:
+    """The type as the reader of the stub sees it: tensors where the forward body sees arrays, Any for private names."""
+    if value is inspect.Parameter.empty:
+        return "Any"
+    text = value if isinstance(value, str) else getattr(value, "__name__", "Any")
+    if "'" in text or '"' in text:
+        return "Any"
+
+    def rename(match: re.Match[str]) -> str:
+        name = match.group(0)
+        if name in ("Array", "ndarray"):
+            return "Tensor"
+        if name in BUILTINS:
+            return f"builtins.{name}"
+        return name if name in KNOWN else "Any"
+
+    renamed = re.sub(r"[A-Za-z_][\w.]*", rename, text)
+    return "Any" if "Any[" in renamed else renamed
+
+
+def definition(name: str, function: Callable[..., Any]) -> str:
+    """``def name(...) -> ...: ...``"""
+    parts: list[str] = []
+    star = False
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return f"def {name}(*args: Any, **kwargs: Any) -> Any: ..."
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not star:
+            star = True
+            parts.append("*")
+        prefix = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        star = star or prefix == "*"
+        default = "" if parameter.default is parameter.empty else " = ..."
+        type_ = annotation(parameter.annotation)
+        if parameter.default is None and "None" not in type_ and type_ != "Any":
+            type_ += " | None"
+        if parameter.name == "out":
+            type_ = "Any"
+        parts.append(f"{prefix}{parameter.name}: {type_}{default}")
+    returned = annotation(signature.return_annotation)
+    return f"def {name}({', '.join(parts)}) -> {returned}: ..."
+
+
+def is_name(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def package_stub() -> str:
+    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, then the published functions."""
+    source = (FOLDER / "__init__.py").read_text(encoding="utf-8")
+    imported: list[str] = []
+    for module, names in re.findall(r"^from (mini_dl[\w.]*) import (\([^)]*\)|.*)$", source, re.MULTILINE):
+        for name in re.findall(r"\w+", names.strip("()")):
+            line = f"from {module} import {name} as {name}"
+            if line not in HEAD and name not in ("namespace",):
+                imported.append(line)
+    lines = [HEAD, *imported, "", "__version__: str", ""]
+    taken = {line.rpartition(" ")[2] for line in [*imported, *re.findall(r"as (\w+)", HEAD)]}
+    for name, function in sorted(NAMESPACES["torch"].items()):
+        if is_name(name) and name not in taken:
+            public = inspect.isroutine(function)
+            lines.append(definition(name, function) if public else f"{name}: Any")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = argparse.ArgumentParser(description="Write the type stub of the package.")
+    made.add_argument("--check", action="store_true", help="write nothing; end with 1 if a file is out of date")
+    options = made.parse_args(arguments)
+    path, text = FOLDER / "__init__.pyi", package_stub()
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return AGREE
+    if options.check:
+        print(f"{path.name} is out of date; run python scripts/write_stubs.py")
+        return DISAGREE
+    path.write_text(text, encoding="utf-8")
+    return AGREE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
