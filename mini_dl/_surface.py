@@ -123,7 +123,8 @@ def store(result: Any, out: Any) -> Any:
                 stacklevel=4,
             )
         out._array = np.empty(source.shape, target.dtype)
-    check_memory(out._array)
+    if out._array.size:
+        check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
     version_of(out)[0] += 1
     return out
