@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -43,6 +45,27 @@ def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
     except TypeError:
         bad = next(n for n in shape if not hasattr(type(n), "__index__"))
         raise TypeError(f"expected a size to be int, but got {type(bad).__name__} in {tuple(shape)}") from None
+
+
+def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the last positional parameter, a sequence of ints, also be given one by one: ``f(x, 2, 3)`` as ``f(x, (2, 3))``."""
+    signature = inspect.signature(function)
+    positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    before, name = len(positional) - 1, positional[-1]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and name in kwargs:
+            given = kwargs.pop(name)
+            given = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        else:
+            if (len(args) < before and not kwargs) or (len(args) == before and not before):
+                raise TypeError(f'{function.__name__}() missing 1 required positional arguments: "{positional[len(args)]}"')
+            given, args = args[before:], args[:before]
+        return function(*args, sizes(given), **kwargs)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call
 
 
 def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:

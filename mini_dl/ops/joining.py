@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array, promote_numpy
-from mini_dl._surface import function, public
+from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
+from mini_dl._dtypes import Array, default_numpy, promote_numpy, scalar_name
+from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.views import part
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ side by side
 
@@ -20,18 +23,35 @@ from mini_dl.tensor import Tensor
 def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int) -> list[Tensor]:
     out, start = [], 0
     for shape in tensors_shape:
-        length = shape[dim] if shape != (0,) or grad.ndim == 1 else 0
-        out.append(part(grad, dim, start, start + length))
-        start += length
+        if shape == (0,):
+            out.append(wrap(np.zeros(0, grad._array.dtype)))
+            continue
+        out.append(part(grad, dim, start, start + shape[dim]))
+        start += shape[dim]
     return out
 
 
 @op(tensors=_cat_gradients)
 def _cat(tensors: list[Array], dim: int) -> Array:
-    return np.concatenate(tensors, dim)
+    # empty vectors may stand among tensors of any shape
+    kept = [t for t in tensors if t.shape != (0,)] or tensors
+    target = functools.reduce(promote_numpy, [t.dtype for t in tensors])
+    return np.concatenate(kept, dim, dtype=target)
 
 
-@function(out=True)
+def checked(name: str, tensors: Any) -> list[Tensor]:
+    """The tensors, of which there must be some. TypeError if they are no sequence of tensors."""
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type_name(tensors)}")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type_name(t)}")
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return list(tensors)
+
+
+@public("torch", "torch:concat", "torch:concatenate", out=True)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """`tensors` one after the other along dimension `dim`. RuntimeError unless the other sizes are equal.
 
@@ -41,19 +61,333 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             [1., 1.],
             [1., 1.]])
     """
-    return _cat(list(tensors), wrap_dim(dim, tensors[0].ndim))
-
-
-for _name in ("concat", "concatenate"):
-    public("torch:" + _name, out=True)(cat)
+    if isinstance(tensors, (tuple, list)) and not tensors:
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    parts = checked("cat", tensors)
+    shapes = [t._array.shape for t in parts]
+    for i, shape in enumerate(shapes):
+        if not shape:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+    first = next((shape for shape in shapes if shape != (0,)), shapes[0])
+    dim = wrap_dim(dim, len(first))
+    for i, shape in enumerate(shapes):
+        if shape == (0,):
+            continue
+        if len(shape) != len(first):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
+        for at, (expected, n) in enumerate(zip(first, shape)):
+            if at != dim and n != expected:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {expected} but got size {n} for tensor "
+                    f"number {i} in the list."
+                )
+    return _cat(parts, dim)
 
 
 @op(tensors=lambda grad, dim: list(grad.unbind(dim)))
 def _stack(tensors: list[Array], dim: int) -> Array:
-    return np.stack(tensors, dim)
+    return np.stack(tensors, dim, dtype=functools.reduce(promote_numpy, [t.dtype for t in tensors]))
 
 
 @function(out=True)
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`tensors` of one shape along a new dimension `dim`. RuntimeError if shapes differ."""
-    return _stack(list(tensors), wrap_dim(dim, tensors[0].ndim + 1))
+    """`tensors` of one shape along a new dimension `dim`. RuntimeError if shapes differ.
+
+    >>> import mini_dl as torch
+    >>> torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])], dim=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    parts = checked("stack", tensors)
+    shape = parts[0]._array.shape
+    dim = wrap_dim(dim, len(shape) + 1)
+    for i, t in enumerate(parts):
+        if t._array.shape != shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t._array.shape)} at entry {i}"
+            )
+    return _stack(parts, dim)
+
+
+def _atleast(n: int) -> Any:
+    def at_least(*tensors: Any) -> Any:
+        if len(tensors) == 1 and isinstance(tensors[0], Tensor):
+            return _deepened(tensors[0], n)
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            tensors = tuple(tensors[0])
+        return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)])
+
+    at_least.__name__ = at_least.__qualname__ = f"atleast_{n}d"
+    at_least.__doc__ = f"Each tensor with at least {n} dimensions, as NumPy adds them."
+    return function()(at_least)
+
+
+def _deepened(input: Tensor, n: int) -> Tensor:
+    ndim = input._array.ndim
+    if ndim >= n:
+        return input
+    if not ndim:
+        return input.reshape((1,) * n)
+    if n == 3 and ndim == 2:
+        return input.unsqueeze(-1)
+    return input.unsqueeze(0) if n == 2 else input.unsqueeze(0).unsqueeze(-1)
+
+
+atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
+
+
+@function(out=True)
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side: along the second dimension, of vectors along the first."""
+    parts = atleast_1d(*checked("hstack", tensors))
+    return cat(parts, 0 if parts[0].ndim == 1 else 1)
+
+
+@public("torch", "torch:row_stack", out=True)
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One below the other: along the first dimension, vectors as rows."""
+    return cat(atleast_2d(*checked("vstack", tensors)), 0)
+
+
+@function(out=True)
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One behind the other: along the third dimension."""
+    return cat(atleast_3d(*checked("dstack", tensors)), 2)
+
+
+@function(out=True)
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Side by side, vectors and numbers as columns."""
+    return hstack([t.reshape(t._array.size, 1) if t.ndim <= 1 else t for t in checked("column_stack", tensors)])
+
+
+@function()
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given ones along its diagonal and zeros elsewhere; vectors are rows."""
+    blocks = []
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"block_diag(): argument 'tensors' (position {i + 1}) must be Tensor, not {type_name(t)}")
+        if t.ndim > 2:
+            raise RuntimeError(
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
+            )
+        blocks.append(_deepened(t, 2))
+    if not blocks:
+        return wrap(np.empty((1, 0), default_numpy()))
+    width = sum([b.shape[1] for b in blocks])
+    target = functools.reduce(promote_numpy, [b._array.dtype for b in blocks])
+    rows, at = [], 0
+    for block in blocks:
+        height, n = block.shape
+        before, after = [wrap(np.zeros((height, m), target)) for m in (at, width - at - n)]
+        rows.append(cat([before, block, after], 1))
+        at += n
+    return cat(rows, 0)
+
+
+# ------------------------------------------------------------------------------------------------ over and over
+
+
+@tensor_method()
+@spread_out
+def repeat(self: Tensor, repeats: tuple[int, ...]) -> Tensor:
+    """Copies of the tensor laid side by side, `repeats` of them along each dimension; further ones come in front."""
+    shape = self._array.shape
+    if len(repeats) < len(shape):
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+    shape = (1,) * (len(repeats) - len(shape)) + shape
+    target = nonnegative(tuple([n * m for n, m in zip(repeats, shape)]))
+    apart = self.reshape([n for m in shape for n in (1, m)])
+    spread = apart.expand([n for pair in zip(repeats, shape) for n in pair])
+    out = spread.reshape(target)
+    return out.clone() if out._base is not None else out
+
+
+@method()
+@spread_out
+def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """As ``repeat``, but fewer repeats than dimensions are for the last ones."""
+    return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
+
+
+def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+    """Each element, along `dim` or of the flattened tensor, `repeats` times in a row.
+
+    With one argument: the indices that repeat so. RuntimeError if counts are negative or do not fit.
+
+    >>> import mini_dl as torch
+    >>> torch.repeat_interleave(torch.tensor([5, 6]), torch.tensor([1, 2]))
+    tensor([5, 6, 6])
+    """
+    if repeats is None:
+        counts = input._array
+        if counts.dtype.char not in "lqi":
+            raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{scalar_name(counts.dtype)}'")
+        if counts.ndim != 1:
+            raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+        return wrap(_repeated(len(counts), counts, output_size).astype(counts.dtype))
+    if dim is None:
+        input, dim = input.flatten(), 0
+    dim = wrap_dim(dim, input.ndim)
+    n = input._array.shape[dim] if input.ndim else 1
+    counts = repeats._array if isinstance(repeats, Tensor) else np.asarray(repeats)
+    if counts.dtype.char not in "lqi":
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{scalar_name(counts.dtype)}'")
+    if counts.ndim > 1:
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    if counts.size != 1 and len(counts) != n:
+        raise RuntimeError(
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {len(counts)} and input.size({dim}) = {n}"
+        )
+    chosen = _repeated(n, np.broadcast_to(counts.reshape(-1), n) if counts.size == 1 else counts, output_size)
+    return input.index_select(dim, wrap(chosen))
+
+
+def _repeated(n: int, counts: Array, output_size: int | None) -> Array:
+    if counts.size and counts.min() < 0:
+        raise RuntimeError("Repeats must be non-negative" if n != 1 else "repeats can not be negative")
+    chosen = np.repeat(np.arange(n), counts)
+    if output_size is not None and output_size != len(chosen):
+        raise RuntimeError("allocated size does not match required size")
+    return chosen
+
+
+method()(repeat_interleave)
+
+# ------------------------------------------------------------------------------------------------ turned
+
+
+@op(input=lambda grad, shifts, dims: _roll(grad, tuple([-s for s in shifts]), dims))
+def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
+    return np.roll(input, shifts, dims)
+
+
+@method()
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """The elements moved along `dims`, those that leave at one end coming in at the other; without `dims`, as if flattened."""
+    moves = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
+    along = () if dims is None else tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if not moves:
+        raise RuntimeError("`shifts` required")
+    if not along and len(moves) == 1:
+        return _roll(input.reshape(-1), moves, (0,)).reshape(input.shape)
+    if not input.ndim and along:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    if len(moves) != len(along):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(moves)}, dims:{len(along)}")
+    return _roll(input, moves, tuple([wrap_dim(d, input.ndim) for d in along]))
+
+
+@op(input=lambda grad, dims: _flip(grad, dims))
+def _flip(input: Array, dims: tuple[int, ...]) -> Array:
+    return np.flip(input, dims).copy()
+
+
+@method()
+@spread_out
+def flip(input: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """A copy with the order of the elements along `dims` reversed."""
+    along = tuple([wrap_dim(d, input.ndim) for d in dims])
+    for i, d in enumerate(along):
+        if d in along[:i]:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return _flip(input, along if input.ndim else ())
+
+
+@method()
+def fliplr(input: Tensor) -> Tensor:
+    """``input.flip(1)``"""
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+@method()
+def flipud(input: Tensor) -> Tensor:
+    """``input.flip(0)``"""
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+@method()
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned `k` times by 90 degrees in the plane of `dims`, from the first towards the second."""
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    for d in dims:
+        if not -input.ndim <= d < input.ndim:
+            raise RuntimeError(f"Rotation dim{list(dims).index(d)} out of range, dim{list(dims).index(d)} = {d}")
+    turns = k % 4
+    if turns == 0:
+        return input.clone()
+    if turns == 2:
+        return flip(input, *dims)
+    if turns == 1:
+        return flip(input, dims[1]).transpose(dims[0], dims[1])
+    return flip(input, dims[0]).transpose(dims[0], dims[1])
+
+
+@method(out=True)
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: `other` times each element of `input`, laid out as `input` is."""
+    ndim = max(input.ndim, other.ndim)
+    a, b = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
+    left = input.reshape([n for m in a for n in (m, 1)])
+    right = other.reshape([n for m in b for n in (1, m)])
+    return (left * right).reshape([n * m for n, m in zip(a, b)])
+
+
+# ------------------------------------------------------------------------------------------------ every with every
+
+
+@function()
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """The coordinates of a grid: result i has the value of vector i in all of its places, a view. `indexing` "ij" or "xy"."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise ValueError("meshgrid expects a non-empty TensorList")
+    for t in tensors:
+        if t.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
+        if t._array.dtype != tensors[0]._array.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+    if indexing is None:
+        warnings.warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2)
+    elif indexing not in ("ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    shape = tuple([t._array.size for t in tensors])
+    swap = indexing == "xy" and len(tensors) > 1
+    grids = [t.reshape((-1,) + (1,) * (len(shape) - 1 - i)).expand(shape) for i, t in enumerate(tensors)]
+    return tuple([g.transpose(0, 1) if swap else g for g in grids])
+
+
+@function()
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All tuples with one element of each vector, as rows; of a single vector, that vector."""
+    for t in tensors:
+        if t.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([g.flatten() for g in meshgrid(*tensors, indexing="ij")], 1)
+
+
+@function()
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All choices of `r` elements of a vector, in order, as rows."""
+    if input.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return wrap(np.empty(0, input._array.dtype))
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = np.array(list(choose(range(input._array.size), r)), "int64").reshape(-1, r)
+    return input[wrap(rows)]

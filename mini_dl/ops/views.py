@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, wrap_dim, wrap_dims
+from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, spread_out, type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
-from mini_dl._surface import function, method, namespace, public, tensor_method
+from mini_dl._surface import function, method, namespace, public, store, tensor_method
 from mini_dl.autograd.graph import ONE_OF_SEVERAL, edge_of
 from mini_dl.autograd.inplace import check_writable
 from mini_dl.autograd.mode import mode
@@ -44,12 +44,13 @@ def _expand(input: Array, shape: tuple[int, ...]) -> Array:
 
 
 @tensor_method()
-def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+@spread_out
+def expand(self: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> Tensor:
     """The same elements repeated along dimensions of size 1, without copying. -1 keeps a size.
 
     RuntimeError if another size is to be changed.
     """
-    return expand_to(self, sizes(size))
+    return expand_to(self, size)
 
 
 def expand_to(self: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -96,7 +97,8 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 
 
 @method()
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+@spread_out
+def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The elements in the same order in another shape, of which one size may be -1; a view where the memory allows it.
 
     RuntimeError if the number of elements differs.
@@ -106,7 +108,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return _view(input, infer_size(sizes(shape), input._array.size))
+    return _view(input, infer_size(shape, input._array.size))
 
 
 @tensor_method()
@@ -134,8 +136,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @method()
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension."""
-    return reshape(input, -1)
+    """All elements in one dimension, next to each other in memory."""
+    return reshape(input.contiguous(), -1)
 
 
 @method()
@@ -195,7 +197,6 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
     return _view_type(input, wanted)
 
 
-@public("Tensor:view")
 def _tensor_view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
     """The same elements in another shape, or the same bytes as another type, over the same memory.
 
@@ -203,7 +204,16 @@ def _tensor_view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor
     """
     if dtype is not None or (len(size) == 1 and isinstance(size[0], DType)):
         return _view_as_type(self, dtype or size[0])
-    return view_(self, infer_size(sizes(size), self._array.size))
+    return _view_as_shape(self, *size)
+
+
+@spread_out
+def _view_as_shape(self: Tensor, size: tuple[int, ...]) -> Tensor:
+    return view_(self, infer_size(size, self._array.size))
+
+
+_tensor_view.__name__ = "view"
+tensor_method()(_tensor_view)
 
 
 # ------------------------------------------------------------------------------------------------ dimensions in another order
@@ -215,15 +225,16 @@ def _permute(input: Array, dims: tuple[int, ...]) -> Array:
 
 
 @method()
-def permute(input: Tensor, *dims: Any) -> Tensor:
+@spread_out
+def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
     """The dimensions in another order. RuntimeError unless `dims` names each once."""
-    order, ndim = sizes(dims), input._array.ndim
-    if len(order) != ndim:
+    ndim = input._array.ndim
+    if len(dims) != ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of "
-            f"dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(order)}".replace("(sparse_coo)", "")
+            f"dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(dims)}"
         )
-    order = tuple([wrap_dim(d, ndim) for d in order])
+    order = tuple([wrap_dim(d, ndim) for d in dims])
     if len(set(order)) != ndim:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
     return _permute(input, order)
@@ -470,7 +481,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return together("Split", _split(tensor, split_size_or_sections, dim))
 
 
-setattr(Tensor, "split", lambda self, split_size, dim=0: split(self, split_size, dim))
+setattr(Tensor, "split", lambda self, split_size, dim=0: split(self, split_size, dim))  # noqa: B010
 
 
 def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
@@ -583,6 +594,11 @@ def _splitter(name: str, dim: int, least: int) -> None:
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not divisible "
                     f"by the split_size {indices_or_sections}!"
                 )
+        elif not isinstance(indices_or_sections, (tuple, list)):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(indices_or_sections)}), "
+                "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"
+            )
         return tensor_split(input, indices_or_sections, along)
 
     split_along.__name__ = split_along.__qualname__ = name
@@ -766,14 +782,14 @@ def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any],
     return replaced(input, src.to(input.dtype), look, args)
 
 
-@method()
+@method(out=True)
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of `input` with `src` in place of ``input.select(dim, index)``."""
     seen, dim = select(input, dim, index), wrap_dim(dim, input._array.ndim)
     return _replace(input, src, seen, _select, (dim, index % input._array.shape[dim]))
 
 
-@method()
+@method(out=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -782,7 +798,7 @@ def slice_scatter(
     return _replace(input, src, _slice(input, index), _slice, (index,))
 
 
-@method()
+@method(out=True)
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of `input` with `src` in place of ``input.diagonal(offset, dim1, dim2)``."""
     ndim = input._array.ndim
@@ -790,7 +806,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     return _replace(input, src, seen, _diagonal, (offset, wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)))
 
 
-@method()
+@method(out=True)
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
@@ -871,9 +887,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
         return self
     if isinstance(source, Tensor) and size is None:
         if source._array.dtype != self._array.dtype:
-            raise RuntimeError(
-                f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}: the types of their elements differ"
-            )
+            raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}")
         self._array = source._array.view()
         self._counter = version_of(source)
         return self
@@ -886,9 +900,10 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
 
 
 @tensor_method()
-def resize_(self: Tensor, *sizes_: Any, memory_format: Any = None) -> Tensor:
+@spread_out
+def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -> Tensor:
     """Take another shape: the first elements in memory stay, new ones are not initialised. RuntimeError if it requires grad."""
-    shape = nonnegative(sizes(sizes_))
+    shape = nonnegative(size)
     if edge_of(self) is not None:
         raise RuntimeError("cannot resize variables that require grad")
     array, count = self._array, 1
@@ -905,7 +920,7 @@ def resize_(self: Tensor, *sizes_: Any, memory_format: Any = None) -> Tensor:
     return self
 
 
-@tensor_method()
+@public("torch", "Tensor")
 def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
     """``self.resize_(the_template.shape)``"""
     return resize_(self, the_template._array.shape)
@@ -976,7 +991,7 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
     return input._array.shape == other._array.shape
 
 
-setattr(Tensor, "is_same_size", is_same_size)
+setattr(Tensor, "is_same_size", is_same_size)  # noqa: B010
 
 
 class UntypedStorage:
@@ -1021,29 +1036,32 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
 # ------------------------------------------------------------------------------------------------ as copies
 
 
-@method()
+@method(out=True)
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A copy of ``input.narrow(dim, start, length)``."""
     return narrow(input, dim, start, length).clone()
 
 
-def _copying(function: Callable[..., Any], name: str) -> None:
-    """Publish ``torch.f_copy``: the view as a tensor with memory of its own."""
+def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
+    """Publish ``torch.f_copy``: the view, or `several` views, with memory of its own."""
 
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        seen = function(*args, **kwargs)
-        return tuple([s.clone() for s in seen]) if isinstance(seen, tuple) else seen.clone()
+    def one(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs).clone()
 
+    def many(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        copies = tuple([part.clone() for part in function(*args, **kwargs)])
+        return copies if out is None else store(copies, out) and None
+
+    call = functools.wraps(function)(many if several else one)
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"A copy of ``{function.__name__}``."
-    public("torch", out=True)(call)
+    public("torch", out=not several)(call)
 
 
-for _function in (
-    alias, as_strided, diagonal, permute, select, split, split_with_sizes, squeeze, t, transpose, unbind, unsqueeze, unfold,
-):  # fmt: skip
+for _function in (alias, as_strided, diagonal, permute, select, squeeze, t, transpose, unsqueeze, unfold):
     _copying(_function, _function.__name__ + "_copy")
+for _function in (split, split_with_sizes, unbind):
+    _copying(_function, _function.__name__ + "_copy", several=True)
 _copying(expand_to, "expand_copy")
 _copying(_tensor_view, "view_copy")
 _copying(lambda input: input.detach(), "detach_copy")
