@@ -1,4 +1,4 @@
-"""How elements lie in memory, as torch names it. Arrays here are dense; `memory_format` is accepted and says no more than that."""
+"""How elements lie in memory, as torch names it. Arrays here are dense."""
 
 from __future__ import annotations
 

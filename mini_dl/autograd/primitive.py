@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -251,9 +251,18 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
     return decorate
 
 
+class Binary(Protocol):
+    """What `binary` makes of a forward."""
+
+    operator: Callable[..., Tensor]
+    __name__: str
+
+    def __call__(self, input: Any, other: Any) -> Tensor: ...
+
+
 def binary(
     input: Formula | None = None, other: Formula | None = None, *, numbers: str = "input other"
-) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+) -> Callable[[Callable[..., Any]], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
     once) may be a Python number.
 
@@ -261,7 +270,7 @@ def binary(
     NotImplemented for others.
     """
 
-    def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
+    def decorate(forward: Callable[..., Any]) -> Binary:
         given = {"input": input, "other": other}
         primitive = Op(forward, {name: formula for name, formula in given.items() if formula is not None})
         by_name = {primitive.params[i]: asks for i, _, asks in primitive.formulas}
@@ -332,7 +341,7 @@ def binary(
 
         function: Any = build(raise_not_a_tensor, "input" in numbers, "other" in numbers)
         function.operator = build(defer, True, True)
-        return function  # type: ignore[no-any-return]
+        return function
 
     return decorate
 

@@ -9,41 +9,49 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._device import device, require_cpu
-from mini_dl._dtypes import Array, Number, dtype, is_number, of_numpy, result_numpy
+from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
+from mini_dl._layout import channels_last, channels_last_3d, contiguous_format, preserve_format
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.primitive import op, unary
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.autograd.primitive import op
+from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ copies and casts
 
 
-@unary(input=lambda grad: grad)
-def _copy(input: Array) -> Array:
-    return input.copy("K")
+@op(input=lambda grad: grad)
+def _copy(input: Array, order: Any) -> Array:
+    if order in (None, preserve_format):
+        return input.copy("K")
+    if order is contiguous_format:
+        return input.copy("C")
+    if input.ndim != _CHANNELS_LAST_NDIM[order]:
+        raise RuntimeError(f"required rank {_CHANNELS_LAST_NDIM[order]} tensor to use {order.name} format")
+    return np.moveaxis(np.moveaxis(input, 1, -1).copy("C"), -1, 1)
 
 
-@unary(input=lambda grad: grad)
-def _compact(input: Array) -> Array:
-    return input.copy("C")
+_CHANNELS_LAST_NDIM = {channels_last: 4, channels_last_3d: 5}
 
 
 @method()
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy, through which gradients flow."""
-    return _copy(input)
+    return _copy(input, memory_format)  # type: ignore[no-any-return]
 
 
 @tensor_method()
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     """This tensor, or a copy whose elements lie in memory in order."""
-    return self if self._array.flags.c_contiguous else _compact(self)
+    return self if is_contiguous(self, memory_format) else _copy(self, memory_format)
 
 
 @tensor_method()
-def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+def is_contiguous(self: Tensor, memory_format: Any = contiguous_format) -> bool:
     """Whether the elements lie in memory in order."""
-    return bool(self._array.flags.c_contiguous)
+    array = self._array
+    if memory_format in _CHANNELS_LAST_NDIM:
+        return array.ndim == _CHANNELS_LAST_NDIM[memory_format] and bool(np.moveaxis(array, 1, -1).flags.c_contiguous)
+    return bool(array.flags.c_contiguous)
 
 
 @op(input=lambda grad: grad)  # the engine casts back
@@ -66,14 +74,20 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
     Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
     """
-    target, copy = _to_arguments(*args, **kwargs)
-    if target is None or self._array.dtype == target.numpy:
-        return _copy(self) if copy else self
-    return _cast(self, target.numpy)  # type: ignore[no-any-return]
+    target, copy, order = _to_arguments(*args, **kwargs)
+    return _converted(self, self._array.dtype if target is None else target.numpy, copy, order)
 
 
-def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool]:
-    """The type and the flag `copy` meant by the arguments of ``to``."""
+def _converted(self: Tensor, target: np.dtype[Any], copy: bool, order: Any) -> Tensor:
+    arranged = order in (None, preserve_format) or is_contiguous(self, order)
+    out: Tensor = cast(self, target)
+    if not arranged or (copy and out is self):
+        out = _copy(out, order)
+    return out
+
+
+def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
+    """The type, the flag `copy` and the memory format meant by the arguments of ``to``."""
     first = args[0] if args else kwargs.get("other")
     if isinstance(first, Tensor):
         names: tuple[str, ...] = ("other", "non_blocking", "copy")
@@ -95,26 +109,21 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool]:
         raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type_name(target)}")
     require_cpu(where)
     other = given.get("other")
-    return (target if other is None else other.dtype), bool(given.get("copy", False))
+    return (target if other is None else other.dtype), bool(given.get("copy", False)), given.get("memory_format")
 
 
-for _name in ("double", "float", "half", "int", "long", "short", "cfloat", "cdouble", "bool"):
-    _type = _dtypes.NAMES[_name]
+def _shorthand(name: str, target: dtype) -> None:
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        return _converted(self, target.numpy, False, memory_format)
 
-    def _shorthand(self: Tensor, memory_format: Any = None, _target: np.dtype[Any] = _type.numpy) -> Tensor:
-        return cast(self, _target)
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"This tensor as {target.name}."
+    tensor_method()(convert)
 
-    _shorthand.__name__ = _shorthand.__qualname__ = _name
-    _shorthand.__doc__ = f"This tensor as {_type.name}."
-    tensor_method()(_shorthand)
-for _name, _type in {"char": _dtypes.int8, "byte": _dtypes.uint8}.items():
 
-    def _shorthand(self: Tensor, memory_format: Any = None, _target: np.dtype[Any] = _type.numpy) -> Tensor:
-        return cast(self, _target)
-
-    _shorthand.__name__ = _shorthand.__qualname__ = _name
-    _shorthand.__doc__ = f"This tensor as {_type.name}."
-    tensor_method()(_shorthand)
+for _name, _type in {**_dtypes.NAMES, "char": _dtypes.int8, "byte": _dtypes.uint8}.items():
+    if _name in ("bool", "byte", "char", "short", "int", "long", "half", "float", "double", "cfloat", "cdouble"):
+        _shorthand(_name, _type)
 
 
 @tensor_method()
@@ -172,12 +181,11 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     return self._array
 
 
-setattr(Tensor, "numpy", _numpy)
-_numpy.__name__ = "numpy"
+public("Tensor:numpy")(_numpy)
 
 
-@public("Tensor:__array__")
-def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
+@tensor_method()
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
     array = _numpy(self)
     return (
         array.copy()

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, Number, as_type, dtype_of_number, floating, is_number, result_numpy, scalar_name
-from mini_dl._surface import function, method, public
+from mini_dl._surface import function, method, public, return_type
 from mini_dl.autograd.primitive import binary, op, unary, view
 from mini_dl.tensor import Tensor, wrap
 
@@ -369,6 +369,12 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     return pow(*as_double)
 
 
+@method(inplace=True, out=True)
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """``input * 2 ** other``"""
+    return _mul(input, pow(2.0, other))
+
+
 # ------------------------------------------------------------------------------------------------ exponentials and logarithms
 
 
@@ -421,6 +427,65 @@ def log1p(input: Array) -> Array:
     return np.log1p(floating(input))
 
 
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: grad / (1 + _conj((other - input).exp())),
+    other=lambda grad, input, other: grad / (1 + _conj((input - other).exp())),
+    numbers="",
+)
+def logaddexp(input: Array, other: Array) -> Array:
+    """``log(exp(input) + exp(other))``, without overflow."""
+    accept("logaddexp_cpu", "fc", input, other)
+    if input.dtype.kind == "c":
+        return _log_of_sum(input, other)
+    return np.logaddexp(input, other)
+
+
+def _log_of_sum(a: Array, b: Array) -> Array:
+    """``log(exp(a) + exp(b))`` of complex numbers, the one with the greater real part taken out."""
+    greater = a.real >= b.real
+    high, low = np.where(greater, a, b), np.where(greater, b, a)
+    out: Array = high + np.log1p(np.exp(low - high))
+    return out
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: grad / (1 + _conj((other - input).exp2())),
+    other=lambda grad, input, other: grad / (1 + _conj((input - other).exp2())),
+    numbers="",
+)
+def logaddexp2(input: Array, other: Array) -> Array:
+    """``log2(2 ** input + 2 ** other)``, without overflow."""
+    accept("logaddexp2_cpu", "fc", input, other)
+    if input.dtype.kind == "c":
+        return _log_of_sum(input * math.log(2), other * math.log(2)) / math.log(2)
+    return np.logaddexp2(input, other)
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@binary(
+    input=lambda grad, input, other: grad * xlogy(_nonzero(input), other),
+    other=lambda grad, input, other: grad * input / other,
+)
+def xlogy(input: Array, other: Array) -> Array:
+    """``input * log(other)``; 0 where `input` is 0, unless `other` is NaN."""
+    accept("xlogy_cpu", "biuf", input, other)
+    input, other = both_floating(input, other)
+    return _times_log(input, other, np.log(other))
+
+
+def _times_log(input: Array, other: Array, logarithm: Array) -> Array:
+    steady = (input == 0) & (other == other)
+    product = np.multiply(input, logarithm)
+    return np.where(steady, product.dtype.type(0), product) if steady.any() else product
+
+
+def _nonzero(input: Any) -> Any:
+    """1 where `input` is not 0."""
+    return (input != 0).to(input.dtype) if isinstance(input, Tensor) else float(input != 0)
+
+
 @public("torch", "Tensor", "special:expit", "nn.functional", inplace_too=True, out=True)
 @unary(input=lambda grad, result: _sigmoid_backward(grad, _conj(result)))
 def sigmoid(input: Array) -> Array:
@@ -429,6 +494,28 @@ def sigmoid(input: Array) -> Array:
     y = np.exp(y, _own(y))
     y += 1
     return np.reciprocal(y, _own(y))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(input / (1 - input))``, the inverse of the sigmoid; with `eps`, `input` is first clamped to ``[eps, 1 - eps]``."""
+    return _logit(input, eps)  # type: ignore[no-any-return]
+
+
+@op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))
+def _logit(input: Array, eps: float | None) -> Array:
+    accept("logit_cpu", "biuf", input)
+    input = floating(input)
+    if eps is not None:
+        input = np.minimum(np.maximum(input, input.dtype.type(eps)), input.dtype.type(1 - eps))
+    return np.log(input / (1 - input))
+
+
+def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
+    slope = grad / (input * (1 - input))
+    if eps is None or eps < 0:
+        return where((input >= 0) & (input <= 1), slope, math.nan)
+    return masked(slope, (input >= eps) & (input <= 1 - eps))
 
 
 @binary(input=lambda grad, other: grad * other * (1 - other), other=lambda grad, input, other: grad * input * (1 - 2 * other))
@@ -447,13 +534,13 @@ def _tanh_backward(input: Array, other: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@unary(input=lambda grad, input: grad * _conj(cos(input)))
+@unary(input=lambda grad, input: grad * _conj(input.cos()))
 def sin(input: Array) -> Array:
     return np.sin(floating(input))
 
 
 @method(inplace=True, out=True)
-@unary(input=lambda grad, input: -grad * _conj(sin(input)))
+@unary(input=lambda grad, input: -grad * _conj(input.sin()))
 def cos(input: Array) -> Array:
     return np.cos(floating(input))
 
@@ -483,13 +570,13 @@ def atan(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@unary(input=lambda grad, input: grad * _conj(cosh(input)))
+@unary(input=lambda grad, input: grad * _conj(input.cosh()))
 def sinh(input: Array) -> Array:
     return np.sinh(floating(input))
 
 
 @method(inplace=True, out=True)
-@unary(input=lambda grad, input: grad * _conj(sinh(input)))
+@unary(input=lambda grad, input: grad * _conj(input.sinh()))
 def cosh(input: Array) -> Array:
     return np.cosh(floating(input))
 
@@ -516,6 +603,21 @@ def acosh(input: Array) -> Array:
 @unary(input=lambda grad, input: grad / _conj(1 - input * input))
 def atanh(input: Array) -> Array:
     return np.arctanh(floating(input))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, input: _sinc_gradient(grad, input))
+def sinc(input: Array) -> Array:
+    """``sin(pi input) / (pi input)``, 1 at 0."""
+    input = floating(input) * math.pi
+    at_zero = input == 0
+    return np.where(at_zero, input.dtype.type(1), np.sin(input) / input)
+
+
+def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
+    angle = input * math.pi
+    slope = (angle * angle.cos() - angle.sin()) / (angle * input)
+    return where(input == 0, 0.0, grad * _conj(slope))
 
 
 @public("torch", "Tensor", "torch:arctan2", "Tensor:arctan2", inplace_too=True, out=True)
@@ -568,7 +670,7 @@ def deg2rad(input: Array) -> Array:
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
-@unary(input=lambda grad, input: grad * sgn(input))
+@unary(input=lambda grad, input: grad * input.sgn())
 def abs(input: Array) -> Array:
     """The absolute value; its gradient at 0 is 0."""
     return np.absolute(input)
@@ -600,6 +702,89 @@ def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
 def sgn(input: Tensor) -> Tensor:
     """``input / |input|``, 0 at 0: the sign, also of complex numbers."""
     return _sgn(input)
+
+
+@method(out=True)
+@unary(input=lambda grad, input: _angle_gradient(grad, input))
+def angle(input: Array) -> Array:
+    """The angle of a complex number in the plane; of a real one 0 or pi."""
+    if input.dtype.kind == "c":
+        return np.arctan2(input.imag, input.real)
+    input = floating(input)
+    return np.where(input < 0, input.dtype.type(math.pi), np.where(input != input, input, input.dtype.type(0)))
+
+
+def _angle_gradient(grad: Tensor, input: Tensor) -> Tensor:
+    if input._array.dtype.kind != "c":
+        return _zero(grad)
+    square_of_size = input.real * input.real + input.imag * input.imag
+    return where(square_of_size == 0, 0.0, grad / square_of_size) * (input * 1j)
+
+
+@method(out=True)
+@unary()
+def signbit(input: Array) -> Array:
+    """Whether the sign bit is set: negative numbers and -0.0."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("signbit is not implemented for complex tensors.")
+    return np.signbit(input) if input.dtype.kind == "f" else np.less(input, 0)
+
+
+@method(inplace=True, out=True)
+@binary(input=lambda grad, input, result: grad * _sign_ratio(input, result), other=lambda grad: _zero(grad), numbers="other")
+def copysign(input: Array, other: Array) -> Array:
+    """The size of `input` with the sign of `other`."""
+    accept("copysign_cpu", "biuf", input, other)
+    input, other = both_floating(input, other)
+    return np.copysign(input, other)
+
+
+def _sign_ratio(input: Tensor, result: Tensor) -> Tensor:
+    return where(input == 0, 0.0, result / input)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def nextafter(input: Array, other: Array) -> Array:
+    """The next floating point number after `input` towards `other`."""
+    accept("nextafter_cpu", "f", input, other)
+    return np.nextafter(input, other)
+
+
+@method(inplace=True, out=True)
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 where `input` is negative, 1 where it is positive, `values` where it is 0."""
+    for tensor in (input, values):
+        if isinstance(tensor, Tensor) and tensor._array.dtype.kind == "c":
+            raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if isinstance(input, Tensor) and isinstance(values, Tensor) and input._array.dtype != values._array.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return _heaviside(input, values)
+
+
+@binary(numbers="")
+def _heaviside(input: Array, other: Array) -> Array:
+    return np.where(input == 0, other, (input > 0).astype(input.dtype))
+
+
+frexp_result = return_type("frexp", "mantissa exponent")
+
+
+@function(out=True)
+def frexp(input: Tensor) -> Any:
+    """(mantissa, exponent) with ``input = mantissa * 2 ** exponent`` and the mantissa between 1/2 and 1. RuntimeError for integers."""
+    if input._array.dtype.kind != "f":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    return frexp_result(*_frexp(input))
+
+
+@op(input=lambda grads, result: grads[0] / result[1].to(grads[0].dtype).exp2())
+def _frexp(input: Array) -> tuple[Array, Array]:
+    mantissa, exponent = np.frexp(input)
+    return mantissa, np.asarray(exponent, np.int32)
+
+
+public("Tensor")(frexp)
 
 
 def _rounding(ufunc: Any, input: Array) -> Array:
@@ -822,6 +1007,66 @@ _where_method.__name__ = "where"
 public("Tensor")(_where_method)
 
 
+@method(inplace=True, out=True)
+def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and the least finite number)."""
+    return _nan_to_num(input, nan, posinf, neginf)  # type: ignore[no-any-return]
+
+
+@op(input=lambda grad, input: masked(grad, input.isfinite()))
+def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
+    if input.dtype.kind not in "fc":
+        return input.copy()
+    return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
+
+
+@method(inplace=True, out=True)
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
+    """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
+    for name, tensor in (("end", end), ("weight", weight)):
+        if (
+            isinstance(tensor, Tensor)
+            and tensor._array.dtype != input._array.dtype
+            and not (name == "weight" and not tensor.ndim)
+        ):
+            raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {tensor.dtype}")
+    shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
+    broadcast_shapes(*shapes)
+    return _lerp(input, end, weight)  # type: ignore[no-any-return]
+
+
+@op(
+    input=lambda grad, weight: grad * _conj(1 - weight),
+    end=lambda grad, weight: grad * _conj(weight),
+    weight=lambda grad, input, end: grad * _conj(end - input),
+)
+def _lerp(input: Array, end: Array, weight: Any) -> Array:
+    accept("lerp_kernel", "fc", input)
+    difference = end - input
+    if not isinstance(weight, np.ndarray):
+        return input + difference * weight if np.absolute(weight) < 0.5 else end - difference * (1 - weight)
+    near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then met exactly
+    if not near_end.any():
+        return input + difference * weight
+    return np.where(near_end, end - difference * (1 - weight), input + difference * weight)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def gcd(input: Array, other: Array) -> Array:
+    """The greatest common divisor. NotImplementedError unless both are integers."""
+    accept("gcd_cpu", "iu", input, other)
+    return np.gcd(input, other)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def lcm(input: Array, other: Array) -> Array:
+    """The least common multiple. NotImplementedError unless both are integers."""
+    accept("lcm_cpu", "iu", input, other)
+    return np.lcm(input, other)
+
+
 # ------------------------------------------------------------------------------------------------ logic and bits
 
 
@@ -953,8 +1198,8 @@ def _set_imag(self: Tensor, value: Any) -> None:
     imag(self).copy_(value)
 
 
-setattr(Tensor, "real", property(real, _set_real))
-setattr(Tensor, "imag", property(imag, _set_imag))
+for _name, _property in {"real": property(real, _set_real), "imag": property(imag, _set_imag)}.items():
+    setattr(Tensor, _name, _property)
 
 
 @view(input=lambda grad: view_as_complex(grad.contiguous()))
@@ -983,7 +1228,8 @@ def view_as_complex(input: Tensor) -> Tensor:
     array = input._array
     if array.dtype.char not in "fd":
         raise RuntimeError(
-            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {scalar_name(array.dtype)}"
+            "view_as_complex is only supported for half, float and double tensors, "
+            f"but got a tensor of scalar type: {scalar_name(array.dtype)}"
         )
     if not array.ndim:
         raise RuntimeError("Input tensor must have one or more dimensions")
@@ -1009,27 +1255,24 @@ def _complex(real: Array, imag: Array) -> Array:
 @function(out=True)
 def complex(real: Tensor, imag: Tensor) -> Tensor:
     """``real + i imag``. RuntimeError unless both are floating point numbers of one type."""
-    _two_floats("real", real, "imag", imag)
+    _two_floats(real, imag)
     return _complex(real, imag)
 
 
 @function(out=True)
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """``abs * (cos(angle) + i sin(angle))``. RuntimeError unless both are floating point numbers of one type."""
-    _two_floats("abs", abs, "angle", angle)
+    _two_floats(abs, angle)
     return _complex(abs * cos(angle), abs * sin(angle))
 
 
-def _two_floats(first: str, a: Tensor, second: str, b: Tensor) -> None:
+def _two_floats(a: Tensor, b: Tensor) -> None:
     types = a._array.dtype, b._array.dtype
+    names = [scalar_name(t) for t in types]
     if types[0].kind != "f" or types[1].kind != "f":
-        raise RuntimeError(
-            f"Expected both inputs to be Half, Float or Double tensors but got {scalar_name(types[0])} and {scalar_name(types[1])}"
-        )
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {names[0]} and {names[1]}")
     if types[0] != types[1]:
-        raise RuntimeError(
-            f"Expected object of scalar type {scalar_name(types[0])} but got scalar type {scalar_name(types[1])} for second argument"
-        )
+        raise RuntimeError(f"Expected object of scalar type {names[0]} but got scalar type {names[1]} for second argument")
     broadcast_shapes(a._array.shape, b._array.shape)
 
 
@@ -1047,13 +1290,6 @@ for _name, _operator in {
     "__abs__": abs,
     "__pow__": _pow_operator,
     "__rpow__": _swapped(_pow.operator),
-    "__iadd__": Tensor.add_,
-    "__isub__": Tensor.sub_,
-    "__imul__": Tensor.mul_,
-    "__itruediv__": Tensor.div_,
-    "__ifloordiv__": Tensor.floor_divide_,
-    "__imod__": Tensor.remainder_,
-    "__ipow__": Tensor.pow_,
 }.items():
     setattr(Tensor, _name, _operator)
 for _name, _primitive in {
@@ -1066,6 +1302,10 @@ for _name, _primitive in {
 }.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
     setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
+for _name, _method in {
+    "add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "floordiv": "floor_divide_", "mod": "remainder_", "pow": "pow_",
+}.items():  # fmt: skip
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, _method))
 for _name, _primitive in {"and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor}.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
     setattr(Tensor, f"__r{_name}__", _primitive.operator)
