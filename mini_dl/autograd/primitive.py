@@ -255,6 +255,7 @@ class Binary(Protocol):
     """What `binary` makes of a forward."""
 
     operator: Callable[..., Tensor]
+    reflected: Callable[..., Tensor]
     __name__: str
 
     def __call__(self, input: Any, other: Any) -> Tensor: ...
@@ -266,8 +267,8 @@ def binary(
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
     once) may be a Python number.
 
-    Its attribute `operator` is the same for use as a special method: either operand may be a number or an array, and it returns
-    NotImplemented for others.
+    Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number or an
+    array, and they return NotImplemented for anything else.
     """
 
     def decorate(forward: Callable[..., Any]) -> Binary:
@@ -340,7 +341,7 @@ def binary(
             return declared(call, primitive)
 
         function: Any = build(raise_not_a_tensor, "input" in numbers, "other" in numbers)
-        function.operator = build(defer, True, True)
+        function.operator, function.reflected = build(defer, False, True), swapped(build(defer, True, False))
         return function
 
     return decorate
@@ -352,9 +353,18 @@ def raise_not_a_tensor(primitive: Op, argument: str, position: int, value: Any, 
 
 def defer(primitive: Op, argument: str, position: int, value: Any, call: Any, input: Any, other: Any) -> Any:
     """What an operator does with a foreign operand: an array counts as a tensor, anything else is left to Python."""
-    if not isinstance(value, ndarray):
+    if isinstance(value, ndarray):
+        return call(wrap(value), other) if argument == "input" else call(input, wrap(value))
+    if isinstance(input if argument == "other" else other, Tensor) and not is_number(value):
         return NotImplemented
-    return call(wrap(value), other) if argument == "input" else call(input, wrap(value))
+    raise TypeError(f"descriptor of {primitive.name!r} doesn't apply to a {type_name(value)!r} object")
+
+
+def swapped(call: Callable[..., Any]) -> Callable[..., Any]:
+    def reflected(self: Tensor, other: Any) -> Any:
+        return call(other, self)
+
+    return reflected
 
 
 def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
@@ -395,5 +405,7 @@ def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args:
         out._restricted = input._restricted
 
 
-def not_a_tensor(primitive: Op, argument: str, position: int, value: Any) -> TypeError:
-    return TypeError(f"{primitive.name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+def not_a_tensor(primitive: Any, argument: str, position: int, value: Any) -> TypeError:
+    """The error for a `value` that is no tensor; `primitive` is anything that has the function's `name`."""
+    name = primitive if isinstance(primitive, str) else primitive.name
+    return TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")

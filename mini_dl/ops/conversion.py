@@ -79,11 +79,20 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _converted(self: Tensor, target: np.dtype[Any], copy: bool, order: Any) -> Tensor:
-    arranged = order in (None, preserve_format) or is_contiguous(self, order)
+    if self._array.dtype == target and not copy and order in (None, preserve_format, _suggested(self)):
+        return self
     out: Tensor = cast(self, target)
-    if not arranged or (copy and out is self):
+    if out is self or not (order in (None, preserve_format) or is_contiguous(out, order)):
         out = _copy(out, order)
     return out
+
+
+def _suggested(tensor: Tensor) -> Any:
+    """The memory format that a tensor counts as: contiguous unless it has the strides of another."""
+    for order in _CHANNELS_LAST_NDIM:
+        if is_contiguous(tensor, order) and not is_contiguous(tensor):
+            return order
+    return contiguous_format
 
 
 def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:

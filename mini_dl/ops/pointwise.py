@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import cmath
 import math
 from typing import Any
 
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Number, as_type, dtype_of_number, floating, is_number, result_numpy, scalar_name
-from mini_dl._surface import function, method, public, return_type
-from mini_dl.autograd.primitive import binary, op, unary, view
-from mini_dl.tensor import Tensor, wrap
+from mini_dl._dtypes import Array, Number, as_type, dtype_of_number, floating, is_number, of_numpy, result_numpy, scalar_name
+from mini_dl._surface import function, method, namespace, public, return_type, store
+from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
+from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ tools
 
@@ -122,6 +123,8 @@ def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 @method()
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``other - alpha * input``"""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("rsub", "input", 1, input)
     return _sub(other, input if alpha == 1 and alpha is not True else _scaled(other, input, alpha))
 
 
@@ -169,11 +172,15 @@ def _divisible(input: Any, other: Any) -> None:
         raise RuntimeError("ZeroDivisionError")
 
 
-@binary(input=lambda grad: _zero(grad), other=lambda grad: _zero(grad))
-def _floor_div(input: Array, other: Array) -> Array:
+def _floored(input: Any, other: Any) -> Array:
     accept("div_floor_cpu", "iuf", input, other)
     _divisible(input, other)
     return np.floor_divide(input, other)
+
+
+@binary(input=lambda grad: _zero(grad), other=lambda grad: _zero(grad))
+def _floor_div(input: Array, other: Array) -> Array:
+    return _floored(input, other)
 
 
 @binary(input=lambda grad: _zero(grad), other=lambda grad: _zero(grad))
@@ -185,10 +192,15 @@ def _trunc_div(input: Array, other: Array) -> Array:
     return (input - np.fmod(input, other)) // other
 
 
+def _underivable(name: str) -> Any:
+    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+
+
 @method(inplace=True, out=True)
-def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
-    """``floor(input / other)``. RuntimeError for an integer division by zero."""
-    return _floor_div(input, other)
+@binary(input=lambda grad: _underivable("floor_divide"), other=lambda grad: _underivable("floor_divide"))
+def floor_divide(input: Array, other: Array) -> Array:
+    """``floor(input / other)``, without a derivative. RuntimeError for an integer division by zero."""
+    return _floored(input, other)
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
@@ -316,8 +328,9 @@ def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor
 
 
 def _number_log(base: Any) -> Any:
-    logarithm = complex(np.log(complex(base)))
-    return logarithm if isinstance(base, complex) else (logarithm.real if base > 0 else math.nan)
+    if isinstance(base, builtins.complex):
+        return cmath.log(base)
+    return math.log(base) if base > 0 else math.nan
 
 
 @op(input=lambda grad, input, exponent: grad * _conj(exponent * _pow_number(input, exponent - 1)) if exponent else _zero(grad))
@@ -355,23 +368,42 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 
 def _pow_operator(self: Tensor, other: Any) -> Any:
-    return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)  # type: ignore[attr-defined]
+    return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
 
 
-@method(inplace=True, out=True)
+@method(out=True)
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """``input ** exponent`` in float64, or complex128."""
-    operands = [v._array if isinstance(v, Tensor) else v for v in (input, exponent)]
-    target = np.dtype("complex128" if any([kind_of(v) == "c" for v in operands]) else "float64")
-    as_double = [
-        v.to(wrap(np.empty(0, target)).dtype) if isinstance(v, Tensor) else as_type(v, target).item() for v in (input, exponent)
-    ]
-    return pow(*as_double)
+    target = _power_type(input, exponent)
+    return pow(_in_type(input, target), _in_type(exponent, target))
+
+
+@public("Tensor")
+def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
+    """In-place version of ``float_power``. RuntimeError unless this tensor has the type of the result."""
+    target = _power_type(self, exponent)
+    if self._array.dtype != target:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {scalar_name(self._array.dtype)} but the operation's result requires "
+            f"dtype {scalar_name(target)}"
+        )
+    return self.pow_(_in_type(exponent, target))  # type: ignore[no-any-return]
+
+
+def _power_type(*operands: Any) -> np.dtype[Any]:
+    kinds = [kind_of(v._array if isinstance(v, Tensor) else v) for v in operands]
+    return np.dtype("complex128" if "c" in kinds else "float64")
+
+
+def _in_type(operand: Any, target: np.dtype[Any]) -> Any:
+    return operand.to(of_numpy(target)) if isinstance(operand, Tensor) else as_type(operand, target).item()
 
 
 @method(inplace=True, out=True)
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """``input * 2 ** other``"""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("ldexp", "input", 1, input)
     return _mul(input, pow(2.0, other))
 
 
@@ -744,7 +776,7 @@ def _sign_ratio(input: Tensor, result: Tensor) -> Tensor:
 
 
 @method(inplace=True, out=True)
-@binary(numbers="")
+@binary(input=lambda grad, input, other: masked(grad, input != other), other=lambda grad: _zero(grad), numbers="")
 def nextafter(input: Array, other: Array) -> Array:
     """The next floating point number after `input` towards `other`."""
     accept("nextafter_cpu", "f", input, other)
@@ -762,7 +794,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     return _heaviside(input, values)
 
 
-@binary(numbers="")
+@binary(input=lambda grad: _underivable("heaviside"), other=lambda grad: _underivable("heaviside"), numbers="")
 def _heaviside(input: Array, other: Array) -> Array:
     return np.where(input == 0, other, (input > 0).astype(input.dtype))
 
@@ -772,13 +804,13 @@ frexp_result = return_type("frexp", "mantissa exponent")
 
 @function(out=True)
 def frexp(input: Tensor) -> Any:
-    """(mantissa, exponent) with ``input = mantissa * 2 ** exponent`` and the mantissa between 1/2 and 1. RuntimeError for integers."""
+    """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
     if input._array.dtype.kind != "f":
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     return frexp_result(*_frexp(input))
 
 
-@op(input=lambda grads, result: grads[0] / result[1].to(grads[0].dtype).exp2())
+@op(input=lambda grads, result: grads[0] / result[1].detach().to(grads[0].dtype).exp2())
 def _frexp(input: Array) -> tuple[Array, Array]:
     mantissa, exponent = np.frexp(input)
     return mantissa, np.asarray(exponent, np.int32)
@@ -1024,11 +1056,7 @@ def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: f
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
     for name, tensor in (("end", end), ("weight", weight)):
-        if (
-            isinstance(tensor, Tensor)
-            and tensor._array.dtype != input._array.dtype
-            and not (name == "weight" and not tensor.ndim)
-        ):
+        if isinstance(tensor, Tensor) and tensor._array.dtype != input._array.dtype:
             raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {tensor.dtype}")
     shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
     broadcast_shapes(*shapes)
@@ -1252,11 +1280,19 @@ def _complex(real: Array, imag: Array) -> Array:
     return out
 
 
-@function(out=True)
-def complex(real: Tensor, imag: Tensor) -> Tensor:
-    """``real + i imag``. RuntimeError unless both are floating point numbers of one type."""
+@function()
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``real + i imag``. RuntimeError unless both are floating point numbers of one type, and `out` of the type of the result."""
     _two_floats(real, imag)
-    return _complex(real, imag)
+    result: Tensor = _complex(real, imag)
+    if out is None:
+        return result
+    if out._array.dtype != result._array.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {scalar_name(result._array.dtype)} but got scalar type "
+            f"{scalar_name(out._array.dtype)} for argument 'out'"
+        )
+    return store(result, out)  # type: ignore[no-any-return]
 
 
 @function(out=True)
@@ -1279,9 +1315,20 @@ def _two_floats(a: Tensor, b: Tensor) -> None:
 # ------------------------------------------------------------------------------------------------ operators
 
 
-def _swapped(operator: Any) -> Any:
-    return lambda self, other: operator(other, self)
+def _divided_into(self: Tensor, other: Any) -> Any:
+    """``other / self`` as torch rounds it."""
+    return mul.operator(self.reciprocal(), other)
 
+
+_BINARY = {
+    "add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": floor_divide, "mod": remainder,
+    "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor, "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
+}  # fmt: skip
+for _name, _primitive in _BINARY.items():
+    setattr(Tensor, f"__{_name}__", _primitive.operator)
+    setattr(Tensor, f"__r{_name}__", _primitive.reflected)
+    _in_place = {"truediv": "div_", "floordiv": "floor_divide_"}.get(_name, _primitive.__name__.lstrip("_") + "_")
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, _in_place))
 
 for _name, _operator in {
     "__neg__": neg,
@@ -1289,33 +1336,11 @@ for _name, _operator in {
     "__pos__": positive,
     "__abs__": abs,
     "__pow__": _pow_operator,
-    "__rpow__": _swapped(_pow.operator),
+    "__rpow__": _pow.reflected,
+    "__ipow__": namespace("torch")["pow_"],
+    "__rtruediv__": _divided_into,
 }.items():
     setattr(Tensor, _name, _operator)
-for _name, _primitive in {
-    "add": _add,
-    "sub": _sub,
-    "mul": mul,
-    "truediv": _div,
-    "floordiv": _floor_div,
-    "mod": remainder,
-}.items():
-    setattr(Tensor, f"__{_name}__", _primitive.operator)
-    setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
-for _name, _method in {
-    "add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "floordiv": "floor_divide_", "mod": "remainder_", "pow": "pow_",
-}.items():  # fmt: skip
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, _method))
-for _name, _primitive in {"and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor}.items():
-    setattr(Tensor, f"__{_name}__", _primitive.operator)
-    setattr(Tensor, f"__r{_name}__", _primitive.operator)
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"bitwise_{_name}_"))
-for _name, _primitive in {"lshift": bitwise_left_shift, "rshift": bitwise_right_shift}.items():
-    setattr(Tensor, f"__{_name}__", _primitive.operator)
-    setattr(Tensor, f"__r{_name}__", _swapped(_primitive.operator))
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"{_primitive.__name__}_"))
-for _name in ("add", "mul"):
-    setattr(Tensor, f"__r{_name}__", getattr(Tensor, f"__{_name}__"))
 
 for _name, _function in {
     "absolute": abs, "arcsin": asin, "arccos": acos, "arctan": atan, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
