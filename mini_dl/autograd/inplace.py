@@ -124,7 +124,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def check_memory(array: Array) -> None:
     """RuntimeError if several elements of `array` share memory, or if it may not be written."""
-    if 0 in array.strides and any([stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)]):
+    if array.size and 0 in array.strides and any([stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)]):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

@@ -294,6 +294,14 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 # ------------------------------------------------------------------------------------------------ powers
 
 
+def _power(input: Any, other: Any) -> Array:
+    """``np.power``; float32 goes through float64, which is as fast as torch and as exact (NumPy's own is off by 1 ULP)."""
+    common = result_numpy(input, other)
+    if common.char == "f":
+        return np.power(as_type(input, np.dtype("d")), as_type(other, np.dtype("d"))).astype(common)
+    return np.power(input, other)
+
+
 def _raised(input: Any, other: Any) -> Array:
     """``input ** other`` over promoted operands."""
     if kind_of(input) == "b" and kind_of(other) == "b":
@@ -302,15 +310,19 @@ def _raised(input: Any, other: Any) -> Array:
         whole = np.power(input, np.where(negative, 0, other))  # 1 / n is 0 but for n = 1 and n = -1
         inverse = np.where(input == 1, 1, np.where(input == -1, 1 - 2 * (other & 1), 0))
         return np.where(negative, inverse, whole).astype(other.dtype)
-    return np.power(input, other)
+    return _power(input, other)
 
 
 @binary(
-    input=lambda grad, input, other: where(other == 0, 0.0, grad * _conj(other * _pow(input, other - 1))),
+    input=lambda grad, input, other: _base_gradient(grad, input, other),
     other=lambda grad, input, other, result: _exponent_gradient(grad, input, other, result),
 )
 def _pow(input: Array, other: Array) -> Array:
     return _raised(input, other)
+
+
+def _base_gradient(grad: Tensor, base: Any, exponent: Any) -> Tensor:
+    return where(exponent == 0, 0.0, grad * _conj(exponent * _pow(base, exponent - 1)))  # type: ignore[no-any-return]
 
 
 def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor) -> Tensor:
@@ -320,7 +332,8 @@ def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor
     else:
         steady = exponent >= 0
     if isinstance(base, Tensor):
-        slope = _conj(result * log(base.to(result.dtype)))
+        logarithm = log(base.to(result.dtype))
+        slope = _conj(result * logarithm)
         return grad * where((base == 0) & steady, 0.0, slope)
     if base == 0:
         return grad * where(steady, 0.0, _conj(result * -math.inf))
@@ -356,7 +369,7 @@ def _pow_number(input: Array, exponent: Any) -> Array:
             return np.reciprocal(input)
         if exponent == -2:
             return np.reciprocal(input * input)
-    return np.power(input, as_type(exponent, common))
+    return _power(input, as_type(exponent, common))
 
 
 @method(inplace=True, out=True)
@@ -507,6 +520,10 @@ def xlogy(input: Array, other: Array) -> Array:
     return _times_log(input, other, np.log(other))
 
 
+def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
+    return grad * xlogy(_nonzero(input), other)  # type: ignore[has-type]
+
+
 def _times_log(input: Array, other: Array, logarithm: Array) -> Array:
     steady = (input == 0) & (other == other)
     product = np.multiply(input, logarithm)
@@ -518,8 +535,12 @@ def _nonzero(input: Any) -> Any:
     return (input != 0).to(input.dtype) if isinstance(input, Tensor) else float(input != 0)
 
 
+def _through_sigmoid(grad: Tensor, result: Tensor) -> Tensor:
+    return _sigmoid_backward(grad, _conj(result))
+
+
 @public("torch", "Tensor", "special:expit", "nn.functional", inplace_too=True, out=True)
-@unary(input=lambda grad, result: _sigmoid_backward(grad, _conj(result)))
+@unary(input=lambda grad, result: _through_sigmoid(grad, result))
 def sigmoid(input: Array) -> Array:
     """``1 / (1 + exp(-input))``"""
     y = np.negative(floating(input))
@@ -1041,7 +1062,7 @@ public("Tensor")(_where_method)
 
 @method(inplace=True, out=True)
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and the least finite number)."""
+    """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and least finite)."""
     return _nan_to_num(input, nan, posinf, neginf)  # type: ignore[no-any-return]
 
 
@@ -1230,10 +1251,14 @@ for _name, _property in {"real": property(real, _set_real), "imag": property(ima
     setattr(Tensor, _name, _property)
 
 
-@view(input=lambda grad: view_as_complex(grad.contiguous()))
+@view(input=lambda grad: _joined(grad))
 def _view_as_real(input: Array) -> Array:
     part = input.real
     return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), (*part.strides, part.itemsize))
+
+
+def _joined(grad: Tensor) -> Tensor:
+    return view_as_complex(grad.contiguous())
 
 
 @function()
