@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
+from mini_dl._dtypes import scalar_name
 from mini_dl._surface import public
-from mini_dl.tensor import Tensor
+from mini_dl.autograd.mode import no_grad
+from mini_dl.autograd.primitive import unary
+from mini_dl.ops.activation import _keep
+from mini_dl.tensor import Tensor, wrap
 
 
 @public("nn.functional", "torch")
@@ -17,19 +21,73 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 
 @public("nn.functional", "torch")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """``x1 . x2 / (max(|x1|, eps) * max(|x2|, eps))`` along `dim`"""
+    """``x1 . x2 / (max(|x1|, eps) * max(|x2|, eps))`` along `dim`. RuntimeError unless one of them is floating point.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]))
+    tensor([1.])
+    """
+    if x1._array.dtype.kind != "f" and x2._array.dtype.kind != "f":
+        common = np.result_type(x1._array.dtype, x2._array.dtype)
+        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {scalar_name(common)}")
     shape = broadcast_shapes(x1._array.shape, x2._array.shape)
-    if x1._array.dtype.kind not in "fc" and x2._array.dtype.kind not in "fc":
-        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {np.result_type(x1._array)}")
-    at = wrap_dim(dim, len(shape)) - len(shape)
+    at = wrap_dim(dim, len(shape))
 
     def unit(x: Tensor) -> Tensor:
         x = x.expand(shape)
-        norm = (x * x.conj()).real.sum(at, keepdim=True).sqrt() if x._array.dtype.kind == "c" else _norm(x, at)
-        return x / norm
-
-    def _norm(x: Tensor, dim: int) -> Tensor:
-        norm = x.norm(2, dim, True)
-        return norm.clamp(min=eps)
+        if x._array.dtype.kind != "f":
+            x = x.to((x1 if x1._array.dtype.kind == "f" else x2).dtype)
+        norm = x.norm(2, at, True)
+        with no_grad():
+            missing = norm.clamp(min=eps) - norm  # the bound takes no part in the gradient
+        return x / (norm + missing)
 
     return (unit(x1) * unit(x2)).sum(at)
+
+
+# ------------------------------------------------------------------------------------------------ all pairs
+
+
+@unary(input=lambda grad, result: _keep(grad / (result * 2), result))
+def _root(input: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """``sqrt(max(input, 0))``, whose gradient at 0 is 0"""
+    return np.sqrt(np.maximum(input, 0))
+
+
+@public("torch")
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
+    """The p-norm distance of each row of `x1` (B, P, M) from each row of `x2` (B, R, M): (B, P, R).
+
+    Many rows at p = 2 go through a matrix product, unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
+    """
+    for name, x in (("X1", x1), ("X2", x2)):
+        if x._array.dtype.kind not in "f":
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {scalar_name(x._array.dtype)}")
+        if x.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
+    columns, others = x1._array.shape[-1], x2._array.shape[-1]
+    if columns != others:
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {columns} X2: {others}")
+    modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+    if compute_mode not in modes:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    many = max(x1._array.shape[-2], x2._array.shape[-2]) > 25
+    if p == 2 and columns and many and compute_mode != modes[2]:
+        squares = (x1 * x1).sum(-1, keepdim=True) + (x2 * x2).sum(-1).unsqueeze(-2)
+        return _root(squares - 2 * (x1 @ x2.transpose(-1, -2)))
+    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+
+
+@public("nn.functional", "torch")
+def pdist(input: Tensor, p: float = 2) -> Tensor:
+    """The p-norm distances of the pairs of rows of `input` (N, M), i < j: (N (N - 1) / 2)"""
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if input._array.dtype.kind != "f":
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    i, j = np.triu_indices(input._array.shape[0], 1)
+    return (input.index_select(0, wrap(i)) - input.index_select(0, wrap(j))).norm(p, -1)

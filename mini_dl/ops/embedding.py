@@ -1,1 +1,285 @@
-"""Rows of a table by index: embedding and embedding_bag."""
+"""Rows of a table by index: embedding and embedding_bag.
+
+Two mutually adjoint primitives do all of it: `_rows_at` looks rows up, `_rows_summed` adds rows up by index.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import function, public
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.indexing import add_rows
+from mini_dl.tensor import Tensor, version_of, wrap
+
+
+@op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
+def _rows_at(table: Array, index: Array) -> Array:
+    """(K, D), (*) -> (*, D)"""
+    return table.take(index, 0)
+
+
+@op(rows=lambda grad, index: _rows_at(grad, index))
+def _rows_summed(rows: Array, index: Array, count: int) -> Array:
+    """(*, D), (*) -> (count, D): the sum of the rows of each index. Few indices: a product with their one-hot matrix."""
+    width = rows.shape[-1]
+    flat, places = rows.reshape(index.size, width), index.reshape(-1)
+    if rows.dtype.char == "e":
+        return _rows_summed.op.forward(rows.astype(np.float32), index, count).astype(np.float16)  # type: ignore[attr-defined,no-any-return]
+    if count <= 256 and rows.dtype.kind == "f" and index.size >= 4 * count:
+        one_hot = np.zeros((count, index.size), rows.dtype)
+        one_hot[places, np.arange(index.size)] = 1
+        return one_hot @ flat
+    out = np.zeros((count, width), rows.dtype)
+    add_rows(out, places, flat)
+    return out
+
+
+@op(
+    weight=lambda grad, indices, padding_idx, by_frequency, weight_shape: _embedding_backward(
+        grad, indices, weight_shape[0], padding_idx, by_frequency
+    )
+)
+def _embedding(weight: Array, indices: Array, padding_idx: int, by_frequency: bool) -> Array:
+    return weight.take(indices, 0)
+
+
+def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
+    """Rows of `grad` added up by index, but for those of the padding; with `by_frequency` their mean."""
+    index, width = indices._array.reshape(-1), grad._array.shape[-1]
+    grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
+    factors = None
+    if by_frequency and index.size:
+        factors = 1 / np.bincount(index, minlength=count)[index]
+    if padding_idx >= 0 and (index == padding_idx).any():
+        factors = (index != padding_idx) * (1.0 if factors is None else factors)
+    if factors is not None:
+        grad = grad * wrap(factors.astype(grad._array.dtype)[:, None])
+    return _rows_summed(grad, wrap(index), count)
+
+
+def _check_indices(indices: Tensor, name: str) -> None:
+    if indices._array.dtype.char not in "ilq":
+        kind = "torch." + scalar_name(indices._array.dtype) + "Tensor"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"{kind} instead (while checking arguments for {name})"
+        )
+
+
+@public("torch:embedding")
+def _torch_embedding(
+    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Tensor:
+    """The rows `indices` of `weight`: (K, D), (*) -> (*, D). `sparse` is accepted, but the gradient is dense: there is no sparse
+    tensor here, and a dense gradient has the same values."""
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    _check_indices(indices, "embedding")
+    index = indices._array
+    if index.size and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
+        raise IndexError("index out of range in self")
+    return _embedding(weight, indices, padding_idx, scale_grad_by_freq)
+
+
+@public("nn.functional")
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows `input` of `weight`: (*), (K, D) -> (*, D).
+
+    Rows at `padding_idx` get no gradient. Rows looked up with a norm above `max_norm` are scaled down to it, in place.
+    `scale_grad_by_freq` divides the gradient of a row by how often it was looked up. `sparse` is accepted; the gradient is dense
+    (the same values: there are no sparse tensors here). IndexError if an index is out of range.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [1., 2.]])
+    """
+    padding = -1
+    if padding_idx is not None:
+        count = weight._array.shape[0] if weight.ndim else 0
+        if not -count <= padding_idx < max(count, 1):
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding = padding_idx % count if count else 0
+    if max_norm is not None:
+        embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+    return _torch_embedding(weight, input, padding, scale_grad_by_freq, sparse)
+
+
+@function()
+def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """Scale the rows `indices` of `weight` whose norm exceeds `max_norm` down to it, in place."""
+    _check_indices(indices, "embedding_renorm_")
+    array = weight._array
+    used = np.unique(indices._array)
+    if used.size and not (used[0] >= 0 and used[-1] < len(array)):
+        raise IndexError("index out of range in self")
+    norms = np.linalg.norm(array[used].astype(np.float32 if array.dtype.char == "e" else array.dtype), norm_type, 1)
+    over = norms > max_norm
+    if over.any():
+        array[used[over]] *= (max_norm / (norms[over] + 1e-7))[:, None].astype(array.dtype)
+        version_of(weight)[0] += 1
+    return weight
+
+
+# ------------------------------------------------------------------------------------------------ bags
+
+
+@public("nn.functional")
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sum, mean or maximum of rows of `weight`, bag by bag: (B, n) or (N) with `offsets` (B), where the bags begin -> (B, D).
+
+    An empty bag gives zeros; rows at `padding_idx` do not count. `include_last_offset`: the last offset ends the last bag.
+    `sparse` is accepted; the gradient is dense. ValueError if the arguments do not fit.
+    """
+    if weight._array.dtype.char in "lq" and input.dtype.is_floating_point:
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated, "
+            "and should now be `embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
+        )
+        weight, input = input, weight
+    if per_sample_weights is not None and input.shape != per_sample_weights.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the same shape as "
+            f"the input ({input.shape})"
+        )
+    if weight.ndim != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. "
+                f"However, found offsets of type {type(offsets)}"
+            )
+        bags, length = input._array.shape
+        starts, include_last_offset = np.arange(bags) * length, False
+        input = input.reshape(-1)
+        per_sample_weights = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+    elif input.ndim == 1:
+        if offsets is None:
+            raise ValueError("offsets has to be a 1D Tensor but got None")
+        if offsets.ndim != 1:
+            raise ValueError("offsets has to be a 1D Tensor")
+        starts = offsets._array
+    else:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if max_norm is not None:
+        embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
+            f"(got mode='{mode}'). Please open a feature request on GitHub."
+        )
+    return _bags(weight, input, starts, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx)
+
+
+def _bags(
+    weight: Tensor,
+    indices: Tensor,
+    starts: Array,
+    by_frequency: bool,
+    mode: str,
+    per_sample_weights: Tensor | None,
+    include_last_offset: bool,
+    padding_idx: int | None,
+) -> Tensor:
+    _check_indices(indices, "embedding_bag")
+    index, count = indices._array, weight._array.shape[0]
+    if len(starts) and starts[0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got "
+            f"{starts[0]}"
+        )
+    if len(starts) and starts[-1] > index.size:
+        raise RuntimeError(f"offsets[-1] can not be greater than input's length {index.size} but got offsets[-1] of {starts[-1]}")
+    if include_last_offset and not len(starts):
+        raise RuntimeError("include_last_offset: number of offset should be at least 1")
+    bad = np.flatnonzero((index < 0) | (index >= count))
+    if bad.size:
+        raise RuntimeError(f"Index {bad[0]} of input takes value {index[bad[0]]} which is not in the valid range [0, {count})")
+    padding = -1
+    if padding_idx is not None:
+        if not -count <= padding_idx < count:
+            raise RuntimeError("padding_idx must be within the number of embeddings")
+        padding = padding_idx % count
+    bags = len(starts) - include_last_offset
+    end = int(starts[-1]) if include_last_offset else index.size
+    lengths = np.diff(np.append(starts[:bags], end))
+    bag = np.repeat(np.arange(bags), lengths)
+    used = np.arange(len(bag)) if padding < 0 else np.flatnonzero(index[: len(bag)] != padding)
+    bag = bag[used]
+    rows = _embedding(weight, wrap(index[used]), -1, by_frequency)
+    if mode == "max":
+        return _bag_maximum(rows, bag, bags)
+    if per_sample_weights is not None:
+        if per_sample_weights._array.dtype != weight._array.dtype:
+            expected, found = scalar_name(weight._array.dtype), scalar_name(per_sample_weights._array.dtype)
+            raise RuntimeError(f"expected scalar type {expected} but found {found}")
+        rows = rows * per_sample_weights.index_select(0, wrap(used)).unsqueeze(1)
+    sums = _rows_summed(rows, wrap(bag), bags)
+    if mode == "sum":
+        return sums
+    sizes = np.maximum(np.bincount(bag, minlength=bags), 1).astype(weight._array.dtype)
+    return sums / wrap(sizes[:, None])
+
+
+def _bag_maximum(rows: Tensor, bag: Array, bags: int) -> Tensor:
+    """The maximum of the rows of each bag, element by element; the first of equals. Zeros for an empty bag."""
+    values = rows._array
+    where = np.zeros((bags, values.shape[1]), np.int64)
+    for b in np.unique(bag):
+        first, last = np.searchsorted(bag, [b, b + 1])
+        where[b] = first + values[first:last].argmax(0)
+    filled = np.bincount(bag, minlength=bags) > 0
+    if not len(values):
+        return rows.new_zeros(where.shape)
+    found: Any = rows.gather(0, wrap(where))
+    return found if filled.all() else found * wrap(filled[:, None])  # type: ignore[no-any-return]
+
+
+@public("torch:embedding_bag")
+def _torch_embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """The first result of torch's function of this name: ``nn.functional.embedding_bag`` with `mode` 0 sum, 1 mean, 2 max"""
+    name = ("sum", "mean", "max")[mode]
+    return _bags(weight, indices, offsets._array, scale_grad_by_freq, name, per_sample_weights, include_last_offset, padding_idx)
