@@ -20,6 +20,10 @@ with warnings.catch_warnings():
     from torch.testing._internal.common_methods_invocations import op_db
 
 SEED = 0
+SUMS_OF_PRODUCTS = set(
+    "addbmm addmm addmv baddbmm bmm cumsum dot einsum inner linalg.multi_dot linalg.vecdot matmul __rmatmul__ mean mm mv "
+    "nn.functional.bilinear nn.functional.linear sum tensordot vdot".split()
+)
 
 
 @dataclass
@@ -72,6 +76,13 @@ class Entry:
     @property
     def supports_gradgrad(self) -> bool:
         return bool(self.info.supports_gradgrad)
+
+    @property
+    def is_sum_of_products(self) -> bool:
+        """Whether the result, and so each gradient, is a sum of products of the arguments: its error is judged by the sum of
+        their absolute values.
+        """
+        return self.name in SUMS_OF_PRODUCTS or self.name.startswith("nn.functional.conv")
 
     @property
     def undetermined(self) -> bool:

@@ -73,14 +73,16 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().resolve_conj().resolve_neg()
 
 
-def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False) -> Any:
-    """torch arguments with fresh leaves of the same strides; one tensor given twice stays one. `double`: in float64."""
+def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False, absolute: bool = False) -> Any:
+    """torch arguments with fresh leaves of the same strides; one tensor given twice stays one. `double`: in float64;
+    `absolute`: all numbers made positive.
+    """
     memo = {} if memo is None else memo
 
     def convert(item: Any) -> Any:
         if isinstance(item, torch.Tensor):
             if id(item) not in memo:
-                memo[id(item)] = _copy_tensor(item, memo, double), item
+                memo[id(item)] = _copy_tensor(item, memo, double, absolute), item
             return memo[id(item)][0]
         if isinstance(item, torch.Generator):
             return item.clone_state()
@@ -88,12 +90,14 @@ def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False) -
             return deepcopy(item)
         if double and isinstance(item, torch.dtype):
             return DOUBLE.get(item, item)
+        if absolute and isinstance(item, (float, complex)):
+            return abs(item)
         return item
 
     return walk(value, convert)
 
 
-def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool) -> torch.Tensor:
+def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool, absolute: bool) -> torch.Tensor:
     plain = _plain(tensor)
     storage = plain.untyped_storage()
     key = storage.data_ptr(), plain.dtype
@@ -101,6 +105,10 @@ def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool) -> to
         memo[key] = torch.empty(0, dtype=plain.dtype).set_(storage.clone())
         if double and plain.dtype in DOUBLE:
             memo[key] = memo[key].to(DOUBLE[plain.dtype])
+        if absolute and plain.dtype.is_floating_point:
+            memo[key] = memo[key].abs()
+        elif absolute and plain.dtype.is_complex:
+            memo[key] = memo[key].abs().to(memo[key].dtype)
     made = memo[key].as_strided(plain.shape, plain.stride(), plain.storage_offset())
     if isinstance(tensor, torch.nn.Parameter):
         made = torch.nn.Parameter(made, tensor.requires_grad)
@@ -144,6 +152,8 @@ def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
 
 def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
     plain = _plain(tensor)
+    if plain.ndim > 64:
+        raise NotApplicable("a NumPy array has at most 64 dimensions")
     dtype, storage = np.dtype(NUMPY_DTYPES[plain.dtype]), plain.untyped_storage()
     key = storage.data_ptr()
     if key not in memo or not key:

@@ -70,13 +70,14 @@ class Pair:
         self.result = theirs_or_raised(self.theirs, *self.given[0], **self.given[1])
         self.answer = call(self.ours, *self.given_ours[0], **self.given_ours[1])
 
-    def reference(self) -> Any:
+    def reference(self) -> compare.Exact | None:
+        """The same call in float64, for the judgement three ways."""
         if self.wide is None:
             return None
         if not hasattr(self, "_reference"):
             try:
                 self.given_wide = bridge.copy((self.sample.inputs, self.sample.keywords), double=True)
-                self._reference = call(self.wide, *self.given_wide[0], **self.given_wide[1])
+                self._reference = compare.Exact(call(self.wide, *self.given_wide[0], **self.given_wide[1]))
             except Exception:
                 self._reference = None
         return self._reference
@@ -102,11 +103,11 @@ class Pair:
             return f"{found} differentiable (outputs, inputs) instead of {wanted}"
 
         def exact(order: int) -> Any:
-            result = self.reference()
-            if result is None:
+            wide = self.reference()
+            if wide is None:
                 return None
-            made = Derivatives(torch, result, (self.given_wide, list(self.wide.parameters())), theirs, wide=True)
-            return made.first(second) if order == 1 else (made.first(True), made.second())[1]
+            made = Derivatives(torch, wide.result, (self.given_wide, list(self.wide.parameters())), theirs, wide=True)
+            return compare.Exact(made.first(second) if order == 1 else (made.first(True), made.second())[1])
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -77,27 +77,32 @@ def theirs_or_raised(function: Any, *args: Any, **kwargs: Any) -> Any:
 class Trial:
     """One sample run under both libraries: the results, and their gradients on request."""
 
-    def __init__(self, theirs: Any, ours: Any, sample: Sample, double: bool = True) -> None:
+    def __init__(self, theirs: Any, ours: Any, sample: Sample, sums: bool = False) -> None:
         self.functions, self.sample = (theirs, ours), sample
         arguments = sample.all_args, sample.kwargs
         self.their_args, self.their_kwargs = bridge.copy(arguments)
         self.our_args, self.our_kwargs = bridge.to_mini(arguments)
         self.result = theirs_or_raised(theirs, *self.their_args, **self.their_kwargs)
         self.answer = call(ours, *self.our_args, **self.our_kwargs)
-        self.double = double
+        self.sums = sums
 
-    def reference(self) -> Any:
+    def reference(self) -> compare.Exact | None:
         """The same call in float64, for the judgement three ways; None where it does not run."""
-        if not self.double:
-            return None
         if not hasattr(self, "_reference"):
             try:
-                args, kwargs = bridge.copy((self.sample.all_args, self.sample.kwargs), double=True)
-                self._reference = call(self.functions[0], *args, **kwargs)
-                self.reference_args = args, kwargs
+                self._reference = compare.Exact(*self.widened(lambda wide, result, arguments: result))
             except Exception:
                 self._reference = None
         return self._reference
+
+    def widened(self, take: Any) -> list[Any]:
+        """What `take` finds in the call in float64, and for a sum of products in the call with all numbers made positive."""
+        found = []
+        for absolute in (False, True)[: 1 + self.sums]:
+            arguments = bridge.copy((self.sample.all_args, self.sample.kwargs), double=True, absolute=absolute)
+            result = call(self.functions[0], *arguments[0], **arguments[1])
+            found.append(take(absolute, result, arguments))
+        return found
 
     def forward(self, undetermined: bool = False) -> str | None:
         if undetermined:  # torch.empty: only the kind of the result is promised
@@ -136,14 +141,14 @@ class Trial:
             return f"{len(ours.outputs)} differentiable results instead of {len(theirs.outputs)}"
 
         def reference(order: int) -> Any:
-            exact = self.reference()
-            if exact is None:
-                return None
-            if self.sample.finish is not None:
-                exact = self.sample.finish(exact)
-            try:
-                made = Derivatives(torch, exact, self.reference_args, theirs, wide=True)
+            def take(absolute: bool, result: Any, arguments: Any) -> Any:
+                if self.sample.finish is not None:
+                    result = self.sample.finish(result)
+                made = Derivatives(torch, result, arguments, theirs, wide=True, absolute=absolute)
                 return made.first(second) if order == 1 else (made.first(True), made.second())[1]
+
+            try:
+                return compare.Exact(*self.widened(take))
             except Exception:
                 return None
 
@@ -171,8 +176,10 @@ class Trial:
 class Derivatives:
     """The gradients of one library's results; the random cotangents come from torch's side."""
 
-    def __init__(self, library: Any, result: Any, arguments: Any, model: Any = None, wide: bool = False) -> None:
-        self.library, self.model, self.wide = library, model, wide
+    def __init__(
+        self, library: Any, result: Any, arguments: Any, model: Any = None, wide: bool = False, absolute: bool = False
+    ) -> None:
+        self.library, self.model, self.wide, self.absolute = library, model, wide, absolute
         self.outputs = [t for t in bridge.tensors(result) if t.requires_grad]
         unique = {id(t): t for t in bridge.tensors(arguments) if t.requires_grad and t.is_leaf}
         self.inputs = list(unique.values())
@@ -188,7 +195,7 @@ class Derivatives:
 
     def adopt(self, cotangents: list[Any]) -> list[Any]:
         convert = bridge.copy if self.library is torch else bridge.to_mini
-        return [bridge.copy(c, double=True) if self.wide else convert(c) for c in cotangents]
+        return [bridge.copy(c, double=True, absolute=self.absolute) if self.wide else convert(c) for c in cotangents]
 
     def first(self, graph: bool) -> Any:
         if self.model is None:
@@ -239,7 +246,7 @@ def same_gradients(ours: Any, theirs: Any, reference: Any, word: str = "") -> st
 
         def exact(i: int = i) -> Any:
             found = reference()
-            return None if found is None or found[i] is None else found[i]
+            return None if found is None or found.result[i] is None else found[i]
 
         if why := compare.same(a, b, exact, None, f"{word}gradient {i}", grads=False):
             return why
@@ -280,7 +287,7 @@ def check_inplace(entry: Entry, sample: Sample) -> str | None:
                     return f"{name}: {type(mine).__name__} instead of {type(error).__name__}: {mine}"
                 continue
             return f"{name}: no error where torch raises {type(error).__name__}: {error}"
-        trial = Trial(on_copy(theirs, left), on_copy(ours, right), sample)
+        trial = Trial(on_copy(theirs, left), on_copy(ours, right), sample, entry.is_sum_of_products)
         ran = True
         if why := trial.forward():
             return f"{name}: {why}"
@@ -321,13 +328,7 @@ def check_out(entry: Entry, sample: Sample) -> str | None:
             if isinstance(theirs, torch.Tensor) and ours is not our_out:
                 return "what comes back is not `out`"
 
-            def reference() -> Any:
-                args, kwargs = bridge.copy((sample.all_args, sample.kwargs), double=True)
-                try:
-                    return call(entry.theirs, *args, **kwargs)
-                except Exception:
-                    return None
-
+            reference = Trial(entry.theirs, entry.ours, sample, entry.is_sum_of_products).reference
             if why := compare.same(ours, theirs, reference):
                 return why
             if why := compare.same(our_out, their_out, reference):
@@ -342,7 +343,7 @@ def check_method(entry: Entry, sample: Sample) -> str | None:
         if ours is None:
             return f"missing {name}"
         try:
-            trial = Trial(theirs, ours, sample)
+            trial = Trial(theirs, ours, sample, entry.is_sum_of_products)
         except TorchRaised:
             continue
         ran = True
@@ -370,6 +371,8 @@ def check_error(entry: Entry, error: adapter.ErrorSample) -> str | None:
     except Exception as theirs:
         if not isinstance(theirs, error.exception):
             raise NotApplicable("torch raised something else") from None
+        if str(theirs).startswith("descriptor '") or isinstance(theirs, AttributeError):
+            raise NotApplicable("Python refuses before torch does") from None
         raised = theirs
     else:
         raise NotApplicable("torch did not raise")
@@ -434,13 +437,13 @@ def run_sample(entry: Entry, dtype: str, number: int, sample: Sample, checks: An
             raise NotApplicable("not differentiable")
         if second and not entry.supports_gradgrad:
             raise NotApplicable("no second order in torch")
-        return Trial(theirs, ours, sample).gradients(second)
+        return Trial(theirs, ours, sample, entry.is_sum_of_products).gradients(second)
 
     def noncontiguous() -> str | None:
         if entry.name.startswith("as_strided"):
             raise NotApplicable("reads the memory behind its input")
         other = adapter.noncontiguous(sample)
-        trial = Trial(theirs, ours, other)
+        trial = Trial(theirs, ours, other, entry.is_sum_of_products)
         why = trial.forward(entry.undetermined)
         if why is None and differentiable:
             try:
@@ -450,7 +453,7 @@ def run_sample(entry: Entry, dtype: str, number: int, sample: Sample, checks: An
         return why
 
     if "forward" in checks:
-        yield judge("forward", lambda: Trial(theirs, ours, sample).forward(entry.undetermined))
+        yield judge("forward", lambda: Trial(theirs, ours, sample, entry.is_sum_of_products).forward(entry.undetermined))
     if "grad" in checks:
         yield judge("grad", lambda: gradient(False))
     if "gradgrad" in checks:
