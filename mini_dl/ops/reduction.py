@@ -162,7 +162,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtyp
     x = checked("nansum", input, keepdim)
     if x.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
-    return sum(x.nan_to_num(0.0, math.inf, -math.inf) if x.is_floating_point() else x, dim, keepdim, dtype=dtype)
+    return sum(x.masked_fill(x.isnan(), 0) if x.is_floating_point() else x, dim, keepdim, dtype=dtype)
 
 
 @op(input=lambda grad, input_shape, dims, keepdim: spread(grad / count(input_shape, dims), input_shape, dims, keepdim))

@@ -213,13 +213,16 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = wrap_dim(dim, x._array.ndim)
+    if n == 0:
+        return x.clone()
     ends = [prepend, append]
     for end in ends:
         if end is not None and end._array.ndim != x._array.ndim:
             raise RuntimeError("diff expects prepend or append to be the same dimension as input")
         if end is not None and any([a != b for i, (a, b) in enumerate(zip(end._array.shape, x._array.shape)) if i != dim]):
             raise RuntimeError(
-                "diff expects the shape of tensor to prepend or append to match that of input except along the differencing dimension"
+                "diff expects the shape of tensor to prepend or append to match that of input except along the differencing "
+                "dimension"
             )
     if prepend is not None or append is not None:
         x = cat([part for part in (prepend, x, append) if part is not None], dim)
@@ -229,7 +232,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
             return x.narrow(dim, 0, 0).clone()
         after, before = x.narrow(dim, 1, size - 1), x.narrow(dim, 0, size - 1)
         x = after.logical_xor(before) if x._array.dtype.kind == "b" else after - before
-    return x.clone() if n == 0 else x
+    return x
 
 
 def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:

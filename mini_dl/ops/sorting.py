@@ -314,7 +314,9 @@ def _answer(values: Array, inverse: Array, counts: Array, return_inverse: bool, 
 
 def _runs(rows: Array) -> tuple[Array, Array, Array]:
     """Of equal neighbours among `rows`: (first of each run, number of the run of each row, length of each run)."""
-    differ = (rows[1:] != rows[:-1]).reshape(max(len(rows) - 1, 0), -1).any(-1)
+    differ = rows[1:] != rows[:-1]
+    if differ.ndim > 1:
+        differ = differ.any(-1)
     first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
     number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
     return first, number, np.diff(np.append(first, len(rows)))

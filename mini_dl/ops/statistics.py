@@ -165,7 +165,7 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
     low, high = (0.0, 1.0) if range is None and not x.size else (x.min(), x.max()) if range is None else range
     if low > high:
         raise RuntimeError(f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for dimension {i}")
-    low, high = _limits(f"torch.histogramdd: dimension {i}'s", x[:0], low, high)
+    low, high = _limits(f"torch.histogramdd: dimension {i}'s", x.reshape(-1)[:0], low, high)
     return namespace("torch")["linspace"](float(low), float(high), bins + 1, dtype=_dtypes.of_numpy(x.dtype))._array
 
 
@@ -211,9 +211,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
     d = x.shape[-1]
     counts = [bins] * d if is_number(bins) else list(bins)
     if len(counts) != d:
-        raise RuntimeError(
-            f"torch.histogramdd(): expected {d} bin sizes for a {d}-dimensional histogram but got {len(counts)} bin sizes"
-        )
+        raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
     if range is not None and len(range) != 2 * d:
         raise RuntimeError(
             f"torch.histogramdd(): for a {d}-dimensional histogram range should have {2 * d} elements, but got {len(range)}"
