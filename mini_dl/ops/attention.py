@@ -1,1 +1,309 @@
 """Attention of ``nn.functional``."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, dtype, scalar_name
+from mini_dl._dtypes import bool as boolean
+from mini_dl._surface import namespace, public
+from mini_dl.ops.activation import _keep, softmax
+from mini_dl.ops.joining import cat
+from mini_dl.ops.matmul import linear
+from mini_dl.tensor import Tensor, wrap
+
+_CPP_NAMES = {"Float": "float", "Double": "double", "Long": "long int", "Int": "int", "Half": "c10::Half", "Bool": "bool"}
+
+
+def _type(tensor: Tensor) -> str:
+    name = scalar_name(tensor._array.dtype)
+    return _CPP_NAMES.get(name, name)
+
+
+@public("nn.functional")
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``softmax(scale * query @ key.T + mask) @ value`` (Vaswani et al., 2017): (N, *, L, E), (N, *, S, E), (N, *, S, V) ->
+    (N, *, L, V).
+
+    `scale` is by default ``1 / sqrt(E)``. A boolean `attn_mask` says which keys take part; a query without any gives zeros.
+    `is_causal`: query i sees the keys up to i. `enable_gqa`: groups of query heads share a head of key and value.
+
+    >>> import mini_dl as torch
+    >>> q = torch.ones(1, 2, 4)
+    >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
+    torch.Size([1, 2, 4])
+    """
+    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
+        raise RuntimeError(
+            f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim} "
+            f"key.dim: {key.ndim} and value.dim: {value.ndim} instead."
+        )
+    if not query._array.dtype == key._array.dtype == value._array.dtype:
+        raise RuntimeError(
+            f"Expected query, key, and value to have the same dtype, but got query.dtype: {_type(query)} key.dtype: {_type(key)} "
+            f"and value.dtype: {_type(value)} instead."
+        )
+    if query._array.dtype.kind not in "fc":
+        raise RuntimeError(f"expected scalar type Float but found {scalar_name(query._array.dtype)}")
+    if attn_mask is not None:
+        if is_causal:
+            raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+        if attn_mask._array.dtype.kind != "b" and attn_mask._array.dtype not in (query._array.dtype, np.dtype(np.float32)):
+            raise RuntimeError(
+                "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
+                f"{_type(attn_mask)} and  query.dtype: {_type(query)} instead."
+            )
+    if enable_gqa:
+        heads = query._array.shape[-3]
+        key = key.repeat_interleave(heads // key._array.shape[-3], -3)
+        value = value.repeat_interleave(heads // value._array.shape[-3], -3)
+    length, embed = query._array.shape[-2:]
+    mask, alive = _mask(attn_mask, is_causal, (length, key._array.shape[-2]), query._array.dtype)
+    scale = (1 / math.sqrt(embed) if embed else math.inf) if scale is None else scale
+    scores = (query @ key.transpose(-2, -1)) * scale
+    if mask is not None:
+        scores = scores + mask
+    if alive is not None:
+        scores = _keep(scores, wrap(np.broadcast_to(alive, scores._array.shape)))
+    weights = softmax(scores, -1)
+    if alive is not None:
+        weights = _keep(weights, wrap(np.broadcast_to(alive, scores._array.shape)))
+    if dropout_p > 0:
+        weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+    return weights @ value
+
+
+def _mask(
+    attn_mask: Tensor | None, is_causal: bool, shape: tuple[int, int], numpy_dtype: np.dtype[Any]
+) -> tuple[Tensor | None, Array | None]:
+    """What to add to the scores, and which queries see any key, (*, L, 1); None if all do."""
+    if is_causal:
+        return wrap(np.where(np.tri(*shape, dtype=bool), 0, -np.inf).astype(numpy_dtype)), None
+    if attn_mask is None:
+        return None, None
+    if attn_mask._array.dtype.kind == "b":
+        attn_mask = wrap(np.where(attn_mask._array, 0, -np.inf).astype(numpy_dtype))
+    if attn_mask._array.dtype != numpy_dtype:
+        attn_mask = attn_mask.to(dtype(numpy_dtype.name))
+    hidden = np.isneginf(attn_mask._array).all(-1, keepdims=True)
+    return attn_mask, ~hidden if hidden.any() else None
+
+
+# ------------------------------------------------------------------------------------------------ several heads
+
+
+def _check(condition: bool, message: str) -> None:
+    """AssertionError, which is what torch raises here, unless `condition`."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def _check_dimensions(
+    query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None, attn_mask: Tensor | None, num_heads: int
+) -> bool:
+    """Whether there is a batch dimension."""
+    batched = query.ndim == 3
+    _check(
+        batched or query.ndim == 2, f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor"
+    )
+    kind = "batched (3-D)" if batched else "unbatched (2-D)"
+    _check(
+        key.ndim == value.ndim == query.ndim,
+        f"For {kind} `query`, expected `key` and `value` to be {query.ndim}-D but found {key.ndim}-D and {value.ndim}-D tensors "
+        "respectively",
+    )
+    if key_padding_mask is not None:
+        _check(
+            key_padding_mask.ndim == query.ndim - 1,
+            f"For {kind} `query`, expected `key_padding_mask` to be `None` or {query.ndim - 1}-D but found "
+            f"{key_padding_mask.ndim}-D tensor instead",
+        )
+    if attn_mask is not None:
+        _check(
+            attn_mask.ndim in (2, 3),
+            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead",
+        )
+        if not batched and attn_mask.ndim == 3:
+            expected = (num_heads, query._array.shape[0], key._array.shape[0])
+            _check(attn_mask._array.shape == expected, f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}")
+    return batched
+
+
+def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None = None) -> Tensor | None:
+    """A boolean mask, here true for what is hidden, as what to add to the scores."""
+    if mask is None:
+        return None
+    _check(mask._array.dtype.kind in "bf", f"only bool and floating types of {name} are supported")
+    if other is not None and other._array.dtype != mask._array.dtype:
+        warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=4)
+    if mask.dtype is not boolean:
+        return mask
+    return wrap(np.where(mask._array, -np.inf, 0).astype(like._array.dtype))
+
+
+def _widened(mask: Tensor | None) -> Tensor | None:
+    """`mask` with one more key, which is seen."""
+    return None if mask is None else cat([mask, wrap(np.zeros((*mask._array.shape[:-1], 1), mask._array.dtype))], -1)
+
+
+def _projected(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value through their thirds of one weight (3 E, E); what is the same tensor in one product."""
+    embed = query._array.shape[-1]
+    biases = (None, None, None) if bias is None else bias.chunk(3)
+    if key is value and query is key:
+        q, k, v = linear(query, weight, bias).split(embed, -1)
+        return q.contiguous(), k.contiguous(), v.contiguous()
+    weights = weight.chunk(3)
+    q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
+    return q, k, v
+
+
+@public("nn.functional")
+def multi_head_attention_forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool = True,
+    key_padding_mask: Tensor | None = None,
+    need_weights: bool = True,
+    attn_mask: Tensor | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None,
+    static_v: Tensor | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Projections, attention in `num_heads` heads of E / num_heads numbers, and an output projection (Vaswani et al., 2017).
+
+    (L, N, E), (S, N, E), (S, N, E) -> (L, N, E) and, with `need_weights`, the weights (N, L, S), averaged over the heads or
+    (N, heads, L, S); without the batch dimension (L, E). `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * heads, L, S)
+    are added to the scores, or hide where they are true. AssertionError or RuntimeError if something does not fit.
+    """
+    batched = _check_dimensions(query, key, value, key_padding_mask, attn_mask, num_heads)
+    if not batched:
+        same_key, same_value = key is query, value is key
+        query = query.unsqueeze(1)
+        key = query if same_key else key.unsqueeze(1)
+        value = key if same_value else value.unsqueeze(1)
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+    length, batch, embed = query._array.shape
+    source = key._array.shape[0]
+    key_padding_mask = _additive(key_padding_mask, "key_padding_mask", query, attn_mask)
+    if is_causal and attn_mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
+            "`generate_square_subsequent_mask` to create this mask."
+        )
+    if is_causal and key_padding_mask is None and not need_weights:
+        attn_mask = None  # the hint says what it holds
+    else:
+        attn_mask = _additive(attn_mask, "attn_mask", query)
+        is_causal = is_causal and key_padding_mask is None
+    _check(embed == embed_dim_to_check, f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}")
+    width = embed // num_heads
+    _check(width * num_heads == embed, f"embed_dim {embed} not divisible by num_heads {num_heads}")
+    if use_separate_proj_weight:
+        _check(
+            key._array.shape[:2] == value._array.shape[:2],
+            f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
+        )
+        separate = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
+        for name, weight in separate.items():
+            _check(weight is not None, f"use_separate_proj_weight is True but {name} is None")
+        biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
+        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), separate.values(), biases) if w is not None)
+    else:
+        _check(key._array.shape == value._array.shape, f"key shape {key.shape} does not match value shape {value.shape}")
+        if in_proj_weight is None:
+            raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
+        q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias)
+    if attn_mask is not None:
+        expected = (length, source) if attn_mask.ndim == 2 else (batch * num_heads, length, source)
+        if attn_mask._array.shape != expected:
+            raise RuntimeError(f"The shape of the {attn_mask.ndim}D attn_mask is {attn_mask.shape}, but should be {expected}.")
+        attn_mask = attn_mask.unsqueeze(0) if attn_mask.ndim == 2 else attn_mask
+    if bias_k is not None and bias_v is not None:
+        _check(static_k is None, "bias cannot be added to static key.")
+        _check(static_v is None, "bias cannot be added to static value.")
+        k, v = cat([k, bias_k.repeat(1, batch, 1)]), cat([v, bias_v.repeat(1, batch, 1)])
+        attn_mask, key_padding_mask = _widened(attn_mask), _widened(key_padding_mask)
+    else:
+        _check(bias_k is None, "bias_k is set but bias_v is None")
+        _check(bias_v is None, "bias_v is set but bias_k is None")
+
+    def heads(x: Tensor, fixed: Tensor | None, name: str) -> Tensor:  # (T, N, E) -> (N * heads, T, width)
+        if fixed is None:
+            return x.reshape(x._array.shape[0], batch * num_heads, width).transpose(0, 1)
+        rows, _, columns = fixed._array.shape
+        _check(rows == batch * num_heads, f"expecting {name}.size(0) of {batch * num_heads}, but got {rows}")
+        _check(columns == width, f"expecting {name}.size(2) of {width}, but got {columns}")
+        return fixed
+
+    q, k, v = heads(q, None, "q"), heads(k, static_k, "static_k"), heads(v, static_v, "static_v")
+    if add_zero_attn:
+        zeros = wrap(np.zeros((batch * num_heads, 1, width), k._array.dtype))
+        k, v = cat([k, zeros], 1), cat([v, zeros], 1)
+        attn_mask, key_padding_mask = _widened(attn_mask), _widened(key_padding_mask)
+    source = k._array.shape[1]
+    if key_padding_mask is not None:
+        _check(
+            key_padding_mask._array.shape[0] == batch,
+            f"Expected key_padded_mask.shape[0] to be {batch}, but got {key_padding_mask._array.shape[0]}",
+        )
+        _check(
+            key_padding_mask._array.shape[1] == source,
+            f"Expected key_padded_mask.shape[1] to be {source}, but got {key_padding_mask._array.shape[1]}",
+        )
+        padding = key_padding_mask.reshape(batch, 1, 1, source).expand(-1, num_heads, -1, -1)
+        padding = padding.reshape(batch * num_heads, 1, source)
+        attn_mask = padding if attn_mask is None else attn_mask + padding
+    dropout_p = dropout_p if training else 0.0
+
+    def joined(x: Tensor) -> Tensor:  # (L, N, E) through the output projection
+        x = linear(x.reshape(length * batch, embed), out_proj_weight, out_proj_bias)
+        return x.reshape(length, batch, x._array.shape[1])
+
+    if need_weights:
+        _check(not is_causal or attn_mask is not None, "is_causal without attn_mask gives no weights")
+        weights = (q * math.sqrt(1 / width)) @ k.transpose(-2, -1)
+        weights = softmax(weights if attn_mask is None else weights + attn_mask, -1)
+        if dropout_p > 0:
+            weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+        out = joined((weights @ v).transpose(0, 1))
+        weights = weights.reshape(batch, num_heads, length, source)
+        weights = weights.mean(1) if average_attn_weights else weights
+        return (out, weights) if batched else (out.squeeze(1), weights.squeeze(0))
+    if attn_mask is not None:
+        if attn_mask._array.shape[0] == 1:
+            attn_mask = attn_mask.unsqueeze(0)
+        else:
+            attn_mask = attn_mask.reshape(batch, num_heads, -1, source)
+    q, k, v = (x.reshape(batch, num_heads, x._array.shape[1], width) for x in (q, k, v))
+    out = joined(scaled_dot_product_attention(q, k, v, attn_mask, dropout_p, is_causal).permute(2, 0, 1, 3))
+    return (out if batched else out.squeeze(1)), None

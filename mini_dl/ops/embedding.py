@@ -263,7 +263,7 @@ def _bag_maximum(rows: Tensor, bag: Array, bags: int) -> Tensor:
         where[b] = first + values[first:last].argmax(0)
     filled = np.bincount(bag, minlength=bags) > 0
     if not len(values):
-        return rows.new_zeros(where.shape)
+        return wrap(np.zeros(where.shape, values.dtype))
     found: Any = rows.gather(0, wrap(where))
     return found if filled.all() else found * wrap(filled[:, None])  # type: ignore[no-any-return]
 

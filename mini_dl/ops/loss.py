@@ -20,6 +20,7 @@ from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.activation import _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
 from mini_dl.ops.distance import pairwise_distance
+from mini_dl.ops.matmul import linear
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ reduction
@@ -190,26 +191,22 @@ def gaussian_nll_loss(
     ValueError if `var` has a negative element, or neither the shape of `input`, nor it without the last dimension, nor it with
     a 1.
     """
-    if isinstance(var, Tensor):
-        if (var._array < 0).any():
-            raise ValueError("var has negative entry/entries")
-    else:
-        if var < 0:
-            raise ValueError("var has negative entry/entries")
-        var = wrap(np.full(input._array.shape, var, input._array.dtype))
-    shape, found = tuple(input.shape), tuple(var.shape)
+    variance = var if isinstance(var, Tensor) else wrap(np.full(input._array.shape, var, input._array.dtype))
+    if (variance._array < 0).any():
+        raise ValueError("var has negative entry/entries")
+    shape, found = tuple(input.shape), tuple(variance.shape)
     if found != shape:
         if shape[:-1] == found:
-            var = var.unsqueeze(-1)
+            variance = variance.unsqueeze(-1)
         elif len(shape) != len(found) or sum([m for n, m in zip(shape, found) if n != m]) != 1:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
-    var = var.clone()
+    variance = variance.clone()
     with no_grad():
-        var.clamp_(min=eps)
+        variance.clamp_(min=eps)
     difference = input - target
-    loss = 0.5 * (var.log() + difference * difference / var)
+    loss = 0.5 * (variance.log() + difference * difference / variance)
     return _reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
@@ -784,3 +781,57 @@ def triplet_margin_with_distance_loss(
     """As `triplet_margin_loss`, with any distance of two tensors."""
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplets(anchor, positive, negative, distance, margin, swap, _check(reduction))
+
+
+# ------------------------------------------------------------------------------------------------ of a linear layer
+
+
+@public("nn.functional")
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: object | None = None,
+) -> Tensor:
+    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
+
+    `options`, which tell torch how to save memory, are accepted and change nothing.
+    """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    *batch, features = input._array.shape
+    *classes, columns = linear_weight._array.shape
+    if features != columns:
+        raise RuntimeError(
+            f"expected equal input and linear_weight last dimensions (in_features), got {features} and {columns}, respectively"
+        )
+    if linear_bias is not None and linear_bias._array.shape != tuple(classes):
+        raise RuntimeError(f"expected linear_bias shape {tuple(classes)}, got {tuple(linear_bias.shape)}")
+    if len(classes) > 1 and not batch:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = (*batch, *classes)
+    if target._array.shape == shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if len(classes) > 1:
+        linear_weight = linear_weight.reshape(-1, features)
+        linear_bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight, linear_bias).reshape(shape)
+    return cross_entropy(
+        logits,
+        target,
+        weight=weight,
+        reduction=reduction,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+    )

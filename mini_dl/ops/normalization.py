@@ -311,7 +311,7 @@ def _channel_norm(
         shift = shift + bias
     out = _scaled(x, scale.astype(x.dtype))
     _shift(out, shift.astype(x.dtype))
-    return out.astype(input.dtype, copy=False), *[a.astype(x.dtype) for a in (mean, rstd, variance)]
+    return out.astype(input.dtype, copy=False), mean.astype(x.dtype), rstd.astype(x.dtype), variance.astype(x.dtype)
 
 
 @op()
