@@ -1,0 +1,211 @@
+"""Windows as columns and back (`unfold`, `fold`), and rearrangements between channels and space."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import public
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.convolution import Geometry, fitted_window
+from mini_dl.tensor import Tensor
+
+Ints = tuple[int, ...]
+
+
+@op(input=lambda grad, input_shape, kernel, geometry: _fold(grad, input_shape, kernel, geometry))
+def _unfold(input: Array, kernel: Ints, geometry: Geometry) -> Array:
+    """(N, C, *in) -> (N, C * K, L)"""
+    return _taps(_padded(input, kernel, geometry), kernel, geometry).reshape(
+        len(input), input.shape[1] * math.prod(kernel), math.prod(geometry.out)
+    )
+
+
+@op(input=lambda grad, kernel, geometry: _unfold(grad, kernel, geometry))
+def _fold(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Array:
+    """(N, C * K, L) -> `shape`, (N, C, *in): each value is added to the place that `_unfold` reads it from."""
+    padded = np.zeros_like(_padded(np.empty(shape, input.dtype), kernel, geometry))
+    source = input.reshape(*shape[:2], math.prod(kernel), *geometry.out)
+    for number, tap in enumerate(np.ndindex(*kernel)):
+        sizes = zip(tap, geometry.dilation, geometry.stride, geometry.out)
+        at: Any = (Ellipsis, *[slice(t * d, t * d + s * (o - 1) + 1, s) for t, d, s, o in sizes])
+        padded[at] += source[:, :, number]
+    inner: Any = (Ellipsis, *[slice(p, p + i) for p, i in zip(geometry.padding, shape[2:])])
+    return np.ascontiguousarray(padded[inner])
+
+
+def _padded(input: Array, kernel: Ints, g: Geometry) -> Array:
+    needed = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)]
+    sizes = zip(needed, g.padding, input.shape[2:])
+    return fitted_window(input, g.padding, tuple([max(n, p + i) for n, p, i in sizes]))
+
+
+def _taps(padded: Array, kernel: Ints, g: Geometry) -> Array:
+    """(N, C, *padded) -> (N, C, *kernel, *out), a view."""
+    steps = padded.strides[2:]
+    taps = [b * d for b, d in zip(steps, g.dilation)]
+    moves = [b * s for b, s in zip(steps, g.stride)]
+    return np.lib.stride_tricks.as_strided(padded, (*padded.shape[:2], *kernel, *g.out), (*padded.strides[:2], *taps, *moves))
+
+
+def _pair(name: str, value: Any) -> Ints:
+    if not isinstance(value, (tuple, list)):
+        return (int(value),) * 2
+    if len(value) not in (1, 2):
+        raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(value)}")
+    return tuple([int(v) for v in value]) * (3 - len(value))
+
+
+def _blocks(space: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Ints, Geometry]:
+    """The kernel, and the geometry of its places in an image of shape `space`, after torch's checks."""
+    kernel, spread = _pair("kernel_size", kernel_size), _pair("dilation", dilation)
+    pads, steps = _pair("padding", padding), _pair("stride", stride)
+    for name, word, (h, w) in (("kernel size", "kernel", kernel), ("dilation",) * 2 + (spread,), ("stride",) * 2 + (steps,)):
+        if min(h, w) <= 0:
+            raise RuntimeError(f"{name} should be greater than zero, but got {word}_height: {h} {word}_width: {w}")
+    if min(pads) < 0:
+        raise RuntimeError(f"padding should be non-negative, but got pad_height: {pads[0]} pad_width: {pads[1]}")
+    sizes = zip(space, pads, spread, kernel, steps)
+    out = tuple([(i + 2 * p - d * (k - 1) - 1) // s + 1 for i, p, d, k, s in sizes])
+    return kernel, Geometry(steps, pads, spread, 1, out)
+
+
+@public("nn.functional")
+def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """The windows of an image as columns, (N, C, H, W) -> (N, C * K1 * K2, L) with L the number of windows.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.unfold(torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]), 2)
+    tensor([[1., 2.],
+            [2., 3.],
+            [4., 5.],
+            [5., 6.]])
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"unfold(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    shape = input._array.shape
+    if len(shape) < 3:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)")
+    if len(shape) > 4 or 0 in shape[-3:]:
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, "
+            f"but got: {list(shape)}"
+        )
+    kernel, geometry = _blocks(shape[-2:], kernel_size, dilation, padding, stride)
+    if min(geometry.out) < 1:
+        raise RuntimeError(
+            f"Given input with spatial size {shape[-2:]}, kernel_size={kernel}, dilation={geometry.dilation}, "
+            f"padding={geometry.padding}, calculated shape of the array of sliding blocks as {geometry.out}, "
+            "but its components must be at least one."
+        )
+    _check_type(input, "im2col_out_cpu")
+    if len(shape) == 4:
+        return _unfold(input, kernel, geometry)  # type: ignore[no-any-return]
+    result: Tensor = _unfold(input.reshape(1, *shape), kernel, geometry)
+    return result.reshape(result.shape[1:])
+
+
+def _check_type(input: Tensor, kernel: str) -> None:
+    dtype = input._array.dtype
+    if dtype.kind in "iu":
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
+
+
+@public("nn.functional")
+def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """The transpose of `unfold`, (N, C * K1 * K2, L) -> (N, C, *output_size): overlapping windows add up."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"fold(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    shape, space = input._array.shape, _pair("output_size", output_size)
+    kernel, geometry = _blocks(space, kernel_size, dilation, padding, stride)
+    if min(space) < 1:
+        raise RuntimeError(
+            f"output_size should be greater than zero, but got output_size_height: {space[0]} output_size_width: {space[1]}"
+        )
+    if len(shape) not in (2, 3) or 0 in shape[-2:]:
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
+            f"but got: {list(shape)}"
+        )
+    area, blocks = math.prod(kernel), math.prod(geometry.out)
+    if shape[-2] % area:
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            f"but got input.size(1)={shape[-2]} and kernel_size={kernel}."
+        )
+    if shape[-1] != blocks or min(geometry.out) < 1:
+        raise RuntimeError(
+            f"Given output_size={space}, kernel_size={kernel}, dilation={geometry.dilation}, padding={geometry.padding}, "
+            f"stride={geometry.stride}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"{geometry.out[0]} * {geometry.out[1]} = {blocks}, but got input.size(2)={shape[-1]}."
+        )
+    _check_type(input, "col2im_out_cpu")
+    batched = input if len(shape) == 3 else input.reshape(1, *shape)
+    result: Tensor = _fold(batched, (len(batched), shape[-2] // area, *space), kernel, geometry)
+    return result if len(shape) == 3 else result.reshape(result.shape[1:])
+
+
+# ------------------------------------------------------------------------------------------------ channels and space
+
+
+def _image(name: str, input: Any, factor: str, r: int) -> Any:
+    """The shape of an image, after checks: what comes before the channels, the channels and the space."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    if input.ndim < 3:
+        raise RuntimeError(f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+    if r <= 0:
+        raise RuntimeError(f"{name} expects a positive {factor}, but got {r}")
+    return input._array.shape[:-3], *input._array.shape[-3:]
+
+
+@public("nn.functional", "torch")
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(*, C r^2, H, W) -> (*, C, H r, W r): channels become r x r blocks of pixels (Shi et al., 2016)."""
+    r = upscale_factor
+    lead, c, h, w = _image("pixel_shuffle", input, "upscale_factor", r)
+    if c % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            f"but input.size(-3)={c} is not divisible by {r * r}"
+        )
+    n, c = math.prod(lead), c // (r * r)
+    blocks = input.reshape(n, c, r, r, h, w).permute(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(*lead, c, h * r, w * r).clone() if r == 1 else blocks.reshape(*lead, c, h * r, w * r)
+
+
+@public("nn.functional", "torch")
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """(*, C, H r, W r) -> (*, C r^2, H, W): the inverse of `pixel_shuffle`."""
+    r = downscale_factor
+    lead, c, h, w = _image("pixel_unshuffle", input, "downscale_factor", r)
+    for name, dim, size in (("height", -2, h), ("width", -1, w)):
+        if size % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, "
+                f"but input.size({dim})={size} is not divisible by {r}"
+            )
+    h, w = h // r, w // r
+    blocks = input.reshape(math.prod(lead), c, h, r, w, r).permute(0, 1, 3, 5, 2, 4)
+    return blocks.reshape(*lead, c * r * r, h, w).clone() if r == 1 else blocks.reshape(*lead, c * r * r, h, w)
+
+
+@public("nn.functional", "torch", "torch:native_channel_shuffle")
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """(N, C, *) -> (N, C, *): channel (g, i) of `groups` groups becomes channel (i, g) (Zhang et al., ShuffleNet, 2018)."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"channel_shuffle(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    shape = input._array.shape
+    if len(shape) < 3:
+        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}")
+    if groups <= 0:
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    n, c = shape[:2]
+    if c % groups:
+        raise RuntimeError(f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups.")
+    shuffled = input.reshape(n, groups, c // groups, math.prod(shape[2:])).transpose(1, 2)
+    return shuffled.reshape(shape).clone() if groups in (1, c) else shuffled.reshape(shape)

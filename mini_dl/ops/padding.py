@@ -1,0 +1,152 @@
+"""Padding: each dimension is extended by a constant, its mirror image, its edge or its other end; negative padding crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import Array, Number, scalar_name
+from mini_dl._surface import public
+from mini_dl.autograd.primitive import op
+from mini_dl.tensor import Tensor
+
+Pads = tuple[tuple[int, int], ...]  # of each of the last dimensions, first to last: what goes before and after
+
+
+@op(input=lambda grad, pads: _pad_constant(grad, tuple([(-a, -b) for a, b in pads]), 0))
+def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
+    """(*, *in) -> (*, *(before + in + after))"""
+    space = input.shape[input.ndim - len(pads) :]
+    out = np.empty((*input.shape[: input.ndim - len(pads)], *[a + n + b for n, (a, b) in zip(space, pads)]), input.dtype)
+    out[...] = np.asarray(value).astype(input.dtype)
+    to: Any = (Ellipsis, *[slice(max(a, 0), out_n - max(b, 0)) for out_n, (a, b) in zip(out.shape[out.ndim - len(pads) :], pads)])
+    of: Any = (Ellipsis, *[slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(space, pads)])
+    out[to] = input[of]
+    return out
+
+
+@op(input=lambda grad, input_shape, pads, mode: _fold_back(grad, input_shape, pads, mode))
+def _pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
+    """As `_pad_constant`, the border filled from the input itself, dimension by dimension."""
+    out = input
+    for dim in range(len(pads)):
+        axis = input.ndim - len(pads) + dim
+        padded = np.empty((*out.shape[:axis], sum(pads[dim]) + out.shape[axis], *out.shape[axis + 1 :]), input.dtype)
+        for to, of in _parts(out.shape[axis], pads[dim], mode, len(pads) - dim - 1):
+            padded[to] = out[of]
+        out = padded
+    return out
+
+
+@op(output=lambda grad, pads, mode: _pad_by_position(grad, pads, mode))
+def _fold_back(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> Array:
+    """The transpose of `_pad_by_position`: each value is added to the place it was copied from."""
+    grad = output
+    for dim in reversed(range(len(pads))):
+        axis = output.ndim - len(pads) + dim
+        found = np.zeros((*grad.shape[:axis], shape[axis], *grad.shape[axis + 1 :]), grad.dtype)
+        for at, of in _parts(shape[axis], pads[dim], mode, len(pads) - dim - 1):
+            part = grad[at]
+            found[of] += part.sum(axis, keepdims=True) if found[of].shape[axis] != part.shape[axis] else part
+        grad = found
+    return grad
+
+
+def _parts(size: int, pad: tuple[int, int], mode: str, after: int) -> Iterator[tuple[Any, Any]]:
+    """The parts of a padded dimension, which has `after` dimensions behind it: where they are and where they come from."""
+    before, behind = pad
+    rest = (slice(None),) * after
+    low, high = max(before, 0), max(behind, 0)
+    first, last = max(-before, 0), size - max(-behind, 0)
+    end = low + last - first
+    if low:
+        of = {"reflect": slice(low, 0, -1), "replicate": slice(0, 1), "circular": slice(last - low, last)}[mode]
+        yield (Ellipsis, slice(0, low), *rest), (Ellipsis, of, *rest)
+    yield (Ellipsis, slice(low, end), *rest), (Ellipsis, slice(first, last), *rest)
+    if high:
+        mirror = slice(size - 2, size - 2 - high if size - 2 - high >= 0 else None, -1)
+        of = {"reflect": mirror, "replicate": slice(size - 1, size), "circular": slice(first, first + high)}[mode]
+        yield (Ellipsis, slice(end, end + high), *rest), (Ellipsis, of, *rest)
+
+
+# ------------------------------------------------------------------------------------------------ public
+
+
+@public("nn.functional")
+def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+    """`input` with its last dimensions extended, `pad` = (before, after) of the last one, then of the one before it, and so on.
+
+    `mode` is "constant" (with `value`), "reflect", "replicate" or "circular". RuntimeError if the padding does not fit.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.pad(torch.tensor([[1, 2, 3]]), (2, 1), "reflect")
+    tensor([[3, 2, 1, 2, 3, 2]])
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"pad(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    if mode == "constant":
+        return constant_pad_nd(input, pad, 0 if value is None else value)
+    pads, shape = _pairs(input, pad), input._array.shape
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    n = len(pads)
+    if n not in (1, 2, 3) or len(shape) not in (n + 1, n + 2):
+        raise NotImplementedError(
+            f"Padding size {2 * n} is not supported for {len(shape)}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    if mode != "circular":
+        if 0 in shape[-n - 1 :] if mode == "replicate" else 0 in shape[len(shape) - n - 1 :]:
+            raise RuntimeError(
+                f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions "
+                f"for input, but got: {list(shape)}"
+            )
+        if input._array.dtype.kind == "b":
+            kernel = {"reflect": "reflection", "replicate": "replication"}[mode]
+            raise NotImplementedError(f"\"{kernel}_pad{n}d\" not implemented for '{scalar_name(input._array.dtype)}'")
+    for i, ((before, after), size) in enumerate(zip(pads, shape[-n:])):
+        if mode == "reflect" and (before >= size or after >= size):
+            raise RuntimeError(
+                f"Argument #{4 + 2 * (n - 1 - i)}: Padding size should be less than the corresponding input dimension, "
+                f"but got: padding ({before}, {after}) at dimension {len(shape) - n + i} of input {list(shape)}"
+            )
+        if mode == "circular" and (before > size or after > size):
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+        if size + before + after < (0 if mode == "circular" else 1):
+            if mode == "circular":
+                raise RuntimeError("Negative padding value is resulting in an empty dimension")
+            raise RuntimeError(
+                f"input ({'DHW'[i - n]}: {size}) is too small. Calculated output {'DHW'[i - n]}: {size + before + after}"
+            )
+    return _pad_by_position(input, pads, mode)  # type: ignore[no-any-return]
+
+
+@public("torch")
+def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
+    """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
+    pads = _pairs(input, pad)
+    for (before, after), size in zip(pads, input._array.shape[input._array.ndim - len(pads) :]):
+        if before + after + size < 0 or -before > size or -after > size:
+            raise RuntimeError("narrow(): length must be non-negative.")
+    return _pad_constant(input, pads, value)  # type: ignore[no-any-return]
+
+
+def _pairs(input: Tensor, pad: Any) -> Pads:
+    """(before, after) of the dimensions that `pad` names, first to last."""
+    widths = [int(p) for p in pad]
+    if len(widths) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(widths) > 2 * input._array.ndim:
+        raise RuntimeError(
+            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(widths)} and input of dimension {input._array.ndim}"
+        )
+    return tuple([(widths[i], widths[i + 1]) for i in range(len(widths) - 2, -1, -2)])
