@@ -5,21 +5,26 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import math
 import operator
+import warnings
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from mini_dl import _dtypes
-from mini_dl._checks import nonnegative, sizes, type_name
-from mini_dl._device import require_cpu
+from mini_dl import _device, _dtypes
+from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
+from mini_dl._device import contiguous_format, require_cpu
 from mini_dl._dtypes import Array
 from mini_dl._dtypes import dtype as DType
-from mini_dl._surface import namespace, public, store
+from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.views import _diagonal, place
+from mini_dl.tensor import Size, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ the keywords they share
 
@@ -41,6 +46,8 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     made = wrap(array)
     if out is not None:
         made = store(made, out)
+    if requires_grad and made._array.dtype.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return requires_grad_(made) if requires_grad else made
 
 
@@ -62,8 +69,9 @@ def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..
             requires_grad: bool = False,
             **kwargs: Any,
         ) -> Tensor:
-            if device is not None:
-                require_cpu(device)
+            require_cpu(device)
+            if layout is not None and layout is not _device.strided:
+                raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None and wanted != out._array.dtype:
                 raise RuntimeError(
@@ -88,6 +96,7 @@ def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..
 # ------------------------------------------------------------------------------------------------ from data
 
 
+@function()
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A tensor with a copy of `data`: a number, an array, or nested sequences.
 
@@ -99,30 +108,186 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
             [3, 4]])
     """
     require_cpu(device)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            stacklevel=2,
+        )
     array = from_data(data, numpy_of(dtype))
     return finished(array, requires_grad)
 
 
+_KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
+
+
 def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
-    """A new array with the values of `data`."""
+    """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
         return data._array.astype(target or data._array.dtype)
     if isinstance(data, (np.ndarray, np.generic)):
-        return np.array(data, target or _dtypes.of_numpy(data.dtype).numpy)
+        return np.array(checked_array(np.asarray(data)), target)
     if _dtypes.is_number(data):
-        return _dtypes.as_type(data, target or _dtypes.dtype_of_number(data))
-    found = np.array(data)
-    if target is None:
-        if found.dtype.kind == "f":
-            target = _dtypes.default_numpy()
-        elif found.dtype.kind == "c":
-            target = _dtypes.get_default_dtype().to_complex().numpy
-        else:
-            target = _dtypes.of_numpy(found.dtype).numpy
-    return found.astype(target, copy=False)
+        shape, leaves = (), [data]
+    else:
+        shape, leaves = _leaves(data)
+    kinds = set(map(type, leaves))
+    plain = kinds <= _KINDS.keys()
+    if not plain:
+        leaves = [_leaf(leaf) for leaf in leaves]
+    if plain:
+        rank = builtins.max([_KINDS[kind] for kind in kinds], default=2)
+        found = [np.dtype("bool"), np.dtype("int64"), _dtypes.default_numpy(), _dtypes.get_default_dtype().to_complex().numpy][
+            rank
+        ]
+    else:
+        found = functools.reduce(_dtypes.promote_numpy, [_dtype_of_leaf(leaf) for leaf in leaves])
+    target = found if target is None else target
+    if found.kind == "c" and target.kind not in "cb":
+        raise TypeError("must be real number, not complex")
+    # ints go through int64, or uint64 where that is wanted; floats through float64, so that each is rounded once
+    through = {"i": "uint64" if target.char in "QL" else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
+    try:
+        array = np.array(leaves, through).reshape(shape)
+    except OverflowError:
+        raise ValueError("Overflow when unpacking long long") from None
+    if target.kind in "iu" and found.kind != "b":
+        limits = np.iinfo(target)
+        low = limits.min if target.kind == "i" else -limits.max - 1  # negative numbers may wrap around, as in torch
+        if array.size and not (array.min() >= low and array.max() <= limits.max):
+            raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
+        if array.dtype.kind == "f":
+            array = array.astype(np.int64)
+    return array.astype(target, copy=False)
 
 
-public("torch")(tensor)
+def _is_sequence(value: Any) -> builtins.bool:
+    if isinstance(value, (list, tuple)):
+        return True
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(value).__name__}'")
+    return (
+        not isinstance(value, (Tensor, dict))
+        and hasattr(value, "__len__")
+        and hasattr(value, "__getitem__")
+        and np.ndim(value) > 0
+    )
+
+
+def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
+    """The shape of nested sequences, and what stands in them, in order. ValueError if those of one level differ in length."""
+    if not _is_sequence(data):
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    shape: list[builtins.int] = []
+    level: list[Any] = [data]
+    while level and _is_sequence(level[0]):
+        n = len(level[0])
+        for item in level:
+            if not _is_sequence(item):
+                raise TypeError("not a sequence")
+            if len(item) != n:
+                raise ValueError(f"expected sequence of length {n} at dim {len(shape)} (got {len(item)})")
+        shape.append(n)
+        level = [leaf for item in level for leaf in item]
+    return tuple(shape), level
+
+
+def _leaf(leaf: Any) -> Any:
+    """The NumPy scalar in a tensor of one element; a number as it is."""
+    if isinstance(leaf, Tensor):
+        if leaf._array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return leaf._array.reshape(-1)[0]
+    if not _dtypes.is_number(leaf):
+        if isinstance(leaf, (str, bytes)):
+            raise TypeError(f"new(): invalid data type '{type(leaf).__name__}'")
+        if isinstance(leaf, (list, tuple)):
+            raise TypeError(f"'{type(leaf).__name__}' object cannot be interpreted as an integer")
+        raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__}")
+    return leaf
+
+
+def _dtype_of_leaf(leaf: Any) -> np.dtype[Any]:
+    return leaf.dtype if isinstance(leaf, np.generic) else _dtypes.dtype_of_number(leaf)
+
+
+def checked_array(array: Array) -> Array:
+    """`array` if a tensor can have its memory. TypeError for a type, ValueError for a byte order or negative strides."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type_name(array)})")
+    _dtypes.of_numpy(array.dtype)
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently "
+            "not supported."
+        )
+    if array.size and any([stride < 0 for stride in array.strides]):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+        )
+    return array
+
+
+def over_array(array: Any) -> Tensor:
+    """A tensor over the memory of a NumPy array. Warns of memory that may not be written."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type_name(array)})")
+    checked_array(array)
+    if not array.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to this "
+            "tensor will result in undefined behavior. You may want to copy the array to protect its data or make it writable "
+            "before converting it to a tensor.",
+            stacklevel=3,
+        )
+    return wrap(array.view(np.ndarray))
+
+
+@function()
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, without a copy where that can be: of a tensor or an array of the wanted type."""
+    require_cpu(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray):
+        made = over_array(data)
+        return made if dtype is None else made.to(_dtypes.of_numpy(numpy_of(dtype)))
+    return tensor(data, dtype=dtype)
+
+
+@function()
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: builtins.bool | None = None, requires_grad: builtins.bool = False
+) -> Tensor:
+    """`obj` as a tensor that shares its memory where that can be, or must (`copy` False), or must not (`copy` True).
+
+    `obj` is a tensor, an array, a buffer, a number or a sequence. ValueError where sharing is asked for and impossible.
+    """
+    require_cpu(device)
+    wanted = numpy_of(dtype)
+    if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
+        shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))
+    elif isinstance(obj, (bytes, bytearray, memoryview)):
+        shared = wrap(np.frombuffer(obj, _default(wanted)))
+    else:
+        if copy is False:
+            raise ValueError("can't alias arbitrary sequence into a tensor.")
+        return finished(from_data(obj, wanted), requires_grad)
+    have = shared._array.dtype
+    if wanted is not None and wanted != have:
+        if copy is False:
+            raise ValueError(
+                f"can't alias tensor with dtype '{_dtypes.scalar_name(have)}' into dtype '{_dtypes.scalar_name(wanted)}'."
+            )
+        shared = shared.to(_dtypes.of_numpy(wanted))
+    elif copy:
+        shared = shared.clone()
+    if isinstance(obj, Tensor):
+        if not requires_grad:
+            return shared.detach() if shared.requires_grad else shared
+        return shared if shared.requires_grad else requires_grad_(shared.detach())
+    return requires_grad_(shared) if requires_grad else shared
 
 
 # ------------------------------------------------------------------------------------------------ one value
@@ -132,72 +297,453 @@ def _default(dtype: Any) -> Any:
     return _dtypes.default_numpy() if dtype is None else dtype
 
 
+def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
+    if isinstance(value, Tensor):
+        value = value._array.item()
+    return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
+
+
+def number_as(number: Any, target: np.dtype[Any]) -> Array:
+    """A number in type `target`. RuntimeError where it cannot be: too large an int, a complex number in a real type."""
+    if isinstance(number, complex) and target.kind != "c":
+        if number.imag:
+            raise RuntimeError(f"value cannot be converted to type {_c_name(target)} without overflow")
+        number = number.real
+    if target.kind in "iu" and not isinstance(number, builtins.bool):
+        limits = np.iinfo(target)
+        if number != number or not (limits.min if target.kind == "i" else -limits.max - 1) <= number <= limits.max:
+            raise RuntimeError(f"value cannot be converted to type {_c_name(target)} without overflow")
+    return _dtypes.as_type(number, target)
+
+
+def _c_name(target: np.dtype[Any]) -> str:
+    return {"float32": "float", "float64": "double", "float16": "at::Half"}.get(target.name, target.name)
+
+
+def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
+    if any([n < 0 for n in size]):
+        raise RuntimeError(f"{name}: Dimension size must be non-negative.")
+    return size
+
+
 @factory()
-def zeros(*size: Any, dtype: Any) -> Array:
+@spread_out
+def zeros(size: tuple[int, ...], *, dtype: Any) -> Array:
     """Zeros of this shape."""
-    return np.zeros(nonnegative(sizes(size)), _default(dtype))
+    return np.zeros(_nonnegative("zeros", size), _default(dtype))
 
 
 @factory()
-def ones(*size: Any, dtype: Any) -> Array:
+@spread_out
+def ones(size: tuple[int, ...], *, dtype: Any) -> Array:
     """Ones of this shape."""
-    return np.ones(nonnegative(sizes(size)), _default(dtype))
+    return np.ones(_nonnegative("ones", size), _default(dtype))
 
 
 @factory()
-def empty(*size: Any, dtype: Any) -> Array:
+@spread_out
+def empty(size: tuple[int, ...], *, dtype: Any) -> Array:
     """A tensor of this shape whose values are whatever the memory held."""
-    return np.empty(nonnegative(sizes(size)), _default(dtype))
+    return np.empty(nonnegative(size), _default(dtype))
 
 
 @factory()
 def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
-    """`fill_value` in this shape; its type is that of the value."""
+    """`fill_value` in this shape; its type is that of the value.
+
+    >>> import mini_dl as torch
+    >>> torch.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type_name(size)}")
     if dtype is None:
-        dtype = _dtypes.dtype_of_number(fill_value)
-    return np.full(nonnegative(sizes((size,))), _dtypes.as_type(fill_value, dtype), dtype)
+        dtype = fill_value._array.dtype if isinstance(fill_value, Tensor) else _dtypes.dtype_of_number(fill_value)
+    return _filled(nonnegative(sizes(size)), fill_value, dtype)
 
 
-def _like(name: str, make: Callable[..., Array], *more: str) -> None:
-    """Publish ``torch.f_like(input)`` from `make`: shape and type are those of `input`."""
+@factory(out=False)
+def scalar_tensor(s: Any, *, dtype: Any) -> Array:
+    """A 0-d tensor of the default dtype with this value."""
+    return _filled((), s, _default(dtype))
 
-    def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        dtype, requires_grad = kwargs.pop("dtype", None), kwargs.pop("requires_grad", False)
-        require_cpu(kwargs.pop("device", None))
-        for ignored in ("layout", "memory_format", "pin_memory"):
-            kwargs.pop(ignored, None)
-        array = make(input._array.shape, *args, **kwargs, dtype=numpy_of(dtype, input._array.dtype))
+
+@factory(out=False)
+def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: Any) -> Array:
+    """An uninitialised tensor of this shape whose neighbours lie `stride` elements apart in memory."""
+    shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
+    if len(shape) != len(strides):
+        raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
+    if any([s < 0 for s in strides]):
+        raise RuntimeError(f"empty_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+    kind = np.dtype(_default(dtype))
+    count = 0 if 0 in shape else 1 + builtins.sum([(n - 1) * s for n, s in zip(shape, strides)])
+    return np.ndarray(shape, kind, np.empty(count, kind), 0, [s * kind.itemsize for s in strides])
+
+
+@factory(out=False)
+def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: Any) -> Array:
+    """An uninitialised tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
+    shape, order = nonnegative(tuple(size)), tuple(physical_layout)
+    if len(shape) != len(order):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; "
+            f"i.e. len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for d in order:
+        if not 0 <= d < len(shape):
+            raise RuntimeError(f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got {d})")
+    if len(set(order)) != len(order):
+        raise RuntimeError("Duplicate dim not allowed")
+    return np.empty([shape[d] for d in order], _default(dtype)).transpose(np.argsort(order))
+
+
+# ------------------------------------------------------------------------------------------------ like another
+
+
+def _like(name: str, fill: Any) -> None:
+    """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
+
+    def make(
+        input: Tensor,
+        *value: Any,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        pin_memory: bool = False,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+        fill_value: Any = fill,
+    ) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        require_cpu(device)
+        kind = numpy_of(dtype, input._array.dtype)
+        array = np.empty_like(input._array, kind, order="C" if memory_format is contiguous_format else "K")
+        if value:
+            (fill_value,) = value
+        if fill_value is not None:
+            number = fill_value._array.item() if isinstance(fill_value, Tensor) else fill_value
+            array[...] = number_as(number, np.dtype(kind))
         return finished(array, requires_grad)
 
-    call.__name__ = call.__qualname__ = name
-    namespace("torch")[name] = call
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}."
+    parameters = dict(inspect.signature(make).parameters)
+    at = {
+        "fill_value": parameters.pop("fill_value").replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect._empty)
+    }
+    parameters.pop("value")
+    first = {"input": parameters.pop("input")}
+    given = {**first, **at, **parameters} if name == "full_like" else {**first, **parameters}
+    make.__signature__ = inspect.Signature(list(given.values()))  # type: ignore[attr-defined]
+    namespace("torch")[name] = make
 
 
-_like("zeros_like", np.zeros)
-_like("ones_like", np.ones)
-_like("empty_like", np.empty)
+_like("zeros_like", 0)
+_like("ones_like", 1)
+_like("empty_like", None)
+_like("full_like", None)
 
 
-def _full(shape: tuple[int, ...], fill_value: Any, dtype: Any) -> Array:
-    return np.full(shape, _dtypes.as_type(fill_value, dtype), dtype)
+def _new(name: str) -> None:
+    """Publish ``x.new_f(...)``: ``torch.f(...)`` in the type of `x`."""
+    torch_function = namespace("torch")[name]
+
+    def make(self: Tensor, *args: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
+        return torch_function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
+
+    make.__name__ = make.__qualname__ = "new_" + name
+    make.__doc__ = f"``torch.{name}(...)`` in the type of this tensor."
+    setattr(Tensor, make.__name__, make)
 
 
-_like("full_like", _full, "fill_value")
+for _name in ("zeros", "ones", "empty", "full", "empty_strided"):
+    _new(_name)
+
+
+@tensor_method()
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None
+) -> Tensor:
+    """``torch.tensor(data)`` in the type of this tensor."""
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 
 
 # ------------------------------------------------------------------------------------------------ ranges
 
 
+def _number(value: Any) -> Any:
+    """The Python number in a 0-d tensor or NumPy scalar; a number as it is."""
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
+
+
+def _steps(start: Any, end: Any, step: Any) -> Any:
+    """How many steps lead from `start` to `end`, as a fraction. RuntimeError if none ever do."""
+    if step == 0 or step != step:
+        raise RuntimeError("step must be nonzero")
+    if not (np.isfinite(start) and np.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (step > 0 and start > end) or (step < 0 and start < end):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if all([isinstance(v, builtins.int) for v in (start, end, step)]):
+        return Fraction(end - start, step)
+    return (float(end) - start) / step
+
+
+def _progression(start: Any, step: Any, length: int, dtype: Any) -> Array:
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        return (np.arange(length) * int(step) + int(start)).astype(kind)
+    return (np.arange(length) * float(step) + float(start)).astype(kind)
+
+
 @factory()
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
-    """``start, start + step, ...`` below `end`."""
+def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
+    """``start, start + step, ...`` below `end`: of ints int64, otherwise the default dtype.
+
+    >>> import mini_dl as torch
+    >>> torch.arange(1, 2, 0.25)
+    tensor([1.0000, 1.2500, 1.5000, 1.7500])
+    """
+    start, end, step = _number(start), _number(end), _number(step)
     if end is None:
         start, end = 0, start
-    start, end, step = [v.item() if hasattr(v, "item") else v for v in (start, end, step)]
     if dtype is None:
-        whole = all(isinstance(v, builtins.int) for v in (start, end, step))
+        whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
-    length = builtins.max(0, builtins.int(np.ceil((end - start) / step)))
-    if np.dtype(dtype).kind in "iu":
-        return (np.arange(length, dtype="int64") * step + start).astype(dtype)
-    return (np.arange(length, dtype="float64") * step + start).astype(dtype)
+    if np.dtype(dtype).kind in "bc":
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_dtypes.scalar_name(np.dtype(dtype))}'")
+    return _progression(start, step, math.ceil(_steps(start, end, step)), dtype)
+
+
+@factory()
+def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
+    """``start, start + step, ...`` up to and including `end`. Deprecated in favour of ``arange``."""
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range "
+        "builtin. Instead, use torch.arange, which produces values in [start, end).",
+        stacklevel=3,
+    )
+    start, end, step = _number(start), _number(end), _number(step)
+    if end is None:
+        start, end = 0, start
+    return _progression(start, step, math.floor(_steps(start, end, step)) + 1, _default(dtype))
+
+
+def _between(start: Any, end: Any, steps: int, dtype: Any) -> Array:
+    """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
+    start, end = _number(start), _number(end)
+    if not isinstance(steps, (builtins.int, np.integer)):
+        raise TypeError(f"linspace(): argument 'steps' (position 3) must be int, not {type_name(steps)}")
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = np.dtype(dtype)
+    exact = kind if kind.kind in "fc" and kind.char != "e" else np.dtype("float32" if kind.char == "e" else "float64")
+    if kind.kind in "iu":
+        start, end = int(start), int(end)
+    first, last = np.asarray(start, exact), np.asarray(end, exact)
+    i = np.arange(steps).astype(exact)
+    step = (last - first) / np.asarray(builtins.max(steps - 1, 1), exact)
+    out = first + step * i
+    half = steps // 2
+    out[half:] = last - step * (steps - 1 - i[half:])
+    if steps == 1:
+        out[0] = first
+    return out
+
+
+def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
+    if dtype is not None:
+        return np.dtype(dtype)
+    complex_ = any([isinstance(_number(b), complex) for b in bounds])
+    return _dtypes.get_default_dtype().to_complex().numpy if complex_ else _dtypes.default_numpy()
+
+
+@factory()
+def linspace(start: Any, end: Any, steps: int, *, dtype: Any) -> Array:
+    """`steps` numbers in equal distance from `start` to `end`."""
+    kind = _bounds_dtype(dtype, start, end)
+    return _between(start, end, steps, kind).astype(kind)
+
+
+@factory()
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any) -> Array:
+    """``base ** x`` for `steps` numbers x in equal distance from `start` to `end`."""
+    kind = _bounds_dtype(dtype, start, end, base)
+    powers = _between(start, end, steps, kind)
+    return np.power(np.asarray(base, powers.dtype), powers).astype(kind)
+
+
+@factory()
+def eye(n: int, m: int | None = None, *, dtype: Any) -> Array:
+    """(n, m) with ones on the main diagonal and zeros elsewhere."""
+    for name, size in (("n", n), ("m", m)):
+        if size is not None and size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
+    return np.eye(n, m, dtype=_default(dtype))
+
+
+def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
+    def make(row: int, col: int, offset: int = 0, *, dtype: Any) -> Array:
+        for axis, size in (("row", row), ("col", col)):
+            if size < 0:
+                raise RuntimeError(f"{axis} must be non-negative, got{size}")
+        kind = np.dtype("int64") if dtype is None else np.dtype(dtype)
+        if kind.char not in "ilq":
+            raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
+        return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"(2, count): rows and columns of the elements that ``{name[:4]}`` keeps of a (row, col) matrix."
+    factory(out=False)(make)
+
+
+_triangle_indices("tril_indices", np.tril)
+_triangle_indices("triu_indices", np.triu)
+
+# ------------------------------------------------------------------------------------------------ diagonals and triangles
+
+
+@method()
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Zeros with the last dimension of `input` on the diagonal of the new dimensions `dim1` and `dim2`."""
+    ndim = input.ndim + 1
+    first, second = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    if not input.ndim:
+        raise IndexError("Dimension specified as -1 but tensor has no dimensions")
+    n = input._array.shape[-1] + abs(offset)
+    shape = list(input._array.shape[:-1])
+    for d in sorted((first, second)):
+        shape.insert(d, n)
+    return place(input, _diagonal, (offset, first, second), tuple(shape))
+
+
+@method(out=True)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The matrix with this vector on a diagonal, or the diagonal of this matrix."""
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.ndim == 2:
+        return input.diagonal(diagonal).clone()
+    raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+
+
+@method()
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """The matrix with all elements of `input` on a diagonal."""
+    return diag_embed(input.reshape(-1), offset)
+
+
+def _triangle(name: str, kernel: Callable[..., Array], what: str) -> None:
+    def cut(input: Array, diagonal: int) -> Array:
+        return kernel(input, diagonal)
+
+    cut.__name__ = name
+    primitive = op(input=lambda grad, diagonal: primitive(grad, diagonal))(cut)
+
+    def call(input: Tensor, diagonal: int = 0) -> Tensor:
+        if input.ndim < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        return primitive(input, operator.index(diagonal))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"`input` with zeros {what} the diagonal, of each matrix of a batch."
+    method(inplace=True, out=True)(call)
+
+
+_triangle("tril", np.tril, "above")
+_triangle("triu", np.triu, "below")
+
+
+@function()
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of each element of a vector, as rows: x^(N-1) ... x, 1, or the other way round."""
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    n = x._array.size if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    kind = np.result_type(x._array.dtype, np.int64) if x._array.dtype.kind in "bui" else x._array.dtype
+    powers = np.arange(n)
+    return x.to(_dtypes.of_numpy(np.dtype(kind))).unsqueeze(1) ** wrap(powers if increasing else powers[::-1].copy())
+
+
+# ------------------------------------------------------------------------------------------------ the old constructors
+
+
+def _legacy(cls: Any, args: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
+    """``Tensor(2, 3)``: uninitialised; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
+    if len(args) == 1 and not isinstance(args[0], Size):
+        (data,) = args
+        if isinstance(data, Tensor):
+            if data._array.dtype != dtype:
+                raise TypeError(f"expected {_dtypes.of_numpy(dtype)} (got {data.dtype})")
+            return data._array
+        if isinstance(data, (builtins.float, complex)) or data is None:
+            raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
+        if not isinstance(data, builtins.int):
+            return from_data(data, dtype)
+    return np.empty(sizes(args) if args else 0, dtype)
+
+
+def _constructor(cls: Any, *args: Any, device: Any = None) -> Any:
+    require_cpu(device)
+    made = object.__new__(cls)
+    made._array = _legacy(cls, args, _dtypes.default_numpy())
+    return made
+
+
+setattr(Tensor, "__new__", _constructor)
+
+
+class TensorType:
+    """``torch.FloatTensor`` and the like: makes tensors of one type as ``Tensor`` does, and knows its instances."""
+
+    def __init__(self, dtype: DType) -> None:
+        self.dtype = dtype
+        self.__name__ = _dtypes.scalar_name(dtype.numpy) + "Tensor"
+
+    def __call__(self, *args: Any, device: Any = None) -> Tensor:
+        return wrap(_legacy(Tensor, args, self.dtype.numpy))
+
+    def __instancecheck__(self, value: object) -> builtins.bool:
+        return isinstance(value, Tensor) and value.dtype is self.dtype
+
+    def __repr__(self) -> str:
+        return f"<class 'torch.{self.__name__}'>"
+
+
+for _dtype in _dtypes.ALL:
+    if _dtype.name not in ("uint16", "uint32", "uint64", "complex64", "complex128"):
+        _type = TensorType(_dtype)
+        namespace("torch")[_type.__name__] = _type
+
+
+@tensor_method()
+def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """``Tensor(...)`` in the type of this tensor."""
+    return wrap(_legacy(Tensor, args, self._array.dtype))
+
+
+def _type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the type of this tensor, or this tensor in another type."""
+    if dtype is None:
+        return f"torch.{_dtypes.scalar_name(self._array.dtype)}Tensor"
+    if isinstance(dtype, str):
+        dtype = namespace("torch")[dtype.removeprefix("torch.")]
+    return self.to(dtype.dtype if isinstance(dtype, TensorType) else dtype)
+
+
+_type_of.__name__ = "type"
+tensor_method()(_type_of)
+
+
+for _name in (
+    "layout", "strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc",
+    "memory_format", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d",
+):  # fmt: skip
+    namespace("torch")[_name] = getattr(_device, _name)

@@ -16,7 +16,7 @@ from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.creation import from_data
+from mini_dl.ops.creation import from_data, number_as
 from mini_dl.ops.views import _new_axes, _pick, _select, _alias, _slice, place
 from mini_dl.tensor import Tensor, version_of, wrap
 
@@ -261,15 +261,6 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         overwrite(target, value if value._array.shape == target._array.shape else value.expand(target._array.shape))
     else:
         _index_put_(target, chosen, value, False)
-
-
-def number_as(number: Any, target: np.dtype[Any]) -> Array:
-    """A number in type `target`. RuntimeError where it cannot be: a complex number in a real type."""
-    if isinstance(number, complex) and target.kind != "c":
-        if number.imag:
-            raise RuntimeError(f"value cannot be converted to type {_dtypes.of_numpy(target).name} without overflow")
-        number = number.real
-    return _dtypes.as_type(number, target)
 
 
 @op(
