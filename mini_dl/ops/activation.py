@@ -582,7 +582,7 @@ def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
 
 def _softmax_rows(out: Array, x: Array) -> None:
     sums, _ = exponentials(out, x)
-    out *= (1 / sums)[:, None]
+    out /= sums[:, None]  # not times the reciprocal: a probability of 1 is then exactly 1
 
 
 def _log_softmax_rows(out: Array, x: Array) -> None:

@@ -73,7 +73,7 @@ def scaled_dot_product_attention(
     length, embed = query._array.shape[-2:]
     mask, alive = _mask(attn_mask, is_causal, (length, key._array.shape[-2]), query._array.dtype)
     scale = (1 / math.sqrt(embed) if embed else math.inf) if scale is None else scale
-    scores = (query @ key.transpose(-2, -1)) * scale
+    scores = (query * scale) @ key.transpose(-2, -1)
     if mask is not None:
         scores = scores + mask
     if alive is not None:
@@ -99,7 +99,7 @@ def _mask(
     if attn_mask._array.dtype != numpy_dtype:
         attn_mask = attn_mask.to(dtype(numpy_dtype.name))
     hidden = np.isneginf(attn_mask._array).all(-1, keepdims=True)
-    return attn_mask, ~hidden if hidden.any() else None
+    return attn_mask, np.logical_not(hidden) if hidden.any() else None
 
 
 # ------------------------------------------------------------------------------------------------ several heads
