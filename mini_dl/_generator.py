@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,15 @@ def _integer(seed: Any) -> int:
 
 
 default_generator = Generator()
+
+
+class _Here(threading.local):
+    """The stream of this thread, where it has one of its own: the workers of a DataLoader do."""
+
+    generator: Generator = default_generator
+
+
+here = _Here()
 
 
 # ------------------------------------------------------------------------------------------------ reals

@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl import _distributions
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._generator import Generator, default_generator, uniform
+from mini_dl._generator import Generator, uniform
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
 from mini_dl.ops.random import drawn, source
@@ -130,7 +130,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
         draw = _distributions.bernoulli(array.dtype, 1 - p)
         if array.dtype.kind != "f":
             raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
-        factor, shift = mode.run(parts, mode.run(drawn, like, default_generator, draw), p)
+        factor, shift = mode.run(parts, mode.run(drawn, like, source(None), draw), p)
     result = input.mul_(wrap(factor)) if inplace else input * wrap(factor)
     if shift is None:
         return result  # type: ignore[no-any-return]

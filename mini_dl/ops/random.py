@@ -14,7 +14,7 @@ from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import require_cpu
 from mini_dl._distributions import Draw, not_implemented
 from mini_dl._dtypes import Array
-from mini_dl._generator import Generator, default_generator
+from mini_dl._generator import Generator, default_generator, here
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
@@ -35,31 +35,31 @@ def manual_seed(seed: int) -> Generator:
     >>> torch.rand(3)
     tensor([0.4963, 0.7682, 0.0885])
     """
-    return default_generator.manual_seed(int(seed))
+    return here.generator.manual_seed(int(seed))
 
 
 @public("torch", "random")
 def seed() -> int:
     """Start a default stream that nobody can foretell; returns its seed."""
-    return default_generator.seed()
+    return here.generator.seed()
 
 
 @public("torch", "random")
 def initial_seed() -> int:
     """The seed the default stream started from."""
-    return default_generator.initial_seed()
+    return here.generator.initial_seed()
 
 
 @public("torch", "random")
 def get_rng_state() -> Tensor:
     """The state of the default stream: 5056 bytes, in torch's layout."""
-    return wrap(default_generator.dump())
+    return wrap(here.generator.dump())
 
 
 @public("torch", "random")
 def set_rng_state(new_state: Tensor) -> None:
     """Continue the default stream from a state of this library or of torch. TypeError or RuntimeError if it is none."""
-    _set_state(default_generator, new_state)
+    _set_state(here.generator, new_state)
 
 
 @public("random")
@@ -68,12 +68,13 @@ def fork_rng(
     devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: Any = None
 ) -> Iterator[None]:
     """Within it draw as you like: afterwards the default stream continues as if nothing had been drawn."""
-    before = default_generator.dump() if enabled else None
+    generator = here.generator
+    before = generator.dump() if enabled else None
     try:
         yield
     finally:
         if before is not None:
-            default_generator.load(before)
+            generator.load(before)
 
 
 def _get_state(self: Generator) -> Tensor:
@@ -99,9 +100,9 @@ namespace("torch")["Generator"] = Generator
 
 
 def source(generator: Any) -> Generator:
-    """The generator meant by the argument `generator`: None is the default one."""
+    """The generator meant by the argument `generator`: None is the default one (of a worker thread: its own)."""
     if generator is None:
-        return default_generator
+        return here.generator
     if not isinstance(generator, Generator):
         raise TypeError(f"argument 'generator' must be torch.Generator, not {type_name(generator)}")
     return generator

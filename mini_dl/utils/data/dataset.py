@@ -1,0 +1,231 @@
+"""Datasets: things with samples, by index (`Dataset`) or one after the other (`IterableDataset`)."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from mini_dl._generator import Generator, default_generator
+from mini_dl.ops.random import randperm
+from mini_dl.tensor import Tensor
+
+T = TypeVar("T", covariant=True)
+
+
+class Dataset(Generic[T]):
+    """Samples by index. Subclasses define ``__getitem__``, and ``__len__`` for samplers that need it.
+
+    One that also defines ``__getitems__(indices)``, a list of samples, is asked for whole batches.
+    """
+
+    def __getitem__(self, index: Any) -> T:
+        raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
+
+    def __add__(self, other: Dataset[Any]) -> ConcatDataset[Any]:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[T], Iterable[T]):
+    """Samples one after the other, from a stream. Subclasses define ``__iter__``."""
+
+    def __add__(self, other: Dataset[Any]) -> ChainDataset:  # type: ignore[override]
+        return ChainDataset([self, other])
+
+
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Sample `i` is the tuple of the i-th rows of the tensors. AssertionError unless all have as many rows.
+
+    >>> import mini_dl as torch
+    >>> from mini_dl.utils.data import TensorDataset
+    >>> TensorDataset(torch.tensor([[1, 2], [3, 4]]), torch.tensor([5, 6]))[1]
+    (tensor([3, 4]), tensor(6))
+    """
+
+    tensors: tuple[Tensor, ...]
+
+    def __init__(self, *tensors: Tensor) -> None:
+        if any(tensor.shape[0] != tensors[0].shape[0] for tensor in tensors):
+            raise AssertionError("Size mismatch between tensors")
+        self.tensors = tensors
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __len__(self) -> int:
+        return int(self.tensors[0].shape[0])
+
+
+class StackDataset(Dataset[Any]):
+    """Sample `i` is made of the i-th samples of several datasets: a tuple, or a dict where they were given names.
+
+    ValueError unless they are all given in one way and have one length.
+    """
+
+    datasets: tuple[Any, ...] | dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ValueError(
+                "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like input/output, "
+                "but both types are given."
+            )
+        if not args and not kwargs:
+            raise ValueError("At least one dataset should be passed")
+        self.datasets = args or kwargs
+        lengths = [len(dataset) for dataset in self._all()]
+        if any(length != lengths[0] for length in lengths):
+            raise ValueError("Size mismatch between datasets")
+        self._length = lengths[0]
+
+    def _all(self) -> list[Any]:
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+
+    def _as_given(self, parts: Sequence[Any]) -> Any:
+        return dict(zip(self.datasets, parts)) if isinstance(self.datasets, dict) else tuple(parts)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._as_given([dataset[index] for dataset in self._all()])
+
+    def __getitems__(self, indices: list[Any]) -> list[Any]:
+        columns = [_items(dataset, indices) for dataset in self._all()]
+        for column in columns:
+            if len(column) != len(indices):
+                raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}")
+        return [self._as_given(row) for row in zip(*columns)]
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def _items(dataset: Any, indices: list[Any]) -> list[Any]:
+    """The samples at `indices`, at one go where the dataset knows how."""
+    if callable(getattr(dataset, "__getitems__", None)):
+        return dataset.__getitems__(indices)  # type: ignore[no-any-return]
+    return [dataset[index] for index in indices]
+
+
+class ConcatDataset(Dataset[T]):
+    """The samples of several datasets, one dataset after the other. AssertionError if there is none, or one is iterable only."""
+
+    datasets: list[Any]
+    cumulative_sizes: list[int]
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise AssertionError("datasets should not be an empty iterable")
+        if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise AssertionError("ConcatDataset does not support IterableDataset")
+        self.cumulative_sizes = self.cumsum(self.datasets)
+
+    @staticmethod
+    def cumsum(sequence: Iterable[Any]) -> list[int]:
+        """The lengths added up."""
+        return list(itertools.accumulate(len(item) for item in sequence))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, idx: int) -> T:
+        if idx < 0:
+            if -idx > len(self):
+                raise ValueError("absolute value of index should not exceed dataset length")
+            idx += len(self)
+        which = bisect.bisect_right(self.cumulative_sizes, idx)
+        sample: T = self.datasets[which][idx - (self.cumulative_sizes[which - 1] if which else 0)]
+        return sample
+
+
+class ChainDataset(IterableDataset[Any]):
+    """The samples of several iterable datasets, one after the other."""
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = datasets
+
+    def _checked(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError("ChainDataset only supports IterableDataset")
+            yield dataset
+
+    def __iter__(self) -> Iterator[Any]:
+        for dataset in self._checked():
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self._checked())
+
+
+class Subset(Dataset[T]):
+    """The samples of `dataset` at `indices`.
+
+    NotImplementedError for a subclass that overrides ``__getitem__`` and not ``__getitems__``, by which batches are read.
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+        if type(self).__getitem__ is not Subset.__getitem__ and type(self).__getitems__ is Subset.__getitems__:
+            raise NotImplementedError(
+                f"{type(self).__name__} overrides __getitem__ but not __getitems__. When subclassing Subset and overriding "
+                "__getitem__, you must also override __getitems__ to ensure DataLoader works correctly with your custom logic: "
+                "def __getitems__(self, indices): return [self.__getitem__(idx) for idx in indices]"
+            )
+
+    def __getitem__(self, idx: Any) -> Any:
+        if isinstance(idx, list):
+            return self.dataset[[self.indices[i] for i in idx]]
+        return self.dataset[self.indices[idx]]
+
+    def __getitems__(self, indices: list[int]) -> list[T]:
+        return _items(self.dataset, [self.indices[i] for i in indices])
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def random_split(
+    dataset: Any, lengths: Sequence[int | float], generator: Generator | None = default_generator
+) -> list[Subset[Any]]:
+    """Subsets of these lengths, without a common sample, chosen at random.
+
+    Fractions that sum to 1 are rounded down, and the rest is dealt out one by one from the first on.
+    ValueError if the lengths do not sum to that of the dataset.
+    """
+    if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
+        counts = _counts_of_fractions(lengths, len(dataset))
+        for i, count in enumerate(counts):
+            if count == 0:
+                warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=2)
+    else:
+        counts = list(lengths)  # type: ignore[arg-type]
+    if sum(counts) != len(dataset):
+        raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
+    order = randperm(sum(counts), generator=generator).tolist()
+    return [Subset(dataset, order[end - count : end]) for end, count in zip(itertools.accumulate(counts), counts)]
+
+
+def _counts_of_fractions(fractions: Sequence[float], total: int) -> list[int]:
+    for i, fraction in enumerate(fractions):
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"Fraction at index {i} is not between 0 and 1")
+    counts = [math.floor(total * fraction) for fraction in fractions]
+    for i in range(total - sum(counts)):
+        counts[i % len(counts)] += 1
+    return counts
+
+
+# ------------------------------------------------------------------------------------------------ whole batches at once
+
+
+def collated_rows(dataset: Any, indices: Any) -> list[Tensor] | None:
+    """What `default_collate` would make of these samples, by one indexing of the tensors that hold them; None if none do."""
+    while type(dataset) is Subset and all([type(i) is int for i in indices]):
+        indices = [dataset.indices[i] for i in indices]
+        dataset = dataset.dataset
+    if type(dataset) is not TensorDataset or not indices or not all([type(i) is int for i in indices]):
+        return None
+    return [tensor[indices] for tensor in dataset.tensors]
