@@ -156,7 +156,8 @@ def test_datasets_are_combined_alike():
         stacked, named = d.StackDataset(a, range(4)), d.StackDataset(x=subset, y=[5, 6])
         return [
             [joined[i] for i in range(-9, 9)], len(joined), joined.cumulative_sizes, list(chained), len(chained),
-            b[1], b[-1], b[1:], len(b), subset[0], subset[[0, 1]], subset.__getitems__([1, 0]), len(subset), stacked[2], len(stacked), named[1],
+            b[1], b[-1], b[1:], len(b), subset[0], subset[[0, 1]], subset.__getitems__([1, 0]), len(subset),
+            stacked[2], len(stacked), named[1],
             stacked.__getitems__([3, 1]), named.__getitems__([1]),
             [list(d.DataLoader(x, 2)) for x in (joined, chained, b, subset, stacked, named, d.Subset(subset, [1, 0, 1]))],
         ]  # fmt: skip

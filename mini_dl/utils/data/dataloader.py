@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import multiprocessing
 import os
 import queue
 import threading
@@ -21,6 +20,9 @@ from mini_dl.utils.data.dataset import IterableDataset, collated_rows
 from mini_dl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, random_seed
 
 T = TypeVar("T", covariant=True)
+
+
+START_METHODS = ["fork", "spawn", "forkserver"]
 
 
 class _Endless(Sampler[None]):
@@ -117,10 +119,9 @@ class DataLoader(Generic[T]):
                     "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
                     f"num_workers={self.num_workers}"
                 )
-            methods = multiprocessing.get_all_start_methods()
-            if isinstance(context, str) and context not in methods:
+            if isinstance(context, str) and context not in START_METHODS:
                 raise ValueError(
-                    f"multiprocessing_context option should specify a valid start method in {methods!r}, but got "
+                    f"multiprocessing_context option should specify a valid start method in {START_METHODS!r}, but got "
                     f"multiprocessing_context={context!r}"
                 )
         self._multiprocessing_context = context
