@@ -435,7 +435,7 @@ def _checked(
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected bias to be 1-dimensional "
             f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
         )
-    if x.dtype.char in "?HILQ" or (transposed and x.dtype.kind in "iu"):
+    if x.dtype.char in "?HILQ" or (transposed and x.dtype.char in "bhiB"):
         kernel = "slow_conv_transpose2d_out_cpu" if transposed else "slow_conv2d_cpu"
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(x.dtype)}'")
     batched = x.ndim == n + 2

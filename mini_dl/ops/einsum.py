@@ -17,7 +17,7 @@ Labels = list[Any]  # of each dimension: a letter, or a negative number for thos
 
 @function()
 def einsum(*args: Any) -> Tensor:
-    """The sum of products that an equation describes: dimensions with one letter run together, those not in the output are summed.
+    """The sum of products that an equation describes: dimensions with one letter run together, all not in the output are summed.
 
     Also ``einsum(tensor, [0, 1], tensor, [1, 2], [0, 2])``. RuntimeError if the equation does not fit the operands.
 

@@ -67,18 +67,18 @@ def _to_maxima(output: Array, input: Array, maxima: Array, windows: Windows) -> 
         np.add.at(flat, (np.arange(len(flat))[:, None], at), output.reshape(at.shape))
         return flat.reshape(input.shape)
     stages = _stages(input, windows)
-    grad = output
+    grad = output.astype(np.float32) if output.dtype.char == "e" else output
     for dim in range(len(windows.out)):
         x, y = stages[-2 - dim], stages[-1 - dim]
         apart = windows.stride[dim] >= windows.dilation[dim] * (windows.kernel[dim] - 1) + 1
-        out = np.zeros(x.shape, output.dtype)
+        out = np.zeros(x.shape, grad.dtype)
         for index, mask in _chosen(x, y, windows, dim):
             if apart:
                 out[index] = grad if mask is None else keep(grad, mask)
             else:
                 out[index] += grad if mask is None else keep(grad, mask)
         grad = out
-    return _without_padding(grad, input.shape, windows)
+    return _without_padding(grad, input.shape, windows).astype(output.dtype, copy=False)
 
 
 @op(values=lambda grad, input, maxima, windows: _to_maxima(grad, input, maxima, windows))
@@ -284,6 +284,8 @@ def _means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
         out = total
     if isinstance(divisor, np.ndarray):
         divisor = divisor.astype(out.dtype)
+    if out.dtype.kind == "i":  # towards zero
+        return np.sign(out) * (np.abs(out) // divisor)
     out = np.divide(out, divisor, out=out)
     return out.astype(input.dtype, copy=False)
 
@@ -385,8 +387,8 @@ def _check_rank(name: str, n: int, shape: Ints) -> None:
         )
 
 
-def _require(dtype: np.dtype[Any], kinds: str, kernel: str) -> None:
-    if dtype.kind not in kinds or dtype.char in "HILQ":
+def _require(dtype: np.dtype[Any], kinds: str, kernel: str, without: str = "") -> None:
+    if dtype.kind not in kinds or dtype.char in "HILQ" + without:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
 
 
@@ -499,7 +501,7 @@ def _avg_pool(
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     windows = _geometry(name, n, input, kernel_size, stride, padding, 1, ceil_mode)
-    _require(input._array.dtype, "f", "avg_pool3d_out_frame" if n == 3 else "avg_pool2d")
+    _require(input._array.dtype, "fi", "avg_pool3d_out_frame" if n == 3 else "avg_pool2d", "bhie" if n == 3 else "bhi")
     sizes = input._array.shape[-n:]
     regions = tuple([_window_regions(*r) for r in zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)])
     return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))  # type: ignore[no-any-return]
@@ -623,9 +625,9 @@ def _adaptive_out(name: str, n: int, input: Any, output_size: Any, average: bool
 
 def _adaptive_avg_pool(n: int, input: Tensor, output_size: Any) -> Tensor:
     out = _adaptive_out(f"adaptive_avg_pool{n}d", n, input, output_size, True)
-    _require(input._array.dtype, "f", f"adaptive_avg_pool{max(n, 2)}d")
     if set(out) == {1}:
         return input.mean(tuple(range(-n, 0)), keepdim=True)
+    _require(input._array.dtype, "f", f"adaptive_avg_pool{max(n, 2)}d")
     regions = tuple([_adaptive_regions(size, o) for size, o in zip(input._array.shape[-n:], out)])
     windows = Windows(out, out, (0,) * n, (1,) * n, out)
     divisor = 1 if 0 in out else _divisor(regions, windows, input._array.shape[-n:], False)
