@@ -1,0 +1,139 @@
+"""Twin programs: one body run once under torch and once under mini_dl; what it returns, prints, warns and raises is compared.
+
+    @twin
+    def test_a_view_follows_its_base(torch, rng):
+        x = rng(2, 3)
+        y = x[0]
+        x.add_(1)
+        return y, y._version
+
+There are no expected values, so there is nothing to keep in step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import io
+import textwrap
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as real
+
+from parity_tests import bridge, compare
+from parity_tests.sweep import same_exception
+
+real.set_warn_always(True)  # else torch warns once in a process, and the order of the tests would show
+
+
+class Draws:
+    """Tensors of one library with random values, the same under both."""
+
+    def __init__(self, library: Any, seed: int = 0) -> None:
+        self.library, self.numbers = library, np.random.default_rng(seed)
+
+    def tensor(self, values: Any, dtype: str | None = None, grad: bool = False) -> Any:
+        array = np.array(values, dtype)
+        made = real.from_numpy(array) if self.library is real else bridge.wrap(array)
+        return made.requires_grad_() if grad else made
+
+    def __call__(self, *shape: int, dtype: str = "float32", grad: bool = False) -> Any:
+        if dtype == "bool":
+            return self.tensor(self.numbers.integers(0, 2, shape), dtype)
+        if np.dtype(dtype).kind in "iu":
+            return self.tensor(self.numbers.integers(0, 9, shape), dtype)
+        values = self.numbers.standard_normal(shape)
+        if np.dtype(dtype).kind == "c":
+            values = values + 1j * self.numbers.standard_normal(shape)
+        return self.tensor(values, dtype, grad)
+
+
+@dataclass
+class Trace:
+    """What one run of a body did."""
+
+    result: Any = None
+    error: BaseException | None = None
+    printed: str = ""
+    warned: list[str] = field(default_factory=list)
+
+
+def run(body: Callable[..., Any], library: Any, **arguments: Any) -> Trace:
+    trace, out = Trace(), io.StringIO()
+    library.manual_seed(0)
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(out):
+        warnings.simplefilter("always")
+        try:
+            trace.result = body(library, Draws(library), **arguments)
+        except Exception as error:
+            trace.error = error
+    trace.printed, trace.warned = out.getvalue(), [w.category.__name__ for w in caught]
+    return trace
+
+
+def difference(ours: Trace, theirs: Trace) -> str | None:
+    if theirs.error is not None:
+        if ours.error is None:
+            return f"no error where torch raises {type(theirs.error).__name__}: {theirs.error}"
+        if not same_exception(ours.error, type(theirs.error)):
+            raises = f"raises {type(ours.error).__name__}: {ours.error}"
+            return f"{raises}\nwhere torch raises {type(theirs.error).__name__}: {theirs.error}"
+    elif ours.error is not None:
+        return f"raises {type(ours.error).__name__}: {ours.error}"
+    if ours.printed != theirs.printed:
+        return f"prints\n{ours.printed}\nwhere torch prints\n{theirs.printed}"
+    if set(ours.warned) != set(theirs.warned):
+        return f"warns {sorted(set(ours.warned))} where torch warns {sorted(set(theirs.warned))}"
+    return compare.same(ours.result, theirs.result, where="result")
+
+
+def check(body: Callable[..., Any], **arguments: Any) -> None:
+    """Fail unless `body` does the same under both libraries."""
+    theirs = run(body, real, **arguments)
+    ours = run(body, bridge.mini_dl, **arguments)
+    if why := difference(ours, theirs):
+        source = textwrap.indent(inspect.getsource(body), "    ")
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        again = f"# from {body.__module__} import {body.__name__}; {body.__name__}({given})"
+        pytest.fail(f"{why}\n{again}\n{source}", pytrace=False)
+
+
+def twin(body: Callable[..., Any]) -> Callable[..., None]:
+    """A test that runs `body(torch, rng, ...)` under both libraries; further parameters are pytest's."""
+    parameters = list(inspect.signature(body).parameters.values())[2:]
+
+    @functools.wraps(body)
+    def test(**arguments: Any) -> None:
+        check(body, **arguments)
+
+    test.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    del test.__wrapped__  # type: ignore[attr-defined]
+    test.body = body  # type: ignore[attr-defined]
+    return test
+
+
+def raised(action: Callable[[], Any]) -> str:
+    """The name of the exception that `action` raises, or "nothing": so that one program shows several."""
+    try:
+        action()
+    except Exception as error:
+        return canonical(error)
+    return "nothing"
+
+
+def outcome(action: Callable[[], Any]) -> Any:
+    """What `action` returns, or the name of the exception it raises."""
+    try:
+        return action()
+    except Exception as error:
+        return canonical(error)
+
+
+def canonical(error: BaseException) -> str:
+    return type(error).__name__
