@@ -1,0 +1,285 @@
+"""Elementwise nonlinearities, and softmax and its kin."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+from mini_dl.nn import functional as F
+from mini_dl.nn import init
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.nn.modules.module import Module
+from mini_dl.nn.parameter import Parameter, empty
+from mini_dl.tensor import Tensor
+
+
+class Threshold(Configured):
+    """``input if input > threshold else value``"""
+
+    threshold: float
+    value: float
+    inplace: bool = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+
+class _InPlace(Configured):
+    inplace: bool = False
+
+
+class ReLU(_InPlace):
+    """``max(0, input)``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input, inplace=self.inplace)
+
+
+class RReLU(Configured):
+    """A leaky ReLU whose slope is drawn from U(lower, upper) in training and is their mean else (Xu et al. 2015)."""
+
+    lower: float = 1.0 / 8
+    upper: float = 1.0 / 3
+    inplace: bool = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
+class Hardtanh(Configured):
+    """`input` clipped to [min_val, max_val]."""
+
+    min_val: float = -1.0
+    max_val: float = 1.0
+    inplace: bool = False
+    min_value: float | None = None
+    max_value: float | None = None
+    shown: ClassVar[tuple[str, ...] | None] = ("min_val", "max_val", "inplace")
+
+    def configured(self) -> None:
+        for old, new in (("min_value", "min_val"), ("max_value", "max_val")):
+            value = self.__dict__.pop(old, None)
+            if value is not None:
+                warnings.warn(f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=3)
+                setattr(self, new, value)
+        if self.max_val <= self.min_val:
+            raise AssertionError(f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})")
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+
+class ReLU6(Hardtanh):
+    """`input` clipped to [0, 6]."""
+
+    shown = ("inplace",)
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+
+class Sigmoid(Configured):
+    """``1 / (1 + exp(-input))``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.sigmoid()
+
+
+class Tanh(Configured):
+    """``tanh(input)``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.tanh()
+
+
+class Hardsigmoid(_InPlace):
+    """``relu6(input + 3) / 6``"""
+
+    shown = ()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Hardswish(_InPlace):
+    """``input * relu6(input + 3) / 6`` (Howard et al. 2019)"""
+
+    shown = ()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardswish(input, self.inplace)
+
+
+class SiLU(_InPlace):
+    """``input * sigmoid(input)``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.silu(input, inplace=self.inplace)
+
+
+class Mish(_InPlace):
+    """``input * tanh(softplus(input))`` (Misra 2019)"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.mish(input, inplace=self.inplace)
+
+
+class ELU(Configured):
+    """``input if input > 0 else alpha * (exp(input) - 1)`` (Clevert et al. 2015)"""
+
+    alpha: float = 1.0
+    inplace: bool = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.elu(input, self.alpha, self.inplace)
+
+
+class CELU(Configured):
+    """``max(0, input) + min(0, alpha * (exp(input / alpha) - 1))`` (Barron 2017)"""
+
+    alpha: float = 1.0
+    inplace: bool = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class SELU(_InPlace):
+    """A scaled ELU that keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.selu(input, self.inplace)
+
+
+class GLU(Configured):
+    """``a * sigmoid(b)`` for the halves a, b of `input` along `dim`."""
+
+    dim: int = -1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.glu(input, self.dim)
+
+
+class GELU(Configured):
+    """``input * Phi(input)``, Phi the normal distribution function, exact or by tanh (Hendrycks and Gimpel 2016)."""
+
+    approximate: str = "none"
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.gelu(input, approximate=self.approximate)
+
+
+class _Shrink(Configured):
+    lambd: float = 0.5
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class Hardshrink(_Shrink):
+    """`input` where its absolute value exceeds `lambd`, else 0."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardshrink(input, self.lambd)
+
+
+class Softshrink(_Shrink):
+    """`input` moved towards 0 by `lambd`, at most to 0."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softshrink(input, self.lambd)
+
+
+class LeakyReLU(Configured):
+    """``input if input > 0 else negative_slope * input``"""
+
+    negative_slope: float = 1e-2
+    inplace: bool = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
+
+
+class LogSigmoid(Configured):
+    """``log(sigmoid(input))``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.logsigmoid(input)
+
+
+class Softplus(Configured):
+    """``log(1 + exp(beta * input)) / beta``; the input itself where ``beta * input > threshold``."""
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softplus(input, self.beta, self.threshold)
+
+
+class Softsign(Configured):
+    """``input / (1 + |input|)``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softsign(input)
+
+
+class Tanhshrink(Configured):
+    """``input - tanh(input)``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanhshrink(input)
+
+
+class PReLU(Module):
+    """``input if input > 0 else weight * input`` with a learned slope, one or one per channel (He et al. 2015)."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = Parameter(empty(num_parameters, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the slope to its initial value."""
+        init.constant_(self.weight, self.init)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
+
+
+class _AlongDim(Configured):
+    dim: int | None = None
+
+
+class Softmin(_AlongDim):
+    """``softmax(-input)``"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmin(input, self.dim, _stacklevel=5)
+
+
+class Softmax(_AlongDim):
+    """``exp(input) / sum(exp(input))`` along `dim`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmax(input, self.dim, _stacklevel=5)
+
+
+class LogSoftmax(_AlongDim):
+    """``log(softmax(input))`` along `dim`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.log_softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(Configured):
+    """Softmax over the channels of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return F.softmax(input, -3, _stacklevel=5)

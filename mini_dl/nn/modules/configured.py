@@ -1,0 +1,64 @@
+"""Modules without parameters declare fields; constructor, signature and repr follow."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+from mini_dl.nn.modules.module import Module
+
+_EMPTY = inspect.Parameter.empty
+
+
+class Configured(Module):
+    """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
+
+    Fields of a base come first; annotating one again moves it. `shown` names the fields in the repr (None: all), `tensors` those
+    that are buffers, and `keyword_only` tells that none may be given by position.
+    """
+
+    shown: ClassVar[tuple[str, ...] | None] = None
+    tensors: ClassVar[tuple[str, ...]] = ()
+    keyword_only: ClassVar[bool] = False
+    _fields: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        fields = dict(cls._fields)
+        for name, annotation in inspect.get_annotations(cls).items():
+            if not str(annotation).startswith("ClassVar"):
+                inherited = fields.pop(name, (None, _EMPTY))[1]
+                fields[name] = annotation, cls.__dict__.get(name, inherited)
+                if name in cls.__dict__:
+                    delattr(cls, name)  # an attribute of the class would hide a buffer of that name
+        cls._fields = fields
+        kind = inspect.Parameter.KEYWORD_ONLY if cls.keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters = [inspect.Parameter(n, kind, default=default, annotation=a) for n, (a, default) in fields.items()]
+        cls._constructor = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        if "__init__" in cls.__dict__:
+            own = inspect.signature(cls.__init__)
+            cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore[attr-defined]
+        else:
+            cls.__signature__ = cls._constructor  # type: ignore[attr-defined]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        try:
+            bound = type(self)._constructor.bind(*args, **kwargs)  # type: ignore[attr-defined]
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
+        bound.apply_defaults()
+        for name, value in bound.arguments.items():
+            if name in self.tensors:
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
+        self.configured()
+
+    def configured(self) -> None:
+        """Check the fields; for subclasses."""
+
+    def extra_repr(self) -> str:
+        """``name=value`` of the fields, `inplace` only where it is set."""
+        names = self._fields if self.shown is None else self.shown
+        return ", ".join([f"{name}={getattr(self, name)!r}" for name in names if name != "inplace" or self.inplace])

@@ -1,0 +1,33 @@
+"""Distances between pairs of vectors."""
+
+from __future__ import annotations
+
+from mini_dl.nn import functional as F
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.tensor import Tensor
+
+
+class PairwiseDistance(Configured):
+    """The p-norm of ``x1 - x2 + eps`` over the last dimension."""
+
+    p: float = 2.0
+    eps: float = 1e-6
+    keepdim: bool = False
+    shown = ()
+
+    def configured(self) -> None:
+        self.norm = self.p
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+class CosineSimilarity(Configured):
+    """``x1 . x2 / max(|x1| |x2|, eps)`` along `dim`."""
+
+    dim: int = 1
+    eps: float = 1e-8
+    shown = ()
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)

@@ -1,0 +1,38 @@
+"""Several dimensions as one, and one as several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.tensor import Tensor
+
+
+class Flatten(Configured):
+    """The dimensions from `start_dim` to `end_dim` as one."""
+
+    start_dim: int = 1
+    end_dim: int = -1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flatten(self.start_dim, self.end_dim)
+
+
+class Unflatten(Configured):
+    """The dimension `dim` as several of sizes `unflattened_size`."""
+
+    dim: int
+    unflattened_size: Any
+
+    def configured(self) -> None:
+        if not isinstance(self.unflattened_size, (tuple, list)):
+            kind = type(self.unflattened_size).__name__
+            raise TypeError(f"unflattened_size must be a tuple of ints, but found type {kind}")
+        for i, size in enumerate(self.unflattened_size):
+            if not isinstance(size, int):
+                raise TypeError(
+                    f"unflattened_size must be tuple of ints, but found element of type {type(size).__name__} at pos {i}"
+                )
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.unflatten(self.dim, self.unflattened_size)

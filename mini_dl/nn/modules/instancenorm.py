@@ -1,0 +1,108 @@
+"""Instance normalisation: each channel of each sample on its own."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from mini_dl.nn import functional as F
+from mini_dl.nn.modules.batchnorm import _LazyNormBase, _NormBase
+from mini_dl.tensor import Tensor
+
+
+class _InstanceNorm(_NormBase):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        unbatched = self.dims[0]
+        at = input.ndim - unbatched
+        if input.shape[at] != self.num_features:
+            if self.affine:
+                raise ValueError(
+                    f"expected input's size at dim={at} to match num_features ({self.num_features}), but got: {input.shape[at]}."
+                )
+            warnings.warn(
+                f"input's size at dim={at} does not match num_features. You can silence this warning by not passing in "
+                "num_features, which is not used because affine=False",
+                stacklevel=2,
+            )
+        if input.ndim == unbatched:
+            return self._normalise(input.unsqueeze(0)).squeeze(0)
+        return self._normalise(input)
+
+    def _normalise(self, input: Tensor) -> Tensor:
+        return F.instance_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+        """State from before versions were kept may hold running statistics that this module has no use for."""
+        if local_metadata.get("version") is None and not self.track_running_stats:
+            keys = [prefix + name for name in ("running_mean", "running_var") if prefix + name in state_dict]
+            if keys:
+                name, listed = type(self).__name__, " and ".join([f'"{key}"' for key in keys])
+                rest[-1].append(
+                    f"Unexpected running stats buffer(s) {listed} for {name} with track_running_stats=False. If state_dict is a "
+                    f"checkpoint saved before 0.4.0, this may be expected because {name} does not track running stats by default "
+                    "since 0.4.0. Please remove these keys from state_dict. If the running stats are actually needed, instead "
+                    f"set track_running_stats=True in {name} to enable them. See the documentation of {name} for details."
+                )
+                for key in keys:
+                    state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016)."""
+
+    dims = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Each channel of (N, C, H, W) or (C, H, W) with mean 0 and variance 1."""
+
+    dims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Each channel of (N, C, D, H, W) or (C, D, H, W) with mean 0 and variance 1."""
+
+    dims = (4, 5)
+
+
+class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
+    """An `InstanceNorm1d` whose `num_features` is that of its first input."""
+
+    dims, cls_to_become = InstanceNorm1d.dims, InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
+    """An `InstanceNorm2d` whose `num_features` is that of its first input."""
+
+    dims, cls_to_become = InstanceNorm2d.dims, InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
+    """An `InstanceNorm3d` whose `num_features` is that of its first input."""
+
+    dims, cls_to_become = InstanceNorm3d.dims, InstanceNorm3d

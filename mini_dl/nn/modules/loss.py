@@ -1,0 +1,328 @@
+"""Losses: how far `input` is from `target`, per element ("none"), or their "mean" or "sum"."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from mini_dl.nn import functional as F
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.nn.modules.distance import PairwiseDistance
+from mini_dl.tensor import Tensor
+
+
+def reduction_of(size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction meant by the two old arguments."""
+    averaged, reduced = size_average is None or size_average, reduce is None or reduce
+    reduction = "none" if not reduced else "mean" if averaged else "sum"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", UserWarning, stacklevel=5
+    )
+    return reduction
+
+
+class _Loss(Configured):
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+    shown = ()
+    tensors = ("weight", "pos_weight")
+
+    def configured(self) -> None:
+        size_average, reduce = self.__dict__.pop("size_average", None), self.__dict__.pop("reduce", None)
+        if size_average is not None or reduce is not None:
+            self.reduction = reduction_of(size_average, reduce)
+
+
+class _WeightedLoss(_Loss):
+    weight: Tensor | None = None
+    size_average: bool | None
+    reduce: bool | None
+    reduction: str
+
+
+class L1Loss(_Loss):
+    """``|input - target|``"""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.l1_loss(input, target, reduction=self.reduction)
+
+
+class MSELoss(_Loss):
+    """``(input - target) ** 2``"""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """``d ** 2 / (2 beta)`` for a difference d below `beta`, else ``d - beta / 2``."""
+
+    beta: float = 1.0
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(Configured):
+    """``d ** 2 / 2`` for a difference d below `delta`, else ``delta * (d - delta / 2)``."""
+
+    reduction: str = "mean"
+    delta: float = 1.0
+    shown = ()
+
+    def configured(self) -> None:
+        if not isinstance(self.delta, (float, int)):
+            raise TypeError(f"delta must be a float or int, got: {type(self.delta)}")
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class _ClassLoss(_WeightedLoss):
+    size_average: bool | None
+    ignore_index: int = -100
+    reduce: bool | None
+    reduction: str
+
+
+class NLLLoss(_ClassLoss):
+    """``-weight[target] * input[target]`` for log-probabilities (N, C, *) and classes (N, *)."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+
+
+class CrossEntropyLoss(_ClassLoss):
+    """`NLLLoss` of ``log_softmax(input)``; the target holds classes (N, *) or probabilities (N, C, *).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CrossEntropyLoss(label_smoothing=0.1)
+    CrossEntropyLoss()
+    """
+
+    label_smoothing: float = 0.0
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+
+
+class PoissonNLLLoss(_Loss):
+    """``exp(input) - target * input`` (with `log_input`; `full` adds Stirling's approximation of ``log(target!)``)."""
+
+    log_input: bool = True
+    full: bool = False
+    size_average: bool | None
+    eps: float = 1e-8
+    reduce: bool | None
+    reduction: str
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        return F.poisson_nll_loss(
+            log_input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class GaussianNLLLoss(Configured):
+    """``(log(var) + (input - target) ** 2 / var) / 2`` (`full` adds ``log(2 pi) / 2``)"""
+
+    full: bool = False
+    eps: float = 1e-6
+    reduction: str = "mean"
+    shown = ()
+    keyword_only = True
+
+    def forward(self, input: Tensor, target: Tensor, var: Any) -> Tensor:
+        return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
+
+
+class KLDivLoss(_Loss):
+    """``target * (log(target) - input)`` for log-probabilities `input`."""
+
+    log_target: bool = False
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class BCELoss(_WeightedLoss):
+    """``-(target * log(input) + (1 - target) * log(1 - input))``"""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_WeightedLoss):
+    """`BCELoss` of ``sigmoid(input)``."""
+
+    pos_weight: Tensor | None = None
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
+        )
+
+
+class _MarginLoss(_Loss):
+    margin: float = 0.0
+    size_average: bool | None
+    reduce: bool | None
+    reduction: str
+
+
+class HingeEmbeddingLoss(_Loss):
+    """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1."""
+
+    margin: float = 1.0
+    size_average: bool | None
+    reduce: bool | None
+    reduction: str
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
+
+
+class MultiLabelMarginLoss(_Loss):
+    """The sum of ``max(0, 1 - (input[y] - input[i])) / C`` over labels y and others i."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+
+
+class SoftMarginLoss(_Loss):
+    """``log(1 + exp(-target * input))``"""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class MultiLabelSoftMarginLoss(_WeightedLoss):
+    """The mean over the classes of `BCEWithLogitsLoss`."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class CosineEmbeddingLoss(_MarginLoss):
+    """``1 - cos(input1, input2)`` where the target is 1, ``max(0, cos - margin)`` where it is -1."""
+
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
+        return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
+
+
+class MarginRankingLoss(_MarginLoss):
+    """``max(0, -target * (input1 - input2) + margin)``"""
+
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
+        return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
+
+
+class MultiMarginLoss(_Loss):
+    """The sum of ``max(0, margin - input[y] + input[i]) ** p / C`` over the classes i other than y."""
+
+    p: int = 1
+    margin: float = 1.0
+    weight: Tensor | None = None
+    size_average: bool | None
+    reduce: bool | None
+    reduction: str
+
+    def configured(self) -> None:
+        super().configured()
+        if self.p not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+        if self.weight is not None and self.weight.ndim != 1:
+            raise ValueError(f"MultiMarginLoss: expected weight to be None or 1D tensor, got {self.weight.ndim}D instead")
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multi_margin_loss(input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction)
+
+
+class TripletMarginLoss(_Loss):
+    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance d."""
+
+    margin: float = 1.0
+    p: float = 2.0
+    eps: float = 1e-6
+    swap: bool = False
+    size_average: bool | None
+    reduce: bool | None
+    reduction: str
+
+    def configured(self) -> None:
+        super().configured()
+        if self.margin <= 0:
+            raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_loss(
+            anchor,
+            positive,
+            negative,
+            margin=self.margin,
+            p=self.p,
+            eps=self.eps,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
+
+
+class TripletMarginWithDistanceLoss(Configured):
+    """`TripletMarginLoss` with any distance."""
+
+    distance_function: Any = None
+    margin: float = 1.0
+    swap: bool = False
+    reduction: str = "mean"
+    shown = ()
+    keyword_only = True
+
+    def configured(self) -> None:
+        if self.margin <= 0:
+            raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {self.margin} instead")
+        if self.distance_function is None:
+            del self.distance_function
+            self.distance_function = PairwiseDistance()
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
+
+
+class CTCLoss(Configured):
+    """The negative log-probability of a label sequence, summed over its alignments (Graves et al. 2006)."""
+
+    blank: int = 0
+    reduction: str = "mean"
+    zero_infinity: bool = False
+    shown = ()
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
+
+
+class NLLLoss2d(NLLLoss):
+    """The old name of `NLLLoss`."""
+
+    def configured(self) -> None:
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement and see "
+            "https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.",
+            FutureWarning,
+            stacklevel=3,
+        )
+        super().configured()

@@ -1,0 +1,152 @@
+"""Padding: more elements before and after the last `n` dimensions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mini_dl.nn import functional as F
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.nn.modules.conv import ntuple
+from mini_dl.tensor import Tensor
+
+
+class _Pad(Configured):
+    """`padding` is one number or (before, after) for each dimension, the last one first."""
+
+    n: ClassVar[int]
+    mode: ClassVar[str]
+    padding: Any
+
+    def configured(self) -> None:
+        self.padding = ntuple(self.padding, 2 * self.n)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding, self.mode)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class _CircularPad(_Pad):
+    mode = "circular"
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (self.n + 1, self.n + 2):
+            raise ValueError(f"expected {self.n + 1}D or {self.n + 2}D input (got {input.ndim}D input)")
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPad):
+    """Padding with the elements of the other end of (N, C, L)."""
+
+    n = 1
+
+
+class CircularPad2d(_CircularPad):
+    """Padding with the elements of the other end of (N, C, H, W)."""
+
+    n = 2
+
+
+class CircularPad3d(_CircularPad):
+    """Padding with the elements of the other end of (N, C, D, H, W)."""
+
+    n = 3
+
+
+class _ReflectionPad(_Pad):
+    mode = "reflect"
+
+
+class ReflectionPad1d(_ReflectionPad):
+    """Padding with the mirror image of (N, C, L), without the edge."""
+
+    n = 1
+
+
+class ReflectionPad2d(_ReflectionPad):
+    """Padding with the mirror image of (N, C, H, W), without the edge."""
+
+    n = 2
+
+
+class ReflectionPad3d(_ReflectionPad):
+    """Padding with the mirror image of (N, C, D, H, W), without the edge."""
+
+    n = 3
+
+
+class _ReplicationPad(_Pad):
+    mode = "replicate"
+
+
+class ReplicationPad1d(_ReplicationPad):
+    """Padding with the edge of (N, C, L)."""
+
+    n = 1
+
+
+class ReplicationPad2d(_ReplicationPad):
+    """Padding with the edge of (N, C, H, W)."""
+
+    n = 2
+
+
+class ReplicationPad3d(_ReplicationPad):
+    """Padding with the edge of (N, C, D, H, W)."""
+
+    n = 3
+
+
+class _ConstantPad(_Pad):
+    value: float
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding, "constant", self.value)
+
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPad):
+    """Padding of (N, C, L) with `value`."""
+
+    n = 1
+
+
+class ConstantPad2d(_ConstantPad):
+    """Padding of (N, C, H, W) with `value`."""
+
+    n = 2
+
+
+class ConstantPad3d(_ConstantPad):
+    """Padding of (N, C, D, H, W) with `value`."""
+
+    n = 3
+
+
+class _ZeroPad(_ConstantPad):
+    def __init__(self, padding: Any) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class ZeroPad1d(_ZeroPad, ConstantPad1d):
+    """Padding of (N, C, L) with zeros."""
+
+    n = 1
+
+
+class ZeroPad2d(_ZeroPad, ConstantPad2d):
+    """Padding of (N, C, H, W) with zeros."""
+
+    n = 2
+
+
+class ZeroPad3d(_ZeroPad, ConstantPad3d):
+    """Padding of (N, C, D, H, W) with zeros."""
+
+    n = 3

@@ -1,0 +1,298 @@
+"""Pooling: one value for each window of the last `n` dimensions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mini_dl.nn import functional as F
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.nn.modules.conv import ntuple
+from mini_dl.tensor import Tensor
+
+
+class _Pool(Configured):
+    """`operation` is the function's name without its number of dimensions."""
+
+    n: ClassVar[int]
+    operation: ClassVar[str]
+
+    def configured(self) -> None:
+        if self.__dict__["stride"] is None:
+            self.__dict__["stride"] = self.kernel_size
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(*args, **kwargs)
+
+
+# ------------------------------------------------------------------------------------------------ maximum
+
+
+class _MaxPool(_Pool):
+    operation = "max_pool"
+    kernel_size: Any
+    stride: Any = None
+    padding: Any = 0
+    dilation: Any = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+    def forward(self, input: Tensor) -> Any:
+        return self.call(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+
+
+class MaxPool1d(_MaxPool):
+    """The maximum of each window of (N, C, L)."""
+
+    n = 1
+
+
+class MaxPool2d(_MaxPool):
+    """The maximum of each window of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MaxPool2d(2)
+    MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+    """
+
+    n = 2
+
+
+class MaxPool3d(_MaxPool):
+    """The maximum of each window of (N, C, D, H, W)."""
+
+    n = 3
+
+
+class _MaxUnpool(_Pool):
+    operation = "max_unpool"
+    kernel_size: Any
+    stride: Any = None
+    padding: Any = 0
+
+    def configured(self) -> None:
+        super().configured()
+        self.kernel_size, self.stride, self.padding = [
+            ntuple(value, self.n) for value in (self.kernel_size, self.stride, self.padding)
+        ]
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return self.call(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """The values of a `MaxPool1d` back where they came from, zeros elsewhere."""
+
+    n = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """The values of a `MaxPool2d` back where they came from, zeros elsewhere."""
+
+    n = 2
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """The values of a `MaxPool3d` back where they came from, zeros elsewhere."""
+
+    n = 3
+
+
+# ------------------------------------------------------------------------------------------------ mean and norms
+
+
+class _AvgPool(_Pool):
+    operation = "avg_pool"
+    kernel_size: Any
+    stride: Any = None
+    padding: Any = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    shown = ("kernel_size", "stride", "padding")
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of each window of (N, C, L)."""
+
+    n = 1
+
+    def configured(self) -> None:
+        super().configured()
+        self.kernel_size, self.stride, self.padding = [
+            ntuple(value, 1) for value in (self.kernel_size, self.stride, self.padding)
+        ]
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.call(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+
+class _AvgPoolWithDivisor(_AvgPool):
+    divisor_override: int | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.call(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
+
+
+class AvgPool2d(_AvgPoolWithDivisor):
+    """The mean of each window of (N, C, H, W)."""
+
+    n = 2
+
+
+class AvgPool3d(_AvgPoolWithDivisor):
+    """The mean of each window of (N, C, D, H, W)."""
+
+    n = 3
+
+
+class _LPPool(_Pool):
+    operation = "lp_pool"
+    norm_type: float
+    kernel_size: Any
+    stride: Any = None
+    ceil_mode: bool = False
+
+    def configured(self) -> None:
+        """The function itself defaults `stride` to the kernel's size."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.call(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+
+class LPPool1d(_LPPool):
+    """The `norm_type`-norm of each window of (N, C, L)."""
+
+    n = 1
+
+
+class LPPool2d(_LPPool):
+    """The `norm_type`-norm of each window of (N, C, H, W)."""
+
+    n = 2
+
+
+class LPPool3d(_LPPool):
+    """The `norm_type`-norm of each window of (N, C, D, H, W)."""
+
+    n = 3
+
+
+# ------------------------------------------------------------------------------------------------ to a given size
+
+
+class _ToSize(Configured):
+    n: ClassVar[int]
+    operation: ClassVar[str]
+    output_size: Any
+    shown = ("output_size",)
+
+    def forward(self, input: Tensor) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size)
+
+
+class _AdaptiveAvgPool(_ToSize):
+    operation = "adaptive_avg_pool"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """The means of as many windows as `output_size` says, of (N, C, L)."""
+
+    n = 1
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """The means of as many windows as `output_size` says, of (N, C, H, W)."""
+
+    n = 2
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """The means of as many windows as `output_size` says, of (N, C, D, H, W)."""
+
+    n = 3
+
+
+class _AdaptiveMaxPool(_ToSize):
+    operation = "adaptive_max_pool"
+    return_indices: bool = False
+
+    def forward(self, input: Tensor) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """The maxima of as many windows as `output_size` says, of (N, C, L)."""
+
+    n = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """The maxima of as many windows as `output_size` says, of (N, C, H, W)."""
+
+    n = 2
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """The maxima of as many windows as `output_size` says, of (N, C, D, H, W)."""
+
+    n = 3
+
+
+class _FractionalMaxPool(Configured):
+    n: ClassVar[int]
+    kernel_size: Any
+    output_size: Any = None
+    output_ratio: Any = None
+    return_indices: bool = False
+    _random_samples: Tensor | None = None
+    shown = ()
+    tensors = ("_random_samples",)
+
+    def configured(self) -> None:
+        self.kernel_size, name = ntuple(self.kernel_size, self.n), type(self).__name__
+        if self.output_size is None and self.output_ratio is None:
+            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
+        if self.output_size is not None and self.output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        self.output_size = None if self.output_size is None else ntuple(self.output_size, self.n)
+        self.output_ratio = None if self.output_ratio is None else ntuple(self.output_ratio, self.n)
+        if self.output_ratio is not None and not all([0 < ratio < 1 for ratio in self.output_ratio]):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")
+
+    def forward(self, input: Tensor) -> Any:
+        return getattr(F, f"fractional_max_pool{self.n}d")(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            _random_samples=self._random_samples,
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014)."""
+
+    n = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014)."""
+
+    n = 3

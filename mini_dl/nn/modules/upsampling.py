@@ -1,0 +1,54 @@
+"""Resampling to another size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl.nn import functional as F
+from mini_dl.nn.modules.configured import Configured
+from mini_dl.tensor import Tensor
+
+
+class Upsample(Configured):
+    """``interpolate`` to `size`, or by `scale_factor`."""
+
+    size: Any = None
+    scale_factor: Any = None
+    mode: str = "nearest"
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
+
+    def configured(self) -> None:
+        self.name = type(self).__name__
+        if isinstance(self.scale_factor, tuple):
+            self.scale_factor = tuple([float(factor) for factor in self.scale_factor])
+        else:
+            self.scale_factor = float(self.scale_factor) if self.scale_factor else None
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.interpolate(
+            input,
+            self.size,
+            self.scale_factor,
+            self.mode,
+            self.align_corners,
+            recompute_scale_factor=self.recompute_scale_factor,
+        )
+
+    def extra_repr(self) -> str:
+        given = "size" if self.scale_factor is None else "scale_factor"
+        return f"{given}={getattr(self, given)!r}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` with mode "nearest"."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` with mode "bilinear", corners aligned."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
