@@ -1,12 +1,210 @@
-"""How tensors print."""
+"""How tensors print: exactly as torch's do, so that examples and logs can be compared as text."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import Array
+from mini_dl._surface import function
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
 
-def _repr(self: Tensor) -> str:
-    return f"tensor({self._array.tolist()})"
+@dataclass
+class Options:
+    """What ``set_printoptions`` sets."""
+
+    precision: int = 4
+    threshold: float = 1000
+    edgeitems: int = 3
+    linewidth: int = 80
+    sci_mode: bool | None = None
 
 
-setattr(Tensor, "__repr__", _repr)  # noqa: B010
+options = Options()
+PROFILES: dict[str, dict[str, Any]] = {
+    "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
+    "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
+    "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
+}
+
+
+@function()
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """Digits after the point, elements from which only `edgeitems` at each end are shown, characters per line, scientific or not.
+
+    `profile` "default", "short" or "full" sets them all. None leaves an option as it is, but `sci_mode`: None decides by the values.
+    """
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    chosen = {**PROFILES.get(profile or "", {}), **{name: value for name, value in given.items() if value is not None}}
+    for name, value in chosen.items():
+        setattr(options, name, value)
+    options.sci_mode = sci_mode
+
+
+@function()
+def get_printoptions() -> dict[str, Any]:
+    """The options as ``set_printoptions`` takes them."""
+    return asdict(options)
+
+
+@contextlib.contextmanager
+def printoptions(**kwargs: Any) -> Iterator[None]:
+    """``set_printoptions`` until the block ends."""
+    before = get_printoptions()
+    set_printoptions(**kwargs)
+    try:
+        yield
+    finally:
+        set_printoptions(**before)
+
+
+# ------------------------------------------------------------------------------------------------ one number
+
+Show = Callable[[Any], str]
+
+
+def formatter(shown: Array) -> tuple[int, Show]:
+    """The width of the longest of these numbers, and how to show one. NaN and infinities do not count."""
+    if shown.dtype.kind != "f":
+        width = max([len(str(value)) for value in shown.reshape(-1).tolist()], default=1)
+        return width, lambda value: str(value).rjust(width)
+    values = shown[np.isfinite(shown) & (shown != 0)].astype(np.float64)
+    precision = options.precision
+    whole, scientific, longest = True, False, 1
+    if values.size:
+        sizes = np.abs(values)
+        low, high = sizes.min(), sizes.max()
+        whole = bool((values == np.ceil(values)).all())
+        scientific = bool(high / low > 1000 or high > 1e8 or low < 1e-4) if options.sci_mode is None else options.sci_mode
+        code = f".{precision}e" if scientific else ".0f" if whole else f".{precision}f"
+        longest = max([len(format(value, code)) for value in values.tolist()]) + (whole and not scientific)
+
+    def show(value: float) -> str:
+        if scientific:
+            return format(value, f"{longest}.{precision}e")
+        text = format(value, ".0f" if whole else f".{precision}f")
+        return (text + "." if whole and math.isfinite(value) else text).rjust(longest)
+
+    return longest, show
+
+
+def complex_formatter(shown: Array) -> tuple[int, Show]:
+    """The same for complex numbers: the parts have widths of their own."""
+    real_width, real = formatter(shown.real)
+    imag_width, imag = formatter(shown.imag)
+
+    def show(value: complex) -> str:
+        below = imag(value.imag).lstrip() + "j"
+        return real(value.real) + (below if below[0] in "+-" else "+" + below)
+
+    return real_width + imag_width + 1, show
+
+
+# ------------------------------------------------------------------------------------------------ rows of numbers
+
+
+def edges(array: Array) -> Array:
+    """What is shown of an array too large to be shown whole."""
+    edge = options.edgeitems
+    for dim, n in enumerate(array.shape):
+        if n > 2 * edge:
+            array = np.take(array, [*range(edge), *range(n - edge, n)], dim)
+    return array
+
+
+def body(array: Array, indent: int) -> str:
+    """The numbers in brackets; lines after the first are indented."""
+    if not array.size:
+        return "[]"
+    cut = array.size > options.threshold
+    shown = edges(array) if cut else array
+    width, show = (complex_formatter if array.dtype.kind == "c" else formatter)(shown)
+    edge = options.edgeitems
+
+    def rows(part: Array, indent: int) -> str:
+        if not part.ndim:
+            return show(part.item())
+        shorten = cut and len(part) > 2 * edge
+        ends = [*range(edge), *range(len(part) - edge, len(part))] if shorten else range(len(part))
+        if part.ndim > 1:
+            texts = [rows(part[i], indent + 1) for i in ends]
+            if shorten:
+                texts.insert(edge, "...")
+            return "[" + ("," + "\n" * (part.ndim - 1) + " " * (indent + 1)).join(texts) + "]"
+        texts = [show(part[i].item()) for i in ends]
+        if shorten:
+            texts.insert(edge, " ..." if edge else "...")
+        per_line = max(1, (options.linewidth - indent) // (width + 2))
+        lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+    return rows(array, indent)
+
+
+# ------------------------------------------------------------------------------------------------ a tensor
+
+
+def suffixes(self: Tensor) -> Iterator[str]:
+    """What follows the numbers: size and type where they cannot be seen, and the history."""
+    array, default = self._array, _dtypes.get_default_dtype()
+    if not array.size:
+        if array.ndim != 1:
+            yield f"size={tuple(array.shape)}"
+        if self.dtype is not default:
+            yield f"dtype={self.dtype}"
+    else:
+        if not options.edgeitems:
+            yield f"size={tuple(array.shape)}"
+        if self.dtype not in (default, default.to_complex(), _dtypes.int64, _dtypes.bool):
+            yield f"dtype={self.dtype}"
+    try:
+        node = self.grad_fn
+        if node is not None:
+            yield f"grad_fn=<{node.name()}>"
+        elif edge_of(self) is not None:
+            yield "requires_grad=True"
+    except RuntimeError:  # a view that may not be looked at since its base was written
+        yield "grad_fn=<Invalid>"
+
+
+def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
+    """The numbers, rounded for display, with type and history where they are not the usual ones."""
+    kind = type(self).__name__
+    prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
+    text = prefix + (mode.run(body, self._array, len(prefix)) if tensor_contents is None else tensor_contents)
+    used = len(text) - text.rfind("\n") + 1
+    for suffix in suffixes(self):
+        if used + len(suffix) + 2 > options.linewidth:
+            text += ",\n" + " " * len(prefix) + suffix
+            used = len(prefix) + len(suffix)
+        else:
+            text += ", " + suffix
+            used += len(suffix) + 2
+    return text + ")"
+
+
+def _format(self: Tensor, spec: str) -> str:
+    """A 0-d tensor formats as its number."""
+    if not self._array.ndim and type(self) is Tensor:
+        return format(self._array.item(), spec)
+    return object.__format__(self, spec)
+
+
+for _name, _function in {"__repr__": _repr, "__format__": _format}.items():
+    setattr(Tensor, _name, _function)

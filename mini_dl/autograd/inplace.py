@@ -148,6 +148,9 @@ def view_scatter(base: Any, source: Any, view: Any) -> Any:
     return base
 
 
+view_scatter.op.grad_name = "CopySlices"  # type: ignore[attr-defined]
+
+
 def _without(grad: Tensor, view: Any) -> Tensor:
     """`grad` with zeros where `view` looks."""
     out: Tensor = grad.clone()

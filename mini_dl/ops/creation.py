@@ -211,10 +211,15 @@ def _dtype_of_leaf(leaf: Any) -> np.dtype[Any]:
     return leaf.dtype if isinstance(leaf, np.generic) else _dtypes.dtype_of_number(leaf)
 
 
+def _class_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
 def checked_array(array: Array) -> Array:
     """`array` if a tensor can have its memory. TypeError for a type, ValueError for a byte order or negative strides."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type_name(array)})")
+        raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
     _dtypes.of_numpy(array.dtype)
     if not array.dtype.isnative:
         raise ValueError(
@@ -232,7 +237,7 @@ def checked_array(array: Array) -> Array:
 def over_array(array: Any) -> Tensor:
     """A tensor over the memory of a NumPy array. Warns of memory that may not be written."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type_name(array)})")
+        raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
     checked_array(array)
     if not array.flags.writeable:
         warnings.warn(
@@ -317,7 +322,7 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
 
 
 def _c_name(target: np.dtype[Any]) -> str:
-    return {"float32": "float", "float64": "double", "float16": "at::Half"}.get(target.name, target.name)
+    return {"float32": "float", "float64": "double", "float16": "at::Half", "int64": "int64_t"}.get(target.name, target.name)
 
 
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -417,7 +422,7 @@ def _like(name: str, fill: Any) -> None:
         fill_value: Any = fill,
     ) -> Tensor:
         if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         require_cpu(device)
         kind = numpy_of(dtype, input._array.dtype)
         array = np.empty_like(input._array, kind, order="C" if memory_format is contiguous_format else "K")
@@ -532,11 +537,15 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arra
     return _progression(start, step, math.floor(_steps(start, end, step)) + 1, _default(dtype))
 
 
-def _between(start: Any, end: Any, steps: int, dtype: Any) -> Array:
+def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
     start, end = _number(start), _number(end)
     if not isinstance(steps, (builtins.int, np.integer)):
-        raise TypeError(f"linspace(): argument 'steps' (position 3) must be int, not {type_name(steps)}")
+        given = ", ".join([type_name(v) for v in (start, end, steps)])
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+            " * (Tensor start, Tensor end, int steps, ...)\n * (Number start, Number end, int steps, ...)"
+        )
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = np.dtype(dtype)
@@ -565,14 +574,14 @@ def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
 def linspace(start: Any, end: Any, steps: int, *, dtype: Any) -> Array:
     """`steps` numbers in equal distance from `start` to `end`."""
     kind = _bounds_dtype(dtype, start, end)
-    return _between(start, end, steps, kind).astype(kind)
+    return _between("linspace", start, end, steps, kind).astype(kind)
 
 
 @factory()
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any) -> Array:
     """``base ** x`` for `steps` numbers x in equal distance from `start` to `end`."""
     kind = _bounds_dtype(dtype, start, end, base)
-    powers = _between(start, end, steps, kind)
+    powers = _between("logspace", start, end, steps, kind)
     return np.power(np.asarray(base, powers.dtype), powers).astype(kind)
 
 

@@ -13,7 +13,7 @@ from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import choose
 from mini_dl._surface import function, method, public, tensor_method
-from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writable, overwrite
+from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writable, inplace, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.creation import from_data, number_as
@@ -296,7 +296,7 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
 
 
 def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
-    if mode.enabled and any_needs_grad((self, values)):
+    if needs_recording(self, values):
         check_writable(self)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
@@ -1001,9 +1001,30 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return self
 
 
-@op(value=lambda grad: grad.sum())
+@op(input=lambda grad, input_shape: zeros_as(grad, input_shape), value=lambda grad: grad.sum())
 def _fill(input: Array, value: Array) -> Array:
     return np.full(input.shape, value, input.dtype)
+
+
+_recorded_fill_ = inplace(_fill, "fill_")
+
+
+@op(input=lambda grad, input_shape: zeros_as(grad, input_shape))
+def zero(input: Array) -> Array:
+    """Zeros like `input`."""
+    return np.zeros(input.shape, input.dtype)
+
+
+_recorded_zero_ = inplace(zero, "zero_")
+
+
+def _fill_memory(self: Tensor, value: Any) -> Tensor:
+    # that elements may share memory is no matter here, as all get one value
+    if not self._array.flags.writeable:
+        check_memory(self._array)
+    self._array[...] = value
+    version_of(self)[0] += 1
+    return self
 
 
 @public("torch")
@@ -1015,13 +1036,18 @@ def fill(input: Tensor, value: Any) -> Tensor:
 @public("torch", "Tensor")
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Write one value everywhere."""
-    return copy_(input, one_value("fill_", input, value))
+    value = one_value("fill_", input, value)
+    return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
 
 
 @public("torch", "Tensor")
 def zero_(input: Tensor) -> Tensor:
     """Write zero everywhere."""
-    return copy_(input, wrap(np.zeros((), input._array.dtype)))
+    return _recorded_zero_(input) if needs_recording(input) else _fill_memory(input, 0)
+
+
+def needs_recording(*tensors: Tensor) -> bool:
+    return mode.enabled and (any_needs_grad(tensors) or any([t._restricted is not None for t in tensors]))
 
 
 @tensor_method()

@@ -197,11 +197,19 @@ def repeat(self: Tensor, repeats: tuple[int, ...]) -> Tensor:
     if len(repeats) < len(shape):
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     shape = (1,) * (len(repeats) - len(shape)) + shape
-    target = nonnegative(tuple([n * m for n, m in zip(repeats, shape)]))
-    apart = self.reshape([n for m in shape for n in (1, m)])
-    spread = apart.expand([n for pair in zip(repeats, shape) for n in pair])
-    out = spread.reshape(target)
-    return out.clone() if out._base is not None else out
+    nonnegative(tuple([n * m for n, m in zip(repeats, shape)]))
+    return _repeat(self, repeats)
+
+
+def _repeat_gradient(grad: Tensor, input_shape: tuple[int, ...], repeats: tuple[int, ...]) -> Tensor:
+    shape = (1,) * (len(repeats) - len(input_shape)) + input_shape
+    apart = grad.reshape([n for pair in zip(repeats, shape) for n in pair])
+    return apart.sum(tuple(range(0, 2 * len(repeats), 2))) if repeats else grad
+
+
+@op(input=_repeat_gradient)
+def _repeat(input: Array, repeats: tuple[int, ...]) -> Array:
+    return np.tile(input, repeats) if repeats else input.copy()
 
 
 @method()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, spread_out, type_name, wrap_dim, wrap_dims
+from mini_dl._device import CPU, device, strided
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
@@ -27,7 +28,7 @@ from mini_dl.tensor import Size, Tensor, version_of, wrap
 def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with `input` where the view ``look(_, *args)`` looks: the adjoint of views that leave elements out."""
     out = np.zeros(shape, input.dtype)
-    look.__wrapped__(out, *args)[...] = input  # type: ignore[attr-defined]
+    look.op.forward(out, *args)[...] = input  # type: ignore[attr-defined]
     return out
 
 
@@ -367,12 +368,20 @@ def _squeeze(input: Array, dims: tuple[int, ...]) -> Array:
     return input.squeeze(dims)
 
 
+@view(input=lambda grad, input_shape: grad.reshape(input_shape))
+def _squeeze1(input: Array, dims: tuple[int, ...]) -> Array:
+    return input.squeeze(dims)
+
+
+_squeeze1.op.grad_name = "SqueezeBackward1"  # type: ignore[attr-defined]  # torch's name where dimensions are given
+
+
 @method()
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without dimensions of size 1: all, or those of `dim`."""
     shape = input._array.shape
     dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))
-    return _squeeze(input, tuple([d for d in dims if shape[d] == 1]))
+    return (_squeeze if dim is None else _squeeze1)(input, tuple([d for d in dims if shape[d] == 1]))
 
 
 @view(input=lambda grad, dim: _squeeze(grad, (dim,)))
@@ -405,7 +414,9 @@ def _looking(name: str) -> Callable[..., Tensor]:
     return made  # type: ignore[no-any-return]
 
 
-_slice, _pick, _new_axes = _looking("slice"), _looking("select"), _looking("unsqueeze")
+_slice, _pick, _new_axes, _unbind_one, _split_one, _split_with_sizes_one = map(
+    _looking, ("slice", "select", "unsqueeze", "unbind", "split", "split_with_sizes")
+)
 
 
 @method()
@@ -439,8 +450,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     return part(input, dim, start, start + length)
 
 
-def part(input: Tensor, dim: int, start: int, stop: int, step: int = 1) -> Tensor:
-    return _slice(input, (slice(None),) * dim + (slice(start, stop, step),))
+def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Tensor] = _slice) -> Tensor:
+    """Elements `start` to `stop` along `dim`."""
+    return look(input, (slice(None),) * dim + (slice(start, stop),))
 
 
 def together(name: str, views: list[Tensor]) -> tuple[Tensor, ...]:
@@ -457,13 +469,14 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input._array.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
-    return together("Unbind", [_select(input, dim, i) for i in range(input._array.shape[dim])])
+    before = (slice(None),) * dim
+    return together("Unbind", [_unbind_one(input, (*before, i, ...)) for i in range(input._array.shape[dim])])
 
 
 def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
     out, start = [], 0
     for length in lengths:
-        out.append(part(input, dim, start, start + length))
+        out.append(part(input, dim, start, start + length, _split_with_sizes_one))
         start += length
     return out
 
@@ -493,7 +506,7 @@ def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0 and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-    return [part(input, dim, start, min(n, start + size)) for start in (range(0, n, size) if n else [0])]
+    return [part(input, dim, start, min(n, start + size), _split_one) for start in (range(0, n, size) if n else [0])]
 
 
 @method()
@@ -769,7 +782,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any, ...]) -> Array:
     """A copy of `input` with `src` where the view ``look(_, *args)`` looks."""
     out = np.array(input, order="C")
-    look.__wrapped__(out, *args)[...] = src  # type: ignore[attr-defined]
+    look.op.forward(out, *args)[...] = src  # type: ignore[attr-defined]
     return out
 
 
@@ -992,6 +1005,27 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 
 setattr(Tensor, "is_same_size", is_same_size)  # noqa: B010
+
+
+@tensor_method()
+def get_device(self: Tensor) -> int:
+    """-1: the CPU."""
+    return -1
+
+
+@function()
+def get_default_device() -> device:
+    """Where tensors are made."""
+    return CPU
+
+
+_FACTS = {
+    "layout": strided, "is_cpu": True, "is_cuda": False, "is_mps": False, "is_xpu": False, "is_meta": False,
+    "is_sparse": False, "is_sparse_csr": False, "is_quantized": False, "is_mkldnn": False, "is_nested": False,
+}  # fmt: skip
+for _name, _fact in _FACTS.items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _fact)
 
 
 class UntypedStorage:

@@ -1,0 +1,121 @@
+"""Memory that others own: NumPy arrays, buffers, DLPack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._device import require_cpu
+from mini_dl._dtypes import Array
+from mini_dl._surface import function, namespace, public, tensor_method
+from mini_dl.autograd.graph import edge_of
+from mini_dl.ops.creation import numpy_of, over_array, requires_grad_
+from mini_dl.tensor import Tensor, wrap
+
+
+@function()
+def from_numpy(ndarray: Array) -> Tensor:
+    """A tensor over the memory of a NumPy array: writes to either reach the other.
+
+    TypeError for a type that torch does not have, ValueError for negative strides or foreign byte order.
+
+    >>> import numpy as np
+    >>> import mini_dl as torch
+    >>> array = np.zeros(2)
+    >>> torch.from_numpy(array)[0] = 1
+    >>> array
+    array([1., 0.])
+    """
+    return over_array(ndarray)
+
+
+@function()
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A vector over the memory of a buffer, from byte `offset` on, of `count` elements or all. ValueError if it does not fit."""
+    kind = np.dtype(numpy_of(dtype))
+    try:
+        memory = memoryview(buffer)
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
+    size = memory.nbytes
+    if size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
+    if not 0 <= offset < size:
+        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
+    if count > 0 and offset + count * kind.itemsize > size:
+        raise ValueError(
+            f"requested buffer length ({count} * {kind.itemsize} bytes) after offset ({offset} bytes) must not be greater than "
+            f"actual buffer length ({size} bytes)"
+        )
+    if count < 0 and (size - offset) % kind.itemsize:
+        raise ValueError(
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({kind.itemsize})"
+        )
+    made = over_array(np.frombuffer(buffer, kind, count, offset))
+    return requires_grad_(made) if requires_grad else made
+
+
+# ------------------------------------------------------------------------------------------------ DLPack
+
+
+@tensor_method()
+def __dlpack__(
+    self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+) -> Any:
+    """A capsule through which another library can look at this memory. BufferError if it requires grad."""
+    if edge_of(self) is not None:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if stream is not None and stream != -1:
+        raise BufferError("stream should be None on cpu.")
+    array = self._array.copy() if copy else self._array
+    if max_version is None:
+        return array.__dlpack__()
+    return array.__dlpack__(max_version=max_version, dl_device=dl_device)
+
+
+@tensor_method()
+def __dlpack_device__(self: Tensor) -> tuple[int, int]:
+    """The device in DLPack's terms: (1, 0), the CPU."""
+    return self._array.__dlpack_device__()
+
+
+class _Capsule:
+    """What NumPy needs to take in a bare capsule."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+@public("torch", "utils.dlpack")
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor over the memory of another library's: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
+    require_cpu(device)
+    if isinstance(ext_tensor, Tensor):
+        return ext_tensor.detach().clone() if copy else ext_tensor.detach()
+    if isinstance(ext_tensor, np.ndarray):
+        return wrap(ext_tensor.copy() if copy else ext_tensor)
+    if not hasattr(ext_tensor, "__dlpack__"):
+        if type(ext_tensor).__name__ != "PyCapsule" or '"dltensor' not in repr(ext_tensor):
+            raise RuntimeError(
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have "
+                "already constructed a tensor from it once."
+            )
+        ext_tensor = _Capsule(ext_tensor)
+    array = np.from_dlpack(ext_tensor)
+    return wrap(array.copy() if copy else array)
+
+
+@public("torch", "utils.dlpack")
+def to_dlpack(tensor: Tensor) -> Any:
+    """A capsule of the memory of `tensor`, for another library to take in once."""
+    return tensor.__dlpack__()
+
+
+namespace("utils.dlpack")
