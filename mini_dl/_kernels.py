@@ -20,12 +20,21 @@ _BITS: dict[int, np.dtype[Any]] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 
 
 
 def keep(values: Array, mask: Array) -> Array:
-    """`values` where `mask`, else +0, also where the value is infinite or NaN. Same shapes."""
+    """`values` where `mask` (is not 0), else +0, also where the value is infinite or NaN. Same shapes."""
     if values.dtype.kind == "c":
-        return np.where(mask, values, values.dtype.type(0))
-    bits = mask.astype(_BITS[values.itemsize])
-    bits *= values.view(bits.dtype)
-    return bits.view(values.dtype)
+        return np.where(mask != 0, values, values.dtype.type(0))
+    bits = _BITS[values.itemsize]
+    if values.size <= 2 * BLOCK or not (values.flags.c_contiguous and mask.flags.c_contiguous):
+        kept = (mask if mask.dtype.kind == "b" else mask != 0).astype(bits)
+        kept *= values.view(bits)
+        return kept.view(values.dtype)
+    out = np.empty(values.shape, values.dtype)
+    flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
+    for i in range(0, flat.size, BLOCK):
+        block = slice(i, i + BLOCK)
+        part = flat_mask[block]
+        np.multiply(source[block], part if part.dtype.kind == "b" else part != 0, flat[block])
+    return out
 
 
 def choose(mask: Array, yes: Array, no: Array) -> Array:

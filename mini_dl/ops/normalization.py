@@ -300,17 +300,15 @@ def _channel_norm(
     assert x is not None
     mean, variance, far = _moments(x, groups)
     rstd = 1 / np.sqrt(variance + eps)
-    scale = _per_channel(rstd, x, groups)
+    average, scale = _per_channel(mean, x, groups), _per_channel(rstd, x, groups)
     if weight is not None:
         scale = scale * weight
     if far:
-        x, shift = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None], np.zeros_like(scale)
-    else:
-        shift = -_per_channel(mean, x, groups) * scale
+        x, average = x - average.astype(x.dtype)[:, :, None], np.zeros_like(average)
+    shift = -average * scale
     if bias is not None:
         shift = shift + bias
-    out = _scaled(x, scale.astype(x.dtype))
-    _shift(out, shift.astype(x.dtype))
+    out = _combined(shift, (x, scale))
     return out.astype(input.dtype, copy=False), mean.astype(x.dtype), rstd.astype(x.dtype), variance.astype(x.dtype)
 
 
@@ -324,33 +322,39 @@ def _channel_norm_backward(
     average, scale = (_per_channel(a.astype(np.float64), x, groups) for a in (mean, rstd))
     if not (average * average * scale * scale <= _FAR).all():
         x, average = x - average.astype(x.dtype)[:, :, None], np.zeros_like(average)
-    sums, products = _sums(g, None), _sums(g, x)
-    units = (products - average * sums) * scale  # (N, C): sum of grad * unit
+    sums, products = _sums(g, None, groups), _sums(g, x, groups)
+    units = (products - average * sums) * scale  # (N or 1, C): sum of grad * unit
     to_weight, to_bias = units.sum(0), sums.sum(0)
     if weight is not None:
         sums, units = sums * weight, units * weight
     count = x.size / max(1, mean.size)
     first = _per_channel(_shared_sum(sums, groups) / count, x, groups)
     second = _per_channel(_shared_sum(units, groups) / count, x, groups) * scale * scale
-    out = _scaled(g, (scale if weight is None else scale * weight).astype(x.dtype))
-    out -= _scaled(x, second.astype(x.dtype))
-    _shift(out, (second * average - first * scale).astype(x.dtype))
+    to_grad = scale if weight is None else scale * weight
+    out = _combined(second * average - first * scale, (g, to_grad), (x, -second))
     return out.astype(input.dtype, copy=False), to_weight.astype(x.dtype), to_bias.astype(x.dtype)
 
 
-def _sums(x: Array, y: Array | None) -> Array:
-    """(N, C, L) -> (N, C) in float64: sums of x, or of x * y"""
+def _sums(x: Array, y: Array | None, groups: int) -> Array:
+    """(N, C, L) -> sums of x, or of x * y, in float64: (N, C), or over the batch too (1, C) if that shares its statistics."""
     n, c, length = x.shape
-    if length == 1:
-        return (x if y is None else x * y).reshape(n, c).astype(np.float64)
-    rows = x.reshape(n * c, length)
-    sums = rows @ ones(length, x.dtype) if y is None else np.vecdot(rows, y.reshape(n * c, length))
-    return sums.reshape(n, c).astype(np.float64)
+    if groups or length >= 32:
+        rows = x.reshape(n * c, length)
+        sums = rows @ ones(length, x.dtype) if y is None else np.vecdot(rows, y.reshape(n * c, length))
+        sums = sums.reshape(n, c).astype(np.float64)
+        return sums if groups else sums.sum(0, keepdims=True)
+    rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
+    total = np.zeros(c * length)
+    step = max(1, BLOCK // max(1, c * length))
+    for i in range(0, n, step):
+        part = rows[i : i + step]
+        total += ones(len(part), x.dtype) @ (part if others is None else part * others[i : i + step])
+    return total.reshape(1, c, length).sum(2)
 
 
 def _shared_sum(sums: Array, groups: int) -> Array:
-    """(N, C) -> (1, C), or (N, groups)"""
-    return sums.reshape(len(sums), groups, sums.shape[1] // groups).sum(2) if groups else sums.sum(0, keepdims=True)
+    """(N, C) -> (N, groups); (1, C) as it is"""
+    return sums.reshape(len(sums), groups, sums.shape[1] // groups).sum(2) if groups else sums
 
 
 def _per_channel(values: Array, x: Array, groups: int) -> Array:
@@ -362,35 +366,47 @@ def _moments(x: Array, groups: int) -> tuple[Array, Array, bool]:
     """Mean and biased variance in float64, and whether the mean is so far from 0 that the data should be centred."""
     n, c, length = x.shape
     count = n * length if not groups else c // groups * length
-    mean = _shared_sum(_sums(x, None), groups) / count
-    variance = _shared_sum(_sums(x, x), groups) / count - mean * mean
+    mean = _shared_sum(_sums(x, None, groups), groups) / count
+    variance = _shared_sum(_sums(x, x, groups), groups) / count - mean * mean
     far = not (mean * mean <= _FAR * variance).all()
     if far or x.size <= BLOCK // 4:
         centred = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
-        variance = _shared_sum(_sums(centred, centred), groups) / count
+        variance = _shared_sum(_sums(centred, centred, groups), groups) / count
     return mean, variance, far
 
 
-def _spread(x: Array, values: Array) -> tuple[Array, Array]:
-    """(N, C, L) and (1 or N, C) as views that broadcast with long inner loops."""
-    n, _, length = x.shape
-    if len(values) == 1 and length < 256:  # one row of values for each sample; several samples to a row if that is short
-        row = np.repeat(values[0], length)
-        times = 1
-        while times * row.size < 1024 and n % (2 * times) == 0 and n:
+def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
+    """The sum of ``x * factor`` over the terms, and `shift`, with a number for each channel: (N, C, L), (1 or N, C) -> (N, C, L).
+
+    In blocks of samples, viewed so that the inner loops are long: one row of numbers for each sample if the channels are short.
+    """
+    x = terms[0][0]
+    n, c, length = x.shape
+    out = np.empty_like(x)
+    if not x.size:
+        return out
+    numbers = [a.astype(x.dtype) for a in (shift, *[factor for _, factor in terms])]
+    each = len(shift) > 1
+    if each or length >= 256:
+        shape: tuple[int, ...] = x.shape
+        numbers = [a[:, :, None] for a in numbers]
+    else:
+        times = 1  # samples to a row
+        while times * c * length < 1024 and n % (2 * times) == 0:
             times *= 2
-        return x.reshape(n // times, times * row.size), np.tile(row, times) if times > 1 else row
-    return x, values[:, :, None]
-
-
-def _scaled(x: Array, values: Array) -> Array:
-    rows, factors = _spread(x, values)
-    return (rows * factors).reshape(x.shape)
-
-
-def _shift(x: Array, values: Array) -> None:
-    rows, terms = _spread(x, values)
-    rows += terms
+        shape = (n // times, times * c * length)
+        numbers = [np.tile(np.repeat(a[0], length), times) for a in numbers]
+    whole, parts = out.reshape(shape), [y.reshape(shape) for y, _ in terms]
+    step = max(1, BLOCK * shape[0] // x.size)
+    for i in range(0, shape[0], step):
+        block = slice(i, i + step)
+        last, *factors = [a[block] for a in numbers] if each else numbers
+        y = whole[block]
+        np.multiply(parts[0][block], factors[0], y)
+        for part, factor in zip(parts[1:], factors[1:]):
+            y += part[block] * factor
+        y += last
+    return out
 
 
 def _three(input: Tensor) -> Tensor:
