@@ -144,7 +144,7 @@ class Entry:
             if name.endswith(("__rdiv__", "Tensor.divide__")) or (isinstance(theirs, types.FunctionType) and "<" in name):
                 continue
             try:
-                made.append((name, theirs, bridge.lookup(name)))
+                made.append((name, theirs, bridge.lookup(name.removeprefix("torch."))))
             except bridge.Missing:
                 made.append((name, theirs, None))
         if (op := self.info.get_operator()) is not None and op is not None:
