@@ -29,7 +29,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     >>> import mini_dl as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.nn.functional.dropout(torch.ones(6), 0.5)
-    tensor([2., 2., 0., 2., 2., 2.])
+    tensor([0., 0., 2., 0., 0., 0.])
     """
     return _dropped(input, _checked(p), training, inplace, _scaled)
 

@@ -400,7 +400,10 @@ class _ThreadedIterator(_Iterator):
                 continue
             self.hand_out()
             if error is not None:
-                raise error
+                try:
+                    raise error
+                finally:
+                    del error  # its traceback holds this frame, and so the workers
             return batch
         if not self.loader.persistent_workers:
             _stop([worker.tasks for worker in self.workers])
