@@ -1,7 +1,7 @@
 """Linear algebra: NumPy's factorisations, with derivatives of our own.
 
-The last two dimensions are the matrix, those before them a batch. A formula is made of products, solutions and factorisations, which
-have derivatives themselves. ``E.H`` below is the conjugate transpose.
+The last two dimensions are the matrix, those before them a batch. A formula is made of products, solutions and factorisations,
+which have derivatives themselves; ``A.H`` is the conjugate transpose.
 
 Formulas of the factorisations: M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
 differentiation" (2008); for complex matrices and phases, as they follow from it by requiring the loss not to see the phase.
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, scalar_name
 from mini_dl._surface import method, public, requires_grad, return_type
@@ -87,6 +88,12 @@ def first_failure(info: Array) -> tuple[str, int]:
     return (f"(Batch element {at}): " if info.ndim else ""), int(info.reshape(-1)[at])
 
 
+@op(source=lambda grad, source_shape: wrap(np.zeros(source_shape)))
+def tied(result: Array, source: Array) -> Array:
+    """`result`, of which torch says that it requires grad with `source`, although it does not depend on it."""
+    return result.copy()
+
+
 # ------------------------------------------------------------------------------------------------ LU
 
 
@@ -95,7 +102,7 @@ def factor(A: Array) -> tuple[Array, Array, Array]:
     LU = np.array(A)
     m, n = LU.shape[-2:]
     batch = LU.shape[:-2]
-    flat = LU.reshape(-1, m, n)
+    flat = LU.reshape(math.prod(batch), m, n)
     each = np.arange(len(flat))
     steps = min(m, n)
     pivots = np.empty((len(flat), steps), np.int32)
@@ -209,6 +216,15 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
     return _LU(_permutation_matrix(pivots, A._array.shape[-2], A._array.dtype), L, U)
 
 
+def _zero_pivot(name: str, info: Array) -> str:
+    batch, order = first_failure(info)
+    return (
+        f"{name}: {batch}U[{order},{order}] is zero and using it on lu_solve would result in a division by zero. If you still "
+        "want "
+        "to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+    )
+
+
 @public("linalg", out=True)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """As `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
@@ -221,11 +237,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
         array, pivots, info = mode.run(factor, A._array)
         LU = wrap(array)
     if check_errors and info.any():
-        batch, order = first_failure(info)
-        raise RuntimeError(
-            f"torch.linalg.lu_factor_ex: {batch}U[{order},{order}] is zero and using it on lu_solve would result in a division by zero. "
-            "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
-        )
+        raise RuntimeError(_zero_pivot("torch.linalg.lu_factor_ex", info))
     return _LUFactorEx(LU, wrap(pivots), wrap(info))
 
 
@@ -234,15 +246,11 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """``(LU, pivots)``: L without its diagonal and U in one matrix, and the row exchanges, counted from 1."""
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
     if info._array.any():
-        batch, order = first_failure(info._array)
-        raise RuntimeError(
-            f"torch.linalg.lu_factor: {batch}U[{order},{order}] is zero and using it on lu_solve would result in a division by zero. "
-            "If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
-        )
+        raise RuntimeError(_zero_pivot("torch.linalg.lu_factor", info._array))
     return _LUFactor(LU, pivots)
 
 
-@public("torch:lu", "Tensor:lu")
+@public("torch:lu", "Tensor:lu", out=True)
 def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``linalg.lu_factor``, with ``info`` on request."""
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
@@ -278,7 +286,8 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
         )
     if LU._array.dtype != B._array.dtype:
         raise RuntimeError(
-            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {scalar_name(LU._array.dtype)} and B of "
+            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {scalar_name(LU._array.dtype)} "
+            "and B of "
             f"type {scalar_name(B._array.dtype)} instead"
         )
     n = LU._array.shape[-1]
@@ -332,7 +341,8 @@ def _raise_singular(name: str, info: Array, inverse: bool) -> None:
     batch, order = first_failure(info)
     if inverse:
         raise LinAlgError(
-            f"{name}: {batch}The diagonal element {order} is zero, the inversion could not be completed because the input matrix is "
+            f"{name}: {batch}The diagonal element {order} is zero, the inversion could not be completed because the input "
+            "matrix is "
             "singular."
         )
     raise LinAlgError(f"{name}: {batch}The solver failed because the input matrix is singular.")
@@ -524,13 +534,16 @@ def _minor(A: Array) -> Array:
     """For each matrix the order of its first leading minor that is not positive, 0 if it is positive definite."""
     info = np.zeros(A.shape[:-2], np.int32)
     for at in np.ndindex(info.shape):
-        for k in range(1, A.shape[-1] + 1):
-            try:
-                np.linalg.cholesky(A[at][:k, :k])
-            except np.linalg.LinAlgError:
-                info[at] = k
-                break
+        info[at] = next((k for k in range(1, A.shape[-1] + 1) if not _positive(A[at][:k, :k])), 0)
     return info
+
+
+def _positive(A: Array) -> bool:
+    try:
+        np.linalg.cholesky(A)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
@@ -540,7 +553,8 @@ def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
     except np.linalg.LinAlgError:
         batch, order = first_failure(mode.run(_minor, A._array))
         raise LinAlgError(
-            f"{name}: {batch}The factorization could not be completed because the input is not positive-definite (the leading minor of "
+            f"{name}: {batch}The factorization could not be completed because the input is not positive-definite (the leading "
+            "minor of "
             f"order {order} is not positive-definite)."
         ) from None
     return H(L) if upper else L
@@ -592,9 +606,27 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
         raise RuntimeError(
             f"Incompatible matrix sizes for cholesky_solve: each A matrix is {n} by {n} but each b matrix is {r} by {c}"
         )
+    return _cholesky_solve(B, L, upper)
+
+
+def _cholesky_solve_gradient(grad: Tensor, L: Tensor, result: Tensor, upper: bool) -> Tensor:
+    """As if all of L were read: what lies outside its triangle is 0, and its gradient is that of ``L @ L.H``."""
+    inner = _cholesky_solve(grad, L, upper) @ H(result)
+    inner = inner + H(inner)
+    return -(L @ inner) if upper else -(inner @ L)
+
+
+@op(
+    B=lambda grad, L, upper: _cholesky_solve(grad, L, upper),
+    L=lambda grad, L, result, upper: _cholesky_solve_gradient(grad, L, result, upper),
+)
+def _cholesky_solve(B: Array, L: Array, upper: bool) -> Array:
     if upper:
-        L = H(L)
-    return solve_triangular(H(L), solve_triangular(L, B, upper=False), upper=True)
+        L = h(L)
+    X = np.array(np.broadcast_to(B, (*np.broadcast_shapes(L.shape[:-2], B.shape[:-2]), *B.shape[-2:])))
+    _substitute(L, X, False, False, L.shape[-1])
+    _substitute(h(L), X, True, False, L.shape[-1])
+    return X
 
 
 @method(out=True)
@@ -617,7 +649,9 @@ def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
     """``grad * cofactors``: of invertible matrices ``det * inv(A).H``, else from the minors."""
     each = grad.unsqueeze(-1).unsqueeze(-1)
     if not A._array.size:
-        return A * 0
+        return wrap(np.zeros_like(A._array))
+    if A._array.shape[-1] == 1:
+        return each
     if not _nearly_singular(A._array):
         return each * H(result.unsqueeze(-1).unsqueeze(-1) * _inv(A))
     cofactors = _minors(A) if mode.enabled else _cofactors(A)
@@ -648,8 +682,7 @@ def _minors(A: Tensor) -> Tensor:
     return _det(minors) * wrap(signs.astype(A._array.dtype))
 
 
-@method()
-@public("linalg")
+@public("linalg", out=True)
 def det(A: Tensor) -> Tensor:
     """The determinant.
 
@@ -658,6 +691,12 @@ def det(A: Tensor) -> Tensor:
     tensor(6.)
     """
     return _det(square("linalg.det", A))
+
+
+@public("torch:det", "Tensor:det")
+def _torch_det(input: Tensor) -> Tensor:
+    """``linalg.det``"""
+    return _det(square("linalg.det", input))
 
 
 def _slogdet_gradient(grads: Any, A: Tensor, result: Any) -> Tensor:
@@ -753,18 +792,20 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
     if how not in ("reduced", "complete", "r"):
         raise RuntimeError(f"qr received unrecognized mode '{how}' but expected one of 'reduced' (default), 'r', or 'complete'")
     m, n = A._array.shape[-2:]
-    recorded = mode.enabled and requires_grad(A)
-    if not recorded or 0 in (m, n):
-        Q, R = _qr_whole(A, how)
+    Q, R = _qr_whole(A, how)
+    if not (mode.enabled and requires_grad(A)):
         return Q, R
-    if how == "r" or (how == "complete" and m > n):
+    if 0 in (m, n):
+        return tied(Q, A), tied(R, A)
+    if how == "r":
         why = (
-            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, mode='reduced') if "
-            "you are going to require gradients through linalg.qr."
-            if how == "r"
-            else "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "
+            "mode='reduced') "
+            "if you are going to require gradients through linalg.qr."
         )
-        Q, R = _qr_whole(A, how)
+        return _blocked(Q, A, why), _blocked(R, A, why)
+    if how == "complete" and m > n:
+        why = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
         return _blocked(Q, A, why), _blocked(R, A, why)
     if m >= n:
         Q, R = _qr(A)
@@ -775,7 +816,7 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
 
 @public("linalg:qr", out=True)
 def _linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
-    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, and upper triangular. `mode` complete makes Q square, r leaves it out."""
+    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. `mode` complete makes Q square, r leaves it out."""
     return _QR(*_factor_qr(A, mode))
 
 
@@ -833,7 +874,8 @@ def orgqr(A: Tensor, tau: Tensor) -> Tensor:
         raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
     if A._array.ndim - tau._array.ndim != 1:
         raise RuntimeError(
-            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau._array.ndim} and input.ndim is "
+            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau._array.ndim} and "
+            "input.ndim is "
             f"equal to {A._array.ndim}"
         )
     if A._array.shape[:-2] != tau._array.shape[:-1]:
@@ -844,13 +886,13 @@ def orgqr(A: Tensor, tau: Tensor) -> Tensor:
         raise RuntimeError(
             f"{name}: tau dtype {scalar_name(tau._array.dtype)} does not match input dtype {scalar_name(A._array.dtype)}"
         )
-    eye = wrap(np.broadcast_to(np.eye(m, n, dtype=A._array.dtype), A._array.shape).copy())
-    return _reflect(A, tau, eye, True, False)
+    eye = wrap(np.broadcast_to(np.eye(m, n, dtype=A._array.dtype), A._array.shape))
+    return _reflect(A, tau, eye, True, False) if tau._array.shape[-1] else tied(eye, A)
 
 
 @method(out=True)
 def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
-    """``Q @ other`` (or ``other @ Q``; with Q.H for `transpose`), where Q is the product of the reflectors in `input` and `tau`."""
+    """``Q @ other`` (or ``other @ Q``; Q.H for `transpose`), where Q is the product of the reflectors in `input` and `tau`."""
     if input._array.ndim < 2:
         raise RuntimeError("torch.ormqr: input must have at least 2 dimensions.")
     if other._array.ndim < 2:
@@ -861,7 +903,7 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
     if other._array.shape[side] != input._array.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]")
     if tau._array.shape[-1] > input._array.shape[-1]:
-        raise RuntimeError("torch.ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]")
+        raise RuntimeError("torch.ormqr: tau.shape[-1] must be equal to min(other.shape[-2], input.shape[-1])")
     if input._array.ndim - tau._array.ndim != 1:
         raise RuntimeError(
             f"torch.ormqr: Expected tau to have one dimension less than input, but got tau.ndim equal to {tau._array.ndim} and "
@@ -881,7 +923,8 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
     for label, t in (("tau", tau), ("other", other)):
         if t._array.dtype != input._array.dtype:
             raise RuntimeError(
-                f"torch.ormqr: Expected input and {label} to have the same dtype, but input has dtype {scalar_name(input._array.dtype)} "
+                f"torch.ormqr: Expected input and {label} to have the same dtype, but input has dtype "
+                f"{scalar_name(input._array.dtype)} "
                 f"and {label} has dtype {scalar_name(t._array.dtype)}"
             )
     return _reflect(input, tau, other, left, transpose)
@@ -899,12 +942,16 @@ def _eigh_gradient(grads: Any, result: Any) -> Tensor:
     gL, gV = grads
     L, V = result
     if gV is None:
-        return (V * gL.unsqueeze(-2)) @ H(V)
+        return _hermitian((V * gL.unsqueeze(-2)) @ H(V))
     n = V._array.shape[-1]
     inner = (H(V) @ gV) * wrap(1 - np.eye(n, dtype=V._array.dtype)) / _apart(L)
     if gL is not None:
         inner = inner + gL.unsqueeze(-1) * eye_like(V, n)
-    return V @ inner @ H(V)
+    return _hermitian(V @ inner @ H(V))
+
+
+def _hermitian(A: Tensor) -> Tensor:
+    return (A + H(A)) * 0.5
 
 
 @op(A=lambda grads, result: _eigh_gradient(grads, result))
@@ -921,7 +968,8 @@ def _eigh_of(name: str, A: Tensor, UPLO: str) -> tuple[Tensor, Tensor]:
         L, V = _eigh(A, UPLO.upper())
     except np.linalg.LinAlgError:
         raise LinAlgError(
-            f"{name}: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated eigenvalues."
+            f"{name}: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
+            "eigenvalues."
         ) from None
     return L, V
 
@@ -1143,7 +1191,8 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     """The pseudoinverse; singular values up to ``max(atol, rtol * largest)`` count as 0."""
     if isinstance(A, Tensor) and A._array.ndim < 2:
         raise RuntimeError(
-            f"linalg.pinv({scalar_name(A._array.dtype)}{{{list(A._array.shape)}}}): expected a tensor with 2 or more dimensions of float, "
+            f"linalg.pinv({scalar_name(A._array.dtype)}{{{list(A._array.shape)}}}): expected a tensor with 2 or more dimensions "
+            "of float, "
             "double, cfloat or cdouble types"
         )
     (square if hermitian else matrix)("linalg.pinv", A)
@@ -1207,7 +1256,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     values = wrap(mode.run(np.linalg.svd, A._array, False, False)) if A._array.size else wrap(np.zeros((*A._array.shape[:-2], 0)))
     rank = np.asarray(mode.run(_large, values._array, 0.0, rtol).sum(-1), np.int64)
     nothing = wrap(np.empty(0, values._array.dtype))
-    residuals = nothing
+    residuals = tied(nothing, A)
     if driver != "gelsy" and m > n and (driver == "gels" or bool((rank == n).all())):
         apart = A @ solution - B
         residuals = (apart.abs() ** 2).sum(-2)
@@ -1224,8 +1273,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
 
 @public("linalg", out=True)
 def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """``fro``: root of the sum of squares; ``nuc``: sum of singular values; 2, -2: the largest, smallest of them; 1, -1, inf, -inf: the
-    largest or smallest sum of absolute values of a column, a row."""
+    """``fro``: root of the sum of squares; ``nuc``: sum of singular values; 2, -2: the largest, smallest of them.
+
+    1, -1, inf, -inf: the largest or smallest sum of absolute values of a column, a row.
+    """
     name = "linalg.matrix_norm"
     x = matrix(name, A, floating=False)
     dims = list(dim) if isinstance(dim, (tuple, list)) else [dim]
@@ -1307,7 +1358,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         raise TypeError(f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type_name(n)}")
     square("linalg.matrix_power", A, floating=n < 0)
     if n == 0:
-        return eye_like(A, A._array.shape[-1]).expand(A._array.shape).clone()
+        return tied(eye_like(A, A._array.shape[-1]).expand(A._array.shape), A)
     if n < 0:
         A, n = inv(A), -n
     out: Tensor | None = None
@@ -1337,7 +1388,8 @@ def multi_dot(tensors: Any) -> Tensor:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {ndim}D")
         if t._array.dtype != tensors[0]._array.dtype:
             raise RuntimeError(
-                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {scalar_name(tensors[0]._array.dtype)} and "
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {scalar_name(tensors[0]._array.dtype)} "
+                "and "
                 f"tensor {i} {scalar_name(t._array.dtype)}"
             )
     if row:
@@ -1352,6 +1404,18 @@ def multi_dot(tensors: Any) -> Tensor:
     if row:
         out = out.squeeze(0)
     return out.squeeze(-1) if column else out
+
+
+@public("linalg:diagonal")
+def _linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonal of the matrices in `dim1` and `dim2`, as the last dimension of a view."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+@public("linalg", out=True)
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """``sum(conj(x) * y)`` along `dim`."""
+    return ((x.conj() if x.is_complex() else x) * y).sum(dim)
 
 
 @method()
@@ -1394,10 +1458,10 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 @public("linalg:vander")
 def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers ``x ** 0, ..., x ** (N - 1)`` along a new last dimension."""
-    if not x._array.ndim or (N is not None and N <= 1):
+    n = N if N is not None else x._array.shape[-1] if x._array.ndim else 0
+    if n <= 1:
         raise RuntimeError("N must be greater than 1.")
-    n = x._array.shape[-1] if N is None else N
-    return _powers(x, n)
+    return _powers(x if x._array.ndim else x.reshape(1), n)
 
 
 def _powers(x: Tensor, n: int) -> Tensor:
@@ -1460,6 +1524,10 @@ def matrix_exp(A: Tensor) -> Tensor:
     n = A._array.shape[-1]
     if not A._array.size:
         return A.clone()
+    single = A._array.dtype.char in "fF"
+    target = A.dtype
+    if single:
+        A = A.to(_dtypes.float64 if target.is_floating_point else _dtypes.complex128)
     largest = float(np.abs(A._array).sum(-2).max())
     times = max(0, math.ceil(math.log2(largest))) if largest > 1 and math.isfinite(largest) else 0
     A = A / 2.0**times
@@ -1475,4 +1543,4 @@ def matrix_exp(A: Tensor) -> Tensor:
     out = _solve(even - odd, even + odd)
     for _ in range(times):
         out = out @ out
-    return out
+    return out.to(target) if single else out

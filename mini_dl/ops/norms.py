@@ -11,8 +11,8 @@ from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.reduction import Dims, add_up, checked, reduce, shares, spread
-from mini_dl.tensor import Tensor
+from mini_dl.ops.reduction import Dims, add_up, checked, reduce, reduced, shares
+from mini_dl.tensor import Tensor, wrap
 
 
 def magnitude(x: Array) -> Array:
@@ -22,10 +22,13 @@ def magnitude(x: Array) -> Array:
 
 def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor:
     """0 where the norm is 0 (a subgradient), also where the formula would give 0 / 0."""
-    shape = input._array.shape
-    norm, grad = spread(result, shape, dims, keepdim), spread(grad, shape, dims, keepdim)
+    if not keepdim:
+        whole = reduced(input._array.shape, dims, True)
+        norm, grad = result.reshape(whole), grad.reshape(whole)
+    else:
+        norm = result
     if ord == 0:
-        return input * 0
+        return wrap(np.zeros_like(input._array))
     if ord == 1:
         return input.sgn() * grad
     if ord == 2:
@@ -103,7 +106,8 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
                 )
         if dim is None or dim == () or dim == []:
             raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an identity"
+                f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
+                "identity"
             )
     return _vector_norm(x, float(ord), dims, keepdim)
 
@@ -137,7 +141,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 @method(inplace=True, out=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Each slice along `dim` scaled down to norm `maxnorm` (of order `p`) where it is larger: times ``maxnorm / (norm + 1e-7)``."""
+    """Each slice along `dim` scaled down to norm `maxnorm` (of order `p`) where it is larger: by ``maxnorm / (norm + 1e-7)``."""
     x = checked("renorm", input)
     if not is_number(p) or isinstance(p, complex):
         raise RuntimeError("renorm: p must be real-valued")

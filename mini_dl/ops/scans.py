@@ -86,6 +86,8 @@ def conj(x: Tensor) -> Tensor:
 
 def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
+    if not input._array.ndim or input._array.shape[dim] == 1:
+        return grad
     if input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)

@@ -350,7 +350,7 @@ def unique(
 
 @method()
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
-    """The elements (with `dim`, the slices) without repetitions of the one before, and on request the run of each and its length."""
+    """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and its length."""
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
@@ -417,7 +417,8 @@ def searchsorted(
     if boundaries.ndim > 1 and boundaries.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
             f"{name}: boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value "
-            f"tensor must match, but we got boundaries tensor {list(boundaries.shape)} and input value tensor {list(values.shape)}"
+            f"tensor must match, but we got boundaries tensor {list(boundaries.shape)} and input value tensor "
+            f"{list(values.shape)}"
         )
     if sorter is not None:
         at = sorter._array
@@ -436,8 +437,10 @@ def searchsorted(
 
 @method(out=True)
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``, or (`right`) with
-    the equality on the left."""
+    """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``.
+
+    With `right`, ``boundaries[i - 1] <= input < boundaries[i]``.
+    """
     edges = checked("bucketize", boundaries)._array
     if edges.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({edges.ndim})")

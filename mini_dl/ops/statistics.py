@@ -155,7 +155,8 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
     if isinstance(bins, Tensor):
         if bins._array.ndim != 1:
             raise RuntimeError(
-                f"torch.histogramdd(): bins tensor should have one dimension, but got {bins._array.ndim} dimensions in the bins tensor for dimension {i}"
+                f"torch.histogramdd(): bins tensor should have one dimension, but got {bins._array.ndim} dimensions in the bins "
+                f"tensor for dimension {i}"
             )
         if bins._array.dtype != x.dtype:
             raise RuntimeError("torch.histogramdd(): input tensor and bins tensors should have the same dtype")
