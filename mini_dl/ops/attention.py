@@ -8,13 +8,138 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, dtype, scalar_name
+from mini_dl._dtypes import Array, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
+from mini_dl._kernels import BLOCK
 from mini_dl._surface import namespace, public
-from mini_dl.ops.activation import _keep, softmax
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.activation import _keep, exponentials, softmax
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
 from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ one product, fused
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, alive: Array | None, scale: float) -> Tensor:
+    """``softmax(scale * query @ key.T + mask)``, zeros for queries that see no key: (*, L, S)"""
+    scores = (query * scale) @ key.transpose(-2, -1)
+    if mask is not None:
+        scores = scores + mask
+    if alive is None:
+        return softmax(scores, -1)
+    seen = wrap(np.ascontiguousarray(np.broadcast_to(alive, scores._array.shape)))
+    return _keep(softmax(_keep(scores, seen), -1), seen)
+
+
+SMALL = 4096
+"""Up to so many scores are computed in double, which costs nothing: a score of 100 loses 5 digits of its exponential."""
+
+
+def _wide(query: Tensor, scores: int) -> dtype:
+    return float64 if scores <= SMALL and query._array.dtype.kind == "f" else query.dtype
+
+
+class _Gradients:
+    """The gradients of query, key and value of one call, computed when the first is asked for."""
+
+    grads: Any = None
+    results: tuple[Tensor, Tensor, Tensor]
+
+    def __call__(self, number: int, grads: Any, *args: Any) -> Tensor | None:
+        if grads[0] is None:
+            return None
+        if self.grads is not grads:
+            self.results = (_composed if mode.enabled else _fused)(grads[0], *args)
+            self.grads = None if mode.enabled else grads
+        return self.results[number]
+
+
+def _composed(
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, result: Any, mask: Any, alive: Any, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    wide = _wide(query, math.prod(query._array.shape[:2]) * key._array.shape[1])
+    grad, query, key, value = grad.to(wide), query.to(wide), key.to(wide), value.to(wide)
+    weights = _weights(query, key, None if mask is None else wrap(mask), alive, scale)
+    slope = grad @ value.transpose(-2, -1)
+    slope = weights * (slope - (slope * weights).sum(-1, keepdim=True)) * scale
+    return slope @ key, slope.transpose(-2, -1) @ query, weights.transpose(-2, -1) @ grad
+
+
+def _fused(
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, result: Any, mask: Any, alive: Any, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _attention_backward(grad, query, key, value, *result, scale)  # type: ignore[no-any-return]
+
+
+@op(
+    query=lambda grads, query, key, value, result, mask, alive, scale, once: once(
+        0, grads, query, key, value, result, mask, alive, scale
+    ),
+    key=lambda grads, query, key, value, result, mask, alive, scale, once: once(
+        1, grads, query, key, value, result, mask, alive, scale
+    ),
+    value=lambda grads, query, key, value, result, mask, alive, scale, once: once(
+        2, grads, query, key, value, result, mask, alive, scale
+    ),
+)
+def _attention(
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, once: _Gradients
+) -> tuple[Array, Array, Array]:
+    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, L, S) with the sums of rows (B, L).
+
+    `mask` (1 or B, L, S) is added to the scores; `alive` (1 or B, L, 1) is false for queries that see no key. A few heads at a
+    time, so that their scores stay in cache.
+    """
+    (batch, length, _), source = query.shape, key.shape[1]
+    working = np.dtype(np.float32) if query.dtype.char == "e" else query.dtype
+    if batch * length * source <= SMALL:
+        working = np.dtype(np.float64)
+    q, k, v = (a.astype(working, copy=False) for a in (query, key, value))
+    q = q * working.type(scale)
+    weights, sums = np.empty((batch, length, source), working), np.empty((batch, length), working)
+    out = np.empty((batch, length, v.shape[2]), working)
+    step = max(1, 2 * BLOCK // max(1, length * source))
+    for i in range(0, batch, step):
+        heads = slice(i, i + step)
+        scores, e = q[heads] @ k[heads].transpose(0, 2, 1), weights[heads]
+        if mask is not None:
+            scores += mask if len(mask) == 1 else mask[heads]
+        totals, _ = exponentials(e.reshape(-1, source), scores.reshape(-1, source))
+        sums[heads] = totals.reshape(len(e), length)
+        if alive is not None:
+            e *= alive if len(alive) == 1 else alive[heads]
+        np.matmul(e, v[heads], out[heads])
+        out[heads] /= sums[heads][:, :, None]
+    return out.astype(query.dtype, copy=False), weights, sums
+
+
+@op()
+def _attention_backward(
+    grad: Array, query: Array, key: Array, value: Array, output: Array, weights: Array, sums: Array, scale: float
+) -> tuple[Array, Array, Array]:
+    """Weights are ``e / sums``: `grad` is divided by the sums once, and ``sum(grad_weights * weights)`` is ``grad . output``."""
+    working = weights.dtype
+    g, q, k, v, out = (a.astype(working, copy=False) for a in (grad, query, key, value, output))
+    g = g / sums[:, :, None]
+    q = q * working.type(scale)
+    centre = np.vecdot(g, out)
+    to_query, to_key, to_value = np.empty_like(q), np.empty_like(k), np.empty_like(v)
+    step = max(1, 2 * BLOCK // max(1, weights.shape[1] * weights.shape[2]))
+    for i in range(0, len(q), step):
+        heads = slice(i, i + step)
+        e = weights[heads]
+        np.matmul(e.transpose(0, 2, 1), g[heads], to_value[heads])
+        slope = g[heads] @ v[heads].transpose(0, 2, 1)
+        slope -= centre[heads][:, :, None]
+        slope *= e
+        np.matmul(slope, k[heads], to_query[heads])
+        np.matmul(slope.transpose(0, 2, 1), q[heads], to_key[heads])
+    to_query *= working.type(scale)
+    to_query, to_key, to_value = (a.astype(query.dtype, copy=False) for a in (to_query, to_key, to_value))
+    return to_query, to_key, to_value
+
 
 _CPP_NAMES = {"Float": "float", "Double": "double", "Long": "long int", "Int": "int", "Half": "c10::Half", "Bool": "bool"}
 
@@ -73,17 +198,33 @@ def scaled_dot_product_attention(
     length, embed = query._array.shape[-2:]
     mask, alive = _mask(attn_mask, is_causal, (length, key._array.shape[-2]), query._array.dtype)
     scale = (1 / math.sqrt(embed) if embed else math.inf) if scale is None else scale
-    scores = (query * scale) @ key.transpose(-2, -1)
-    if mask is not None:
-        scores = scores + mask
-    if alive is not None:
-        scores = _keep(scores, wrap(np.broadcast_to(alive, scores._array.shape)))
-    weights = softmax(scores, -1)
-    if alive is not None:
-        weights = _keep(weights, wrap(np.broadcast_to(alive, scores._array.shape)))
-    if dropout_p > 0:
-        weights = namespace("nn.functional")["dropout"](weights, dropout_p)
-    return weights @ value
+    leading = query._array.shape[:-2]
+    keys, width = key._array.shape[-2:]
+    fits = key._array.shape[:-2] == value._array.shape[:-2] == leading and value._array.shape[-2] == keys and width == embed
+    whole = bool(query._array.size and key._array.size and value._array.size) and query._array.dtype.kind == "f"
+    if dropout_p > 0 or not fits or not whole or (mask is not None and mask.requires_grad):
+        target, wide = query.dtype, _wide(query, math.prod(leading) * length * keys)
+        weights = _weights(query.to(wide), key.to(wide), None if mask is None else mask.to(wide), alive, scale)
+        if dropout_p > 0:
+            weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+        return (weights @ value.to(wide)).to(target)
+    heads = (_as_heads(x) for x in (query, key, value))
+    scores = (*leading, length, key._array.shape[-2])
+    hidden = None if mask is None else _for_heads(mask._array if alive is None else np.where(alive, mask._array, 0), scores)
+    visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
+    return _attention(*heads, hidden, visible, scale, _Gradients())[0].reshape((*leading, length, value._array.shape[-1]))
+
+
+def _as_heads(x: Tensor) -> Tensor:
+    shape = x._array.shape
+    return x if len(shape) == 3 else x.reshape(math.prod(shape[:-2]), *shape[-2:])
+
+
+def _for_heads(array: Array, shape: tuple[int, ...]) -> Array:
+    """`array`, which broadcasts to (*, L, S), as (1 or B, L, S)."""
+    if all([n == 1 for n in array.shape[:-2]]):
+        return np.broadcast_to(array.reshape(array.shape[-2:]), shape[-2:])[None]
+    return np.broadcast_to(array, shape).reshape(-1, *shape[-2:])
 
 
 def _mask(
