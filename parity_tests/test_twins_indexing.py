@@ -193,3 +193,19 @@ def test_scatter_and_gather_with_repeats(torch, rng):
         g = rng(*r.shape)
         found.append(torch.autograd.grad((r * r * g).sum(), (x, v), allow_unused=True))
     return results, found
+
+
+@twin
+def test_ties(torch, rng):
+    x = torch.tensor([[1.0, 2.0, 1.0, 2.0, 1.0], [3.0, 3.0, 3.0, 0.0, 0.0]])
+    y = x.to(torch.int64)
+    return (
+        [t.sort(stable=True, descending=d) for t in (x, y) for d in (False, True)],
+        [torch.argsort(t, dim=1, stable=True, descending=d) for t in (x, y) for d in (False, True)],
+        [t.sort(1, True) for t in (x, y)],
+        [t.max(1) for t in (x, y)],
+        [t.min(1) for t in (x, y)],
+        [t.argmax(1) for t in (x, y)],
+        [t.cummax(1) for t in (x, y)],
+        [t.unique(return_inverse=True, return_counts=True) for t in (x, y)],
+    )

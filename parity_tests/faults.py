@@ -1,0 +1,451 @@
+"""Faults that can be planted in mini_dl for a moment, each with the test that must notice it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from mini_dl.autograd.graph import restore
+from mini_dl.tensor import Tensor, wrap
+
+Plant = contextlib.AbstractContextManager[Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`plant()` is a with-block in which the fault is there; `seen_by` is (kind, name, ...) of what must fail in it:
+    ("op", entry, checks), ("module", entry), ("optimizer", entry), ("twin", module, test, arguments).
+    """
+
+    what: str
+    family: str
+    plant: Callable[[], Plant]
+    seen_by: tuple[Any, ...]
+
+
+# ------------------------------------------------------------------------------------------------ ways to plant
+
+
+def found(path: str) -> Any:
+    """The object of a dotted path below mini_dl: ``ops.activation._softmax``."""
+    parts = path.split(".")
+    for cut in range(len(parts) - 1, -1, -1):
+        try:
+            here = importlib.import_module(".".join(["mini_dl", *parts[:cut]]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            here = getattr(here, part)
+        return here
+    raise AttributeError(path)
+
+
+@contextlib.contextmanager
+def gradient(path: str, change: Callable[[Any, Any], Any]) -> Iterator[None]:
+    """The gradients that the primitive at `path` sends, changed: ``change(gradients, node)``."""
+    primitive = found(path).op
+    primitive.__dict__.pop("backward", None)
+
+    def backward(node: Any, grad: Any) -> Any:
+        values = types.MethodType(type(primitive).backward, primitive)(node, grad)
+        setattr(primitive, "backward", backward)  # noqa: B010 - the call above stored the true one
+        return tuple(change(list(values), node))
+
+    setattr(primitive, "backward", backward)  # noqa: B010
+    try:
+        yield
+    finally:
+        primitive.__dict__.pop("backward", None)
+
+
+@contextlib.contextmanager
+def function(path: str, fault: Callable[..., Any]) -> Iterator[None]:
+    """The public function at `path` replaced wherever it is published; `fault(original, *args, **kwargs)` takes its place."""
+    original = found(path)
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        return fault(original, *args, **kwargs)
+
+    wrong.__name__ = original.__name__
+    plain = getattr(original, "__wrapped__", original)
+    with contextlib.ExitStack() as stack:
+        for place in [*modules(), Tensor]:
+            for name, value in list(vars(place).items()):
+                if value is original or (value is plain and callable(value)):
+                    stack.enter_context(mock.patch.object(place, name, wrong))
+        yield
+
+
+def modules() -> list[Any]:
+    import sys
+
+    return [module for name, module in sys.modules.items() if name.split(".")[0] == "mini_dl" and module is not None]
+
+
+def attribute(path: str, fault: Callable[..., Any]) -> Plant:
+    """One attribute (a helper, a method of a class) replaced; `fault(original, *args, **kwargs)` takes its place."""
+    owner, _, name = path.rpartition(".")
+    original = found(path)
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        return fault(original, *args, **kwargs)
+
+    return mock.patch.object(found(owner), name, wrong)
+
+
+def each(change: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """A change of every gradient that is sent."""
+
+    def changed(values: list[Any], node: Any) -> list[Any]:
+        return [
+            value
+            if value is None
+            else [g if g is None else change(g) for g in value]
+            if isinstance(value, list)
+            else change(value)
+            for value in values
+        ]
+
+    return changed
+
+
+def zero(g: Any) -> Any:
+    return g * 0
+
+
+def negative(g: Any) -> Any:
+    return -g
+
+
+def reversed_values(g: Any) -> Any:
+    return g.flatten().flip(0).reshape(g.shape)
+
+
+def transposed(g: Any) -> Any:
+    return g.transpose(-1, -2).reshape(g.shape)
+
+
+# ------------------------------------------------------------------------------------------------ the faults themselves
+
+
+def biased(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
+    kwargs["correction"] = 0
+    kwargs.pop("unbiased", None)
+    return original(input, *[a for a in args if not isinstance(a, bool)], **kwargs)
+
+
+def eps_outside(original: Any, input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    dims = tuple(range(-len(normalized_shape), 0))
+    centred = input - input.mean(dims, keepdim=True)
+    out = centred / ((centred * centred).mean(dims, keepdim=True).sqrt() + eps)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def first_row(original: Any, grad: Any, shape: Any, dtype: Any) -> Any:
+    while grad.ndim > len(shape):
+        grad = grad[0]
+    for dim, size in enumerate(shape):
+        if size == 1 and grad.shape[dim] > 1:
+            grad = grad.narrow(dim, 0, 1)
+    return original(grad, shape, dtype)
+
+
+def no_accumulation(values: list[Any], node: Any) -> list[Any]:
+    index, dim = restore(node.saved["index"], node), restore(node.saved["dim"], node)
+    (grad,) = values
+    once = wrap(np.zeros_like(grad._array))
+    return [once.scatter(dim, index, grad.gather(dim, index))]
+
+
+def pad_one_more(original: Any, input: Any, pad: Any, *args: Any, **kwargs: Any) -> Any:
+    pad = list(pad)
+    return original(input, [pad[0] + 1, pad[1] - 1, *pad[2:]], *args, **kwargs)
+
+
+def without_rescale(original: Any, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    out = original(input, p, training, inplace)
+    return out * (1 - p) if training else out
+
+
+def next_label(original: Any, input: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+    if not target.dtype.is_floating_point:
+        target = (target + 1) % input.shape[min(1, input.ndim - 1)]
+    return original(input, target, *args, **kwargs)
+
+
+def flipped_ties(original: Any, input: Any, dim: int = -1, descending: bool = False, **kwargs: Any) -> Any:
+    if not descending:
+        return original(input, dim, descending, **kwargs)
+    values, indices = original(input, dim, False, **kwargs)
+    return type(original(input, dim))(values.flip(dim), indices.flip(dim))
+
+
+def exclusive(original: Any, input: Any, dim: int, *args: Any, **kwargs: Any) -> Any:
+    return original(input, dim, *args, **kwargs) - input
+
+
+def uncorrected(original: Any, self: Any, param: Any, grad: Any, state: Any, **settings: Any) -> None:
+    """Adam whose first step is not divided by 1 - beta."""
+    before = param.copy()
+    original(self, param, grad, state, **settings)
+    param -= (param - before) * settings["betas"][0] ** float(state["step"]._array)
+
+
+def dampened_start(original: Any, self: Any, param: Any, grad: Any, state: Any, **settings: Any) -> None:
+    """SGD whose first momentum is dampened too."""
+    first = not state
+    original(self, param, grad, state, **settings)
+    if first and settings["momentum"]:
+        state["momentum_buffer"]._array[...] *= 1 - settings["dampening"] or 0.5
+
+
+def numpys_promotion(original: Any, a: Any, b: Any) -> Any:
+    target = np.result_type(a, b)
+    return np.asarray(a).astype(target), np.asarray(b).astype(target)
+
+
+def one_draw_late(original: Any, self: Any, seed: Any) -> Any:
+    out = original(self, seed)
+    self.next_word()
+    return out
+
+
+def swapped_momentum(original: Any, running: Any, value: Any, momentum: float) -> None:
+    original(running, value, 1 - momentum)
+
+
+def stale(original: Any, view: Any) -> Any:
+    return view._edge
+
+
+def batch_mean(original: Any, input: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+    if kwargs.get("reduction", "mean") == "mean" and input.ndim:
+        return original(input, target, *args, **{**kwargs, "reduction": "sum"}) / len(input)
+    return original(input, target, *args, **kwargs)
+
+
+def one_dimensional(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
+    out = original(input, *args, **kwargs)
+    return out.reshape(1) if out.ndim == 0 else out
+
+
+def with_keywords(**changed: Any) -> Callable[..., Any]:
+    def call(original: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(*args, **{**kwargs, **{k: f(kwargs[k]) for k, f in changed.items() if k in kwargs}})
+
+    return call
+
+
+def scaled(factor: float) -> Callable[..., Any]:
+    return lambda original, *args, **kwargs: original(*args, **kwargs) * factor
+
+
+def louder_queries(original: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+    return original(query * query.shape[-1] ** 0.5, *args, **kwargs)
+
+
+def ignoring(*names: str) -> Callable[..., Any]:
+    return lambda original, *args, **kwargs: original(*args, **{k: v for k, v in kwargs.items() if k not in names})
+
+
+def detached(original: Any, *args: Any, **kwargs: Any) -> Any:
+    return original(*args, **kwargs).detach()
+
+
+def writes_its_input(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
+    out = original(input, *args, **kwargs)
+    if input._array.flags.writeable:
+        np.negative(input._array, out=input._array)
+    return out
+
+
+def shares_memory(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
+    return input * 1 if not isinstance(input, Tensor) else input.view(input.shape)
+
+
+def uniform_everywhere(original: Any, tensor: Any, *args: Any, **kwargs: Any) -> Any:
+    return original(tensor, *args, **kwargs).mul_(1.01)
+
+
+def gates_swapped(original: Any, *args: Any, **kwargs: Any) -> Any:
+    out, state = original(*args, **kwargs)
+    return -out, state
+
+
+def op(what: str, family: str, plant: Callable[[], Plant], entry: str, *checks: str) -> Fault:
+    return Fault(what, family, plant, ("op", entry, checks or ("forward", "grad")))
+
+
+FAULTS = [
+    op("zero softmax backward", "activation", lambda: gradient("ops.activation._softmax", each(zero)), "softmax", "grad"),
+    op("biased variance", "reduction", lambda: function("var", biased), "var", "forward"),
+    op(
+        "eps in the wrong place",
+        "normalization",
+        lambda: function("nn.functional.layer_norm", eps_outside),
+        "nn.functional.layer_norm",
+    ),
+    op("missing sum over a broadcast", "engine", lambda: attribute("autograd.engine.fitted", first_row), "add", "grad"),
+    op("off-by-one padding", "padding", lambda: function("nn.functional.pad", pad_one_more), "nn.functional.pad:constant"),
+    op("wrong sign in the derivative of sin", "pointwise", lambda: gradient("ops.pointwise.sin", each(negative)), "sin", "grad"),
+    op(
+        "second order of tanh lost", "pointwise", lambda: gradient("ops.pointwise._tanh_backward", each(zero)), "tanh", "gradgrad"
+    ),
+    op(
+        "max-pool gradient to the wrong element",
+        "pooling",
+        lambda: gradient("ops.pooling._maxima", each(reversed_values)),
+        "nn.functional.max_pool2d",
+        "grad",
+    ),
+    op(
+        "average pooling by one more element",
+        "pooling",
+        lambda: function("nn.functional.avg_pool2d", scaled(0.99)),
+        "nn.functional.avg_pool2d",
+        "forward",
+    ),
+    op("transposed matmul gradient", "matmul", lambda: gradient("ops.matmul._rows", each(transposed)), "mm", "grad"),
+    op("dropout without rescale", "dropout", lambda: function("nn.functional.dropout", without_rescale), "nn.functional.dropout"),
+    op("cat split at the wrong place", "joining", lambda: gradient("ops.joining._cat", each(reversed_values)), "cat", "grad"),
+    op(
+        "gather adjoint without accumulation",
+        "indexing",
+        lambda: gradient("ops.indexing._gather", no_accumulation),
+        "gather",
+        "grad",
+    ),
+    op(
+        "wrong momentum in batch norm",
+        "normalization",
+        lambda: attribute("ops.normalization._update", swapped_momentum),
+        "nn.functional.batch_norm",
+        "forward",
+    ),
+    op("off-by-one label", "loss", lambda: function("nn.functional.cross_entropy", next_label), "nn.functional.cross_entropy"),
+    op("mean over the batch alone", "loss", lambda: function("nn.functional.mse_loss", batch_mean), "nn.functional.mse_loss"),
+    Fault(
+        "ties of a sort in the other order",
+        "sorting",
+        lambda: function("sort", flipped_ties),
+        ("twin", "indexing", "test_ties", {}),
+    ),
+    op("exclusive cumsum", "scans", lambda: function("cumsum", exclusive), "cumsum", "forward"),
+    op("(1,) for ()", "reduction", lambda: function("sum", one_dimensional), "sum", "forward"),
+    op("a result cut off from its history", "engine", lambda: function("exp", detached), "exp", "forward"),
+    op("an input that was written", "pointwise", lambda: function("cos", writes_its_input), "cos", "forward"),
+    op("a copy that shares memory", "views", lambda: function("clone", shares_memory), "clone", "forward"),
+    op(
+        "a diagonal beside the diagonal",
+        "views",
+        lambda: function("diagonal", with_keywords(offset=lambda k: k + 1)),
+        "diagonal",
+        "forward",
+    ),
+    op(
+        "convolution gradient with a flipped kernel",
+        "convolution",
+        lambda: gradient("ops.convolution.conv", each(reversed_values)),
+        "nn.functional.conv2d",
+        "grad",
+    ),
+    op(
+        "convolution that forgets dilation",
+        "convolution",
+        lambda: function("nn.functional.conv2d", ignoring("dilation")),
+        "nn.functional.conv2d",
+        "forward",
+    ),
+    op("determinant gradient transposed", "linalg", lambda: gradient("ops.linalg._det", each(transposed)), "linalg.det", "grad"),
+    op(
+        "padding_idx that gets a gradient",
+        "embedding",
+        lambda: function("nn.functional.embedding", ignoring("padding_idx")),
+        "nn.functional.embedding",
+        "grad",
+    ),
+    op("transform normalised twice", "fft", lambda: function("fft.fft", ignoring("norm")), "fft.fft", "forward"),
+    op(
+        "corners aligned by mistake",
+        "resampling",
+        lambda: function("nn.functional.interpolate", ignoring("align_corners")),
+        "nn.functional.interpolate:bilinear",
+        "forward",
+    ),
+    op(
+        "attention without its scale",
+        "attention",
+        lambda: function("nn.functional.scaled_dot_product_attention", louder_queries),
+        "nn.functional.scaled_dot_product_attention",
+        "forward",
+    ),
+    op(
+        "distance of another norm",
+        "distance",
+        lambda: function("nn.functional.pairwise_distance", ignoring("p")),
+        "nn.functional.pairwise_distance",
+        "forward",
+    ),
+    op("special function off in the sixth digit", "special", lambda: function("special.erf", scaled(1 + 1e-6)), "erf", "forward"),
+    op(
+        "random numbers off by one draw",
+        "random",
+        lambda: attribute("_generator.Generator.manual_seed", one_draw_late),
+        "bernoulli",
+        "forward",
+    ),
+    op(
+        "filled with a little more",
+        "creation",
+        lambda: function("full_like", lambda original, input, fill, **k: original(input, fill + 1, **k)),
+        "full_like",
+        "forward",
+    ),
+    Fault(
+        "NumPy's promotion",
+        "types",
+        lambda: attribute("autograd.primitive.promote", numpys_promotion),
+        ("twin", "dtypes", "test_an_operator_promotes", {"name": "add"}),
+    ),
+    Fault(
+        "a view left stale after a write",
+        "in-place",
+        lambda: attribute("autograd.graph._refresh", stale),
+        ("twin", "views", "test_gradient_through_a_write_to_the_base_after_the_view", {"view": "select"}),
+    ),
+    Fault(
+        "Adam without bias correction",
+        "optimizers",
+        lambda: attribute("optim.Adam.update", uncorrected),
+        ("optimizer", "optim.Adam"),
+    ),
+    Fault(
+        "first momentum dampened", "optimizers", lambda: attribute("optim.SGD.update", dampened_start), ("optimizer", "optim.SGD")
+    ),
+    Fault(
+        "initial weights a little wider",
+        "modules",
+        lambda: attribute("nn.init.kaiming_uniform_", uniform_everywhere),
+        ("module", "nn.Linear"),
+    ),
+    Fault(
+        "evaluation by the statistics of the batch",
+        "modules",
+        lambda: attribute("nn.BatchNorm1d.forward", lambda original, self, input: original(self.train(), input)),
+        ("module", "nn.BatchNorm1d"),
+    ),
+    Fault(
+        "recurrent output of the wrong sign",
+        "modules",
+        lambda: attribute("nn.LSTM.forward", gates_swapped),
+        ("module", "nn.LSTM"),
+    ),
+]

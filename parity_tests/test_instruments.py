@@ -1,0 +1,208 @@
+"""Tests of the tests: what is wrong is rejected, through every tolerance in use, and every planted fault is seen."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from parity_tests import adapter, bridge, compare, faults, ledger, optimizers
+from parity_tests.modules import run_module
+from parity_tests.optimizers import run_optimizer
+from parity_tests.sweep import CHECKS, FAIL, PASS, Outcome, run_entry
+
+TOLERANCES = [*compare.TOLERANCES.values(), *optimizers.TOLERANCES.values()]
+DTYPES = list(compare.TOLERANCES)
+
+
+def answer(dtype: str) -> Any:
+    values = np.random.default_rng(0).standard_normal((4, 4)) * np.array([1.0, 10.0, 0.1, 100.0])
+    return values.astype(dtype)
+
+
+WRONG = {
+    "zeros": lambda a: a * 0,
+    "scaled": lambda a: a * a.dtype.type(1.01),
+    "shifted": lambda a: np.roll(a, 1),
+    "moved": lambda a: a + a.dtype.type(0.01),
+    "transposed": lambda a: a.T.copy(),
+    "negative": lambda a: -a,
+    "one element": lambda a: np.where(np.arange(16).reshape(4, 4) == 5, a * 2, a).astype(a.dtype),
+    "nan": lambda a: np.where(np.arange(16).reshape(4, 4) == 5, np.nan, a).astype(a.dtype),
+    "inf": lambda a: np.where(np.arange(16).reshape(4, 4) == 5, np.inf, a).astype(a.dtype),
+}
+
+
+@pytest.mark.parametrize("tolerance", [None, *TOLERANCES])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("wrong", list(WRONG))
+def test_a_wrong_answer_is_rejected(wrong: str, dtype: str, tolerance: Any) -> None:
+    right = answer(dtype)
+    reference = compare.Exact(right.astype(np.complex128 if "complex" in dtype else np.float64), None)
+    for exact in (None, lambda: reference):
+        assert compare.values(right.copy(), right, exact, tolerance) is None
+        assert compare.values(WRONG[wrong](right), right, exact, tolerance) is not None
+
+
+@pytest.mark.parametrize("wrong", list(WRONG))
+def test_a_wrong_sum_of_products_is_rejected(wrong: str) -> None:
+    right = answer("float32")
+    exact = compare.Exact(right.astype(np.float64), np.abs(right).astype(np.float64) * 100)
+    assert compare.values(WRONG[wrong](right), right, lambda: exact) is not None
+
+
+def test_infinity_and_nan_are_told_apart() -> None:
+    specials = np.array([np.nan, np.inf, -np.inf, 1.0])
+    assert compare.values(specials.copy(), specials) is None
+    for i in range(3):
+        for other in (np.nan, np.inf, -np.inf, 0.0):
+            changed = specials.copy()
+            changed[i] = other
+            same = bool(np.array_equal(changed, specials, equal_nan=True))
+            assert (compare.values(changed, specials) is None) == same
+
+
+def test_shape_dtype_structure_and_history_are_compared() -> None:
+    mine, theirs = bridge.to_mini, torch.tensor(2.0)
+    assert compare.same(mine(theirs), theirs) is None
+    wrong = [
+        mine(theirs.reshape(1)),
+        mine(theirs.double()),
+        mine(theirs.clone().requires_grad_()),
+        2.0,
+        None,
+        (mine(theirs),),
+        mine(torch.tensor(2)),
+    ]
+    assert all(compare.same(w, theirs) for w in wrong)
+    assert compare.same((mine(theirs),) * 2, (theirs,) * 2) is None
+    assert compare.same([mine(theirs)] * 2, (theirs,) * 2)
+    assert compare.same((mine(theirs),), (theirs,) * 2)
+    assert compare.same(2, 2.0) and compare.same(True, 1) and compare.same("a", "b") and compare.same({"a": 1}, {"b": 1})
+    assert compare.same(mine(torch.float32), torch.float64) and not compare.same(mine(torch.float32), torch.float32)
+
+
+def test_judged_three_ways_ours_may_err_twice_as_much_as_torch_and_no_more() -> None:
+    exact = np.array([1.0, 1000.0])
+    theirs = np.array([1.0, 1000.004], np.float32)
+    assert compare.no_worse(np.array([1.0, 1000.007], np.float32), theirs, exact)
+    assert not compare.no_worse(np.array([1.0, 1000.012], np.float32), theirs, exact)
+    assert not compare.no_worse(np.array([1.0, np.nan], np.float32), theirs, exact)
+
+
+def test_arguments_keep_strides_sharing_and_leaves() -> None:
+    x = torch.arange(12.0).reshape(3, 4)
+    for tensor in (x, x.t(), x[1:, ::2], x[:1].expand(5, 4), x[0, 0], x[:0], x[:, None, 1:3]):
+        for made in (bridge.to_mini(tensor), bridge.copy(tensor)):
+            ours, theirs = ([s for s, n in zip(t.stride(), tensor.shape) if n > 1] for t in (made, tensor))
+            assert bridge.array(made).tolist() == tensor.tolist() and (ours == theirs or not tensor.numel())
+    a = torch.ones(2, requires_grad=True)
+    for convert in (bridge.to_mini, bridge.copy):
+        first, second, (third,) = convert((a, a, [x]))
+        assert first is second and first.requires_grad and first.is_leaf and not third.requires_grad
+        assert not np.shares_memory(bridge.array(first), a.detach().numpy())
+    with pytest.raises(bridge.NotApplicable):
+        bridge.to_mini(torch.ones(2, dtype=torch.bfloat16))
+
+
+# ------------------------------------------------------------------------------------------------ the sweep against torch itself
+
+
+@pytest.fixture
+def torch_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "mini_dl", torch)
+    monkeypatch.setattr(bridge, "Tensor", torch.Tensor)
+    monkeypatch.setattr(bridge, "wrap", torch.from_numpy)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", ["add", "softmax", "nn.functional.conv2d", "cat", "gather", "nn.functional.batch_norm", "linalg.svd", "sort"]
+)
+def test_torch_passes_its_own_sweep(name: str, torch_under_test: None) -> None:
+    for dtype in ("float64", "float32"):
+        outcomes = list(run_entry(fresh(name), dtype, CHECKS[:-1], limit=12))
+        assert sum(o.status == PASS for o in outcomes) > 4
+        assert [o for o in outcomes if o.status == FAIL] == []
+
+
+# ------------------------------------------------------------------------------------------------ planted faults
+
+
+def fresh(name: str) -> adapter.Entry:
+    """An entry that looks its function up anew."""
+    return adapter.Entry(next(entry.info for entry in adapter.entries() if repr(entry) == name))
+
+
+def failures(seen_by: tuple[Any, ...]) -> list[str]:
+    """What fails in the test that must notice a fault."""
+    kind, name = seen_by[:2]
+    outcomes: list[Outcome] = []
+    if kind == "op":
+        for dtype in ("float64", "float32"):
+            if dtype in fresh(name).dtypes:
+                outcomes += run_entry(fresh(name), dtype, seen_by[2], limit=60)
+    elif kind == "module":
+        entry = next(e for e in adapter.module_entries() if e.name == name)
+        outcomes += run_module(entry, "float64", ("construct", "forward"))
+    elif kind == "optimizer":
+        entry = next(e for e in adapter.optimizer_entries() if e.name == name)
+        outcomes += run_optimizer(entry, "float64")
+    else:
+        test = getattr(importlib.import_module(f"parity_tests.test_twins_{name}"), seen_by[2])
+        try:
+            test(**seen_by[3])
+        except pytest.fail.Exception as failure:
+            return [str(failure)]
+        return []
+    assert any(o.status == PASS for o in outcomes) or any(o.status == FAIL for o in outcomes), "nothing ran"
+    known = {(gap.op, gap.dtype, gap.check) for gap in ledger.gaps().values()}
+    return [o.why for o in outcomes if o.status == FAIL and (o.entry, o.dtype, o.check) not in known]
+
+
+@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.what) for fault in faults.FAULTS])
+def test_a_planted_fault_is_seen(fault: faults.Fault) -> None:
+    assert failures(fault.seen_by) == [], "the test must pass before the fault is planted"
+    with fault.plant():
+        noticed = failures(fault.seen_by)
+    assert noticed, f"nothing noticed {fault.what}"
+    assert failures(fault.seen_by) == [], "the fault must be gone"
+
+
+def test_every_family_has_a_fault() -> None:
+    families = {fault.family for fault in faults.FAULTS}
+    wanted = (
+        "activation attention convolution creation distance dropout embedding engine fft in-place indexing joining linalg loss matmul "
+        "modules normalization optimizers padding pointwise pooling random reduction resampling scans sorting special types views"
+    )
+    assert families == set(wanted.split()) and len(faults.FAULTS) >= 24
+
+
+# ------------------------------------------------------------------------------------------------ the ledger
+
+
+ROW = '[[gap]]\nop = "add"\ndtype = "float32"\ncheck = "grad"\nnumber = {number}\nreason = "{reason}"\n'
+
+
+def test_the_ledger_is_strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = ledger.parse(ROW.format(number=2, reason="torch rounds it otherwise"))
+    monkeypatch.setattr(ledger, "gaps", lambda: good)
+    two = [Outcome("add", "float32", "grad", i, FAIL) for i in range(3)]
+    assert ledger.judge("add", "float32", {"grad": two[:2]}, {"grad"}) == ([], {"grad": 2})
+    assert ledger.judge("add", "float32", {"grad": two}, {"grad"})[0]
+    assert ledger.judge("add", "float32", {"grad": two[:1]}, {"grad"})[0]
+    assert ledger.judge("add", "float32", {}, {"grad"})[0]
+    assert ledger.judge("add", "float64", {"grad": two[:1]}, {"grad"})[0]
+    assert ledger.unknown({"add": {("float32", "forward")}}) and not ledger.unknown({"add": {("float32", "grad")}})
+    for wrong in (
+        ROW.format(number=0, reason="torch rounds it otherwise"),
+        ROW.format(number=1, reason="because"),
+        ROW.format(number=1, reason="a b c") * 2,
+        ROW.format(number=1, reason="a b c") + "more = 1\n",
+        '[other]\nop = "add"\n',
+    ):
+        with pytest.raises(ledger.LedgerError):
+            ledger.parse(wrong)
