@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -781,6 +782,181 @@ def triplet_margin_with_distance_loss(
     """As `triplet_margin_loss`, with any distance of two tensors."""
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplets(anchor, positive, negative, distance, margin, swap, _check(reduction))
+
+
+# ------------------------------------------------------------------------------------------------ sequences
+
+
+def _paths(log_probs: Array, extended: Array, input_lengths: Array, target_lengths: Array, skips: Array) -> Array:
+    """(T, N, L): the logarithm of the probability of all paths that are at place s of the extended target at time t."""
+    times, batch, _ = log_probs.shape
+    alpha = np.full((times, batch, extended.shape[1]), -np.inf)
+    emitted = np.take_along_axis(log_probs, np.broadcast_to(extended, (times, *extended.shape)), 2)
+    alpha[:1, :, 0] = emitted[:1, :, 0]
+    begins = target_lengths > 0
+    alpha[:1, begins, 1:2] = emitted[:1, begins, 1:2]
+    for t in range(1, times):
+        before, now = alpha[t - 1], alpha[t]
+        now[:] = before
+        now[:, 1:] = np.logaddexp(now[:, 1:], before[:, :-1])
+        now[:, 2:] = np.logaddexp(now[:, 2:], np.where(skips[:, 2:], before[:, :-2], -np.inf))
+        now += emitted[t]
+    return alpha
+
+
+def _skips(extended: Array, blank: int) -> Array:
+    """Where a path may come from two places before: a label that differs from the previous one."""
+    skips = extended != blank
+    skips[:, 2:] &= extended[:, 2:] != extended[:, :-2]
+    skips[:, :2] = False
+    return skips
+
+
+@op(
+    log_probs=lambda grads, log_probs, result, extended, input_lengths, target_lengths, blank, zero_infinity: _ctc_backward(
+        grads[0], log_probs, *result, extended, input_lengths, target_lengths, blank, zero_infinity
+    )
+)
+def _ctc(
+    log_probs: Array, extended: Array, input_lengths: Array, target_lengths: Array, blank: int, zero_infinity: bool
+) -> tuple[Array, Array]:
+    """(T, N, C), the targets with blanks between and around (N, L) -> the losses (N), and alpha (T, N, L)"""
+    real_floating(log_probs, "ctc_loss_cpu")
+    alpha = _paths(log_probs.astype(np.float64), extended, input_lengths, target_lengths, _skips(extended, blank))
+    n = np.arange(len(extended))
+    if len(alpha):
+        last = alpha[np.maximum(input_lengths - 1, 0), n]
+        end = last[n, 2 * target_lengths]
+        before_end = np.where(target_lengths > 0, last[n, np.maximum(2 * target_lengths - 1, 0)], -np.inf)
+        losses = -np.logaddexp(end, before_end)
+    else:
+        losses = np.zeros(len(n))
+    losses = np.where(input_lengths == 0, np.where(target_lengths == 0, 0, np.inf), losses)
+    if zero_infinity:
+        losses = np.where(np.isposinf(losses), 0, losses)
+    return losses.astype(log_probs.dtype), alpha
+
+
+def _no_second_derivative(grad: Tensor) -> Tensor:
+    raise RuntimeError("derivative for aten::_ctc_loss_backward is not implemented")
+
+
+@op(grad=lambda grad: _no_second_derivative(grad), log_probs=lambda grad: _no_second_derivative(grad))
+def _ctc_backward(
+    grad: Array,
+    log_probs: Array,
+    losses: Array,
+    alpha: Array,
+    extended: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
+    zero_infinity: bool,
+) -> Array:
+    """``exp(log_probs) - occupancy``, which takes `log_probs` for a log-softmax and is the gradient of what went into that
+    (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
+    times, batch, _ = log_probs.shape
+    lengths = 2 * target_lengths + 1
+    places = np.arange(extended.shape[1])
+    backward = np.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)  # reverses what is used
+    moments = np.arange(times)[:, None]
+    later = np.where(moments < input_lengths, input_lengths - 1 - moments, moments)  # (T, N)
+    columns = np.arange(batch)
+    mirrored = np.take_along_axis(extended, backward, 1)
+    values = log_probs.astype(np.float64)
+    beta = _paths(values[later, columns], mirrored, input_lengths, target_lengths, _skips(mirrored, blank))
+    beta = np.take_along_axis(beta[later, columns], np.broadcast_to(backward, beta.shape), 2)
+    emitted = np.take_along_axis(values, np.broadcast_to(extended, beta.shape), 2)
+    used = (moments < input_lengths)[:, :, None] & (places < lengths[:, None])
+    occupancy = np.where(used, np.exp(alpha + beta - emitted + losses.astype(np.float64)[:, None]), 0)
+    out = np.exp(values)
+    for s in places:
+        out[moments, columns, extended[:, s]] -= occupancy[:, :, s]
+    out *= (moments < input_lengths)[:, :, None]
+    if zero_infinity:
+        reachable = np.logaddexp.reduce(np.where(used, alpha + beta - emitted, -np.inf), 2).max(0, initial=-np.inf) > -np.inf
+        out = np.where(reachable[:, None], out, 0)
+    return (out * grad[:, None]).astype(log_probs.dtype)
+
+
+def _lengths(lengths: Any, name: str, batch: int) -> Array:
+    array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
+    if array.dtype.kind not in "iu":
+        raise RuntimeError(f"{name} must be integral")
+    array = array.reshape(-1).astype(np.int64)
+    if array.size != batch:
+        raise RuntimeError(f"{name} must be of size batch_size")
+    if (array < 0).any():
+        raise RuntimeError(f"Expected {name} to have value at least 0, but got value {array.min()}")
+    return array
+
+
+@public("nn.functional")
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """Minus the logarithm of the probability of all alignments of `targets` (N, S), or all in one row, with `log_probs` (T, N, C)
+    or (T, C) (Graves et al., 2006); the mean is over losses divided by the target lengths.
+
+    `zero_infinity` gives 0 where no alignment is possible. As torch's, the gradient holds for `log_probs` from a log-softmax, and
+    has no derivative.
+    """
+    reduction = _check(reduction)
+    batched = log_probs.ndim == 3
+    log_probs = log_probs if batched else log_probs.unsqueeze(1)
+    times, batch, classes = log_probs._array.shape
+    inputs, labels = _lengths(input_lengths, "input_lengths", batch), _lengths(target_lengths, "target_lengths", batch)
+    if not 0 <= blank < classes:
+        raise RuntimeError("blank must be in label range")
+    if inputs.size and inputs.max() > times:
+        raise RuntimeError(
+            f"Expected input_lengths to have value at most {times}, but got value {inputs.max()} (while checking arguments for "
+            "ctc_loss_allocate_outputs)"
+        )
+    target = targets._array.astype(np.int64)
+    longest = int(labels.max(initial=0))
+    padded = np.full((batch, longest), blank, np.int64)
+    if target.ndim == 1:
+        starts = np.cumsum(labels) - labels
+        if labels.sum() > target.size:
+            raise RuntimeError(f"Expected tensor to have size {labels.sum()} at dimension 0, but got size {target.size}")
+        rows = [target[start : start + length] for start, length in zip(starts, labels)]
+    else:
+        if target.shape[1] < longest:
+            raise RuntimeError(
+                f"Expected tensor to have size at least {longest} at dimension 1, but got size {target.shape[1]} for argument #2 "
+                "'targets' (while checking arguments for ctc_loss_allocate_outputs)"
+            )
+        rows = [row[:length] for row, length in zip(target, labels)]
+    for row, labelled in zip(padded, rows):
+        row[: len(labelled)] = labelled
+    extended = np.full((batch, 2 * longest + 1), blank, np.int64)
+    extended[:, 1::2] = padded
+    losses = _ctc(log_probs, extended, inputs, labels, blank, zero_infinity)[0]
+    if reduction == "mean":
+        return (losses / wrap(np.maximum(labels, 1).astype(losses._array.dtype))).mean()
+    return losses.sum() if reduction == "sum" else losses if batched else losses.squeeze(0)
+
+
+@public("torch:ctc_loss")
+def _torch_ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: int = 1,
+    zero_infinity: bool = False,
+) -> Tensor:
+    """``nn.functional.ctc_loss`` with `reduction` 0 none, 1 mean, 2 sum"""
+    name = ("none", "mean", "sum")[reduction]
+    return ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, name, zero_infinity)
 
 
 # ------------------------------------------------------------------------------------------------ of a linear layer
