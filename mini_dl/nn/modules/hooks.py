@@ -21,10 +21,8 @@ class _Identity:
     name, grad_name = "backward_hook", "BackwardHookFunctionBackward"
 
     def backward(self, node: Node, grads: Any) -> list[Any]:
-        return [
-            None if edge is None else wrap(np.zeros(shape, dtype)) if grad is None else grad
-            for edge, grad, shape, dtype in zip(node.edges, grads, node.shape, node.dtype)
-        ]
+        expected = zip(grads, node.shape, node.dtype)
+        return [wrap(np.zeros(shape, dtype)) if grad is None else grad for grad, shape, dtype in expected]
 
     def release(self, node: Node) -> None:
         """Nothing was saved."""

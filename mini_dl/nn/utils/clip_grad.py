@@ -1,0 +1,101 @@
+"""Gradients made smaller before a step: by their common norm, or each element by itself."""
+
+from __future__ import annotations
+
+import functools
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from mini_dl._surface import namespace
+from mini_dl.autograd.mode import no_grad
+from mini_dl.tensor import Tensor
+
+
+def _without_recording(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with no_grad():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _listed(tensors: Any) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _gradients(parameters: Any) -> list[Any]:
+    return [p._grad for p in _listed(parameters) if p._grad is not None]
+
+
+@_without_recording
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
+    """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`."""
+    torch, norm_type = namespace("torch"), float(norm_type)
+    vector_norm = namespace("linalg")["vector_norm"]
+    tensors = _listed(tensors)
+    if not tensors:
+        return torch["tensor"](0.0)
+    total = vector_norm(torch["stack"]([vector_norm(t, norm_type) for t in tensors]), norm_type)
+    if error_if_nonfinite and not total.isfinite():
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
+            "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return total
+
+
+@_without_recording
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+    """Multiply the gradients by ``max_norm / total_norm`` if that is below 1."""
+    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    for grad in _gradients(parameters):
+        grad.mul_(factor)
+
+
+@_without_recording
+def clip_grad_norm_(
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale the gradients down, if need be, so that their norm is at most `max_norm`; returns the norm they had.
+
+    >>> import mini_dl as torch
+    >>> w = torch.zeros(2, requires_grad=True)
+    >>> w.grad = torch.tensor([3.0, 4.0])
+    >>> torch.nn.utils.clip_grad_norm_(w, 1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+    """
+    generator, parameters = isinstance(parameters, types.GeneratorType), _listed(parameters)
+    if generator and not parameters:
+        warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3)
+    total = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite, foreach)
+    clip_grads_with_norm_(parameters, max_norm, total, foreach)
+    return total
+
+
+@_without_recording
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
+    """Clip each element of the gradients to [-clip_value, clip_value]."""
+    clip_value = float(clip_value)
+    for grad in _gradients(parameters):
+        grad.clamp_(min=-clip_value, max=clip_value)
+
+
+def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
+    """The old name of `clip_grad_norm_`."""
+    warnings.warn(
+        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(*args, **kwargs)

@@ -1,0 +1,25 @@
+"""Parameters as one vector, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mini_dl._surface import namespace
+from mini_dl.tensor import Tensor, typename
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters, flattened, one after the other."""
+    return namespace("torch")["cat"]([param.reshape(-1) for param in parameters])
+
+
+def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
+    """Make each parameter a piece of `vec`, whose memory they share. TypeError if it is no tensor."""
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected torch.Tensor, but got: {typename(vec)}")
+    start = 0
+    for param in parameters:
+        size = param.numel()
+        param.data = vec[start : start + size].view_as(param).data
+        start += size

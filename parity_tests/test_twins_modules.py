@@ -1,0 +1,493 @@
+"""Modules, their hooks and state, initialisers and nn.utils, under both libraries: messages too."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import OrderedDict
+
+import pytest
+
+from parity_tests.twin import outcome, raised, twin
+
+
+def message(action):
+    """The exception that `action` raises, with its words."""
+    try:
+        action()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return "nothing"
+
+
+def network(torch):
+    nn = torch.nn
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(3, 4)
+            self.register_buffer("scale", torch.full((4,), 2.0))
+            self.register_buffer("scratch", torch.zeros(2), persistent=False)
+            self.rest = nn.Sequential(OrderedDict([("act", nn.Tanh()), ("out", nn.Linear(4, 2, bias=False))]))
+            self.shift = nn.Parameter(torch.zeros(1))
+
+        def forward(self, input):
+            return self.rest(self.first(input) * self.scale) + self.shift
+
+    return Network()
+
+
+# ------------------------------------------------------------------------------------------------ registration
+
+
+@twin
+def test_names_members_and_repr(torch, rng):
+    m = network(torch)
+    m.again = m.first
+    members = [
+        [name for name, _ in getattr(m, kind)()]
+        for kind in ("named_parameters", "named_buffers", "named_modules", "named_children")
+    ]
+    doubled = [name for name, _ in m.named_parameters(remove_duplicate=False)]
+    return repr(m), members, doubled, list(m.state_dict()), [n for n, _ in m.named_parameters("top", recurse=False)]
+
+
+@twin
+def test_what_may_be_assigned(torch, rng):
+    m, nn = network(torch), torch.nn
+    bad = [
+        lambda: setattr(m, "shift", 3),
+        lambda: setattr(m, "shift", torch.zeros(1)),
+        lambda: setattr(m, "first", torch.zeros(1)),
+        lambda: setattr(m, "scale", "text"),
+        lambda: m.missing,
+        lambda: delattr(m, "missing"),
+        lambda: m.register_parameter("a.b", None),
+        lambda: m.register_parameter("", None),
+        lambda: m.register_parameter(3, None),
+        lambda: m.register_parameter("training", None),
+        lambda: m.register_parameter("p", torch.zeros(1)),
+        lambda: m.register_buffer("training", None),
+        lambda: m.register_buffer("b", 3),
+        lambda: m.register_buffer("a.b", None),
+        lambda: m.add_module("x", 3),
+        lambda: m.add_module(3, nn.Identity()),
+        lambda: m.add_module("a.b", nn.Identity()),
+        lambda: m.add_module("training", nn.Identity()),
+        lambda: m.get_submodule("rest.nothing"),
+        lambda: m.get_submodule("rest.out.weight"),
+        lambda: m.get_parameter("rest.out.nothing"),
+        lambda: m.get_parameter("scale"),
+        lambda: m.get_buffer("shift"),
+        lambda: m.set_submodule("", nn.Identity()),
+        lambda: m.set_submodule("new", nn.Identity(), strict=True),
+        lambda: m.train("yes"),
+        lambda: m.to(torch.int64),
+        lambda: nn.Module()(1),
+        lambda: nn.Module(3),
+        lambda: nn.Module(a=3),
+    ]
+    return [message(one) for one in bad]
+
+
+@twin
+def test_assigning_moves_a_name_between_the_kinds(torch, rng):
+    m = network(torch)
+    m.shift = None
+    first = [n for n, _ in m.named_parameters()], m.shift
+    m.scale = torch.nn.Parameter(torch.ones(4))
+    second = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]
+    m.plain = 3
+    m.plain = torch.nn.Identity()
+    m.buffer = torch.nn.Buffer(torch.ones(1), persistent=False)
+    del m.first
+    return first, second, list(m.state_dict()), [n for n, _ in m.named_modules()], "plain" in dir(m), hasattr(m, "first")
+
+
+@twin
+def test_members_before_init(torch, rng):
+    class Early(torch.nn.Module):
+        def __init__(self, what):
+            self.member = what
+
+    things = (torch.nn.Parameter(torch.zeros(1)), torch.nn.Identity(), torch.nn.Buffer(torch.zeros(1)), 3)
+    return [message(lambda thing=thing: Early(thing)) for thing in things]
+
+
+# ------------------------------------------------------------------------------------------------ containers
+
+
+@twin
+def test_sequential_is_a_list(torch, rng):
+    nn = torch.nn
+    s = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    s.append(nn.Tanh()).insert(1, nn.Identity())
+    s.extend([nn.ReLU(inplace=True)])
+    del s[2]
+    popped = s.pop(0)
+    s[0] = nn.ELU(0.5)
+    more = s + nn.Sequential(nn.GELU())
+    more *= 2
+    errors = [message(lambda: s[9]), raised(lambda: s + 3), raised(lambda: s * 0), raised(lambda: s * "a")]
+    errors += [raised(lambda: s.insert(9, nn.ReLU())), message(lambda: nn.Sequential(3))]
+    return repr(s), repr(popped), repr(s[1:]), repr(more), len(more), repr(s[-1]), errors
+
+
+@twin
+def test_lists_and_dictionaries_of_modules(torch, rng):
+    nn = torch.nn
+    layers = nn.ModuleList([nn.ReLU(), nn.ReLU(), nn.Linear(2, 2), nn.Linear(2, 2), nn.Tanh()])
+    layers.insert(1, nn.Sequential(nn.ReLU()))
+    layers += [nn.Identity()]
+    del layers[-1]
+    named = nn.ModuleDict({"a": nn.ReLU(), "b": nn.Linear(1, 1)})
+    named.update([("c", nn.Tanh())])
+    named.pop("a")
+    errors = [
+        message(lambda: layers[9]),
+        message(lambda: layers.extend(3)),
+        message(lambda: named["z"]),
+        message(lambda: named.update(3)),
+        message(lambda: named.update([3])),
+        message(lambda: named.update([("a",)])),
+        raised(lambda: layers(1)),
+    ]
+    return repr(layers), repr(layers[1:3]), repr(layers + [nn.GELU()]), repr(named), list(named), "b" in named, errors
+
+
+@twin
+def test_lists_and_dictionaries_of_parameters(torch, rng):
+    nn = torch.nn
+    values = nn.ParameterList([torch.ones(2), "text", rng(2, 3)])
+    values.append(torch.zeros(1))
+    values[0] = torch.ones(4)
+    named = nn.ParameterDict({"b": torch.ones(1, 2), "a": torch.zeros(3)})
+    named["c"] = 3
+    both = named | nn.ParameterDict({"d": torch.ones(1)})
+    errors = [message(lambda: named[3]), message(lambda: values(1)), message(lambda: named(1)), message(lambda: values[9])]
+    popped = named.popitem()
+    listed = [n for n, _ in values.named_parameters()], list(named), list(both), list(both.state_dict())
+    return repr(values), repr(values[1:]), repr(both), listed, popped, errors, named.get("z", 5), named.setdefault("y", 6)
+
+
+# ------------------------------------------------------------------------------------------------ state
+
+
+@twin
+def test_state_dict_and_what_does_not_fit(torch, rng):
+    m = network(torch)
+    state = m.state_dict()
+    errors = [
+        message(lambda: m.load_state_dict({})),
+        message(lambda: m.load_state_dict([1])),
+        message(lambda: m.load_state_dict({**state, "a.b": 1, "c": 2, "first.x": 3})),
+        message(lambda: m.load_state_dict({**state, "shift": torch.ones(3), "rest.out.weight": torch.ones(2)})),
+        message(lambda: m.load_state_dict({**state, "shift": "text"})),
+        message(lambda: m.load_state_dict({**state, "shift": torch.ones(3)}, strict=False)),
+    ]
+    loose = m.load_state_dict({"shift": torch.ones(1), "c": 2}, strict=False)
+    whole = m.load_state_dict({**state, "scale": torch.zeros(4)})
+    shared = state["shift"].data_ptr() == m.shift.data_ptr()
+    metadata = {key: dict(value) for key, value in state._metadata.items()}
+    kept = m.state_dict(prefix="p.", keep_vars=True)
+    flags = [value.requires_grad for value in kept.values()]
+    return errors, repr(loose), repr(whole), m.scale, shared, metadata, list(kept), flags
+
+
+@twin
+def test_assign_takes_the_tensors_over(torch, rng):
+    m = network(torch)
+    m.first.weight.requires_grad_(False)
+    state = {name: torch.ones_like(value).double() for name, value in m.state_dict().items()}
+    m.load_state_dict(state, assign=True)
+    return [(n, p.dtype, p.requires_grad, type(p).__name__) for n, p in m.named_parameters()], m.scale.dtype
+
+
+@twin
+def test_hooks_of_the_state(torch, rng):
+    m, log = network(torch), []
+    m.register_state_dict_pre_hook(lambda module, prefix, keep: log.append(("before", prefix, keep)))
+    m.first.register_state_dict_post_hook(lambda module, state, prefix, meta: log.append(("after", prefix, list(state), meta)))
+    m._register_state_dict_hook(lambda module, state, prefix, meta: OrderedDict(state, extra=1))
+    state = m.state_dict()
+    m.first.register_load_state_dict_pre_hook(lambda module, state, prefix, *rest: log.append(("load", prefix, rest[1:])))
+    handle = m.register_load_state_dict_post_hook(lambda module, keys: keys.unexpected_keys.clear())
+    forgiven = m.load_state_dict(state)
+    handle.remove()
+    strict = raised(lambda: m.load_state_dict(state))
+    m.register_load_state_dict_post_hook(lambda module, keys: 3)
+    return list(state), log, repr(forgiven), strict, raised(lambda: m.load_state_dict(m.state_dict()))
+
+
+@twin
+def test_extra_state(torch, rng):
+    class Counter(torch.nn.Linear):
+        count = 0
+
+        def get_extra_state(self):
+            return {"count": self.count}
+
+        def set_extra_state(self, state):
+            self.count = state["count"]
+
+    m = torch.nn.Sequential(Counter(1, 1))
+    m[0].count = 5
+    state = m.state_dict()
+    other = torch.nn.Sequential(Counter(1, 1))
+    other.load_state_dict(state)
+    plain = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    missing = {k: v for k, v in state.items() if "extra" not in k}
+    return list(state), other[0].count, message(lambda: plain.load_state_dict(state)), message(lambda: m.load_state_dict(missing))
+
+
+# ------------------------------------------------------------------------------------------------ hooks of the call
+
+
+@twin
+def test_forward_hooks_in_order(torch, rng):
+    m, log = torch.nn.Linear(2, 2), []
+    m.register_forward_pre_hook(lambda module, args: log.append("pre 1"))
+    m.register_forward_pre_hook(lambda module, args: (args[0] * 2,), prepend=True)
+    m.register_forward_pre_hook(lambda module, args, kwargs: (args, kwargs), with_kwargs=True)
+    m.register_forward_hook(lambda module, args, out: log.append(("out", out.shape)))
+    handle = m.register_forward_hook(lambda module, args, kwargs, out: out + 1, with_kwargs=True, prepend=True)
+    x = rng(3, 2)
+    first = m(x)
+    handle.remove()
+    second = m(x)
+    m.register_forward_pre_hook(lambda module, args, kwargs: 3, with_kwargs=True)
+    return first - second, log, message(lambda: m(x))[0]
+
+
+@twin
+def test_hooks_that_are_always_called(torch, rng):
+    class Broken(torch.nn.Module):
+        def forward(self, input):
+            raise ValueError("broken")
+
+    m, log = Broken(), []
+    m.register_forward_hook(lambda *args: log.append("not called"))
+    m.register_forward_hook(lambda module, args, out: log.append(("called", out)), always_call=True)
+
+    def silenced(module, args, out):
+        raise RuntimeError("in the hook")
+
+    m.register_forward_hook(silenced, always_call=True)
+    return message(lambda: m(1)), log
+
+
+@twin
+def test_full_backward_hooks(torch, rng):
+    m, log = network(torch), []
+
+    def seen(kind):
+        return lambda module, grads, outs=(): log.append((kind, type(module).__name__, list(grads), list(outs)))
+
+    for module in m.modules():
+        module.register_full_backward_hook(seen("after"))
+        module.register_full_backward_pre_hook(seen("before"))
+    x = rng(5, 3, grad=True)
+    (m(x) * rng(5, 2)).sum().backward()
+    return log, x.grad, [p.grad for p in m.parameters()]
+
+
+@twin
+def test_backward_hooks_change_gradients(torch, rng):
+    m = torch.nn.Linear(3, 2)
+    m.register_full_backward_pre_hook(lambda module, outs: (outs[0] * 2,))
+    m.register_full_backward_hook(lambda module, ins, outs: (ins[0] * 3,))
+    x = rng(4, 3, grad=True)
+    (m(x) * rng(4, 2)).sum().backward()
+    bad = torch.nn.Linear(3, 2)
+    bad.register_full_backward_hook(lambda module, ins, outs: (ins[0], ins[0]))
+    worse = torch.nn.Linear(3, 2)
+    worse.register_full_backward_pre_hook(lambda module, outs: (outs[0], outs[0]))
+    both = torch.nn.Linear(3, 2)
+    both.register_full_backward_hook(lambda *args: None)
+    return (
+        x.grad,
+        m.weight.grad,
+        message(lambda: bad(x).sum().backward()),
+        message(lambda: worse(x).sum().backward()),
+        message(lambda: both.register_backward_hook(lambda *args: None)),
+    )
+
+
+@twin
+def test_backward_hooks_where_no_input_needs_a_gradient(torch, rng):
+    m, log = torch.nn.Linear(3, 2), []
+    m.register_full_backward_hook(lambda module, ins, outs: log.append((ins, outs)))
+    (m(rng(4, 3)) * rng(4, 2)).sum().backward()
+    with torch.no_grad():
+        m(rng(4, 3, grad=True))
+    return log, m.weight.grad
+
+
+@twin
+def test_backward_hooks_of_several_inputs_and_outputs(torch, rng):
+    class Pair(torch.nn.Module):
+        def forward(self, a, number, b):
+            return a * b * number, "text", a + 1
+
+    m, log = Pair(), []
+    m.register_full_backward_hook(lambda module, ins, outs: log.append((ins, outs)))
+    a, b = rng(3, grad=True), rng(3, grad=True)
+    first, _, second = m(a, 2, b)
+    (first * rng(3)).sum().backward()
+    first, _, second = m(a, 2, b.detach())
+    (second * rng(3)).sum().backward()
+    return log, a.grad, b.grad
+
+
+@twin
+def test_hooks_of_all_modules(torch, rng):
+    hooks, log = torch.nn.modules.module, []
+    handles = [
+        hooks.register_module_forward_pre_hook(lambda module, args: log.append(("pre", type(module).__name__))),
+        hooks.register_module_forward_hook(lambda module, args, out: log.append(("out", type(module).__name__))),
+        hooks.register_module_full_backward_hook(lambda module, ins, outs: log.append(("back", type(module).__name__))),
+        hooks.register_module_parameter_registration_hook(lambda module, name, p: log.append(("parameter", name))),
+        hooks.register_module_buffer_registration_hook(lambda module, name, b: log.append(("buffer", name))),
+        hooks.register_module_module_registration_hook(lambda module, name, m: log.append(("module", name))),
+    ]
+    try:
+        m = network(torch)
+        m(rng(2, 3, grad=True)).sum().backward()
+    finally:
+        for handle in handles:
+            handle.remove()
+    m(rng(2, 3)).sum()
+    return log
+
+
+@twin
+def test_copies_have_hooks_and_tensors_of_their_own(torch, rng):
+    m, x = network(torch), rng(2, 3)
+    m.first.register_forward_hook(lambda module, args, out: out * 2)
+    other = copy.deepcopy(m)
+    with torch.no_grad():
+        other.first.weight.zero_()
+        other.first.bias.zero_()
+    plain = network(torch)
+    loaded = pickle.loads(pickle.dumps(torch.nn.Sequential(plain.first, plain.rest)))
+    return m(x), other(x), loaded(x), plain.rest(plain.first(x)), repr(loaded)
+
+
+# ------------------------------------------------------------------------------------------------ all of it
+
+
+@twin
+def test_casting_and_modes(torch, rng):
+    m = network(torch)
+    m(rng(2, 3)).sum().backward()
+    weight = m.first.weight
+    m.double()
+    same = m.first.weight is weight, weight.dtype, weight.grad.dtype, m.scale.dtype
+    m.to(torch.float32).eval()
+    modes = [module.training for module in m.modules()]
+    m.requires_grad_(False)
+    flags = [p.requires_grad for p in m.parameters()]
+    m.zero_grad(set_to_none=False)
+    zeros = m.first.weight.grad
+    m.zero_grad()
+    seen = []
+    m.apply(lambda module: seen.append(type(module).__name__))
+    return same, modes, flags, zeros, m.first.weight.grad, seen, m.half().scale.dtype
+
+
+@twin
+def test_lazy_modules_take_their_sizes_from_the_input(torch, rng):
+    nn = torch.nn
+    m = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
+    before = repr(m), [type(p).__name__ for p in m.parameters()], raised(lambda: m[0].weight + 1), raised(lambda: m[0].weight.shape)
+    other = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
+    copied = copy.deepcopy(other[0])
+    out = m(rng(2, 3, 5, 5))
+    other.load_state_dict(m.state_dict())
+    return before, repr(m), out, [p.shape for p in other.parameters()], repr(copied), other(rng(2, 3, 5, 5))
+
+
+@twin
+def test_shared_parameters_appear_once(torch, rng):
+    nn = torch.nn
+    m = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    m[1].weight = m[0].weight
+    m(rng(2, 3)).sum().backward()
+    return len(list(m.parameters())), list(m.state_dict()), m[0].weight.grad
+
+
+# ------------------------------------------------------------------------------------------------ init and utils
+
+INITIALISERS = {
+    "uniform_": ((3, 4), {"a": -1, "b": 2}),
+    "normal_": ((5, 7), {"mean": 1, "std": 2}),
+    "trunc_normal_": ((5, 7), {"a": -1, "b": 0.5}),
+    "constant_": ((3,), {"val": 0.5}),
+    "ones_": ((3,), {}),
+    "zeros_": ((3,), {}),
+    "eye_": ((3, 4), {}),
+    "dirac_": ((4, 2, 3, 3), {"groups": 2}),
+    "xavier_uniform_": ((4, 3, 2), {"gain": 2}),
+    "xavier_normal_": ((4, 3), {}),
+    "kaiming_uniform_": ((4, 3), {"a": 0.2, "mode": "fan_out"}),
+    "kaiming_normal_": ((4, 3, 5), {"nonlinearity": "relu"}),
+    "orthogonal_": ((3, 2, 3), {"gain": 2}),
+    "sparse_": ((6, 4), {"sparsity": 0.4}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", INITIALISERS)
+@twin
+def test_initialisers_draw_the_same_values(torch, rng, name, dtype):
+    shape, arguments = INITIALISERS[name]
+    w = rng(*shape, dtype=dtype, grad=True)
+    found = getattr(torch.nn.init, name)(w, **arguments)
+    return w, found is w, w.requires_grad, w._version > 0
+
+
+@twin
+def test_what_initialisers_refuse(torch, rng):
+    init, w = torch.nn.init, rng(3)
+    calls = [
+        lambda: init.eye_(w),
+        lambda: init.dirac_(w),
+        lambda: init.dirac_(rng(3, 1, 1), 2),
+        lambda: init.sparse_(w, 0.1),
+        lambda: init.orthogonal_(w),
+        lambda: init.xavier_uniform_(w),
+        lambda: init.kaiming_normal_(rng(2, 2), mode="fan"),
+        lambda: init.calculate_gain("gelu"),
+        lambda: init.calculate_gain("leaky_relu", True),
+    ]
+    gains = [init.calculate_gain(name) for name in ("linear", "conv3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")]
+    return [message(one) for one in calls], gains, init.kaiming_uniform_(rng(0, 3)), init.trunc_normal_(rng(3), 9)
+
+
+@twin
+def test_clipping_gradients(torch, rng):
+    utils, found = torch.nn.utils, []
+    params = [rng(3, grad=True), rng(2, 2, grad=True), rng(1, grad=True)]
+
+    def gradients():
+        for p in params[:2]:
+            p.grad = rng(*p.shape) * 5
+        return params
+
+    for norm in (1, 2, 3.5, float("inf")):
+        found.append((utils.clip_grad_norm_(gradients(), 2.0, norm), [p.grad for p in params]))
+    utils.clip_grad_value_(gradients(), 1.5)
+    found.append([p.grad for p in params])
+    utils.clip_grad_norm_((p for p in ()), 1.0)
+    params[0].grad.fill_(float("nan"))
+    return found, message(lambda: utils.clip_grad_norm_(params, 1.0, error_if_nonfinite=True))
+
+
+@twin
+def test_parameters_as_one_vector(torch, rng):
+    utils = torch.nn.utils
+    m = network(torch)
+    vector = utils.parameters_to_vector(m.parameters())
+    utils.vector_to_parameters(torch.arange(float(len(vector))), m.parameters())
+    return vector, [p for p in m.parameters()], outcome(lambda: utils.vector_to_parameters([1], m.parameters()))

@@ -1,0 +1,309 @@
+"""Optimizers, their groups, state and hooks, and learning rate schedules, under both libraries."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch as real
+
+from parity_tests import bridge
+from parity_tests.test_twins_modules import message
+from parity_tests.twin import twin
+
+SETTINGS = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.2, "maximize": True}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.2, "maximize": True}),
+    ("Adam", {}),
+    ("Adam", {"lr": 0.1, "weight_decay": 0.1, "betas": (0.5, 0.9), "eps": 1e-3}),
+    ("Adam", {"lr": 0.1, "amsgrad": True, "maximize": True, "weight_decay": 0.3}),
+    ("AdamW", {"lr": 0.1}),
+    ("AdamW", {"lr": 0.1, "weight_decay": 0.4, "amsgrad": True}),
+]
+SHAPES = ((5,), (3, 4), (), (0,), (300, 300))
+
+
+def parameters(rng, dtype, shapes=SHAPES):
+    return [rng(*shape, dtype=dtype, grad=True) for shape in shapes]
+
+
+def to_torch(value):
+    """State of mini_dl's as torch's."""
+    if isinstance(value, bridge.mini_dl.Tensor):
+        return real.from_numpy(value.numpy().copy())
+    if isinstance(value, dict):
+        return {key: to_torch(item) for key, item in value.items()}
+    return [to_torch(item) for item in value] if isinstance(value, list) else value
+
+
+def gradients(rng, params):
+    for p in params:
+        p.grad = rng(*p.shape, dtype=str(p.dtype).split(".")[1])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "options"), SETTINGS)
+@twin
+def test_twenty_steps(torch, rng, name, options, dtype):
+    params = parameters(rng, dtype)
+    optimizer = getattr(torch.optim, name)(params, **options)
+    for _ in range(20):
+        gradients(rng, params)
+        params[1].grad = params[1].grad.t().contiguous().t()
+        optimizer.step()
+    return params, optimizer.state_dict(), repr(optimizer), [p._version > 0 for p in params]
+
+
+@twin
+def test_complex_parameters_are_pairs_of_real_ones(torch, rng):
+    found = []
+    for name, options in SETTINGS:
+        params = parameters(rng, "complex64", SHAPES[:2])
+        optimizer = getattr(torch.optim, name)(params, **options)
+        for _ in range(3):
+            gradients(rng, params)
+            optimizer.step()
+        found.append(params)
+    return found
+
+
+@pytest.mark.parametrize(("name", "options"), SETTINGS)
+def test_state_goes_from_torch_to_mini_dl_and_back(name, options):
+    numbers = np.random.default_rng(0)
+    start = numbers.standard_normal((3, 4))
+    theirs = real.tensor(start, requires_grad=True)
+    ours = bridge.mini_dl.tensor(start, requires_grad=True)
+    optimizers = [getattr(lib.optim, name)([p], **options) for lib, p in ((real, theirs), (bridge.mini_dl, ours))]
+
+    def steps(n):
+        for _ in range(n):
+            grad = numbers.standard_normal((3, 4))
+            theirs.grad, ours.grad = real.tensor(grad), bridge.mini_dl.tensor(grad)
+            for optimizer in optimizers:
+                optimizer.step()
+
+    steps(2)
+    from_theirs, from_ours = (copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers)
+    optimizers[1].load_state_dict(bridge.to_mini(from_theirs))
+    optimizers[0].load_state_dict(to_torch(from_ours))
+    steps(2)
+    assert np.allclose(theirs.detach().numpy(), ours.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+@twin
+def test_groups(torch, rng):
+    a, b, c = parameters(rng, "float32", ((2,), (3,), (1,)))
+    optimizer = torch.optim.SGD([{"params": a, "lr": 0.5}, {"params": [b], "momentum": 0.9}], lr=0.1)
+    optimizer.add_param_group({"params": [c], "weight_decay": 0.1})
+    gradients(rng, (a, b))
+    optimizer.step()
+    named = torch.optim.Adam([("first", a), ("second", b)])
+    packed = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    return a, b, c, packed, optimizer.state_dict(), named.state_dict()["param_groups"], repr(optimizer)
+
+
+@twin
+def test_what_optimizers_refuse(torch, rng):
+    a, b = parameters(rng, "float32", ((2,), (3,)))
+    SGD, Adam = torch.optim.SGD, torch.optim.Adam
+    made = SGD([a])
+    calls = [
+        lambda: SGD(a),
+        lambda: SGD([]),
+        lambda: SGD([3]),
+        lambda: SGD([a * 2]),
+        lambda: SGD([a], lr=-1),
+        lambda: SGD([a], momentum=-1),
+        lambda: SGD([a], weight_decay=-1),
+        lambda: SGD([a], nesterov=True),
+        lambda: SGD([a], fused=True, foreach=True),
+        lambda: SGD([a], fused=True, differentiable=True),
+        lambda: SGD([a], lr=torch.ones(2)),
+        lambda: SGD([{"params": {a, b}}]),
+        lambda: SGD([{"params": [a]}, {"params": [a]}]),
+        lambda: SGD([("x", a), b]),
+        lambda: made.add_param_group([b]),
+        lambda: made.add_param_group({"params": [("name", b)]}),
+        lambda: Adam([a], betas=(1.0, 0.9)),
+        lambda: Adam([a], betas=(0.9, -1.0)),
+        lambda: Adam([a], betas=(0.9, torch.tensor(0.9))),
+        lambda: Adam([a], eps=-1),
+        lambda: Adam([a], lr=torch.tensor(0.1), foreach=True),
+        lambda: made.load_state_dict(SGD([{"params": [a]}, {"params": [b]}]).state_dict()),
+        lambda: made.load_state_dict(SGD([a, b]).state_dict()),
+    ]
+    return [message(one) for one in calls], SGD([a, a]).param_groups[0]["lr"]
+
+
+@twin
+def test_closures_hooks_and_zero_grad(torch, rng):
+    (a,) = parameters(rng, "float32", ((3,),))
+    optimizer, log = torch.optim.SGD([a], lr=0.1), []
+    optimizer.register_step_pre_hook(lambda opt, args, kwargs: log.append(("pre", len(args), list(kwargs))))
+    optimizer.register_step_post_hook(lambda opt, args, kwargs: log.append("post"))
+    optimizer.register_state_dict_post_hook(lambda opt, state: {**state, "more": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda opt, state: log.append(sorted(state)))
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (a * a).sum()
+        loss.backward()
+        return loss
+
+    with torch.no_grad():
+        first = optimizer.step(closure)
+    second = optimizer.step(closure=closure)
+    state = optimizer.state_dict()
+    optimizer.load_state_dict(state)
+    optimizer.zero_grad(set_to_none=False)
+    zeros = a.grad.clone()
+    optimizer.zero_grad()
+    return first, second, a, log, state["more"], zeros, a.grad
+
+
+@twin
+def test_a_subclass_with_its_own_step(torch, rng):
+    class Plain(torch.optim.Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, {"lr": lr})
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.sub_(p.grad, alpha=group["lr"])
+
+    (a,) = parameters(rng, "float32", ((3,),))
+    optimizer, log = Plain([a], 0.5), []
+    optimizer.register_step_post_hook(lambda *args: log.append("post"))
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    gradients(rng, (a,))
+    optimizer.step()
+    scheduler.step()
+    return a, log, repr(optimizer), pickle.loads(pickle.dumps(optimizer)).param_groups[0]["lr"]
+
+
+@twin
+def test_a_tensor_as_learning_rate(torch, rng):
+    (a,) = parameters(rng, "float32", ((3,),))
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.Adam([a], lr=rate)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    for _ in range(3):
+        gradients(rng, (a,))
+        optimizer.step()
+        scheduler.step()
+    return a, rate, optimizer.param_groups[0]["lr"] is rate
+
+
+# ------------------------------------------------------------------------------------------------ schedules
+
+SCHEDULES = {
+    "LambdaLR": {"lr_lambda": lambda epoch: 0.9**epoch},
+    "MultiplicativeLR": {"lr_lambda": lambda epoch: 0.95},
+    "StepLR": {"step_size": 3, "gamma": 0.5},
+    "MultiStepLR": {"milestones": [2, 5, 5], "gamma": 0.5},
+    "ConstantLR": {"factor": 0.5, "total_iters": 4},
+    "LinearLR": {"start_factor": 0.25, "total_iters": 6},
+    "ExponentialLR": {"gamma": 0.9},
+    "PolynomialLR": {"total_iters": 8, "power": 2.0},
+    "CosineAnnealingLR": {"T_max": 4, "eta_min": 0.01},
+    "CosineAnnealingWarmRestarts": {"T_0": 3, "T_mult": 2},
+    "OneCycleLR": {"max_lr": 1.0, "total_steps": 20},
+    "CyclicLR": {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "step_size_down": 4, "mode": "triangular2"},
+}
+
+
+def rates(optimizer, scheduler, n):
+    found = []
+    for _ in range(n):
+        optimizer.step()
+        scheduler.step()
+        group = optimizer.param_groups[0]
+        found.append((group["lr"], group["momentum"], scheduler.get_last_lr()))
+    return found
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@twin
+def test_learning_rates(torch, rng, name):
+    params = parameters(rng, "float32", ((1,), (2,)))
+    optimizer = torch.optim.SGD([{"params": params[0], "lr": 0.2}, {"params": params[1]}], lr=0.1, momentum=0.9)
+    scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **SCHEDULES[name])
+    found = rates(optimizer, scheduler, 12)
+    state = scheduler.state_dict()
+    return found, sorted(k for k in state if not callable(state[k])), repr(optimizer)
+
+
+@pytest.mark.parametrize("name", ["StepLR", "MultiStepLR", "LinearLR", "CosineAnnealingLR", "ExponentialLR", "PolynomialLR"])
+@twin
+def test_learning_rates_of_a_given_epoch_and_after_loading(torch, rng, name):
+    def make():
+        optimizer = torch.optim.SGD(parameters(rng, "float32", ((1,),)), lr=0.1, momentum=0.9)
+        return optimizer, getattr(torch.optim.lr_scheduler, name)(optimizer, **SCHEDULES[name])
+
+    optimizer, scheduler = make()
+    rates(optimizer, scheduler, 3)
+    other_optimizer, other = make()
+    other.load_state_dict(scheduler.state_dict())
+    other_optimizer.load_state_dict(optimizer.state_dict())
+    resumed = rates(other_optimizer, other, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler.step(6)
+    resumed_from = getattr(torch.optim.lr_scheduler, name)(optimizer, **SCHEDULES[name], last_epoch=2)
+    return resumed, scheduler.get_last_lr(), resumed_from.get_last_lr(), resumed_from.last_epoch
+
+
+@twin
+def test_schedules_of_schedules(torch, rng):
+    kinds = torch.optim.lr_scheduler
+
+    def make():
+        return torch.optim.SGD(parameters(rng, "float32", ((1,),)), lr=0.1, momentum=0.9)
+
+    optimizer = make()
+    warm, main = kinds.LinearLR(optimizer, total_iters=3), kinds.ExponentialLR(optimizer, 0.9)
+    sequential = rates(optimizer, kinds.SequentialLR(optimizer, [warm, main], [3]), 8)
+    optimizer = make()
+    chained = kinds.ChainedScheduler([kinds.ConstantLR(optimizer, 0.5, 2), kinds.ExponentialLR(optimizer, 0.9)])
+    other = make()
+    errors = [
+        message(lambda: kinds.SequentialLR(optimizer, [main], [1]))[0],
+        message(lambda: kinds.SequentialLR(optimizer, [], [])),
+        message(lambda: kinds.StepLR(3, 1)),
+        message(lambda: kinds.StepLR(other, 1, last_epoch=3)),
+        message(lambda: kinds.LinearLR(other, start_factor=2)),
+        message(lambda: kinds.LambdaLR(other, [abs, abs])),
+        message(lambda: kinds.ReduceLROnPlateau(other, factor=1)),
+        message(lambda: kinds.OneCycleLR(other, 1.0)),
+        message(lambda: kinds.CosineAnnealingWarmRestarts(other, 0)),
+    ]
+    return sequential, rates(optimizer, chained, 5), errors
+
+
+@twin
+def test_reducing_on_a_plateau(torch, rng):
+    optimizer = torch.optim.SGD(parameters(rng, "float32", ((1,),)), lr=0.1)
+    found = []
+    for mode, how in (("min", "rel"), ("min", "abs"), ("max", "rel"), ("max", "abs")):
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, 0.5, 1, 0.1, how, cooldown=1, min_lr=0.01)
+        for metric in (3, 2.95, 2.8, 2.9, 3.0, 3.5, 3.5, 3.5, 3.5, 1, 0.5, 0.5, 0.5, 0.5):
+            scheduler.step(metric)
+            found.append((optimizer.param_groups[0]["lr"], scheduler.num_bad_epochs, scheduler.best))
+    return found
+
+
+@twin
+def test_warnings_of_order(torch, rng):
+    optimizer = torch.optim.SGD(parameters(rng, "float32", ((1,),)), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    scheduler.step()
+    scheduler.get_lr()
+    return scheduler.get_last_lr()
