@@ -400,7 +400,12 @@ def test_casting_and_modes(torch, rng):
 def test_lazy_modules_take_their_sizes_from_the_input(torch, rng):
     nn = torch.nn
     m = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
-    before = repr(m), [type(p).__name__ for p in m.parameters()], raised(lambda: m[0].weight + 1), raised(lambda: m[0].weight.shape)
+    before = (
+        repr(m),
+        [type(p).__name__ for p in m.parameters()],
+        raised(lambda: m[0].weight + 1),
+        raised(lambda: m[0].weight.shape),
+    )
     other = nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2))
     copied = copy.deepcopy(other[0])
     out = m(rng(2, 3, 5, 5))
@@ -476,7 +481,7 @@ def test_clipping_gradients(torch, rng):
         return params
 
     for norm in (1, 2, 3.5, float("inf")):
-        found.append((utils.clip_grad_norm_(gradients(), 2.0, norm), [p.grad for p in params]))
+        found += [utils.clip_grad_norm_(gradients(), 2.0, norm), [p.grad for p in params]]
     utils.clip_grad_value_(gradients(), 1.5)
     found.append([p.grad for p in params])
     utils.clip_grad_norm_((p for p in ()), 1.0)

@@ -89,9 +89,9 @@ def test_declared_fields_are_the_signature_and_the_repr() -> None:
     assert str(inspect.signature(nn.ReLU6)) == "(inplace: 'bool' = False) -> 'None'"
     assert list(inspect.signature(nn.NLLLoss).parameters) == ["weight", "size_average", "ignore_index", "reduce", "reduction"]
     assert repr(nn.ELU(0.5, inplace=True)) == "ELU(alpha=0.5, inplace=True)"
-    with pytest.raises(TypeError, match="ELU.__init__\\(\\) got an unexpected keyword argument 'beta'"):
+    with pytest.raises(TypeError, match=r"ELU.__init__\(\) got an unexpected keyword argument 'beta'"):
         nn.ELU(beta=2)
-    with pytest.raises(TypeError, match="MaxPool2d.__init__\\(\\) missing a required argument: 'kernel_size'"):
+    with pytest.raises(TypeError, match=r"MaxPool2d.__init__\(\) missing a required argument: 'kernel_size'"):
         nn.MaxPool2d()
 
 

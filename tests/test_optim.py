@@ -10,6 +10,7 @@ import pytest
 import mini_dl as torch
 from mini_dl import optim
 from mini_dl.optim.optimizer import BLOCK
+from mini_dl.tensor import wrap
 
 ALGORITHMS = [
     (optim.SGD, {"lr": 0.1}),
@@ -21,10 +22,10 @@ ALGORITHMS = [
 
 
 def run(algorithm: Any, options: dict[str, Any], start: np.ndarray, grads: list[np.ndarray]) -> Any:
-    param = torch.from_numpy(start.copy()).requires_grad_()
+    param = wrap(start.copy()).requires_grad_()
     optimizer = algorithm([param], **options)
     for grad in grads:
-        param.grad = torch.from_numpy(grad)
+        param.grad = wrap(grad)
         optimizer.step()
     return param, optimizer
 

@@ -54,8 +54,9 @@ class BackwardHook:
 
     def setup_output_hook(self, result: Any) -> Any:
         outs, node, at = _behind_node(result if isinstance(result, tuple) else (result,))
+        n = len(outs)  # the hook must not hold the outputs, which hold the node
         if node is not None:
-            node.register_hook(lambda _, grads: self.before_outputs(grads, len(outs), at))
+            node.register_hook(lambda _, grads: self.before_outputs(grads, n, at))
         return outs if isinstance(result, tuple) else outs[0]
 
     def before_outputs(self, grads: Any, n: int, at: Any) -> tuple[Any, ...]:

@@ -31,9 +31,7 @@ def _gradients(parameters: Any) -> list[Any]:
 
 
 @_without_recording
-def get_total_norm(
-    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
-) -> Tensor:
+def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
     """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`."""
     torch, norm_type = namespace("torch"), float(norm_type)
     vector_norm = namespace("linalg")["vector_norm"]
