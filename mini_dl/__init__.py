@@ -33,7 +33,6 @@ from mini_dl._dtypes import (
     uint32,
     uint64,
 )
-from mini_dl._layout import channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, strided
 from mini_dl._surface import namespace
 from mini_dl.autograd import (
     enable_grad,

@@ -8,9 +8,8 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._device import device, require_cpu
+from mini_dl._device import channels_last, channels_last_3d, contiguous_format, device, preserve_format, require_cpu
 from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
-from mini_dl._layout import channels_last, channels_last_3d, contiguous_format, preserve_format
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.primitive import op

@@ -510,7 +510,7 @@ def logaddexp2(input: Array, other: Array) -> Array:
 
 @public("torch", "Tensor", "special", inplace_too=True, out=True)
 @binary(
-    input=lambda grad, input, other: grad * xlogy(_nonzero(input), other),
+    input=lambda grad, input, other: _xlogy_gradient(grad, input, other),
     other=lambda grad, input, other: grad * input / other,
 )
 def xlogy(input: Array, other: Array) -> Array:
@@ -521,7 +521,7 @@ def xlogy(input: Array, other: Array) -> Array:
 
 
 def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    return grad * xlogy(_nonzero(input), other)  # type: ignore[has-type]
+    return grad * xlogy(_nonzero(input), other)
 
 
 def _times_log(input: Array, other: Array, logarithm: Array) -> Array:

@@ -157,11 +157,15 @@ def _erfcx(x: Array) -> Array:
     return piecewise(x, (x >= 0, _erfcx_positive), (x < 0, lambda x: 2 / _bell(x) - _erfcx_positive(-x)))
 
 
-@unary(input=lambda grad, input, result: grad * (2 * erfcx(input) + 2 * input * result))
+@unary(input=lambda grad, input, result: _erfcx_second(grad, input, result))
 def _erfcx_slope(input: Array) -> Array:
     """The derivative of erfcx. Its terms cancel for large `input`: hence in float64."""
     x = input.astype(np.float64)
     return (2 * x * _erfcx(x) - 2 / math.sqrt(math.pi)).astype(input.dtype)
+
+
+def _erfcx_second(grad: Tensor, input: Tensor, slope: Tensor) -> Tensor:
+    return grad * (2 * erfcx(input) + 2 * input * slope)
 
 
 @public("special", out=True)
@@ -325,7 +329,7 @@ def _lgamma(x: Array) -> Array:
 
 
 @public("torch", "Tensor", "special:gammaln", inplace_too=True, out=True)
-@unary(input=lambda grad, input: grad * digamma(input))
+@unary(input=lambda grad, input: grad * input.digamma())
 def lgamma(input: Array) -> Array:
     """``log |gamma(input)|``: Chebyshev expansions up to 10, Stirling's formula beyond, reflection below 0."""
     accept("lgamma_cpu", "biuf", input)
@@ -406,14 +410,16 @@ def _zeta(x: Array, q: Array) -> Array:
 
 
 @public("special", out=True)
-@binary(
-    input=lambda grad: _no_derivative("special_zeta"), other=lambda grad, input, other: grad * -input * zeta(input + 1, other)
-)
+@binary(input=lambda grad: _no_derivative("special_zeta"), other=lambda grad, input, other: _zeta_gradient(grad, input, other))
 def zeta(input: Array, other: Array) -> Array:
     """Hurwitz' zeta function: the sum of ``(k + other) ** -input`` over k from 0, by the formula of Euler and Maclaurin."""
     accept("zeta_cpu", "biuf", input, other)
     input, other = both_floating(input, other)
     return _zeta(input, other)
+
+
+def _zeta_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
+    return grad * -input * zeta(input + 1, other)
 
 
 def _no_derivative(name: str) -> Any:
@@ -603,19 +609,15 @@ _i1 = in_double(lambda x: _unscaled(_i1e_kernel, x))
 
 
 @public("torch", "Tensor", "special", inplace_too=True, out=True)
-@unary(input=lambda grad, input: grad * i1(input))
+@unary(input=lambda grad, input: _i0_gradient(grad, input))
 def i0(input: Array) -> Array:
     """The modified Bessel function of the first kind of order 0."""
     accept("i0", "biuf", input)
     return _i0(floating(input))
 
 
-def _away_from_0(input: Tensor) -> Tensor:
-    return where(abs(input) > 1e-16, input, 1.0)  # type: ignore[no-any-return]
-
-
 @public("special", out=True)
-@unary(input=lambda grad, input, result: grad * (i1e(input) - input.sgn() * result))
+@unary(input=lambda grad, input, result: _i0e_gradient(grad, input, result))
 def i0e(input: Array) -> Array:
     """``exp(-|input|) * i0(input)``"""
     accept("i0e_cpu", "biuf", input)
@@ -640,6 +642,18 @@ def i1e(input: Array) -> Array:
     """``exp(-|input|) * i1(input)``"""
     accept("i1e_cpu", "biuf", input)
     return _i1e(floating(input))
+
+
+def _i0_gradient(grad: Tensor, input: Tensor) -> Tensor:
+    return grad * i1(input)
+
+
+def _i0e_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
+    return grad * (i1e(input) - input.sgn() * result)
+
+
+def _away_from_0(input: Tensor) -> Tensor:
+    return where(abs(input) > 1e-16, input, 1.0)  # type: ignore[no-any-return]
 
 
 def _k_kernel(order: int, scaled: bool, x: Array) -> Array:
