@@ -14,7 +14,7 @@ import numpy as np
 
 from mini_dl import _generator
 from mini_dl._dtypes import Array, of_numpy, scalar_name
-from mini_dl._generator import Generator, multiply_add, unit_double
+from mini_dl._generator import Generator, multiply_add, piecewise, unit_double
 
 DType = np.dtype[Any]
 Draw = Callable[[Generator, int], Array]
@@ -36,6 +36,8 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
     if dtype.kind != "f":
         raise not_implemented("check_uniform_bounds", dtype)
     low, high = float(low), float(high)
+    if 0 <= low <= high <= 1:  # the common case needs no further checks
+        return piecewise(dtype, lambda generator, n: _generator.uniform(generator, n, dtype, low, high))
     limit = float(np.finfo(dtype).max)
     for name, bound in (("from", low), ("to", high)):
         if not -limit <= bound <= limit:
@@ -47,7 +49,7 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
             f"uniform_ expects to-from <= std::numeric_limits<{scalar_name(dtype)}>::max(), but found to={high:g} "
             f"and from={low:g} which result in to-from to exceed the limit"
         )
-    return lambda generator, n: _generator.uniform(generator, n, dtype, low, high)
+    return piecewise(dtype, lambda generator, n: _generator.uniform(generator, n, dtype, low, high))
 
 
 def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
@@ -68,7 +70,7 @@ def exponential(dtype: DType, rate: float) -> Draw:
     _require_float(dtype, "Exponential")
     if not rate > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={rate:g}")
-    return lambda generator, n: (np.log1p(-unit_double(generator, n)) * (-1 / rate)).astype(dtype)
+    return piecewise(dtype, lambda generator, n: (np.log1p(-unit_double(generator, n)) * (-1 / rate)).astype(dtype))
 
 
 def cauchy(dtype: DType, median: float, sigma: float) -> Draw:
@@ -82,7 +84,7 @@ def cauchy(dtype: DType, median: float, sigma: float) -> Draw:
         angle = (unit_double(generator, n) - 0.5) * math.pi
         return multiply_add(np.tan(angle), sigma, median, angle.dtype).astype(dtype)
 
-    return draw
+    return piecewise(dtype, draw)
 
 
 def log_normal(dtype: DType, mean: float, std: float) -> Draw:
@@ -92,8 +94,11 @@ def log_normal(dtype: DType, mean: float, std: float) -> Draw:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     if dtype.kind != "f":
         raise not_implemented("log_normal_cpu", dtype)
-    double = np.dtype(np.float64)
-    return lambda generator, n: np.exp(_generator.normal(generator, n, double, mean, std, blocks=False)).astype(dtype)
+
+    def draw(generator: Generator, n: int) -> Array:
+        return np.exp(_generator.normal(generator, n, np.dtype(np.float64), mean, std, blocks=False)).astype(dtype)
+
+    return piecewise(dtype, draw)
 
 
 def _in_pairs(draw: Draw) -> Draw:
@@ -128,7 +133,7 @@ def bernoulli(dtype: DType, p: float) -> Draw:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
     if dtype.kind == "c" or dtype.char in BAREBONES:
         raise not_implemented("bernoulli_scalar_cpu_", dtype)
-    return lambda generator, n: (unit_double(generator, n) < p).astype(dtype)
+    return piecewise(dtype, lambda generator, n: (unit_double(generator, n) < p).astype(dtype))
 
 
 def coins(dtype: DType, p: Array) -> Draw:
@@ -149,7 +154,7 @@ def geometric(dtype: DType, p: float) -> Draw:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     if dtype.kind in "bc" or dtype.char in BAREBONES:
         raise not_implemented("geometric_cpu", dtype)
-    return lambda generator, n: np.ceil(np.log(unit_double(generator, n)) / math.log1p(-p)).astype(dtype)
+    return piecewise(dtype, lambda generator, n: np.ceil(np.log(unit_double(generator, n)) / math.log1p(-p)).astype(dtype))
 
 
 def poisson(rates: Array) -> Draw:
@@ -216,7 +221,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
             raise not_implemented("random_full_64_bits_range_kernel_cpu", dtype)
         if dtype.name not in ("int64", "float64", "float32"):
             raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
-        return lambda generator, n: generator.doubles(n).view(np.int64).astype(dtype)
+        return piecewise(dtype, lambda generator, n: generator.doubles(n).view(np.int64).astype(dtype))
     if dtype.kind == "c":
         raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
     last = _last(dtype, high)
@@ -238,7 +243,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
         numbers += low
         return numbers.astype(dtype)
 
-    return draw
+    return piecewise(dtype, draw)
 
 
 def all_integers(dtype: DType) -> Draw:
@@ -247,7 +252,11 @@ def all_integers(dtype: DType) -> Draw:
         raise not_implemented("random_kernel_cpu", dtype)
     count = _last(dtype, None) + 1
     wide = dtype.name in ("int64", "float64")
-    return lambda generator, n: _modulo(generator.doubles(n) if wide else generator.words(n), count).astype(dtype)
+
+    def draw(generator: Generator, n: int) -> Array:
+        return _modulo(generator.doubles(n) if wide else generator.words(n), count).astype(dtype)
+
+    return piecewise(dtype, draw)
 
 
 def _modulo(bits: Array, count: int) -> Array:

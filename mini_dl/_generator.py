@@ -12,6 +12,7 @@ import math
 import operator
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,24 @@ def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
     return out
 
 
+PIECE = 1 << 16
+
+
+def piecewise(dtype: np.dtype[Any], draw: Callable[[Generator, int], Array]) -> Callable[[Generator, int], Array]:
+    """`draw` in pieces that stay in the processor's cache. The numbers are the same: each takes its own draws, in order."""
+
+    def whole(generator: Generator, n: int) -> Array:
+        if n <= PIECE:
+            return draw(generator, n)
+        out = np.empty(n, dtype)
+        for start in range(0, n, PIECE):
+            part = out[start : start + PIECE]
+            part[...] = draw(generator, part.size)
+        return out
+
+    return whole
+
+
 class Lookahead:
     """The coming doubles of a generator one at a time, for methods that cannot tell how many they need.
 
@@ -209,12 +228,13 @@ def unit_double(generator: Generator, n: int) -> Array:
 def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high: float) -> Array:
     """Uniform on [low, high): ``low + u * (high - low)``, rounded once."""
     u = unit(generator, n, dtype)
+    if low == 0 and high == 1 and dtype != np.float16:
+        return u
     start, stop = u.dtype.type(low), u.dtype.type(high)
     out = multiply_add(u, stop - start, start, u.dtype).astype(dtype, copy=False)
-    if dtype == np.float16 or (low, high) != (0, 1):
-        at_end = out == dtype.type(high)  # brought there by rounding: the end does not belong to the range
-        if at_end.any():
-            out[at_end] = dtype.type(low)
+    at_end = out == dtype.type(high)  # brought there by rounding: the end does not belong to the range
+    if at_end.any():
+        out[at_end] = dtype.type(low)
     return out
 
 
@@ -257,27 +277,32 @@ def normal(generator: Generator, n: int, dtype: np.dtype[Any], mean: float, std:
         out = multiply_add(normal_one_by_one(generator, n), std, mean, np.dtype(np.float64))
         return out.astype(dtype, copy=False)
     whole = n - n % BLOCK
-    out = np.empty(n, np.float32 if dtype == np.float16 else dtype)
+    inner = np.dtype(np.float32 if dtype == np.float16 else dtype)
+    out = np.empty(n, inner)
     # all uniforms come before any block, but for float16 only those that whole blocks need
-    _normal_blocks(unit(generator, whole if dtype == np.float16 else n, dtype)[:whole], out[:whole], mean, std)
+    drawn = whole if dtype == np.float16 else n
+    out[:drawn] = piecewise(inner, lambda generator, n: unit(generator, n, inner))(generator, drawn)
+    _normal_blocks(out[:whole], mean, std)
     if whole != n:  # the last 16 again, with new draws
-        _normal_blocks(unit(generator, BLOCK, dtype), out[n - BLOCK :], mean, std)
+        out[n - BLOCK :] = unit(generator, BLOCK, inner)
+        _normal_blocks(out[n - BLOCK :], mean, std)
     return out.astype(dtype, copy=False)
 
 
-def _normal_blocks(u: Array, out: Array, mean: float, std: float) -> None:
-    """Of each 16 uniforms the first 8 give the radius, the last 8 the angle; the results are 8 cosines, then 8 sines."""
-    number = out.dtype.type
-    u, out = u.reshape(-1, 2, 8), out.reshape(-1, 2, 8)
-    radius = 1 - u[:, 0]
-    np.log(radius, out=radius)
-    radius *= number(-2)
-    np.sqrt(radius, out=radius)
-    angle = u[:, 1] * number(2 * math.pi)
-    for half, wave in enumerate((np.cos, np.sin)):
-        part = wave(angle)
-        part *= radius
-        out[:, half] = multiply_add(part, number(std), number(mean), out.dtype)
+def _normal_blocks(numbers: Array, mean: float, std: float) -> None:
+    """Normals in place of uniforms: of each 16, 8 give the radius, 8 the angle; 8 cosines and 8 sines come out."""
+    number = numbers.dtype.type
+    for start in range(0, len(numbers), PIECE):
+        block = numbers[start : start + PIECE].reshape(-1, 2, 8)
+        radius = 1 - block[:, 0]
+        np.log(radius, out=radius)
+        radius *= number(-2)
+        np.sqrt(radius, out=radius)
+        angle = block[:, 1] * number(2 * math.pi)
+        for half, wave in enumerate((np.cos, np.sin)):
+            part = wave(angle)
+            part *= radius
+            block[:, half] = multiply_add(part, number(std), number(mean), numbers.dtype)
 
 
 def normal_one_by_one(generator: Generator, n: int) -> Array:
@@ -304,12 +329,27 @@ def normal_one_by_one(generator: Generator, n: int) -> Array:
 
 
 def permutation(generator: Generator, n: int) -> Array:
-    """The integers below `n` in random order: Fisher and Yates, forward, a draw modulo the number of those that remain."""
-    order = list(range(n))
-    if n > 1:
-        wide = n >= (2**32 - 1) // 20  # where the modulo of a single draw would favour some
-        draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
-        draws %= np.arange(n, 1, -1, dtype=draws.dtype)
-        for place, step in enumerate(draws.tolist()):
-            order[place], order[place + step] = order[place + step], order[place]
-    return np.array(order, np.int64)
+    """The integers below `n` in random order: Fisher and Yates, forward, a draw modulo the number of those that remain.
+
+    Step i swaps the places i and ``target[i] >= i``. Instead of swapping: what comes to place i is what the last earlier step
+    with the same target left there; a step leaves what lay at its own place, which an earlier step may have brought, and so on.
+    """
+    steps = np.arange(n)
+    if n < 2:
+        return steps
+    wide = n >= (2**32 - 1) // 20  # where the modulo of a single draw would favour some
+    target = steps.copy()
+    draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
+    target[:-1] += (draws % np.arange(n, 1, -1, dtype=draws.dtype)).astype(np.int64)
+    bits = int(n).bit_length()
+    by_target = np.sort((target << bits) | steps)
+    place, step = by_target >> bits, by_target & ((1 << bits) - 1)
+    again = place[1:] == place[:-1]
+    last = np.full(n, -1)  # the last earlier step with the same target
+    last[step[1:][again]] = step[:-1][again]
+    brought = steps.copy()  # the last step that brought something to a place before its own turn; the place itself if none did
+    earlier = step < place
+    brought[place[earlier]] = step[earlier]  # of several the last counts
+    while not np.array_equal(origin := brought[brought], brought):
+        brought = origin
+    return np.where(last < 0, target, brought[last])
