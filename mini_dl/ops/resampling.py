@@ -1,0 +1,489 @@
+"""Resampling images: to another size (`interpolate`) and at given places (`grid_sample`)."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import namespace, public
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.matmul import bmm
+from mini_dl.ops.pooling import _values_at
+from mini_dl.tensor import Tensor, wrap
+
+Ints = tuple[int, ...]
+
+# ------------------------------------------------------------------------------------------------ to another size
+
+
+class Axis:
+    """How one dimension is resampled: output i is the sum over k of ``weights[i, k] * input[places[i, k]]``."""
+
+    def __init__(self, size: int, places: Array, weights: Array | None) -> None:
+        self.size, self.places, self.weights = size, places, weights  # weights None: all 1
+
+    def terms(self, ndim_after: int, dtype: Any) -> list[tuple[Array, Any]]:
+        """The places and the weights, shaped to multiply, of each k."""
+        shape = (len(self.places), *[1] * ndim_after)
+        return [
+            (self.places[:, k], None if self.weights is None else self.weights[:, k].astype(dtype).reshape(shape))
+            for k in range(self.places.shape[1])
+        ]
+
+
+@op(input=lambda grad, axes: _spread_back(grad, axes))
+def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
+    """(*, *in) -> (*, *out)"""
+    out = _computed(input)
+    for dim in reversed(range(len(axes))):
+        at = out.ndim - len(axes) + dim
+        total: Any = None
+        for place, weight in axes[dim].terms(len(axes) - dim - 1, out.dtype):
+            seen = out.take(place, at)
+            if weight is not None:
+                seen *= weight
+            total = seen if total is None else np.add(total, seen, out=total)
+        out = total
+    return out.astype(input.dtype, copy=False)
+
+
+@op(output=lambda grad, axes: _resample(grad, axes))
+def _spread_back(output: Array, axes: tuple[Axis, ...]) -> Array:
+    """The transpose of `_resample`."""
+    grad = _computed(output)
+    for dim, axis in enumerate(axes):
+        at = grad.ndim - len(axes) + dim
+        found = np.zeros((*grad.shape[:at], axis.size, *grad.shape[at + 1 :]), grad.dtype)
+        for place, weight in axis.terms(len(axes) - dim - 1, grad.dtype):  # places never decrease: sums of runs
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            index: Any = (Ellipsis, place[starts], *[slice(None)] * (len(axes) - dim - 1))
+            found[index] += np.add.reduceat(grad if weight is None else grad * weight, starts, at)
+        grad = found
+    return grad.astype(output.dtype, copy=False)
+
+
+def _computed(array: Array) -> Array:
+    """float16 is computed in float32."""
+    return array.astype(np.float32) if array.dtype.char == "e" else array
+
+
+def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Any:
+    """How far apart in the input neighbouring outputs are."""
+    if align_corners:
+        return real(size - 1) / real(out - 1) if out > 1 else real(0)
+    return real(1.0 / factor) if factor is not None and factor > 0 else real(size) / real(out)
+
+
+def _source(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Array:
+    """Where each output lies in the input: the centres of pixels are aligned, or those of the corners."""
+    step, i = _step(size, out, align_corners, factor, real), np.arange(out).astype(real)
+    return step * i if align_corners else step * (i + real(0.5)) - real(0.5)
+
+
+def _nearest_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Any, shift: float = 0.0) -> Axis:
+    if out == size:
+        places = np.arange(out)
+    else:
+        step = _step(size, out, False, factor, np.float32)
+        places = np.floor((np.arange(out).astype(np.float32) + np.float32(shift)) * step).astype(np.int64)
+    return Axis(size, np.minimum(places, size - 1)[:, None], None)
+
+
+def _linear_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Axis:
+    source = np.maximum(_source(size, out, align_corners, factor, real), real(0))
+    low = np.minimum(source.astype(np.int64), size - 1)
+    high = np.minimum(low + 1, size - 1)
+    part = np.clip(source - low.astype(real), 0, 1)
+    return Axis(size, np.stack([low, high], 1), np.stack([real(1) - part, part], 1))
+
+
+def _cubic_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Axis:
+    source = _source(size, out, align_corners, factor, real)
+    low = np.floor(source)
+    part = np.clip(source - low, 0, 1)
+    places = np.clip(low.astype(np.int64)[:, None] + np.arange(-1, 3), 0, size - 1)
+    return Axis(size, places, np.stack(_cubic_weights(part, -0.75), 1))
+
+
+def _cubic_weights(t: Any, a: float) -> list[Any]:
+    """The weights of the four neighbours at -1, 0, 1, 2 for a place t between 0 and 1 (Keys, 1981), of arrays or tensors."""
+
+    def near(x: Any) -> Any:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+
+    def far(x: Any) -> Any:
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
+    return [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+
+
+def _smooth_axis(
+    size: int, out: int, align_corners: bool, factor: float | None, real: Any, reach: int, kernel: Callable[[Array], Array]
+) -> Axis:
+    """With `kernel` widened by the step, so that nothing finer than the output remains."""
+    step = _step(size, out, align_corners, factor, real)
+    wide = max(step, real(1))
+    support = real(reach) * real(0.5) * wide
+    centre = step * (np.arange(out).astype(real) + real(0.5))
+    first = np.maximum((centre - support + real(0.5)).astype(np.int64), 0)
+    count = np.minimum((centre + support + real(0.5)).astype(np.int64), size) - first
+    taps = np.arange(max(int(count.max(initial=1)), 1))
+    offsets = (taps + first[:, None]).astype(real) - centre[:, None] + real(0.5)
+    weights = np.where(taps < count[:, None], kernel(offsets / wide), real(0)).astype(real)
+    weights /= weights.sum(1, keepdims=True)
+    return Axis(size, np.clip(first[:, None] + taps, 0, size - 1), weights)
+
+
+def _triangle(x: Array) -> Array:
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def _cubic(x: Array) -> Array:
+    x, a = np.abs(x), -0.5
+    near, far = ((a + 2) * x - (a + 3)) * x * x + 1, ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _lanczos(x: Array) -> Array:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+MODES: dict[str, tuple[int | None, Callable[..., Axis]]] = {  # the number of spatial dimensions, None: any
+    "nearest": (None, _nearest_axis),
+    "nearest-exact": (None, functools.partial(_nearest_axis, shift=0.5)),
+    "linear": (1, _linear_axis),
+    "bilinear": (2, _linear_axis),
+    "trilinear": (3, _linear_axis),
+    "bicubic": (2, _cubic_axis),
+}
+SMOOTH: dict[str, tuple[int, Callable[[Array], Array]]] = {
+    "bilinear": (2, _triangle),
+    "bicubic": (4, _cubic),
+    "lanczos": (6, _lanczos),
+}
+
+
+@public("nn.functional")
+def interpolate(
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
+    """Images of another size, (N, C, *in) -> (N, C, *size), by the nearest pixel, (bi-, tri-) linear, bicubic or area means.
+
+    ValueError or NotImplementedError if the arguments do not fit together.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
+    tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"interpolate(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+    if mode in ("nearest", "area", "nearest-exact") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
+    shape = input._array.shape
+    n, space = len(shape) - 2, shape[2:]
+    out, factors = _wanted(space, n, size, scale_factor)
+    if recompute_scale_factor and size is not None:
+        raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+    if mode == "area" or recompute_scale_factor:
+        factors = None
+    if antialias and not (mode in SMOOTH and n == 2):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+        )
+    if n not in (1, 2, 3) or mode not in (*MODES, "area", "lanczos"):
+        raise NotImplementedError(
+            "Input Error: Only 3D, 4D and 5D input Tensors supported "
+            f"(got {len(shape)}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact "
+            f"(got {mode})"
+        )
+    if mode == "area":
+        pooled: Tensor = namespace("nn.functional")[f"adaptive_avg_pool{n}d"](input, out)
+        return pooled
+    if mode == "lanczos":
+        if align_corners:
+            raise ValueError("Lanczos mode does not support align_corners=True")
+        if not antialias:
+            raise ValueError("Lanczos mode requires antialias=True")
+    elif (needs := MODES[mode][0]) not in (None, n):
+        raise NotImplementedError(f"Got {n + 2}D input, but {mode} mode needs {needs + 2}D input")  # type: ignore[operator]
+    return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
+
+
+def _wanted(space: Ints, n: int, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
+    """The output size, and the factors it came from."""
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is not None:
+        if not isinstance(size, (list, tuple)):
+            size = [size] * n
+        elif len(size) != n:
+            raise ValueError(
+                f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions of "
+                f"{list(space)} and output size of {size}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+                "output size in (o1, o2, ...,oK) format."
+            )
+        if not all([isinstance(o, (int, np.integer)) for o in size]):
+            raise TypeError(
+                "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], "
+                f"but got size with types {[type(o) for o in size]}"
+            )
+        return list(size), None
+    if scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * n
+    if len(factors) != n:
+        raise ValueError(
+            f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
+            f"{list(space)} and scale_factor of shape {scale_factor}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
+            "format and scale_factor in (s1, s2, ...,sK) format."
+        )
+    return [int(i * f) for i, f in zip(space, factors)], [float(f) for f in factors]
+
+
+def _resized(input: Tensor, mode: str, out: Ints, factors: list[float] | None, align_corners: bool, antialias: bool) -> Tensor:
+    space = input._array.shape[2:]
+    if min((*out, *space)) < 1:
+        raise RuntimeError(
+            "Input and output sizes should be greater than 0, but got input "
+            f"({', '.join(map(str, space))}) output ({', '.join(map(str, out))})"
+        )
+    if 0 in input._array.shape[1:]:
+        raise RuntimeError(
+            f"Non-empty {len(out) + 2}D data tensor expected but got a tensor with sizes {list(input._array.shape)}"
+        )
+    dtype = input._array.dtype
+    nearest = mode.startswith("nearest")
+    if dtype.kind != "f" and not (nearest and dtype.char == "B"):
+        raise NotImplementedError(f"\"upsample_{mode}{len(out)}d\" not implemented for '{scalar_name(dtype)}'")
+    real = np.float64 if dtype.char == "d" else np.float32
+    axes = []
+    scales: list[float | None] = [*factors] if factors else [None] * len(out)
+    for size, o, factor in zip(space, out, scales):
+        if antialias:
+            axes.append(_smooth_axis(size, o, align_corners, factor, real, *SMOOTH[mode]))
+        else:
+            axes.append(MODES[mode][1](size, o, align_corners, factor, real))
+    return _resample(input, tuple(axes))  # type: ignore[no-any-return]
+
+
+@public("nn.functional")
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """``interpolate`` under its old name."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+@public("nn.functional")
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """``interpolate(..., mode="nearest")``"""
+    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+@public("nn.functional")
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """``interpolate(..., mode="bilinear", align_corners=True)``"""
+    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+# ------------------------------------------------------------------------------------------------ at given places
+
+
+@op(input=lambda grad, slope: grad * slope)
+def _moved(input: Array, value: Array, slope: Array) -> Array:
+    """`value`, which is what became of `input`, with `slope` as its derivative."""
+    return value.copy()
+
+
+def _pixel(place: Tensor, size: int, align_corners: bool) -> Tensor:
+    """From [-1, 1] to pixels: -1 and 1 are the centres of the outermost pixels (`align_corners`) or their outer edges."""
+    return (place + 1) * ((size - 1) / 2) if align_corners else ((place + 1) * size - 1) / 2
+
+
+def _brought_inside(place: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
+    """Pixel coordinates within the image, for the modes that move them there."""
+    if padding_mode == "zeros":
+        return place
+    x = place._array
+    value, slope = x, np.ones_like(x)
+    if padding_mode == "reflection":
+        low, span = (0.0, float(size - 1)) if align_corners else (-0.5, float(size))
+        if span == 0:
+            value, slope = np.zeros_like(x), np.zeros_like(x)
+        else:
+            away = np.abs(x - low).astype(x.dtype)
+            flips, extra = np.floor(away / span), np.fmod(away, x.dtype.type(span))
+            odd = flips % 2 == 1
+            value = (np.where(odd, span - extra, extra) + low).astype(x.dtype)
+            slope = (np.where(odd, -1, 1) * np.where(x < low, -1, 1)).astype(x.dtype)
+    inside = (value > 0) & (value < size - 1)
+    value = np.minimum(np.fmax(value, 0), size - 1).astype(x.dtype)
+    return _moved(place, wrap(value), wrap(slope * inside))  # type: ignore[no-any-return]
+
+
+def _pixels_at(image: Tensor, places: list[Array], n: int) -> Tensor:
+    """(N, C, *in) at whole places (N, *out) in each dimension -> (N, C, *out); zero outside."""
+    shape = image._array.shape
+    inside: Any = True
+    flat: Any = 0
+    for place, size in zip(places, shape[2:]):
+        inside = inside & (place >= 0) & (place < size)
+        flat = flat * size + np.clip(place, 0, size - 1)
+    where = np.broadcast_to(flat[:, None], (*shape[:2], *flat.shape[1:]))
+    found: Tensor = _values_at(image, wrap(where), n)
+    return found if inside.all() else found * wrap(inside[:, None].astype(image._array.dtype))
+
+
+def _whole(array: Array) -> Array:
+    """Places as integers; what is not a number lies outside."""
+    return np.where(np.abs(array) < 2.0**31, array, -100).astype(np.int64)
+
+
+def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
+    """(N, C, *in), (N, *out, n) -> (N, C, *out); the last dimension of the grid is (x, y, z): the last of the image first."""
+    n = grid._array.shape[-1]
+    sizes = image._array.shape[2:]
+    places = [_pixel(grid.select(-1, n - 1 - d), sizes[d], align_corners) for d in range(n)]
+    if mode == "bicubic":
+        return _sampled_cubic(image, places, padding_mode, align_corners)
+    places = [_brought_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]
+    if mode == "nearest":
+        return _pixels_at(image, [_whole(np.rint(p._array)) for p in places], n)
+    floors = [np.floor(p._array) for p in places]
+    parts = [p - wrap(f) for p, f in zip(places, floors)]
+    total: Any = None
+    for corner in np.ndindex(*[2] * n):
+        weight: Any = None
+        for c, part in zip(corner, parts):
+            factor = part if c else 1 - part
+            weight = factor if weight is None else weight * factor
+        term = _pixels_at(image, [_whole(f + c) for f, c in zip(floors, corner)], n) * weight.unsqueeze(1)
+        total = term if total is None else total + term
+    return total  # type: ignore[no-any-return]
+
+
+def _sampled_cubic(image: Tensor, places: list[Tensor], padding_mode: str, align_corners: bool) -> Tensor:
+    floors = [np.floor(p._array) for p in places]
+    weights = [_cubic_weights(p - wrap(f), -0.75) for p, f in zip(places, floors)]
+    total: Any = None
+    for i in range(4):
+        row: Any = None
+        for j in range(4):
+            at = [wrap(f + (k - 1)) for f, k in zip(floors, (i, j))]
+            inside = [_brought_inside(p, size, padding_mode, align_corners)._array for p, size in zip(at, image._array.shape[2:])]
+            term = _pixels_at(image, [_whole(p) for p in inside], 2) * weights[1][j].unsqueeze(1)
+            row = term if row is None else row + term
+        term = row * weights[0][i].unsqueeze(1)
+        total = term if total is None else total + term
+    return total  # type: ignore[no-any-return]
+
+
+INTERPOLATION = ("bilinear", "nearest", "bicubic")
+PADDING = ("zeros", "border", "reflection")
+
+
+@public("nn.functional")
+def grid_sample(
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Tensor:
+    """The image at places (x, y) or (x, y, z) in [-1, 1], (N, C, *in), (N, *out, n) -> (N, C, *out).
+
+    What lies outside is zero, the border, or the image reflected (Jaderberg et al., Spatial Transformer Networks, 2015).
+    """
+    if mode not in INTERPOLATION:
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in PADDING:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
+            f"but got: '{padding_mode}'"
+        )
+    return grid_sampler(input, grid, INTERPOLATION.index(mode), PADDING.index(padding_mode), bool(align_corners))
+
+
+@public("torch", "torch:grid_sampler_2d", "torch:grid_sampler_3d")
+def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
+    """``grid_sample`` with its modes by number."""
+    for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"grid_sampler(): argument '{name}' (position {position}) must be Tensor, not {type_name(value)}")
+    shape, places = input._array.shape, grid._array.shape
+    if len(shape) < 3 or shape[0] != places[0]:
+        raise RuntimeError(
+            "grid_sampler(): expected grid and input to have same batch size, "
+            f"but got input with sizes {list(shape)} and grid with sizes {list(places)}"
+        )
+    if places[-1] != len(shape) - 2 and len(places) == len(shape):
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {len(shape) - 2} in last dimension, "
+            f"but got grid with sizes {list(places)}"
+        )
+    if len(shape) not in (4, 5) or len(shape) != len(places):
+        raise RuntimeError(
+            f"grid_sampler(): expected {len(shape)}D input and grid with same number of dimensions, "
+            f"but got input with sizes {list(shape)} and grid with sizes {list(places)}"
+        )
+    for dim in range(2, len(shape)):
+        if shape[dim] == 0:
+            raise RuntimeError(
+                f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(shape)} "
+                f"with dimension {dim} being empty"
+            )
+    if interpolation_mode == 2 and len(shape) == 5:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    a, b = input._array.dtype, grid._array.dtype
+    if a != b:
+        raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
+    if a.kind != "f":
+        raise NotImplementedError(f"\"grid_sampler_{len(shape) - 2}d_cpu_kernel_impl\" not implemented for '{scalar_name(a)}'")
+    return _sampled(input, grid, INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners)
+
+
+@public("nn.functional")
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
+    """The grid that ``grid_sample`` needs for affine maps, (N, n, n + 1) and size (N, C, *out) -> (N, *out, n)."""
+    if not isinstance(theta, Tensor):
+        raise TypeError(f"affine_grid(): argument 'theta' (position 1) must be Tensor, not {type_name(theta)}")
+    if theta._array.dtype.kind != "f":
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    n = len(size) - 2
+    if n not in (2, 3):
+        raise NotImplementedError(
+            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {size}."
+        )
+    if theta.ndim != 3 or theta.shape[-2:] != (n, n + 1):
+        raise ValueError(f"Expected a batch of {n}D affine matrices of shape Nx{n}x{n + 1} for size {size}. Got {theta.shape}.")
+    if min(size) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    lines = []
+    for o in size[2:]:
+        line = np.linspace(-1, 1, o) if o > 1 else np.zeros(1)
+        lines.append(line if align_corners else line * (o - 1) / o)
+    axes = np.meshgrid(*lines, indexing="ij")
+    points = np.stack([*axes[::-1], np.ones_like(axes[0])], -1).reshape(1, -1, n + 1).astype(theta._array.dtype)
+    grid: Tensor = bmm(wrap(np.repeat(points, size[0], 0)), theta.transpose(1, 2))
+    return grid.reshape(size[0], *size[2:], n)
+
+
+@public("torch")
+def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
+    """``nn.functional.affine_grid``"""
+    return affine_grid(theta, size, align_corners)
