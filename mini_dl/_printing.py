@@ -48,7 +48,7 @@ def set_printoptions(
 ) -> None:
     """Digits after the point, elements from which only `edgeitems` at each end are shown, characters per line, scientific or not.
 
-    `profile` "default", "short" or "full" sets them all. None leaves an option as it is, but `sci_mode`: None decides by the values.
+    `profile` "default", "short" or "full" sets all. None leaves an option as it is; `sci_mode` None lets the values decide.
     """
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     chosen = {**PROFILES.get(profile or "", {}), **{name: value for name, value in given.items() if value is not None}}

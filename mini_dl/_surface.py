@@ -30,14 +30,14 @@ def namespace(name: str) -> dict[str, Any]:
     return NAMESPACES.setdefault(name, {})
 
 
-def public(*places: str, inplace_too: bool = False, out: bool = False, operators: str = "") -> Callable[[Function], Any]:
+def public(*places: str, inplace_too: bool = False, out: bool | str = False, operators: str = "") -> Callable[[Function], Any]:
     """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" under
-    another name. `inplace_too` adds ``Tensor.f_`` (and ``torch.f_``); `out` the keyword ``out=`` (not on Tensor); `operators`
-    are special methods that are this very function.
+    another name. `inplace_too` adds ``Tensor.f_`` (and ``torch.f_``); `out` the keyword ``out=`` (not on Tensor), "apart" one
+    that may not share memory with the arguments; `operators` are special methods that are this very function.
     """
 
     def decorate(function: Function) -> Function:
-        writing = with_out(function) if out else function
+        writing = with_out(function, out == "apart") if out else function
         for place in places:
             where, _, name = place.partition(":")
             name = name or function.__name__
@@ -58,12 +58,12 @@ def public(*places: str, inplace_too: bool = False, out: bool = False, operators
     return decorate
 
 
-def method(*, inplace: bool = False, out: bool = False, operators: str = "") -> Callable[[Function], Any]:
+def method(*, inplace: bool = False, out: bool | str = False, operators: str = "") -> Callable[[Function], Any]:
     """Publish as ``torch.f`` and ``Tensor.f``."""
     return public("torch", "Tensor", inplace_too=inplace, out=out, operators=operators)
 
 
-def function(*, out: bool = False) -> Callable[[Function], Any]:
+def function(*, out: bool | str = False) -> Callable[[Function], Any]:
     """Publish as ``torch.f``."""
     return public("torch", out=out)
 
@@ -76,7 +76,7 @@ def tensor_method(operators: str = "") -> Callable[[Function], Any]:
 # ------------------------------------------------------------------------------------------------ out=
 
 
-def with_out(function: Function) -> Function:
+def with_out(function: Function, apart: bool = False) -> Function:
     """`function` with a keyword ``out``: a tensor, or a tuple of them where there are several results."""
 
     @functools.wraps(function)
@@ -88,6 +88,8 @@ def with_out(function: Function) -> Function:
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
             )
+        if apart:
+            check_apart(out, (*args, *kwargs.values()))
         return store(function(*args, **kwargs), out)
 
     signature = inspect.signature(function)
@@ -128,6 +130,20 @@ def store(result: Any, out: Any) -> Any:
     np.copyto(out._array, source, casting="unsafe")
     version_of(out)[0] += 1
     return out
+
+
+def check_apart(out: Tensor, values: Any) -> None:
+    """RuntimeError if `out` shares memory with one of the tensors in `values`, or its elements among themselves."""
+    check_memory(out._array)
+    for value in values:
+        if isinstance(value, Tensor):
+            if np.may_share_memory(value._array, out._array):
+                raise RuntimeError(
+                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+                    "location. Please clone() the tensor before performing the operation."
+                )
+        elif type(value) in (list, tuple):
+            check_apart(out, value)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _device, _dtypes
+from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
-from mini_dl._device import contiguous_format, require_cpu
+from mini_dl._device import require_cpu
 from mini_dl._dtypes import Array
 from mini_dl._dtypes import dtype as DType
+from mini_dl._layout import contiguous_format, strided
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -70,7 +71,7 @@ def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..
             **kwargs: Any,
         ) -> Tensor:
             require_cpu(device)
-            if layout is not None and layout is not _device.strided:
+            if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None and wanted != out._array.dtype:
@@ -127,8 +128,9 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
         return data._array.astype(target or data._array.dtype)
     if isinstance(data, (np.ndarray, np.generic)):
         return np.array(checked_array(np.asarray(data)), target)
+    shape: tuple[builtins.int, ...] = ()
     if _dtypes.is_number(data):
-        shape, leaves = (), [data]
+        leaves = [data]
     else:
         shape, leaves = _leaves(data)
     kinds = set(map(type, leaves))
@@ -241,7 +243,8 @@ def over_array(array: Any) -> Tensor:
     checked_array(array)
     if not array.flags.writeable:
         warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to this "
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
+            "this "
             "tensor will result in undefined behavior. You may want to copy the array to protect its data or make it writable "
             "before converting it to a tensor.",
             stacklevel=3,
@@ -312,16 +315,16 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
     """A number in type `target`. RuntimeError where it cannot be: too large an int, a complex number in a real type."""
     if isinstance(number, complex) and target.kind != "c":
         if number.imag:
-            raise RuntimeError(f"value cannot be converted to type {_c_name(target)} without overflow")
+            raise RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow")
         number = number.real
     if target.kind in "iu" and not isinstance(number, builtins.bool):
         limits = np.iinfo(target)
         if number != number or not (limits.min if target.kind == "i" else -limits.max - 1) <= number <= limits.max:
-            raise RuntimeError(f"value cannot be converted to type {_c_name(target)} without overflow")
+            raise RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow")
     return _dtypes.as_type(number, target)
 
 
-def _c_name(target: np.dtype[Any]) -> str:
+def c_name(target: np.dtype[Any]) -> str:
     return {"float32": "float", "float64": "double", "float16": "at::Half", "int64": "int64_t"}.get(target.name, target.name)
 
 
@@ -518,6 +521,8 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arr
     if dtype is None:
         whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
+    if np.dtype(dtype).kind in "iu" and int(step) == 0 != step:
+        raise ValueError("step must be nonzero")
     if np.dtype(dtype).kind in "bc":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_dtypes.scalar_name(np.dtype(dtype))}'")
     return _progression(start, step, math.ceil(_steps(start, end, step)), dtype)
@@ -527,7 +532,8 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arr
 def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
     """``start, start + step, ...`` up to and including `end`. Deprecated in favour of ``arange``."""
     warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range "
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's range "
         "builtin. Instead, use torch.arange, which produces values in [start, end).",
         stacklevel=3,
     )
@@ -539,6 +545,13 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arra
 
 def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
+    first, last = [v.ndim if isinstance(v, Tensor) else 0 for v in (start, end)]
+    if first or last:
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got start with {first} dimension(s) and end with "
+            f"{last} "
+            "dimension(s)."
+        )
     start, end = _number(start), _number(end)
     if not isinstance(steps, (builtins.int, np.integer)):
         given = ", ".join([type_name(v) for v in (start, end, steps)])
@@ -552,21 +565,21 @@ def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     exact = kind if kind.kind in "fc" and kind.char != "e" else np.dtype("float32" if kind.char == "e" else "float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)
-    first, last = np.asarray(start, exact), np.asarray(end, exact)
+    low, high = np.asarray(start, exact), np.asarray(end, exact)
     i = np.arange(steps).astype(exact)
-    step = (last - first) / np.asarray(builtins.max(steps - 1, 1), exact)
-    out = first + step * i
+    step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
+    out = low + step * i
     half = steps // 2
-    out[half:] = last - step * (steps - 1 - i[half:])
+    out[half:] = high - step * (steps - 1 - i[half:])
     if steps == 1:
-        out[0] = first
+        out[0] = low
     return out
 
 
 def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
     if dtype is not None:
         return np.dtype(dtype)
-    complex_ = any([isinstance(_number(b), complex) for b in bounds])
+    complex_ = any([b.is_complex() if isinstance(b, Tensor) else isinstance(b, complex) for b in bounds])
     return _dtypes.get_default_dtype().to_complex().numpy if complex_ else _dtypes.default_numpy()
 
 
@@ -706,7 +719,7 @@ def _constructor(cls: Any, *args: Any, device: Any = None) -> Any:
     return made
 
 
-setattr(Tensor, "__new__", _constructor)
+setattr(Tensor, "__new__", _constructor)  # noqa: B010
 
 
 class TensorType:
@@ -749,10 +762,3 @@ def _type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any
 
 _type_of.__name__ = "type"
 tensor_method()(_type_of)
-
-
-for _name in (
-    "layout", "strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc",
-    "memory_format", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d",
-):  # fmt: skip
-    namespace("torch")[_name] = getattr(_device, _name)

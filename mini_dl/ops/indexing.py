@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +13,12 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import choose
-from mini_dl._surface import function, method, public, tensor_method
+from mini_dl._surface import function, method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writable, inplace, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.creation import from_data, number_as
-from mini_dl.ops.views import _new_axes, _pick, _select, _alias, _slice, place
+from mini_dl.ops.creation import c_name, from_data, number_as
+from mini_dl.ops.views import _alias, _new_axes, _pick, _select, _slice, place
 from mini_dl.tensor import Tensor, version_of, wrap
 
 Indices = list[Any]
@@ -26,7 +27,10 @@ Indices = list[Any]
 # ------------------------------------------------------------------------------------------------ what an index means
 
 WHOLE = slice(None)
-TOO_DEEP = "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+TOO_DEEP = (
+    "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a "
+    "number"
+)
 KINDS = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {})"
 
 
@@ -345,7 +349,7 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 
 
 def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
-    """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`; else they keep their place."""
+    """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`; elsewhere they stay."""
     step = 1
     where = np.zeros((1,) * index.ndim, "int64")
     for i in reversed(range(len(shape))):
@@ -355,11 +359,11 @@ def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
 
 
 def positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> Array:
-    """The flat positions in `input`, checked, of the elements that `index` chooses along `dim`. RuntimeError if it does not fit."""
-    if index.dtype.char not in "lqi":
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    """The flat positions in `input` of the elements that `index` chooses along `dim`. RuntimeError if it does not fit."""
     if not index.size:
         return np.empty(index.shape, "int64")
+    if index.dtype.char not in "lqi":
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     shape, sizes = input.shape or (1,), index.shape or (1,)
     if len(shape) != len(sizes):
         raise RuntimeError(
@@ -373,7 +377,8 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
         if name == "gather":
             at = next(i for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim and n > have)
             raise RuntimeError(
-                f"Size does not match at dimension {at} expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}"
+                f"Size does not match at dimension {at} expected index {list(sizes)} to be no larger than self {list(shape)} "
+                f"apart from dimension {dim}"
             )
         tail = "" if src is None else f" and to be no larger size than src {list(src.shape)}"
         raise RuntimeError(
@@ -405,9 +410,9 @@ def _gather(input: Array, dim: int, index: Array) -> Array:
     return input.reshape(-1).take(positions("gather", input, dim, index))
 
 
-@method(out=True)
+@tensor_method()
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """``result[i][j] = input[index[i][j]][j]`` for `dim` 0, in any number of dimensions. RuntimeError if an index is out of range.
+    """``result[i][j] = input[index[i][j]][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range.
 
     >>> import mini_dl as torch
     >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0, 0], [1, 0]]))
@@ -415,6 +420,19 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             [4, 3]])
     """
     return _gather(input, wrap_dim(dim, input._array.ndim), index)
+
+
+@functools.wraps(gather)
+def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
+    if out is not None and out._array.dtype != input._array.dtype:
+        wanted, got = [c_name(t._array.dtype) for t in (input, out)]
+        raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
+    return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
+
+
+_gather_apart = with_out(gather, apart=True)
+_gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
+public("torch")(_gather_into)
 
 
 def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
@@ -432,7 +450,7 @@ def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
 
 @method(inplace=True, out=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """``result[index[i][j]][j] += src[i][j]`` for `dim` 0, in any number of dimensions. RuntimeError if an index is out of range."""
+    """``result[index[i][j]][j] += src[i][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range."""
     same_type("scatter", input, src)
     return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
 
@@ -623,7 +641,7 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
     n = input._array.shape[dim] if input._array.ndim else 1
     if positions.size:
         low, high = positions.min(), positions.max()
-        if high >= n or low < (-n if name in ("index_fill", "index_copy") and False else 0):
+        if high >= n or low < 0:
             raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
     if source is not None:
         shape, count = source._array.shape, positions.size
@@ -634,7 +652,8 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
         mine = input._array.shape
         if (shape[:dim] + shape[dim + 1 :]) != (mine[:dim] + mine[dim + 1 :]):
             raise RuntimeError(
-                f"{name}(): the shapes of source {list(shape)} and self {list(mine)} may differ in dimension {dim} only"
+                "source tensor shape must match self tensor shape, excluding the specified dimension. "
+                f"Got self.shape = {list(mine)} source.shape = {list(shape)}"
             )
     return dim
 
@@ -646,7 +665,7 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
     return input.take(index.reshape(-1), dim)
 
 
-@method(out=True)
+@method(out="apart")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The parts of `input` at the places `index`, a vector, along `dim`. IndexError if one is out of range."""
     dim = checked_rows("index_select", input, dim, index)
@@ -694,7 +713,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    value=lambda grad, dim, index: _index_select(grad, dim, index).sum(),
+    value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = input.copy()
@@ -709,6 +728,8 @@ def one_value(name: str, input: Tensor, value: Any) -> Tensor:
             raise RuntimeError(
                 f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
             )
+        if value._array.dtype.kind == "c" and input._array.dtype.kind != "c":
+            number_as(value._array.item(), input._array.dtype)
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
         raise TypeError(f"{name}(): argument 'value' must be Number, not {type_name(value)}")
@@ -757,7 +778,7 @@ def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
 
 
-@method(out=True)
+@method(out="apart")
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
     if index._array.dtype.char not in "lq":
@@ -791,7 +812,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         )
     if source._array.size != index._array.size:
         raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source._array.size}, "
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source._array.size}, "
             f"index.numel() = {index._array.size}"
         )
     return _put(input, index, source, accumulate)
@@ -803,13 +825,15 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if indices._array.dtype.char not in "lqi":
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices._array.dtype)}")
     if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
     if input._array.ndim != indices._array.ndim:
         raise RuntimeError(
             "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
         )
     dim = wrap_dim(dim, input._array.ndim)
+    n = input._array.shape[dim] if input._array.ndim else 1
+    indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
     ours, theirs = list(input._array.shape), list(indices._array.shape)
     if ours:
         ours[dim] = theirs[dim] = 1
@@ -861,7 +885,7 @@ def _masked_select(input: Array, mask: Array) -> Array:
     return np.broadcast_to(input, shape)[np.broadcast_to(mask, shape)]
 
 
-@method(out=True)
+@method(out="apart")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds, in one dimension."""
     return _masked_select(input, checked_mask("masked_select", mask))
@@ -944,10 +968,11 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
 @function()
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The coordinates, one tensor per dimension of `shape`, of places in a flattened tensor. ValueError if one is out of range."""
+    """The coordinates, one tensor per dimension of `shape`, of places in a flattened tensor."""
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
         raise ValueError(
-            f"expected 'indices' to be integer dtype, but got {indices.dtype if isinstance(indices, Tensor) else type_name(indices)}"
+            "expected 'indices' to be integer dtype, but got "
+            f"{indices.dtype if isinstance(indices, Tensor) else type_name(indices)}"
         )
     sizes = tuple([operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else [shape])])
     if any(n < 0 for n in sizes):
@@ -994,7 +1019,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if src._array.shape != shape:
         if len(src._array.shape) > len(shape) or broadcast_shapes(shape, src._array.shape) != shape:
             raise RuntimeError(
-                f"output with shape {list(shape)} doesn't match the broadcast shape {list(broadcast_shapes(shape, src._array.shape))}"
+                f"output with shape {list(shape)} doesn't match the broadcast shape "
+                f"{list(broadcast_shapes(shape, src._array.shape))}"
             )
         src = src.expand(shape)
     overwrite(self, src)

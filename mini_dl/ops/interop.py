@@ -8,9 +8,10 @@ import numpy as np
 
 from mini_dl._device import require_cpu
 from mini_dl._dtypes import Array
-from mini_dl._surface import function, namespace, public, tensor_method
+from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import edge_of
-from mini_dl.ops.creation import numpy_of, over_array, requires_grad_
+from mini_dl.autograd.history import requires_grad_
+from mini_dl.ops.creation import numpy_of, over_array
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -50,7 +51,8 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
         )
     if count < 0 and (size - offset) % kind.itemsize:
         raise ValueError(
-            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({kind.itemsize})"
+            f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
+            f"({kind.itemsize})"
         )
     made = over_array(np.frombuffer(buffer, kind, count, offset))
     return requires_grad_(made) if requires_grad else made
@@ -104,7 +106,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if not hasattr(ext_tensor, "__dlpack__"):
         if type(ext_tensor).__name__ != "PyCapsule" or '"dltensor' not in repr(ext_tensor):
             raise RuntimeError(
-                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have "
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you "
+                "might have "
                 "already constructed a tensor from it once."
             )
         ext_tensor = _Capsule(ext_tensor)
@@ -116,6 +119,3 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 def to_dlpack(tensor: Tensor) -> Any:
     """A capsule of the memory of `tensor`, for another library to take in once."""
     return tensor.__dlpack__()
-
-
-namespace("utils.dlpack")

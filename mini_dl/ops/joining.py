@@ -51,7 +51,7 @@ def checked(name: str, tensors: Any) -> list[Tensor]:
     return list(tensors)
 
 
-@public("torch", "torch:concat", "torch:concatenate", out=True)
+@public("torch", "torch:concat", "torch:concatenate", out="apart")
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """`tensors` one after the other along dimension `dim`. RuntimeError unless the other sizes are equal.
 
@@ -78,7 +78,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         for at, (expected, n) in enumerate(zip(first, shape)):
             if at != dim and n != expected:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {expected} but got size {n} for tensor "
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {expected} but got size {n} for "
+                    "tensor "
                     f"number {i} in the list."
                 )
     return _cat(parts, dim)
@@ -104,7 +105,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, t in enumerate(parts):
         if t._array.shape != shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t._array.shape)} at entry {i}"
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(t._array.shape)} at "
+                f"entry {i}"
             )
     return _stack(parts, dim)
 
@@ -246,7 +248,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
     if counts.size != 1 and len(counts) != n:
         raise RuntimeError(
-            f"repeats must have the same size as input along dim, but got repeats.size(0) = {len(counts)} and input.size({dim}) = {n}"
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = {len(counts)} and "
+            f"input.size({dim}) = {n}"
         )
     chosen = _repeated(n, np.broadcast_to(counts.reshape(-1), n) if counts.size == 1 else counts, output_size)
     return input.index_select(dim, wrap(chosen))

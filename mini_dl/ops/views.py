@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, spread_out, type_name, wrap_dim, wrap_dims
-from mini_dl._device import CPU, device, strided
+from mini_dl._device import CPU, device
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
+from mini_dl._layout import strided
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
 from mini_dl.autograd.graph import ONE_OF_SEVERAL, edge_of
 from mini_dl.autograd.inplace import check_writable
@@ -41,7 +42,7 @@ def _expand(input: Array, shape: tuple[int, ...]) -> Array:
     if not input.flags.writeable:
         return np.broadcast_to(input, shape)
     flags = ["multi_index", "refs_ok", "zerosize_ok", "reduce_ok"]
-    return np.nditer((input,), flags, ["readwrite"], itershape=shape, order="C").itviews[0]  # type: ignore[arg-type]
+    return np.nditer((input,), flags, ["readwrite"], itershape=shape, order="C").itviews[0]  # type: ignore[call-overload]
 
 
 @tensor_method()
@@ -59,7 +60,8 @@ def expand_to(self: Tensor, size: tuple[int, ...]) -> Tensor:
     new = len(size) - len(shape)
     if new < 0:
         raise RuntimeError(
-            f"expand(torch.{scalar_name(self._array.dtype)}Tensor{{{list(shape)}}}, size={list(size)}): the number of sizes provided ({len(size)}) must be greater or "
+            f"expand(torch.{scalar_name(self._array.dtype)}Tensor{{{list(shape)}}}, size={list(size)}): the number of sizes "
+            f"provided ({len(size)}) must be greater or "
             f"equal to the number of dimensions in the tensor ({len(shape)})"
         )
     target = []
@@ -153,7 +155,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         inner = infer_size(sizes, shape[dim])
     except RuntimeError as error:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the input "
+            "tensor"
             if "is invalid for input" in str(error)
             else str(error)
         ) from None
@@ -311,7 +314,8 @@ def _reversed_dims(self: Tensor) -> Tensor:
     ndim = self._array.ndim
     if ndim not in (0, 2):
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error "
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "error "
             "in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             stacklevel=2,
@@ -575,7 +579,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
             )
         if array.ndim > 1:
             raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got a tensor with {array.ndim} dims"
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
+                f"got a tensor with {array.ndim} dims"
             )
         indices_or_sections = array.tolist()
     dim = wrap_dim(dim, input._array.ndim)
@@ -604,7 +609,8 @@ def _splitter(name: str, dim: int, least: int) -> None:
             n = input._array.shape[along]
             if indices_or_sections <= 0 or n % indices_or_sections:
                 raise RuntimeError(
-                    f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not divisible "
+                    f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
+                    "divisible "
                     f"by the split_size {indices_or_sections}!"
                 )
         elif not isinstance(indices_or_sections, (tuple, list)):
@@ -852,13 +858,13 @@ def _broadcast_shapes(*shapes: Any) -> Size:
                 raise RuntimeError(f"Trying to create tensor with negative dimension ({n}): ({n})")
     result: tuple[int, ...] = ()
     for i, shape in enumerate(given):
-        try:
-            result = broadcast_shapes(result, shape)
-        except RuntimeError:
-            raise RuntimeError(
-                "Shape mismatch: objects cannot be broadcast to a single shape. "
-                f"Mismatching argument at index {i} had {shape}; but expected shape should be broadcastable to {list(result)}"
-            ) from None
+        for ours, theirs in zip(result[::-1], shape[::-1]):
+            if ours != theirs and 1 not in (ours, theirs):
+                raise RuntimeError(
+                    "Shape mismatch: objects cannot be broadcast to a single shape. "
+                    f"Mismatching argument at index {i} had {shape}; but expected shape should be broadcastable to {list(result)}"
+                )
+        result = broadcast_shapes(result, shape)
     return Size(result)
 
 
