@@ -49,6 +49,31 @@ class device:
 CPU = device("cpu")
 
 
+class layout:
+    """How elements are stored: ``strided`` (dense). The sparse ones are known by name only."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+class memory_format(layout):
+    """The order of dimensions in memory."""
+
+
+strided, sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = [
+    layout(name) for name in ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+]
+contiguous_format, preserve_format, channels_last, channels_last_3d = [
+    memory_format(name) for name in ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+]
+
+
 def require_cpu(where: Any) -> None:
     """RuntimeError unless `where` is None or names the CPU."""
     if where is None or where is CPU:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _dtypes
+from mini_dl import _device, _dtypes
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
-from mini_dl._device import require_cpu
+from mini_dl._device import contiguous_format, require_cpu, strided
 from mini_dl._dtypes import Array
 from mini_dl._dtypes import dtype as DType
-from mini_dl._layout import contiguous_format, strided
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -762,3 +761,10 @@ def _type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any
 
 _type_of.__name__ = "type"
 tensor_method()(_type_of)
+
+
+for _name in (
+    "layout", "strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc",
+    "memory_format", "contiguous_format", "preserve_format", "channels_last", "channels_last_3d",
+):  # fmt: skip
+    namespace("torch")[_name] = getattr(_device, _name)

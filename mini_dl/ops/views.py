@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, spread_out, type_name, wrap_dim, wrap_dims
-from mini_dl._device import CPU, device
+from mini_dl._device import CPU, device, strided
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
-from mini_dl._layout import strided
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
 from mini_dl.autograd.graph import ONE_OF_SEVERAL, edge_of
 from mini_dl.autograd.inplace import check_writable
