@@ -366,9 +366,9 @@ FAULTS = [
     ),
     op("determinant gradient transposed", "linalg", lambda: gradient("ops.linalg._det", each(transposed)), "linalg.det", "grad"),
     op(
-        "padding_idx that gets a gradient",
+        "embedding gradient to other rows",
         "embedding",
-        lambda: function("nn.functional.embedding", ignoring("padding_idx")),
+        lambda: gradient("ops.embedding._rows_at", each(reversed_values)),
         "nn.functional.embedding",
         "grad",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import outcome, raised, twin
+from parity_tests.twin import either, outcome, raised, twin
 
 VIEWS = {
     "select": lambda x: x.select(0, 1),
@@ -40,7 +40,7 @@ VIEW_NAMES = pytest.mark.parametrize("view", list(VIEWS))
 
 
 @VIEW_NAMES
-@twin
+@either
 def test_a_view_sees_what_is_written_to_its_base(torch, rng, view):
     x = rng(3, 4)
     y = VIEWS[view](x)
@@ -50,7 +50,7 @@ def test_a_view_sees_what_is_written_to_its_base(torch, rng, view):
 
 
 @VIEW_NAMES
-@twin
+@either
 def test_the_base_sees_what_is_written_to_a_view(torch, rng, view):
     x = rng(3, 4)
     y = VIEWS[view](x)
@@ -58,7 +58,7 @@ def test_the_base_sees_what_is_written_to_a_view(torch, rng, view):
 
 
 @VIEW_NAMES
-@twin
+@either
 def test_gradient_through_a_write_to_the_base_after_the_view(torch, rng, view):
     a, w, g = rng(3, 4, grad=True), rng(3, 4, grad=True), rng(3, 4)
     x = a * 1
@@ -69,7 +69,7 @@ def test_gradient_through_a_write_to_the_base_after_the_view(torch, rng, view):
 
 
 @VIEW_NAMES
-@twin
+@either
 def test_gradient_through_a_write_to_the_view(torch, rng, view):
     a, g = rng(3, 4, grad=True), rng(3, 4)
     x = a * 1
@@ -84,7 +84,7 @@ def test_gradient_through_a_write_to_the_view(torch, rng, view):
 
 
 @VIEW_NAMES
-@twin
+@either
 def test_a_view_of_a_leaf_cannot_be_written_in_place(torch, rng, view):
     leaf = rng(3, 4, grad=True)
     y = VIEWS[view](leaf)
@@ -92,7 +92,7 @@ def test_a_view_of_a_leaf_cannot_be_written_in_place(torch, rng, view):
 
 
 @VIEW_NAMES
-@twin
+@either
 def test_second_order_through_a_view(torch, rng, view):
     x = rng(3, 4, grad=True)
     y = VIEWS[view](x) ** 3
@@ -276,7 +276,7 @@ def test_strides_and_contiguity(torch, rng):
     return [(v.shape, v.stride(), v.is_contiguous(), v.storage_offset(), v.numel()) for v in views]
 
 
-@twin
+@either
 def test_detached_views_in_a_chain_of_writes(torch, rng):
     x = rng(6, grad=True)
     y = x.clone()

@@ -93,9 +93,11 @@ def difference(ours: Trace, theirs: Trace) -> str | None:
     return compare.same(ours.result, theirs.result, where="result")
 
 
-def check(body: Callable[..., Any], **arguments: Any) -> None:
-    """Fail unless `body` does the same under both libraries."""
+def check(body: Callable[..., Any], raises: bool | None = False, **arguments: Any) -> None:
+    """Fail unless `body` does the same under both libraries, and raises under torch as `raises` says (None: as it likes)."""
     theirs = run(body, real, **arguments)
+    if raises is not None and raises != (theirs.error is not None):
+        pytest.fail(f"under torch the program itself {'does not raise' if raises else f'raises {theirs.error!r}'}", pytrace=False)
     ours = run(body, bridge.mini_dl, **arguments)
     if why := difference(ours, theirs):
         source = textwrap.indent(inspect.getsource(body), "    ")
@@ -104,18 +106,22 @@ def check(body: Callable[..., Any], **arguments: Any) -> None:
         pytest.fail(f"{why}\n{again}\n{source}", pytrace=False)
 
 
-def twin(body: Callable[..., Any]) -> Callable[..., None]:
+def twin(body: Callable[..., Any], raises: bool | None = False) -> Callable[..., None]:
     """A test that runs `body(torch, rng, ...)` under both libraries; further parameters are pytest's."""
     parameters = list(inspect.signature(body).parameters.values())[2:]
 
     @functools.wraps(body)
     def test(**arguments: Any) -> None:
-        check(body, **arguments)
+        check(body, raises, **arguments)
 
     test.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     del test.__wrapped__  # type: ignore[attr-defined]
     test.body = body  # type: ignore[attr-defined]
     return test
+
+
+mistake = functools.partial(twin, raises=True)  # the program raises under torch
+either = functools.partial(twin, raises=None)  # for some parameters it raises
 
 
 def raised(action: Callable[[], Any]) -> str:
