@@ -30,14 +30,19 @@ def namespace(name: str) -> dict[str, Any]:
     return NAMESPACES.setdefault(name, {})
 
 
-def public(*places: str, inplace_too: bool = False, out: bool | str = False, operators: str = "") -> Callable[[Function], Any]:
+def public(
+    *places: str, inplace_too: bool = False, out: bool | str | Function = False, operators: str = ""
+) -> Callable[[Function], Any]:
     """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" under
-    another name. `inplace_too` adds ``Tensor.f_`` (and ``torch.f_``); `out` the keyword ``out=`` (not on Tensor), "apart" one
-    that may not share memory with the arguments; `operators` are special methods that are this very function.
+    another name.
+
+    `inplace_too` adds ``Tensor.f_`` (and ``torch.f_``); `out` the keyword ``out=`` (not on Tensor): "apart" one that may not
+    share memory with the arguments, a function raises, as ``check(result, out, args)``, where it does not suit. `operators` are
+    special methods that are this very function.
     """
 
     def decorate(function: Function) -> Function:
-        writing = with_out(function, out == "apart") if out else function
+        writing = with_out(function, out) if out else function
         for place in places:
             where, _, name = place.partition(":")
             name = name or function.__name__
@@ -58,12 +63,12 @@ def public(*places: str, inplace_too: bool = False, out: bool | str = False, ope
     return decorate
 
 
-def method(*, inplace: bool = False, out: bool | str = False, operators: str = "") -> Callable[[Function], Any]:
+def method(*, inplace: bool = False, out: bool | str | Function = False, operators: str = "") -> Callable[[Function], Any]:
     """Publish as ``torch.f`` and ``Tensor.f``."""
     return public("torch", "Tensor", inplace_too=inplace, out=out, operators=operators)
 
 
-def function(*, out: bool | str = False) -> Callable[[Function], Any]:
+def function(*, out: bool | str | Function = False) -> Callable[[Function], Any]:
     """Publish as ``torch.f``."""
     return public("torch", out=out)
 
@@ -76,7 +81,7 @@ def tensor_method(operators: str = "") -> Callable[[Function], Any]:
 # ------------------------------------------------------------------------------------------------ out=
 
 
-def with_out(function: Function, apart: bool = False) -> Function:
+def with_out(function: Function, check: bool | str | Function = True) -> Function:
     """`function` with a keyword ``out``: a tensor, or a tuple of them where there are several results."""
 
     @functools.wraps(function)
@@ -88,9 +93,12 @@ def with_out(function: Function, apart: bool = False) -> Function:
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
             )
-        if apart:
+        if check == "apart":
             check_apart(out, (*args, *kwargs.values()))
-        return store(function(*args, **kwargs), out)
+        result = function(*args, **kwargs)
+        if callable(check):
+            check(result, out, args)
+        return store(result, out)
 
     signature = inspect.signature(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)

@@ -762,9 +762,9 @@ def _qr(A: Array) -> tuple[Array, Array]:
 
 
 @op()
-def _qr_whole(A: Array, mode: str) -> tuple[Array, Array]:
+def _qr_whole(A: Array, mode: Any) -> tuple[Array, Array]:
     if mode == "r":
-        return np.empty(0, A.dtype), np.linalg.qr(A, "r")
+        return np.empty(0, A.dtype), np.asarray(np.linalg.qr(A, "r"))
     if 0 in A.shape[-2:]:
         m, n = A.shape[-2:]
         size = m if mode == "complete" else min(m, n)

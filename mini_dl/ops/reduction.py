@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, scalar_name
-from mini_dl._surface import method, public, return_type
+from mini_dl._surface import check_apart, method, public, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.tensor import Tensor
 
@@ -28,6 +28,40 @@ def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
     if not isinstance(keepdim, builtins.bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
     return input
+
+
+C_NAMES = {
+    "?": "bool", "b": "signed char", "B": "unsigned char", "h": "short int", "i": "int", "l": "long int", "q": "long int",
+    "e": "c10::Half", "f": "float", "d": "double", "F": "c10::complex<float>", "D": "c10::complex<double>",
+}  # fmt: skip
+
+
+def same_types(result: Any, out: Any, args: Any) -> None:
+    """RuntimeError unless ``out=`` has the very types of the result: operations that choose elements do not cast."""
+    if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
+        return
+    pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
+    for one, target in pairs:
+        want, given = one._array.dtype.char, target._array.dtype.char
+        if C_NAMES.get(want) != C_NAMES.get(given):
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {C_NAMES.get(want, want)}, but got {C_NAMES.get(given, given)} instead"
+            )
+
+
+def no_overlap(result: Any, out: Any, args: Any) -> None:
+    """`same_types`, and RuntimeError if ``out=`` looks into the memory of the input."""
+    same_types(result, out, args)
+    check_apart(out, args)
+
+
+def type_of_input(result: Tensor, out: Tensor, args: Any) -> None:
+    want, given = result._array.dtype, out._array.dtype
+    if want != given:
+        raise RuntimeError(
+            f"Expected the dtype for input and out to match, but got {scalar_name(want)} for input's dtype and "
+            f"{scalar_name(given)} for out's dtype."
+        )
 
 
 def of_type(input: Tensor, target: dtype | None) -> Tensor:
@@ -345,13 +379,13 @@ def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Any, keepd
     return reduce(x, dims, keepdim)
 
 
-@method(out=True)
+@method(out=type_of_input)
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
     return _extreme("amax", "max_values_cpu", _amax, input, dim, keepdim)
 
 
-@method(out=True)
+@method(out=type_of_input)
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
     return _extreme("amin", "min_values_cpu", _amin, input, dim, keepdim)
@@ -360,7 +394,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 _aminmax = return_type("aminmax", "min max")
 
 
-@method(out=True)
+@method(out=same_types)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """``(amin, amax)``"""
     x = checked("aminmax", input, keepdim)
@@ -395,13 +429,13 @@ def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim
     return search(x, dim if x._array.ndim else None, keepdim)
 
 
-@method(out=True)
+@method(out=same_types)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest element is (the first of equals; NaN is largest), over `dim` or in the flattened tensor."""
     return _arg_extreme("argmax", _argmax, input, dim, keepdim)
 
 
-@method(out=True)
+@method(out=same_types)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest element is (the first of equals; NaN is smallest), over `dim` or in the flattened tensor."""
     return _arg_extreme("argmin", _argmin, input, dim, keepdim)
@@ -432,7 +466,7 @@ def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim
     return result(*pick(x, dim, search(x, dim if x._array.ndim else None, True), keepdim))
 
 
-@method(out=True)
+@method(out=same_types)
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``maximum(input, other)``.
 
@@ -445,7 +479,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _choose("max", _amax, _argmax, _max, input, dim, keepdim, other)
 
 
-@method(out=True)
+@method(out=same_types)
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``minimum(input, other)``."""
     return _choose("min", _amin, _argmin, _min, input, dim, keepdim, other)
@@ -469,19 +503,24 @@ def _truth(ufunc: np.ufunc, x: Array, dims: Dims | None, keepdim: bool) -> Array
     return np.asarray(out, np.uint8 if x.dtype == np.uint8 else np.bool_)
 
 
+def _truth_out(result: Tensor, out: Tensor, args: Any) -> None:
+    if out._array.dtype.char not in "?B":
+        raise RuntimeError(f"all only supports bool tensor for result, got: {scalar_name(out._array.dtype)}")
+
+
 def _truth_dims(input: Tensor, dim: Any) -> Dims | None:
     """() is no dimension here, where in sums it is all of them."""
     return None if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, input._array.ndim)
 
 
-@method(out=True)
+@method(out=_truth_out)
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether all elements over `dim` are true (not 0); of uint8, as uint8."""
     x = checked("all", input, keepdim)
     return _all(x, _truth_dims(x, dim), keepdim)
 
 
-@method(out=True)
+@method(out=_truth_out)
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether an element over `dim` is true (not 0); of uint8, as uint8."""
     x = checked("any", input, keepdim)

@@ -12,7 +12,7 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype_of_number, is_number, scalar_name
 from mini_dl._surface import function, method, return_type
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.reduction import checked, pick, shares, spread
+from mini_dl.ops.reduction import checked, no_overlap, pick, same_types, shares, spread
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -36,7 +36,7 @@ def _sortable(name: str, input: Any, dim: Any) -> int:
 _sort, _topk = return_type("sort", "values indices"), return_type("topk", "values indices")
 
 
-@method(out=True)
+@method(out=same_types)
 def sort(input: Tensor, dim: Any = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
     """``(values, indices)`` along `dim` in order, always stable; NaN counts as largest.
 
@@ -86,7 +86,7 @@ def _top(input: Array, k: int, dim: int, largest: bool) -> Array:
     return np.ascontiguousarray(np.moveaxis(chosen, -1, dim))
 
 
-@method(out=True)
+@method(out=same_types)
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """``(values, indices)`` of the `k` largest (or smallest) along `dim`, in order; NaN counts as largest.
 
@@ -129,7 +129,7 @@ def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = Tr
     return dim
 
 
-@method(out=True)
+@method(out=no_overlap)
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """``(values, indices)`` of the `k`-th smallest along `dim`, counted from 1. RuntimeError unless ``1 <= k <= size``."""
     dim = _along("kthvalue", input, dim, keepdim)
@@ -182,13 +182,13 @@ def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: 
     return _median_of_all(input, skip_nan)
 
 
-@method(out=True)
+@method(out=same_types)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of all elements; with `dim`, ``(values, indices)`` along it. NaN if any is NaN."""
     return _median_by("median", _median, input, dim, keepdim, False)
 
 
-@method(out=True)
+@method(out=same_types)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
     return _median_by("nanmedian", _nanmedian, input, dim, keepdim, True)
@@ -209,7 +209,7 @@ def _most_frequent(input: Array, dim: int) -> Array:
     return np.moveaxis(np.take_along_axis(by_value, last, -1), -1, dim)
 
 
-@method(out=True)
+@method(out=same_types)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """``(values, indices)`` of the most frequent element along `dim`, the smallest of several."""
     dim = _along("mode", input, dim, keepdim, no_bool=False)

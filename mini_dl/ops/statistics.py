@@ -104,12 +104,12 @@ def corrcoef(input: Tensor) -> Tensor:
 _histogram, _histogramdd = return_type("histogram", "hist bin_edges"), return_type("histogramdd", "hist bin_edges")
 
 
-def _limits(name: str, x: Array, low: float, high: float) -> tuple[float, float]:
+def _limits(name: str, x: Array, low: float, high: float, by: float) -> tuple[float, float]:
     """The range of the bins: that of the data unless given, and not empty."""
     if low == high and x.size:
         low, high = x.min(), x.max()
     if low == high:
-        low, high = low - 1, high + 1
+        low, high = low - by, high + by
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
     return low, high
@@ -125,7 +125,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if min > max:
         raise RuntimeError("torch.histc: max must be larger than min")
-    low, high = (x.dtype.type(v) for v in _limits("torch.histc", x, min, max))
+    low, high = (x.dtype.type(v) for v in _limits("torch.histc", x, min, max, 1))
     x = x[(x >= low) & (x <= high)]
     at = ((x - low) * x.dtype.type(bins) / (high - low)).astype(np.int64)
     return wrap(np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(x.dtype))
@@ -166,7 +166,7 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
     low, high = (0.0, 1.0) if range is None and not x.size else (x.min(), x.max()) if range is None else range
     if low > high:
         raise RuntimeError(f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for dimension {i}")
-    low, high = _limits(f"torch.histogramdd: dimension {i}'s", x.reshape(-1)[:0], low, high)
+    low, high = _limits(f"torch.histogramdd: dimension {i}'s", x.reshape(-1)[:0], low, high, 0.5)
     return namespace("torch")["linspace"](float(low), float(high), bins + 1, dtype=_dtypes.of_numpy(x.dtype))._array
 
 
@@ -198,7 +198,7 @@ def histogram(
         )
     edges = _edges(x, bins, range, 0)
     hist = _count(x.reshape(-1, 1), [edges], None if weight is None else weight._array, density)
-    return _histogram(wrap(hist), bins if isinstance(bins, Tensor) else wrap(edges))
+    return _histogram(wrap(hist), bins.clone() if isinstance(bins, Tensor) else wrap(edges))
 
 
 @function()
@@ -222,7 +222,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
         _edges(points[:, i], counts[i], None if range is None else (range[2 * i], range[2 * i + 1]), i) for i in builtins.range(d)
     ]
     hist = _count(points, edges, None if weight is None else weight._array, density)
-    return _histogramdd(wrap(hist), tuple([wrap(e) for e in edges]))
+    return _histogramdd(wrap(hist), tuple([wrap(e.copy()) for e in edges]))
 
 
 @method()
