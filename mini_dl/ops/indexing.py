@@ -430,7 +430,7 @@ def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = 
     return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
 
 
-_gather_apart = with_out(gather, apart=True)
+_gather_apart = with_out(gather, "apart")
 _gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
 public("torch")(_gather_into)
 

@@ -52,7 +52,8 @@ def same_types(result: Any, out: Any, args: Any) -> None:
 def no_overlap(result: Any, out: Any, args: Any) -> None:
     """`same_types`, and RuntimeError if ``out=`` looks into the memory of the input."""
     same_types(result, out, args)
-    check_apart(out, args)
+    for target in out if isinstance(out, tuple) else (out,):
+        check_apart(target, args)
 
 
 def type_of_input(result: Tensor, out: Tensor, args: Any) -> None:
