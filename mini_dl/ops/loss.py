@@ -466,7 +466,7 @@ def _cross_entropy_slope_of(
     scale = (grad * wrap(factors)).reshape(-1, 1)
     one_hot = np.zeros(input._array.shape, input._array.dtype)
     one_hot[np.arange(len(index)), index] = 1
-    return softmax(input, 1) * scale - wrap(one_hot) * scale
+    return (softmax(input, 1) - wrap(one_hot)) * scale
 
 
 @op()
