@@ -572,18 +572,25 @@ _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 """Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
 
 
-def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
-    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`; None stands for zero."""
+def exponentials(out: Array, x: Array, largest: float = math.inf) -> tuple[Array, Array | None]:
+    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`, the maximum, or None for 0.
+
+    It is 0 if all sums allow it, and lie between `largest` and its inverse: a logarithm of 100 would cost 2 digits.
+    """
     n = x.shape[1]
     np.exp(x, out)
     sums = out @ ones(n, x.dtype)
-    largest, smallest = _LIMITS[x.dtype.char]
-    if sums.max() < largest and sums.min() > smallest:
+    high, low = _LIMITS[x.dtype.char]
+    if np.maximum.reduce(sums) < min(high, largest) and np.minimum.reduce(sums) > max(low, 1 / largest):
         return sums, None
     maximum = x.max(1, keepdims=True)
     np.subtract(x, maximum, out)
     np.exp(out, out)
     return out @ ones(n, x.dtype), maximum[:, 0]
+
+
+LOGARITHM = 1e7
+"""Within this, the rounding of the logarithm of a sum is no more than that of what it is taken from."""
 
 
 def _softmax_rows(out: Array, x: Array) -> None:
@@ -592,7 +599,7 @@ def _softmax_rows(out: Array, x: Array) -> None:
 
 
 def _log_softmax_rows(out: Array, x: Array) -> None:
-    sums, maximum = exponentials(out, x)
+    sums, maximum = exponentials(out, x, LOGARITHM)
     if maximum is not None:
         np.subtract(x, maximum[:, None], out)
         out -= np.log(sums)[:, None]
