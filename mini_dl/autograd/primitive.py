@@ -262,10 +262,14 @@ class Binary(Protocol):
 
 
 def binary(
-    input: Formula | None = None, other: Formula | None = None, *, numbers: str = "input other"
+    input: Formula | None = None,
+    other: Formula | None = None,
+    *,
+    numbers: str = "input other",
+    promote: Callable[[Any, Any], tuple[Any, Any]] = promote,
 ) -> Callable[[Callable[..., Any]], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
-    once) may be a Python number.
+    once) may be a Python number; `promote` gives both operands the type of the computation where their types differ.
 
     Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number or an
     array, and they return NotImplemented for anything else.

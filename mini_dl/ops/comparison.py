@@ -9,7 +9,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import method, public
-from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary
 from mini_dl.ops.pointwise import kind_of
 from mini_dl.tensor import Tensor
 
@@ -122,6 +122,12 @@ def isreal(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ whole tensors
 
 
+def _both_tensors(name: str, input: Any, other: Any) -> None:
+    for position, (argument, value) in enumerate((("input", input), ("other", other)), 1):
+        if not isinstance(value, Tensor):
+            raise not_a_tensor(name, argument, position, value)
+
+
 @op()
 def _isclose(input: Array, other: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
     close = np.equal(input, other)
@@ -141,6 +147,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
     RuntimeError for two types, or for a negative tolerance.
     """
+    _both_tensors("isclose", input, other)
     if input._array.dtype != other._array.dtype:
         raise RuntimeError(f"{scalar_name(input._array.dtype)} did not match {scalar_name(other._array.dtype)}")
     for name, value in (("rtol", rtol), ("atol", atol)):
@@ -164,4 +171,5 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 @method()
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and the same elements."""
+    _both_tensors("equal", input, other)
     return input is other or np.array_equal(input._array, other._array)

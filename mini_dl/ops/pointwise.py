@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Number, as_type, dtype_of_number, floating, is_number, of_numpy, result_numpy, scalar_name
+from mini_dl._dtypes import (
+    Array,
+    Number,
+    as_type,
+    dtype_of_number,
+    floating,
+    is_number,
+    of_numpy,
+    promote,
+    result_numpy,
+    scalar_name,
+)
+from mini_dl._kernels import elementwise
 from mini_dl._surface import function, method, namespace, public, return_type, store
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
 from mini_dl.tensor import Tensor
@@ -53,6 +65,14 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
     if type(input) is np.ndarray and input.dtype.kind not in "fc":
         return floating(input), floating(other)
     return input, other
+
+
+def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
+    """As `promote`, but integers become floating point numbers before a number could wrap around."""
+    array = input if type(input) is np.ndarray else other
+    if array.dtype.kind not in "fc" and (input is not array or type(other) is not np.ndarray):
+        return promote(floating(array), other) if input is array else promote(input, floating(array))
+    return promote(input, other)
 
 
 _WORD = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
@@ -104,9 +124,18 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     return _mul(other, alpha) if isinstance(other, Tensor) else other * alpha
 
 
-@binary(input=lambda grad: grad, other=lambda grad: -grad)
+def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
+    if kind_of(input) == "b" or kind_of(other) == "b":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+    return promote(input, other)
+
+
+@binary(input=lambda grad: grad, other=lambda grad: -grad, promote=_promote_difference)
 def _sub(input: Array, other: Array) -> Array:
-    if kind_of(input) == "b" and kind_of(other) == "b":
+    if type(other) is np.ndarray and other.dtype.kind == "b":
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. "
             "Use the `^` or `logical_xor()` operator instead."
@@ -138,7 +167,11 @@ def mul(input: Array, other: Array) -> Array:
 _mul = mul
 
 
-@binary(input=lambda grad, other: grad / _conj(other), other=lambda grad, input, other: -grad * _conj(input / other / other))
+@binary(
+    input=lambda grad, other: grad / _conj(other),
+    other=lambda grad, input, other: -grad * _conj(input / other / other),
+    promote=promote_floating,
+)
 def _div(input: Array, other: Array) -> Array:
     if type(input) is np.ndarray and input.dtype.kind not in "fc":
         input, other = floating(input), floating(other)
@@ -252,6 +285,8 @@ def reciprocal(input: Array) -> Array:
 @unary(input=lambda grad, input: grad * 2 * _conj(input))
 def square(input: Array) -> Array:
     """``input ** 2``"""
+    if input.dtype.kind == "b":
+        input = input.astype(np.int64)
     return np.multiply(input, input)
 
 
@@ -352,10 +387,10 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     if common.kind in "iu" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     input = input.astype(common, copy=False)
-    if common.kind == "b":
-        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if exponent == 1:
         return input.copy()
+    if common.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if exponent == 2:
         return np.multiply(input, input)
     if exponent == 3:
@@ -502,9 +537,7 @@ def _log_of_sum(a: Array, b: Array) -> Array:
 )
 def logaddexp2(input: Array, other: Array) -> Array:
     """``log2(2 ** input + 2 ** other)``, without overflow."""
-    accept("logaddexp2_cpu", "fc", input, other)
-    if input.dtype.kind == "c":
-        return _log_of_sum(input * math.log(2), other * math.log(2)) / math.log(2)
+    accept("logaddexp2_cpu", "f", input, other)
     return np.logaddexp2(input, other)
 
 
@@ -512,12 +545,13 @@ def logaddexp2(input: Array, other: Array) -> Array:
 @binary(
     input=lambda grad, input, other: _xlogy_gradient(grad, input, other),
     other=lambda grad, input, other: grad * input / other,
+    promote=promote_floating,
 )
 def xlogy(input: Array, other: Array) -> Array:
     """``input * log(other)``; 0 where `input` is 0, unless `other` is NaN."""
     accept("xlogy_cpu", "biuf", input, other)
     input, other = both_floating(input, other)
-    return _times_log(input, other, np.log(other))
+    return _times_log(input, other, np.log(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
 
 
 def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
@@ -662,9 +696,13 @@ def atanh(input: Array) -> Array:
 @unary(input=lambda grad, input: _sinc_gradient(grad, input))
 def sinc(input: Array) -> Array:
     """``sin(pi input) / (pi input)``, 1 at 0."""
-    input = floating(input) * math.pi
-    at_zero = input == 0
-    return np.where(at_zero, input.dtype.type(1), np.sin(input) / input)
+    return _sinc(floating(input))
+
+
+@elementwise
+def _sinc(input: Array) -> Array:
+    angle = input * math.pi
+    return np.where(input == 0, input.dtype.type(1), np.sin(angle) / angle)
 
 
 def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
@@ -726,6 +764,7 @@ def deg2rad(input: Array) -> Array:
 @unary(input=lambda grad, input: grad * input.sgn())
 def abs(input: Array) -> Array:
     """The absolute value; its gradient at 0 is 0."""
+    accept("abs_cpu", "iufc", input)
     return np.absolute(input)
 
 
@@ -735,12 +774,18 @@ def sign(input: Array) -> Array:
     """-1, 0 or 1; 0 for NaN. RuntimeError for complex: see ``sgn``."""
     if input.dtype.kind == "c":
         raise RuntimeError("Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
+    return _sign_of(input)
+
+
+def _sign_of(input: Array) -> Array:
+    if input.dtype.kind == "f":
+        return np.subtract(np.greater(input, 0).astype(input.dtype), np.less(input, 0))  # 0 for NaN, and faster than np.sign
     return input.copy() if input.dtype.kind == "b" else np.sign(input)
 
 
 @op(input=lambda grad, input, result: _sgn_gradient(grad, input, result))
 def _sgn(input: Array) -> Array:
-    return input.copy() if input.dtype.kind == "b" else np.sign(input)
+    return _sign_of(input)
 
 
 def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
@@ -784,7 +829,12 @@ def signbit(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@binary(input=lambda grad, input, result: grad * _sign_ratio(input, result), other=lambda grad: _zero(grad), numbers="other")
+@binary(
+    input=lambda grad, input, result: grad * _sign_ratio(input, result),
+    other=lambda grad: _zero(grad),
+    numbers="other",
+    promote=promote_floating,
+)
 def copysign(input: Array, other: Array) -> Array:
     """The size of `input` with the sign of `other`."""
     accept("copysign_cpu", "biuf", input, other)
@@ -1091,6 +1141,11 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
 )
 def _lerp(input: Array, end: Array, weight: Any) -> Array:
     accept("lerp_kernel", "fc", input)
+    return _between(input, end, weight)
+
+
+@elementwise
+def _between(input: Array, end: Array, weight: Any) -> Array:
     difference = end - input
     if not isinstance(weight, np.ndarray):
         return input + difference * weight if np.absolute(weight) < 0.5 else end - difference * (1 - weight)

@@ -17,7 +17,7 @@ from mini_dl._dtypes import Array, floating
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.ops import special_tables as table
-from mini_dl.ops.pointwise import _times_log, accept, both_floating, where
+from mini_dl.ops.pointwise import _times_log, accept, both_floating, promote_floating, where
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ tools
@@ -272,7 +272,7 @@ def entr(input: Array) -> Array:
     """``-input * log(input)``; 0 at 0, minus infinity below."""
     accept("entr_cpu", "biuf", input)
     input = floating(input)
-    product = -_times_log(input, input, np.log(input))
+    product = 0 - _times_log(input, input, np.log(input))
     return np.where(input < 0, input.dtype.type(-np.inf), product)
 
 
@@ -280,12 +280,13 @@ def entr(input: Array) -> Array:
 @binary(
     input=lambda grad, input, other: _xlog1py_gradient(grad, input, other),
     other=lambda grad, input, other: grad * input / (other + 1),
+    promote=promote_floating,
 )
 def xlog1py(input: Array, other: Array) -> Array:
     """``input * log(1 + other)``; 0 where `input` is 0, unless `other` is NaN."""
     accept("xlog1py_cpu", "biuf", input, other)
     input, other = both_floating(input, other)
-    return _times_log(input, other, np.log1p(other))
+    return _times_log(input, other, np.log1p(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
 
 
 def _xlog1py_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
@@ -307,7 +308,7 @@ def _log_gamma_positive(x: Array) -> Array:
     return piecewise(
         x,
         ((x > 0) & (x < 0.5), lambda x: x * (x - 1) * fitted(table.LGAMMA_ROOTS, 0.5, 3, x + 1) - np.log(x)),
-        ((x >= 0.5) & (x < 3), lambda x: (x - 1) * (x - 2) * fitted(table.LGAMMA_ROOTS, 0.5, 3, x)),
+        ((x >= 0.5) & (x < 3), lambda x: (x - 1) * (x - 2) * fitted(table.LGAMMA_ROOTS, 0.5, 3, x) + 0.0),
         ((x >= 3) & (x < 10), lambda x: fitted(table.LGAMMA, 3, 10, x)),
         (x >= 10, lambda x: (x - 0.5) * (np.log(x) - 1) + (0.5 * math.log(2 * math.pi) - 0.5) + _stirling(x)),
     )
@@ -400,12 +401,12 @@ def _zeta(x: Array, q: Array) -> Array:
         if not low.any():
             break
     power = np.power(a, -s)
-    total += power * a / (s - 1) + 0.5 * power
+    tail = power * a / (s - 1) + 0.5 * power
     factor = s * power / a
     for k, c in enumerate(_EULER_MACLAURIN):
-        total += c * factor
+        tail += c * factor
         factor *= (s + 2 * k + 1) * (s + 2 * k + 2) / (a * a)
-    out[take] = total
+    out[take] = total + np.where((power == 0) & (total > 0), 0.0, tail)
     return out
 
 
@@ -531,7 +532,7 @@ def _incomplete(a: Array, x: Array, upper: bool) -> Array:
     if fraction.any():
         q = _upper_fraction(a[fraction], x[fraction])
         out[fraction] = q if upper else 1 - q
-    out[(a > 0) & (x == 0) | (a == np.inf) & (x >= 0) & (x < np.inf)] = 1 if upper else 0
+    out[~(a <= 0) & (x == 0) | (a == np.inf) & ~(x < 0) & (x != np.inf)] = 1 if upper else 0
     out[(a == 0) & (x > 0) | (a >= 0) & (a < np.inf) & (x == np.inf)] = 0 if upper else 1
     return out
 
@@ -597,10 +598,9 @@ def _i1e_kernel(x: Array) -> Array:
 
 
 def _unscaled(kernel: Callable[[Array], Array], x: Array) -> Array:
-    """``exp(|x|)`` times the scaled function, in two steps so that it overflows no earlier than the result."""
+    """``exp(|x|)`` times the scaled function, in two steps so that it overflows no earlier than the result; NaN at infinity."""
     half = np.exp(0.5 * np.absolute(x))
-    scaled = kernel(x) * half * half
-    return np.where(np.isinf(x), x if kernel is _i1e_kernel else np.inf, scaled)
+    return kernel(x) * half * half
 
 
 _i0e, _i1e = in_double(_i0e_kernel), in_double(_i1e_kernel)
@@ -696,7 +696,7 @@ def _j_and_y(order: int, second: bool, x: Array) -> Array:
         s, c = (sine - cosine, sine + cosine) if order == 0 else (-sine - cosine, sine - cosine)
         return (p * s + q * c if second else p * c - q * s) / np.sqrt(np.pi * x)
 
-    return piecewise(x, (x <= 8, near), ((x > 8) & (x < np.inf), far), (x == np.inf, np.zeros_like))
+    return piecewise(x, (x <= 8, near), (x > 8, far))  # NaN at infinity
 
 
 def _j_kernel(order: int, x: Array) -> Array:
