@@ -145,7 +145,7 @@ def check_apart(out: Tensor, values: Any) -> None:
     check_memory(out._array)
     for value in values:
         if isinstance(value, Tensor):
-            if np.may_share_memory(value._array, out._array):
+            if value is out or np.may_share_memory(value._array, out._array):
                 raise RuntimeError(
                     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
                     "location. Please clone() the tensor before performing the operation."

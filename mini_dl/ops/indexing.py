@@ -59,11 +59,10 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
         elif item is not None and item is not Ellipsis and not isinstance(item, (bool, np.bool_)):
             used += 1
     if used > len(shape):
-        raise IndexError(
-            f"too many indices for tensor of dimension {len(shape)}"
-            if shape or len(items) > 1 or not is_int(items[0])
-            else TOO_DEEP
-        )
+        if not shape and items[0] is index and is_int(index) and not isinstance(index, Tensor):
+            n = operator.index(index)
+            raise IndexError(f"index {n} is out of bounds for dimension 0 with size 0" if n else TOO_DEEP)
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     basic: list[Any] = []
     chosen: Indices = []
     dim = 0  # of the tensor
@@ -167,16 +166,24 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
     return IndexError(text.replace("axis", "dimension"))
 
 
+def chooses_nothing(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
+    """The shape of the result where it has no elements, so that no index can be out of range; None where it has some."""
+    wide = [n if at >= len(indices) or indices[at] is None else 1 for at, n in enumerate(shape)]
+    first = [None if i is None else np.zeros_like(i) for i in indices]
+    found = np.broadcast_to(np.int8(0), wide)[key_of(first)]
+    return None if found.size else found.shape
+
+
 @op(input=lambda grad, indices, input_shape: _index_place(grad, indices, input_shape))
 def _index(input: Array, indices: Indices) -> Array:
     try:
-        return (
-            np.array(input[key_of(indices)], copy=None)
-            if any(i is not None and i.ndim for i in indices)
-            else np.array(input[key_of(indices)])
-        )
+        out = input[key_of(indices)]
     except IndexError as error:
+        shape = None if "broadcast" in str(error) else chooses_nothing(input.shape, indices)
+        if shape is not None:
+            return np.empty(shape, input.dtype)
         raise index_error(error, [i.shape for i in indices if i is not None]) from None
+    return out if any([i is not None and i.ndim for i in indices]) else np.array(out)
 
 
 @op(input=lambda grad, indices: _index(grad, indices))
@@ -189,6 +196,8 @@ def _index_place(input: Array, indices: Indices, shape: tuple[int, ...]) -> Arra
 
 def add_at(out: Array, indices: Indices, values: Array) -> None:
     """``out[indices] += values``, adding up where an element is pointed at several times."""
+    if not values.size:
+        return
     leading = 0
     while leading < len(indices) and indices[leading] is not None:
         leading += 1
@@ -246,6 +255,8 @@ def look_at(self: Tensor, basic: list[Any]) -> Tensor:
 @tensor_method(operators="__setitem__")
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
     """``self[index] = value``: `value` expanded to what the index chooses."""
+    if index is False:
+        return
     basic, chosen = parse(self._array.shape, index)
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
@@ -262,7 +273,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     if leading:
         value = value.reshape(shape[leading:])
     if chosen is None:
-        overwrite(target, value if value._array.shape == target._array.shape else value.expand(target._array.shape))
+        copy_(target, value if value._array.shape == target._array.shape else value.expand(target._array.shape))
     else:
         _index_put_(target, chosen, value, False)
 
@@ -291,7 +302,8 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
         else:
             out[key_of(indices)] = values
     except IndexError as error:
-        raise index_error(error, [i.shape for i in indices if i is not None]) from None
+        if "broadcast" in str(error) or chooses_nothing(out.shape, indices) is None:
+            raise index_error(error, [i.shape for i in indices if i is not None]) from None
     except ValueError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
@@ -1008,6 +1020,16 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 # ------------------------------------------------------------------------------------------------ writing everything
 
 
+@op(input=lambda grad: zeros_as(grad, grad._array.shape), src=lambda grad: grad)
+def _copied(input: Array, src: Array) -> Array:
+    out = np.empty(input.shape, input.dtype)
+    np.copyto(out, src, casting="unsafe")
+    return out
+
+
+_recorded_copy_ = inplace(_copied, "copy_")
+
+
 @tensor_method()
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
@@ -1015,15 +1037,17 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         if not _dtypes.is_number(src):
             raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
         src = wrap(number_as(src, self._array.dtype))
-    shape = self._array.shape
-    if src._array.shape != shape:
-        if len(src._array.shape) > len(shape) or broadcast_shapes(shape, src._array.shape) != shape:
-            raise RuntimeError(
-                f"output with shape {list(shape)} doesn't match the broadcast shape "
-                f"{list(broadcast_shapes(shape, src._array.shape))}"
-            )
-        src = src.expand(shape)
-    overwrite(self, src)
+    shape, theirs = self._array.shape, src._array.shape
+    if theirs != shape:
+        common = broadcast_shapes(shape, theirs)
+        if common != shape:
+            raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
+    if needs_recording(self, src):
+        check_memory(self._array)
+        return _recorded_copy_(self, src)
+    check_memory(self._array)
+    mode.run(np.copyto, self._array, src._array, "unsafe")
+    version_of(self)[0] += 1
     return self
 
 
