@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import keep
+from mini_dl._kernels import BLOCK, keep
 from mini_dl._surface import public
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
@@ -54,53 +54,82 @@ class Windows(NamedTuple):
 @op(input=lambda grad, input, result, windows: _to_maxima(grad, input, result, windows))
 def _maxima(input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out)"""
-    return _stages(input, windows)[-1]
+    out = np.empty((*input.shape[: -len(windows.out)], *windows.out), input.dtype)
+    for image, maxima in _in_blocks(windows, input, out):
+        maxima[...] = _stages(image, windows)[-1]
+    return out
 
 
 @op(output=lambda grad, input, maxima, windows: _at_maxima(grad, input, maxima, windows))
 def _to_maxima(output: Array, input: Array, maxima: Array, windows: Windows) -> Array:
     """(*, *out) -> (*, *in): each value at the place of its window's maximum, added up."""
-    if _unclear(maxima, windows):
-        n = len(windows.out)
-        flat = np.zeros((math.prod(input.shape[:-n]), math.prod(input.shape[-n:])), output.dtype)
-        at = _argmax(input, windows).reshape(len(flat), -1)
-        np.add.at(flat, (np.arange(len(flat))[:, None], at), output.reshape(at.shape))
-        return flat.reshape(input.shape)
-    stages = _stages(input, windows)
-    grad = output.astype(np.float32) if output.dtype.char == "e" else output
-    for dim in range(len(windows.out)):
-        x, y = stages[-2 - dim], stages[-1 - dim]
-        apart = windows.stride[dim] >= windows.dilation[dim] * (windows.kernel[dim] - 1) + 1
-        out = np.zeros(x.shape, grad.dtype)
-        for index, mask in _chosen(x, y, windows, dim):
-            if apart:
-                out[index] = grad if mask is None else keep(grad, mask)
-            else:
-                out[index] += grad if mask is None else keep(grad, mask)
-        grad = out
-    return _without_padding(grad, input.shape, windows).astype(output.dtype, copy=False)
+    if _unclear(maxima):
+        return _added_at(output, _argmax(input, windows), input.shape, len(windows.out))
+    out = np.empty(input.shape, output.dtype)
+    for image, values, found in _in_blocks(windows, input, output, out):
+        stages = _stages(image, windows)
+        grad = values.astype(np.float32) if values.dtype.char == "e" else values
+        for dim in range(len(windows.out)):
+            x, y = stages[-2 - dim], stages[-1 - dim]
+            apart = windows.stride[dim] >= windows.dilation[dim] * (windows.kernel[dim] - 1) + 1
+            spread = np.zeros(x.shape, grad.dtype)
+            for index, mask in _chosen(x, y, windows, dim):
+                kept = grad if mask is None else keep(grad, mask)
+                if apart:
+                    spread[index] = kept
+                else:
+                    spread[index] += kept
+            grad = spread
+        found[...] = grad if grad.shape == found.shape else grad[_inner(windows, found.shape[-len(windows.out) :])]
+    return out
 
 
 @op(values=lambda grad, input, maxima, windows: _to_maxima(grad, input, maxima, windows))
 def _at_maxima(values: Array, input: Array, maxima: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
+    if _unclear(maxima):
+        return _taken_at(values, _argmax(input, windows), len(windows.out))
+    out = np.empty(maxima.shape, values.dtype)
+    for image, given, found in _in_blocks(windows, input, values, out):
+        _picked(given, image, windows, found)
+    return out
+
+
+def _picked(values: Array, image: Array, windows: Windows, out: Array) -> None:
     n = len(windows.out)
-    if _unclear(maxima, windows):
-        lead = math.prod(input.shape[:-n])
-        at = _argmax(input, windows).reshape(lead, -1)
-        return np.take_along_axis(values.reshape(lead, -1), at, 1).reshape(maxima.shape)
-    stages = _stages(input, windows)
+    stages = _stages(image, windows)
     seen = _padded(values, windows, 0)
     for dim in reversed(range(n)):
         x, y = stages[n - 1 - dim], stages[n - dim]
-        out = np.zeros(y.shape, values.dtype)
+        picked = np.zeros(y.shape, values.dtype)
         for index, mask in _chosen(x, y, windows, dim):
-            out += seen[index] if mask is None else keep(seen[index], mask)
-        seen = out
-    return seen
+            picked += seen[index] if mask is None else keep(seen[index], mask)
+        seen = picked
+    out[...] = seen
 
 
-def _unclear(maxima: Array, windows: Windows) -> bool:
+def _places(input: Array, maxima: Array, windows: Windows) -> Array:
+    """Where the maxima are in the flattened spatial dimensions."""
+    if _unclear(maxima) or input.dtype.kind != "f":
+        return _argmax(input, windows)
+    space = input.shape[-len(windows.out) :]
+    places = np.arange(math.prod(space), dtype=np.int32).reshape(space)
+    out = np.empty(maxima.shape, np.int64)
+    for image, found in _in_blocks(windows, input, out):
+        _picked(np.broadcast_to(places, image.shape), image, windows, found)
+    return out
+
+
+def _in_blocks(windows: Windows, input: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
+    """The arrays a few images at a time, so that what is computed on the way stays in the cache."""
+    n = len(windows.out)
+    flat = [a.reshape(math.prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in (input, *others)]
+    step = max(1, BLOCK // max(1, math.prod(input.shape[-n:])))
+    for i in range(0, len(flat[0]), step):
+        yield tuple([a[i : i + step] for a in flat])
+
+
+def _unclear(maxima: Array) -> bool:
     """Whether comparing with the maxima does not find them: there is a NaN, or padding may equal the maximum."""
     if not maxima.size:
         return False
@@ -164,12 +193,6 @@ def _inner(windows: Windows, space: Ints) -> Any:
     return (Ellipsis, *[slice(p, p + i) for p, i in zip(windows.padding, space)])
 
 
-def _without_padding(padded: Array, shape: Ints, windows: Windows) -> Array:
-    if padded.shape == shape:
-        return padded
-    return np.ascontiguousarray(padded[_inner(windows, shape[-len(windows.out) :])])
-
-
 def _argmax(input: Array, windows: Windows) -> Array:
     """The place of each window's maximum in the flattened spatial dimensions: the first of equals, the last NaN."""
     n = len(windows.out)
@@ -209,18 +232,29 @@ def _all_taps(padded: Array, windows: Windows) -> Array:
 @op(input=lambda grad, places, input_shape, n: _put_at(grad, places, input_shape, n))
 def _values_at(input: Array, places: Array, n: int) -> Array:
     """(*, *in), (*, *out) -> (*, *out): the values at places in the flattened last `n` dimensions."""
-    lead = math.prod(input.shape[: input.ndim - n])
-    flat = input.reshape(lead, math.prod(input.shape[input.ndim - n :]))
-    return np.take_along_axis(flat, places.reshape(lead, math.prod(places.shape[places.ndim - n :])), 1).reshape(places.shape)
+    return _taken_at(input, places, n)
 
 
 @op(output=lambda grad, places, n: _values_at(grad, places, n))
 def _put_at(output: Array, places: Array, shape: Ints, n: int) -> Array:
     """The transpose of `_values_at`."""
-    flat = np.zeros((math.prod(shape[:-n]), math.prod(shape[-n:])), output.dtype)
-    at = places.reshape(len(flat), math.prod(places.shape[places.ndim - n :]))
-    np.add.at(flat, (np.arange(len(flat))[:, None], at), output.reshape(at.shape))
-    return flat.reshape(shape)
+    return _added_at(output, places, shape, n)
+
+
+def _taken_at(values: Array, places: Array, n: int) -> Array:
+    """The values at places in the flattened last `n` dimensions."""
+    lead = math.prod(values.shape[: values.ndim - n])
+    flat = values.reshape(lead, math.prod(values.shape[values.ndim - n :]))
+    return np.take_along_axis(flat, places.reshape(lead, math.prod(places.shape[places.ndim - n :])), 1).reshape(places.shape)
+
+
+def _added_at(values: Array, places: Array, shape: Ints, n: int) -> Array:
+    """Zeros of `shape` with each value added at its place in the flattened last `n` dimensions."""
+    lead, size = math.prod(shape[: len(shape) - n]), math.prod(shape[len(shape) - n :])
+    flat = places.reshape(lead, math.prod(places.shape[places.ndim - n :])) + np.arange(0, lead * size, size or 1)[:, None]
+    out = np.zeros(lead * size, values.dtype)
+    np.add.at(out, flat.reshape(-1), values.reshape(-1))  # one flat index: NumPy's fast case
+    return out.reshape(shape)
 
 
 # ------------------------------------------------------------------------------------------------ means
@@ -405,7 +439,7 @@ def _max_pool(
     plain = n == 1 and not indices and not (mode.enabled and edge_of(input) is not None)
     _require(input._array.dtype, "f" if plain else "fiu", "max_pool1d_impl" if plain else f"max_pool{max(n, 2)}d")
     values = _maxima(input, windows)
-    return values, wrap(mode.run(_argmax, input._array, windows)) if indices else None
+    return values, wrap(mode.run(_places, input._array, values._array, windows)) if indices else None
 
 
 def _check_max_pool1d(
@@ -659,7 +693,8 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Any) -> tuple[Tensor,
     if 0 not in out and all([size % o == 0 for size, o in zip(space, out)]):
         kernel = tuple([size // o for size, o in zip(space, out)])
         windows = Windows(kernel, kernel, (0,) * n, (1,) * n, out)
-        return _maxima(input, windows), wrap(mode.run(_argmax, input._array, windows))
+        values = _maxima(input, windows)
+        return values, wrap(mode.run(_places, input._array, values._array, windows))
     axes = []
     for size, o in zip(space, out):
         i = np.arange(o)
