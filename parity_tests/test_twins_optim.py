@@ -25,6 +25,14 @@ SETTINGS = [
     ("Adam", {"lr": 0.1, "amsgrad": True, "maximize": True, "weight_decay": 0.3}),
     ("AdamW", {"lr": 0.1}),
     ("AdamW", {"lr": 0.1, "weight_decay": 0.4, "amsgrad": True}),
+    ("Adamax", {"lr": 0.1, "weight_decay": 0.1}),
+    ("NAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("RAdam", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.5}),
+    ("Adadelta", {"weight_decay": 0.1, "maximize": True}),
+    ("RMSprop", {"lr": 0.1, "momentum": 0.9, "centered": True, "weight_decay": 0.1}),
+    ("Rprop", {"lr": 0.1}),
+    ("ASGD", {"lr": 0.1, "t0": 5, "lambd": 0.1, "weight_decay": 0.1}),
 ]
 SHAPES = ((5,), (3, 4), (), (0,), (300, 300))
 

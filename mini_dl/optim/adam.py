@@ -1,4 +1,4 @@
-"""Adam and its variant with decoupled weight decay."""
+"""Adam and its kin: running means of the gradient and of its square, or of its greatest absolute value."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.optim.optimizer import (
+    COMMON_OPTIONS,
     Optimizer,
     State,
     advance,
     blocks,
+    check_at_least_zero,
+    check_betas,
     check_flags,
     check_learning_rate,
+    mean_towards,
     new_step,
+    square_towards,
+    with_penalty,
     zeros_like,
 )
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
 
-def check_betas(betas: tuple[Any, Any], foreach: bool | None, capturable: bool) -> None:
-    """ValueError unless both are floats, or both tensors of one element, from [0, 1)."""
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+def check_beta_tensors(betas: tuple[Any, Any], foreach: bool | None, capturable: bool) -> None:
+    """ValueError unless both are floats, or both tensors of one element."""
     tensors = [isinstance(beta, Tensor) for beta in betas]
     if not (all(tensors) or all([isinstance(beta, float) for beta in betas])):
         raise ValueError("betas must be either both floats or both Tensors")
@@ -72,11 +75,10 @@ class Adam(Optimizer):
         if isinstance(lr, Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         check_learning_rate(lr)
-        if not eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
-        check_betas(betas, foreach, capturable)
-        if not weight_decay >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        check_at_least_zero(eps=eps)
+        check_betas(betas)
+        check_at_least_zero(weight_decay=weight_decay)
+        check_beta_tensors(betas, foreach, capturable)
         defaults = {
             "lr": lr,
             "betas": tuple([beta.squeeze() if isinstance(beta, Tensor) and beta.ndim else beta for beta in betas]),
@@ -119,20 +121,11 @@ class Adam(Optimizer):
         largest = state["max_exp_avg_sq"]._array if amsgrad else None
         arrays = blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array, largest)
         for p, g, mean, square, top, t, u in arrays:
-            if maximize:
-                g = np.negative(g, out=u)
-            if weight_decay != 0:
-                if decoupled_weight_decay:
-                    p *= 1 - lr * weight_decay
-                else:
-                    g = np.add(g, np.multiply(p, weight_decay, out=t), out=u)
-            t = np.subtract(g, mean, out=t)
-            t *= 1 - beta1
-            mean += t
-            square *= beta2
-            t = np.multiply(g, g, out=t)
-            t *= 1 - beta2
-            square += t
+            if decoupled_weight_decay and weight_decay != 0:
+                p *= 1 - lr * weight_decay
+            g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
+            mean_towards(mean, g, 1 - beta1, t)
+            square_towards(square, g, beta2, t)
             if top is not None:
                 square = np.maximum(top, square, out=top)
             t = np.sqrt(square, out=t)
@@ -179,3 +172,221 @@ class AdamW(Adam):
         super().__setstate__(state)
         for group in self.param_groups:
             group["decoupled_weight_decay"] = True
+
+
+class Adamax(Optimizer):
+    """`Adam` with the greatest absolute gradient, decaying by b2, for the root of the mean square (Kingma and Ba 2014)."""
+
+    newer_options = COMMON_OPTIONS
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_learning_rate(lr)
+        check_at_least_zero(eps=eps)
+        check_betas(betas)
+        check_at_least_zero(weight_decay=weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        param: Array,
+        grad: Array,
+        state: State,
+        *,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        if not state:
+            state.update(step=new_step(), exp_avg=zeros_like(param), exp_inf=zeros_like(param))
+        step = advance(state)
+        beta1, beta2 = betas
+        rate = lr / (1 - beta1**step)
+        for p, g, mean, greatest, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_inf"]._array):
+            g = with_penalty(g, p, weight_decay, maximize, t, u)
+            mean_towards(mean, g, 1 - beta1, t)
+            greatest *= beta2
+            t = np.abs(g, out=t)
+            t += eps
+            np.maximum(greatest, t, out=greatest)
+            t = np.divide(mean, greatest, out=t)
+            t *= rate
+            p -= t
+
+
+class NAdam(Optimizer):
+    """`Adam` with Nesterov momentum (Dozat 2016)."""
+
+    newer_options: ClassVar[dict[str, Any]] = {**COMMON_OPTIONS, "decoupled_weight_decay": False}
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_learning_rate(lr)
+        check_at_least_zero(eps=eps)
+        check_betas(betas)
+        check_at_least_zero(weight_decay=weight_decay, momentum_decay=momentum_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        param: Array,
+        grad: Array,
+        state: State,
+        *,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        momentum_decay: float,
+        decoupled_weight_decay: bool,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        if not state:
+            one = wrap(np.ones_like(new_step()._array))
+            state.update(step=new_step(), mu_product=one, exp_avg=zeros_like(param), exp_avg_sq=zeros_like(param))
+        step = advance(state)
+        beta1, beta2 = betas
+        now, later = [beta1 * (1.0 - 0.5 * 0.96 ** (k * momentum_decay)) for k in (step, step + 1)]
+        product = state["mu_product"]._array
+        product *= now
+        by_grad = lr * (1.0 - now) / (1.0 - float(product))
+        by_mean = lr * later / (1.0 - float(product) * later)
+        for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
+            if decoupled_weight_decay and weight_decay != 0:
+                p *= 1 - lr * weight_decay
+            g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
+            mean_towards(mean, g, 1 - beta1, t)
+            square_towards(square, g, beta2, t)
+            root = np.divide(square, 1 - beta2**step, out=t)
+            np.sqrt(root, out=root)
+            root += eps
+            u = np.multiply(g, by_grad, out=u)
+            u += mean * by_mean
+            u /= root
+            p -= u
+
+
+class RAdam(Optimizer):
+    """`Adam` that does without the square until its variance is known well enough (Liu et al. 2019)."""
+
+    newer_options: ClassVar[dict[str, Any]] = {**COMMON_OPTIONS, "decoupled_weight_decay": False}
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_learning_rate(lr)
+        check_at_least_zero(eps=eps)
+        check_betas(betas)
+        check_at_least_zero(weight_decay=weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        param: Array,
+        grad: Array,
+        state: State,
+        *,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        decoupled_weight_decay: bool,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        if not state:
+            state.update(step=new_step(), exp_avg=zeros_like(param), exp_avg_sq=zeros_like(param))
+        step = advance(state)
+        beta1, beta2 = betas
+        rate, unbias = lr / (1 - beta1**step), 1 - beta2**step
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * step * beta2**step / unbias  # of the simple mean that this running one is worth
+        if length > 5.0:
+            rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+            rate *= rectified**0.5 * unbias**0.5
+        for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
+            if decoupled_weight_decay and weight_decay != 0:
+                p *= 1 - lr * weight_decay
+            g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
+            mean_towards(mean, g, 1 - beta1, t)
+            square_towards(square, g, beta2, t)
+            if length > 5.0:
+                t = np.sqrt(square, out=t)
+                t += eps
+                t = np.divide(mean, t, out=t)
+                t *= rate
+            else:
+                t = np.multiply(mean, rate, out=t)
+            p -= t

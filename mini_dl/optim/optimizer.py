@@ -342,6 +342,47 @@ def check_flags(foreach: bool | None, differentiable: bool, fused: bool | None) 
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
 
+def check_at_least_zero(**options: Any) -> None:
+    """ValueError for an option below 0 (or NaN)."""
+    for name, value in options.items():
+        if not value >= 0.0:
+            raise ValueError(f"Invalid {'epsilon' if name == 'eps' else name} value: {value}")
+
+
+def check_betas(betas: tuple[Any, Any]) -> None:
+    """ValueError for a decay outside of [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+COMMON_OPTIONS = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
+
+
+def with_penalty(grad: Array, param: Array, weight_decay: float, maximize: bool, scratch: Any, out: Any) -> Array:
+    """The gradient to descend: `grad`, or its negative, plus that of ``weight_decay / 2 * param ** 2``."""
+    if maximize:
+        grad = np.negative(grad, out=out)
+    if weight_decay != 0:
+        grad = np.add(grad, np.multiply(param, weight_decay, out=scratch), out=out)
+    return grad
+
+
+def mean_towards(mean: Array, value: Array, weight: float, scratch: Any) -> None:
+    """``mean += weight * (value - mean)``"""
+    difference = np.subtract(value, mean, out=scratch)
+    difference *= weight
+    mean += difference
+
+
+def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> None:
+    """``square = decay * square + (1 - decay) * value ** 2``"""
+    square *= decay
+    squared = np.multiply(value, value, out=scratch)
+    squared *= 1 - decay
+    square += squared
+
+
 def _number(value: Any) -> Any:
     """An option as the algorithms want it: tensors of one element as numbers."""
     if isinstance(value, Tensor):

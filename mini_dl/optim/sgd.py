@@ -1,4 +1,4 @@
-"""Stochastic gradient descent."""
+"""Stochastic gradient descent, and its average."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer, State, blocks, check_flags, check_learning_rate
+from mini_dl.optim.optimizer import (
+    COMMON_OPTIONS,
+    Optimizer,
+    State,
+    advance,
+    blocks,
+    check_at_least_zero,
+    check_flags,
+    check_learning_rate,
+    new_step,
+    with_penalty,
+    zeros_like,
+)
 from mini_dl.tensor import wrap
 
 
@@ -105,3 +117,68 @@ class SGD(Optimizer):
                 else:
                     g, sign = b, 1
             p -= np.multiply(g, sign * lr, out=u)
+
+
+class ASGD(Optimizer):
+    """Steps that shrink, and from `t0` on the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992)."""
+
+    newer_options = COMMON_OPTIONS
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_learning_rate(lr)
+        check_at_least_zero(weight_decay=weight_decay)
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def update(
+        self,
+        param: Array,
+        grad: Array,
+        state: State,
+        *,
+        lr: float,
+        lambd: float,
+        alpha: float,
+        t0: float,
+        weight_decay: float,
+        maximize: bool,
+        **_: Any,
+    ) -> None:
+        if not state:
+            state.update(step=new_step(), eta=new_step(), mu=new_step(), ax=zeros_like(param))
+            state["eta"]._array[...], state["mu"]._array[...] = lr, 1
+        step = advance(state)
+        eta, mu = float(state["eta"]._array), float(state["mu"]._array)
+        for p, g, mean, t, u in blocks(2, param, grad, state["ax"]._array):
+            g = with_penalty(g, p, weight_decay, maximize, t, u)
+            p *= 1 - lambd * eta
+            p -= np.multiply(g, eta, out=t)
+            t = np.subtract(p, mean, out=t)
+            t *= mu
+            mean += t
+            if mu == 1:
+                mean[...] = p
+        state["eta"]._array[...] = lr / (1 + lambd * lr * step) ** alpha
+        state["mu"]._array[...] = 1 / max(1, step - t0)
