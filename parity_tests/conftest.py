@@ -23,7 +23,7 @@ class Tally:
         self.counts: dict[str, Any] = {}
         self.missing: dict[str, list[str]] = {}
         self.out_of_scope: dict[str, str] = {}
-        self.twins: Counter[str] = Counter()
+        self.census: dict[str, Any] = {}
 
     def add(self, kind: str, outcomes: list[Any], taken: dict[str, int]) -> None:
         for outcome in outcomes:
@@ -35,10 +35,10 @@ class Tally:
             cell[status] += 1
 
     def dump(self) -> str:
-        return json.dumps([self.counts, self.missing, self.out_of_scope, self.twins])
+        return json.dumps([self.counts, self.missing, self.out_of_scope, self.census])
 
     def merge(self, text: str) -> None:
-        counts, missing, out_of_scope, twins = json.loads(text)
+        counts, missing, out_of_scope, census = json.loads(text)
         for kind, names in counts.items():
             for name, dtypes in names.items():
                 for dtype, checks in dtypes.items():
@@ -49,7 +49,7 @@ class Tally:
                             mine[status] += number
         self.missing.update(missing)
         self.out_of_scope.update(out_of_scope)
-        self.twins.update(twins)
+        self.census.update(census)
 
     def totals(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not tally.counts:
+    if not tally.counts:  # only some other test ran
         return
     totals = tally.totals()
     terminalreporter.section("parity with torch")
@@ -101,4 +101,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"ledger: {totals['ledger']['gaps']} gaps, {totals['ledger']['cases']} cases")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
+    report["census"] = tally.census
     REPORT.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
