@@ -30,7 +30,7 @@ SETTINGS = [
     ("RAdam", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.5}),
     ("Adadelta", {"weight_decay": 0.1, "maximize": True}),
-    ("RMSprop", {"lr": 0.1, "momentum": 0.9, "centered": True, "weight_decay": 0.1}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.9, "centered": True, "weight_decay": 0.1}),
     ("Rprop", {"lr": 0.1}),
     ("ASGD", {"lr": 0.1, "t0": 5, "lambd": 0.1, "weight_decay": 0.1}),
 ]

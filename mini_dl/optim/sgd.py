@@ -180,5 +180,6 @@ class ASGD(Optimizer):
             mean += t
             if mu == 1:
                 mean[...] = p
-        state["eta"]._array[...] = lr / (1 + lambd * lr * step) ** alpha
-        state["mu"]._array[...] = 1 / max(1, step - t0)
+        scalar = new_step()._array.dtype.type  # also where loaded state has a wider type
+        state["eta"]._array[...] = scalar(lr / (1 + lambd * lr * step) ** alpha)
+        state["mu"]._array[...] = scalar(1 / max(1, step - t0))
