@@ -166,24 +166,47 @@ def edge_of(tensor: Tensor) -> Edge | None:
     return tensor if edge is LEAF else edge
 
 
-NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and {} with grad mode enabled. Given that this use case is ambiguous and error-prone, "
-    "it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block "
-    "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
-)
-ONE_OF_SEVERAL = (
-    "Output {number} of {name} is a view and {{}}. This view is the output of a function that returns multiple views. Such "
-    "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
-)
+NO_GRAD, SEVERAL = "no_grad", "several"  # why a view may not be written while recording
+_REMEDY = {
+    NO_GRAD: (
+        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+        "view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside "
+        "(if you want the inplace to be tracked)."
+    ),
+    SEVERAL: (
+        "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be "
+        "modified inplace. You should replace the inplace operation by an out-of-place one."
+    ),
+}
+
+
+def forbidden_write(view: Tensor, written: str) -> RuntimeError:
+    """The error for a write to a view, or to its base, that cannot be recorded."""
+    node, number = grad_fn_and_number(view._edge if view._edge is not LEAF else None)
+    if node is None:
+        what = f"A view was created in no_grad mode and {written} inplace with grad mode enabled."
+    else:
+        origin = " of a view which was created in no_grad mode" if view._restricted == NO_GRAD else ""
+        what = f"Output {number} of {node.name().partition('Backward')[0]} is a view{origin} and {written} inplace."
+    return RuntimeError(f"{what} {_REMEDY[view._restricted or SEVERAL]}")
 
 
 def _refresh(view: Tensor) -> Edge | None:
-    if view._restricted is not None and view._base._edge is not None:  # type: ignore[union-attr]
-        raise RuntimeError(view._restricted.format("its base or another view of its base has been modified inplace"))
+    base = root_of(view)
+    if view._restricted is not None and base._edge is not None:
+        raise forbidden_write(view, "its base or another view of its base has been modified")
     with enable_grad():
-        view._edge = look(view._view, view._base)._edge
+        view._edge = look(view._view, base)._edge
     view._stamp = version_of(view)[0]
     return view._edge
+
+
+def root_of(view: Tensor) -> Tensor:
+    """The tensor at the root of the views: a base that was transposed in place has itself become a view of what it was."""
+    base = view._base
+    while base is not None:
+        view, base = base, base._base
+    return view
 
 
 def look(view: tuple[Any, ...] | None, base: Any) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, castable, scalar_name
-from mini_dl.autograd.graph import Node, edge_of, look, save_result
+from mini_dl.autograd.graph import Node, edge_of, forbidden_write, look, root_of, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of, wrap
@@ -57,12 +57,11 @@ def any_needs_grad(values: Any) -> bool:
 
 def check_writable(tensor: Tensor) -> None:
     """RuntimeError if `tensor` is a leaf that requires grad, or a view of one."""
-    if tensor._edge is LEAF and tensor._base is None:
+    if tensor._edge is LEAF:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    base = tensor._base
     if tensor._restricted is not None:
-        raise RuntimeError(tensor._restricted.format("is being modified inplace"))
-    if base is not None and base._edge is LEAF:
+        raise forbidden_write(tensor, "is being modified")
+    if root_of(tensor)._edge is LEAF:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
@@ -102,15 +101,19 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
         if result._array.dtype != array.dtype and edge_of(result) is not None:
             result = result.to(target.dtype)
         edge = edge_of(result)
-        if edge is not None or edge_of(target) is not None or (target._restricted is not None and target._base._edge is not None):
+        if (
+            edge is not None
+            or edge_of(target) is not None
+            or (target._restricted is not None and root_of(target)._edge is not None)
+        ):
             check_writable(target)
     mode.run(np.copyto, array, result._array, "unsafe")
     version = version_of(target)
     version[0] += 1
     if not mode.enabled:
         return
-    owner = target._base
-    if owner is None:
+    owner = root_of(target)
+    if owner is target:
         if edge is not None or target._edge is not None:
             target._edge = edge
             if own_result:

@@ -25,7 +25,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import is_number, promote
-from mini_dl.autograd.graph import FREED, NO_GRAD_VIEW, Node, SeveralNode, edge_of, holds_tensors, restore, save, save_result
+from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, holds_tensors, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
@@ -404,7 +404,7 @@ def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args:
     out._counter = version = version_of(input)
     out._stamp = version[0]
     if not mode.enabled:
-        out._restricted = NO_GRAD_VIEW
+        out._restricted = NO_GRAD
     elif input._restricted is not None:
         out._restricted = input._restricted
 

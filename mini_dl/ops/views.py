@@ -15,11 +15,12 @@ from mini_dl._device import CPU, device, strided
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
-from mini_dl.autograd.graph import ONE_OF_SEVERAL, edge_of
+from mini_dl.autograd.graph import SEVERAL, edge_of
 from mini_dl.autograd.inplace import check_writable
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, view
 from mini_dl.tensor import Size, Tensor, version_of, wrap
+from mini_dl.tensor import alias as same_memory
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 
@@ -458,11 +459,11 @@ def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Ten
     return look(input, (slice(None),) * dim + (slice(start, stop),))
 
 
-def together(name: str, views: list[Tensor]) -> tuple[Tensor, ...]:
+def together(views: list[Tensor]) -> tuple[Tensor, ...]:
     """Views that one call made: while recording, none of them may be written."""
-    for number, out in enumerate(views):
+    for out in views:
         if out._base is not None and out._restricted is None:
-            out._restricted = ONE_OF_SEVERAL.format(number=number, name=name)
+            out._restricted = SEVERAL
     return tuple(views)
 
 
@@ -473,7 +474,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
     before = (slice(None),) * dim
-    return together("Unbind", [_unbind_one(input, (*before, i, ...)) for i in range(input._array.shape[dim])])
+    return together([_unbind_one(input, (*before, i, ...)) for i in range(input._array.shape[dim])])
 
 
 def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
@@ -494,7 +495,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     """
     if isinstance(split_size_or_sections, (tuple, list)):
         return split_with_sizes(tensor, split_size_or_sections, dim)
-    return together("Split", _split(tensor, split_size_or_sections, dim))
+    return together(_split(tensor, split_size_or_sections, dim))
 
 
 setattr(Tensor, "split", lambda self, split_size, dim=0: split(self, split_size, dim))  # noqa: B010
@@ -527,7 +528,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
             f"but got split_sizes={lengths}"
         )
-    return together("SplitWithSizes", _lengths(input, lengths, dim))
+    return together(_lengths(input, lengths, dim))
 
 
 @method()
@@ -877,13 +878,15 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if mode.enabled and edge_of(self) is not None:
             check_writable(self)
+        before = same_memory(self, self._edge)
         out = function(self, *args, **kwargs)
+        if out is self:
+            return self
         self._array = out._array
         version_of(self)[0] += 1
-        if self._base is None:
-            self._edge = out._edge
-        elif out is not self:
-            self._view, self._edge, self._stamp = out._view, out._edge, version_of(self)[0]
+        if self._base is None:  # other views may look into it: they go on to look at what it was
+            self._base = before
+        self._view, self._edge, self._stamp = out._view, out._edge, version_of(self)[0]
         return self
 
     call.__name__ = call.__qualname__ = name
