@@ -6,6 +6,7 @@ arguments. Its derivatives in `input` and `weight` are `conv_input` and `conv_we
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
+from mini_dl.ops import _winograd
 from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
 
@@ -98,8 +100,10 @@ def _conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array
         np.matmul(by_group(weight, g)[None], grouped(input, g), out=grouped(out, g))
     elif is_depthwise(weight, g):
         _depthwise(input, weight, g, out)
+    elif suits_winograd(n, weight.shape, input.dtype, g):
+        _winograd.conv(input, weight, g.padding, out)
     else:
-        columns = Columns(input.shape, kernel, g)
+        columns = columns_of(input.shape, kernel, g)
         rows, target = columns.rows_of(weight), grouped(out, g)
         for images, lines, matrix in columns.of(input):
             at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
@@ -127,11 +131,11 @@ def _conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
         return _conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
-    columns = Columns(shape, kernel, g)
+    columns = columns_of(shape, kernel, g)
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source = grouped(output, g)
     found = columns.space(output.dtype)
-    for images, lines in columns.pieces():
+    for images, lines in columns.pieces:
         at = source[images, :, :, columns.positions(lines)]
         columns.add(found[images], lines, at, rows)
     return columns.unpadded(found)
@@ -143,7 +147,9 @@ def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array
         return np.zeros(shape, input.dtype)
     if shape[0] == g.groups and shape[1] == 1 and max(g.stride) == 1:
         return _depthwise_weight(input, output, shape, g)
-    columns = Columns(input.shape, kernel, g)
+    if suits_winograd(len(input), shape, input.dtype, g):
+        return _winograd.conv_weight(input, output, g.padding)
+    columns = columns_of(input.shape, kernel, g)
     source = grouped(output, g)
     total: Any = None
     for images, lines, matrix in columns.of(input):
@@ -158,6 +164,18 @@ def is_pointwise(array: Array, kernel: Ints, g: Geometry) -> bool:
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
 
 
+def suits_winograd(images: int, weight: Ints, dtype: np.dtype[Any], g: Geometry) -> bool:
+    """Whether the kernel is 3 x 3 and dense, over enough channels and positions to repay the transforms."""
+    return (
+        weight[2:] == (3, 3)
+        and g.groups == max(g.stride) == max(g.dilation) == 1
+        and min(weight[:2]) >= 32
+        and min(g.padding) >= 0
+        and images * math.prod(g.out) >= 768
+        and dtype.kind == "f"
+    )
+
+
 def by_group(weight: Array, g: Geometry) -> Array:
     """(O, C/G, *kernel) -> (G, O/G, C/G * K)"""
     return weight.reshape(g.groups, len(weight) // g.groups, math.prod(weight.shape[1:]))
@@ -166,6 +184,11 @@ def by_group(weight: Array, g: Geometry) -> Array:
 def grouped(array: Array, g: Geometry) -> Array:
     """(N, C, *) -> (N, G, C/G, L)"""
     return array.reshape(len(array), g.groups, array.shape[1] // g.groups, math.prod(array.shape[2:]))
+
+
+@functools.lru_cache(1024)
+def columns_of(shape: Ints, kernel: Ints, g: Geometry) -> Columns:
+    return Columns(shape, kernel, g)
 
 
 class Columns:
@@ -180,8 +203,9 @@ class Columns:
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
         self.last = g.groups == 1 and g.out[-1] < 8 and shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1) > 16
         self.height = shape[1] * math.prod(kernel)
+        self.pieces = list(self._pieces())
 
-    def pieces(self) -> Iterator[tuple[slice, slice]]:
+    def _pieces(self) -> Iterator[tuple[slice, slice]]:
         """Ranges of images and of the first spatial dimension whose columns fit the cache."""
         n, lines = self.shape[0], self.g.out[0]
         line = self.height * math.prod(self.g.out[1:])
@@ -212,7 +236,7 @@ class Columns:
         taps = tuple([b * d for b, d in zip(steps, g.dilation)])
         moves = tuple([b * s for b, s in zip(steps, g.stride)])
         buffer = np.empty(0, input.dtype)
-        for images, lines in self.pieces():
+        for images, lines in self.pieces:
             count, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
             start = image[images]
             start = start[(slice(None),) * (1 if self.last else 2) + (slice(lines.start * g.stride[0], None),)]
