@@ -572,25 +572,18 @@ _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
 """Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
 
 
-def exponentials(out: Array, x: Array, largest: float = math.inf) -> tuple[Array, Array | None]:
-    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`, the maximum, or None for 0.
-
-    It is 0 if all sums allow it, and lie between `largest` and its inverse: a logarithm of 100 would cost 2 digits.
-    """
+def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
+    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`: the maximum, or None for 0 if all sums allow it."""
     n = x.shape[1]
     np.exp(x, out)
     sums = out @ ones(n, x.dtype)
-    high, low = _LIMITS[x.dtype.char]
-    if np.maximum.reduce(sums) < min(high, largest) and np.minimum.reduce(sums) > max(low, 1 / largest):
+    largest, smallest = _LIMITS[x.dtype.char]
+    if np.maximum.reduce(sums) < largest and np.minimum.reduce(sums) > smallest:
         return sums, None
     maximum = x.max(1, keepdims=True)
     np.subtract(x, maximum, out)
     np.exp(out, out)
     return out @ ones(n, x.dtype), maximum[:, 0]
-
-
-LOGARITHM = 1e7
-"""Within this, the rounding of the logarithm of a sum is no more than that of what it is taken from."""
 
 
 def _softmax_rows(out: Array, x: Array) -> None:
@@ -599,12 +592,17 @@ def _softmax_rows(out: Array, x: Array) -> None:
 
 
 def _log_softmax_rows(out: Array, x: Array) -> None:
-    sums, maximum = exponentials(out, x, LOGARITHM)
-    if maximum is not None:
-        np.subtract(x, maximum[:, None], out)
-        out -= np.log(sums)[:, None]
+    """The logarithm of the sum is taken off in two parts, its rounded value and the rest: one alone would cost the digits of
+    logarithms near 0."""
+    sums, maximum = exponentials(out, x)
+    if maximum is None:
+        logarithms = np.log(sums.astype(np.float64))
+        maximum = logarithms.astype(x.dtype)
+        logarithms -= maximum
     else:
-        np.subtract(x, np.log(sums)[:, None], out)
+        logarithms = np.log(sums)
+    np.subtract(x, maximum[:, None], out)
+    out -= logarithms.astype(x.dtype, copy=False)[:, None]
 
 
 def _softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:

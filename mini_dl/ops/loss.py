@@ -19,7 +19,7 @@ from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.activation import LOGARITHM, _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
+from mini_dl.ops.activation import _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.ops.matmul import linear
 from mini_dl.tensor import Tensor, wrap
@@ -482,14 +482,14 @@ def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | Non
     """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
     real_floating(input, "log_softmax_lastdim_kernel_impl")
     x = np.ascontiguousarray(input, np.float32 if input.dtype.char == "e" else input.dtype)
-    out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x))
     chosen = x[np.arange(len(index)), index]
     step = max(1, BLOCK // max(1, x.shape[1]))
     for i in range(0, len(x), step):
         block = slice(i, i + step)
-        sums[block], maximum = exponentials(out[block], x[block], LOGARITHM)
-        np.log(sums[block], losses[block])
-        losses[block] -= chosen[block] if maximum is None else chosen[block] - maximum
+        sums[block], maximum = exponentials(out[block], x[block])
+        losses[block] = chosen[block] if maximum is None else chosen[block] - maximum
+    np.subtract(np.log(sums.astype(np.float64)), losses, losses)
     losses *= factors
     if kept is not None:
         losses = keep(losses, kept)
