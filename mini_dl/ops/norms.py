@@ -11,7 +11,7 @@ from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.reduction import Dims, add_up, checked, reduce, reduced, shares
+from mini_dl.ops.reduction import Dims, add_up, add_up_squares, checked, reduce, reduced, shares
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -46,7 +46,7 @@ def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims
 def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
     if ord == 2 and input.dtype.kind != "c":
         x = input.astype(np.float32) if input.dtype.char == "e" else input
-        out = np.sqrt(add_up(np.square(x), dims, keepdim))
+        out = np.sqrt(add_up_squares(x, dims, keepdim))
     else:
         x = magnitude(input)
         if math.isinf(ord):

@@ -66,6 +66,7 @@ def type_of_input(result: Tensor, out: Tensor, args: Any) -> None:
 
 
 def of_type(input: Tensor, target: dtype | None) -> Tensor:
+    """`input`, or the result computed from it, in the type asked for."""
     return input if target is None else input.to(target)
 
 
@@ -106,18 +107,23 @@ def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **
     return ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
 
 
+def trailing(x: Array, dims: Dims) -> bool:
+    """Whether `dims` are the last ones and `x` is contiguous: each sum is then over neighbours in memory."""
+    return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
+
+
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     """The sum over `dims`: of integers and bools in int64; of half precision, in single.
 
-    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. From 2048 elements
-    on, take the dimensions in the order of memory and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
+    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. Where that counts,
+    take the dimensions in the order of memory and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
     """
     kind = x.dtype.char
     if kind == "e":
         return add_up(x.astype(np.float32), dims, keepdim).astype(np.float16)
     if x.dtype.kind not in "fc":
         return reduce(np.add, x, dims, keepdim, np.int64)
-    if x.size <= 2048 or not dims:
+    if not dims or x.size <= 256 or (x.size <= 16384 and (trailing(x, dims) or count(x.shape, dims) <= 256)):
         return reduce(np.add, x, dims, keepdim)
     sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
     times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
@@ -174,6 +180,21 @@ def _columns(x: Array) -> Array:
     return out if n == whole else out + np.matmul(ones[: n - whole], x[:, whole:])
 
 
+def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
+    """The sum of squares of real elements over `dims`."""
+    if not dims or not x.size or not trailing(x, dims):
+        return add_up(np.square(x), dims, keepdim)
+    n = count(x.shape, dims)
+    rows = x.reshape(-1, n)
+    if n <= 8192:
+        out = np.vecdot(rows, rows)
+    else:
+        whole = n - n % 4096
+        blocks = rows[:, :whole].reshape(len(rows), -1, 4096)
+        out = add_up(np.vecdot(blocks, blocks), (1,)) + np.vecdot(rows[:, whole:], rows[:, whole:])
+    return out.reshape(reduced(x.shape, dims, keepdim))
+
+
 @op(input=lambda grad, input_shape, dims, keepdim: spread(grad, input_shape, dims, keepdim))
 def _sum(input: Array, dims: Dims, keepdim: bool) -> Array:
     return add_up(input, dims, keepdim)
@@ -188,7 +209,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype |
     tensor([4, 6])
     """
     x = of_type(checked("sum", input, keepdim), dtype)
-    return _sum(x, wrap_dims(dim, x._array.ndim), keepdim)
+    return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
 @method(out=True)
@@ -270,12 +291,10 @@ def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
         return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
     apart = x - add_up(x, dims, True) / x.dtype.type(count(x.shape, dims))
     if x.dtype.kind == "c":
-        apart = apart.view(apart.real.dtype).reshape(*x.shape, 2)
-        np.square(apart, out=apart)
-        apart = np.add.reduce(apart, -1)
+        total = add_up_squares(apart.real, dims, keepdim) + add_up_squares(apart.imag, dims, keepdim)
     else:
-        np.square(apart, out=apart)
-    return np.divide(add_up(apart, dims, keepdim), apart.dtype.type(divisor))
+        total = add_up_squares(apart, dims, keepdim)
+    return np.divide(total, total.dtype.type(divisor))
 
 
 def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, divisor: float) -> Tensor:

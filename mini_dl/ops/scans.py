@@ -42,7 +42,7 @@ def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] + ... + input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
     x = of_type(checked("cumsum", input), dtype)
-    return _cumsum(x, wrap_dim(dim, x._array.ndim), False)
+    return of_type(_cumsum(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
 
 # ------------------------------------------------------------------------------------------------ products
@@ -103,7 +103,7 @@ def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] * ... * input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
     x = of_type(checked("cumprod", input), dtype)
-    return _cumprod(x, wrap_dim(dim, x._array.ndim), False)
+    return of_type(_cumprod(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
 
 def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
@@ -129,7 +129,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     x = of_type(checked("prod", input, keepdim), dtype)
     ndim = x._array.ndim
     dims = tuple(range(ndim)) if dim is None else (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
-    return _prod(x, dims, keepdim)
+    return of_type(_prod(x, dims, keepdim), dtype)
 
 
 # ------------------------------------------------------------------------------------------------ extremes

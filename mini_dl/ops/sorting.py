@@ -144,11 +144,12 @@ def _middle(input: Array, dim: int, skip_nan: bool) -> Array:
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
     n = input.shape[dim]
-    if input.dtype.kind != "f":
-        return np.take(np.argsort(input, dim, kind="stable"), [(n - 1) // 2], dim)
-    missing = np.count_nonzero(np.isnan(input), dim, keepdims=True)
+    k = (n - 1) // 2
+    missing = np.count_nonzero(input != input, dim, keepdims=True)
+    if not missing.any():
+        return np.take(np.argpartition(input, k, dim), [k], dim)
     numbers = n - missing
-    at = np.maximum(numbers - 1, 0) // 2 if skip_nan else np.where(missing > 0, numbers, (n - 1) // 2)
+    at = np.maximum(numbers - 1, 0) // 2 if skip_nan else np.where(missing > 0, numbers, k)
     return np.take_along_axis(np.argsort(input, dim, kind="stable"), at, dim)
 
 

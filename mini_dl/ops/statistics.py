@@ -222,7 +222,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
         _edges(points[:, i], counts[i], None if range is None else (range[2 * i], range[2 * i + 1]), i) for i in builtins.range(d)
     ]
     hist = _count(points, edges, None if weight is None else weight._array, density)
-    return _histogramdd(wrap(hist), tuple([wrap(e.copy()) for e in edges]))
+    return _histogramdd(wrap(hist), tuple([b if isinstance(b, Tensor) else wrap(e) for b, e in zip(counts, edges)]))
 
 
 @method()
