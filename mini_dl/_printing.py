@@ -13,7 +13,6 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
 from mini_dl._surface import function
-from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
@@ -177,7 +176,7 @@ def suffixes(self: Tensor) -> Iterator[str]:
         node = self.grad_fn
         if node is not None:
             yield f"grad_fn=<{node.name()}>"
-        elif edge_of(self) is not None:
+        elif self.requires_grad:
             yield "requires_grad=True"
     except RuntimeError:  # a view that may not be looked at since its base was written
         yield "grad_fn=<Invalid>"

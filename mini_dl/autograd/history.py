@@ -9,12 +9,14 @@ from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl.autograd import engine
-from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of
+from mini_dl.autograd.graph import NO_GRAD, Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, root_of
 from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of
 
 
 def _requires_grad(self: Tensor) -> bool:
-    """Whether gradients flow to this tensor."""
+    """Whether gradients flow to this tensor; of a view that was made without recording, whether they flow to its base."""
+    if self._restricted == NO_GRAD and self._edge is None:
+        return root_of(self)._edge is not None
     return edge_of(self) is not None
 
 

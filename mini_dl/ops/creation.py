@@ -126,7 +126,7 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     if isinstance(data, Tensor):
         return data._array.astype(target or data._array.dtype)
     if isinstance(data, (np.ndarray, np.generic)):
-        return np.array(checked_array(np.asarray(data)), target)
+        return mode.run(np.array, checked_array(np.asarray(data)), target)
     shape: tuple[builtins.int, ...] = ()
     if _dtypes.is_number(data):
         leaves = [data]
@@ -158,8 +158,8 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
         if array.size and not (array.min() >= low and array.max() <= limits.max):
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
         if array.dtype.kind == "f":
-            array = array.astype(np.int64)
-    return array.astype(target, copy=False)
+            array = mode.run(array.astype, np.int64)
+    return mode.run(array.astype, target)
 
 
 def _is_sequence(value: Any) -> builtins.bool:

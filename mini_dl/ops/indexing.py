@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,11 +37,19 @@ KINDS = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Va
 
 def is_tuple_like(index: Any) -> bool:
     """Whether a list stands for a tuple of indices: if it is short and holds anything but numbers."""
-    if isinstance(index, (tuple, Tensor, np.ndarray)) or not isinstance(index, Sequence) or isinstance(index, (str, bytes)):
+    if isinstance(index, (tuple, Tensor, np.ndarray)) or not isinstance(index, Sequence):
         return isinstance(index, tuple)
-    return len(index) < 32 and any(
-        i is None or i is Ellipsis or isinstance(i, (Tensor, slice, np.ndarray, Sequence)) for i in index
-    )
+    kinds = (Tensor, slice, np.ndarray, Sequence)
+    found = len(index) < 32 and any([i is None or i is Ellipsis or isinstance(i, kinds) for i in index])
+    if found:
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
+            "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], "
+            "which "
+            "will result either in an error or a different result",
+            stacklevel=4,
+        )
+    return found
 
 
 def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None]:
@@ -87,6 +96,10 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
             if array.ndim == 0 and array.dtype.kind in "iu" and array.dtype.char != "B":
                 item = int(array)
             elif array.dtype.char in "?B":
+                if array.dtype.char == "B":
+                    warnings.warn(
+                        "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=3
+                    )
                 if array.ndim == 0:
                     item = bool(array)
                 else:
@@ -257,6 +270,9 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     """``self[index] = value``: `value` expanded to what the index chooses."""
     if index is False:
         return
+    kind = type_of_mask(index) if not isinstance(value, Tensor) or value._array.size == 1 else None
+    if kind is not None and kind.char == "B":
+        raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     basic, chosen = parse(self._array.shape, index)
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
@@ -272,10 +288,25 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         leading += 1
     if leading:
         value = value.reshape(shape[leading:])
+    if kind is not None:
+        value = value.to(self.dtype)
     if chosen is None:
         copy_(target, value if value._array.shape == target._array.shape else value.expand(target._array.shape))
     else:
         _index_put_(target, chosen, value, False)
+
+
+def type_of_mask(index: Any) -> np.dtype[Any] | None:
+    """The type of the mask in an index that has one and nothing else that chooses, else None: a mask may cast one value."""
+    found = []
+    for item in index if isinstance(index, tuple) else [index]:
+        if isinstance(item, (Tensor, np.ndarray)):
+            array = item._array if isinstance(item, Tensor) else item
+            if array.ndim or array.dtype.char in "?B":
+                found.append(array.dtype if array.ndim else np.dtype(object))
+        elif isinstance(item, (bool, np.bool_, list, range)):
+            found.append(np.asarray(item).dtype if item is index or not isinstance(item, bool) else np.dtype(object))
+    return found[0] if len(found) == 1 and found[0].char in "?B" else None
 
 
 @op(

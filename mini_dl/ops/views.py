@@ -715,9 +715,9 @@ def offset_of(array: Array) -> int:
 def strides_of(array: Array) -> tuple[int, ...]:
     """The distance of neighbours in each dimension, in elements; where there are none, what it would be in a compact tensor."""
     strides, step = [], 1
-    compact = array.flags.c_contiguous
+    compact = array.flags.c_contiguous and array.size > 0
     for n, stride in zip(reversed(array.shape), reversed(array.strides)):
-        if not compact and n != 1 and array.size:
+        if not compact and (stride or (n > 1 and array.size)):
             step = stride // array.itemsize
         strides.append(step)
         step *= max(n, 1)
