@@ -21,6 +21,7 @@ from mini_dl.utils.data import (
     TensorDataset,
     WeightedRandomSampler,
     default_collate,
+    default_collate_fn_map,
     default_convert,
     get_worker_info,
     random_split,
@@ -209,3 +210,8 @@ def test_datasets_know_their_edges() -> None:
     with pytest.raises(AssertionError, match="Size mismatch"):
         TensorDataset(torch.ones(2), torch.ones(3))
     assert len(BatchSampler(range(7), 3, False)) == 3 and len(BatchSampler(range(7), 3, True)) == 2
+
+
+def test_the_table_of_collation_may_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(default_collate_fn_map, torch.Tensor, lambda batch, *, collate_fn_map=None: len(batch))
+    assert list(DataLoader(TensorDataset(torch.arange(3)), 2)) == [[2], [1]]

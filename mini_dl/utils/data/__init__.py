@@ -1,6 +1,6 @@
 """Datasets, the order in which they are read, and the loader that makes batches of them."""
 
-from mini_dl.utils.data.collate import default_collate, default_convert
+from mini_dl.utils.data.collate import default_collate, default_collate_fn_map, default_convert
 from mini_dl.utils.data.dataloader import DataLoader, WorkerInfo, get_worker_info
 from mini_dl.utils.data.dataset import (
     ChainDataset,
@@ -38,6 +38,7 @@ __all__ = [
     "WeightedRandomSampler",
     "WorkerInfo",
     "default_collate",
+    "default_collate_fn_map",
     "default_convert",
     "get_worker_info",
     "random_split",

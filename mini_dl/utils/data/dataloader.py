@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mini_dl._generator import Generator, here
-from mini_dl.utils.data.collate import default_collate, default_convert
+from mini_dl.tensor import Tensor
+from mini_dl.utils.data.collate import collate_tensor_fn, default_collate, default_collate_fn_map, default_convert
 from mini_dl.utils.data.dataset import IterableDataset, collated_rows
 from mini_dl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, random_seed
 
@@ -216,8 +217,10 @@ class _Fetch:
             return self.collate(self._next(index))
         if not self.batched:
             return self.collate(self.dataset[index])
-        if self.collate is default_collate and (rows := collated_rows(self.dataset, index)) is not None:
-            return rows
+        if self.collate is default_collate and default_collate_fn_map.get(Tensor) is collate_tensor_fn:
+            rows = collated_rows(self.dataset, index)
+            if rows is not None:
+                return rows
         if getattr(self.dataset, "__getitems__", None):
             return self.collate(self.dataset.__getitems__(index))
         return self.collate([self.dataset[i] for i in index])
