@@ -496,3 +496,62 @@ def test_parameters_as_one_vector(torch, rng):
     vector = utils.parameters_to_vector(m.parameters())
     utils.vector_to_parameters(torch.arange(float(len(vector))), m.parameters())
     return vector, [p for p in m.parameters()], outcome(lambda: utils.vector_to_parameters([1], m.parameters()))
+
+
+# ------------------------------------------------------------------------------------------------ recurrent networks
+
+RECURRENT = [
+    ("RNN", {"nonlinearity": "relu", "num_layers": 2}),
+    ("GRU", {"bidirectional": True, "batch_first": True}),
+    ("LSTM", {"num_layers": 2, "bidirectional": True, "proj_size": 2, "dropout": 0.5}),
+    ("LSTM", {"bias": False}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), RECURRENT)
+@twin
+def test_recurrent_networks_of_packed_sequences(torch, rng, name, options):
+    m = getattr(torch.nn, name)(3, 4, **options)
+    utils = torch.nn.utils.rnn
+    sequences = [rng(n, 3, grad=True) for n in (2, 5, 1, 4)]
+    packed = utils.pack_sequence(sequences, enforce_sorted=False)
+    output, state = m(packed)
+    padded, lengths = utils.pad_packed_sequence(output, batch_first=True, padding_value=7.0, total_length=6)
+    again, _ = m(packed, state)
+    (padded * rng(*padded.shape)).sum().backward()
+    grads = [s.grad for s in sequences], [p.grad for p in m.parameters()]
+    return repr(m), padded, lengths, state, again.data, tuple(packed), grads, [s.shape for s in utils.unpack_sequence(output)]
+
+
+@twin
+def test_what_recurrent_networks_refuse(torch, rng):
+    nn, utils = torch.nn, torch.nn.utils.rnn
+    m = nn.LSTM(3, 4)
+    calls = [
+        lambda: nn.LSTM(3, 4, proj_size=4),
+        lambda: nn.GRU(3, 4, proj_size=2),
+        lambda: nn.RNN(3, 4, nonlinearity="gelu"),
+        lambda: nn.LSTM(0, 4),
+        lambda: nn.LSTM(3, 4.0),
+        lambda: nn.LSTM(3, 4, bias=1),
+        lambda: nn.LSTM(3, 4, dropout=2),
+        lambda: m(rng(3)),
+        lambda: m(rng(2, 2, 5)),
+        lambda: m(rng(2, 2, 3).double()),
+        lambda: m(rng(2, 2, 3), (rng(1, 2, 4), rng(1, 2, 3))),
+        lambda: m(rng(2, 2, 3), (rng(2, 4), rng(2, 4))),
+        lambda: nn.GRUCell(3, 4)(rng(2, 2, 3)),
+        lambda: nn.RNNCell(3, 4)(rng(2, 3), rng(2, 2, 4)),
+        lambda: utils.pack_padded_sequence(rng(4, 2, 3), [1, 3]),
+        lambda: utils.pack_padded_sequence(rng(4, 2, 3), [3, 0]),
+        lambda: utils.pack_padded_sequence(rng(4, 2, 3), [3]),
+    ]
+    return [message(one) for one in calls], raised(lambda: nn.LSTMCell(3, 4)(rng(2, 5))), nn.LSTM(3, 4, dropout=0.5)(rng(2, 3))
+
+
+@twin
+def test_padding_of_sequences(torch, rng):
+    utils = torch.nn.utils.rnn
+    sequences = [rng(n, 2) for n in (3, 1, 2)]
+    padded = [utils.pad_sequence(sequences, first, 5.0, side) for first in (False, True) for side in ("left", "right")]
+    return padded, utils.unpad_sequence(padded[3], torch.tensor([3, 1, 2]), batch_first=True)

@@ -133,5 +133,6 @@ from mini_dl.nn.modules.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from mini_dl.nn.modules.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from mini_dl.nn.modules.sparse import Embedding, EmbeddingBag
 from mini_dl.nn.modules.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d

@@ -1,5 +1,6 @@
 """Helpers for parameters and gradients."""
 
+from mini_dl.nn.utils import rnn
 from mini_dl.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,

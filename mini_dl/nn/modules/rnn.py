@@ -1,0 +1,318 @@
+"""Recurrent networks: layers over a sequence, and single cells."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from typing import Any, ClassVar
+
+from mini_dl._surface import namespace
+from mini_dl.nn import init
+from mini_dl.nn.modules.module import Module
+from mini_dl.nn.parameter import Parameter, empty
+from mini_dl.nn.utils.rnn import PackedSequence
+from mini_dl.tensor import Tensor
+
+_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+
+
+class RNNBase(Module):
+    """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size)."""
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1 or isinstance(dropout, bool):
+            raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers greater "
+                f"than 1, but got dropout={dropout} and num_layers={num_layers}",
+                stacklevel=2,
+            )
+        typed = (("bias", bias, bool), ("batch_first", batch_first, bool))
+        sized = (("input_size", input_size, int), ("hidden_size", hidden_size, int))
+        for name, value, kind in (*typed, *sized):
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
+        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if value <= 0:
+                raise ValueError(f"{name} must be greater than zero")
+        if proj_size < 0:
+            raise ValueError("proj_size should be a positive integer or zero to disable projections")
+        if proj_size >= hidden_size:
+            raise ValueError("proj_size has to be smaller than hidden_size")
+        if mode not in _GATES:
+            raise ValueError("Unrecognized RNN mode: " + mode)
+        self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+        gates, out = _GATES[mode] * hidden_size, proj_size or hidden_size
+        self._all_weights: list[list[str]] = []
+        for layer in range(num_layers):
+            inputs = input_size if layer == 0 else out * self._directions
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, inputs), "weight_hh": (gates, out)}
+            if bias:
+                shapes.update(bias_ih=(gates,), bias_hh=(gates,))
+            if proj_size:
+                shapes["weight_hr"] = (proj_size, hidden_size)
+            for suffix in ("", "_reverse")[: self._directions]:
+                names = {f"{name}_l{layer}{suffix}": shape for name, shape in shapes.items()}
+                for name, shape in names.items():
+                    setattr(self, name, Parameter(empty(*shape, device=device, dtype=dtype)))
+                self._all_weights.append(list(names))
+        self.reset_parameters()
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def _flat_weights(self) -> list[Any]:
+        return [getattr(self, name) for names in self._all_weights for name in names]
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    def flatten_parameters(self) -> None:
+        """Accepted; only a GPU's kernels would want one piece of memory."""
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    # -------------------------------------------------------------------------------------------- the call
+
+    def _sizes(self) -> tuple[int, ...]:
+        """Features of each part of the state."""
+        return (self.hidden_size,)
+
+    def _state(self, hx: Any) -> tuple[Tensor, ...]:
+        return (hx,)
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """(output of the last layer at each step, state after the last step)"""
+        packed = isinstance(input, PackedSequence)
+        data = input.data if packed else input
+        if not packed and data.ndim not in (2, 3):
+            raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {data.ndim}D instead")
+        batched, at = packed or data.ndim == 3, 0 if self.batch_first else 1
+        state = None if hx is None else self._state(hx)
+        if not packed:
+            self._check_ranks(state, batched)
+            if not batched:
+                data = data.unsqueeze(at)
+                state = state and tuple([s.unsqueeze(1) for s in state])
+        self._check_input(data, 2 if packed else 3)
+        samples = int(input.batch_sizes[0]) if packed else data.shape[at]
+        shapes = [(self.num_layers * self._directions, samples, size) for size in self._sizes()]
+        if state is None:
+            state = tuple([data.new_zeros(shape) for shape in shapes])
+        elif packed and input.sorted_indices is not None:
+            state = tuple([s.index_select(1, input.sorted_indices) for s in state])
+        for i, (s, shape) in enumerate(zip(state, shapes)):
+            if s.shape != shape:
+                which = f"hidden[{i}]" if len(shapes) > 1 else "hidden"
+                raise RuntimeError(f"Expected {which} size {shape}, got {list(s.shape)}")
+        network = namespace("torch")[self.mode.lower()]
+        hidden = state if len(state) > 1 else state[0]
+        options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
+        if packed:
+            output, *final = network(data, input.batch_sizes, hidden, self._flat_weights, *options)
+            output = PackedSequence(output, *input[1:])
+            if input.unsorted_indices is not None:
+                final = [s.index_select(1, input.unsorted_indices) for s in final]
+        else:
+            output, *final = network(data, hidden, self._flat_weights, *options, self.batch_first)
+            if not batched:
+                output, final = output.squeeze(at), [s.squeeze(1) for s in final]
+        return output, tuple(final) if len(final) > 1 else final[0]
+
+    def _check_ranks(self, state: Any, batched: bool) -> None:
+        ranks = [s.ndim for s in state or ()]
+        if any([rank != (3 if batched else 2) for rank in ranks]):
+            kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)
+            if len(ranks) > 1:
+                raise RuntimeError(
+                    f"For {kind} input, hx and cx should also be {n}-D but got ({ranks[0]}-D, {ranks[1]}-D) tensors"
+                )
+            raise RuntimeError(f"For {kind} input, hx should also be {n}-D but got {ranks[0]}-D tensor")
+
+    def _check_input(self, input: Tensor, rank: int) -> None:
+        weight = self._flat_weights[0]
+        if input.dtype != weight.dtype:
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
+                f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+            )
+        if input.ndim != rank:
+            raise RuntimeError(f"input must have {rank} dimensions, got {input.ndim}")
+        if self.input_size != input.shape[-1]:
+            raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}")
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        for name, default in defaults.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text
+
+
+class RNN(RNNBase):
+    """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        if len(args) > 3:
+            nonlinearity, args = args[3], (*args[:3], *args[4:])
+        else:
+            nonlinearity = kwargs.pop("nonlinearity", "tanh")
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        super().__init__(f"RNN_{nonlinearity.upper()}", *args, **kwargs)
+        self.nonlinearity = nonlinearity
+
+
+class LSTM(RNNBase):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997), over (L, N, input_size) or a PackedSequence.
+
+    The state is (hidden, cell); with `proj_size` the hidden state is projected to that size (Sak et al. 2014).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
+
+    def _sizes(self) -> tuple[int, ...]:
+        return (self.proj_size or self.hidden_size, self.hidden_size)
+
+    def _state(self, hx: Any) -> tuple[Tensor, ...]:
+        return tuple(hx)
+
+
+class GRU(RNNBase):
+    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        super().__init__("GRU", *args, **kwargs)
+
+
+# ------------------------------------------------------------------------------------------------ cells
+
+
+class RNNCellBase(Module):
+    """Parameters of one step."""
+
+    parts: ClassVar[int] = 1
+    """Of how many tensors the state consists."""
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        gates = num_chunks * hidden_size
+        self.weight_ih = Parameter(empty(gates, input_size, device=device, dtype=dtype))
+        self.weight_hh = Parameter(empty(gates, hidden_size, device=device, dtype=dtype))
+        self.register_parameter("bias_ih", Parameter(empty(gates, device=device, dtype=dtype)) if bias else None)
+        self.register_parameter("bias_hh", Parameter(empty(gates, device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
+        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    def _call(self, operation: str, input: Tensor, hx: Any) -> Any:
+        name = type(self).__name__
+        if input.ndim not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
+        state = None if hx is None else tuple(hx) if self.parts > 1 else (hx,)
+        for i, part in enumerate(state or ()):
+            if part.ndim not in (1, 2):
+                which = f"hx[{i}]" if self.parts > 1 else "hidden"
+                raise ValueError(f"{name}: Expected {which} to be 1D or 2D, got {part.ndim}D instead")
+        batched = input.ndim == 2
+        rows = input if batched else input.unsqueeze(0)
+        if state is None:
+            state = (rows.new_zeros((len(rows), self.hidden_size)),) * self.parts
+        elif not batched:
+            state = tuple([part.unsqueeze(0) for part in state])
+        hidden = state if self.parts > 1 else state[0]
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        result = namespace("torch")[operation](rows, hidden, *weights)
+        if batched:
+            return result
+        return tuple([part.squeeze(0) for part in result]) if self.parts > 1 else result.squeeze(0)
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        if self.bias is not True:
+            text += f", bias={self.bias}"
+        if getattr(self, "nonlinearity", "tanh") != "tanh":
+            text += f", nonlinearity={self.nonlinearity}"
+        return text
+
+
+class RNNCell(RNNCellBase):
+    """One step of an `RNN`: (N, input_size), hidden -> hidden"""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        if self.nonlinearity not in ("tanh", "relu"):
+            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+        return self._call(f"rnn_{self.nonlinearity}_cell", input, hx)
+
+
+class LSTMCell(RNNCellBase):
+    """One step of an `LSTM`: (N, input_size), (hidden, cell) -> (hidden, cell)"""
+
+    parts = 2
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+
+    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Tensor]:
+        return self._call("lstm_cell", input, hx)
+
+
+class GRUCell(RNNCellBase):
+    """One step of a `GRU`: (N, input_size), hidden -> hidden"""
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        return self._call("gru_cell", input, hx)

@@ -1,0 +1,155 @@
+"""Sequences of different lengths: padded to one, or packed step by step without the padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import Array
+from mini_dl._surface import namespace
+from mini_dl.tensor import Tensor, wrap
+
+
+class _Packed(NamedTuple):
+    data: Tensor
+    batch_sizes: Tensor
+    sorted_indices: Tensor | None
+    unsorted_indices: Tensor | None
+
+
+class PackedSequence(_Packed):
+    """The elements of the first step, then those of the second ...; ``batch_sizes`` tells how many sequences reach each step.
+
+    ``sorted_indices`` put the sequences in the order of falling lengths.
+    """
+
+    def __new__(
+        cls,
+        data: Any,
+        batch_sizes: Tensor | None = None,
+        sorted_indices: Tensor | None = None,
+        unsorted_indices: Tensor | None = None,
+    ) -> PackedSequence:
+        if batch_sizes is None:
+            data, batch_sizes = data
+        if unsorted_indices is None:
+            unsorted_indices = invert_permutation(sorted_indices)
+        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)  # type: ignore[arg-type]
+
+    def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
+        """The same with ``data.to(...)``."""
+        data = self.data.to(*args, **kwargs)
+        return self if data is self.data else type(self)(data, *self[1:])
+
+    def cpu(self) -> PackedSequence:
+        return self
+
+    def double(self) -> PackedSequence:
+        return self.to(_dtypes.float64)
+
+    def float(self) -> PackedSequence:
+        return self.to(_dtypes.float32)
+
+    def half(self) -> PackedSequence:
+        return self.to(_dtypes.float16)
+
+
+def invert_permutation(permutation: Tensor | None) -> Tensor | None:
+    """The permutation that undoes `permutation`."""
+    return None if permutation is None else wrap(np.argsort(permutation._array))
+
+
+def _rows(batch_sizes: Array) -> Tensor:
+    """Where the packed elements lie in (steps * sequences) rows."""
+    widest = int(batch_sizes[0])
+    return wrap(np.concatenate([t * widest + np.arange(n) for t, n in enumerate(batch_sizes)]))
+
+
+def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+    """Pack padded sequences (steps, N, *), or (N, steps, *) with `batch_first`, of the given `lengths`.
+
+    RuntimeError unless the lengths are positive, one for each sequence, and fall (or `enforce_sorted` is False).
+    """
+    counts = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths, np.int64)
+    input = input.transpose(0, 1) if batch_first else input
+    order = None
+    if not enforce_sorted:
+        order = wrap(np.argsort(-counts, kind="stable"))
+        counts, input = counts[order._array], input.index_select(1, order)
+    if len(counts) != input.shape[1]:
+        raise RuntimeError(
+            f"Expected `len(lengths)` to be equal to batch_size, but got {len(counts)} (batch_size={input.shape[1]})"
+        )
+    if len(counts) == 0 or counts[-1] <= 0:
+        raise RuntimeError("Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0")
+    if np.any(np.diff(counts) > 0):
+        raise RuntimeError(
+            "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
+            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you do not need "
+            "ONNX exportability."
+        )
+    sizes = (counts[None, :] > np.arange(counts[0])[:, None]).sum(1)
+    rows = input.reshape(-1, *input.shape[2:])
+    return PackedSequence(rows.index_select(0, _rows(sizes)), wrap(sizes), order)
+
+
+def pad_packed_sequence(
+    sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """The sequences (steps, N, *), or (N, steps, *), padded to the longest or to `total_length`; and their lengths."""
+    sizes = sequence.batch_sizes._array
+    steps = len(sizes)
+    if total_length is not None:
+        if total_length < steps:
+            raise ValueError(
+                "Expected total_length to be at least the length of the longest sequence in input, but got "
+                f"total_length={total_length} and max sequence length being {steps}"
+            )
+        steps = total_length
+    n, data = int(sizes[0]), sequence.data
+    padding = data.new_full((steps * n, *data.shape[1:]), padding_value)
+    padded = padding.index_copy(0, _rows(sizes), data).reshape(steps, n, *data.shape[1:])
+    lengths = wrap((sizes[None, :] > np.arange(n)[:, None]).sum(1))
+    if batch_first:
+        padded = padded.transpose(0, 1)
+    back = sequence.unsorted_indices
+    if back is not None:
+        return padded.index_select(0 if batch_first else 1, back), lengths[back]
+    return padded, lengths
+
+
+def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Tensor:
+    """Sequences (length, *) as one tensor (longest, N, *), or (N, longest, *) with `batch_first`."""
+    if not isinstance(sequences, Iterable):
+        raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
+    if padding_side not in ("left", "right"):
+        raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
+    torch, tensors = namespace("torch"), list(sequences)
+    if not tensors:
+        raise RuntimeError("received an empty list of sequences")
+    longest = max([len(t) for t in tensors])
+    padded = []
+    for tensor in tensors:
+        padding = tensor.new_full((longest - len(tensor), *tensor.shape[1:]), padding_value)
+        padded.append(torch["cat"]([tensor, padding] if padding_side == "right" else [padding, tensor]))
+    return torch["stack"](padded, 0 if batch_first else 1)
+
+
+def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
+    """The sequences without their padding."""
+    rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
+    return [row[:length] for row, length in zip(rows.unbind(0), lengths.tolist())]
+
+
+def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
+    """Pack sequences (length, *)."""
+    return pack_padded_sequence(pad_sequence(sequences), [len(t) for t in sequences], enforce_sorted=enforce_sorted)
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
+    """The sequences that were packed."""
+    padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
+    return unpad_sequence(padded, lengths, batch_first=True)

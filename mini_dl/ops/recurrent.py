@@ -1,0 +1,178 @@
+"""Recurrent networks, composed of linear maps and gates: cells, and layers of them over a sequence.
+
+The gates of all inputs of a layer are one product; only those of the hidden state are computed step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mini_dl._surface import function
+from mini_dl.ops.dropout import dropout
+from mini_dl.ops.joining import cat, stack
+from mini_dl.ops.matmul import linear
+from mini_dl.tensor import Tensor
+
+State = tuple[Tensor, ...]
+Cell = Callable[[Tensor, State, Sequence[Any]], State]
+"""(gates of the input, state before, hidden weights (w_hh, b_hh, w_hr)) -> state after"""
+
+# ------------------------------------------------------------------------------------------------ one step
+
+
+def _tanh(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+    return ((gates + linear(state[0], weights[0], weights[1])).tanh(),)
+
+
+def _relu(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+    return ((gates + linear(state[0], weights[0], weights[1])).relu(),)
+
+
+def _lstm(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+    hidden, cell = state
+    i, f, g, o = (gates + linear(hidden, weights[0], weights[1])).chunk(4, -1)
+    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+    hidden = o.sigmoid() * cell.tanh()
+    return (hidden if weights[2] is None else linear(hidden, weights[2])), cell
+
+
+def _gru(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+    hidden = state[0]
+    reset, update, new = gates.chunk(3, -1)
+    hidden_reset, hidden_update, hidden_new = linear(hidden, weights[0], weights[1]).chunk(3, -1)
+    new = (new + (reset + hidden_reset).sigmoid() * hidden_new).tanh()
+    return ((hidden - new) * (update + hidden_update).sigmoid() + new,)
+
+
+def _cell(step: Cell, input: Tensor, state: State, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any) -> State:
+    _check_cell(input, state, w_ih, w_hh)
+    return step(linear(input, w_ih, b_ih), state, (w_hh, b_hh, None))
+
+
+def _check_cell(input: Tensor, state: State, w_ih: Tensor, w_hh: Tensor) -> None:
+    if input.shape[-1] != w_ih.shape[1]:
+        raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {w_ih.shape[1]}")
+    for i, hidden in enumerate(state):
+        if hidden.shape[0] != input.shape[0]:
+            raise RuntimeError(f"Input batch size {input.shape[0]} doesn't match hidden{i} batch size {hidden.shape[0]}")
+        if hidden.shape[-1] != w_hh.shape[1]:
+            raise RuntimeError(f"hidden{i} has inconsistent hidden_size: got {hidden.shape[-1]}, expected {w_hh.shape[1]}")
+
+
+@function()
+def rnn_tanh_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """``tanh(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)``"""
+    return _cell(_tanh, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+@function()
+def rnn_relu_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """``relu(input @ w_ih.T + b_ih + hx @ w_hh.T + b_hh)``"""
+    return _cell(_relu, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+@function()
+def lstm_cell(
+    input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> State:
+    """Gates i, f, g, o: ``cell = sigmoid(f) * cell + sigmoid(i) * tanh(g); hidden = sigmoid(o) * tanh(cell)``"""
+    return _cell(_lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
+
+
+@function()
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """Gates r, z, n: ``n = tanh(n_input + sigmoid(r) * n_hidden); hidden = (hidden - n) * sigmoid(z) + n``"""
+    return _cell(_gru, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+# ------------------------------------------------------------------------------------------------ all steps
+
+
+def _direction(
+    step: Cell, gates: Sequence[Tensor], start: State, weights: Sequence[Any], sizes: list[int] | None, reverse: bool
+) -> tuple[list[Tensor], State]:
+    """The hidden state after each step, in the order of the steps, and the state at the end.
+
+    `sizes` tells how many samples are left at each step (the first ones); the state of the others rests.
+    """
+    state, ended, outputs = start, [], []
+    if sizes is not None and reverse:
+        state = tuple([s[: sizes[-1]] for s in start])
+    for t in reversed(range(len(gates))) if reverse else range(len(gates)):
+        n, now = len(gates[t]), len(state[0])
+        if n < now:
+            ended.append([s[n:] for s in state])
+            state = tuple([s[:n] for s in state])
+        elif n > now:
+            state = tuple([cat([s, first[now:n]]) for s, first in zip(state, start)])
+        state = step(gates[t], state, weights)
+        outputs.append(state[0])
+    if ended:
+        state = tuple([cat([last, *[part[i] for part in reversed(ended)]]) for i, last in enumerate(state)])
+    return outputs[::-1] if reverse else outputs, state
+
+
+def _layers(
+    step: Cell,
+    input: Tensor,
+    start: State,
+    params: Sequence[Tensor],
+    sizes: list[int] | None,
+    has_biases: bool,
+    num_layers: int,
+    rate: float,
+    train: bool,
+    bidirectional: bool,
+) -> State:
+    """(output of the last layer, final states of all layers and directions stacked)"""
+    directions = 2 if bidirectional else 1
+    per_direction = len(params) // (num_layers * directions)
+    finals: list[State] = []
+    for layer in range(num_layers):
+        results = []
+        for direction in range(directions):
+            at = layer * directions + direction
+            w_ih, w_hh, *rest = params[at * per_direction : (at + 1) * per_direction]
+            b_ih, b_hh = rest[:2] if has_biases else (None, None)
+            projection = rest[2 * has_biases] if len(rest) > 2 * has_biases else None
+            gates = linear(input, w_ih, b_ih)
+            steps = gates.unbind(0) if sizes is None else gates.split(sizes)
+            first = tuple([s[at] for s in start])
+            outputs, final = _direction(step, steps, first, (w_hh, b_hh, projection), sizes, direction == 1)
+            results.append(stack(outputs) if sizes is None else cat(outputs))
+            finals.append(final)
+        input = results[0] if directions == 1 else cat(results, -1)
+        if rate and train and layer < num_layers - 1:
+            input = dropout(input, rate, True)
+    return (input, *[stack(list(parts)) for parts in zip(*finals)])
+
+
+def _network(step: Cell, name: str) -> Callable[..., State]:
+    def call(*args: Any) -> State:
+        """``(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``, or, packed,
+        ``(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``"""
+        if isinstance(args[3], (list, tuple)):
+            data, batch_sizes, hx, params, *options = args
+            sizes: list[int] | None = [int(n) for n in batch_sizes.tolist()]
+            batch_first = False
+        else:
+            data, hx, params, *options, batch_first = args
+            sizes = None
+        start = tuple(hx) if isinstance(hx, (list, tuple)) else (hx,)
+        data = data.transpose(0, 1) if batch_first else data
+        output, *final = _layers(step, data, start, params, sizes, *options)
+        return (output.transpose(0, 1) if batch_first else output, *final)
+
+    call.__name__ = call.__qualname__ = name
+    return function()(call)
+
+
+rnn_tanh, rnn_relu = _network(_tanh, "rnn_tanh"), _network(_relu, "rnn_relu")
+lstm, gru = _network(_lstm, "lstm"), _network(_gru, "gru")
