@@ -21,9 +21,12 @@ from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of, wrap
 def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callable[..., Tensor]:
     """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned."""
     primitive = getattr(function, "op", None)
+    ufunc = getattr(function, "ufunc", None)
 
     @functools.wraps(function)
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
+            return self
         if not (mode.enabled and (edge_of(self) is not None or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
             write(self, function(self, *args, **kwargs))
             return self
@@ -40,9 +43,55 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
 
     call.__name__ = call.__qualname__ = name or function.__name__ + "_"
     call.__doc__ = f"In-place version of ``{function.__name__}``."
-    if primitive is not None:
-        del call.op  # type: ignore[attr-defined]
+    call.__dict__.pop("op", None)
     return call
+
+
+def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Any], Any]:
+    """Mark a function as what `ufunc` computes over floating point arrays: its in-place version then writes without a temporary.
+
+    `primitive` is the one that the function ends in; that gradients do not need its `input` then spares the copy of it.
+    """
+
+    def decorate(function: Any) -> Any:
+        function.ufunc = ufunc
+        if primitive is not None:
+            function.op = primitive.op
+        return function
+
+    return decorate
+
+
+def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bool:
+    """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
+    array = target._array
+    if (
+        array.dtype.kind != "f"
+        or len(args) != ufunc.nin - 1
+        or target._inference
+        or not array.flags.writeable
+        or 0 in array.strides
+        or (mode.enabled and (target._edge is not None or target._base is not None))
+    ):
+        return False
+    if not args:
+        mode.run(ufunc, array, array)
+    else:
+        other = args[0]
+        if isinstance(other, Tensor):
+            if mode.enabled and (other._edge is not None or other._base is not None):
+                return False
+            other = other._array
+            if other.dtype is not array.dtype:
+                return False
+        elif type(other) is not float and type(other) is not int:
+            return False
+        try:
+            mode.run(ufunc, array, other, array)
+        except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
+            return False
+    version_of(target)[0] += 1
+    return True
 
 
 def any_needs_grad(values: Any) -> bool:

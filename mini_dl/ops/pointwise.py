@@ -24,6 +24,8 @@ from mini_dl._dtypes import (
 )
 from mini_dl._kernels import elementwise
 from mini_dl._surface import function, method, namespace, public, return_type, store
+from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
 from mini_dl.tensor import Tensor
 
@@ -101,6 +103,7 @@ def _add(input: Array, other: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.add, _add)
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input + alpha * other``
 
@@ -144,6 +147,7 @@ def _sub(input: Array, other: Array) -> Array:
 
 
 @public("torch", "Tensor", "torch:subtract", "Tensor:subtract", inplace_too=True, out=True)
+@written_by(np.subtract, _sub)
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``"""
     return _sub(input, other if alpha == 1 and alpha is not True else _scaled(input, other, alpha))
@@ -158,6 +162,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 
 @public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
+@written_by(np.multiply)
 @binary(input=lambda grad, other: grad * _conj(other), other=lambda grad, input: grad * _conj(input))
 def mul(input: Array, other: Array) -> Array:
     """``input * other``"""
@@ -179,6 +184,7 @@ def _div(input: Array, other: Array) -> Array:
 
 
 @public("torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True)
+@written_by(np.divide)
 def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
 
@@ -255,6 +261,7 @@ def fmod(input: Array, other: Array) -> Array:
 
 
 @public("torch", "Tensor", "torch:negative", "Tensor:negative", inplace_too=True, out=True)
+@written_by(np.negative)
 @unary(input=lambda grad: -grad)
 def neg(input: Array) -> Array:
     """``-input``. RuntimeError for bool."""
@@ -275,6 +282,7 @@ def positive(input: Tensor) -> Tensor:
 
 
 @method(inplace=True, out=True)
+@written_by(np.reciprocal)
 @unary(input=lambda grad, result: -grad * _conj(result * result))
 def reciprocal(input: Array) -> Array:
     """``1 / input``"""
@@ -282,6 +290,7 @@ def reciprocal(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.square)
 @unary(input=lambda grad, input: grad * 2 * _conj(input))
 def square(input: Array) -> Array:
     """``input ** 2``"""
@@ -291,6 +300,7 @@ def square(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.sqrt)
 @unary(input=lambda grad, result: grad / (2 * _conj(result)))
 def sqrt(input: Array) -> Array:
     """The square root; NaN for negative numbers."""
@@ -305,9 +315,16 @@ def rsqrt(input: Array) -> Array:
     return np.reciprocal(y, _own(y))
 
 
+def _half(*tensors: Tensor) -> bool:
+    """Whether all are float16, whose sums of products are computed in float32."""
+    return all([t._array.dtype.char == "e" for t in tensors])
+
+
 @method(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``"""
+    if _half(input, tensor1, tensor2):
+        return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
     product = _mul(tensor1, tensor2)
     return _add(input, product if value == 1 else _scaled(input, product, value))
 
@@ -322,6 +339,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
             "(input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
             "(input + value * tensor1 / tensor2) for float inputs."
         )
+    if _half(input, tensor1, tensor2):
+        return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
     quotient = _div(tensor1, tensor2)
     return _add(input, quotient if value == 1 else _scaled(input, quotient, value))
 
@@ -459,6 +478,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
+@written_by(np.exp)
 @unary(input=lambda grad, result: grad * _conj(result))
 def exp(input: Array) -> Array:
     """``e ** input``"""
@@ -480,6 +500,7 @@ def expm1(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.log)
 @unary(input=lambda grad, input: grad / _conj(input))
 def log(input: Array) -> Array:
     """The natural logarithm."""
@@ -577,7 +598,12 @@ def _through_sigmoid(grad: Tensor, result: Tensor) -> Tensor:
 @unary(input=lambda grad, result: _through_sigmoid(grad, result))
 def sigmoid(input: Array) -> Array:
     """``1 / (1 + exp(-input))``"""
-    y = np.negative(floating(input))
+    return _sigmoid(floating(input))
+
+
+@elementwise
+def _sigmoid(input: Array) -> Array:
+    y = np.negative(input)
     y = np.exp(y, _own(y))
     y += 1
     return np.reciprocal(y, _own(y))
@@ -605,13 +631,21 @@ def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
     return masked(slope, (input >= eps) & (input <= 1 - eps))
 
 
-@binary(input=lambda grad, other: grad * other * (1 - other), other=lambda grad, input, other: grad * input * (1 - 2 * other))
+@binary(
+    input=lambda grad, other: grad * _conj(other * (1 - other)),
+    other=lambda grad, input, other: grad * _conj(input * (1 - 2 * other)),
+)
+@elementwise
 def _sigmoid_backward(input: Array, other: Array) -> Array:
     """The gradient `input` through a sigmoid whose result was `other`."""
-    return input * (other - other * other)
+    return input * (other * (1 - other))
 
 
-@binary(input=lambda grad, other: grad * (1 - other * other), other=lambda grad, input, other: grad * input * other * -2)
+@binary(
+    input=lambda grad, other: grad * _conj(1 - other * other),
+    other=lambda grad, input, other: grad * _conj(input * other) * -2,
+)
+@elementwise
 def _tanh_backward(input: Array, other: Array) -> Array:
     """The gradient `input` through tanh, whose result was `other`."""
     return input * (1 - other * other)
@@ -621,12 +655,14 @@ def _tanh_backward(input: Array, other: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.sin)
 @unary(input=lambda grad, input: grad * _conj(input.cos()))
 def sin(input: Array) -> Array:
     return np.sin(floating(input))
 
 
 @method(inplace=True, out=True)
+@written_by(np.cos)
 @unary(input=lambda grad, input: -grad * _conj(input.sin()))
 def cos(input: Array) -> Array:
     return np.cos(floating(input))
@@ -669,6 +705,7 @@ def cosh(input: Array) -> Array:
 
 
 @public("torch", "Tensor", "nn.functional", inplace_too=True, out=True)
+@written_by(np.tanh)
 @unary(input=lambda grad, result: _tanh_backward(grad, _conj(result)))
 def tanh(input: Array) -> Array:
     return np.tanh(floating(input))
@@ -760,12 +797,24 @@ def deg2rad(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ sign and rounding
 
 
-@public("torch", "Tensor", inplace_too=True, out=True)
+@public("torch", "Tensor", "torch:absolute", "Tensor:absolute", out=True)
+@written_by(np.absolute)
 @unary(input=lambda grad, input: grad * input.sgn())
 def abs(input: Array) -> Array:
     """The absolute value; its gradient at 0 is 0."""
     accept("abs_cpu", "iufc", input)
     return np.absolute(input)
+
+
+@public("torch:abs_", "torch:absolute_", "Tensor:abs_", "Tensor:absolute_")
+def _abs_(self: Tensor) -> Tensor:
+    """In-place version of ``abs``. RuntimeError for complex."""
+    if self._array.dtype.kind == "c":
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return _real_abs_(self)
+
+
+_real_abs_ = in_place(abs, "abs_")
 
 
 @method(inplace=True, out=True)
@@ -897,12 +946,14 @@ def _rounding(ufunc: Any, input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.floor)
 @unary(input=lambda grad: _zero(grad))
 def floor(input: Array) -> Array:
     return _rounding(np.floor, input)
 
 
 @method(inplace=True, out=True)
+@written_by(np.ceil)
 @unary(input=lambda grad: _zero(grad))
 def ceil(input: Array) -> Array:
     return _rounding(np.ceil, input)
@@ -1021,8 +1072,6 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     if any([kind_of(v) == "c" for v in (input, *bounds)]):
         raise RuntimeError("clamp is not supported for complex types")
     common = result_numpy(input, *bounds)
-    if common.kind == "b":
-        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
     if not any([isinstance(bound, np.ndarray) for bound in bounds]) and any([bound != bound for bound in bounds]):
         return np.full_like(input, np.nan, dtype=common)
     out: Array = input.astype(common, copy=False)
@@ -1044,19 +1093,23 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     for name, bound in (("min", min), ("max", max)):
         if bound is not None and not isinstance(bound, Tensor) and not is_number(bound):
             raise TypeError(f"clamp(): argument '{name}' must be Number or Tensor, not {type_name(bound)}")
+    if result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, min, max) if v is not None]).kind == "b":
+        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
     return _clamp(input, min, max)
 
 
 @method(inplace=True, out=True)
+@written_by(np.maximum)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``maximum(input, min)``"""
-    return clamp(input, min)
+    return _clamp(input, min, None)  # type: ignore[no-any-return]
 
 
 @method(inplace=True, out=True)
+@written_by(np.minimum)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``minimum(input, max)``"""
-    return clamp(input, None, max)
+    return _clamp(input, None, max)  # type: ignore[no-any-return]
 
 
 @op(
@@ -1423,6 +1476,6 @@ for _name, _operator in {
     setattr(Tensor, _name, _operator)
 
 for _name, _function in {
-    "absolute": abs, "arcsin": asin, "arccos": acos, "arctan": atan, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
+    "arcsin": asin, "arccos": acos, "arctan": atan, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
 }.items():  # fmt: skip
     public(f"torch:{_name}", f"Tensor:{_name}", inplace_too=True, out=True)(_function)
