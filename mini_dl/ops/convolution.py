@@ -384,37 +384,43 @@ def _tuple_of(name: str, value: Any, n: int) -> Ints:
     return tuple([int(v) for v in value])
 
 
-class _Call(NamedTuple):
-    """Checked arguments: the batched input and what `conv` and its transpose take besides."""
+class Arrays(NamedTuple):
+    """What the checks need to know of the tensors."""
 
-    input: Tensor
-    batched: bool
-    stride: Ints
+    input: Ints
+    weight: Ints
+    bias: Ints | None
+    types: tuple[Any, ...]
+
+
+class Setting(NamedTuple):
+    """The arguments of a call that say where the kernel goes, lists as tuples."""
+
+    stride: Any
     padding: Any
-    dilation: Ints
+    dilation: Any
+    groups: int
+    output_padding: Any = None  # of a transposed convolution
 
 
-def _checked(
-    name: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, transposed: bool
-) -> _Call:
-    for position, (argument, value) in enumerate((("input", input), ("weight", weight)), 1):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
-    x, w = input._array, weight._array
-    if x.ndim not in (n + 1, n + 2):
+def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints, Any, Ints]:
+    """Stride, padding and dilation of each dimension. RuntimeError where the arguments do not fit together."""
+    x, w, bias, types = arrays
+    transposed, groups = setting.output_padding is not None, setting.groups
+    if len(x) not in (n + 1, n + 2):
         raise RuntimeError(
-            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x.shape)}"
+            f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x)}"
         )
-    if bias is not None and bias._array.dtype != x.dtype:
-        names = C_NAMES[x.dtype.name], C_NAMES[bias._array.dtype.name]
+    if bias is not None and types[2] != types[0]:
+        names = C_NAMES[types[0].name], C_NAMES[types[2].name]
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
-    if w.dtype != x.dtype:
-        raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(w.dtype)}")
-    if w.ndim < 3:
+    if types[0] != types[1]:
+        raise RuntimeError(f"expected scalar type {scalar_name(types[0])} but found {scalar_name(types[1])}")
+    if len(w) < 3:
         raise RuntimeError("weight should have at least three dimensions")
-    steps = _tuple_of("stride", stride, n)
-    pads = padding if isinstance(padding, str) else _tuple_of("padding", padding, n)
-    spread = _tuple_of("dilation", dilation, n)
+    steps = _tuple_of("stride", setting.stride, n)
+    pads = setting.padding if isinstance(setting.padding, str) else _tuple_of("padding", setting.padding, n)
+    spread = _tuple_of("dilation", setting.dilation, n)
     if isinstance(pads, str):
         if pads not in ("same", "valid"):
             raise RuntimeError(f"Invalid padding string: '{pads}'")
@@ -428,58 +434,53 @@ def _checked(
         raise RuntimeError(f"dilation should be greater than zero, but got {list(spread)}")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
-    if w.ndim != n + 2:
+    if len(w) != n + 2:
         raise RuntimeError(
-            f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight{list(w.shape)}, "
-            f"but got {n + 2}-dimensional input of size {list(x.shape)} instead"
+            f"Expected {len(w)}-dimensional input for {len(w)}-dimensional weight{list(w)}, "
+            f"but got {n + 2}-dimensional input of size {list(x)} instead"
         )
-    if len(w) < groups:
+    if w[0] < groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, "
-            f"but got weight of size {list(w.shape)} instead"
+            f"but got weight of size {list(w)} instead"
         )
-    if len(w) % groups:
+    if w[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
-            f"but got weight of size [{list(w.shape)}] instead"
+            f"but got weight of size [{list(w)}] instead"
         )
-    if 0 in w.shape[2:]:
-        raise RuntimeError(f"kernel size should be greater than zero, but got {list(w.shape[2:])}")
-    channels = w.shape[0] if transposed else w.shape[1] * groups
-    if x.shape[-n - 1] != channels:
-        shown = (1,) * (n + 2 - x.ndim) + x.shape
-        given = f"transposed={int(transposed)}" if transposed else f"groups={groups}"
+    if 0 in w[2:]:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {list(w[2:])}")
+    channels = w[0] if transposed else w[1] * groups
+    if x[-n - 1] != channels:
+        shown = (1,) * (n + 2 - len(x)) + x
+        given = "transposed=1" if transposed else f"groups={groups}"
         raise RuntimeError(
-            f"Given {given}, weight of size {list(w.shape)}, expected input{list(shown)} to have {channels} channels, "
-            f"but got {x.shape[-n - 1]} channels instead"
+            f"Given {given}, weight of size {list(w)}, expected input{list(shown)} to have {channels} channels, "
+            f"but got {x[-n - 1]} channels instead"
         )
-    outputs = w.shape[1] * groups if transposed else w.shape[0]
-    if bias is not None and bias._array.shape != (outputs,):
+    outputs = w[1] * groups if transposed else w[0]
+    if bias is not None and bias != (outputs,):
         raise RuntimeError(
-            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected bias to be 1-dimensional "
-            f"with {outputs} elements, but got bias of size {list(bias.shape)} instead"
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w)}, expected bias to be 1-dimensional "
+            f"with {outputs} elements, but got bias of size {list(bias)} instead"
         )
-    if x.dtype.char in "?HILQ" or (transposed and x.dtype.char in "bhiB"):
+    if types[0].char in "?HILQ" or (transposed and types[0].char in "bhiB"):
         kernel = "slow_conv_transpose2d_out_cpu" if transposed else "slow_conv2d_cpu"
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(x.dtype)}'")
-    batched = x.ndim == n + 2
-    return _Call(input if batched else input.reshape(1, *x.shape), batched, steps, pads, spread)
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(types[0])}'")
+    return steps, pads, spread
 
 
-def _by(sizes: Any) -> str:
-    return " x ".join([str(s) for s in sizes])
-
-
-def _forward(
-    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Tensor:
-    call = _checked(name, n, input, weight, bias, stride, padding, dilation, groups, False)
-    kernel, space = weight._array.shape[2:], call.input._array.shape[2:]
-    reach = [d * (k - 1) for d, k in zip(call.dilation, kernel)]
-    if call.padding == "same":
+@functools.lru_cache(4096)
+def _geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> Geometry:
+    """Where the kernel goes, of a convolution."""
+    stride, padding, dilation = _checked(name, n, arrays, setting)
+    kernel, space = arrays.weight[2:], arrays.input[-n:]
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
+    if padding == "same":
         before, total = tuple([r // 2 for r in reach]), reach
     else:
-        before = (0,) * n if call.padding == "valid" else call.padding
+        before = (0,) * n if padding == "valid" else padding
         total = [2 * p for p in before]
     padded = [i + t for i, t in zip(space, total)]
     if any([p < r + 1 for p, r in zip(padded, reach)]):
@@ -487,38 +488,76 @@ def _forward(
             f"Calculated padded input size per channel: ({_by(padded)}). Kernel size: ({_by([r + 1 for r in reach])}). "
             "Kernel size can't be greater than actual input size"
         )
-    out = tuple([(p - r - 1) // s + 1 for p, r, s in zip(padded, reach, call.stride)])
-    result: Tensor = conv(call.input, weight, bias, Geometry(call.stride, before, call.dilation, groups, out))
-    return result if call.batched else result.reshape(result.shape[1:])
+    out = tuple([(p - r - 1) // s + 1 for p, r, s in zip(padded, reach, stride)])
+    return Geometry(stride, before, dilation, setting.groups, out)
+
+
+@functools.lru_cache(4096)
+def _transposed_geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Geometry, Ints]:
+    """Where the kernel goes, of a transposed convolution, and the spatial shape of its result."""
+    stride, padding, dilation = _checked(name, n, arrays, setting)
+    extra = _tuple_of("output_padding", setting.output_padding, n)
+    if min(extra) < 0:
+        raise RuntimeError("negative output_padding is not supported")
+    if any([e >= max(s, d) for e, s, d in zip(extra, stride, dilation)]):
+        raise RuntimeError(
+            "output padding must be smaller than either stride or dilation, but got output_padding: "
+            f"{list(extra)}, stride: {list(stride)}, dilation: {list(dilation)}"
+        )
+    space = arrays.input[-n:]
+    sizes = zip(space, stride, padding, dilation, arrays.weight[2:], extra)
+    out = tuple([(i - 1) * s - 2 * p + d * (k - 1) + 1 + e for i, s, p, d, k, e in sizes])
+    if min(out) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: ({_by(space)}). Calculated output size per channel: ({_by(out)}). "
+            "Output size is too small"
+        )
+    return Geometry(stride, padding, dilation, setting.groups, space), out
+
+
+def _by(sizes: Any) -> str:
+    return " x ".join([str(s) for s in sizes])
+
+
+def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        position, argument, value = (2, "weight", weight) if isinstance(input, Tensor) else (1, "input", input)
+        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+    x, w = input._array, weight._array
+    if bias is None:
+        return Arrays(x.shape, w.shape, None, (x.dtype, w.dtype))
+    if not isinstance(bias, Tensor):
+        raise TypeError(f"{name}(): argument 'bias' (position 3) must be Tensor, not {type_name(bias)}")
+    return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if type(value) is list else value
+
+
+def _forward(
+    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
+    geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
+    if input._array.ndim == n + 2:
+        return conv(input, weight, bias, geometry)  # type: ignore[no-any-return]
+    result: Tensor = conv(input.unsqueeze(0), weight, bias, geometry)
+    return result.squeeze(0)
 
 
 def _transposed(
     name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, output_padding: Any,
     groups: int, dilation: Any,
 ) -> Tensor:  # fmt: skip
-    call = _checked(name, n, input, weight, bias, stride, padding, dilation, groups, True)
-    extra = _tuple_of("output_padding", output_padding, n)
-    if min(extra) < 0:
-        raise RuntimeError("negative output_padding is not supported")
-    if any([e >= max(s, d) for e, s, d in zip(extra, call.stride, call.dilation)]):
-        raise RuntimeError(
-            "output padding must be smaller than either stride or dilation, but got output_padding: "
-            f"{list(extra)}, stride: {list(call.stride)}, dilation: {list(call.dilation)}"
-        )
-    images, _, *space = call.input._array.shape
-    kernel = weight._array.shape[2:]
-    sizes = zip(space, call.stride, call.padding, call.dilation, kernel, extra)
-    out = [(i - 1) * s - 2 * p + d * (k - 1) + 1 + e for i, s, p, d, k, e in sizes]
-    if min(out) < 1:
-        raise RuntimeError(
-            f"Given input size per channel: ({_by(space)}). Calculated output size per channel: ({_by(out)}). "
-            "Output size is too small"
-        )
-    geometry = Geometry(call.stride, call.padding, call.dilation, groups, tuple(space))
-    result: Tensor = conv_input(call.input, weight, (images, weight._array.shape[1] * groups, *out), geometry)
+    setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups, _plain(output_padding))
+    geometry, out = _transposed_geometry(name, n, _arrays(name, input, weight, bias), setting)
+    batched = input if input._array.ndim == n + 2 else input.unsqueeze(0)
+    shape = (len(batched._array), weight._array.shape[1] * groups, *out)
+    result: Tensor = conv_input(batched, weight, shape, geometry)
     if bias is not None:
         result = result + bias.reshape(len(bias), *[1] * n)
-    return result if call.batched else result.reshape(result.shape[1:])
+    return result if batched is input else result.squeeze(0)
 
 
 # ------------------------------------------------------------------------------------------------ public
