@@ -21,7 +21,6 @@ from mini_dl.ops import _winograd
 from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
 
-as_strided = np.lib.stride_tricks.as_strided
 Ints = tuple[int, ...]
 
 BLOCK = 262144
@@ -204,6 +203,9 @@ class Columns:
         self.last = g.groups == 1 and g.out[-1] < 8 and shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1) > 16
         self.height = shape[1] * math.prod(kernel)
         self.pieces = list(self._pieces())
+        target, source = overlap(g.padding, self.needed, shape[2:])
+        self.fits = self.needed == shape[2:] and not any(g.padding)
+        self.to, self.of_input = [(*at, slice(None)) if self.last else at for at in (inner(target), inner(source))]
 
     def _pieces(self) -> Iterator[tuple[slice, slice]]:
         """Ranges of images and of the first spatial dimension whose columns fit the cache."""
@@ -226,35 +228,41 @@ class Columns:
 
     def of(self, input: Array) -> Iterator[tuple[slice, slice, Array]]:
         """The pieces with their matrices, (G, C/G * K, n * L)."""
-        g = self.g
-        image = fitted_window(input, g.padding, self.needed)
+        g, c = self.g, self.shape[1]
+        image = self.image(input)
         if self.last:
-            image = np.ascontiguousarray(np.moveaxis(image, 1, -1))
-            steps, channel = image.strides[1:-1], image.strides[-1:]
+            first, channel, steps = image.strides[0], image.strides[-1:], image.strides[1:-1]
         else:
-            steps, channel = image.strides[2:], image.strides[1:2]
+            first, channel, steps = image.strides[0], image.strides[1:2], image.strides[2:]
         taps = tuple([b * d for b, d in zip(steps, g.dilation)])
         moves = tuple([b * s for b, s in zip(steps, g.stride)])
+        strides = (first, *moves, *taps, *channel) if self.last else (*channel, *taps, first, *moves)
         buffer = np.empty(0, input.dtype)
         for images, lines in self.pieces:
-            count, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
-            start = image[images]
-            start = start[(slice(None),) * (1 if self.last else 2) + (slice(lines.start * g.stride[0], None),)]
-            size = count * self.height * math.prod(out)
+            n, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
+            area = math.prod(out)
+            shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
+            seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
+            size = n * self.height * area
             if buffer.size < size:
                 buffer = np.empty(size, input.dtype)
+            filled = buffer[:size].reshape(shape)
+            np.copyto(filled, seen)
             if self.last:
-                shape = (count, *out, *self.kernel, self.shape[1])
-                seen = as_strided(start, shape, (*image.strides[:1], *moves, *taps, *channel))
-                filled = buffer[:size].reshape(shape)
-                np.copyto(filled, seen)
-                yield images, lines, filled.reshape(1, count * math.prod(out), self.height).swapaxes(1, 2)
+                yield images, lines, filled.reshape(1, n * area, self.height).swapaxes(1, 2)
             else:
-                shape = (self.shape[1], *self.kernel, count, *out)
-                seen = as_strided(start, shape, (*channel, *taps, *image.strides[:1], *moves))
-                filled = buffer[:size].reshape(shape)
-                np.copyto(filled, seen)
-                yield images, lines, filled.reshape(g.groups, self.height // g.groups, count * math.prod(out))
+                yield images, lines, filled.reshape(g.groups, self.height // g.groups, n * area)
+
+    def image(self, input: Array) -> Array:
+        """The input with its padding, contiguous in the order of the layout."""
+        if self.last:
+            input = np.moveaxis(input, 1, -1)
+        if self.fits:
+            return np.ascontiguousarray(input)
+        n, c = self.shape[:2]
+        out = np.zeros((n, *self.needed, c) if self.last else (n, c, *self.needed), input.dtype)
+        out[self.to] = input[self.of_input]
+        return out
 
     def rows_of(self, weight: Array) -> Array:
         """(O, C/G, *kernel) -> (G, O/G, C/G * K), the columns ordered as the rows of the matrices."""
@@ -308,10 +316,16 @@ def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zer
     if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
         return input[inner([slice(-p, n - p) for p, n in zip(padding, needed)])]
     out = zeros((*input.shape[:2], *needed), input.dtype)
-    target = [slice(max(p, 0), max(min(n, p + i), 0)) for p, n, i in zip(padding, needed, space)]
-    source = [slice(max(-p, 0), max(min(i, n - p), 0)) for p, n, i in zip(padding, needed, space)]
+    target, source = overlap(padding, needed, space)
     out[inner(target)] = input[inner(source)]
     return out
+
+
+def overlap(padding: Ints, needed: Ints, space: Ints) -> tuple[list[slice], list[slice]]:
+    """Where an image of shape `space`, and which part of it, lies in a window of shape `needed` that starts at -padding."""
+    target = [slice(max(p, 0), max(min(n, p + i), 0)) for p, n, i in zip(padding, needed, space)]
+    source = [slice(max(-p, 0), max(min(i, n - p), 0)) for p, n, i in zip(padding, needed, space)]
+    return target, source
 
 
 def inner(index: Any) -> Any:
