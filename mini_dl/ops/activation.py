@@ -502,7 +502,7 @@ def _normal_cdf(x: Array, out: Array) -> None:
         np.add(erf_array(x * math.sqrt(0.5)), 1, out)
     else:
         square = x * x
-        np.minimum(square, np.float32(5.6**2), square)
+        np.minimum(square, np.float32(5.6**2), out=square)
         np.multiply(square, np.float32(_CDF[0]), out)
         for coefficient in _CDF[1:-1]:
             out += np.float32(coefficient)

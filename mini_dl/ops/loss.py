@@ -6,6 +6,8 @@ exponentials serve the loss and its gradient.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
-from mini_dl._surface import public
+from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.activation import _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
@@ -665,7 +667,7 @@ def multilabel_margin_loss(
 # ------------------------------------------------------------------------------------------------ pairs and triplets
 
 
-@public("nn.functional", "torch")
+@public("nn.functional")
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -943,21 +945,6 @@ def ctc_loss(
     return losses.sum() if reduction == "sum" else losses if batched else losses.squeeze(0)
 
 
-@public("torch:ctc_loss")
-def _torch_ctc_loss(
-    log_probs: Tensor,
-    targets: Tensor,
-    input_lengths: Any,
-    target_lengths: Any,
-    blank: int = 0,
-    reduction: int = 1,
-    zero_infinity: bool = False,
-) -> Tensor:
-    """``nn.functional.ctc_loss`` with `reduction` 0 none, 1 mean, 2 sum"""
-    name = ("none", "mean", "sum")[reduction]
-    return ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, name, zero_infinity)
-
-
 # ------------------------------------------------------------------------------------------------ of a linear layer
 
 
@@ -1010,3 +997,43 @@ def linear_cross_entropy(
         ignore_index=-100 if ignore_index is None else ignore_index,
         label_smoothing=label_smoothing,
     )
+
+
+# ------------------------------------------------------------------------------------------------ torch.kl_div and the like
+
+
+def _numbered(function: Callable[..., Tensor], parameters: str) -> Callable[..., Tensor]:
+    """`function` as ``torch.f``: these `parameters` by position or name, and `reduction` 0 none, 1 mean, 2 sum; by default 0."""
+    known = inspect.signature(function).parameters
+    given = [known[name] for name in parameters.split() if name != "reduction"]
+    position = parameters.split().index("reduction")
+    number = inspect.Parameter("reduction", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=0)
+    signature = inspect.Signature([*given[:position], number, *given[position:]])
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = bound.arguments
+        if arguments["reduction"] not in (0, 1, 2):
+            raise RuntimeError(f"{arguments['reduction']} is not a valid reduction")
+        arguments["reduction"] = ("none", "mean", "sum")[arguments["reduction"]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of the mean of kl_div
+            return function(**arguments)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call
+
+
+for _function, _parameters in {
+    kl_div: "input target reduction log_target",
+    poisson_nll_loss: "input target log_input full eps reduction",
+    cosine_embedding_loss: "input1 input2 target margin reduction",
+    margin_ranking_loss: "input1 input2 target margin reduction",
+    hinge_embedding_loss: "input target margin reduction",
+    triplet_margin_loss: "anchor positive negative margin p eps swap reduction",
+    binary_cross_entropy_with_logits: "input target weight pos_weight reduction",
+    ctc_loss: "log_probs targets input_lengths target_lengths blank reduction zero_infinity",
+}.items():
+    namespace("torch")[_function.__name__] = _numbered(_function, _parameters)
