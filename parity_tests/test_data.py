@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import mini_dl
+from mini_dl.datasets import Digits
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -310,3 +311,24 @@ def test_a_timeout_needs_workers():
     for m in (torch, mini_dl):
         with pytest.raises(AssertionError, match="requires timeout == 0"):
             iter(data_of(m).DataLoader([1], timeout=3))
+
+
+def test_a_training_run_with_shuffling_and_dropout_is_the_same_step_by_step():
+    images, labels = (part.numpy() for part in Digits().tensors())
+    losses = []
+    for m in (torch, mini_dl):
+        m.manual_seed(0)
+        loader = data_of(m).DataLoader(data_of(m).TensorDataset(m.tensor(images), m.tensor(labels)), 64, shuffle=True)
+        network = m.nn.Sequential(m.nn.Flatten(), m.nn.Linear(64, 32), m.nn.ReLU(), m.nn.Dropout(0.2), m.nn.Linear(32, 10))
+        optimizer = m.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+        losses.append([])
+        for _ in range(3):
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = m.nn.functional.cross_entropy(network(x), y)
+                loss.backward()
+                optimizer.step()
+                losses[-1].append(loss.item())
+    assert losses[0][-1] < 0.5
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+    np.testing.assert_allclose(losses[1][:10], losses[0][:10], rtol=2e-6)
