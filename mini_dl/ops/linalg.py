@@ -510,11 +510,12 @@ def triangular_solve(b: Tensor, A: Tensor, upper: bool = True, transpose: bool =
 # ------------------------------------------------------------------------------------------------ Cholesky
 
 
-def _cholesky_gradient(grad: Tensor, result: Tensor) -> Tensor:
+def _cholesky_gradient(grad: Tensor, result: Tensor, upper: bool) -> Tensor:
     """``A = L @ L.H``: from phi, the lower half of ``L.H @ grad`` with half its diagonal, made Hermitian."""
+    if upper:
+        grad, result = H(grad), H(result)
     phi = (H(result) @ grad).tril()
     phi = phi + H(phi.tril(-1))
-    phi = phi.tril(-1) + H(phi.tril(-1)) + _real_diagonal(phi)
     inner = solve_triangular(H(result), phi * 0.5, upper=True)
     return solve_triangular(result, inner, upper=False, left=False)
 
@@ -525,9 +526,9 @@ def _real_diagonal(A: Tensor) -> Tensor:
     return (D + D.conj()) * 0.5 if A._array.dtype.kind == "c" else D
 
 
-@op(A=lambda grad, result: _cholesky_gradient(grad, result))
-def _cholesky(A: Array) -> Array:
-    return np.linalg.cholesky(A)
+@op(A=lambda grad, result, upper: _cholesky_gradient(grad, result, upper))
+def _cholesky(A: Array, upper: bool) -> Array:
+    return h(np.linalg.cholesky(h(A))) if upper else np.linalg.cholesky(A)
 
 
 def _minor(A: Array) -> Array:
@@ -549,7 +550,7 @@ def _positive(A: Array) -> bool:
 def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
     square(name, A)
     try:
-        L = _cholesky(H(A) if upper else A)
+        return _cholesky(A, upper)
     except np.linalg.LinAlgError:
         batch, order = first_failure(mode.run(_minor, A._array))
         raise LinAlgError(
@@ -557,7 +558,6 @@ def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
             "minor of "
             f"order {order} is not positive-definite)."
         ) from None
-    return H(L) if upper else L
 
 
 _CholeskyEx = return_type("linalg_cholesky_ex", "L info")
@@ -587,8 +587,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     info = mode.run(_minor, A._array)
     good = wrap((info == 0)[..., None, None])
     safe = A * good + eye_like(A, A._array.shape[-1]) * good.logical_not()
-    L = _cholesky(H(safe) if upper else safe)
-    L = H(L) if upper else L
+    L = _cholesky(safe, upper)
     return _CholeskyEx(L * good + (A.triu() if upper else A.tril()) * good.logical_not(), wrap(info))
 
 

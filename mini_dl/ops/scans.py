@@ -109,6 +109,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
 def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
     """``grad * (product of the others)``: by division or, where an element is 0, from the products on both sides."""
     shape = input._array.shape
+    if not shape:
+        return grad
     if input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
     if len(dims) != 1:
@@ -183,10 +185,17 @@ def _logcumsumexp(input: Array, dim: int) -> Array:
     out = input.astype(np.complex128)
     along = np.moveaxis(out, dim, 0)
     for k in range(1, len(along)):
-        high = np.maximum(along[k].real, along[k - 1].real)
-        high[~np.isfinite(high)] = 0
-        along[k] = np.log(np.exp(along[k] - high) + np.exp(along[k - 1] - high)) + high
+        along[k] = _log_add(along[k - 1], along[k])
     return out.astype(input.dtype)
+
+
+def _log_add(x: Array, y: Array) -> Array:
+    """``log(exp(x) + exp(y))`` of complex numbers, with the phase of the larger one continued."""
+    swap = x.real > y.real
+    low, high = np.where(swap, y, x), np.where(swap, x, y)
+    out = high + np.log1p(np.exp(low - high))
+    endless = ~np.isfinite(high.real) & (low.real == high.real)
+    return np.where(endless, np.where(high.real < 0, low, np.log(np.exp(low) + np.exp(high))), out)
 
 
 @method(out=True)
