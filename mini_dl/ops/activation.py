@@ -183,7 +183,9 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
     if lambd < 0:
         maximum = np.finfo(input._array.dtype).max if input.dtype.is_floating_point else math.inf
-        raise RuntimeError(f"lambda must be in range [0, {maximum:g}] for input dtype {input.dtype}, but found {lambd}")
+        raise RuntimeError(
+            f"lambda must be in range [0, {maximum:g}] for input dtype {scalar_name(input._array.dtype)}, but found {lambd}"
+        )
     return _softshrink(input, lambd)
 
 
@@ -530,7 +532,7 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """``a * sigmoid(b)`` of the two halves along `dim`. RuntimeError if its size is odd."""
     if not input.ndim:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
+        raise RuntimeError("glu does not support scalars because halving size must be even")
     at = wrap_dim(dim, input.ndim)
     size = input._array.shape[at]
     if size % 2:

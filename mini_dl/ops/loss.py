@@ -371,6 +371,8 @@ class _Classes:
         x, t = input._array, target._array
         if x.ndim < 1:
             raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
+        if x.ndim == 1 and t.ndim == 1 and t.size != 1:
+            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {t.size}")
         if x.ndim != 1 and (t.ndim < 1 or x.shape[0] != t.shape[0]):
             raise ValueError(
                 f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0})."
@@ -401,7 +403,7 @@ class _Classes:
             self.kept = kept
         elif 0 <= ignore_index < classes:
             self.kept = index != ignore_index
-        self.index, self.shape = index, t.shape
+        self.index, self.shape = index, () if x.ndim == 1 else t.shape
         real = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
         if weight is not None:
             self.weight = weight._array[index].astype(real, copy=False)
@@ -620,11 +622,7 @@ def multi_margin_loss(
     losses = (excess if p == 1 else excess * excess).sum(1) / classes
     if weight is not None:
         losses = losses * wrap(weight._array[index])
-    return (
-        losses.reshape(() if not labels.ndim or not len(shape) > 1 else (count,))
-        if reduction == "none"
-        else _reduced(losses, reduction)
-    )
+    return losses.reshape(labels.shape) if reduction == "none" else _reduced(losses, reduction)
 
 
 def _nonempty_matrix(shape: tuple[int, ...]) -> None:

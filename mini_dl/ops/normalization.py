@@ -163,8 +163,10 @@ def _row_norm_backward(
     return out.astype(input.dtype, copy=False), to_weight, to_bias
 
 
-def _row_checks(input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
+    if isinstance(normalized_shape, int):
+        raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
+    shape = tuple(normalized_shape)
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
@@ -212,7 +214,7 @@ def layer_norm(
     >>> torch.nn.functional.layer_norm(torch.tensor([[-1.0, 1.0]]), (2,), eps=0.0)
     tensor([[-1.,  1.]])
     """
-    return _over_trailing(input, _row_checks(input, normalized_shape, weight, bias), weight, bias, eps, True)[0]
+    return _over_trailing(input, _row_checks("layer_norm", input, normalized_shape, weight, bias), weight, bias, eps, True)[0]
 
 
 @public("torch:layer_norm")
@@ -233,7 +235,7 @@ def native_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`layer_norm` with the mean and ``1 / sqrt(var + eps)`` of each row."""
-    shape = _row_checks(input, normalized_shape, weight, bias)
+    shape = _row_checks("native_layer_norm", input, normalized_shape, weight, bias)
     out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
     small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
     return out, mean.detach().reshape(small), rstd.detach().reshape(small)
@@ -243,7 +245,8 @@ def native_layer_norm(
 def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """``input / sqrt(mean(input ** 2) + eps) * weight`` over the trailing dimensions `normalized_shape` (Zhang & Sennrich, 2019);
     `eps` is by default that of the type."""
-    shape = _row_checks(input, normalized_shape, weight, None)
+    shape = _row_checks("rms_norm", input, normalized_shape, weight, None)
+    real_floating(input._array, "rms_norm")
     if eps is None:
         eps = float(np.finfo(np.float32 if input._array.dtype.char == "e" else input._array.dtype).eps)
     return _over_trailing(input, shape, weight, None, eps, False)[0]
