@@ -106,12 +106,13 @@ def _conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array
         rows, target = columns.rows_of(weight), grouped(out, g)
         for images, lines, matrix in columns.of(input):
             at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
-            if len(at) == 1 or at.shape[-1] >= 64:
+            if columns.last and o >= 128:
+                at[:, 0] = np.matmul(rows[0], matrix[0]).reshape(o, len(at), at.shape[-1]).swapaxes(0, 1)
+            elif columns.last:  # the rows of the transposed matrix are contiguous
+                at[:, 0] = np.matmul(matrix[0].T, rows[0].T).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+            else:
                 stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
                 np.matmul(rows[None], stacked, out=at)
-            else:
-                product = np.matmul(rows, matrix)
-                at[...] = product.reshape(*product.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
     if bias is not None:
         out += bias.reshape(o, *[1] * len(kernel))
     return out
@@ -168,7 +169,7 @@ def suits_winograd(images: int, weight: Ints, dtype: np.dtype[Any], g: Geometry)
     return (
         weight[2:] == (3, 3)
         and g.groups == max(g.stride) == max(g.dilation) == 1
-        and min(weight[:2]) >= 32
+        and min(weight[:2]) >= 48
         and min(g.padding) >= 0
         and images * math.prod(g.out) >= 768
         and dtype.kind == "f"
@@ -200,7 +201,8 @@ class Columns:
     def __init__(self, shape: Ints, kernel: Ints, g: Geometry) -> None:
         self.shape, self.kernel, self.g = shape, kernel, g
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
-        self.last = g.groups == 1 and g.out[-1] < 8 and shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1) > 16
+        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
+        self.last = g.groups == 1 < shape[1] and run >= 3 * g.out[-1]
         self.height = shape[1] * math.prod(kernel)
         self.pieces = list(self._pieces())
         target, source = overlap(g.padding, self.needed, shape[2:])
