@@ -14,6 +14,7 @@ from mini_dl._kernels import BLOCK
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.autograd.together import Together
 from mini_dl.ops.activation import _keep, exponentials, softmax
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
@@ -41,23 +42,26 @@ def _wide(query: Tensor, scores: int) -> dtype:
     return float64 if scores <= SMALL and query._array.dtype.kind == "f" else query.dtype
 
 
-class _Gradients:
-    """The gradients of query, key and value of one call, computed when the first is asked for."""
-
-    grads: Any = None
-    results: tuple[Tensor, Tensor, Tensor]
-
-    def __call__(self, number: int, grads: Any, *args: Any) -> Tensor | None:
-        if grads[0] is None:
-            return None
-        if self.grads is not grads:
-            self.results = (_composed if mode.enabled else _fused)(grads[0], *args)
-            self.grads = None if mode.enabled else grads
-        return self.results[number]
+def _gradient(
+    number: int,
+    grads: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    result: list[Tensor],
+    mask: Array | None,
+    alive: Array | None,
+    scale: float,
+    once: Together,
+) -> Tensor | None:
+    """The gradient of query, key or value."""
+    if not mode.enabled:
+        return once(number, grads, _attention_backward, query, key, value, *result, scale)
+    return None if grads[0] is None else _composed(grads[0], query, key, value, mask, alive, scale)[number]
 
 
 def _composed(
-    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, result: Any, mask: Any, alive: Any, scale: float
+    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, mask: Array | None, alive: Array | None, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     wide = _wide(query, math.prod(query._array.shape[:2]) * key._array.shape[1])
     grad, query, key, value = grad.to(wide), query.to(wide), key.to(wide), value.to(wide)
@@ -67,25 +71,19 @@ def _composed(
     return slope @ key, slope.transpose(-2, -1) @ query, weights.transpose(-2, -1) @ grad
 
 
-def _fused(
-    grad: Tensor, query: Tensor, key: Tensor, value: Tensor, result: Any, mask: Any, alive: Any, scale: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    return _attention_backward(grad, query, key, value, *result, scale)  # type: ignore[no-any-return]
-
-
 @op(
-    query=lambda grads, query, key, value, result, mask, alive, scale, once: once(
+    query=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
         0, grads, query, key, value, result, mask, alive, scale
     ),
-    key=lambda grads, query, key, value, result, mask, alive, scale, once: once(
+    key=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
         1, grads, query, key, value, result, mask, alive, scale
     ),
-    value=lambda grads, query, key, value, result, mask, alive, scale, once: once(
+    value=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
         2, grads, query, key, value, result, mask, alive, scale
     ),
 )
 def _attention(
-    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, once: _Gradients
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, once: Together
 ) -> tuple[Array, Array, Array]:
     """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, L, S) with the sums of rows (B, L).
 
@@ -212,7 +210,7 @@ def scaled_dot_product_attention(
     scores = (*leading, length, key._array.shape[-2])
     hidden = None if mask is None else _for_heads(mask._array if alive is None else np.where(alive, mask._array, 0), scores)
     visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
-    return _attention(*heads, hidden, visible, scale, _Gradients())[0].reshape((*leading, length, value._array.shape[-1]))
+    return _attention(*heads, hidden, visible, scale, Together())[0].reshape((*leading, length, value._array.shape[-1]))
 
 
 def _as_heads(x: Tensor) -> Tensor:

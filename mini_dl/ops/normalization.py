@@ -9,7 +9,7 @@ The gradients of all arguments come from one pass; where they will be differenti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,28 +19,12 @@ from mini_dl._kernels import BLOCK, ones, real_floating
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.autograd.together import Together
 from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, version_of
 
 _FAR = 10.0
 """From ``mean ** 2 > 10 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is centred first."""
-
-
-class _Once:
-    """The gradients of all arguments of one call, computed when the first is asked for."""
-
-    __slots__ = ("grads", "results")
-    grads: Any
-    results: list[Tensor | None]
-
-    def __init__(self) -> None:
-        self.grads = None
-
-    def __call__(self, grads: Any, compute: Callable[..., Any], *args: Any) -> list[Tensor | None]:
-        if self.grads is not grads:
-            self.results = list(compute(grads[0], *args)) if grads[0] is not None else [None] * 3
-            self.grads = grads
-        return self.results
 
 
 def _standardised(x: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True) -> tuple[Tensor, Tensor]:
@@ -67,10 +51,10 @@ def _working(array: Array | None, like: Array) -> Array | None:
 
 
 def _row_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, eps: float, centre: bool
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, eps: float, centre: bool
 ) -> Tensor | None:
     if not mode.enabled:
-        return once(grads, _row_norm_backward, input, weight, result[1], result[2], centre)[0]
+        return once(0, grads, _row_norm_backward, input, weight, result[1], result[2], centre)
     if grads[0] is None:
         return None
     unit, rstd = _standardised(input, (1,), eps, centre)
@@ -78,22 +62,24 @@ def _row_gradient(
 
 
 def _row_weight_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, eps: float, centre: bool
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, eps: float, centre: bool
 ) -> Tensor | None:
     if not mode.enabled:
-        return once(grads, _row_norm_backward, input, weight, result[1], result[2], centre)[1]
+        return once(1, grads, _row_norm_backward, input, weight, result[1], result[2], centre)
     return None if grads[0] is None else (grads[0] * _standardised(input, (1,), eps, centre)[0]).sum(0)
 
 
-def _row_bias_gradient(grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, centre: bool) -> Tensor | None:
+def _row_bias_gradient(
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, centre: bool
+) -> Tensor | None:
     if not mode.enabled:
-        return once(grads, _row_norm_backward, input, weight, result[1], result[2], centre)[2]
+        return once(2, grads, _row_norm_backward, input, weight, result[1], result[2], centre)
     return None if grads[0] is None else grads[0].sum(0)
 
 
 @op(input=_row_gradient, weight=_row_weight_gradient, bias=_row_bias_gradient)
 def _row_norm(
-    input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool, once: _Once
+    input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool, once: Together
 ) -> tuple[Array, Array, Array]:
     """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
     real_floating(input, "LayerNormKernelImpl" if centre else "rms_norm")
@@ -195,7 +181,7 @@ def _over_trailing(
     rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
     if len(shape) != 1:
         weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
-    out, mean, rstd = _row_norm(rows, weight, bias, eps, centre, _Once())
+    out, mean, rstd = _row_norm(rows, weight, bias, eps, centre, Together())
     return out if rows is input else out.reshape(whole), mean, rstd
 
 
@@ -261,10 +247,10 @@ def _shared(shape: tuple[int, ...], groups: int) -> tuple[tuple[int, ...], tuple
 
 
 def _channel_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, groups: int, eps: float
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, groups: int, eps: float
 ) -> Tensor | None:
     if not mode.enabled:
-        return once(grads, _channel_norm_backward, input, weight, result[1], result[2], groups)[0]
+        return once(0, grads, _channel_norm_backward, input, weight, result[1], result[2], groups)
     grad = grads[0]
     if grad is None:
         return None
@@ -275,10 +261,10 @@ def _channel_gradient(
 
 
 def _channel_weight_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, groups: int, eps: float
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, groups: int, eps: float
 ) -> Tensor | None:
     if not mode.enabled:
-        return once(grads, _channel_norm_backward, input, weight, result[1], result[2], groups)[1]
+        return once(1, grads, _channel_norm_backward, input, weight, result[1], result[2], groups)
     if grads[0] is None:
         return None
     shape, dims = _shared(input._array.shape, groups)
@@ -286,16 +272,16 @@ def _channel_weight_gradient(
 
 
 def _channel_bias_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: _Once, groups: int
+    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, groups: int
 ) -> Tensor | None:
     if not mode.enabled:
-        return once(grads, _channel_norm_backward, input, weight, result[1], result[2], groups)[2]
+        return once(2, grads, _channel_norm_backward, input, weight, result[1], result[2], groups)
     return None if grads[0] is None else grads[0].sum((0, 2))
 
 
 @op(input=_channel_gradient, weight=_channel_weight_gradient, bias=_channel_bias_gradient)
 def _channel_norm(
-    input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float, once: _Once
+    input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float, once: Together
 ) -> tuple[Array, Array, Array, Array]:
     """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
     real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
@@ -472,7 +458,7 @@ def _batch_norm(
         shift = -running_mean.detach() * scale
         out = _affine(input, scale, shift if bias is None else shift + bias)
         return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
-    out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps, _Once())
+    out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps, Together())
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array[0], momentum)
     if running_var is not None:
@@ -580,7 +566,7 @@ def _torch_instance_norm(
         return _batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps, _Once())
+    out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps, Together())
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array.mean(0), momentum)
     if running_var is not None:
@@ -626,7 +612,7 @@ def _torch_group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
                 f"{list(parameter.shape)} and input of shape {list(input.shape)}"
             )
-    return _back(_channel_norm(_three(input), weight, bias, num_groups, eps, _Once())[0], input)
+    return _back(_channel_norm(_three(input), weight, bias, num_groups, eps, Together())[0], input)
 
 
 @function()
@@ -635,7 +621,7 @@ def native_group_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
     x = input.reshape(N, C, HxW)
-    out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps, _Once())
+    out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps, Together())
     if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too
         x = x.reshape(N, group, C // group * HxW)
         mean, rstd = x.mean(2), _standardised(x, (2,), eps)[1].squeeze(2)
