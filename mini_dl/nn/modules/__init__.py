@@ -30,6 +30,7 @@ from mini_dl.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
+from mini_dl.nn.modules.attention import MultiheadAttention
 from mini_dl.nn.modules.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -135,4 +136,11 @@ from mini_dl.nn.modules.pooling import (
 )
 from mini_dl.nn.modules.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from mini_dl.nn.modules.sparse import Embedding, EmbeddingBag
+from mini_dl.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from mini_dl.nn.modules.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d

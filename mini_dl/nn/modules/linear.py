@@ -122,3 +122,7 @@ class LazyLinear(LazyModuleMixin, Linear):
                     f"{self.weight.shape[-1]}"
                 )
             self.in_features = input.shape[-1]
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear` under the name that attention's output projection has."""

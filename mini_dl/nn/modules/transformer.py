@@ -1,0 +1,350 @@
+"""The transformer (Vaswani et al. 2017): attention and a small network for each position, with residuals and norms."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._device import require_cpu
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.mode import mode
+from mini_dl.nn import functional as F
+from mini_dl.nn import init
+from mini_dl.nn.modules.activation import GELU, ReLU
+from mini_dl.nn.modules.attention import MultiheadAttention
+from mini_dl.nn.modules.container import ModuleList
+from mini_dl.nn.modules.dropout import Dropout
+from mini_dl.nn.modules.linear import Linear
+from mini_dl.nn.modules.module import Module
+from mini_dl.nn.modules.normalization import LayerNorm
+from mini_dl.tensor import Tensor, wrap
+
+Activation = str | Callable[[Tensor], Tensor]
+
+
+def _activation(activation: Any) -> Any:
+    if not isinstance(activation, str):
+        return activation
+    if activation not in ("relu", "gelu"):
+        raise RuntimeError(f"activation should be relu/gelu, not {activation}")
+    return getattr(F, activation)
+
+
+def _is_causal(mask: Tensor | None, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
+    """The hint where there is one, else whether `mask` hides exactly what comes later."""
+    if hint is not None or mask is None:
+        return hint is True
+    n = x.shape[0] if x.ndim == 2 else x.shape[1 if batch_first else 0]
+    if mask.shape != (n, n):
+        return False
+    later = np.triu(np.ones((n, n), bool), 1)
+    expected = later if mask._array.dtype == bool else np.where(later, -np.inf, 0.0)
+    return bool(np.array_equal(mask._array, expected))
+
+
+class _Layer(Module):
+    """What encoder and decoder layers share: self-attention, the small network, norms."""
+
+    norms: int
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Any = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        place = {"device": device, "dtype": dtype}
+        for name in ("self_attn", "multihead_attn")[: self.norms - 1]:
+            attention = MultiheadAttention(d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **place)
+            setattr(self, name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **place)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **place)
+        self.norm_first = norm_first
+        for i in range(1, self.norms + 1):
+            setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place))
+        for i in range(1, self.norms + 1):
+            setattr(self, f"dropout{i}", Dropout(dropout))
+        self.activation = _activation(activation)
+
+    def _residual(self, x: Tensor, norm: Module, block: Callable[[Tensor], Tensor]) -> Tensor:
+        return x + block(norm(x)) if self.norm_first else norm(x + block(x))
+
+    def _sa_block(self, x: Tensor, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> Tensor:
+        masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
+        return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        x = self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return getattr(self, f"dropout{self.norms}")(x)
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention, then the small network."""
+
+    norms = 2
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Any = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation)
+        super().__init__(*sizes, layer_norm_eps, batch_first, norm_first, bias, device, dtype)
+        known = (F.relu, ReLU), (F.gelu, GELU)
+        matches = [i for i, (f, kind) in enumerate(known, 1) if self.activation is f or isinstance(self.activation, kind)]
+        self.activation_relu_or_gelu = matches[0] if matches else 0
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        x = self._residual(src, self.norm1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
+        return self._residual(x, self.norm2, self._ff_block)
+
+
+class TransformerDecoderLayer(_Layer):
+    """Self-attention, attention to the encoder's output, then the small network."""
+
+    norms = 3
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        x = self._residual(tgt, self.norm1, lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
+        to_memory = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+        x = self._residual(x, self.norm2, lambda x: self._mha_block(x, *to_memory))
+        return self._residual(x, self.norm3, self._ff_block)
+
+    def _mha_block(self, x: Tensor, memory: Tensor, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> Tensor:
+        masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
+        return self.dropout2(self.multihead_attn(x, memory, memory, need_weights=False, **masks)[0])
+
+
+def _copies(layer: Module, n: int) -> ModuleList:
+    return ModuleList([copy.deepcopy(layer) for _ in range(n)])
+
+
+class TransformerEncoder(Module):
+    """`num_layers` copies of an encoder layer, and a norm at the end.
+
+    As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm, where the layers allow
+    torch's fast path (`enable_nested_tensor`).
+    """
+
+    def __init__(
+        self,
+        encoder_layer: Any,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
+        super().__init__()
+        self.layers, self.num_layers, self.norm = _copies(encoder_layer, num_layers), num_layers, norm
+        self.enable_nested_tensor = self.use_nested_tensor = enable_nested_tensor
+        self.mask_check = mask_check
+        why_not = self._why_not_nested(encoder_layer)
+        if enable_nested_tensor and why_not:
+            warnings.warn(f"enable_nested_tensor is True, but self.use_nested_tensor is False because {why_not}", stacklevel=2)
+            self.use_nested_tensor = False
+
+    @staticmethod
+    def _why_not_nested(layer: Any) -> str:
+        name = "encoder_layer"
+        if not isinstance(layer, TransformerEncoderLayer):
+            return f"{name} was not TransformerEncoderLayer"
+        attention = layer.self_attn
+        reasons = (
+            (layer.norm_first, f"{name}.norm_first was True"),
+            (
+                not attention.batch_first,
+                f"{name}.self_attn.batch_first was not True(use batch_first for better inference performance)",
+            ),
+            (not attention._qkv_same_embed_dim, f"{name}.self_attn._qkv_same_embed_dim was not True"),
+            (attention.in_proj_bias is None, f"{name}.self_attn was passed bias=False"),
+            (not layer.activation_relu_or_gelu, f"{name}.activation_relu_or_gelu was not True"),
+            (layer.norm1.eps != layer.norm2.eps, f"{name}.norm1.eps was not equal to {name}.norm2.eps"),
+            (attention.num_heads % 2 == 1, f"{name}.self_attn.num_heads is odd"),
+        )
+        return next((text for holds, text in reasons if holds), "")
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool | None = None,
+    ) -> Tensor:
+        first, output = self.layers[0], src
+        causal = _is_causal(mask, is_causal, src, first.self_attn.batch_first)
+        for layer in self.layers:
+            output = layer(output, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask)
+        if mask is None and src_key_padding_mask is not None and self._zeroes_padding(src, src_key_padding_mask):
+            output = output.masked_fill(_hidden(src_key_padding_mask).unsqueeze(-1), 0.0)
+        return output if self.norm is None else self.norm(output)
+
+    def _zeroes_padding(self, src: Tensor, padding: Tensor) -> bool:
+        first = self.layers[0]
+        if not self.use_nested_tensor or first.training or src.ndim != 3:
+            return False
+        needs = [src, *[p for name, p in first.named_parameters() if not name.startswith("multihead")]]
+        if mode.enabled and any([edge_of(t) is not None for t in needs]):
+            return False
+        hidden = _hidden(padding)._array
+        return not self.mask_check or bool((hidden[:, 1:] >= hidden[:, :-1]).all())  # padding only at the end
+
+
+def _hidden(padding: Tensor) -> Tensor:
+    """A padding mask as booleans."""
+    return padding if padding._array.dtype == bool else wrap(padding._array != 0)
+
+
+class TransformerDecoder(Module):
+    """`num_layers` copies of a decoder layer, and a norm at the end."""
+
+    def __init__(self, decoder_layer: Any, num_layers: int, norm: Module | None = None) -> None:
+        super().__init__()
+        self.layers, self.num_layers, self.norm = _copies(decoder_layer, num_layers), num_layers, norm
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        causal = _is_causal(tgt_mask, tgt_is_causal, tgt, self.layers[0].self_attn.batch_first)
+        output = tgt
+        for layer in self.layers:
+            output = layer(
+                output,
+                memory,
+                tgt_mask=tgt_mask,
+                memory_mask=memory_mask,
+                tgt_key_padding_mask=tgt_key_padding_mask,
+                memory_key_padding_mask=memory_key_padding_mask,
+                tgt_is_causal=causal,
+                memory_is_causal=memory_is_causal,
+            )
+        return output if self.norm is None else self.norm(output)
+
+
+class Transformer(Module):
+    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model)"""
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Any = F.relu,
+        custom_encoder: Any = None,
+        custom_decoder: Any = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation)
+        options = (*sizes, layer_norm_eps, batch_first, norm_first, bias, device, dtype)
+
+        def norm() -> LayerNorm:
+            return LayerNorm(d_model, eps=layer_norm_eps, bias=bias, device=device, dtype=dtype)
+
+        if custom_encoder is None:
+            layer = TransformerEncoderLayer(*options)
+            custom_encoder = TransformerEncoder(layer, num_encoder_layers, norm())
+        self.encoder = custom_encoder
+        if custom_decoder is None:
+            custom_decoder = TransformerDecoder(TransformerDecoderLayer(*options), num_decoder_layers, norm())
+        self.decoder = custom_decoder
+        self._reset_parameters()
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+
+    def _reset_parameters(self) -> None:
+        for param in self.parameters():
+            if param.ndim > 1:
+                init.xavier_uniform_(param)
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+        """(sz, sz): -inf where the column comes after the row, else 0."""
+        require_cpu(device)
+        kind = _dtypes.default_numpy() if dtype is None else dtype.numpy
+        return wrap(np.triu(np.full((sz, sz), -np.inf), 1).astype(kind))
+
+    def forward(
+        self,
+        src: Tensor,
+        tgt: Tensor,
+        src_mask: Tensor | None = None,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        at = 0 if self.batch_first else 1
+        if src.ndim == 3 and src.shape[at] != tgt.shape[at]:
+            raise RuntimeError("the batch number of src and tgt must be equal")
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
+            raise RuntimeError("the feature number of src and tgt must be equal to d_model")
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
+        return self.decoder(
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
+        )
