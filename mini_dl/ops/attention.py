@@ -73,13 +73,13 @@ def _composed(
 
 @op(
     query=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
-        0, grads, query, key, value, result, mask, alive, scale
+        0, grads, query, key, value, result, mask, alive, scale, once
     ),
     key=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
-        1, grads, query, key, value, result, mask, alive, scale
+        1, grads, query, key, value, result, mask, alive, scale, once
     ),
     value=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
-        2, grads, query, key, value, result, mask, alive, scale
+        2, grads, query, key, value, result, mask, alive, scale, once
     ),
 )
 def _attention(
