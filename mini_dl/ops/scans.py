@@ -286,3 +286,87 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, 
     """The integral of `y` up to each point along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
     areas, dim = _areas("cumulative_trapezoid", y, x, dx, dim)
     return areas.cumsum(dim) / 2
+
+
+def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
+    """The derivative along `dim` by differences of second order (`edge_order` at the ends); `steps`: a number or distances."""
+    n = f._array.shape[dim]
+
+    def at(i: int, size: int = 1) -> Tensor:
+        return f.narrow(dim, i if i >= 0 else n + i, size)
+
+    def step(i: int, size: int = 1) -> Any:
+        if not isinstance(steps, Tensor):
+            return steps
+        shape = [size if d == dim else 1 for d in range(f._array.ndim)]
+        return steps.narrow(0, i if i >= 0 else n - 1 + i, size).reshape(shape)
+
+    if isinstance(steps, Tensor):
+        before, after = step(0, n - 2), step(1, n - 2)
+        middle = (
+            at(0, n - 2) * (-after / (before * (before + after)))
+            + at(1, n - 2) * ((after - before) / (before * after))
+            + at(2, n - 2) * (before / (after * (before + after)))
+        )
+    else:
+        middle = (at(2, n - 2) - at(0, n - 2)) / (2 * steps)
+    if edge_order == 1:
+        return cat([(at(1) - at(0)) / step(0), middle, (at(-1) - at(-2)) / step(-1)], dim)
+    a, b = step(0), step(1)
+    first = at(0) * (-(2 * a + b) / (a * (a + b))) + at(1) * ((a + b) / (a * b)) + at(2) * (-a / (b * (a + b)))
+    a, b = step(-2), step(-1)
+    last = at(-3) * (b / (a * (a + b))) + at(-2) * (-(a + b) / (a * b)) + at(-1) * ((2 * b + a) / (b * (a + b)))
+    return cat([first, middle, last], dim)
+
+
+@public("torch")
+def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+    """The derivatives of samples of a function along each `dim`, by differences of neighbours.
+
+    `spacing` is the distance of the samples, one for each `dim`, or for each a tensor of coordinates.
+
+    >>> import mini_dl as torch
+    >>> torch.gradient(torch.tensor([1.0, 4.0, 9.0, 16.0]))
+    (tensor([3., 4., 6., 7.]),)
+    """
+    x = checked("gradient", input)
+    ndim = x._array.ndim
+    dims = list(range(ndim)) if dim is None else [dim] if is_number(dim) else list(dim)
+    wrapped = [wrap_dim(d, ndim) for d in dims]
+    if len(set(wrapped)) < len(wrapped):
+        repeated = next(d for i, d in enumerate(wrapped) if d in wrapped[:i])
+        raise RuntimeError(f"dim {repeated} appears multiple times in the list of dims")
+    if isinstance(spacing, Tensor):
+        raise TypeError("gradient(): argument 'spacing' must be a number or a list, not Tensor")
+    if spacing is None or is_number(spacing):
+        each: list[Any] = [1 if spacing is None else spacing] * len(dims)
+    else:
+        each = list(spacing)
+        if len(each) != len(dims):
+            raise RuntimeError(
+                f"torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = "
+                f"{ndim}', since dim argument was not given, but got a list of length {len(each)}"
+                if dim is None
+                else "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the "
+                f"same length, but got a spacing argument of length {len(each)} and a dim argument of length {len(dims)}."
+            )
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    if x._array.dtype == np.uint8:
+        raise RuntimeError("torch.gradient does not support uint8 input.")
+    for d, space in zip(wrapped, each):
+        if not ndim or x._array.shape[d] < edge_order + 1:
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+        if isinstance(space, Tensor):
+            if space._array.ndim != 1:
+                raise RuntimeError(
+                    "torch.gradient expected each element of spacing to have one dimension, but got an element with "
+                    f"{space._array.ndim} dimensions!"
+                )
+            if space._array.shape[0] != x._array.shape[d]:
+                raise RuntimeError(
+                    "torch.gradient expected each element of spacing to have the same length as the dimension it is for"
+                )
+    return tuple(
+        [_slope(x, d, diff(space) if isinstance(space, Tensor) else space, edge_order) for d, space in zip(wrapped, each)]
+    )
