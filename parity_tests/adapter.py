@@ -85,6 +85,11 @@ class Entry:
         return self.name in SUMS_OF_PRODUCTS or self.name.startswith("nn.functional.conv")
 
     @property
+    def has_free_signs(self) -> bool:
+        """Whether vectors of the result are determined up to a factor of absolute value 1: `Sample.finish` takes it away."""
+        return self.name in ("linalg.eig", "linalg.eigh", "linalg.svd", "svd", "svd_lowrank", "pca_lowrank")
+
+    @property
     def undetermined(self) -> bool:
         """Whether the values of the result are whatever was in memory."""
         return self.name.startswith(("empty", "new_empty"))

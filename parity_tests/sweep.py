@@ -104,12 +104,20 @@ class Trial:
             found.append(take(absolute, result, arguments))
         return found
 
-    def forward(self, undetermined: bool = False) -> str | None:
+    def forward(self, undetermined: bool = False, free_signs: bool = False) -> str | None:
         if undetermined:  # torch.empty: only the kind of the result is promised
             for tensor in bridge.tensors(self.answer) + bridge.tensors(self.result):
                 with torch.no_grad(), bridge.mini_dl.no_grad():
                     tensor.zero_()
-        if why := compare.same(self.answer, self.result, self.reference):
+        answer, result, reference = self.answer, self.result, self.reference
+        if free_signs and self.sample.finish is not None:
+            kinds = [[(tuple(t.shape), bridge.name_of(t.dtype)) for t in bridge.tensors(side)] for side in (answer, result)]
+            if kinds[0] != kinds[1]:
+                return f"{kinds[0]} instead of {kinds[1]}"
+            finish = self.sample.finish
+            answer, result = bridge.translate(finish)(answer), finish(result)
+            reference = lambda: (exact := self.reference()) and compare.Exact(finish(exact.result))
+        if why := compare.same(answer, result, reference):
             return why
         theirs, ours = bridge.tensors((self.their_args, self.their_kwargs)), bridge.tensors((self.our_args, self.our_kwargs))
         for i, (a, b) in enumerate(zip(ours, theirs)):
@@ -329,6 +337,10 @@ def check_out(entry: Entry, sample: Sample) -> str | None:
                 return "what comes back is not `out`"
 
             reference = Trial(entry.theirs, entry.ours, sample, entry.is_sum_of_products).reference
+            if entry.has_free_signs and sample.finish is not None:
+                finish = bridge.translate(sample.finish)
+                ours, our_out, theirs, their_out = finish(ours), finish(our_out), sample.finish(theirs), sample.finish(their_out)
+                reference = None
             if why := compare.same(ours, theirs, reference):
                 return why
             if why := compare.same(our_out, their_out, reference):
@@ -347,7 +359,7 @@ def check_method(entry: Entry, sample: Sample) -> str | None:
         except TorchRaised:
             continue
         ran = True
-        if why := trial.forward(entry.undetermined):
+        if why := trial.forward(entry.undetermined, entry.has_free_signs):
             return f"{name}: {why}"
     if not ran:
         raise NotApplicable("no other spelling")
@@ -444,7 +456,7 @@ def run_sample(entry: Entry, dtype: str, number: int, sample: Sample, checks: An
             raise NotApplicable("reads the memory behind its input")
         other = adapter.noncontiguous(sample)
         trial = Trial(theirs, ours, other, entry.is_sum_of_products)
-        why = trial.forward(entry.undetermined)
+        why = trial.forward(entry.undetermined, entry.has_free_signs)
         if why is None and differentiable:
             try:
                 return trial.gradients(False)
@@ -453,7 +465,10 @@ def run_sample(entry: Entry, dtype: str, number: int, sample: Sample, checks: An
         return why
 
     if "forward" in checks:
-        yield judge("forward", lambda: Trial(theirs, ours, sample, entry.is_sum_of_products).forward(entry.undetermined))
+        yield judge(
+            "forward",
+            lambda: Trial(theirs, ours, sample, entry.is_sum_of_products).forward(entry.undetermined, entry.has_free_signs),
+        )
     if "grad" in checks:
         yield judge("grad", lambda: gradient(False))
     if "gradgrad" in checks:
