@@ -520,8 +520,10 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arr
     if dtype is None:
         whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
-    if np.dtype(dtype).kind in "iu" and int(step) == 0 != step:
+    if np.dtype(dtype).kind in "iu" and step == step and int(step) == 0 != step:
         raise ValueError("step must be nonzero")
+    if np.dtype(dtype) == np.int64 and all(map(np.isfinite, (start, end, step))):
+        start, end, step = int(start), int(end), int(step)
     if np.dtype(dtype).kind in "bc":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_dtypes.scalar_name(np.dtype(dtype))}'")
     return _progression(start, step, math.ceil(_steps(start, end, step)), dtype)

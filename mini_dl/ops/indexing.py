@@ -181,6 +181,8 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
 
 def chooses_nothing(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
     """The shape of the result where it has no elements, so that no index can be out of range; None where it has some."""
+    if any([i is not None and i.size and not n for i, n in zip(indices, shape)]):
+        return None
     wide = [n if at >= len(indices) or indices[at] is None else 1 for at, n in enumerate(shape)]
     first = [None if i is None else np.zeros_like(i) for i in indices]
     found = np.broadcast_to(np.int8(0), wide)[key_of(first)]
@@ -1020,7 +1022,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     sizes = tuple([operator.index(n) for n in (shape if isinstance(shape, (tuple, list)) else [shape])])
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
-    rest, found = indices._array, []
+    rest, found = indices._array.astype(np.int64), []
     for n in reversed(sizes):
         found.append(wrap(rest % n))
         rest = rest // n

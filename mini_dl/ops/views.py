@@ -18,7 +18,7 @@ from mini_dl._surface import function, method, namespace, public, store, tensor_
 from mini_dl.autograd.graph import SEVERAL, edge_of
 from mini_dl.autograd.inplace import check_writable
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op, view
+from mini_dl.autograd.primitive import look_into, op, view
 from mini_dl.tensor import Size, Tensor, version_of, wrap
 from mini_dl.tensor import alias as same_memory
 
@@ -444,14 +444,19 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     dim, start = wrap_dim(dim, len(shape)), operator.index(start)
-    n = shape[dim]
+    return part(input, dim, *_span(shape[dim], start, length))
+
+
+def _span(n: int, start: int, length: int) -> tuple[int, int]:
     if not -n <= start <= n:
         raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     start += n if start < 0 else 0
-    if start + length > n:
+    if start + length > n or length < 0:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return part(input, dim, start, start + length)
+    return start, start + length
 
 
 def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Tensor] = _slice) -> Tensor:
@@ -775,7 +780,11 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
             f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
             f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
         )
-    return _as_strided(input, sizes_, strides, offset, (array.shape, strides_of(array), offset_of(array)))
+    args = (sizes_, strides, offset, (array.shape, strides_of(array), offset_of(array)))
+    out = _as_strided(input, *args)
+    if out._base is None:  # another part of the same memory
+        look_into(input, out, _as_strided, args)
+    return out
 
 
 # ------------------------------------------------------------------------------------------------ copies with a part replaced
@@ -1081,7 +1090,10 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
 @method(out=True)
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A copy of ``input.narrow(dim, start, length)``."""
-    return narrow(input, dim, start, length).clone()
+    shape = input._array.shape
+    if not -len(shape) <= dim < len(shape):
+        raise RuntimeError(f"narrow_copy: expected dim {dim} to be one of the {len(shape)} dimensions")
+    return part(input, dim % len(shape), *_span(shape[dim], start, length)).clone()
 
 
 def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
