@@ -1,12 +1,14 @@
-"""Chebyshev coefficients for mini_dl/ops/special.py, computed with mpmath to 40 digits.
+"""The polynomials of mini_dl/ops/special.py, computed with mpmath to 40 digits.
 
-    python scripts/fit_special.py > tables.py
+    python scripts/fit_special.py > mini_dl/ops/special_tables.py
 
-Each entry is f(x(t)) on -1 <= t <= 1, interpolated at Chebyshev nodes and cut off below 2e-17 of its size.
+Each is f(x(t)) on -1 <= t <= 1: interpolated at Chebyshev nodes, cut off below 2e-17 of its size in the Chebyshev basis, then
+written in powers of t, the highest first.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +27,22 @@ def coefficients(f: Callable[[Any], Any], nodes: int = 72) -> list[float]:
         c.pop()
     if len(c) > nodes - 6:
         raise ValueError("more nodes needed")
-    return [float(x) for x in c]
+    return [float(x) for x in powers(c)[::-1]]
+
+
+def powers(c: list[Any]) -> list[Any]:
+    """A sum of Chebyshev polynomials in powers of t, the lowest first."""
+    before, now = [mp.mpf(1)], [mp.mpf(0), mp.mpf(1)]
+    total = [mp.mpf(0)] * len(c)
+    for k, factor in enumerate(c):
+        for i, x in enumerate(before):
+            total[i] += factor * x
+        if k < len(c) - 1:
+            after = [mp.mpf(0)] + [2 * x for x in now]
+            for i, x in enumerate(before):
+                after[i] -= x
+            before, now = now, after
+    return total
 
 
 def on(a: float, b: float, f: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -118,6 +135,8 @@ FITS: dict[str, Callable[[], Any]] = {
 
 
 if __name__ == "__main__":
+    print('"""Polynomials of the special functions, as computed by scripts/fit_special.py: see there what each one fits."""\n')
+    print("# fmt: off")
     for name, fit in FITS.items():
-        table = coefficients(fit())
-        print(f"{name} = ({', '.join(map(repr, table))})")
+        numbers = ", ".join(map(repr, coefficients(fit()))) + ","
+        print(f"{name} = (\n{textwrap.fill(numbers, 126, initial_indent='    ', subsequent_indent='    ')}\n)")

@@ -78,7 +78,7 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != self.arity:
             args = self.bind(args, kwargs)
-        result = mode.run(self.forward, *[array_of(a) for a in args])
+        result = mode.run(self.forward, *[a._array if isinstance(a, Tensor) else array_of(a) for a in args])
         if type(result) is tuple:
             outs = tuple([wrap(r) for r in result])
             if mode.enabled:
@@ -96,7 +96,11 @@ class Op:
         for i, _, asks in self.formulas:
             value = args[i]
             if isinstance(value, Tensor):
-                edge = edge_of(value)
+                edge = value._edge
+                if edge is LEAF:
+                    edge = value
+                elif value._base is not None:
+                    edge = edge_of(value)
                 if edge is not None:
                     wanted.append(asks)
             elif type(value) in (list, tuple):
@@ -169,9 +173,7 @@ def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
 
 
 def array_of(argument: Any) -> Any:
-    """What a forward body sees of an argument: arrays for tensors, also within a list."""
-    if isinstance(argument, Tensor):
-        return argument._array
+    """What a forward body sees of an argument that is no tensor: of a list, the arrays of the tensors in it."""
     if type(argument) in (list, tuple) and any([isinstance(a, Tensor) for a in argument]):
         return [a._array if isinstance(a, Tensor) else a for a in argument]
     return argument

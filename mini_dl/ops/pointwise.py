@@ -77,6 +77,7 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
     return promote(input, other)
 
 
+_PLAIN = (float, int, type(None))
 _WORD = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
@@ -402,7 +403,7 @@ def _number_log(base: Any) -> Any:
 
 @op(input=lambda grad, input, exponent: grad * _conj(exponent * _pow_number(input, exponent - 1)) if exponent else _zero(grad))
 def _pow_number(input: Array, exponent: Any) -> Array:
-    common = result_numpy(input, exponent)
+    common = input.dtype if input.dtype.kind == "f" and type(exponent) in _PLAIN else result_numpy(input, exponent)
     if common.kind in "iu" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     input = input.astype(common, copy=False)
@@ -827,9 +828,10 @@ def sign(input: Array) -> Array:
 
 
 def _sign_of(input: Array) -> Array:
-    if input.dtype.kind == "f":
-        return np.subtract(np.greater(input, 0).astype(input.dtype), np.less(input, 0))  # 0 for NaN, and faster than np.sign
-    return input.copy() if input.dtype.kind == "b" else np.sign(input)
+    if input.dtype.kind == "b":
+        return input.copy()
+    sign = np.sign(input)
+    return np.where(sign == sign, sign, sign.dtype.type(0)) if np.isnan(sign).any() else sign  # torch: 0 for NaN
 
 
 @op(input=lambda grad, input, result: _sgn_gradient(grad, input, result))
@@ -1080,6 +1082,15 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     return out if max is None else np.minimum(out, as_type(max, common))
 
 
+@op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
+def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
+    """`_clamp` of floating point numbers by Python numbers."""
+    out: Array = input if min is None else np.maximum(input, min)
+    if max is None:
+        return out
+    return np.minimum(out, max, None if min is None else _own(out))
+
+
 @public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``minimum(maximum(input, min), max)``; a bound that is None does not bind. RuntimeError if both are None.
@@ -1088,6 +1099,14 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), -1, 1)
     tensor([-1.0000,  0.5000,  1.0000])
     """
+    if (
+        type(min) in _PLAIN
+        and type(max) in _PLAIN
+        and min is not max
+        and isinstance(input, Tensor)
+        and input._array.dtype.kind == "f"
+    ):
+        return _clamp_to(input, min, max)  # type: ignore[no-any-return]
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     for name, bound in (("min", min), ("max", max)):
@@ -1117,10 +1136,10 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     other=lambda grad, condition: masked(grad, ~condition),
 )
 def _where(condition: Array, input: Any, other: Any) -> Array:
-    if condition.dtype.kind != "b":
-        condition = condition != 0
-    common = result_numpy(input, other)
-    return choose(condition, as_type(input, common), as_type(other, common))
+    if type(input) is not np.ndarray or type(other) is not np.ndarray or input.dtype is not other.dtype:
+        common = result_numpy(input, other)
+        input, other = as_type(input, common), as_type(other, common)
+    return choose(condition, input, other)
 
 
 def choose(mask: Array, input: Array, other: Array) -> Array:
@@ -1201,7 +1220,9 @@ def _lerp(input: Array, end: Array, weight: Any) -> Array:
 def _between(input: Array, end: Array, weight: Any) -> Array:
     difference = end - input
     if not isinstance(weight, np.ndarray):
-        return input + difference * weight if np.absolute(weight) < 0.5 else end - difference * (1 - weight)
+        near = np.absolute(weight) < 0.5
+        difference *= weight if near else 1 - weight
+        return np.add(input, difference, _own(difference)) if near else np.subtract(end, difference, _own(difference))
     near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then met exactly
     if not near_end.any():
         return input + difference * weight
