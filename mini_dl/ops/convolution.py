@@ -674,3 +674,15 @@ def convolution(
     if transposed:
         return _transposed(f"conv_transpose{n}d", n, input, weight, bias, stride, padding, output_padding, groups, dilation)
     return _forward(f"conv{n}d", n, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public("torch", "nn.functional")
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """conv1d of sequences laid out (time, batch, channels), (T, N, C), (K, C, O), (O) -> (T + 2 pad - K + 1, N, O)."""
+    if input.ndim != 3:
+        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
+    if input.shape[2] != weight.shape[1]:
+        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
+    if bias.shape != (weight.shape[2],):
+        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)

@@ -194,7 +194,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return blocks.reshape(*lead, c * r * r, h, w).clone() if r == 1 else blocks.reshape(*lead, c * r * r, h, w)
 
 
-@public("nn.functional", "torch", "torch:native_channel_shuffle")
+@public("nn.functional", "nn.functional:native_channel_shuffle", "torch", "torch:native_channel_shuffle")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """(N, C, *) -> (N, C, *): channel (g, i) of `groups` groups becomes channel (i, g) (Zhang et al., ShuffleNet, 2018)."""
     if not isinstance(input, Tensor):

@@ -205,7 +205,8 @@ def _stacks(input: Tensor, other: Tensor) -> Tensor:
 @method(out=True)
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, (N, K), (K, M) -> (N, M)."""
-    _tensors("mm", input=input, mat2=mat2)
+    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
+        _tensors("mm", input=input, mat2=mat2)
     if input._array.ndim != 2:
         raise RuntimeError("self must be a matrix")
     if mat2._array.ndim != 2:
@@ -216,7 +217,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 @method(out=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of as many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
-    _tensors("bmm", input=input, mat2=mat2)
+    if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
+        _tensors("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
     return _stacks(input, mat2)
 
@@ -233,7 +235,8 @@ def _check_batches(batch1: Tensor, batch2: Tensor) -> None:
 @method(out=True)
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector, (N, K), (K) -> (N)."""
-    _tensors("mv", input=input, vec=vec)
+    if not (isinstance(input, Tensor) and isinstance(vec, Tensor)):
+        _tensors("mv", input=input, vec=vec)
     a, v = input._array, vec._array
     if a.ndim != 2 or v.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {a.ndim}, {v.ndim}")
@@ -249,7 +252,8 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 @method(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of ``input * tensor`` of two vectors, (K), (K) -> ()."""
-    _tensors("dot", input=input, tensor=tensor)
+    if not (isinstance(input, Tensor) and isinstance(tensor, Tensor)):
+        _tensors("dot", input=input, tensor=tensor)
     a, b = input._array, tensor._array
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
@@ -295,7 +299,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 @public("torch", "torch:ger", "Tensor", "Tensor:ger", out=True)
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """``input[i] * vec2[j]``, (N), (M) -> (N, M)."""
-    _tensors("outer", input=input, vec2=vec2)
+    if not (isinstance(input, Tensor) and isinstance(vec2, Tensor)):
+        _tensors("outer", input=input, vec2=vec2)
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")

@@ -493,14 +493,15 @@ def _max_pool_family(n: int) -> None:
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
-        values, places = _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-        return (values, places) if return_indices else values
+        found = _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        return found if return_indices else found[0]
 
     lengths = {1: "L", 2: "H, W", 3: "D, H, W"}[n]
     _publish(
         max_pool, f"max_pool{n}d", f"The maximum over windows of the last {n} dimensions, (N, C, {lengths}) -> (N, C, *out)."
     )
-    _publish(with_indices, f"max_pool{n}d_with_indices", f"``max_pool{n}d`` and the places of the maxima in the flattened image.")
+    places = ("nn.functional", "torch") if n == 1 else ("nn.functional",)
+    _publish(with_indices, f"max_pool{n}d_with_indices", f"``max_pool{n}d`` and the places of the maxima.", places)
 
 
 def _publish(function: Callable[..., Any], name: str, doc: str, places: Sequence[str] = ("nn.functional", "torch")) -> None:
