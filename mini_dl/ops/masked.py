@@ -1,0 +1,289 @@
+"""Reductions and normalizations over the elements that a mask keeps: ``torch.masked``.
+
+A mask is true where an element counts. It broadcasts to the input; what it hides takes the value that does not change the result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import wrap_dim
+from mini_dl._dtypes import dtype
+from mini_dl._surface import namespace, public
+from mini_dl.ops import norms, reduction, scans, sorting
+from mini_dl.tensor import Tensor, wrap
+
+Dims = tuple[int, ...]
+
+
+def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
+    """`mask` as bools of the shape of `input`. IndexError if it has more dimensions."""
+    if mask is None:
+        return None
+    if mask._array.ndim > input._array.ndim:
+        raise IndexError("_input_mask expected broadcastable mask (got mask dimensionality higher than of the input)")
+    return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
+
+
+def filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
+    """`input` with `value` where the mask hides it."""
+    kept = keeping(input, mask)
+    return input if kept is None else input.masked_fill(kept.logical_not(), value)
+
+
+def lowest(input: Tensor) -> Any:
+    kind = input._array.dtype
+    if kind.kind in "fc":
+        return -math.inf
+    return False if kind.kind == "b" else int(np.iinfo(kind).min)
+
+
+def highest(input: Tensor) -> Any:
+    kind = input._array.dtype
+    if kind.kind in "fc":
+        return math.inf
+    return True if kind.kind == "b" else int(np.iinfo(kind).max)
+
+
+def all_dims(dim: Any, ndim: int) -> Dims:
+    """`dim` as distinct dims in order; None and () mean all."""
+    if dim is None or dim == () or dim == []:
+        return tuple(range(ndim))
+    given = [dim] if isinstance(dim, int) else list(dim)
+    for i, d in enumerate(given):
+        if d in given[:i]:
+            raise RuntimeError(f"dim={d} appears multiple times in the list of dims")
+    dims = tuple(sorted([wrap_dim(d, ndim) for d in given]))
+    return dims if ndim else ()
+
+
+def total_type(input: Tensor, given: dtype | None) -> dtype:
+    """Sums and products of integers are int64."""
+    return given if given is not None else input.dtype if input._array.dtype.kind in "fc" else _dtypes.int64
+
+
+def over(reduce: Callable[..., Tensor], input: Tensor, dim: Any, keepdim: bool, **kwargs: Any) -> Tensor:
+    """``reduce(input, dims, keepdim)``: a 0-d tensor, which has no dims, is reduced as it is."""
+    dims = all_dims(dim, input._array.ndim)
+    return reduce(input, dims if dims else None, bool(keepdim), **kwargs)
+
+
+@public("masked")
+def sum(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The sum of the elements that `mask` keeps."""
+    return over(reduction.sum, filled(input, mask, 0), dim, keepdim, dtype=total_type(input, dtype))
+
+
+@public("masked")
+def prod(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The product of the elements that `mask` keeps."""
+    out = filled(input, mask, 1).to(total_type(input, dtype))
+    for d in reversed(all_dims(dim, input._array.ndim)):
+        out = scans.prod(out, d, bool(keepdim))
+    return out.clone() if out is input and dim not in (None, ()) else out
+
+
+@public("masked")
+def amax(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The largest of the elements that `mask` keeps."""
+    out = reduction.amax(filled(input, mask, lowest(input)), all_dims(dim, input._array.ndim), bool(keepdim))
+    return reduction.of_type(out, dtype)
+
+
+@public("masked")
+def amin(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The smallest of the elements that `mask` keeps."""
+    out = reduction.amin(filled(input, mask, highest(input)), all_dims(dim, input._array.ndim), bool(keepdim))
+    return reduction.of_type(out, dtype)
+
+
+@public("masked")
+def argmax(
+    input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Where the largest of the elements is that `mask` keeps, in the type of the input unless `dtype` is given."""
+    out = reduction.argmax(filled(input, mask, lowest(input)), dim, bool(keepdim))
+    return out.to(input.dtype if dtype is None else dtype)
+
+
+@public("masked")
+def argmin(
+    input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Where the smallest of the elements is that `mask` keeps, in the type of the input unless `dtype` is given."""
+    out = reduction.argmin(filled(input, mask, highest(input)), dim, bool(keepdim))
+    return out.to(input.dtype if dtype is None else dtype)
+
+
+def _count(input: Tensor, mask: Tensor | None, dim: Any, keepdim: bool) -> Tensor:
+    kept = keeping(input, mask)
+    return over(reduction.sum, wrap(np.ones(input._array.shape, np.int64)) if kept is None else kept, dim, keepdim)
+
+
+@public("masked")
+def mean(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The mean of the elements that `mask` keeps: NaN where there are none. ValueError for integers without `dtype`."""
+    what, kind = ("Input", input.dtype) if dtype is None else ("Optional", dtype)
+    if not (kind.is_floating_point or kind.is_complex):
+        raise ValueError(
+            f"mean(): Could not infer output dtype. {what} dtype must be either a floating point or complex dtype. Got: {kind}"
+        )
+    return sum(input, dim, keepdim=keepdim, dtype=kind, mask=mask) / _count(input, mask, dim, keepdim)
+
+
+@public("masked")
+def median(
+    input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The lower median of the elements that `mask` keeps: NaN where there are none, ValueError for integers."""
+    floating = input._array.dtype.kind == "f"
+    x = filled(input if floating else input.to(_dtypes.float32), mask, math.nan)
+    out: Tensor = sorting.nanmedian(x, all_dims(dim, input._array.ndim)[0] if input._array.ndim else 0, keepdim).values
+    if floating:
+        return out
+    if np.isnan(out._array).any():
+        raise ValueError("masked median expects no fully masked out rows if dtype is not floating point")
+    return out.to(input.dtype if dtype is None else dtype)
+
+
+@public("masked")
+def logsumexp(
+    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """``logsumexp`` of the elements that `mask` keeps."""
+    out = reduction.logsumexp(filled(input, mask, lowest(input)), all_dims(dim, input._array.ndim), keepdim)
+    return out.to(input.dtype if dtype is None else dtype)
+
+
+@public("masked")
+def logaddexp(
+    input: Tensor,
+    other: Tensor,
+    *,
+    dtype: dtype | None = None,
+    input_mask: Tensor | None = None,
+    other_mask: Tensor | None = None,
+) -> Tensor:
+    """``log(exp(input) + exp(other))`` where the masks keep both, and of the one that is kept elsewhere."""
+    out = filled(input, input_mask, lowest(input)).logaddexp(filled(other, other_mask, lowest(other)))
+    return out.to(input.dtype if dtype is None else dtype)
+
+
+@public("masked")
+def norm(
+    input: Tensor,
+    ord: float | None = 2.0,
+    dim: Any = None,
+    *,
+    keepdim: bool = False,
+    dtype: dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The vector norm of the elements that `mask` keeps."""
+    x = filled(input, mask, math.inf if ord == -math.inf else 0)
+    return norms.vector_norm(x, 2.0 if ord is None else ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
+
+
+def _variance(
+    input: Tensor, dim: Any, unbiased: bool | None, correction: Any, keepdim: bool, kind: dtype | None, mask: Tensor | None
+) -> Tensor:
+    if unbiased is not None and correction is not None:
+        raise AssertionError("Only one of unbiased and correction may be given")
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    target = kind if kind is not None else input.dtype if input._array.dtype.kind in "fc" else _dtypes.float32
+    compute = target if target.is_floating_point or target.is_complex else _dtypes.float32
+    n = _count(input, mask, dim, True)
+    apart = input - sum(input, dim, keepdim=True, dtype=target, mask=mask) / n
+    total = sum(apart * (apart.conj() if apart.is_complex() else apart), dim, keepdim=keepdim, dtype=compute, mask=mask)
+    if not keepdim:
+        n = n.reshape(total._array.shape)
+    if correction != 0:
+        n = (n.to(compute.to_real()) - correction).clamp(min=0)
+    return (total / n).to(target)
+
+
+@public("masked")
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    *,
+    correction: Any = None,
+    keepdim: bool = False,
+    dtype: dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The variance of the elements that `mask` keeps."""
+    return _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
+
+
+@public("masked")
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    *,
+    correction: Any = None,
+    keepdim: bool = False,
+    dtype: dtype | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """The standard deviation of the elements that `mask` keeps."""
+    return _variance(input, dim, unbiased, correction, keepdim, dtype, mask).sqrt()
+
+
+@public("masked")
+def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
+    """The cumulative sum in which hidden elements count as 0."""
+    kind = input.dtype if dtype is None else dtype
+    return scans.cumsum(filled(input, mask, 0), wrap_dim(dim, input._array.ndim), dtype=kind)
+
+
+@public("masked")
+def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
+    """The cumulative product in which hidden elements count as 1."""
+    kind = input.dtype if dtype is None else dtype
+    return scans.cumprod(filled(input, mask, 1), wrap_dim(dim, input._array.ndim), dtype=kind)
+
+
+def _by_name(name: str, hide: Callable[[Tensor], Any], doc: str) -> None:
+    """The functional of that name, of the elements that are kept."""
+
+    def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
+        kind = input.dtype if dtype is None else dtype
+        x = filled(input, mask, hide(input))
+        return namespace("nn.functional")[name](x, wrap_dim(dim, input._array.ndim), dtype=kind)
+
+    normalization.__name__ = normalization.__qualname__ = name
+    normalization.__doc__ = doc
+    public("masked")(normalization)
+
+
+_by_name("softmax", lowest, "The softmax of the elements that `mask` keeps; hidden ones get 0.")
+_by_name("log_softmax", lowest, "The logarithm of the softmax of the elements that `mask` keeps; hidden ones get -inf.")
+_by_name("softmin", highest, "The softmax of the negative of the elements that `mask` keeps; hidden ones get 0.")
+
+
+@public("masked")
+def normalize(
+    input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The kept elements divided by their norm, or by `eps` if that is larger; hidden ones get 0."""
+    size = norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
+    return filled(input, mask, 0) / size.maximum(wrap(np.asarray(eps, size._array.dtype)))
