@@ -220,14 +220,7 @@ def tolist(self: Tensor) -> Any:
 
 
 def __bool__(self: Tensor) -> bool:
-    array = self._array
-    if array.size != 1:
-        raise RuntimeError(
-            "Boolean value of Tensor with more than one value is ambiguous"
-            if array.size
-            else "Boolean value of Tensor with no values is ambiguous"
-        )
-    return bool(array.item())
+    return is_nonzero(self)  # type: ignore[no-any-return]
 
 
 def __int__(self: Tensor) -> int:
@@ -251,3 +244,48 @@ def __index__(self: Tensor) -> int:
 
 for _special in (__bool__, __int__, __float__, __complex__, __index__):
     setattr(Tensor, _special.__name__, _special)
+
+
+# ------------------------------------------------------------------------------------------------ questions
+
+
+@method()
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not 0. RuntimeError if there is not exactly one."""
+    if input._array.size != 1:
+        raise RuntimeError(
+            "Boolean value of Tensor with more than one value is ambiguous"
+            if input._array.size
+            else "Boolean value of Tensor with no values is ambiguous"
+        )
+    return bool(input._array.item())
+
+
+@function()
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+@method()
+def is_conj(input: Tensor) -> bool:
+    """False: conjugates are computed at once, not marked."""
+    return False
+
+
+@method()
+def is_neg(input: Tensor) -> bool:
+    """False: negatives are computed at once, not marked."""
+    return False
+
+
+@method()
+def resolve_conj(input: Tensor) -> Tensor:
+    """This tensor."""
+    return input
+
+
+@method()
+def resolve_neg(input: Tensor) -> Tensor:
+    """This tensor."""
+    return input
