@@ -430,11 +430,11 @@ def multi_head_attention_forward(
 
     if need_weights:
         _check(not is_causal or attn_mask is not None, "is_causal without attn_mask gives no weights")
-        weights = (q * math.sqrt(1 / width)) @ k.transpose(-2, -1)
-        weights = softmax(weights if attn_mask is None else weights + attn_mask, -1)
+        target, wide = q.dtype, _wide(q, batch * num_heads * length * source)
+        weights = _weights(q.to(wide), k.to(wide), None if attn_mask is None else attn_mask.to(wide), None, math.sqrt(1 / width))
         if dropout_p > 0:
             weights = namespace("nn.functional")["dropout"](weights, dropout_p)
-        out = joined((weights @ v).transpose(0, 1))
+        out, weights = joined((weights @ v.to(wide)).to(target).transpose(0, 1)), weights.to(target)
         weights = weights.reshape(batch, num_heads, length, source)
         weights = weights.mean(1) if average_attn_weights else weights
         return (out, weights) if batched else (out.squeeze(1), weights.squeeze(0))

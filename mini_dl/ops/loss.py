@@ -20,7 +20,7 @@ from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode, no_grad
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, unary
 from mini_dl.ops.activation import _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.ops.matmul import linear
@@ -350,6 +350,17 @@ def multilabel_soft_margin_loss(
 # ------------------------------------------------------------------------------------------------ classes by index
 
 
+@unary(input=lambda grad: _no_gradient(grad))
+def _undefined(input: Array) -> Array:
+    """The mean of no losses: NaN, and no gradient reaches what was ignored."""
+    return np.full_like(input, np.nan)
+
+
+@unary(input=lambda grad: _undefined(grad))
+def _no_gradient(input: Array) -> Array:
+    return np.zeros_like(input)
+
+
 @op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
 def _pick(input: Array, index: Array) -> Array:
     """``input[i, index[i]]`` of each row i"""
@@ -455,7 +466,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
         losses = _keep(losses, wrap(classes.kept))
     if reduction == "none":
         return losses.reshape(classes.shape)
-    return losses.sum() if reduction == "sum" or classes.weight.any() else losses.sum() * math.nan
+    return losses.sum() if reduction == "sum" or classes.weight.any() else _undefined(losses.sum())
 
 
 def _cross_entropy_slope_of(
@@ -534,7 +545,7 @@ def cross_entropy(
         loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
         if reduction == "none":
             return loss.reshape(classes.shape)
-        return loss if reduction == "sum" or classes.weight.any() else loss * math.nan
+        return loss if reduction == "sum" or classes.weight.any() else _undefined(loss)
     logarithms = log_softmax(input, dim)
     smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
     if classes.kept is not None:
@@ -542,7 +553,7 @@ def cross_entropy(
     if reduction != "none":
         smooth = smooth.sum()
     if reduction == "mean":
-        smooth = smooth / float(classes.weight.sum()) if classes.weight.any() else smooth * math.nan
+        smooth = smooth / float(classes.weight.sum()) if classes.weight.any() else _undefined(smooth)
     return _nll(logarithms, classes, reduction) * (1 - label_smoothing) + smooth * (label_smoothing / shape[dim])
 
 
