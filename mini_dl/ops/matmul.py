@@ -89,6 +89,8 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
 def _paired(input: Array, other: Array) -> Array:
     """(*, A), (*, B) -> (A, B): the sum over all leading dimensions of the outer products of rows."""
     rows = math.prod(input.shape[:-1])
+    if rows == 1:
+        return np.multiply(input.reshape(input.shape[-1], 1), other.reshape(other.shape[-1]))
     return gemm(input.reshape(rows, input.shape[-1]).T, other.reshape(rows, other.shape[-1]))
 
 
@@ -304,6 +306,8 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    if input._array.dtype.kind == "f" and input._array.dtype == vec2._array.dtype:
+        return _paired(input, vec2)
     return input.reshape(len(input), 1) * vec2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,13 @@ class Axis:
             for k in range(self.places.shape[1])
         ]
 
+    def matrix(self, dtype: Any) -> Array:
+        """(out, in): what this does, as a matrix."""
+        found = np.zeros((len(self.places), self.size), dtype)
+        weights = 1 if self.weights is None else self.weights.astype(dtype)
+        np.add.at(found, (np.arange(len(self.places))[:, None], self.places), weights)
+        return found
+
 
 @op(input=lambda grad, axes: _spread_back(grad, axes))
 def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
@@ -59,6 +67,13 @@ def _spread_back(output: Array, axes: tuple[Axis, ...]) -> Array:
     grad = _computed(output)
     for dim, axis in enumerate(axes):
         at = grad.ndim - len(axes) + dim
+        if axis.weights is not None and len(axis.places) <= 256 and np.isfinite(grad).all():
+            rest = math.prod(grad.shape[at + 1 :])
+            flat = grad.reshape(math.prod(grad.shape[:at]), len(axis.places), rest)
+            matrix = axis.matrix(grad.dtype)
+            product = np.matmul(flat[..., 0], matrix) if rest == 1 else np.matmul(matrix.T, flat)
+            grad = product.reshape(*grad.shape[:at], axis.size, *grad.shape[at + 1 :])
+            continue
         found = np.zeros((*grad.shape[:at], axis.size, *grad.shape[at + 1 :]), grad.dtype)
         for place, weight in axis.terms(len(axes) - dim - 1, grad.dtype):  # places never decrease: sums of runs
             starts = np.flatnonzero(np.diff(place, prepend=-1))
