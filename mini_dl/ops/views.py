@@ -1091,9 +1091,12 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
 def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A copy of ``input.narrow(dim, start, length)``."""
     shape = input._array.shape
-    if not -len(shape) <= dim < len(shape):
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if dim >= len(shape):
         raise RuntimeError(f"narrow_copy: expected dim {dim} to be one of the {len(shape)} dimensions")
-    return part(input, dim % len(shape), *_span(shape[dim], start, length)).clone()
+    dim = wrap_dim(dim, len(shape))
+    return part(input, dim, *_span(shape[dim], start, length)).clone()
 
 
 def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
