@@ -21,14 +21,26 @@ from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of, wrap
 def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callable[..., Tensor]:
     """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned."""
     primitive = getattr(function, "op", None)
-    ufunc = getattr(function, "ufunc", None)
+    ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
 
     @functools.wraps(function)
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
             return self
         if not (mode.enabled and (edge_of(self) is not None or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
-            write(self, function(self, *args, **kwargs))
+            if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
+                mode.spare = self._array
+                try:
+                    result = function(self, *args, **kwargs)
+                finally:
+                    mode.spare = None
+                if result._array is self._array:
+                    check_inference(self)
+                    version_of(self)[0] += 1
+                    return self
+            else:
+                result = function(self, *args, **kwargs)
+            write(self, result)
             return self
         check_writable(self)
         edge = self._edge if self._edge is LEAF else edge_of(self)
@@ -45,6 +57,17 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
     call.__doc__ = f"In-place version of ``{function.__name__}``."
     call.__dict__.pop("op", None)
     return call
+
+
+def spares_copy(function: Any) -> Any:
+    """Mark a function whose kernel writes into a `fresh` copy of its input: its in-place version then writes without the copy."""
+    function.spares = True
+    return function
+
+
+def fresh(input: Array) -> Array:
+    """A compact copy of `input`, or `input` itself where it may be written."""
+    return input if input is mode.spare else np.array(input, order="C")
 
 
 def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Any], Any]:
@@ -138,11 +161,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """As `write`, for a result already known to fit (or meant to be cast, as ``copy_`` does)."""
     array = target._array
     check_memory(array)
-    if target._inference and not inference.here:
-        raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
-            "tensor before doing inplace update."
-        )
+    check_inference(target)
     edge = None
     if mode.enabled:
         if result._array.shape != array.shape:
@@ -172,6 +191,14 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
         before = alias(owner, owner._edge)
         owner._edge = view_scatter(before, result, target._view)._edge
         target._stamp = -1  # stale: `edge_of` rebuilds it from the owner
+
+
+def check_inference(target: Tensor) -> None:
+    if target._inference and not inference.here:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "tensor before doing inplace update."
+        )
 
 
 def check_memory(array: Array) -> None:

@@ -27,6 +27,7 @@ def quiet_room() -> contextvars.Context:
 
 class _Mode(threading.local):
     enabled: bool = True  # record operations
+    spare: Any = None  # the array that a kernel may write into instead of copying it first
     anomaly: bool = False  # look for NaN on the way back
     check_nan: bool = True
     room: contextvars.Context

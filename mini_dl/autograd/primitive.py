@@ -376,18 +376,46 @@ def swapped(call: Callable[..., Any]) -> Callable[..., Any]:
 def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
     """A primitive whose result looks into its input's memory: one version for both, and writes to either reach the other.
 
-    Where the forward had to copy, the result is an ordinary tensor.
+    Where the forward had to copy, the result is an ordinary tensor. `Op.__call__` and `Op.record` unrolled.
     """
 
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
         primitive = Op(forward, formulas)
+        asks = primitive.formulas[0][2] if formulas else ()
+        kept = [(name, primitive.index[name] - 1) for name in asks if name in primitive.index]
+        wants_shape, differentiable, arity = "input_shape" in asks, bool(formulas), primitive.arity - 1
 
         @functools.wraps(forward)
         def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-            if kwargs:
+            if kwargs or len(args) != arity:
                 args = primitive.bind((input, *args), kwargs)[1:]
-            out: Tensor = primitive(input, *args)
-            if np.may_share_memory(input._array, out._array) or not out._array.size:
+            if not isinstance(input, Tensor):
+                raise not_a_tensor(primitive, "input", 1, input)
+            source = input._array
+            array = forward(source, *args)
+            out: Tensor = new(Tensor)
+            out._array = array
+            out._edge = out._base = None
+            if inference.anywhere and inference.here:
+                out._inference = True
+            if mode.enabled and differentiable:
+                edge = input._edge
+                if edge is LEAF:
+                    edge = input
+                elif input._base is not None:
+                    edge = edge_of(input)
+                if edge is not None:
+                    saved: dict[str, Any] = {name: (args[i],) for name, i in kept}
+                    if wants_shape:
+                        saved["input_shape"] = (source.shape,)
+                    out._edge = Node(primitive, (edge,), saved, array)
+            base = array.base
+            if (
+                base is source
+                or (base is not None and base is source.base)
+                or not array.size
+                or np.may_share_memory(source, array)
+            ):
                 look_into(input, out, call, args)
             return out
 

@@ -9,7 +9,6 @@ import math
 import operator
 import warnings
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -490,19 +489,19 @@ def _steps(start: Any, end: Any, step: Any) -> Any:
     """How many steps lead from `start` to `end`, as a fraction. RuntimeError if none ever do."""
     if step == 0 or step != step:
         raise RuntimeError("step must be nonzero")
-    if not (np.isfinite(start) and np.isfinite(end)):
+    if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (step > 0 and start > end) or (step < 0 and start < end):
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if all([isinstance(v, builtins.int) for v in (start, end, step)]):
-        return Fraction(end - start, step)
-    return (float(end) - start) / step
+    if type(start) is type(end) is type(step) is builtins.int and (end - start) % step == 0:
+        return (end - start) // step  # exact, however large
+    return (end - start) / step
 
 
 def _progression(start: Any, step: Any, length: int, dtype: Any) -> Array:
     kind = np.dtype(dtype)
     if kind.kind in "iu":
-        return (np.arange(length) * int(step) + int(start)).astype(kind)
+        return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
     return (np.arange(length) * float(step) + float(start)).astype(kind)
 
 
@@ -522,7 +521,7 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arr
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
     if np.dtype(dtype).kind in "iu" and step == step and int(step) == 0 != step:
         raise ValueError("step must be nonzero")
-    if np.dtype(dtype) == np.int64 and all(map(np.isfinite, (start, end, step))):
+    if np.dtype(dtype) == np.int64 and all(map(math.isfinite, (start, end, step))):
         start, end, step = int(start), int(end), int(step)
     if np.dtype(dtype).kind in "bc":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_dtypes.scalar_name(np.dtype(dtype))}'")

@@ -15,7 +15,16 @@ from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import choose
 from mini_dl._surface import function, method, public, tensor_method, with_out
-from mini_dl.autograd.inplace import any_needs_grad, check_memory, check_writable, inplace, overwrite
+from mini_dl.autograd.inplace import (
+    any_needs_grad,
+    check_inference,
+    check_memory,
+    check_writable,
+    fresh,
+    inplace,
+    overwrite,
+    spares_copy,
+)
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.creation import c_name, from_data, number_as
@@ -228,17 +237,22 @@ def add_at(out: Array, indices: Indices, values: Array) -> None:
 
 
 def add_rows(out: Array, rows: Array, values: Array) -> None:
-    """``out[rows[i]] += values[i]``: assignment for the first of each row, `np.add.at`, which is slow, for the repeats only."""
+    """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first."""
+    if not len(rows):
+        return
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
-    first = np.empty(len(rows), bool)
-    first[:1] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    firsts = order[first]
-    out[rows[firsts]] += values[firsts]
-    if len(firsts) < len(rows):
-        again = order[~first]
-        np.add.at(out, rows[again], values[again])
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    if len(starts) == len(rows):
+        out[rows] += values
+        return
+    counts = np.diff(starts, append=len(rows))
+    if counts.max() > 8:
+        out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
+        return
+    for i in range(int(counts.max())):
+        now = order[starts[counts > i] + i]
+        out[rows[now]] += values[now]
 
 
 @tensor_method(operators="__getitem__")
@@ -276,6 +290,13 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     if kind is not None and kind.char == "B":
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     basic, chosen = parse(self._array.shape, index)
+    if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not needs_recording(self):
+        seen = self._array[(*basic, ...)]
+        check_inference(self)
+        check_memory(seen)
+        seen[...] = number_as(value, seen.dtype)
+        version_of(self)[0] += 1
+        return
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
         if not _dtypes.is_number(value):
@@ -349,6 +370,7 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
         check_writable(self)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
+        check_inference(self)
         check_memory(self._array)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
         version_of(self)[0] += 1
@@ -395,12 +417,14 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 
 def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
     """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`; elsewhere they stay."""
-    step = 1
-    where = np.zeros((1,) * index.ndim, "int64")
+    step, offsets = 1, np.zeros((1,) * index.ndim, "int64")
     for i in reversed(range(len(shape))):
-        where = where + (index if i == dim else np.arange(index.shape[i]).reshape((-1,) + (1,) * (index.ndim - 1 - i))) * step
+        if i == dim:
+            along = step
+        else:
+            offsets = offsets + (np.arange(index.shape[i]) * step).reshape((-1,) + (1,) * (index.ndim - 1 - i))
         step *= shape[i]
-    return where
+    return (index if along == 1 else index * along) + offsets
 
 
 def positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> Array:
@@ -437,7 +461,7 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
 
 def compact(input: Array) -> tuple[Array, Array]:
     """A contiguous copy, and its elements in one dimension."""
-    out = np.array(input, order="C")
+    out = fresh(input)
     return out, out.reshape(-1)
 
 
@@ -494,6 +518,7 @@ def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """``result[index[i][j]][j] += src[i][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range."""
     same_type("scatter", input, src)
@@ -514,6 +539,7 @@ def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """``result[index[i][j]][j] = src[i][j]`` for `dim` 0, in any number of dimensions; `src` may be a number.
 
@@ -646,6 +672,7 @@ def _scatter_reduce(input: Array, dim: int, index: Array, src: Array, reduce: st
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """As ``scatter``, but what meets in one place is combined: "sum", "prod", "mean", "amax" or "amin".
 
@@ -721,12 +748,13 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
-    out = input.copy()
+    out = fresh(input)
     add_rows(rows_of(out, dim), index.reshape(-1), rows_of(source, dim))
     return out
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
     dim = checked_rows("index_add", input, dim, index, source)
@@ -739,12 +767,13 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     source=lambda grad, dim, index: _index_select(grad, dim, index),
 )
 def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
-    out = input.copy()
+    out = fresh(input)
     rows_of(out, dim)[index.reshape(-1)] = rows_of(source, dim)
     return out
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """``result[index[i]] = source[i]`` along `dim`."""
     dim = checked_rows("index_copy", input, dim, index, source)
@@ -761,7 +790,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
-    out = input.copy()
+    out = fresh(input)
     rows_of(out, dim)[index.reshape(-1)] = value
     return out
 
@@ -782,6 +811,7 @@ def one_value(name: str, input: Tensor, value: Any) -> Tensor:
 
 
 @method(inplace=True)
+@spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
@@ -789,12 +819,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 @op(**reduced_gradients("index_reduce"))
 def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool) -> Array:
-    out = input.copy()
+    out = fresh(input)
     reduce_at(rows_of(out, dim), index.reshape(-1), rows_of(src, dim), reduce, include_self)
     return out
 
 
 @method(inplace=True, out=True)
+@spares_copy
 def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """As ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
     checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
@@ -846,6 +877,7 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 
 
 @method(inplace=True)
+@spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with `source` written (or added) at these places of its flattened elements."""
     if index._array.dtype.char not in "lq":
@@ -1078,6 +1110,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if needs_recording(self, src):
         check_memory(self._array)
         return _recorded_copy_(self, src)
+    check_inference(self)
     check_memory(self._array)
     mode.run(np.copyto, self._array, src._array, "unsafe")
     version_of(self)[0] += 1
@@ -1103,6 +1136,7 @@ _recorded_zero_ = inplace(zero, "zero_")
 
 def _fill_memory(self: Tensor, value: Any) -> Tensor:
     # that elements may share memory is no matter here, as all get one value
+    check_inference(self)
     if not self._array.flags.writeable:
         check_memory(self._array)
     self._array[...] = value
