@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from collections import OrderedDict
 
 import pytest
@@ -555,3 +556,44 @@ def test_padding_of_sequences(torch, rng):
     sequences = [rng(n, 2) for n in (3, 1, 2)]
     padded = [utils.pad_sequence(sequences, first, 5.0, side) for first in (False, True) for side in ("left", "right")]
     return padded, utils.unpad_sequence(padded[3], torch.tensor([3, 1, 2]), batch_first=True)
+
+
+@twin
+def test_adaptive_softmax(torch, rng):
+    m = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 10, 15], div_value=2.0, head_bias=True)
+    x, classes = rng(12, 8, grad=True), torch.tensor([0, 4, 5, 9, 10, 14, 15, 19, 3, 7, 12, 17])
+    output, loss = m(x, classes)
+    loss.backward()
+    calls = [
+        lambda: torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, []),
+        lambda: torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 5]),
+        lambda: m(x, classes + 5),
+        lambda: m(x, classes[:3]),
+        lambda: m(x[0], classes),
+        lambda: m(x, classes[0]),
+        lambda: m(x, classes.reshape(3, 4)),
+    ]
+    one = m(x[0], classes[0])
+    return (
+        output,
+        loss,
+        x.grad,
+        [p.grad for p in m.parameters()],
+        m.log_prob(x),
+        m.predict(x),
+        one[0],
+        [message(c) for c in calls],
+    )
+
+
+@twin
+def test_padding_in_a_transformer_that_is_evaluated(torch, rng):
+    nn = torch.nn
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2).eval()
+    padding = torch.tensor([[False, False, True], [False, True, True]])
+    x = rng(2, 3, 8)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of its nested tensors
+        without = encoder(x, src_key_padding_mask=padding)
+    causal = nn.Transformer.generate_square_subsequent_mask(3)
+    return without, encoder(x, src_key_padding_mask=padding), encoder(x, causal), encoder(x, causal, is_causal=True), causal

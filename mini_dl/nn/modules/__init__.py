@@ -30,6 +30,7 @@ from mini_dl.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
+from mini_dl.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
 from mini_dl.nn.modules.attention import MultiheadAttention
 from mini_dl.nn.modules.batchnorm import (
     BatchNorm1d,
@@ -79,6 +80,7 @@ from mini_dl.nn.modules.loss import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     MarginRankingLoss,
     MSELoss,
     MultiLabelMarginLoss,
