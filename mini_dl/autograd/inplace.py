@@ -98,7 +98,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
     ):
         return False
     if not args:
-        mode.run(ufunc, array, array)
+        mode.run(ufunc, array, out=array)
     else:
         other = args[0]
         if isinstance(other, Tensor):
@@ -110,7 +110,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
         elif type(other) is not float and type(other) is not int:
             return False
         try:
-            mode.run(ufunc, array, other, array)
+            mode.run(ufunc, array, other, out=array)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
             return False
     version_of(target)[0] += 1

@@ -223,16 +223,22 @@ def __bool__(self: Tensor) -> bool:
     return is_nonzero(self)  # type: ignore[no-any-return]
 
 
+def _only_element(self: Tensor) -> Any:
+    if self._array.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    return self._array.item()
+
+
 def __int__(self: Tensor) -> int:
-    return int(item(self))
+    return int(_only_element(self))
 
 
 def __float__(self: Tensor) -> float:
-    return float(item(self))
+    return float(_only_element(self))
 
 
 def __complex__(self: Tensor) -> complex:
-    return complex(item(self))
+    return complex(_only_element(self))
 
 
 def __index__(self: Tensor) -> int:

@@ -659,6 +659,7 @@ def _tanh_backward(input: Array, other: Array) -> Array:
 @written_by(np.sin)
 @unary(input=lambda grad, input: grad * _conj(input.cos()))
 def sin(input: Array) -> Array:
+    """The sine of `input` radians."""
     return np.sin(floating(input))
 
 
@@ -666,42 +667,49 @@ def sin(input: Array) -> Array:
 @written_by(np.cos)
 @unary(input=lambda grad, input: -grad * _conj(input.sin()))
 def cos(input: Array) -> Array:
+    """The cosine of `input` radians."""
     return np.cos(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, result: grad * _conj(1 + result * result))
 def tan(input: Array) -> Array:
+    """The tangent of `input` radians."""
     return np.tan(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad * _conj(rsqrt(1 - input * input)))
 def asin(input: Array) -> Array:
+    """The angle whose sine is `input`; NaN outside [-1, 1]."""
     return np.arcsin(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: -grad * _conj(rsqrt(1 - input * input)))
 def acos(input: Array) -> Array:
+    """The angle whose cosine is `input`; NaN outside [-1, 1]."""
     return np.arccos(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad / _conj(1 + input * input))
 def atan(input: Array) -> Array:
+    """The angle whose tangent is `input`."""
     return np.arctan(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad * _conj(input.cosh()))
 def sinh(input: Array) -> Array:
+    """``(exp(input) - exp(-input)) / 2``"""
     return np.sinh(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad * _conj(input.sinh()))
 def cosh(input: Array) -> Array:
+    """``(exp(input) + exp(-input)) / 2``"""
     return np.cosh(floating(input))
 
 
@@ -709,24 +717,28 @@ def cosh(input: Array) -> Array:
 @written_by(np.tanh)
 @unary(input=lambda grad, result: _tanh_backward(grad, _conj(result)))
 def tanh(input: Array) -> Array:
+    """``sinh(input) / cosh(input)``"""
     return np.tanh(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad * _conj(rsqrt(input * input + 1)))
 def asinh(input: Array) -> Array:
+    """The number whose hyperbolic sine is `input`."""
     return np.arcsinh(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad * _conj(rsqrt(input - 1) * rsqrt(input + 1)))
 def acosh(input: Array) -> Array:
+    """The number whose hyperbolic cosine is `input`; NaN below 1."""
     return np.arccosh(floating(input))
 
 
 @method(inplace=True, out=True)
 @unary(input=lambda grad, input: grad / _conj(1 - input * input))
 def atanh(input: Array) -> Array:
+    """The number whose hyperbolic tangent is `input`; NaN outside [-1, 1]."""
     return np.arctanh(floating(input))
 
 
@@ -951,6 +963,7 @@ def _rounding(ufunc: Any, input: Array) -> Array:
 @written_by(np.floor)
 @unary(input=lambda grad: _zero(grad))
 def floor(input: Array) -> Array:
+    """The greatest integer that is not greater."""
     return _rounding(np.floor, input)
 
 
@@ -958,6 +971,7 @@ def floor(input: Array) -> Array:
 @written_by(np.ceil)
 @unary(input=lambda grad: _zero(grad))
 def ceil(input: Array) -> Array:
+    """The least integer that is not less."""
     return _rounding(np.ceil, input)
 
 
@@ -1071,6 +1085,7 @@ def _inside(input: Tensor, min: Any, max: Any) -> Tensor:
 )
 def _clamp(input: Array, min: Any, max: Any) -> Array:
     bounds = [bound for bound in (min, max) if bound is not None]
+    broadcast_shapes(*map(np.shape, (input, *bounds)))
     if any([kind_of(v) == "c" for v in (input, *bounds)]):
         raise RuntimeError("clamp is not supported for complex types")
     common = result_numpy(input, *bounds)
@@ -1088,7 +1103,7 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     out: Array = input if min is None else np.maximum(input, min)
     if max is None:
         return out
-    return np.minimum(out, max, None if min is None else _own(out))
+    return np.minimum(out, max, out=None if min is None else _own(out))
 
 
 @public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
@@ -1170,7 +1185,11 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         )
     if condition._array.dtype.kind != "b":
         condition = condition != 0
-    return _where(condition, input, other)
+    try:
+        return _where(condition, input, other)
+    except ValueError:
+        broadcast_shapes(*[v._array.shape for v in (condition, input, other) if isinstance(v, Tensor)])
+        raise
 
 
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
@@ -1195,12 +1214,16 @@ def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: f
     return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
 
 
+_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int", "int32": "int"}
+
+
 @method(inplace=True, out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
     for name, tensor in (("end", end), ("weight", weight)):
         if isinstance(tensor, Tensor) and tensor._array.dtype != input._array.dtype:
-            raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {tensor.dtype}")
+            expected, got = [_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (input, tensor)]
+            raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")
     shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
     broadcast_shapes(*shapes)
     return _lerp(input, end, weight)  # type: ignore[no-any-return]
@@ -1493,6 +1516,9 @@ for _name, _operator in {
     "__rpow__": _pow.reflected,
     "__ipow__": namespace("torch")["pow_"],
     "__rtruediv__": _divided_into,
+    "__div__": _div.operator,
+    "__rdiv__": _divided_into,
+    "__idiv__": namespace("torch")["div_"],
 }.items():
     setattr(Tensor, _name, _operator)
 

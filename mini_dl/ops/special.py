@@ -83,8 +83,8 @@ def _erf_single(x: Array) -> Array:
     y = horner(square, _ERF_P)
     y *= x
     y /= horner(square, _ERF_Q)
-    y = np.minimum(y, np.float32(1), y if y.ndim else None)
-    return np.maximum(y, np.float32(-1), y if y.ndim else None)
+    y = np.minimum(y, np.float32(1), out=y if y.ndim else None)
+    return np.maximum(y, np.float32(-1), out=y if y.ndim else None)
 
 
 def _bell(x: Array) -> Array:
