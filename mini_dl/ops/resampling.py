@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, float16, float32, scalar_name
 from mini_dl._surface import namespace, public
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.mode import mode as grad_mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matmul import bmm
 from mini_dl.ops.pooling import _values_at
@@ -128,14 +130,8 @@ def _cubic_axis(size: int, out: int, align_corners: bool, factor: float | None, 
 
 def _cubic_weights(t: Any, a: float) -> list[Any]:
     """The weights of the four neighbours at -1, 0, 1, 2 for a place t between 0 and 1 (Keys, 1981), of arrays or tensors."""
-
-    def near(x: Any) -> Any:
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-
-    def far(x: Any) -> Any:
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-    return [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+    s = 1 - t
+    return [a * t * s * s, s * (1 + t - (a + 2) * t * t), t * (1 + s - (a + 2) * s * s), a * s * t * t]
 
 
 def _smooth_axis(
@@ -284,6 +280,8 @@ def _resized(input: Tensor, mode: str, out: Ints, factors: list[float] | None, a
     nearest = mode.startswith("nearest")
     if dtype.kind != "f" and not (nearest and dtype.char == "B"):
         raise NotImplementedError(f"\"upsample_{mode}{len(out)}d\" not implemented for '{scalar_name(dtype)}'")
+    if antialias and dtype.char == "e":
+        raise NotImplementedError("\"compute_index_ranges_weights\" not implemented for 'Half'")
     real = np.float64 if dtype.char == "d" else np.float32
     axes = []
     scales: list[float | None] = [*factors] if factors else [None] * len(out)
@@ -325,6 +323,12 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 def _moved(input: Array, value: Array, slope: Array) -> Array:
     """`value`, which is what became of `input`, with `slope` as its derivative."""
     return value.copy()
+
+
+@op(input=lambda grad: grad, other=lambda grad, other_shape: wrap(np.zeros(other_shape)))
+def _constant_in(input: Array, other: Array) -> Array:
+    """`input`, with a gradient of zero for `other`."""
+    return input.copy()
 
 
 def _pixel(place: Tensor, size: int, align_corners: bool) -> Tensor:
@@ -380,7 +384,8 @@ def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_co
         return _sampled_cubic(image, places, padding_mode, align_corners)
     places = [_brought_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]
     if mode == "nearest":
-        return _pixels_at(image, [_whole(np.rint(p._array)) for p in places], n)
+        found = _pixels_at(image, [_whole(np.rint(p._array)) for p in places], n)
+        return _constant_in(found, grid) if grad_mode.enabled and edge_of(grid) is not None else found
     floors = [np.floor(p._array) for p in places]
     parts = [p - wrap(f) for p, f in zip(places, floors)]
     total: Any = None
@@ -469,7 +474,10 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
         raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
     if a.kind != "f":
         raise NotImplementedError(f"\"grid_sampler_{len(shape) - 2}d_cpu_kernel_impl\" not implemented for '{scalar_name(a)}'")
-    return _sampled(input, grid, INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners)
+    how = INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners
+    if a.char == "e":  # computed in float32
+        return _sampled(input.to(float32), grid.to(float32), *how).to(float16)
+    return _sampled(input, grid, *how)
 
 
 @public("nn.functional")
