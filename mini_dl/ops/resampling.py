@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, float16, float32, scalar_name
+from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode as grad_mode
@@ -474,10 +474,7 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
         raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
     if a.kind != "f":
         raise NotImplementedError(f"\"grid_sampler_{len(shape) - 2}d_cpu_kernel_impl\" not implemented for '{scalar_name(a)}'")
-    how = INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners
-    if a.char == "e":  # computed in float32
-        return _sampled(input.to(float32), grid.to(float32), *how).to(float16)
-    return _sampled(input, grid, *how)
+    return _sampled(input, grid, INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners)
 
 
 @public("nn.functional")
