@@ -5,19 +5,21 @@ The examples are derandomised: the same on every run.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parity_tests import bridge, compare
 from parity_tests.adapter import Sample
 from parity_tests.sweep import TorchRaised, Trial, same_exception
 
-FEW = settings(max_examples=60, derandomize=True, deadline=None, database=None)
-MORE = settings(max_examples=150, derandomize=True, deadline=None, database=None)
+PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+FEW = settings(max_examples=60, derandomize=True, deadline=None, database=None, phases=PHASES)
+MORE = settings(max_examples=150, derandomize=True, deadline=None, database=None, phases=PHASES)
 
 SPECIALS = [
     float("nan"),
@@ -102,10 +104,8 @@ def agree(theirs: Any, ours: Any, *args: Any, gradients: bool = True, **kwargs: 
         raise AssertionError(f"no error where {raised}") from None
     assert (why := trial.forward()) is None, why
     if gradients and any(t.requires_grad for t in bridge.tensors((args, kwargs))):
-        try:
+        with contextlib.suppress(TorchRaised, bridge.NotApplicable):
             assert (why := trial.gradients(True)) is None, why
-        except (TorchRaised, bridge.NotApplicable):
-            pass
 
 
 def both(name: str) -> tuple[Any, Any]:
@@ -180,6 +180,8 @@ def test_reductions_over_any_dimension(name: str, data: Any) -> None:
             grad=name not in ("all", "any", "count_nonzero", "argmax", "argmin"),
         )
     )
+    if name in ("var", "std") and x.numel() < 2:
+        return  # NaN, whose second order torch leaves out
     dim = data.draw(st.integers(-len(x.shape) - 1, len(x.shape)))
     keywords = {} if name.startswith(("cum", "softmax", "log_softmax", "count")) else {"keepdim": data.draw(st.booleans())}
     if name == "norm":
@@ -329,7 +331,9 @@ def test_norms_of_any_setting(data: Any) -> None:
     make = lambda shape: data.draw(
         tensors(shape, st.just(torch.float64), kind=data.draw(st.sampled_from(["normal", "scales"])), grad=True)
     )
-    x, weight, bias = make((3, channels, *extra)), make((channels,)), make((channels,))
+    x = make((3, channels, *extra))
+    # torch 2.13 reads a strided weight as if it were contiguous in the gradient of batch_norm in evaluation: give it none
+    weight, bias = (make((channels,)).detach().contiguous().requires_grad_() for _ in range(2))
     eps = data.draw(st.sampled_from([1e-5, 1e-3, 0.5]))
     mean, var = torch.zeros(channels, dtype=torch.float64), torch.ones(channels, dtype=torch.float64)
     momentum = data.draw(st.sampled_from([0.1, 0.5, 1.0]))
