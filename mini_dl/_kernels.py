@@ -38,13 +38,14 @@ def keep(values: Array, mask: Array) -> Array:
 
 
 def choose(mask: Array, yes: Array, no: Array) -> Array:
-    """`yes` where `mask`, else `no`: real arrays of one type. `yes` and `no` broadcast to the shape of the mask."""
-    bits = _BITS[yes.itemsize]
+    """`yes` where `mask`, else `no`: arrays of one type. All three broadcast."""
+    bits = _BITS.get(yes.itemsize)
+    if bits is None or mask.size < 4096:
+        return np.where(mask, yes, no)
     a, b = yes.view(bits), no.view(bits)
-    mixed = a ^ b
-    mixed = mixed * mask
-    mixed ^= b
-    return mixed.view(yes.dtype)
+    mixed = np.bitwise_xor(a, b)
+    mixed = np.multiply(mixed, mask, out=mixed if mixed.shape == mask.shape else None)
+    return np.bitwise_xor(mixed, b).view(yes.dtype)
 
 
 def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:

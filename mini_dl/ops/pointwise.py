@@ -22,7 +22,7 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl._kernels import elementwise
+from mini_dl._kernels import choose, elementwise, keep
 from mini_dl._surface import function, method, namespace, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
@@ -78,21 +78,12 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 _PLAIN = (float, int, type(None))
-_WORD = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
-
-
-def keep_bits(array: Array, mask: Array) -> Array:
-    """`array` where `mask`, else 0, by its bits: five times as fast as a selection, and NaN and inf leave no trace."""
-    word = _WORD.get(array.itemsize)
-    if word is None or array.size < 512:
-        return np.where(mask, array, array.dtype.type(0))
-    return np.bitwise_and(array.view(word), np.negative(mask.view(np.int8)).astype(word, copy=False)).view(array.dtype)
 
 
 @op(input=lambda grad, mask: masked(grad, mask))
 def masked(input: Array, mask: Array) -> Array:
     """`input` where the bool `mask` is set, else 0, also where `input` is not finite."""
-    return keep_bits(input, mask)
+    return keep(input, mask) if input.shape == mask.shape else np.where(mask, input, input.dtype.type(0))
 
 
 # ------------------------------------------------------------------------------------------------ arithmetic
@@ -1155,16 +1146,6 @@ def _where(condition: Array, input: Any, other: Any) -> Array:
         common = result_numpy(input, other)
         input, other = as_type(input, common), as_type(other, common)
     return choose(condition, input, other)
-
-
-def choose(mask: Array, input: Array, other: Array) -> Array:
-    """`input` where `mask`, else `other`, both of one type. Large arrays by their bits, five times as fast as a selection."""
-    word = _WORD.get(input.itemsize)
-    if word is None or mask.size < 4096:
-        return np.where(mask, input, other)
-    bits, rest = input.view(word), other.view(word)
-    out = np.bitwise_and(np.bitwise_xor(bits, rest), np.negative(mask.view(np.int8)).astype(word, copy=False))
-    return np.bitwise_xor(out, rest).view(input.dtype)
 
 
 @function(out=True)
