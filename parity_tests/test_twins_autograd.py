@@ -138,8 +138,8 @@ def test_backward_needs_a_gradient_unless_scalar(torch, rng):
     tries = [
         lambda: y.backward(),
         lambda: y.backward(rng(2)),
-        lambda: y.backward(rng(3, dtype="int64")),
-        lambda: y.backward(rng(3, dtype="float64")),
+        lambda: y.backward(rng(3, dtype="int64"), retain_graph=True),
+        lambda: y.backward(rng(3, dtype="float64"), retain_graph=True),
         lambda: rng(3).backward(),
         lambda: rng(3).sum().backward(),
         lambda: torch.autograd.grad(y, x),

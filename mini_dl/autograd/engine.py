@@ -304,6 +304,8 @@ def checked_replacement(changed: Any, grad: Tensor) -> Tensor:
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
     if changed._array.shape != grad._array.shape:
         raise RuntimeError(f"hook '<hook>' has changed the size of value: {tuple(grad.shape)} to {tuple(changed.shape)}")
+    if changed._array.dtype != grad._array.dtype:
+        raise RuntimeError(f"hook '<hook>' has changed the type of value (was {grad.dtype} got {changed.dtype})")
     return changed
 
 

@@ -195,7 +195,7 @@ class _UserOp:
             )
         for i, (result, edge) in enumerate(zip(results, node.edges)):
             if result is not None and edge is not None and not isinstance(result, Tensor):
-                raise TypeError(f"expected Variable or None (got {type(result).__name__}) as gradient {i} of {self.grad_name}")
+                raise RuntimeError(f"expected Variable or None (got {type(result).__name__}) as gradient {i} of {self.grad_name}")
         return results
 
     def release(self, node: Node) -> None:

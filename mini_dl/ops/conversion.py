@@ -13,7 +13,7 @@ from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.primitive import op
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
 
@@ -64,7 +64,9 @@ def _cast(input: Array, target: np.dtype[Any]) -> Array:
 
 def cast(input: Tensor, target: np.dtype[Any]) -> Tensor:
     """`input` itself if it has type `target`, else a copy that has."""
-    return input if input._array.dtype == target else _cast(input, target)
+    if input._array.dtype == target:
+        return input
+    return _cast(input if target.kind in "fc" else wrap(input._array), target)  # integers have no history
 
 
 @tensor_method()
