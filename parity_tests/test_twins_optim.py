@@ -314,3 +314,25 @@ def test_warnings_of_order(torch, rng):
     scheduler.step()
     scheduler.get_lr()
     return scheduler.get_last_lr()
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+@twin
+def test_lbfgs_on_a_curved_valley(torch, rng, search):
+    p = rng.tensor([-1.2, 1.0], "float64", grad=True)
+    optimizer = torch.optim.LBFGS([p], lr=1.0 if search else 0.01, max_iter=8, history_size=5, line_search_fn=search)
+    losses = []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
+        loss.backward()
+        losses.append(loss.detach())
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    errors = [
+        message(lambda: torch.optim.LBFGS([{"params": [p]}, {"params": [rng(1, grad=True)]}])),
+    ]
+    return p, losses, errors, optimizer.state_dict()["state"][0]["n_iter"], optimizer.state_dict()["state"][0]["func_evals"]

@@ -1,0 +1,229 @@
+"""The limited-memory method of Broyden, Fletcher, Goldfarb and Shanno."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mini_dl._surface import namespace
+from mini_dl.autograd.mode import enable_grad, no_grad
+from mini_dl.optim.optimizer import Optimizer, check_learning_rate
+from mini_dl.tensor import Tensor
+
+
+class Point(NamedTuple):
+    """What is known at the step length `t` along the direction: loss, gradient, and its component along the direction."""
+
+    t: Any
+    loss: float
+    grad: Tensor
+    slope: Any
+
+
+def cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) -> Any:
+    """Where the cubic through two points with their slopes is least, within `bounds` or between them (Nocedal, Wright: 3.59)."""
+    low, high = bounds or ((a.t, b.t) if a.t <= b.t else (b.t, a.t))
+    d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
+    square = d1**2 - a.slope * b.slope
+    if not square >= 0:
+        return (low + high) / 2.0
+    d2 = square.sqrt()
+    left, right = (a, b) if a.t <= b.t else (b, a)
+    least = right.t - (right.t - left.t) * ((right.slope + d2 - d1) / (right.slope - left.slope + 2 * d2))
+    return min(max(least, low), high)
+
+
+def strong_wolfe(
+    evaluate: Callable[[Any], Point], start: Point, t: Any, longest: Any, tolerance: float, limit: int
+) -> tuple[Point, int]:
+    """A step length that lowers the loss and flattens the slope enough, and how often the loss was computed
+    (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
+    c1, c2 = 1e-4, 0.9
+
+    def too_high(point: Point) -> bool:
+        return bool(point.loss > start.loss + c1 * point.t * start.slope)
+
+    def flat_enough(point: Point) -> bool:
+        return bool(abs(point.slope) <= -c2 * start.slope)
+
+    before, point, tries = start, evaluate(t), 0
+    bracket = None
+    while tries < limit:  # until two points enclose a minimum
+        if too_high(point) or (tries > 1 and point.loss >= before.loss):
+            bracket = [before, point]
+            break
+        if flat_enough(point):
+            return point, tries + 1
+        if point.slope >= 0:
+            bracket = [before, point]
+            break
+        bounds = (point.t + 0.01 * (point.t - before.t), point.t * 10)
+        before, point = point, evaluate(cubic_minimum(before, point, bounds))
+        tries += 1
+    bracket = bracket or [start, point]
+    low = 0 if bracket[0].loss <= bracket[1].loss else 1
+    stalled = False
+    while tries < limit:  # make the interval smaller
+        left, right = sorted([bracket[0].t, bracket[1].t])
+        if (right - left) * longest < tolerance:
+            break
+        t, margin = cubic_minimum(bracket[0], bracket[1]), 0.1 * (right - left)
+        if min(right - t, t - left) < margin:  # too close to an end: once is allowed
+            if stalled or t >= right or t <= left:
+                t = right - margin if abs(t - right) < abs(t - left) else left + margin
+                stalled = False
+            else:
+                stalled = True
+        else:
+            stalled = False
+        point, tries = evaluate(t), tries + 1
+        if too_high(point) or point.loss >= bracket[low].loss:
+            bracket[1 - low] = point
+            low = 0 if bracket[0].loss <= bracket[1].loss else 1
+            continue
+        done = flat_enough(point)
+        if not done and point.slope * (bracket[1 - low].t - bracket[low].t) >= 0:
+            bracket[1 - low] = bracket[low]
+        bracket[low] = point
+        if done:
+            break
+    return bracket[low], tries + 1
+
+
+class LBFGS(Optimizer):
+    """Steps along an estimate of the inverse Hessian times the gradient, from the last `history_size` changes of both
+    (Liu and Nocedal 1989).
+
+    ``step(closure)`` makes up to `max_iter` steps of length `lr`, or as long as a "strong_wolfe" line search finds.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        check_learning_rate(lr)
+        defaults = {
+            "lr": lr,
+            "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad,
+            "tolerance_change": tolerance_change,
+            "history_size": history_size,
+            "line_search_fn": line_search_fn,
+        }
+        super().__init__(params, defaults)
+        if len(self.param_groups) != 1:
+            raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
+        self._params = self.param_groups[0]["params"]
+
+    # -------------------------------------------------------------------------------------------- all as one vector
+
+    def _gradient(self) -> Tensor:
+        pieces = []
+        for p in self._params:
+            grad = p.new_zeros(p.shape) if p.grad is None else p.grad
+            pieces.append((namespace("torch")["view_as_real"](grad) if grad.is_complex() else grad).reshape(-1))
+        return namespace("torch")["cat"](pieces)
+
+    def _move(self, t: Any, direction: Tensor) -> None:
+        start = 0
+        for p in self._params:
+            target = namespace("torch")["view_as_real"](p) if p.is_complex() else p
+            target.add_(direction[start : start + target.numel()].view_as(target), alpha=float(t))
+            start += target.numel()
+
+    # -------------------------------------------------------------------------------------------- the step
+
+    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+        """Minimise `closure`, which computes the loss and its gradient, for `max_iter` steps; returns the first loss."""
+        with no_grad():
+            return self._minimise(enable_grad()(closure))
+
+    def _minimise(self, closure: Callable[[], Any]) -> Any:
+        group, state = self.param_groups[0], self.state[self._params[0]]
+        lr, most = group["lr"], group["max_eval"]
+        flat, little = group["tolerance_grad"], group["tolerance_change"]
+        state.setdefault("func_evals", 0)
+        state.setdefault("n_iter", 0)
+        first_loss = closure()
+        loss, grad, evaluations = float(first_loss), self._gradient(), 1
+        state["func_evals"] += 1
+        if grad.abs().max() <= flat:
+            return first_loss
+        for iteration in range(1, group["max_iter"] + 1):
+            state["n_iter"] += 1
+            direction = self._direction(grad, state, group["history_size"])
+            state["prev_flat_grad"] = grad.clone()
+            state["prev_loss"] = before = loss
+            t = min(1.0, 1.0 / grad.abs().sum()) * lr if state["n_iter"] == 1 else lr
+            state["d"], state["t"] = direction, t
+            slope = grad.dot(direction)
+            if slope > -little:
+                break
+            used = 0
+            if group["line_search_fn"] is not None:
+                if group["line_search_fn"] != "strong_wolfe":
+                    raise RuntimeError("only 'strong_wolfe' is supported")
+                start, longest = Point(0, loss, grad, slope), direction.abs().max()
+                evaluate = self._along(closure, direction)
+                found, used = strong_wolfe(evaluate, start, t, longest, little, most - evaluations)
+                state["t"], loss, grad = found.t, found.loss, found.grad
+                t = found.t
+                self._move(t, direction)
+            else:
+                self._move(t, direction)
+                if iteration != group["max_iter"]:
+                    loss, grad, used = float(closure()), self._gradient(), 1
+            evaluations += used
+            state["func_evals"] += used
+            if evaluations >= most or grad.abs().max() <= flat:
+                break
+            if (direction * t).abs().max() <= little or abs(loss - before) < little:
+                break
+        return first_loss
+
+    def _along(self, closure: Callable[[], Any], direction: Tensor) -> Callable[[Any], Point]:
+        """The loss at a step length; the parameters are put back."""
+        kept = [p.clone() for p in self._params]
+
+        def evaluate(t: Any) -> Point:
+            self._move(t, direction)
+            loss, grad = float(closure()), self._gradient()
+            for p, value in zip(self._params, kept):
+                p.copy_(value)
+            return Point(t, loss, grad, grad.dot(direction))
+
+        return evaluate
+
+    def _direction(self, grad: Tensor, state: dict[str, Any], history: int) -> Tensor:
+        """Minus the inverse Hessian times `grad`, by two loops over the remembered changes (Nocedal, Wright: algorithm 7.4)."""
+        if state["n_iter"] == 1:
+            state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
+            return -grad
+        changes, steps, ro = state["old_dirs"], state["old_stps"], state["ro"]
+        y, s = grad - state["prev_flat_grad"], state["d"] * state["t"]
+        ys = y.dot(s)
+        if ys > 1e-10:
+            if len(changes) == history:
+                for remembered in (changes, steps, ro):
+                    remembered.pop(0)
+            changes.append(y)
+            steps.append(s)
+            ro.append(1.0 / ys)
+            state["H_diag"] = ys / y.dot(y)
+        weights = state.setdefault("al", [None] * history)
+        q = -grad
+        for i in reversed(range(len(changes))):
+            weights[i] = steps[i].dot(q) * ro[i]
+            q = q - changes[i] * weights[i]
+        r = q * state["H_diag"]
+        for i in range(len(changes)):
+            r = r + steps[i] * (weights[i] - changes[i].dot(r) * ro[i])
+        return r
