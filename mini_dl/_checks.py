@@ -68,6 +68,22 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let the parameter `name` be given under other names, as it has in torch's overloads."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for other in others:
+                if other in kwargs:
+                    kwargs[name] = kwargs.pop(other)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
 def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
     """`shape` if no size is negative; RuntimeError otherwise."""
     for n in shape:

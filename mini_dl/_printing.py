@@ -56,7 +56,6 @@ def set_printoptions(
     options.sci_mode = sci_mode
 
 
-@function()
 def get_printoptions() -> dict[str, Any]:
     """The options as ``set_printoptions`` takes them."""
     return asdict(options)

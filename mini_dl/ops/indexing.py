@@ -291,7 +291,8 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     basic, chosen = parse(self._array.shape, index)
     if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not needs_recording(self):
-        seen = self._array[(*basic, ...)]
+        key = (*basic, ...)
+        seen = self._array[key]
         check_inference(self)
         check_memory(seen)
         seen[...] = number_as(value, seen.dtype)
@@ -1062,9 +1063,9 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 
 @public("nn.functional")
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """``(*) -> (*, num_classes)``: 1 at the place of each element, else 0. -1 takes the largest element plus one."""
-    array = tensor._array
+    array = input._array
     if array.dtype.char not in "lq":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if not array.size:

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, infer_size, nonnegative, sizes, spread_out, type_name, wrap_dim, wrap_dims
+from mini_dl._checks import (
+    also_named,
+    broadcast_shapes,
+    infer_size,
+    nonnegative,
+    sizes,
+    spread_out,
+    type_name,
+    wrap_dim,
+    wrap_dims,
+)
 from mini_dl._device import CPU, device, strided
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
@@ -257,10 +267,16 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return _transpose(input, dim0, dim1) if ndim else _alias(input)
 
 
-@public("torch", "Tensor", "torch:swapdims", "Tensor:swapdims")
+@method()
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """``input.transpose(axis0, axis1)``"""
     return transpose(input, axis0, axis1)
+
+
+@method()
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """``input.transpose(dim0, dim1)``"""
+    return transpose(input, dim0, dim1)
 
 
 @public("torch", "Tensor", "torch:moveaxis", "Tensor:moveaxis")
@@ -290,7 +306,6 @@ def _alias(input: Array) -> Array:
     return input.view()
 
 
-@function()
 def alias(input: Tensor) -> Tensor:
     """Another tensor over the same memory, with the same history."""
     return _alias(input)
@@ -503,7 +518,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return together(_split(tensor, split_size_or_sections, dim))
 
 
-setattr(Tensor, "split", lambda self, split_size, dim=0: split(self, split_size, dim))  # noqa: B010
+def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """``torch.split(self, split_size, dim)``"""
+    return split(self, split_size, dim)
+
+
+_split_method.__name__ = "split"
+tensor_method()(_split_method)
 
 
 def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
@@ -572,12 +593,13 @@ for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
 
 
 @method()
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+@also_named("sections", "indices", "tensor_indices_or_sections", "indices_or_sections")
+def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views between the given indices along `dim`, or so many of nearly equal size."""
     if not input._array.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
-    if isinstance(indices_or_sections, Tensor):
-        array = indices_or_sections._array
+    if isinstance(sections, Tensor):
+        array = sections._array
         if array.dtype != np.int64:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to have dtype of long, but got " + scalar_name(array.dtype)
@@ -587,13 +609,13 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
                 "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
                 f"got a tensor with {array.ndim} dims"
             )
-        indices_or_sections = array.tolist()
+        sections = array.tolist()
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim]
-    if isinstance(indices_or_sections, (tuple, list)):
-        bounds = [0, *[operator.index(i) for i in indices_or_sections], n]
+    if isinstance(sections, (tuple, list)):
+        bounds = [0, *[operator.index(i) for i in sections], n]
     else:
-        sections = operator.index(indices_or_sections)
+        sections = operator.index(sections)
         if sections <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
         size, more = divmod(n, sections)
@@ -604,30 +626,30 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 def _splitter(name: str, dim: int, least: int) -> None:
     """Publish ``hsplit``, ``vsplit`` or ``dsplit``: ``tensor_split`` along one dimension, into equal parts only."""
 
-    def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    def split_along(input: Tensor, sections: Any) -> tuple[Tensor, ...]:
         ndim, along = input._array.ndim, 0 if dim == 1 and input._array.ndim == 1 else dim
         if ndim < least:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
             )
-        if isinstance(indices_or_sections, int):
+        if isinstance(sections, int):
             n = input._array.shape[along]
-            if indices_or_sections <= 0 or n % indices_or_sections:
+            if sections <= 0 or n % sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
                     "divisible "
-                    f"by the split_size {indices_or_sections}!"
+                    f"by the split_size {sections}!"
                 )
-        elif not isinstance(indices_or_sections, (tuple, list)):
+        elif not isinstance(sections, (tuple, list)):
             raise TypeError(
-                f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(indices_or_sections)}), "
+                f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(sections)}), "
                 "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"
             )
-        return tensor_split(input, indices_or_sections, along)
+        return tensor_split(input, sections, along)
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"Views of equal size along dimension {dim}, or between the given indices."
-    method()(split_along)
+    method()(also_named("sections", "indices", "indices_or_sections")(split_along))
 
 
 _splitter("hsplit", 1, 1)
@@ -905,8 +927,9 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
     _becoming(_function, _function.__name__ + "_")
-_becoming(swapaxes, "swapdims_")
+_becoming(swapdims, "swapdims_")
 _becoming(as_strided, "as_strided_")
+namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 
 
 @tensor_method()
@@ -1008,7 +1031,7 @@ def data_ptr(self: Tensor) -> int:
     return self._array.__array_interface__["data"][0] if self._array.size else 0
 
 
-@method()
+@tensor_method()
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both look at the same memory in the same way."""
     a, b = self._array, tensor._array
@@ -1024,10 +1047,14 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 setattr(Tensor, "is_same_size", is_same_size)  # noqa: B010
 
 
-@tensor_method()
-def get_device(self: Tensor) -> int:
+@method()
+def get_device(input: Tensor) -> int:
     """-1: the CPU."""
     return -1
+
+
+for _name in ("detach", "detach_", "is_inference"):
+    namespace("torch")[_name] = getattr(Tensor, _name)
 
 
 @function()
@@ -1117,8 +1144,79 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
 
 for _function in (alias, as_strided, diagonal, permute, select, squeeze, t, transpose, unsqueeze, unfold):
     _copying(_function, _function.__name__ + "_copy")
-for _function in (split, split_with_sizes, unbind):
+for _function in (_split_method, split_with_sizes, unbind):
     _copying(_function, _function.__name__ + "_copy", several=True)
 _copying(expand_to, "expand_copy")
 _copying(_tensor_view, "view_copy")
 _copying(lambda input: input.detach(), "detach_copy")
+
+
+@public("torch", out=True)
+def view_as_real_copy(input: Tensor) -> Tensor:
+    """A copy of ``view_as_real``."""
+    return namespace("torch")["view_as_real"](input).clone()  # type: ignore[no-any-return]
+
+
+@public("torch", out=True)
+def view_as_complex_copy(input: Tensor) -> Tensor:
+    """A copy of ``view_as_complex``."""
+    return namespace("torch")["view_as_complex"](input).clone()  # type: ignore[no-any-return]
+
+
+@public("torch", out=True)
+def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    """A copy of the elements from `start` to `end` along `dim`, `step` apart."""
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
+    return _slice(input, (slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)).clone()
+
+
+@tensor_method()
+@spread_out
+def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Summed along the dimensions in which a tensor of this `size` is expanded to this one. RuntimeError if it cannot be."""
+    shape = self._array.shape
+    extra = len(shape) - len(size)
+    if extra < 0 or any([n not in (1, m) for n, m in zip(size, shape[extra:])]):
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    if not size:
+        return self.sum()
+    dims = [*range(extra), *[i + extra for i, n in enumerate(size) if n != shape[i + extra]]]
+    return view_(self.sum(dims, keepdim=True), size) if dims else self
+
+
+@tensor_method()
+def share_memory_(self: Tensor) -> Tensor:
+    """This tensor: memory is shared between threads as it is."""
+    return self
+
+
+@tensor_method()
+def is_shared(self: Tensor) -> bool:
+    """Whether other processes share this memory: no."""
+    return False
+
+
+@tensor_method()
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Whether the memory is locked: no."""
+    return False
+
+
+@tensor_method()
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """``callable(x)`` written in place of each element x. Slow, and not recorded."""
+    if edge_of(self) is not None:
+        raise TypeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    return self.copy_(
+        wrap(np.array([callable(x) for x in self._array.reshape(-1).tolist()], self._array.dtype).reshape(self.shape))
+    )
+
+
+@tensor_method()
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """``callable(x, y)`` written in place of each element x, y being that of `tensor`. Slow, and not recorded."""
+    if edge_of(self) is not None or edge_of(tensor) is not None:
+        raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
+    pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())
+    return self.copy_(wrap(np.array([callable(x, y) for x, y in pairs], self._array.dtype).reshape(self.shape)))
