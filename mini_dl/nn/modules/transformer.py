@@ -24,8 +24,6 @@ from mini_dl.nn.modules.module import Module
 from mini_dl.nn.modules.normalization import LayerNorm
 from mini_dl.tensor import Tensor, wrap
 
-Activation = str | Callable[[Tensor], Tensor]
-
 
 def _activation(activation: Any) -> Any:
     if not isinstance(activation, str):
