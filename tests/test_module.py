@@ -71,6 +71,7 @@ def test_an_operation_on_a_parameter_without_a_shape_is_an_error() -> None:
             action()
 
 
+@pytest.mark.filterwarnings("ignore:Full backward hook")
 def test_a_dropped_module_is_freed_without_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
