@@ -1246,7 +1246,7 @@ def gcd(input: Array, other: Array) -> Array:
 def lcm(input: Array, other: Array) -> Array:
     """The least common multiple. NotImplementedError unless both are integers."""
     accept("lcm_cpu", "iu", input, other)
-    return np.lcm(input, other)
+    return np.absolute(np.lcm(input, other))
 
 
 # ------------------------------------------------------------------------------------------------ logic and bits
