@@ -131,7 +131,9 @@ class Trial:
             if not b.numel():
                 continue
             shared_b = any(b.untyped_storage().data_ptr() == x.untyped_storage().data_ptr() for x in theirs)
-            shared_a = any(np.may_share_memory(bridge.array(a), bridge.array(x)) for x in ours)
+            shared_a = any(
+                np.may_share_memory(bridge.array(a), bridge.array(x)) or a.untyped_storage() == x.untyped_storage() for x in ours
+            )
             if shared_a != shared_b:
                 return f"the result {'shares' if shared_a else 'does not share'} memory with an input"
         return None

@@ -723,8 +723,11 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 def memory_of(array: Array) -> Array:
     """The bytes that `array` looks into: all of what its owner has."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
+    while True:
+        base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
+        if not isinstance(base, np.ndarray):
+            break
+        array = base
     if not array.flags.c_contiguous:
         if not array.flags.f_contiguous:
             low, high = np.lib.array_utils.byte_bounds(array)
