@@ -33,6 +33,7 @@ from mini_dl.ops import (
     scans,
     sorting,
     special,
+    special_tables,
     statistics,
     views,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "scans",
     "sorting",
     "special",
+    "special_tables",
     "statistics",
     "views",
 ]
