@@ -481,6 +481,8 @@ def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim
         not_empty(name, x._array.shape, dims, False)
         return reduce(x, dims, False)
     dim = wrap_dim(dim, x._array.ndim)
+    if x._array.dtype.kind == "c":
+        raise RuntimeError(f"{name}(): does not support complex input")
     ordered(name, x)
     not_empty(name, x._array.shape, (dim,) if x._array.ndim else (), True)
     return result(*pick(x, dim, search(x, dim if x._array.ndim else None, True), keepdim))

@@ -13,7 +13,7 @@ from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.joining import cat
-from mini_dl.ops.reduction import Dims, checked, of_type, reduce, same_types, spread
+from mini_dl.ops.reduction import Dims, checked, of_type, ordered, reduce, same_types, spread
 from mini_dl.tensor import Tensor
 
 WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
@@ -154,6 +154,7 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
 def cummax(input: Tensor, dim: int) -> Any:
     """``(values, indices)`` of the largest element up to each place along `dim`."""
     dim = wrap_dim(dim, checked("cummax", input)._array.ndim)
+    ordered("cummax_cpu", input)
     indices = _running(input, dim, True)
     return _cummax(input.gather(dim, indices), indices)
 
@@ -162,6 +163,7 @@ def cummax(input: Tensor, dim: int) -> Any:
 def cummin(input: Tensor, dim: int) -> Any:
     """``(values, indices)`` of the smallest element up to each place along `dim`."""
     dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
+    ordered("cummin_cpu", input)
     indices = _running(input, dim, False)
     return _cummin(input.gather(dim, indices), indices)
 

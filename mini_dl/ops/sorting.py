@@ -112,16 +112,15 @@ _median, _nanmedian = return_type("median", "values indices"), return_type("nanm
 @op()
 def _kth(input: Array, k: int, dim: int) -> Array:
     """The index of the `k`-th smallest along `dim` (counted from 0), where the result has size 1."""
-    if not input.ndim:
-        return np.zeros((), np.int64)
-    x = np.moveaxis(input, dim, -1)
-    return np.moveaxis(np.argpartition(x, k, -1)[..., k : k + 1], -1, dim) if x.size else np.zeros((*x.shape[:-1], 1), np.int64)
+    if not input.ndim or not input.size:
+        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
+    return np.take(np.argpartition(input, k, dim), [k], dim)
 
 
 def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = True) -> int:
     """`dim` counted from the front, once its elements can be ordered and are not none."""
     x = checked(name, input, keepdim)._array
-    if x.dtype.kind in ("bc" if no_bool else "c"):
+    if x.dtype.kind in ("bc" if no_bool else "c") and (x.ndim or "median" in name):
         raise NotImplementedError(f"\"{name.replace('nan', '')}_cpu\" not implemented for '{scalar_name(x.dtype)}'")
     dim = wrap_dim(dim, x.ndim)
     if x.ndim and x.shape[dim] == 0:
