@@ -22,7 +22,7 @@ from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, v
 LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # relative, at every step
 PARAMETER_TOLERANCE = 1e-6  # before the first step
 ACCURACY_GAP = 0.005
-ACCURACY_FLOOR = 0.97
+ACCURACY_FLOOR = 0.97  # of the cnn, after three epochs or more
 
 
 def network(torch: Any, model: str, side: int) -> Any:
@@ -101,7 +101,7 @@ def start(name: str, torch: Any, data: dict[str, Any], options: Any) -> Run:
 
 
 def read(options: Any) -> dict[str, Any]:
-    """Images as (N, 1, H, W) in 0..1 and labels. Every fifth of the digits, and of MNIST's 10,000 test images, is kept to test."""
+    """Images as (N, 1, H, W) in 0..1 and labels. Every fifth of the digits (of MNIST's 10,000 test images) is kept to test."""
     from mini_dl import datasets
 
     images = datasets.Digits(train=None) if options.data == "digits" else datasets.MNIST(options.root, train=False)
@@ -176,8 +176,9 @@ def cells(row: dict[str, Any], names: list[str]) -> list[str]:
 
 def verdicts(runs: list[Run], initial: float | None, identical: bool, options: Any) -> list[tuple[bool, str]]:
     """What was promised, and whether it held."""
-    best = runs[0].accuracies[-1]
-    found = [(best > ACCURACY_FLOOR, f"test accuracy of mini_dl {best:.2%}, expected above {ACCURACY_FLOOR:.0%}")]
+    best, known = runs[0].accuracies[-1], options.model == "cnn" and options.epochs >= 3
+    expected = f", expected above {ACCURACY_FLOOR:.0%}" if known else ""
+    found = [(best > ACCURACY_FLOOR or not known, f"test accuracy of mini_dl {best:.2%}{expected}")]
     if len(runs) == 1 or initial is None:
         return found
     allowed = LOSS_TOLERANCE[options.dtype]
