@@ -218,9 +218,11 @@ def draw(runs: list[Run], folder: Path, data: dict[str, Any]) -> list[dict[str, 
     save(figure, "losses.png", "Loss per step", "Training loss of each step, the curves overlaid.")
     if len(runs) == 2:
         figure, axes = pyplot.subplots(figsize=(8, 3.2))
-        apart = divergence(runs[0].losses, runs[1].losses)
-        axes.semilogy(range(1, len(apart) + 1), np.maximum(apart, 1e-17), color="#0f766e", lw=1.2)
-        axes.set(xlabel="step", ylabel="relative difference of the losses")
+        apart = np.array(divergence(runs[0].losses, runs[1].losses))
+        steps, differ = np.arange(1, len(apart) + 1), apart > 0
+        axes.semilogy(steps[differ], apart[differ], "o", ms=3, color="#0f766e")
+        axes.set(xlabel="step", ylabel="relative difference", xlim=(0, len(apart) + 1))
+        axes.set_title(f"{np.sum(~differ)} of {len(apart)} losses are equal to the last bit, the others differ by", fontsize=10)
         save(figure, "divergence.png", "Divergence", "How far the losses drift apart: rounding only, amplified by training.")
     figure, grid = pyplot.subplots(3, 8, figsize=(8, 3.8))
     guesses = [run.predictions() for run in runs]
