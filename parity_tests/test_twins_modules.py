@@ -597,3 +597,17 @@ def test_padding_in_a_transformer_that_is_evaluated(torch, rng):
         without = encoder(x, src_key_padding_mask=padding)
     causal = nn.Transformer.generate_square_subsequent_mask(3)
     return without, encoder(x, src_key_padding_mask=padding), encoder(x, causal), encoder(x, causal, is_causal=True), causal
+
+
+@pytest.mark.parametrize("dim", [0, 1, None])
+@twin
+def test_weight_norm_and_back(torch, rng, dim):
+    utils, x = torch.nn.utils, rng(2, 3, grad=True)
+    m = utils.weight_norm(torch.nn.Linear(3, 4), dim=dim)
+    names = list(m.state_dict())
+    y = m(x)
+    (y * rng(2, 4)).sum().backward()
+    grads = [p.grad for p in m.parameters()]
+    twice = message(lambda: utils.weight_norm(m))
+    utils.remove_weight_norm(m)
+    return names, y, grads, twice, m(x), list(m.state_dict()), message(lambda: utils.remove_weight_norm(m))

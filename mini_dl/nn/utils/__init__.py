@@ -9,3 +9,4 @@ from mini_dl.nn.utils.clip_grad import (
     get_total_norm,
 )
 from mini_dl.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from mini_dl.nn.utils.weight_norm import remove_weight_norm, weight_norm

@@ -1,0 +1,70 @@
+"""Weight normalisation: a weight as a length times a direction (Salimans and Kingma 2016)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from mini_dl._surface import namespace
+from mini_dl.nn.parameter import Parameter, is_lazy
+from mini_dl.tensor import Tensor
+
+
+class WeightNorm:
+    """The hook that computes ``weight = g * v / |v|`` before each forward; the norm is over all dimensions but `dim`."""
+
+    def __init__(self, name: str, dim: int | None) -> None:
+        self.name, self.dim = name, -1 if dim is None else dim
+
+    def norm(self, weight: Tensor) -> Tensor:
+        """Of everything if `dim` is -1."""
+        vector_norm = namespace("linalg")["vector_norm"]
+        if self.dim == -1:
+            return vector_norm(weight)
+        return vector_norm(weight, 2, [i for i in range(weight.ndim) if i != self.dim], True)
+
+    def compute_weight(self, module: Any) -> Tensor:
+        length, direction = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
+        return direction * (length / self.norm(direction))
+
+    def __call__(self, module: Any, inputs: Any) -> None:
+        setattr(module, self.name, self.compute_weight(module))
+
+
+def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
+    """Replace the parameter `name` by its length ``name_g`` and its direction ``name_v``. Returns `module`.
+
+    RuntimeError if it is so already, ValueError if it has no shape yet.
+    """
+    warnings.warn(
+        "`torch.nn.utils.weight_norm` is deprecated in favor of `torch.nn.utils.parametrizations.weight_norm`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    if any([isinstance(hook, WeightNorm) and hook.name == name for hook in module._forward_pre_hooks.values()]):
+        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+    weight, hook = getattr(module, name), WeightNorm(name, dim)
+    if is_lazy(weight):
+        raise ValueError(
+            "The module passed to `WeightNorm` can't have uninitialized parameters. Make sure to run the dummy forward before "
+            "applying weight normalization"
+        )
+    del module._parameters[name]
+    module.register_parameter(name + "_g", Parameter(hook.norm(weight).data))
+    module.register_parameter(name + "_v", Parameter(weight.data))
+    setattr(module, name, hook.compute_weight(module))
+    module.register_forward_pre_hook(hook)
+    return module
+
+
+def remove_weight_norm(module: Any, name: str = "weight") -> Any:
+    """Make `name` one parameter again. ValueError if it is not normalised."""
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook, WeightNorm) and hook.name == name:
+            weight = hook.compute_weight(module)
+            delattr(module, name)
+            del module._parameters[name + "_g"], module._parameters[name + "_v"]
+            setattr(module, name, Parameter(weight.data))
+            del module._forward_pre_hooks[key]
+            return module
+    raise ValueError(f"weight_norm of '{name}' not found in {module}")
