@@ -58,9 +58,9 @@ class dtype:
         """The complex type whose parts have this type."""
         if self.is_complex:
             return self
-        if self is float64:
-            return complex128
-        return complex64
+        if not self.is_floating_point:
+            raise RuntimeError(f"Unknown Complex ScalarType for {scalar_name(self.numpy)}")
+        return complex128 if self is float64 else complex64
 
 
 uint8, uint16, uint32, uint64 = dtype("uint8"), dtype("uint16"), dtype("uint32"), dtype("uint64")
@@ -261,7 +261,7 @@ class finfo:
         self.bits = info.bits
         self.eps, self.max, self.min = builtins.float(info.eps), builtins.float(info.max), builtins.float(info.min)
         self.tiny = self.smallest_normal = builtins.float(info.smallest_normal)
-        self.resolution = builtins.float(info.resolution)
+        self.resolution = 10.0**-info.precision
 
     def __repr__(self) -> str:
         return (

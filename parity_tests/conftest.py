@@ -63,6 +63,7 @@ class Tally:
         found["missing"] = {kind: len(names) for kind, names in self.missing.items()}
         found["out of scope"] = len(self.out_of_scope)
         found["ledger"] = {"gaps": len(ledger.gaps()), "cases": sum(gap.number for gap in ledger.gaps().values())}
+        found["ledger"]["tests"] = len(ledger.known_tests())
         return found
 
 
@@ -72,6 +73,20 @@ tally = Tally()
 @pytest.fixture(scope="session")
 def counted() -> Tally:
     return tally
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of the ledger must fail; one that passes fails the suite, and so does an id that is not there."""
+    found: set[str] = set()
+    whole = {item.path.name for item in items if not item.config.getoption("keyword")}
+    for item in items:
+        name = item.nodeid.split("/")[-1]
+        if name in ledger.known_tests():
+            found.add(name)
+            item.add_marker(pytest.mark.xfail(strict=True, reason=ledger.known_tests()[name]))
+    for name in set(ledger.known_tests()) - found:
+        if name.split("::")[0] in whole and not any("::" in argument for argument in items[0].config.args):
+            raise pytest.UsageError(f"unknown test in the ledger: {name}")
 
 
 def pytest_testnodedown(node: Any, error: Any) -> None:

@@ -32,8 +32,8 @@ class LedgerError(Exception):
 
 def parse(text: str) -> dict[tuple[str, str, str], Gap]:
     table = tomllib.loads(text)
-    if set(table) - {"gap"}:
-        raise LedgerError(f"unknown tables in the ledger: {sorted(set(table) - {'gap'})}")
+    if set(table) - {"gap", "test"}:
+        raise LedgerError(f"unknown tables in the ledger: {sorted(set(table) - {'gap', 'test'})}")
     found: dict[tuple[str, str, str], Gap] = {}
     for row in table.get("gap", []):
         if set(row) != KEYS:
@@ -52,6 +52,18 @@ def parse(text: str) -> dict[tuple[str, str, str], Gap]:
 @functools.cache
 def gaps() -> dict[tuple[str, str, str], Gap]:
     return parse(FILE.read_text())
+
+
+@functools.cache
+def known_tests() -> dict[str, str]:
+    """Other tests that are known to fail, ``file.py::name[parameters]``, with the reason: they must fail."""
+    rows = tomllib.loads(FILE.read_text()).get("test", [])
+    for row in rows:
+        if set(row) != {"id", "reason"} or len(row["reason"].split()) < 3:
+            raise LedgerError(f"a test in the ledger has an id and a reason: {row}")
+    if len({row["id"] for row in rows}) != len(rows):
+        raise LedgerError("a test is twice in the ledger")
+    return {row["id"]: row["reason"] for row in rows}
 
 
 def unknown(known: dict[str, set[tuple[str, str]]]) -> list[str]:

@@ -422,7 +422,6 @@ def test_function_mistakes(torch, rng):
         lambda: make(lambda ctx, g: g[:1].repeat(5)).apply(x).sum().backward(),
         lambda: make(lambda ctx, g: 3).apply(x).sum().backward(),
         lambda: make(lambda ctx, g: None).apply(x).sum().backward(),
-        lambda: once()(x),
         lambda: once.apply(x).sum().backward(),
     ]
 

@@ -37,6 +37,12 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
     self._edge = LEAF if flag else None
 
 
+def _assign_requires_grad(self: Tensor, flag: bool) -> None:
+    if not self.is_leaf and flag is True:
+        raise RuntimeError("you can only change requires_grad flags of leaf variables.")
+    _set_requires_grad(self, flag)
+
+
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Ask for (or give up) the gradient of a leaf. RuntimeError if it is no leaf, or not floating point."""
     _set_requires_grad(self, requires_grad)
@@ -202,7 +208,7 @@ def _attach() -> None:
     for method in methods:
         setattr(Tensor, method.__name__, method)
     properties: dict[str, tuple[Any, ...]] = {
-        "requires_grad": (_requires_grad, _set_requires_grad),
+        "requires_grad": (_requires_grad, _assign_requires_grad),
         "grad": (_get_grad, _set_grad, lambda self: _set_grad(self, None)),
         "grad_fn": (_grad_fn,),
         "data": (_get_data, _set_data),

@@ -231,12 +231,21 @@ def _only_element(self: Tensor) -> Any:
     return self._array.item()
 
 
+def _real_element(self: Tensor, name: str) -> Any:
+    value = _only_element(self)
+    if isinstance(value, complex):
+        if value.imag:
+            raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+        return value.real
+    return value
+
+
 def __int__(self: Tensor) -> int:
-    return int(_only_element(self))
+    return int(_real_element(self, "int64_t"))
 
 
 def __float__(self: Tensor) -> float:
-    return float(_only_element(self))
+    return float(_real_element(self, "double"))
 
 
 def __complex__(self: Tensor) -> complex:
