@@ -289,7 +289,11 @@ def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
     if x.dtype.char == "e":
         return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
-    apart = x - add_up(x, dims, True) / x.dtype.type(count(x.shape, dims))
+    n = count(x.shape, dims)
+    if x.dtype.char == "f" and x.size <= 16384:  # in double, so that equal elements have their very value as mean
+        apart = x - (reduce(np.add, x, dims, True, np.float64) / n).astype(np.float32)
+    else:
+        apart = x - add_up(x, dims, True) / x.dtype.type(n)
     if x.dtype.kind == "c":
         total = add_up_squares(apart.real, dims, keepdim) + add_up_squares(apart.imag, dims, keepdim)
     else:
