@@ -550,8 +550,11 @@ def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
     if first.dtype.char == "e":
         return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(np.float16)
     n = first.shape[-1]
-    rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
     out = np.empty(first.shape, first.dtype)
+    if first.ndim == 2 and first.size <= BLOCK and all([a.flags.c_contiguous for a in arrays]):
+        kernel(out, *arrays)
+        return out
+    rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
     out_rows = out.reshape(-1, n)
     step = max(1, BLOCK // n)
     if len(out_rows) <= step:

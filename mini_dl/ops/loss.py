@@ -404,31 +404,39 @@ class _Classes:
                 )
             if weight._array.dtype != x.dtype:
                 raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight._array.dtype)}")
-        index = t.reshape(-1).astype(np.int64, copy=False)
+        index = t.reshape(-1)
+        if index.dtype.char == "B":
+            index = index.astype(np.int64)
         self.kept: Array | None = None
-        if index.size and not (index.min() >= 0 and index.max() < classes):
-            kept = index != ignore_index
-            index = index * kept
+        if index.size and not (np.minimum.reduce(index) >= 0 and np.maximum.reduce(index) < classes):
+            self.kept = index != ignore_index
+            index = index * self.kept
             if index.min() < 0 or index.max() >= classes:
                 raise IndexError(f"Target {next(i for i in index if not 0 <= i < classes)} is out of bounds.")
-            self.kept = kept
         elif 0 <= ignore_index < classes:
             self.kept = index != ignore_index
         self.index, self.shape = index, () if x.ndim == 1 else t.shape
-        real = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
+        self.type = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
+        self.weight: Array | None = None  # of each row; None where each counts 1
         if weight is not None:
-            self.weight = weight._array[index].astype(real, copy=False)
+            self.weight = weight._array[index].astype(self.type, copy=False)
             if self.kept is not None:
                 self.weight = keep(self.weight, self.kept)
-        else:
-            self.weight = np.ones(len(index), real) if self.kept is None else self.kept.astype(real)
+        elif self.kept is not None:
+            self.weight = self.kept.astype(self.type)
+        self.total = float(len(index) if self.weight is None else self.weight.sum())
 
     def factors(self, reduction: str) -> Array:
         """What the loss of each row is multiplied by; the mean is by the sum of the weights."""
+        if self.weight is None:
+            return np.full(len(self.index), 1 / max(1.0, self.total) if reduction == "mean" else 1.0, self.type)
         if reduction != "mean":
             return self.weight
-        factors = self.weight * (1 / self.weight.sum())
+        factors = self.weight * self.type.type(1 / self.total if self.total else math.inf)
         return factors if self.kept is None else keep(factors, self.kept)
+
+    def mean_of_nothing(self, reduction: str) -> bool:
+        return reduction == "mean" and self.total == 0
 
 
 def _rows(input: Tensor) -> Tensor:
@@ -466,7 +474,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
         losses = _keep(losses, wrap(classes.kept))
     if reduction == "none":
         return losses.reshape(classes.shape)
-    return losses.sum() if reduction == "sum" or classes.weight.any() else _undefined(losses.sum())
+    return _undefined(losses.sum()) if classes.mean_of_nothing(reduction) else losses.sum()
 
 
 def _cross_entropy_slope_of(
@@ -545,7 +553,7 @@ def cross_entropy(
         loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
         if reduction == "none":
             return loss.reshape(classes.shape)
-        return loss if reduction == "sum" or classes.weight.any() else _undefined(loss)
+        return _undefined(loss) if classes.mean_of_nothing(reduction) else loss
     logarithms = log_softmax(input, dim)
     smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
     if classes.kept is not None:
@@ -553,7 +561,7 @@ def cross_entropy(
     if reduction != "none":
         smooth = smooth.sum()
     if reduction == "mean":
-        smooth = smooth / float(classes.weight.sum()) if classes.weight.any() else _undefined(smooth)
+        smooth = _undefined(smooth) if classes.total == 0 else smooth / classes.total
     return _nll(logarithms, classes, reduction) * (1 - label_smoothing) + smooth * (label_smoothing / shape[dim])
 
 
