@@ -436,7 +436,7 @@ class _Classes:
         return factors if self.kept is None else keep(factors, self.kept)
 
     def mean_of_nothing(self, reduction: str) -> bool:
-        return reduction == "mean" and self.total == 0
+        return reduction == "mean" and not (len(self.index) if self.kept is None else self.kept.any())
 
 
 def _rows(input: Tensor) -> Tensor:
@@ -469,7 +469,7 @@ def nll_loss(
 
 def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
     rows = _rows(input)
-    losses = -_pick(rows, classes.index) * wrap(classes.factors(reduction).astype(input._array.dtype, copy=False))
+    losses = -_pick(rows, classes.index) * wrap(mode.run(classes.factors, reduction).astype(input._array.dtype, copy=False))
     if classes.kept is not None:
         losses = _keep(losses, wrap(classes.kept))
     if reduction == "none":
@@ -549,7 +549,7 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
-        factors = classes.factors(reduction)
+        factors = mode.run(classes.factors, reduction)
         loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
         if reduction == "none":
             return loss.reshape(classes.shape)
@@ -561,7 +561,7 @@ def cross_entropy(
     if reduction != "none":
         smooth = smooth.sum()
     if reduction == "mean":
-        smooth = _undefined(smooth) if classes.total == 0 else smooth / classes.total
+        smooth = _undefined(smooth) if classes.mean_of_nothing(reduction) else smooth / classes.total
     return _nll(logarithms, classes, reduction) * (1 - label_smoothing) + smooth * (label_smoothing / shape[dim])
 
 
