@@ -732,7 +732,7 @@ def memory_of(array: Array) -> Array:
         if not array.flags.f_contiguous:
             low, high = np.lib.array_utils.byte_bounds(array)
             start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
-            return np.lib.stride_tricks.as_strided(start.view(np.uint8), (high - low,), (1,))
+            return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
         array = array.T
     return np.ndarray((array.nbytes,), np.uint8, array)
 
