@@ -96,9 +96,9 @@ def _(torch: Any) -> Work:
     return lambda: a + b
 
 
-for _name in ("relu", "gelu", "silu"):
+for _name, _at_most in (("relu", None), ("gelu", 6.0), ("silu", None)):
 
-    @case(f"elementwise: {_name} both ways, 1024 x 512")
+    @case(f"elementwise: {_name} both ways, 1024 x 512", _at_most)
     def _(torch: Any, name: str = _name) -> Work:
         return both_ways(torch, getattr(torch.nn.functional, name), tensor(torch, 1024, 512, grad=True))
 
@@ -126,24 +126,24 @@ def _(torch: Any) -> Work:
 for _shape in ((64, 128), (1024, 512), (4096, 1000)):
     _size = " x ".join(map(str, _shape))
 
-    @case(f"softmax both ways, {_size}")
+    @case(f"softmax both ways, {_size}", 4.0)
     def _(torch: Any, shape: Any = _shape) -> Work:
         return both_ways(torch, lambda x: torch.nn.functional.softmax(x, 1), tensor(torch, *shape, grad=True))
 
-    @case(f"cross entropy both ways, {_size}")
+    @case(f"cross entropy both ways, {_size}", 1.8)
     def _(torch: Any, shape: Any = _shape) -> Work:
         labels = torch.from_numpy(np.arange(shape[0]) * 7 % shape[1])
         x = tensor(torch, *shape, grad=True)
         return both_ways(torch, lambda x: torch.nn.functional.cross_entropy(x, labels), x)
 
-    @case(f"layer norm both ways, {_size}")
+    @case(f"layer norm both ways, {_size}", 4.0)
     def _(torch: Any, shape: Any = _shape) -> Work:
         weight, bias = tensor(torch, shape[1], grad=True), tensor(torch, shape[1], grad=True)
         norm = torch.nn.functional.layer_norm
         return both_ways(torch, lambda x, w, b: norm(x, shape[1:], w, b), tensor(torch, *shape, grad=True), weight, bias)
 
 
-@case("batch norm both ways, 32 x 64 x 32 x 32")
+@case("batch norm both ways, 32 x 64 x 32 x 32", 3.0)
 def _(torch: Any) -> Work:
     norm = torch.nn.BatchNorm2d(64)
     return both_ways(torch, norm, tensor(torch, 32, 64, 32, 32, grad=True))
@@ -174,37 +174,66 @@ def _(torch: Any) -> Work:
 # ------------------------------------------------------------------------------------------------ convolution, pooling
 
 
-def convolution(name: str, input: tuple[int, ...], weight: tuple[int, ...], **options: Any) -> None:
-    @case(f"conv2d both ways: {name}")
+def convolution(name: str, at_most: float | None, input: tuple[int, ...], weight: tuple[int, ...], **options: Any) -> None:
+    @case(f"conv2d both ways: {name}", at_most)
     def _(torch: Any) -> Work:
         x, w = tensor(torch, *input, grad=True), tensor(torch, *weight, grad=True)
         return both_ways(torch, lambda x, w: torch.nn.functional.conv2d(x, w, **options), x, w)
 
 
-convolution("3x3, 32x64x32x32 -> 64", (32, 64, 32, 32), (64, 64, 3, 3), padding=1)
-convolution("1x1, 32x64x32x32 -> 256", (32, 64, 32, 32), (256, 64, 1, 1))
-convolution("3x3 strided, 32x64x32x32 -> 128", (32, 64, 32, 32), (128, 64, 3, 3), padding=1, stride=2)
-convolution("3x3 depthwise, 32x64x32x32", (32, 64, 32, 32), (64, 1, 3, 3), padding=1, groups=64)
-convolution("5x5, 64x1x28x28 -> 20", (64, 1, 28, 28), (20, 1, 5, 5))
-convolution("3x3, 32x16x8x8 -> 32", (32, 16, 8, 8), (32, 16, 3, 3), padding=1)
+_large = (32, 64, 32, 32)
+convolution("3x3, 32x64x32x32 -> 64", 1.7, _large, (64, 64, 3, 3), padding=1)
+convolution("3x3, 1x64x56x56 -> 64", 1.7, (1, 64, 56, 56), (64, 64, 3, 3), padding=1)
+convolution("3x3, 32x256x8x8 -> 256", 1.7, (32, 256, 8, 8), (256, 256, 3, 3), padding=1)
+convolution("3x3 strided, 32x64x32x32 -> 128", 1.7, _large, (128, 64, 3, 3), padding=1, stride=2)
+convolution("3x3 in 4 groups, 32x64x32x32 -> 64", None, _large, (64, 16, 3, 3), padding=1, groups=4)
+convolution("3x3 depthwise, 32x64x32x32", 5.0, _large, (64, 1, 3, 3), padding=1, groups=64)
+convolution("1x1, 32x64x32x32 -> 256", 1.0, _large, (256, 64, 1, 1))
+convolution("5x5, 64x1x28x28 -> 20", None, (64, 1, 28, 28), (20, 1, 5, 5))
+convolution("3x3, 32x16x8x8 -> 32", None, (32, 16, 8, 8), (32, 16, 3, 3), padding=1)
 
 
-@case("max pool 2x2 both ways, 32 x 64 x 32 x 32")
-def _(torch: Any) -> Work:
-    x = tensor(torch, 32, 64, 32, 32, grad=True)
-    return both_ways(torch, lambda x: torch.nn.functional.max_pool2d(x, 2), x)
+for _name, _at_most in (("max", 1.0), ("avg", None)):
+
+    @case(f"{_name} pool 2x2 both ways, 32 x 64 x 32 x 32", _at_most)
+    def _(torch: Any, name: str = _name) -> Work:
+        pool = getattr(torch.nn.functional, f"{name}_pool2d")
+        return both_ways(torch, lambda x: pool(x, 2), tensor(torch, 32, 64, 32, 32, grad=True))
 
 
-@case("avg pool 2x2 both ways, 32 x 64 x 32 x 32")
-def _(torch: Any) -> Work:
-    x = tensor(torch, 32, 64, 32, 32, grad=True)
-    return both_ways(torch, lambda x: torch.nn.functional.avg_pool2d(x, 2), x)
+# ------------------------------------------------------------------------------------------------ sequences
 
 
 @case("embedding both ways, 10000 x 128 by 2048")
 def _(torch: Any) -> Work:
     index = torch.from_numpy(np.random.default_rng(0).integers(0, 10000, 2048))
     return both_ways(torch, lambda w: torch.nn.functional.embedding(index, w), tensor(torch, 10000, 128, grad=True))
+
+
+for _name, _at_most in (("LSTM", 2.0), ("GRU", None)):
+
+    @case(f"{_name} both ways, 50 steps x 32 x 256", _at_most)
+    def _(torch: Any, name: str = _name) -> Work:
+        torch.manual_seed(0)
+        network = getattr(torch.nn, name)(256, 256)
+        return both_ways(torch, lambda x: network(x)[0], tensor(torch, 50, 32, 256, grad=True))
+
+
+for _name, _causal in (("attention", False), ("causal attention", True)):
+
+    @case(f"{_name} both ways, 8 x 8 heads x 256 x 64", 1.5)
+    def _(torch: Any, causal: bool = _causal) -> Work:
+        q, k, v = (tensor(torch, 8, 8, 256, 64).mul(scale).requires_grad_() for scale in (1.0, 0.9, 1.1))
+        attend = torch.nn.functional.scaled_dot_product_attention
+        return both_ways(torch, lambda q, k, v: attend(q, k, v, is_causal=causal), q, k, v)
+
+
+@case("transformer both ways, 4 layers, 8 x 64 x 128")
+def _(torch: Any) -> Work:
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, activation="gelu", batch_first=True)
+    blocks = torch.nn.TransformerEncoder(layer, 4)
+    return both_ways(torch, blocks, tensor(torch, 8, 64, 128, grad=True))
 
 
 # ------------------------------------------------------------------------------------------------ optimizers and steps
