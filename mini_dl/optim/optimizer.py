@@ -386,7 +386,8 @@ def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> N
 def _number(value: Any) -> Any:
     """An option as the algorithms want it: tensors of one element as numbers."""
     if isinstance(value, Tensor):
-        return value._array.item()
+        scalar = value._array.reshape(())[()]
+        return scalar if scalar.dtype.itemsize < 8 else scalar.item()  # of its type: what is computed of it has that too
     if type(value) is tuple:
         return tuple([_number(v) for v in value])
     return value

@@ -163,6 +163,7 @@ class ASGD(Optimizer):
         alpha: float,
         t0: float,
         weight_decay: float,
+        foreach: bool | None,
         maximize: bool,
         **_: Any,
     ) -> None:
@@ -180,6 +181,8 @@ class ASGD(Optimizer):
             mean += t
             if mu == 1:
                 mean[...] = p
+        if foreach:
+            step = state["step"]._array[()]  # torch's other text computes eta in the type of the count
         scalar = new_step()._array.dtype.type  # also where loaded state has a wider type
         state["eta"]._array[...] = scalar(lr / (1 + lambd * lr * step) ** alpha)
         state["mu"]._array[...] = scalar(1 / max(1, step - t0))

@@ -1,0 +1,122 @@
+"""Muon: the momentum of a matrix, made orthogonal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.optim.optimizer import Optimizer, State, zeros_like
+from mini_dl.tensor import Tensor
+
+
+class Muon(Optimizer):
+    """Momentum whose direction is made (nearly) orthogonal by the iteration of Newton and Schulz (Jordan et al. 2024).
+
+    For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the point
+    at `momentum` between `grad` and it, with all its singular values brought to about 1. As in torch that is computed in bfloat16.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ) -> None:
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
+            if not value >= 0.0:
+                raise ValueError(f"{name} should be >= 0 but is: {value}")
+        if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
+            raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
+        defaults = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "ns_coefficients": ns_coefficients,
+            "eps": eps,
+            "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }
+        super().__init__(params, defaults)
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.ndim != 2:
+                    raise ValueError(f"Muon only supports 2D parameters whereas we found a parameter with size: {param.size()}")
+
+    def update(
+        self,
+        param: Array,
+        grad: Array,
+        state: State,
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float,
+        nesterov: bool,
+        ns_coefficients: tuple[float, float, float],
+        eps: float,
+        ns_steps: int,
+        adjust_lr_fn: str | None,
+        **_: Any,
+    ) -> None:
+        if param.dtype.kind == "c":
+            raise RuntimeError("Muon does not support complex parameters")
+        if grad.ndim != 2:
+            raise ValueError("Param gradient must be a 2D matrix")
+        if not state:
+            state["momentum_buffer"] = zeros_like(grad)
+        mean = state["momentum_buffer"]._array
+        mean[...] = _between(mean, grad, 1 - momentum)
+        step = orthogonalized(_between(grad, mean, momentum) if nesterov else mean, ns_coefficients, ns_steps, eps)
+        rows, columns = param.shape
+        if adjust_lr_fn == "match_rms_adamw":
+            rate = lr * 0.2 * math.sqrt(max(rows, columns))
+        else:
+            rate = lr * math.sqrt(max(1, rows / columns))
+        param *= 1 - lr * weight_decay
+        param -= step.astype(param.dtype) * rate
+
+
+def orthogonalized(matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float) -> Array:
+    """`matrix` with its singular values s near 1, by `steps` times ``s = a * s + b * s**3 + c * s**5``; (m, n) as float32.
+
+    Every intermediate result is rounded to bfloat16. ValueError for 100 or more steps, or coefficients that are not three.
+    """
+    if steps >= 100:
+        raise ValueError("Number of steps must be less than 100 for computational efficiency")
+    if len(coefficients) != 3:
+        raise ValueError("Coefficients must be a tuple of exactly 3 values")
+    a, b, c = (np.float64(np.float32(value)) for value in coefficients)  # so that sums of two terms are rounded once
+    x = _bfloat16(matrix)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    norm = _bfloat16(np.sqrt(np.square(x).sum(keepdims=True)))
+    x = _bfloat16(x / np.maximum(norm, _bfloat16(np.array(eps))))
+    for _ in range(steps):
+        gram = _bfloat16(x @ x.T)
+        x = _bfloat16(a * x + _bfloat16(b * gram + c * (gram @ gram)) @ x)
+    return x.T if tall else x
+
+
+def _between(start: Array, end: Array, weight: float) -> Array:
+    """``start + weight * (end - start)``, counted from the nearer end."""
+    return start + (end - start) * weight if abs(weight) < 0.5 else end - (end - start) * (1 - weight)
+
+
+def _bfloat16(values: Array) -> Array:
+    """The nearest numbers with eight significant bits (ties to even), as float32."""
+    bits = np.array(values, np.float32, order="C").view(np.uint32)
+    bits += 0x7FFF + (bits >> 16 & 1)
+    bits &= 0xFFFF0000
+    return bits.view(np.float32)

@@ -1,0 +1,39 @@
+"""Adam for sparse gradients, of which mini_dl has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl._dtypes import Array
+from mini_dl.optim.optimizer import Optimizer, State, check_betas
+from mini_dl.tensor import Tensor
+
+
+class SparseAdam(Optimizer):
+    """Adam that changes only the elements a sparse gradient has.
+
+    There is no sparse layout here, so every gradient is dense, and `step` raises torch's RuntimeError for dense gradients.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+    ) -> None:
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not lr > 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if not eps > 0.0:
+            raise ValueError(f"Invalid epsilon value: {eps}")
+        check_betas(betas)
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        places = [[i, j] for i, g in enumerate(self.param_groups) for j, p in enumerate(g["params"]) if p.is_complex()]
+        if places:
+            raise ValueError(f"Complex params at indices {places}: SparseAdam does not support complex parameters")
+
+    def update(self, param: Array, grad: Array, state: State, **_: Any) -> None:
+        raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
