@@ -1,6 +1,6 @@
 """Optimizers and learning rate schedules."""
 
-from mini_dl.optim import lr_scheduler
+from mini_dl.optim import lr_scheduler, swa_utils
 from mini_dl.optim.adafactor import Adafactor
 from mini_dl.optim.adagrad import Adadelta, Adagrad, RMSprop
 from mini_dl.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam

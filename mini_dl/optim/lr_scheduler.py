@@ -231,6 +231,38 @@ class MultiplicativeLR(LambdaLR):
         return [group["lr"] * function(self.last_epoch) for function, group in pairs]
 
 
+class LambdaOption(LambdaLR):
+    """``group[key] = function(epoch)`` for any option of the groups; `function` is one or one for each group. Not in torch.
+
+    Momentum that grows while the steps get smaller (Hinton's advice: from 0.5 to 0.99):
+
+    >>> import mini_dl as torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.5)
+    >>> growing = torch.optim.lr_scheduler.LambdaOption(
+    ...     optimizer, "momentum", lambda epoch: min(0.99, 0.5 + 0.049 * epoch))
+    >>> for epoch in range(10):
+    ...     optimizer.step()
+    ...     growing.step()
+    >>> optimizer.param_groups[0]["momentum"]
+    0.99
+
+    KeyError for an option that a group lacks.
+    """
+
+    def __init__(self, optimizer: Optimizer, key: str, function: Any, last_epoch: int = -1) -> None:
+        _check_optimizer(optimizer)
+        if any([key not in group for group in optimizer.param_groups]):
+            raise KeyError(f"{type(optimizer).__name__} has no option {key!r}")
+        self.key = key
+        super().__init__(optimizer, function, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        self._warn_unless_in_step()
+        for function, group in zip(self.lr_lambdas, self.optimizer.param_groups):
+            _set(group, self.key, function(self.last_epoch))
+        return self._unchanged()
+
+
 # ------------------------------------------------------------------------------------------------ by a formula
 
 

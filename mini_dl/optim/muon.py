@@ -15,8 +15,9 @@ from mini_dl.tensor import Tensor
 class Muon(Optimizer):
     """Momentum whose direction is made (nearly) orthogonal by the iteration of Newton and Schulz (Jordan et al. 2024).
 
-    For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the point
-    at `momentum` between `grad` and it, with all its singular values brought to about 1. As in torch that is computed in bfloat16.
+    For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the
+    point at `momentum` between `grad` and it, with all its singular values brought to about 1: that is computed in bfloat16, as
+    in torch.
     """
 
     def __init__(

@@ -1,0 +1,209 @@
+"""Averages of a network's parameters over the course of training (Izmailov et al. 2018)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+
+from mini_dl._surface import namespace
+from mini_dl.autograd.mode import no_grad
+from mini_dl.nn.modules.batchnorm import _BatchNorm
+from mini_dl.nn.modules.module import Module
+from mini_dl.optim.lr_scheduler import LRScheduler, _per_group
+from mini_dl.optim.optimizer import Optimizer
+from mini_dl.tensor import Tensor
+
+Tensors = list[Tensor]
+
+__all__ = [
+    "SWALR",
+    "AveragedModel",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
+    "update_bn",
+]
+
+
+def _check_decay(decay: float) -> None:
+    if decay < 0.0 or decay > 1.0:
+        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+
+
+def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Any], None]:
+    """``average = decay * average + (1 - decay) * current`` in place, for lists of tensors. ValueError unless 0 <= decay <= 1."""
+    _check_decay(decay)
+
+    @no_grad()
+    def update(averages: Tensors, currents: Tensors, _: Any) -> None:
+        for average, current in zip(averages, currents):
+            if average.is_floating_point() or average.is_complex():
+                average.lerp_(current, 1 - decay)
+            else:
+                average.copy_(average * decay + current * (1 - decay))
+
+    return update
+
+
+def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Any], None]:
+    """``average += (current - average) / (number averaged so far + 1)`` in place, for lists of tensors."""
+
+    @no_grad()
+    def update(averages: Tensors, currents: Tensors, num_averaged: Any) -> None:
+        for average, current in zip(averages, currents):
+            if average.is_floating_point() or average.is_complex():
+                average.lerp_(current, float(1 / (num_averaged + 1)))
+            else:
+                raise RuntimeError("Integer division with addcdiv is no longer supported")
+
+    return update
+
+
+def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
+    """``decay * average + (1 - decay) * current`` of two tensors. ValueError unless 0 <= decay <= 1."""
+    _check_decay(decay)
+
+    @no_grad()
+    def update(average: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
+        return decay * average + (1 - decay) * current
+
+    return update
+
+
+def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
+    """``average + (current - average) / (number averaged so far + 1)`` of two tensors."""
+
+    @no_grad()
+    def update(average: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
+        return average + (current - average) / (num_averaged + 1)
+
+    return update
+
+
+class AveragedModel(Module):
+    """A copy of `model` whose parameters are averages of those that `update_parameters` was shown.
+
+    `avg_fn` gives the new average of one tensor, `multi_avg_fn` changes lists of equal type in place; both see how many were
+    averaged before. Without them all count alike. Buffers are copied, or averaged too with `use_buffers`.
+
+    >>> import mini_dl as torch
+    >>> model = torch.nn.Linear(1, 1)
+    >>> average = torch.optim.swa_utils.AveragedModel(model)
+    >>> for value in (1.0, 2.0, 6.0):
+    ...     _ = torch.nn.init.constant_(model.weight, value)
+    ...     average.update_parameters(model)
+    >>> average.module.weight.item()
+    3.0
+    """
+
+    n_averaged: Tensor
+
+    def __init__(
+        self,
+        model: Module,
+        device: Any = None,
+        avg_fn: Callable[[Tensor, Tensor, Any], Tensor] | None = None,
+        multi_avg_fn: Callable[[Tensors, Tensors, Any], None] | None = None,
+        use_buffers: bool = False,
+    ) -> None:
+        super().__init__()
+        if avg_fn is not None and multi_avg_fn is not None:
+            raise AssertionError("Only one of avg_fn and multi_avg_fn should be provided")
+        self.module = deepcopy(model)
+        if device is not None:
+            self.module = self.module.to(device)
+        self.register_buffer("n_averaged", namespace("torch")["tensor"](0))
+        self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn, multi_avg_fn, use_buffers
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+    def update_parameters(self, model: Module) -> None:
+        """Let the parameters of `model` count in the averages; the first ones are copied."""
+        averages, currents = self._tensors(self.module), self._tensors(model)
+        if self.n_averaged == 0:
+            for average, current in zip(averages, currents):
+                average.copy_(current)
+        elif self.multi_avg_fn is not None:
+            for dtype in dict.fromkeys([average.dtype for average in averages]):
+                alike = [pair for pair in zip(averages, currents) if pair[0].dtype == dtype]
+                self.multi_avg_fn([average for average, _ in alike], [current for _, current in alike], self.n_averaged)
+        else:
+            avg_fn = self.avg_fn or get_swa_avg_fn()
+            for average, current in zip(averages, currents):
+                average.copy_(avg_fn(average, current, self.n_averaged))
+        if not self.use_buffers:
+            for ours, theirs in zip(self.module.buffers(), model.buffers()):
+                ours.detach().copy_(theirs.detach())
+        self.n_averaged += 1
+
+    def _tensors(self, module: Module) -> Tensors:
+        buffers = module.buffers() if self.use_buffers else ()
+        return [tensor.detach() for tensor in itertools.chain(module.parameters(), buffers)]
+
+
+@no_grad()
+def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
+    """Compute the running statistics of all batch norms in `model` anew, as means over the batches of `loader`.
+
+    A batch is a tensor, or a list or tuple whose first element `model` is called with.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+    was_training = model.training
+    model.train()
+    for norm in norms:
+        norm.momentum = None  # all batches count alike
+    for batch in loader:
+        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+        model(inputs if device is None else inputs.to(device))
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+    model.train(was_training)
+
+
+class SWALR(LRScheduler):
+    """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, along a line or a cosine."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        swa_lr: Any,
+        anneal_epochs: int = 10,
+        anneal_strategy: str = "cos",
+        last_epoch: int = -1,
+    ) -> None:
+        for group, lr in zip(optimizer.param_groups, _per_group("swa_lr", optimizer, swa_lr)):
+            group["swa_lr"] = lr
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        self._anneal_strategy = anneal_strategy
+        if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
+            raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
+        self.anneal_epochs = anneal_epochs
+        super().__init__(optimizer, last_epoch)
+
+    def anneal_func(self, t: float) -> float:
+        """How much `swa_lr` counts at the part `t` of the way."""
+        return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
+
+    def get_lr(self) -> list[Any]:
+        self._warn_unless_in_step()
+        step = self._step_count - 1
+        if self.anneal_epochs == 0:
+            step = max(1, step)
+        before, now = [self.anneal_func(max(0, min(1, count / max(1, self.anneal_epochs)))) for count in (step - 1, step)]
+        lrs = []
+        for group in self.optimizer.param_groups:
+            lr, goal = group["lr"], group["swa_lr"]
+            start = goal if before == 1 else (lr - before * goal) / (1 - before)
+            lrs.append(goal * now + start * (1 - now))
+        return lrs
