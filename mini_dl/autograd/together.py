@@ -21,11 +21,11 @@ class Together:
     def __init__(self) -> None:
         self.grads = None
 
-    def __call__(self, number: int, grads: Any, compute: Callable[..., Any], *args: Any) -> Tensor | None:
-        """Gradient `number` of ``compute(grads[0], *args)``; None if no gradient reaches the first output."""
-        if grads[0] is None:
+    def __call__(self, number: int, grads: Any, compute: Callable[..., Any], *args: Any, given: int = 1) -> Tensor | None:
+        """Gradient `number` of ``compute(*grads[:given], *args)``; None if no gradient reaches the first `given` outputs."""
+        if all([g is None for g in grads[:given]]):
             return None
         if self.grads is not grads:
-            self.results = compute(grads[0], *args)
+            self.results = compute(*grads[:given], *args)
             self.grads = grads
         return self.results[number]

@@ -1,6 +1,7 @@
 """Recurrent networks, composed of linear maps and gates: cells, and layers of them over a sequence.
 
-The gates of all inputs of a layer are one product; only those of the hidden state are computed step by step.
+The gates of all inputs of a layer are one product; only those of the hidden state are computed step by step. An LSTM over whole
+sequences is one primitive, whose second derivative is that of the composition.
 """
 
 from __future__ import annotations
@@ -8,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from mini_dl._dtypes import Array
 from mini_dl._surface import function
+from mini_dl.autograd.engine import grad as gradients
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.autograd.together import Together
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.matmul import linear
@@ -92,6 +100,113 @@ def gru_cell(
     return _cell(_gru, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
+# ------------------------------------------------------------------------------------------------ all steps of an LSTM
+
+
+def _gradient(
+    number: int, grads: Any, gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: Any, reverse: bool, once: Any
+) -> Tensor | None:
+    """The gradient of gates, hidden, cell or weight."""
+    if not mode.enabled:
+        return once(number, grads, _lstm_steps_backward, hidden, cell, weight, *result[:1], *result[2:], reverse, given=2)
+    inputs = [x.view_as(x) for x in (gates, hidden, cell, weight)]  # the same tensor may come twice
+    outputs, final = _direction(_lstm, inputs[0].unbind(0), (inputs[1], inputs[2]), (inputs[3], None, None), None, reverse)
+    given = [(out, g) for out, g in zip((stack(outputs), final[1]), grads) if g is not None]
+    return gradients([out for out, _ in given], inputs[number], [g for _, g in given], create_graph=True, allow_unused=True)[0]
+
+
+def _formula(number: int) -> Callable[..., Tensor | None]:
+    return lambda grads, gates, hidden, cell, weight, result, reverse, once: _gradient(
+        number, grads, gates, hidden, cell, weight, result, reverse, once
+    )
+
+
+@op(gates=_formula(0), hidden=_formula(1), cell=_formula(2), weight=_formula(3))
+def _lstm_steps(
+    gates: Array, hidden: Array, cell: Array, weight: Array, reverse: bool, once: Together
+) -> tuple[Array, Array, Array, Array]:
+    """Gates of the inputs (L, N, 4 H), state (N, H), (N, H), weight (4 H, H) -> hidden states (L, N, H), cell at the end (N, H).
+
+    And what the way back needs: cells (L, N, H) and activated gates (L, N, 4 H). As ``sigmoid(z) = (tanh(z / 2) + 1) / 2``, one
+    tanh serves the four gates.
+    """
+    steps, n, size = len(gates), *hidden.shape
+    half = np.full(4 * size, 0.5, gates.dtype)
+    half[2 * size : 3 * size] = 1
+    rest, transposed = 1 - half, np.ascontiguousarray(weight.T)
+    hiddens, cells, activated = (
+        np.empty((steps, n, size), gates.dtype),
+        np.empty((steps, n, size), gates.dtype),
+        np.empty_like(gates),
+    )
+    for t in reversed(range(steps)) if reverse else range(steps):
+        z = np.matmul(hidden, transposed, out=activated[t])
+        z += gates[t]
+        z *= half
+        np.tanh(z, z)
+        z *= half
+        z += rest
+        i, f, g, o = (z[:, k * size : (k + 1) * size] for k in range(4))
+        cell = np.multiply(f, cell, cells[t])
+        hidden = np.multiply(i, g, hiddens[t])
+        cell += hidden
+        np.tanh(cell, hidden)
+        hidden *= o
+    return hiddens, cell.copy(), cells, activated
+
+
+@op()
+def _lstm_steps_backward(
+    grad: Array | None, grad_cell: Array | None, hidden: Array, cell: Array, weight: Array,
+    hiddens: Array, cells: Array, activated: Array, reverse: bool,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """The gradients of gates, hidden, cell and weight."""
+    steps, n, size = hiddens.shape
+    to_gates, slopes = np.empty(activated.shape, activated.dtype), np.empty((n, 4 * size), activated.dtype)
+    to_hidden, to_cell = np.zeros_like(hidden), np.zeros_like(cell)
+    if grad_cell is not None:
+        to_cell += grad_cell
+    order = list(reversed(range(steps)) if reverse else range(steps))
+    slope_i, slope_f, slope_g, slope_o = (slopes[:, k * size : (k + 1) * size] for k in range(4))
+    for t, before in zip(reversed(order), [*reversed(order[:-1]), None]):
+        a = activated[t]
+        i, f, g, o = (a[:, k * size : (k + 1) * size] for k in range(4))
+        if grad is not None:
+            to_hidden += grad[t]
+        end = np.tanh(cells[t])
+        np.multiply(a, a, slopes)
+        np.subtract(1, slope_g, slope_g)
+        slope_g *= i
+        for slope, gate in ((slope_i, i), (slope_f, f), (slope_o, o)):
+            np.subtract(gate, slope, slope)
+        slope_i *= g
+        slope_f *= cell if before is None else cells[before]
+        slope_o *= end
+        end *= end
+        np.subtract(1, end, end)
+        end *= o
+        end *= to_hidden
+        to_cell += end
+        z = to_gates[t]
+        parts = z.reshape(n, 4, size)
+        np.multiply(slopes.reshape(n, 4, size)[:, :3], to_cell[:, None], parts[:, :3])
+        np.multiply(slope_o, to_hidden, parts[:, 3])
+        to_cell *= f
+        np.matmul(z, weight, to_hidden)
+    later, earlier = (to_gates[:-1], hiddens[1:]) if reverse else (to_gates[1:], hiddens[:-1])
+    to_weight = to_gates[order[0]].T @ hidden
+    to_weight += later.reshape(-1, 4 * size).T @ earlier.reshape(-1, size)
+    return to_gates, to_hidden, to_cell, to_weight
+
+
+def _fits(input: Tensor, start: State, weight: Tensor, biases: Sequence[Any]) -> bool:
+    """Whether `_lstm_steps` may compute it: one type, and sizes that agree."""
+    first, (width, size) = input._array, weight._array.shape
+    same = all([x is None or x._array.dtype is first.dtype for x in (*start, weight, *biases)])
+    fitting = all([x._array.shape == (first.shape[1], size) for x in start])
+    return same and fitting and first.dtype.char in "fd" and len(first) > 0 and width == 4 * size
+
+
 # ------------------------------------------------------------------------------------------------ all steps
 
 
@@ -142,9 +257,15 @@ def _layers(
             w_ih, w_hh, *rest = params[at * per_direction : (at + 1) * per_direction]
             b_ih, b_hh = rest[:2] if has_biases else (None, None)
             projection = rest[2 * has_biases] if len(rest) > 2 * has_biases else None
+            first = tuple([s[at] for s in start])
+            if step is _lstm and sizes is None and projection is None and _fits(input, first, w_hh, (b_ih, b_hh)):
+                gates = linear(input, w_ih, b_ih if b_hh is None else b_ih + b_hh)
+                output, last, *_ = _lstm_steps(gates, *first, w_hh, direction == 1, Together())
+                results.append(output.clone())  # free to be written
+                finals.append((output[-1 if direction == 0 else 0], last))
+                continue
             gates = linear(input, w_ih, b_ih)
             steps = gates.unbind(0) if sizes is None else gates.split(sizes)
-            first = tuple([s[at] for s in start])
             outputs, final = _direction(step, steps, first, (w_hh, b_hh, projection), sizes, direction == 1)
             results.append(stack(outputs) if sizes is None else cat(outputs))
             finals.append(final)
