@@ -33,7 +33,7 @@ from mini_dl._dtypes import (
     uint32,
     uint64,
 )
-from mini_dl._surface import namespace
+from mini_dl._surface import namespace as _namespace
 from mini_dl.autograd import (
     enable_grad,
     inference_mode,
@@ -46,4 +46,4 @@ from mini_dl.tensor import Size, Tensor, typename
 
 __version__ = "0.1.0"
 
-globals().update(namespace("torch"))
+globals().update(_namespace("torch"))

@@ -24,6 +24,14 @@ Function = Callable[..., Any]
 
 NAMESPACES: dict[str, dict[str, Any]] = {}
 
+FUNCTIONS_IN_PLACE = frozenset(
+    "abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_ ceil_ celu_ clamp_ "
+    "clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fix_ floor_ frac_ gcd_ i0_ "
+    "index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_ "
+    "selu_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ threshold_ trunc_ xlogy_".split()
+)
+"""The in-place methods that torch also offers as functions."""
+
 
 def namespace(name: str) -> dict[str, Any]:
     """The public names of ``torch`` or of one of its parts: ``special``, ``linalg``, ``fft``, ``nn.functional``."""
@@ -36,9 +44,9 @@ def public(
     """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" under
     another name.
 
-    `inplace_too` adds ``Tensor.f_`` (and ``torch.f_``); `out` the keyword ``out=`` (not on Tensor): "apart" one that may not
-    share memory with the arguments, a function raises, as ``check(result, out, args)``, where it does not suit. `operators` are
-    special methods that are this very function.
+    `inplace_too` adds ``Tensor.f_`` (and ``torch.f_`` where torch has it); `out` the keyword ``out=`` (not on Tensor): "apart"
+    one that may not share memory with the arguments, a function raises, as ``check(result, out, args)``, where it does not suit.
+    `operators` are special methods that are this very function.
     """
 
     def decorate(function: Function) -> Function:
@@ -54,7 +62,7 @@ def public(
                 in_place = inplace(function, name + "_")
                 if where == "Tensor":
                     setattr(Tensor, name + "_", in_place)
-                elif where == "torch":
+                elif where == "torch" and name + "_" in FUNCTIONS_IN_PLACE:
                     namespace(where)[name + "_"] = in_place
         for operator in operators.split():
             setattr(Tensor, operator, function)

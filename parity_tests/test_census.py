@@ -158,8 +158,6 @@ def test_every_name_is_torchs(path: str) -> None:
         pytest.fail(f"mini_dl has no {path}")
     there = place(torch, path)
     strange = {name for name, _, _ in classes_and_functions(path) if not hasattr(there, name)}
-    if not path:  # what a Tensor has in place is there as a function too
-        strange = {name for name in strange if not hasattr(torch.Tensor, name)}
     assert strange == EXTRA.get(path, set())
 
 

@@ -23,7 +23,7 @@ from mini_dl._dtypes import (
     scalar_name,
 )
 from mini_dl._kernels import choose, elementwise, keep
-from mini_dl._surface import function, method, namespace, public, return_type, store
+from mini_dl._surface import function, method, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
@@ -810,7 +810,7 @@ def abs(input: Array) -> Array:
     return np.absolute(input)
 
 
-@public("torch:abs_", "torch:absolute_", "Tensor:abs_", "Tensor:absolute_")
+@public("torch:abs_", "Tensor:abs_", "Tensor:absolute_")
 def _abs_(self: Tensor) -> Tensor:
     """In-place version of ``abs``. RuntimeError for complex."""
     if self._array.dtype.kind == "c":
@@ -1495,11 +1495,11 @@ for _name, _operator in {
     "__abs__": abs,
     "__pow__": _pow_operator,
     "__rpow__": _pow.reflected,
-    "__ipow__": namespace("torch")["pow_"],
+    "__ipow__": vars(Tensor)["pow_"],
     "__rtruediv__": _divided_into,
     "__div__": _div.operator,
     "__rdiv__": _divided_into,
-    "__idiv__": namespace("torch")["div_"],
+    "__idiv__": vars(Tensor)["div_"],
 }.items():
     setattr(Tensor, _name, _operator)
 
