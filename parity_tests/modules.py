@@ -70,6 +70,8 @@ class Pair:
         self.given_ours = bridge.to_mini((self.sample.inputs, self.sample.keywords))
         self.result = theirs_or_raised(self.theirs, *self.given[0], **self.given[1])
         self.answer = call(self.ours, *self.given_ours[0], **self.given_ours[1])
+        if self.entry.lazy:  # now it has its parameters
+            self.wide = copy.deepcopy(self.theirs).double()
 
     def reference(self) -> compare.Exact | None:
         """The same call in float64, for the judgement three ways."""
