@@ -72,9 +72,9 @@ def _top(input: Array, k: int, dim: int, largest: bool) -> Array:
     n = x.shape[-1]
     if largest:
         x = x[..., ::-1]
-    if k * 8 < n:
+    if 0 < k * 8 < n:
         at = n - k if largest else k - 1
-        chosen = np.argpartition(x, max(at, 0), -1)
+        chosen = np.argpartition(x, at, -1)
         chosen = chosen[..., n - k :] if largest else chosen[..., :k]
         chosen.sort(-1)
         chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(x, chosen, -1), -1, kind="stable"), -1)
