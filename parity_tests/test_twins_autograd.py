@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from parity_tests.twin import outcome, raised, twin
 
 
@@ -531,3 +533,17 @@ def test_in_place_chains_and_the_engine(torch, rng):
     z = (y * rng(3, 3)).sum()
     first = torch.autograd.grad(z, (x, w), create_graph=True)
     return first, outcome(lambda: torch.autograd.grad((first[0] * first[0]).sum(), (x, w), allow_unused=True))
+
+
+@twin
+def test_deep_copies(torch, rng):
+    x = rng(3, 4, grad=True)
+    (x * 2).sum().backward()
+    x.mark = [1]
+    base = rng(4, 3)
+    views = [base, base[1], base.t()[::2], base.expand(2, 4, 3), rng(0, 3), rng(2, dtype="int64").detach()]
+    y, copies = copy.deepcopy(x), copy.deepcopy(views)
+    copies[0][1] = 7
+    strides = [t.stride() for t in copies if t.numel()]
+    twice = copy.deepcopy([x, x])
+    return y, y.grad, y.requires_grad, y.mark, copies, strides, views, twice[0] is twice[1], raised(lambda: copy.deepcopy(x * 2))

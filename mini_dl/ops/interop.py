@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.ops.creation import numpy_of, over_array
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.ops.views import memory_of
+from mini_dl.tensor import Tensor, new, wrap
 
 
 @function()
@@ -119,3 +121,32 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 def to_dlpack(tensor: Tensor) -> Any:
     """A capsule of the memory of `tensor`, for another library to take in once."""
     return tensor.__dlpack__()
+
+
+@tensor_method()
+def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
+    """A leaf over a copy of the memory, with a copy of its gradient; tensors over one memory, copied together, share the copy.
+
+    RuntimeError for a tensor with a history.
+    """
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. If you were "
+            "attempting to deepcopy a module, this may be because of a weight_norm or a pruning of it."
+        )
+    array, memory = self._array, memory_of(self._array)
+    start = memory.__array_interface__["data"][0]
+    copied, counter = memo.setdefault((start, memory.nbytes), (memory.copy(), [0]))
+    out = memo[id(self)] = new(type(self))
+    if array.size:
+        offset = array.__array_interface__["data"][0] - start
+        out._array = np.ndarray(array.shape, array.dtype, copied, offset, array.strides)
+    else:
+        out._array = np.empty_like(array)
+    out._counter, out._edge, out._base = counter, self._edge, None
+    out._grad = copy.deepcopy(self._grad, memo)
+    own = {name: value for name, value in self.__dict__.items() if name != "_array" and not hasattr(Tensor, name)}
+    out.__dict__.update(copy.deepcopy(own, memo))
+    return out
