@@ -1,6 +1,6 @@
 """Helpers for parameters and gradients."""
 
-from mini_dl.nn.utils import rnn
+from mini_dl.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from mini_dl.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -9,4 +9,13 @@ from mini_dl.nn.utils.clip_grad import (
     get_total_norm,
 )
 from mini_dl.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from mini_dl.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+from mini_dl.nn.utils.init import skip_init
+from mini_dl.nn.utils.memory_format import convert_conv2d_weight_memory_format, convert_conv3d_weight_memory_format
+from mini_dl.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
 from mini_dl.nn.utils.weight_norm import remove_weight_norm, weight_norm

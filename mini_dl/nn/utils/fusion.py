@@ -1,0 +1,83 @@
+"""A batch norm in evaluation is linear: it goes into the weights of the layer before it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from mini_dl.nn.parameter import Parameter
+from mini_dl.tensor import Tensor
+
+
+def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
+    """A convolution that does what `conv` and then `bn` do; both must be in evaluation, AssertionError otherwise."""
+    _check_fusible(conv, bn)
+    fused = copy.deepcopy(conv)
+    fused.weight, fused.bias = fuse_conv_bn_weights(
+        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias, transpose
+    )
+    return fused
+
+
+def fuse_conv_bn_weights(
+    conv_w: Tensor,
+    conv_b: Tensor | None,
+    bn_rm: Tensor,
+    bn_rv: Tensor,
+    bn_eps: float,
+    bn_w: Tensor | None,
+    bn_b: Tensor | None,
+    transpose: bool = False,
+) -> tuple[Parameter, Parameter]:
+    """Weight and bias of a convolution followed by a batch norm with these statistics: ``w s`` and ``(b - mean) s + bn_b`` with
+    ``s = bn_w / sqrt(var + eps)``."""
+    if conv_b is None:
+        conv_b = _constant(bn_rm, 0, conv_w)
+    if bn_w is None:
+        bn_w = _constant(bn_rm, 1)
+    if bn_b is None:
+        bn_b = _constant(bn_rm, 0)
+    shrink = (bn_rv + bn_eps).rsqrt()
+    shape = [1] * conv_w.ndim
+    shape[1 if transpose else 0] = -1
+    weight = (conv_w * (bn_w * shrink).reshape(shape)).to(conv_w.dtype)
+    bias = ((conv_b - bn_rm) * shrink * bn_w + bn_b).to(conv_b.dtype)
+    return Parameter(weight, conv_w.requires_grad), Parameter(bias, conv_b.requires_grad)
+
+
+def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
+    """A linear layer that does what `linear` and then `bn` do; both must be in evaluation, AssertionError otherwise."""
+    _check_fusible(linear, bn)
+    if bn.num_features not in (linear.out_features, 1):
+        raise AssertionError(
+            "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, "
+            f"got linear.out_features={linear.out_features} and bn.num_features={bn.num_features}"
+        )
+    fused = copy.deepcopy(linear)
+    fused.weight, fused.bias = fuse_linear_bn_weights(
+        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+    )
+    return fused
+
+
+def fuse_linear_bn_weights(
+    linear_w: Tensor, linear_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor, bn_b: Tensor
+) -> tuple[Parameter, Parameter]:
+    """Weight and bias of a linear layer followed by a batch norm with these statistics."""
+    if linear_b is None:
+        linear_b = _constant(bn_rm, 0, linear_w)
+    scale = bn_w * (bn_rv + bn_eps).rsqrt()
+    weight = linear_w * scale.unsqueeze(-1).to(linear_w.dtype)
+    bias = ((linear_b - bn_rm) * scale + bn_b).to(linear_b.dtype)
+    return Parameter(weight, linear_w.requires_grad), Parameter(bias, linear_b.requires_grad)
+
+
+def _check_fusible(layer: Any, bn: Any) -> None:
+    if layer.training or bn.training:
+        raise AssertionError("Fusion only for eval!")
+    if bn.running_mean is None or bn.running_var is None:
+        raise AssertionError("bn.running_mean and bn.running_var must not be None")
+
+
+def _constant(like: Tensor, value: float, dtype_of: Tensor | None = None) -> Tensor:
+    return like.new_full(like.shape, value, dtype=(like if dtype_of is None else dtype_of).dtype)

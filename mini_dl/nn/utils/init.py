@@ -1,0 +1,24 @@
+"""Modules whose parameters keep whatever is in memory."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from mini_dl._surface import namespace
+from mini_dl.nn.modules.module import Module
+
+
+def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
+    """``module_cls(*args, **kwargs)`` with uninitialised parameters, without drawing a random number.
+
+    RuntimeError if it is no class of modules, or takes no ``device``.
+    """
+    if not issubclass(module_cls, Module):
+        raise RuntimeError(f"Expected a Module; got {module_cls}")
+    if "device" not in inspect.signature(module_cls).parameters:
+        raise RuntimeError("Module must support a 'device' arg to skip initialization")
+    device, state = kwargs.pop("device", "cpu"), namespace("torch")["get_rng_state"]()
+    module = module_cls(*args, **kwargs)
+    namespace("torch")["set_rng_state"](state)
+    return module.to_empty(device=device)

@@ -1,0 +1,24 @@
+"""The order of dimensions in memory of convolutions' weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl.nn.modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
+
+
+def convert_conv2d_weight_memory_format(module: Any, memory_format: Any) -> Any:
+    """Store the weights of all two-dimensional convolutions below `module` in this order. Returns `module`."""
+    return _convert(module, memory_format, (Conv2d, ConvTranspose2d))
+
+
+def convert_conv3d_weight_memory_format(module: Any, memory_format: Any) -> Any:
+    """Store the weights of all three-dimensional convolutions below `module` in this order. Returns `module`."""
+    return _convert(module, memory_format, (Conv3d, ConvTranspose3d))
+
+
+def _convert(module: Any, memory_format: Any, kinds: tuple[Any, ...]) -> Any:
+    for part in module.modules():
+        if isinstance(part, kinds):
+            part.weight.data = part.weight.detach().clone(memory_format=memory_format)
+    return module

@@ -1,0 +1,388 @@
+"""Pruning: a parameter multiplied by a mask, chosen at random, by size, or given."""
+
+from __future__ import annotations
+
+import numbers
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mini_dl._surface import namespace
+from mini_dl.nn.utils.convert_parameters import parameters_to_vector
+from mini_dl.tensor import Tensor
+
+
+class BasePruningMethod(ABC):
+    """The hook that computes ``name = name_mask * name_orig`` before each forward. A method of pruning defines ``compute_mask``
+    and ``PRUNING_TYPE``: which part of a pruned tensor a further mask is computed from."""
+
+    PRUNING_TYPE: str
+    _tensor_name: str
+
+    def __call__(self, module: Any, inputs: Any) -> None:
+        setattr(module, self._tensor_name, self.apply_mask(module))
+
+    @abstractmethod
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """The mask of a tensor with the scores `t`, within `default_mask`."""
+
+    def apply_mask(self, module: Any) -> Tensor:
+        """The original of `module` with its mask."""
+        mask, original = getattr(module, self._tensor_name + "_mask"), getattr(module, self._tensor_name + "_orig")
+        return mask.to(original.dtype) * original
+
+    @classmethod
+    def apply(cls, module: Any, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any) -> Any:
+        """Prune the parameter `name`, further if it is pruned already, by `importance_scores` (or its values). Returns the hook.
+
+        A new parameter ``name_orig`` and a buffer ``name_mask`` take its place.
+        """
+        ours = [key for key, hook in module._forward_pre_hooks.items() if isinstance(hook, BasePruningMethod)]
+        ours = [key for key in ours if module._forward_pre_hooks[key]._tensor_name == name]
+        if len(ours) > 1:
+            raise AssertionError(
+                f"Avoid adding multiple pruning hooks to the same tensor {name} of module {module}. Use a PruningContainer."
+            )
+        old = module._forward_pre_hooks.pop(ours[0]) if ours else None
+        method: Any = cls(*args, **kwargs)
+        method._tensor_name = name
+        if old is not None:
+            container = old if isinstance(old, PruningContainer) else PruningContainer(old)
+            container.add_pruning_method(method)
+            method = container
+        tensor = getattr(module, name)
+        if importance_scores is None:
+            importance_scores = tensor
+        elif importance_scores.shape != tensor.shape:
+            raise AssertionError(
+                f"importance_scores should have the same shape as parameter {name} of {module}, "
+                f"got {importance_scores.shape} vs {tensor.shape}"
+            )
+        if old is None:
+            module.register_parameter(name + "_orig", tensor)
+            del module._parameters[name]
+            default_mask = namespace("torch")["ones_like"](tensor)
+        else:
+            default_mask = getattr(module, name + "_mask").detach().clone()
+        try:
+            module.register_buffer(name + "_mask", method.compute_mask(importance_scores, default_mask=default_mask))
+            setattr(module, name, method.apply_mask(module))
+            module.register_forward_pre_hook(method)
+        except Exception:
+            if old is None:
+                module.register_parameter(name, module._parameters.pop(name + "_orig"))
+            raise
+        return method
+
+    def prune(self, t: Tensor, default_mask: Any = None, importance_scores: Any = None) -> Tensor:
+        """`t` with the mask computed from `importance_scores` (or itself) within `default_mask`."""
+        if importance_scores is None:
+            importance_scores = t
+        elif importance_scores.shape != t.shape:
+            raise AssertionError(
+                f"importance_scores should have the same shape as tensor t, got {importance_scores.shape} vs {t.shape}"
+            )
+        if default_mask is None:
+            default_mask = namespace("torch")["ones_like"](t)
+        return t * self.compute_mask(importance_scores, default_mask=default_mask)
+
+    def remove(self, module: Any) -> None:
+        """Make the pruned tensor the parameter; the original and the mask go."""
+        name = self._tensor_name
+        weight = self.apply_mask(module)
+        if hasattr(module, name):
+            delattr(module, name)
+        original = module._parameters.pop(name + "_orig")
+        original.data = weight.data
+        del module._buffers[name + "_mask"]
+        setattr(module, name, original)
+
+
+class PruningContainer(BasePruningMethod):
+    """Several methods, one after the other; a new one sees what the earlier ones left."""
+
+    def __init__(self, *args: Any) -> None:
+        self._pruning_methods: tuple[Any, ...] = ()
+        if len(args) == 1:
+            self._tensor_name = args[0]._tensor_name
+        for method in args:
+            self.add_pruning_method(method)
+
+    def add_pruning_method(self, method: Any) -> None:
+        """Append `method`. TypeError if it is none, ValueError if it is about another tensor."""
+        if method is not None and not isinstance(method, BasePruningMethod):
+            raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
+        if method is not None and self._tensor_name != method._tensor_name:
+            raise ValueError(
+                f"Can only add pruning methods acting on the parameter named '{self._tensor_name}' to PruningContainer {self}. "
+                f"Found '{method._tensor_name}'"
+            )
+        self._pruning_methods += (method,)
+
+    def __len__(self) -> int:
+        return len(self._pruning_methods)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._pruning_methods)
+
+    def __getitem__(self, idx: Any) -> Any:
+        return self._pruning_methods[idx]
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """`default_mask` with the mask of the last method in the part that this method looks at."""
+        method = self._pruning_methods[-1]
+        part = _remaining(method, t, default_mask)
+        mask = default_mask.to(t.dtype)
+        mask[part] = method.compute_mask(t[part], default_mask=default_mask[part]).to(mask.dtype)
+        return mask
+
+
+def _remaining(method: Any, t: Tensor, mask: Tensor) -> Any:
+    """The index of what `method` may prune: elements, channels, or everything."""
+    if method.PRUNING_TYPE == "unstructured":
+        return mask == 1
+    whole: list[Any] = [slice(None)] * t.ndim
+    if method.PRUNING_TYPE == "structured":
+        if not hasattr(method, "dim"):
+            raise AttributeError('Pruning methods of PRUNING_TYPE "structured" need to have the attribute `dim` defined.')
+        dim = method.dim if method.dim >= 0 else t.ndim + method.dim
+        if dim < 0:
+            raise IndexError(f"Index is out of bounds for tensor with dimensions {t.ndim}")
+        whole[dim] = mask.sum(dim=[d for d in range(t.ndim) if d != dim]) != 0
+    elif method.PRUNING_TYPE != "global":
+        raise ValueError(f"Unrecognized PRUNING_TYPE {method.PRUNING_TYPE}")
+    return tuple(whole)
+
+
+# ------------------------------------------------------------------------------------------------ methods
+
+
+class Identity(BasePruningMethod):
+    """Prunes nothing."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        return default_mask
+
+    @classmethod
+    def apply(cls, module: Any, name: str) -> Any:  # type: ignore[override]
+        return super().apply(module, name)
+
+
+class _Amount(BasePruningMethod):
+    """Prunes `amount` of something: a number, or a fraction of all. TypeError or ValueError if it is neither."""
+
+    amount: Any
+
+    def __init__(self, amount: Any) -> None:
+        if not isinstance(amount, numbers.Real):
+            raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
+        whole = isinstance(amount, numbers.Integral)
+        if float(amount) < 0 or (float(amount) > 1 and not whole):
+            raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
+        self.amount = amount
+
+    def count(self, size: int) -> int:
+        """How many of `size`. ValueError if more."""
+        n = int(self.amount) if isinstance(self.amount, numbers.Integral) else round(self.amount * size)
+        if n > size:
+            raise ValueError(f"amount={n} should be smaller than the number of parameters to prune={size}")
+        return n
+
+
+class _Unstructured(_Amount):
+    """Prunes the elements that `choose` names."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def choose(self, t: Tensor, n: int) -> Tensor:
+        raise NotImplementedError
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        n, mask = self.count(t.numel()), default_mask.clone()
+        if n:
+            mask.view(-1)[self.choose(t, n)] = 0
+        return mask
+
+
+class RandomUnstructured(_Unstructured):
+    """Prunes elements at random."""
+
+    def choose(self, t: Tensor, n: int) -> Tensor:
+        return namespace("torch")["rand_like"](t).view(-1).topk(n).indices
+
+    @classmethod
+    def apply(cls, module: Any, name: str, amount: Any) -> Any:  # type: ignore[override]
+        return super().apply(module, name, amount=amount)
+
+
+class L1Unstructured(_Unstructured):
+    """Prunes the smallest elements."""
+
+    def choose(self, t: Tensor, n: int) -> Tensor:
+        return t.abs().view(-1).topk(n, largest=False).indices
+
+    @classmethod
+    def apply(cls, module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:  # type: ignore[override]
+        return super().apply(module, name, amount=amount, importance_scores=importance_scores)
+
+
+class _Structured(_Amount):
+    """Keeps the slices along `dim` that `keep` names. ValueError for a vector, IndexError for a wrong `dim`."""
+
+    PRUNING_TYPE = "structured"
+    dim: int
+
+    def keep(self, t: Tensor, size: int, n: int) -> Tensor:
+        raise NotImplementedError
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        if t.ndim <= 1:
+            raise ValueError(
+                "Structured pruning can only be applied to multidimensional tensors. "
+                f"Found tensor of shape {t.shape} with {t.ndim} dims"
+            )
+        if self.dim >= t.ndim:
+            raise IndexError(f"Invalid index {self.dim} for tensor of size {t.shape}")
+        size = t.shape[self.dim]
+        n = self.count(size)
+        if n == 0:
+            return default_mask
+        kept: list[Any] = [slice(None)] * t.ndim
+        kept[self.dim] = self.keep(t, size, n)
+        mask = namespace("torch")["zeros_like"](t)
+        mask[tuple(kept)] = 1
+        return mask.mul_(default_mask.to(mask.dtype))
+
+
+class RandomStructured(_Structured):
+    """Prunes slices at random."""
+
+    def __init__(self, amount: Any, dim: int = -1) -> None:
+        super().__init__(amount)
+        self.dim = dim
+
+    def keep(self, t: Tensor, size: int, n: int) -> Tensor:
+        drawn = namespace("torch")["rand"](size)
+        return drawn > drawn.kthvalue(n).values
+
+    @classmethod
+    def apply(cls, module: Any, name: str, amount: Any, dim: int = -1) -> Any:  # type: ignore[override]
+        return super().apply(module, name, amount=amount, dim=dim)
+
+
+class LnStructured(_Structured):
+    """Prunes the slices of the smallest n-norm."""
+
+    def __init__(self, amount: Any, n: Any, dim: int = -1) -> None:
+        super().__init__(amount)
+        self.n, self.dim = n, dim
+
+    def keep(self, t: Tensor, size: int, n: int) -> Tensor:
+        others = [d for d in range(t.ndim) if d != self.dim % t.ndim]
+        return namespace("torch")["norm"](t, p=self.n, dim=others).topk(size - n).indices
+
+    @classmethod
+    def apply(cls, module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None) -> Any:  # type: ignore[override]
+        return super().apply(module, name, amount=amount, n=n, dim=dim, importance_scores=importance_scores)
+
+
+class CustomFromMask(BasePruningMethod):
+    """Prunes by a given mask."""
+
+    PRUNING_TYPE = "global"
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        if default_mask.shape != self.mask.shape:
+            raise AssertionError(f"default_mask shape {default_mask.shape} must match self.mask shape {self.mask.shape}")
+        return default_mask * self.mask.to(default_mask.dtype)
+
+    @classmethod
+    def apply(cls, module: Any, name: str, mask: Tensor) -> Any:  # type: ignore[override]
+        return super().apply(module, name, mask=mask)
+
+
+# ------------------------------------------------------------------------------------------------ functions
+
+
+def identity(module: Any, name: str) -> Any:
+    """Give the parameter `name` a mask of ones. Returns `module`."""
+    Identity.apply(module, name)
+    return module
+
+
+def random_unstructured(module: Any, name: str, amount: Any) -> Any:
+    """Prune `amount` elements of the parameter `name` at random. Returns `module`."""
+    RandomUnstructured.apply(module, name, amount)
+    return module
+
+
+def l1_unstructured(module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:
+    """Prune the `amount` elements of the parameter `name` with the smallest absolute values (or scores). Returns `module`."""
+    L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
+    return module
+
+
+def random_structured(module: Any, name: str, amount: Any, dim: int) -> Any:
+    """Prune `amount` slices along `dim` of the parameter `name` at random. Returns `module`."""
+    RandomStructured.apply(module, name, amount, dim)
+    return module
+
+
+def ln_structured(module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None) -> Any:
+    """Prune the `amount` slices along `dim` of the parameter `name` with the smallest `n`-norms. Returns `module`."""
+    LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
+    return module
+
+
+def global_unstructured(parameters: Any, pruning_method: Any, importance_scores: Any = None, **kwargs: Any) -> None:
+    """Prune all `parameters`, pairs (module, name), as if they were one tensor; `importance_scores` maps pairs to scores.
+
+    TypeError if `pruning_method` is not unstructured.
+    """
+    if not isinstance(parameters, Iterable):
+        raise TypeError("global_unstructured(): parameters is not an Iterable")
+    importance_scores = {} if importance_scores is None else importance_scores
+    if not isinstance(importance_scores, dict):
+        raise TypeError("global_unstructured(): importance_scores must be of type dict")
+    pairs = [(module, name, getattr(module, name)) for module, name in parameters]
+    scores = parameters_to_vector([importance_scores.get((module, name), tensor) for module, name, tensor in pairs])
+    ones_like = namespace("torch")["ones_like"]
+    masks = parameters_to_vector([getattr(module, name + "_mask", ones_like(tensor)) for module, name, tensor in pairs])
+    container, method = PruningContainer(), pruning_method(**kwargs)
+    container._tensor_name = method._tensor_name = "temp"
+    if method.PRUNING_TYPE != "unstructured":
+        raise TypeError(
+            'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. '
+            f"Found method {pruning_method} of type {method.PRUNING_TYPE}"
+        )
+    container.add_pruning_method(method)
+    pieces = container.compute_mask(scores, masks).split([tensor.numel() for _, _, tensor in pairs])
+    for (module, name, tensor), piece in zip(pairs, pieces):
+        custom_from_mask(module, name, mask=piece.view_as(tensor))
+
+
+def custom_from_mask(module: Any, name: str, mask: Tensor) -> Any:
+    """Prune the parameter `name` where `mask` is 0. Returns `module`."""
+    CustomFromMask.apply(module, name, mask)
+    return module
+
+
+def remove(module: Any, name: str) -> Any:
+    """Make the pruned tensor the parameter. Returns `module`; ValueError if it is not pruned."""
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
+            hook.remove(module)
+            del module._forward_pre_hooks[key]
+            return module
+    raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
+
+
+def is_pruned(module: Any) -> bool:
+    """Whether a parameter of `module`, or of one below, is pruned."""
+    hooks = [hook for part in module.modules() for hook in part._forward_pre_hooks.values()]
+    return any([isinstance(hook, BasePruningMethod) for hook in hooks])

@@ -1,0 +1,127 @@
+"""A module called with other tensors in the place of its parameters and buffers."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from mini_dl.nn.modules.module import Module
+from mini_dl.tensor import Tensor
+
+__all__ = ["functional_call"]
+
+_MISSING: Any = object()
+Tensors = dict[str, Any]
+
+
+def functional_call(
+    module: Module,
+    parameters_and_buffers: Tensors,
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """The deprecated name of ``torch.func.functional_call``."""
+    warnings.warn(
+        "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future version of "
+        "PyTorch. Please use `torch.func.functional_call` instead which is a drop-in replacement.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return call_with(module, parameters_and_buffers, args, kwargs, tie_weights, strict)
+
+
+def call_with(
+    module: Module, tensors: Tensors, args: Any, kwargs: dict[str, Any] | None, tie_weights: bool = True, strict: bool = False
+) -> Any:
+    """``module(*args, **kwargs)`` with `tensors` by dotted name; what the call assigns to them is put into `tensors`."""
+    if args is None:
+        args = ()
+    elif not isinstance(args, tuple):
+        args = (args,)
+    with replaced(module, tensors, tie_weights, strict):
+        return module(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def replaced(module: Module, tensors: Tensors, tie_weights: bool, strict: bool) -> Iterator[None]:
+    """`module` with other tensors for the time of a block."""
+    wanted = _with_tied(module, tensors) if tie_weights else tensors
+    if strict:
+        _check_names(module, wanted)
+    before: Tensors = {}
+    try:
+        for name, tensor in wanted.items():
+            before[name] = _swap(module, name, tensor)
+        yield
+    finally:
+        after = {name: _swap(module, name, tensor) for name, tensor in before.items()}
+        tensors.update({name: after[name] for name in tensors if name in after})
+
+
+def _members(module: Module) -> dict[str, Tensor]:
+    """Every parameter and buffer under each of its names."""
+    return {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
+
+
+def _with_tied(module: Module, tensors: Tensors) -> Tensors:
+    """`tensors` under all names of what they replace. ValueError if one tensor is to be replaced by two."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in _members(module).items():
+        names.setdefault(id(tensor), []).append(name)
+    wanted = dict(tensors)
+    for tied in names.values():
+        given = [name for name in tied if name in tensors]
+        if len(tied) < 2 or not given:
+            continue
+        if len({id(tensors[name]) for name in given}) > 1:
+            raise ValueError(
+                f"functional_call got multiple values for keys {sorted(tied)}, which are tied. Consider using tie_weights=False"
+            )
+        wanted.update(dict.fromkeys(tied, tensors[given[0]]))
+    return wanted
+
+
+def _check_names(module: Module, tensors: Tensors) -> None:
+    own = set(_members(module))
+    unexpected, missing = sorted(set(tensors) - own), sorted(own - set(tensors))
+    wrong = [("Unexpected", unexpected), ("Missing", missing)]
+    messages = [f"{kind} key(s): {', '.join(map(repr, names))}." for kind, names in wrong if names]
+    if messages:
+        raise RuntimeError("Error(s) in reparametrizing for {}:\n\t{}".format(module._get_name(), "\n\t".join(messages)))
+
+
+def _swap(root: Module, path: str, tensor: Any) -> Any:
+    """Put `tensor` at a dotted path (_MISSING: nothing); what was there before."""
+    *parts, name = path.split(".")
+    module: Any = root
+    for part in parts:
+        if not hasattr(module, part):
+            raise AttributeError(f"{module._get_name()} has no attribute `{part}`")
+        module = getattr(module, part)
+        if not isinstance(module, Module):
+            raise TypeError(f"submodule `{path}`: {module} is not an instance of torch.nn.Module")
+    if tensor is not _MISSING and tensor is not None and not isinstance(tensor, Tensor):
+        raise TypeError(f"{tensor} is not an instance of torch.Tensor")
+    if name == "":
+        raise KeyError('tensor name can\'t be empty string ""')
+    for members in (module._parameters, module._buffers):
+        if name in members:
+            before = members[name]
+            if tensor is _MISSING:
+                del members[name]
+            else:
+                members[name] = tensor
+            return before
+    before = getattr(module, name, _MISSING)
+    if before is not _MISSING and before is not None and not isinstance(before, Tensor):
+        raise TypeError(f"attribute `{name}`: {before} is not an instance of torch.Tensor")
+    if tensor is not _MISSING:
+        setattr(module, name, tensor)
+    elif hasattr(module, name):
+        delattr(module, name)
+    return before
