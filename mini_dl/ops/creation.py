@@ -50,7 +50,7 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     return requires_grad_(made) if requires_grad else made
 
 
-def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
 
     Adds the keywords that all such functions of torch have.
@@ -86,7 +86,7 @@ def factory(*, out: bool = True) -> Callable[[Callable[..., Array]], Callable[..
             shared = {"out": None, **shared}
         added = [inspect.Parameter(name, keyword, default=value) for name, value in shared.items()]
         call.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
-        namespace("torch")[make.__name__] = call
+        namespace(place)[make.__name__] = call
         return call
 
     return decorate

@@ -1,0 +1,6 @@
+"""Fourier transforms: ``torch.fft``."""
+
+from mini_dl._surface import namespace
+from mini_dl.ops.fft import fft as fft
+
+globals().update(namespace("fft"))

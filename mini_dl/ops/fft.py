@@ -1,0 +1,365 @@
+"""Discrete Fourier transforms, by NumPy's FFT.
+
+With ``w = exp(-2 pi i / n)`` the forward transform of length `n` is ``X[k] = sum over j of x[j] * w**(j * k)``, the inverse has
+``w**(-j * k)``. `norm` places the factor ``1/n``: "backward" (the default) on the inverse, "forward" on the forward transform,
+"ortho" its square root on both. A transform along several dimensions is one along each.
+
+Three primitives, closed under differentiation: complex to complex, real to the half of a spectrum that determines the rest, and
+back. The adjoint of a forward transform is the inverse one with the factor on the other side; a half spectrum stands for its
+mirror image too, so all of its elements but the first (and the last, of an even length) count twice.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import type_name, wrap_dim
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import public
+from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.ops.creation import factory
+from mini_dl.ops.padding import pad
+from mini_dl.tensor import Tensor, wrap
+
+Ints = tuple[int, ...]
+
+SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+
+# ------------------------------------------------------------------------------------------------ primitives
+
+
+@op(input=lambda grad, dims, norm, inverse: complex_to_complex(grad, dims, SWAPPED[norm], not inverse))
+def complex_to_complex(input: Array, dims: Ints, norm: Any, inverse: bool) -> Array:
+    """The transform along `dims`, or its inverse. A real input gives the whole spectrum."""
+    transform = np.fft.ifftn if inverse else np.fft.fftn
+    if not dims:
+        return input.astype(np.result_type(input.dtype, np.complex64))
+    return transform(input, axes=dims, norm=norm)
+
+
+@op(
+    input=lambda grad, input_shape, dims, norm: complex_to_real(
+        _weighed(grad, dims, input_shape, 0.5), dims, input_shape[dims[-1]], SWAPPED[norm]
+    )
+)
+def real_to_complex(input: Array, dims: Ints, norm: Any) -> Array:
+    """The forward transform of a real input along `dims`; along the last of them the first ``n // 2 + 1`` elements."""
+    return np.fft.rfftn(input, axes=dims, norm=norm)
+
+
+@op(input=lambda grad, dims, norm: _weighed(real_to_complex(grad, dims, SWAPPED[norm]), dims, grad.shape, 2.0))
+def complex_to_real(input: Array, dims: Ints, n: int, norm: Any) -> Array:
+    """The inverse of `real_to_complex`, `n` long along the last of `dims`."""
+    return np.fft.irfftn(input, s=[*[input.shape[d] for d in dims[:-1]], n], axes=dims, norm=norm)
+
+
+def _weighed(half: Tensor, dims: Ints, shape: Ints, weight: float) -> Tensor:
+    """A half spectrum of a signal of `shape` with the elements that stand for two multiplied by `weight`."""
+    last, n = dims[-1], shape[dims[-1]]
+    weights = np.ones([n // 2 + 1 if d == last else 1 for d in range(half.ndim)], half._array.real.dtype)
+    weights[tuple([slice(1, (n + 1) // 2) if d == last else slice(None) for d in range(half.ndim)])] = weight
+    return half * wrap(weights)
+
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def _checked(name: str, input: Any, norm: str | None, real: bool = False) -> tuple[Tensor, str]:
+    """`input` in a type that can be transformed, and the name of the norm."""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor(f"fft_{name}", "input", 1, input)
+    kind = input._array.dtype.kind
+    if real and kind == "c":
+        words = {
+            "ihfftn": "Only supports floating-point dtypes, but found: ",
+            "rfftn": "rfftn expects a real-valued input tensor, but got ",
+        }
+        raise RuntimeError(words.get(name, f"{name} expects a real input tensor, but got ") + scalar_name(input._array.dtype))
+    if kind not in "fc":
+        input = input.to(_dtypes.get_default_dtype())
+    if input._array.dtype == np.float16:
+        raise RuntimeError("Unsupported dtype Half")
+    if norm is not None and norm not in SWAPPED:
+        raise RuntimeError(f'Invalid normalization mode: "{norm}"')
+    return input, norm or "backward"
+
+
+def _one(input: Tensor, dim: Any) -> int:
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return wrap_dim(dim, input.ndim)
+
+
+def _length(n: Any) -> int:
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"argument 'n' must be int, not {type_name(n)}") from None
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    return int(n)
+
+
+def _axes(input: Tensor, s: Any, dim: Any) -> tuple[list[int], Ints]:
+    """The lengths `s` and the dimensions `dim`, each given or not, as torch completes one by the other."""
+    if s is not None:
+        s = list(s) if isinstance(s, (tuple, list)) else [s]
+    if dim is not None:
+        dim = list(dim) if isinstance(dim, (tuple, list)) else [dim]
+        if s is not None and len(s) != len(dim):
+            raise RuntimeError("When given, dim and shape arguments must have the same length")
+        dims = tuple([_one(input, d) for d in dim])
+        if len(set(dims)) != len(dims):
+            raise RuntimeError("FFT dims must be unique")
+    else:
+        if s is not None and len(s) > input.ndim:
+            raise RuntimeError(f"Got shape with {len(s)} values but input tensor only has {input.ndim} dimensions.")
+        dims = tuple(range(input.ndim - (input.ndim if s is None else len(s)), input.ndim))
+    lengths = [input.shape[d] if s is None or s[i] == -1 else s[i] for i, d in enumerate(dims)]
+    return [_length(n) for n in lengths], dims
+
+
+def resized(input: Tensor, lengths: Sequence[int], dims: Ints) -> Tensor:
+    """`input` cut, or padded with zeros, at the end of each of `dims`."""
+    for n, d in zip(lengths, dims):
+        if n < input.shape[d]:
+            input = input.narrow(d, 0, n)
+    missing = [0] * (2 * input.ndim)
+    for n, d in zip(lengths, dims):
+        missing[2 * (input.ndim - 1 - d) + 1] = n - input.shape[d]
+    return pad(input, missing) if any(missing) else input
+
+
+def as_complex(input: Tensor) -> Tensor:
+    return input if input._array.dtype.kind == "c" else input.to(input.dtype.to_complex())
+
+
+def _complex(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
+    input, norm = _checked(name, input, norm)
+    lengths, dims = _axes(input, s, dim)
+    return complex_to_complex(resized(input, lengths, dims), dims, norm, inverse)
+
+
+def _to_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
+    input, norm = _checked(name, input, norm, real=True)
+    lengths, dims = _axes(input, s, dim)
+    if not dims:
+        raise RuntimeError(f"{name} must transform at least one axis")
+    out = real_to_complex(resized(input, lengths, dims), dims, SWAPPED[norm] if inverse else norm)
+    return out.conj() if inverse else out
+
+
+def _from_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
+    """The real signal of a half spectrum; forward is the inverse of the conjugate, with the factor on the other side."""
+    input, norm = _checked(name, input, norm)
+    lengths, dims = _axes(input, s, dim)
+    if not dims:
+        raise RuntimeError(f"{name} must transform at least one axis")
+    given = None if s is None else s[-1] if isinstance(s, (tuple, list)) else s
+    n = _length(2 * (input.shape[dims[-1]] - 1) if given in (None, -1) else given)
+    half = as_complex(resized(input, [*lengths[:-1], n // 2 + 1], dims))
+    return complex_to_real(half, dims, n, norm) if inverse else complex_to_real(half.conj(), dims, n, SWAPPED[norm])
+
+
+def _single(n: Any, dim: Any, input: Any) -> tuple[Any, Any]:
+    """`n` and `dim` of a transform along one dimension, as `s` and `dim` of one along several."""
+    if isinstance(input, Tensor):
+        dim = _one(input, dim)
+    return None if n is None else (_length(n),), (dim,)
+
+
+# ------------------------------------------------------------------------------------------------ one dimension
+
+
+@public("fft", out=True)
+def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The Fourier transform along `dim`, of `n` elements (cut or padded with zeros).
+
+    >>> import mini_dl as torch
+    >>> torch.fft.fft(torch.tensor([1., 0., 0., 0.]))
+    tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
+    """
+    return _complex("fft", input, *_single(n, dim, input), norm, inverse=False)
+
+
+@public("fft", out=True)
+def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The inverse of `fft`."""
+    return _complex("ifft", input, *_single(n, dim, input), norm, inverse=True)
+
+
+@public("fft", out=True)
+def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The first ``n // 2 + 1`` elements of the transform of a real input; the others are their conjugates.
+
+    >>> import mini_dl as torch
+    >>> torch.fft.rfft(torch.tensor([1., 2., 3., 4.])).real
+    tensor([10., -2., -2.])
+    """
+    return _to_half("rfft", input, *_single(n, dim, input), norm, inverse=False)
+
+
+@public("fft", out=True)
+def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The inverse of `rfft`: `n` real elements, ``2 * (input.size(dim) - 1)`` by default."""
+    return _from_half("irfft", input, *_single(n, dim, input), norm, inverse=True)
+
+
+@public("fft", out=True)
+def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The transform, real, of a signal of which the first half is given and the rest is its mirrored conjugate."""
+    return _from_half("hfft", input, *_single(n, dim, input), norm, inverse=False)
+
+
+@public("fft", out=True)
+def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The inverse of `hfft`: half of the inverse transform of a real input."""
+    return _to_half("ihfft", input, *_single(n, dim, input), norm, inverse=True)
+
+
+# ------------------------------------------------------------------------------------------------ several dimensions
+
+
+@public("fft", out=True)
+def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The transform along `dim`, of lengths `s` (-1: as it is); by default along all, or along the last ``len(s)``."""
+    return _complex("fftn", input, s, dim, norm, inverse=False)
+
+
+@public("fft", out=True)
+def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The inverse of `fftn`."""
+    return _complex("ifftn", input, s, dim, norm, inverse=True)
+
+
+@public("fft", out=True)
+def rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The transform of a real input, halved along the last of `dim`."""
+    return _to_half("rfftn", input, s, dim, norm, inverse=False)
+
+
+@public("fft", out=True)
+def irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The inverse of `rfftn`."""
+    return _from_half("irfftn", input, s, dim, norm, inverse=True)
+
+
+@public("fft", out=True)
+def hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The transform, real, of a signal given by its half along the last of `dim`."""
+    return _from_half("hfftn", input, s, dim, norm, inverse=False)
+
+
+@public("fft", out=True)
+def ihfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The inverse of `hfftn`."""
+    return _to_half("ihfftn", input, s, dim, norm, inverse=True)
+
+
+def _planes(dim: Any, name: str) -> Any:
+    if dim is None:
+        raise TypeError(f"fft_{name}(): argument 'dim' must be tuple of ints, not NoneType")
+    return dim
+
+
+@public("fft", out=True)
+def fft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+    """`fftn` along the last two dimensions."""
+    return fftn(input, s, _planes(dim, "fft2"), norm)
+
+
+@public("fft", out=True)
+def ifft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+    """`ifftn` along the last two dimensions."""
+    return ifftn(input, s, _planes(dim, "ifft2"), norm)
+
+
+@public("fft", out=True)
+def rfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+    """`rfftn` along the last two dimensions."""
+    return rfftn(input, s, _planes(dim, "rfft2"), norm)
+
+
+@public("fft", out=True)
+def irfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+    """`irfftn` along the last two dimensions."""
+    return irfftn(input, s, _planes(dim, "irfft2"), norm)
+
+
+@public("fft", out=True)
+def hfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+    """`hfftn` along the last two dimensions."""
+    return hfftn(input, s, _planes(dim, "hfft2"), norm)
+
+
+@public("fft", out=True)
+def ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+    """`ihfftn` along the last two dimensions."""
+    return ihfftn(input, s, _planes(dim, "ihfft2"), norm)
+
+
+# ------------------------------------------------------------------------------------------------ frequencies
+
+
+@factory(place="fft")
+def fftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
+    """The frequencies of `fft`'s elements for samples `d` apart: ``[0, 1, ..., -2, -1] / (n * d)``.
+
+    >>> import mini_dl as torch
+    >>> torch.fft.fftfreq(4)
+    tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
+    """
+    n, target = _points("fftfreq", n, dtype)
+    if n < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+    steps = np.arange(n)
+    steps[(n + 1) // 2 :] -= n
+    return steps.astype(target) * (np.float64(1.0) / np.float64(n * d)).astype(target)
+
+
+@factory(place="fft")
+def rfftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
+    """The frequencies of `rfft`'s elements for samples `d` apart: ``[0, 1, ..., n // 2] / (n * d)``."""
+    n, target = _points("rfftfreq", n, dtype)
+    return np.arange(int(n / 2) + 1).astype(target) * (np.float64(1.0) / np.float64(n * d)).astype(target)
+
+
+def _points(name: str, n: Any, dtype: Any) -> tuple[int, Any]:
+    if isinstance(n, bool) or not hasattr(type(n), "__index__"):
+        raise TypeError(f"fft_{name}(): argument 'n' (position 1) must be int, not {type_name(n)}")
+    target = _dtypes.default_numpy() if dtype is None else dtype
+    if target.kind not in "fc":
+        raise RuntimeError(f"{name} requires a floating point or complex dtype")
+    if target.kind == "c":
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{scalar_name(target)}'")
+    return operator.index(n), target
+
+
+def _shift_dims(input: Tensor, dim: Any) -> list[int]:
+    if dim is None:
+        return list(range(input.ndim))
+    return [wrap_dim(d, input.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+
+
+@public("fft")
+def fftshift(input: Tensor, dim: Any = None) -> Tensor:
+    """`fft`'s elements in the order of their frequencies, 0 in the middle.
+
+    >>> import mini_dl as torch
+    >>> torch.fft.fftshift(torch.tensor([0, 1, 2, -2, -1]))
+    tensor([-2, -1,  0,  1,  2])
+    """
+    dims = _shift_dims(input, dim)
+    return input.roll([input.shape[d] // 2 for d in dims], dims)
+
+
+@public("fft")
+def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
+    """The inverse of `fftshift`."""
+    dims = _shift_dims(input, dim)
+    return input.roll([(input.shape[d] + 1) // 2 for d in dims], dims)
