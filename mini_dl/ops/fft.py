@@ -69,24 +69,30 @@ def _weighed(half: Tensor, dims: Ints, shape: Ints, weight: float) -> Tensor:
 # ------------------------------------------------------------------------------------------------ arguments
 
 
-def _checked(name: str, input: Any, norm: str | None, real: bool = False) -> tuple[Tensor, str]:
-    """`input` in a type that can be transformed, and the name of the norm."""
+def _transformable(name: str, input: Any) -> Tensor:
+    """`input` in a type that can be transformed."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(f"fft_{name}", "input", 1, input)
-    kind = input._array.dtype.kind
-    if real and kind == "c":
+    if input._array.dtype.kind not in "fc":
+        input = input.to(_dtypes.get_default_dtype())
+    if input._array.dtype == np.float16:
+        raise RuntimeError("Unsupported dtype Half")
+    return input
+
+
+def _norm(norm: str | None) -> str:
+    if norm is not None and norm not in SWAPPED:
+        raise RuntimeError(f'Invalid normalization mode: "{norm}"')
+    return norm or "backward"
+
+
+def _real(name: str, input: Any) -> None:
+    if isinstance(input, Tensor) and input._array.dtype.kind == "c":
         words = {
             "ihfftn": "Only supports floating-point dtypes, but found: ",
             "rfftn": "rfftn expects a real-valued input tensor, but got ",
         }
         raise RuntimeError(words.get(name, f"{name} expects a real input tensor, but got ") + scalar_name(input._array.dtype))
-    if kind not in "fc":
-        input = input.to(_dtypes.get_default_dtype())
-    if input._array.dtype == np.float16:
-        raise RuntimeError("Unsupported dtype Half")
-    if norm is not None and norm not in SWAPPED:
-        raise RuntimeError(f'Invalid normalization mode: "{norm}"')
-    return input, norm or "backward"
 
 
 def _one(input: Tensor, dim: Any) -> int:
@@ -140,28 +146,33 @@ def as_complex(input: Tensor) -> Tensor:
 
 
 def _complex(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
-    input, norm = _checked(name, input, norm)
+    input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
-    return complex_to_complex(resized(input, lengths, dims), dims, norm, inverse)
+    return complex_to_complex(resized(input, lengths, dims), dims, _norm(norm), inverse)
 
 
 def _to_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
-    input, norm = _checked(name, input, norm, real=True)
+    if name != "ihfftn":
+        _real(name, input)
+    input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
+    norm = _norm(norm)
+    _real(name, input)
     out = real_to_complex(resized(input, lengths, dims), dims, SWAPPED[norm] if inverse else norm)
     return out.conj() if inverse else out
 
 
 def _from_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
     """The real signal of a half spectrum; forward is the inverse of the conjugate, with the factor on the other side."""
-    input, norm = _checked(name, input, norm)
+    input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     given = None if s is None else s[-1] if isinstance(s, (tuple, list)) else s
     n = _length(2 * (input.shape[dims[-1]] - 1) if given in (None, -1) else given)
+    norm = _norm(norm)
     half = as_complex(resized(input, [*lengths[:-1], n // 2 + 1], dims))
     return complex_to_real(half, dims, n, norm) if inverse else complex_to_real(half.conj(), dims, n, SWAPPED[norm])
 
@@ -343,7 +354,7 @@ def _points(name: str, n: Any, dtype: Any) -> tuple[int, Any]:
 def _shift_dims(input: Tensor, dim: Any) -> list[int]:
     if dim is None:
         return list(range(input.ndim))
-    return [wrap_dim(d, input.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    return [_one(input, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
 
 
 @public("fft")
