@@ -547,3 +547,23 @@ def test_deep_copies(torch, rng):
     strides = [t.stride() for t in copies if t.numel()]
     twice = copy.deepcopy([x, x])
     return y, y.grad, y.requires_grad, y.mark, copies, strides, views, twice[0] is twice[1], raised(lambda: copy.deepcopy(x * 2))
+
+
+@twin
+def test_what_a_function_returns_as_it_came_may_not_be_written(torch, rng):
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, n):
+            return x, n
+
+        @staticmethod
+        def backward(ctx, grad, _):
+            return grad * 3, None
+
+    x = rng(3, grad=True)
+    y, n = Same.apply(x * 1, torch.arange(3))
+    n += 1
+    free, _ = Same.apply(rng(3), n)
+    free += 1
+    y.sum().backward()
+    return y._is_view(), raised(lambda: y.add_(1)), raised(lambda: y[0].mul_(2)), x.grad, n

@@ -611,3 +611,41 @@ def test_weight_norm_and_back(torch, rng, dim):
     twice = message(lambda: utils.weight_norm(m))
     utils.remove_weight_norm(m)
     return names, y, grads, twice, m(x), list(m.state_dict()), message(lambda: utils.remove_weight_norm(m))
+
+
+@twin
+def test_what_a_full_backward_hook_passes_on_may_not_be_written(torch, rng):
+    nn = torch.nn
+
+    class Double(nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    class Writes(nn.Module):
+        def forward(self, x):
+            x += 1
+            return x * 2
+
+    def hooked(module):
+        module.register_full_backward_hook(lambda *args: None)
+        return module
+
+    x = rng(3, 2, grad=True)
+    y, z, h = hooked(Double())(x * 1), hooked(Double())(x * 1), x * 1
+    after = hooked(Double())(h)
+    outcomes = [
+        message(lambda: y.add_(1)),
+        message(lambda: y[0].add_(1)),
+        message(lambda: y.detach().add_(1)),
+        message(lambda: hooked(Writes())(x * 1)),
+        message(lambda: hooked(Writes())(torch.ones(3))),
+        message(lambda: nn.Sequential(hooked(Double()), nn.ReLU(inplace=True))(x)),
+        message(lambda: nn.Sequential(Double(), hooked(nn.ReLU(inplace=True)))(x)),
+        message(lambda: nn.Sequential(hooked(Double()), nn.ReLU())(x)),
+    ]
+    with torch.no_grad():
+        z.add_(1)
+    outcomes += [message(lambda: z * 2)]
+    h.add_(1)
+    after.sum().backward()
+    return y._is_view(), outcomes, x.grad, message(lambda: after * 2)

@@ -600,7 +600,12 @@ def test_mistakes_in_functional_calls(torch, rng):
         lambda: call(m, ({"a.weight": rng(3, 3)}, 3), x),
         lambda: call(m, 3, x),
     ]
-    return [message(one)[0] for one in bad], list(m.state_dict()), m.state_dict(), vars(m).keys() - {"_compiled_call_impl"}
+    return (
+        [message(one)[0] for one in bad],
+        list(m.state_dict()),
+        m.state_dict(),
+        sorted(vars(m).keys() - {"_compiled_call_impl"}),
+    )
 
 
 @twin

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result
+from mini_dl.autograd.graph import CUSTOM, FREED, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.inplace import check_writable
 from mini_dl.autograd.mode import mode, no_grad
+from mini_dl.autograd.primitive import look_into
 from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
 
 
@@ -121,17 +122,26 @@ class Function(FunctionCtx):
                 result = cls.forward(*args, **kwargs)
                 cls.setup_context(ctx, args, result)
         outs = result if isinstance(result, tuple) else (result,)
-        outs = tuple([_output(out, tensors, ctx) for out in outs])
+        outs = tuple([_output(out, tensors, ctx, recording) for out in outs])
         if recording:
             _record(ctx, edges, outs)
         return outs if isinstance(result, tuple) else outs[0]
 
 
-def _output(out: Any, inputs: list[Tensor], ctx: FunctionCtx) -> Any:
+def _output(out: Any, inputs: list[Tensor], ctx: FunctionCtx, recording: bool) -> Any:
     """An input that is returned as it came becomes another tensor over the same memory, unless it was written in place."""
-    if any([out is t for t in ctx._dirty]):
+    if any([out is t for t in ctx._dirty]) or not any([out is t for t in inputs]):
         return out
-    return alias(out) if any([out is t for t in inputs]) else out
+    differentiable = out._array.dtype.kind in "fc" and not any([out is t for t in ctx._non_differentiable])
+    return as_it_came(out) if recording and differentiable else alias(out)
+
+
+def as_it_came(input: Tensor) -> Tensor:
+    """Another tensor over the memory of `input`, to be put behind a node of its own: it may not be written while recording."""
+    out = alias(input)
+    look_into(input, out, alias, ())
+    out._restricted = CUSTOM
+    return out
 
 
 def _record(ctx: FunctionCtx, edges: list[Any], outs: tuple[Any, ...]) -> None:

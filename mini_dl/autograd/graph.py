@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -166,7 +167,7 @@ def edge_of(tensor: Tensor) -> Edge | None:
     return tensor if edge is LEAF else edge
 
 
-NO_GRAD, SEVERAL = "no_grad", "several"  # why a view may not be written while recording
+NO_GRAD, SEVERAL, CUSTOM = "no_grad", "several", "custom"  # why a view may not be written while recording
 _REMEDY = {
     NO_GRAD: (
         "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
@@ -176,6 +177,11 @@ _REMEDY = {
     SEVERAL: (
         "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be "
         "modified inplace. You should replace the inplace operation by an out-of-place one."
+    ),
+    CUSTOM: (
+        "This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle "
+        "view+inplace would override the custom backward associated with the custom Function, leading to incorrect gradients. "
+        "This behavior is forbidden. You can fix this by cloning the output of the custom Function."
     ),
 }
 
@@ -187,13 +193,13 @@ def forbidden_write(view: Tensor, written: str) -> RuntimeError:
         what = f"A view was created in no_grad mode and {written} inplace with grad mode enabled."
     else:
         origin = " of a view which was created in no_grad mode" if view._restricted == NO_GRAD else ""
-        what = f"Output {number} of {node.name().partition('Backward')[0]} is a view{origin} and {written} inplace."
+        what = f"Output {number} of {re.sub('Backward[0-9]*$', '', node.name())} is a view{origin} and {written} inplace."
     return RuntimeError(f"{what} {_REMEDY[view._restricted or SEVERAL]}")
 
 
 def _refresh(view: Tensor) -> Edge | None:
     base = root_of(view)
-    if view._restricted is not None and base._edge is not None:
+    if view._restricted == CUSTOM or (view._restricted is not None and base._edge is not None):
         raise forbidden_write(view, "its base or another view of its base has been modified")
     with enable_grad():
         view._edge = look(view._view, base)._edge

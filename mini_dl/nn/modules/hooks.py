@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl.autograd.function import as_it_came
 from mini_dl.autograd.graph import Node, SeveralNode, edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, alias, wrap
@@ -32,7 +33,10 @@ def through_identity(tensors: Sequence[Tensor]) -> tuple[Node, list[Tensor]]:
     """The same tensors behind one new node."""
     node = SeveralNode(_Identity(), [edge_of(t) for t in tensors], {}, tensors[0]._array)
     node.shape, node.dtype = [t._array.shape for t in tensors], [t._array.dtype for t in tensors]
-    outs = [alias(t, None if edge is None else (node, i)) for i, (t, edge) in enumerate(zip(tensors, node.edges))]
+    outs = [alias(t) if edge is None else as_it_came(t) for t, edge in zip(tensors, node.edges)]
+    for i, (out, edge) in enumerate(zip(outs, node.edges)):
+        if edge is not None:
+            out._edge = (node, i)
     return node, outs
 
 
