@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 
 def wrap_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the front. A 0-d tensor takes 0 and -1, as if it had one dimension. IndexError otherwise."""
-    try:
-        dim = operator.index(dim)
-    except TypeError:
-        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
+    if type(dim) is not int:
+        try:
+            dim = operator.index(dim)
+        except TypeError:
+            raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
     n = ndim or 1
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
@@ -94,6 +96,8 @@ def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """`shape` with its one -1 replaced by what makes `numel` elements. RuntimeError if nothing does."""
+    if math.prod(shape) == numel and (not shape or min(shape) >= 0):
+        return shape
     unknown = [i for i, n in enumerate(shape) if n == -1]
     known = 1
     for n in shape:
@@ -111,8 +115,6 @@ def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
         if known and numel % known == 0:
             at = unknown[0]
             return (*shape[:at], numel // known, *shape[at + 1 :])
-    elif known == numel:
-        return shape
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 

@@ -36,6 +36,8 @@ Formula = Callable[..., Any]
 class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
+    call: Any
+
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula]) -> None:
         self.forward, self.name = forward, forward.__name__
         self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
@@ -43,6 +45,8 @@ class Op:
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
         self.index = {name: i for i, name in enumerate(self.params)}
+        if taken := _TAKEN & set(self.params):
+            raise TypeError(f"{self.name}: an argument may not be called {sorted(taken)}")
         known = {"result", *self.params, *(name + "_shape" for name in self.params)}
         self.formulas: list[tuple[int, Formula, tuple[str, ...]]] = []
         for argument, formula in formulas.items():
@@ -75,19 +79,23 @@ class Op:
         bound.apply_defaults()
         return tuple(bound.arguments.values())
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs or len(args) != self.arity:
-            args = self.bind(args, kwargs)
-        result = mode.run(self.forward, *[a._array if isinstance(a, Tensor) else array_of(a) for a in args])
-        if type(result) is tuple:
-            outs = tuple([wrap(r) for r in result])
-            if mode.enabled:
-                self.record(args, outs)
-            return outs
-        out = wrap(result)
+    def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The first call, which gives `call` the code that is written out for this primitive."""
+        names: dict[str, Any] = {}
+        exec(compile(text_of(self), f"<call of {self.name}>", "exec"), globals(), names)
+        parameters = self.signature.parameters.values()
+        defaults = [(p.name, p.default, p.kind is p.KEYWORD_ONLY) for p in parameters if p.default is not p.empty]
+        self.call.__defaults__ = tuple([value for _, value, keyword in defaults if not keyword])
+        self.call.__kwdefaults__ = {name: value for name, value, keyword in defaults if keyword}
+        self.call.__code__ = names["make"](self).__code__
+        return self.call(*args, **kwargs)
+
+    def several(self, args: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        """The outputs of a call that gave several."""
+        outs = tuple([wrap(r) for r in arrays])
         if mode.enabled:
-            self.record(args, (out,))
-        return out
+            self.record(args, outs)
+        return outs
 
     def record(self, args: tuple[Any, ...], outs: tuple[Tensor, ...]) -> None:
         """Make the node of this call, if any differentiable argument needs a gradient."""
@@ -103,14 +111,10 @@ class Op:
                     edge = edge_of(value)
                 if edge is not None:
                     wanted.append(asks)
-            elif type(value) in (list, tuple):
-                edge = [edge_of(v) if isinstance(v, Tensor) else None for v in value]
-                if any([e is not None for e in edge]):
-                    wanted.append(asks)
-                else:
-                    edge = None
             else:
-                edge = None
+                edge = edges_of(value)
+                if edge is not None:
+                    wanted.append(asks)
             edges.append(edge)
         if not wanted:
             return
@@ -172,10 +176,83 @@ def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
     return names["backward"]
 
 
+def text_of(primitive: Op) -> str:
+    """The text of a call of the primitive, without loops over its arguments, which would cost as much as a kernel::
+
+    def call(input, weight, flip):
+        computed = current.run(primitive.forward, input._array if isinstance(input, Tensor) else array_of(input), ...)
+        if computed.__class__ is not ndarray: ...
+        wrapped = new(Tensor)
+        wrapped._array = computed
+        ...
+        if current.enabled:
+            edge0 = input._edge ...
+            edge1 = weight._edge ...
+            if edge0 is not None or edge1 is not None:
+                saved = {}
+                if edge0 is not None: saved['weight'] = save(weight)
+                ...
+                wrapped._edge = Node(primitive, (edge0, edge1), saved, computed)
+        return wrapped
+    """
+    params = primitive.params
+    listed, starred = [], False
+    for name, parameter in primitive.signature.parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            listed.append("*")
+            starred = True
+        listed.append(name if parameter.default is parameter.empty else f"{name}=None")
+    arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
+    lines = [
+        f"def make(primitive):\n def call({', '.join(listed)}):",
+        f"  computed = current.run(primitive.forward, {', '.join(arrays)})",
+        "  if computed.__class__ is not ndarray:",
+        f"   if computed.__class__ is tuple: return primitive.several(({''.join([name + ', ' for name in params])}), computed)",
+        "   computed = np.asarray(computed)",
+        "  wrapped = new(Tensor)\n  wrapped._array = computed\n  wrapped._edge = wrapped._base = None",
+        "  if inference.anywhere and inference.here: wrapped._inference = True",
+    ]
+    edges = [f"edge{i}" for i in range(len(primitive.formulas))]
+    kept: dict[str, list[str]] = {}
+    if edges:
+        lines.append("  if current.enabled:")
+    for edge, (i, _, asks) in zip(edges, primitive.formulas):
+        name = params[i]
+        lines.append(f"   if isinstance({name}, Tensor):\n    {edge} = {name}._edge")
+        lines.append(f"    if {edge} is LEAF: {edge} = {name}\n    elif {name}._base is not None: {edge} = edge_of({name})")
+        lines.append(f"   else: {edge} = None if {name} is None else edges_of({name})")
+        for ask in asks:
+            kept.setdefault(ask, []).append(f"{edge} is not None")
+    if edges:
+        lines.append(f"   if {' or '.join([edge + ' is not None' for edge in edges])}:\n    saved = {{}}")
+        for name, conditions in kept.items():
+            item = f"save({name})" if name in primitive.index else f"(shape_of({name[:-6]}),)"
+            item = "save_result(wrapped)" if name == "result" else item
+            lines.append(f"    if {' or '.join(conditions)}: saved[{name!r}] = {item}")
+        lines.append(f"    wrapped._edge = Node(primitive, ({', '.join(edges)},), saved, computed)")
+    return "\n".join([*lines, "  return wrapped", " return call"])
+
+
+SIMPLE = {int, bool, float, str, type(None)}
+current = mode  # an argument may be called mode, none has a name that the text uses
+_TAKEN = {"Node", "SIMPLE", "Tensor", "array_of", "computed", "current", "edge_of", "edges_of", "inference", "isinstance",
+          "ndarray", "new", "np", "primitive", "save", "save_result", "saved", "shape_of", "wrapped"}  # fmt: skip
+
+
+def edges_of(value: Any) -> list[Any] | None:
+    """The edges of an argument that is no tensor: of the tensors in a list, None if no gradient is wanted."""
+    if type(value) not in (list, tuple):
+        return None
+    edges = [edge_of(v) if isinstance(v, Tensor) else None for v in value]
+    return edges if any([e is not None for e in edges]) else None
+
+
 def array_of(argument: Any) -> Any:
     """What a forward body sees of an argument that is no tensor: of a list, the arrays of the tensors in it."""
-    if type(argument) in (list, tuple) and any([isinstance(a, Tensor) for a in argument]):
-        return [a._array if isinstance(a, Tensor) else a for a in argument]
+    if argument.__class__ is list or argument.__class__ is tuple:
+        for one in argument:
+            if isinstance(one, Tensor):
+                return [a._array if isinstance(a, Tensor) else a for a in argument]
     return argument
 
 
@@ -198,8 +275,9 @@ def op(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
         @functools.wraps(forward)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return primitive(*args, **kwargs)
+            return primitive.first(args, kwargs)  # which replaces this code
 
+        primitive.call = call
         return declared(call, primitive)
 
     return decorate

@@ -261,12 +261,28 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
     shape = self._array.shape
     if type(index) is int and shape:
         return _select(self, 0, in_range(index, shape, 0))
+    items = index if type(index) is tuple else (index,)
+    if plain(items, shape):
+        return look_at(self, items)
     basic, chosen = parse(shape, index)
     looked = look_at(self, basic)
     return looked if chosen is None else _index(looked, chosen)
 
 
-def look_at(self: Tensor, basic: list[Any]) -> Tensor:
+def plain(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
+    """Whether all are ints in range and slices without a step, as most are: there is nothing to parse."""
+    if len(items) > len(shape):
+        return False
+    for item, n in zip(items, shape):
+        if type(item) is int:
+            if not -n <= item < n:
+                return False
+        elif type(item) is not slice or item.step is not None:
+            return False
+    return True
+
+
+def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
     """The view ``self[basic]``, recorded under the name of its last step."""
     if len(basic) == 1 and type(basic[0]) is int:
         return _select(self, 0, basic[0])

@@ -35,8 +35,15 @@ def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int)
 def _cat(tensors: list[Array], dim: int) -> Array:
     # empty vectors may stand among tensors of any shape
     kept = [t for t in tensors if t.shape != (0,)] or tensors
-    target = functools.reduce(promote_numpy, [t.dtype for t in tensors])
-    return np.concatenate(kept, dim, dtype=target)
+    return np.concatenate(kept, dim, dtype=_common_type(tensors))
+
+
+def _common_type(arrays: list[Array]) -> Any:
+    first = arrays[0].dtype
+    for a in arrays:
+        if a.dtype is not first:
+            return functools.reduce(promote_numpy, [a.dtype for a in arrays])
+    return first
 
 
 def checked(name: str, tensors: Any) -> list[Tensor]:
@@ -68,10 +75,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, shape in enumerate(shapes):
         if not shape:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-    first = next((shape for shape in shapes if shape != (0,)), shapes[0])
+    first = next((shape for shape in shapes if shape != (0,)), shapes[0]) if shapes[0] == (0,) else shapes[0]
     dim = wrap_dim(dim, len(first))
     for i, shape in enumerate(shapes):
-        if shape == (0,):
+        if shape == first or shape == (0,):
             continue
         if len(shape) != len(first):
             raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
@@ -87,7 +94,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 @op(tensors=lambda grad, dim: list(grad.unbind(dim)))
 def _stack(tensors: list[Array], dim: int) -> Array:
-    return np.stack(tensors, dim, dtype=functools.reduce(promote_numpy, [t.dtype for t in tensors]))
+    return np.stack(tensors, dim, dtype=_common_type(tensors))
 
 
 @function(out=True)

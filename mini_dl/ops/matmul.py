@@ -31,6 +31,8 @@ def gemm(input: Array, other: Array) -> Array:
     dtype = input.dtype
     if dtype.char == "e":
         return np.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+    if input.ndim == other.ndim == 2:
+        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
     return np.matmul(_readable(input), _readable(other))
 
 
@@ -68,18 +70,18 @@ def _rows(input: Array, weight: Array, flip: bool) -> Array:
 
 
 def _rows_kernel(input: Array, weight: Array) -> Array:
-    *lead, k = input.shape
-    rows = math.prod(lead)
-    if k != weight.shape[0]:
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{k} and {weight.shape[0]}x{weight.shape[1]})")
+    shape = input.shape
+    if shape[-1] != weight.shape[0]:
+        rows, (k, m) = math.prod(shape[:-1]), weight.shape
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{shape[-1]} and {k}x{m})")
     if input.dtype is not weight.dtype and input.dtype != weight.dtype:
         names = C_NAMES[input.dtype.name], C_NAMES[weight.dtype.name]
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names[0]} != {names[1]}")
     if input.dtype.char in "?HILQ":
         _checked("addmm_impl_cpu_", input.dtype)
-    if len(lead) == 1:
+    if len(shape) == 2:
         return gemm(input, weight)
-    return gemm(input.reshape(rows, k), weight).reshape(*lead, weight.shape[1])
+    return gemm(input.reshape(math.prod(shape[:-1]), shape[-1]), weight).reshape(*shape[:-1], weight.shape[1])
 
 
 @op(

@@ -51,6 +51,10 @@ def _expand(input: Array, shape: tuple[int, ...]) -> Array:
     # what np.broadcast_to does, but writable: a part of the result without repeated elements may be written to
     if not input.flags.writeable:
         return np.broadcast_to(input, shape)
+    if input.flags.c_contiguous and input.size:
+        new = len(shape) - input.ndim
+        steps = [step if n > 1 else 0 for n, step in zip(input.shape, input.strides)]
+        return np.ndarray(shape, input.dtype, input, 0, (*(0,) * new, *steps))
     flags = ["multi_index", "refs_ok", "zerosize_ok", "reduce_ok"]
     return np.nditer((input,), flags, ["readwrite"], itershape=shape, order="C").itviews[0]  # type: ignore[call-overload]
 
