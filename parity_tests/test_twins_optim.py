@@ -336,3 +336,68 @@ def test_lbfgs_on_a_curved_valley(torch, rng, search):
         message(lambda: torch.optim.LBFGS([{"params": [p]}, {"params": [rng(1, grad=True)]}])),
     ]
     return p, losses, errors, optimizer.state_dict()["state"][0]["n_iter"], optimizer.state_dict()["state"][0]["func_evals"]
+
+
+# ------------------------------------------------------------------------------------------------ bad options of each
+
+BAD = {
+    "SGD": ["lr=-1", "momentum=-1", "weight_decay=-1", "nesterov=True", "dampening=1, nesterov=True, momentum=1"],
+    "Adam": ["lr=-1", "betas=(2.0, 0.9)", "betas=(0.9, 1.0)", "betas=(0.9, tensor(0.9))", "eps=-1", "weight_decay=-1"],
+    "AdamW": ["lr=-1", "betas=(-0.1, 0.9)", "betas=(tensor([0.9, 0.9]), tensor(0.9))", "lr=tensor(0.1), foreach=True", "eps=nan"],
+    "Adamax": ["lr=-1", "betas=(2, 0.9)", "betas=(0.9, 2)", "eps=-1", "weight_decay=-1", "lr=tensor([1.0, 2.0])"],
+    "NAdam": [
+        "lr=-1",
+        "betas=(2, 0.9)",
+        "betas=(0.9, 2)",
+        "eps=-1",
+        "weight_decay=-1",
+        "momentum_decay=-1",
+        "lr=tensor([1.0, 2.0])",
+    ],
+    "RAdam": ["lr=-1", "betas=(2, 0.9)", "betas=(0.9, 2)", "eps=-1", "weight_decay=-1", "lr=tensor([1.0, 2.0])"],
+    "Adagrad": ["lr=-1", "lr_decay=-1", "eps=-1", "weight_decay=-1", "initial_accumulator_value=-1", "fused=True, foreach=True"],
+    "Adadelta": ["lr=-1", "rho=1.5", "rho=-0.5", "eps=-1", "weight_decay=-1", "lr=tensor([1.0, 2.0])"],
+    "RMSprop": ["lr=-1", "eps=-1", "momentum=-1", "weight_decay=-1", "alpha=-1", "lr=tensor([1.0, 2.0])"],
+    "Rprop": ["lr=-1", "etas=(1.5, 1.2)", "etas=(0.5, 0.9)", "etas=(0.0, 1.2)", "lr=tensor([1.0, 2.0])"],
+    "ASGD": ["lr=-1", "weight_decay=-1", "lr=tensor([1.0, 2.0])"],
+    "Adafactor": ["lr=-1", "beta2_decay=1", "eps=(-1, 1)", "eps=(None, -1)", "d=0.5", "weight_decay=-1", "lr=tensor([1.0, 2.0])"],
+    "LBFGS": ["lr=-1", "lr=tensor([1.0, 2.0])"],
+    "Muon": ["lr=-1", "momentum=-1", "weight_decay=-1", "adjust_lr_fn='other'", "lr=tensor([1.0, 2.0])"],
+    "SparseAdam": ["lr=0", "lr=-1", "eps=0", "betas=(2, 0.9)", "betas=(0.9, -2)", "lr=tensor([1.0, 2.0])"],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@twin
+def test_bad_options_of_every_optimizer(torch, rng, name):
+    made, found = getattr(torch.optim, name), []
+    names = {"tensor": torch.tensor, "nan": float("nan")}
+    for text in BAD[name]:
+        options = eval(f"dict({text})", names)
+        found.append((text, message(lambda options=options: made([rng(2, 2, grad=True)], **options))))
+    return found
+
+
+@twin
+def test_steps_that_are_refused(torch, rng):
+    optim, found = torch.optim, []
+
+    def step(made, dtype="float32", **options):
+        (p,) = parameters(rng, dtype, ((2, 3),))
+        p.grad = rng(2, 3, dtype=dtype)
+        kind, words = message(made([p], **options).step)
+        found.append((kind, words.partition(" devices:")[0]))  # which devices is torch's matter
+
+    step(optim.SparseAdam)
+    step(optim.Adafactor, "complex64")
+    step(optim.Muon, "complex64")
+    step(optim.Muon, ns_steps=100)
+    step(optim.Muon, ns_coefficients=(1.0, 2.0))
+    for name in ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adadelta", "RMSprop", "Rprop", "ASGD"):
+        step(getattr(optim, name), capturable=True)
+    step(optim.Adam, "complex64", fused=True)
+    found.append(message(lambda: optim.SGD([rng(2, grad=True)]).load_state_dict({"param_groups": []})))
+    found.append(message(lambda: optim.Muon([rng(2, grad=True)])))
+    found.append(message(lambda: optim.SparseAdam([rng(2, dtype="complex64", grad=True)])))
+    found.append(message(lambda: optim.LBFGS([rng(2, grad=True)], line_search_fn="other").step(lambda: torch.ones(1))))
+    return found

@@ -242,6 +242,7 @@ class NAdam(Optimizer):
     """`Adam` with Nesterov momentum (Dozat 2016)."""
 
     newer_options: ClassVar[dict[str, Any]] = {**COMMON_OPTIONS, "decoupled_weight_decay": False}
+    tensors_of_step = "params, mu_products and state_steps"
 
     def __init__(
         self,

@@ -77,6 +77,8 @@ class Optimizer:
 
     newer_options: ClassVar[dict[str, Any]] = {}
     """Options that state saved by old versions may lack, with their values then."""
+    tensors_of_step: ClassVar[str] = "params and state_steps"
+    """What torch calls the tensors that a step takes."""
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -128,7 +130,7 @@ class Optimizer:
     def _check_before_step(self, group: dict[str, Any]) -> None:
         if group.get("capturable"):
             raise AssertionError(
-                "If capturable=True, params and state_steps must be on supported devices: "
+                f"If capturable=True, {self.tensors_of_step} must be on supported devices: "
                 "['cuda', 'xpu', 'hpu', 'privateuseone', 'xla']."
             )
         if group.get("differentiable"):

@@ -123,6 +123,7 @@ class ASGD(Optimizer):
     """Steps that shrink, and from `t0` on the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992)."""
 
     newer_options = COMMON_OPTIONS
+    tensors_of_step = "params, mus, etas, and state_steps"
 
     def __init__(
         self,
