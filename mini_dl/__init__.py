@@ -1,6 +1,6 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
-from mini_dl import _printing, autograd, fft, func, linalg, masked, nn, ops, optim, random, serialization, special, utils
+from mini_dl import _printing, autograd, fft, func, linalg, masked, nn, ops, optim, random, serialization, signal, special, utils
 from mini_dl._device import device
 from mini_dl._dtypes import (
     bool,

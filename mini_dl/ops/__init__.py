@@ -36,7 +36,9 @@ from mini_dl.ops import (
     special,
     special_tables,
     statistics,
+    stft,
     views,
+    windows,
 )
 
 __all__ = [
@@ -75,5 +77,7 @@ __all__ = [
     "special",
     "special_tables",
     "statistics",
+    "stft",
     "views",
+    "windows",
 ]

@@ -1,0 +1,3 @@
+"""Signal processing: ``torch.signal``."""
+
+from mini_dl.signal import windows
