@@ -97,7 +97,10 @@ def run_backward(
             node = heappop(queue)[1]
             grad = pending.pop(node)
             if owned:
-                owned.difference_update([(node, i) for i in range(len(grad))] if node.several else (node,))
+                if node.several:
+                    owned.difference_update([(node, i) for i in range(len(grad))])
+                else:
+                    owned.discard(node)
             if node.hooks is not None:
                 grad = run_hooks_before(node, grad, accumulate)
             if wanted and node in wanted:

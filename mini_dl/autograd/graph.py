@@ -293,10 +293,6 @@ def restore(item: Any, node: Node) -> Any:
     return out
 
 
-def holds_tensors(item: Any) -> bool:
-    return type(item) is list or len(item) > 1
-
-
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
     node, number = grad_fn_and_number(None if tensor._edge is LEAF else tensor._edge)
     output = f"output {number} of {node.name()}" if node is not None else "a leaf or a constant"

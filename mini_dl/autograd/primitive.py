@@ -25,7 +25,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import is_number, promote
-from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, holds_tensors, restore, save, save_result
+from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
@@ -147,7 +147,7 @@ class Op:
     def release(self, node: Node) -> None:
         """Forget what was saved, if any of it was a tensor: a second backward must then fail."""
         for item in node.saved.values():
-            if holds_tensors(item):
+            if len(item) > 1 or type(item) is list:  # a tensor, or a list of items
                 node.saved = None
                 return
 
@@ -331,6 +331,10 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
     return decorate
 
 
+NEUTRAL = {int, float}
+"""Python numbers of these types leave a floating point array as it is."""
+
+
 class Binary(Protocol):
     """What `binary` makes of a forward."""
 
@@ -391,8 +395,13 @@ def binary(
                         to_other = other
                     elif other._base is not None:
                         to_other = edge_of(other)
-                    if a.__class__ is not ndarray or a.dtype is not b.dtype:
+                    if a.__class__ is ndarray:
+                        if a.dtype is not b.dtype:
+                            a, b = promote(a, b)
+                    elif a.__class__ not in NEUTRAL or b.dtype.kind != "f":
                         a, b = promote(a, b)
+                elif number_last and other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == "f":
+                    b = other
                 elif number_last and is_number(other):
                     a, b = promote(a, other)
                 else:
