@@ -238,13 +238,27 @@ def _(torch: Any) -> Work:
 
 # ------------------------------------------------------------------------------------------------ optimizers and steps
 
-SMALL = [(50, 784), (50,), (50, 50), (50,), (10, 50), (10,)]
-LARGE = [(512, 512, 3, 3), (512,), (1000, 512), (256, 256, 3, 3), (256,)]
+Shapes = list[tuple[int, ...]]
+SMALL: Shapes = [(50, 784), (50,), (50, 50), (50,), (10, 50), (10,)]
+
+
+def shapes_of_resnet18() -> Shapes:
+    """Its 62 parameters: 11.7 million numbers."""
+    found: Shapes = [(64, 3, 7, 7), (64,), (64,)]
+    channels = 64
+    for width in (64, 128, 256, 512):
+        for _ in range(2):
+            found += [(width, channels, 3, 3), (width,), (width,), (width, width, 3, 3), (width,), (width,)]
+            if channels != width:
+                found += [(width, channels, 1, 1), (width,), (width,)]
+            channels = width
+    return [*found, (1000, 512), (1000,)]
+
 
 for _name, _options in (("SGD", {"lr": 1e-3, "momentum": 0.9}), ("Adam", {"lr": 1e-3}), ("AdamW", {"lr": 1e-3})):
-    for _size, _shapes in (("6 small tensors", SMALL), ("3.5 M numbers", LARGE)):
+    for _size, _shapes, _most in (("6 small tensors", SMALL, 0.8), ("ResNet-18's 62 tensors", shapes_of_resnet18(), 1.1)):
 
-        @case(f"step of {_name}, {_size}")
+        @case(f"step of {_name}, {_size}", _most)
         def _(torch: Any, name: str = _name, options: Any = _options, shapes: Any = _shapes) -> Work:
             parameters = [torch.nn.Parameter(tensor(torch, *shape)) for shape in shapes]
             for parameter, shape in zip(parameters, shapes):

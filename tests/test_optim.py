@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import mini_dl as torch
 from mini_dl import optim
+from mini_dl.optim.muon import _bfloat16
 from mini_dl.optim.optimizer import BLOCK
 from mini_dl.tensor import wrap
 
@@ -18,6 +20,14 @@ ALGORITHMS = [
     (optim.Adam, {"lr": 0.1, "weight_decay": 0.01}),
     (optim.Adam, {"lr": 0.1, "amsgrad": True}),
     (optim.AdamW, {"lr": 0.1}),
+    (optim.Adamax, {"lr": 0.1}),
+    (optim.NAdam, {"lr": 0.1}),
+    (optim.RAdam, {"lr": 0.1}),
+    (optim.Adagrad, {"lr": 0.5}),
+    (optim.Adadelta, {"lr": 1.0, "rho": 0.5, "eps": 1e-2}),
+    (optim.RMSprop, {"lr": 0.02, "centered": True, "momentum": 0.5}),
+    (optim.Rprop, {"lr": 0.1}),
+    (optim.ASGD, {"lr": 0.1}),
 ]
 
 
@@ -56,6 +66,22 @@ def test_every_algorithm_finds_the_bottom_of_a_bowl(algorithm: Any, options: dic
         ((param - 1) ** 2).sum().backward()
         optimizer.step()
     assert np.allclose(param.numpy(force=True), 1, atol=0.05)
+
+
+@pytest.mark.parametrize(("algorithm", "options"), ALGORITHMS)
+def test_a_step_needs_little_memory_besides_its_state(algorithm: Any, options: dict[str, Any]) -> None:
+    shape = (1 << 11, 1 << 10)  # 8 MB
+    param = torch.zeros(shape, requires_grad=True)
+    param.grad = torch.ones(shape)
+    optimizer = algorithm([param], **options)
+    optimizer.step()  # makes the state
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        optimizer.step()
+        assert tracemalloc.get_traced_memory()[1] - before < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_gradient_is_left_alone() -> None:
@@ -104,3 +130,51 @@ def test_the_mean_of_a_cosine_schedule() -> None:
         scheduler.step()
     assert rates == pytest.approx([(1 + np.cos(np.pi * i / 10)) / 2 for i in range(10)])
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
+
+
+def test_muon_steps_along_a_nearly_orthogonal_matrix() -> None:
+    numbers = np.random.default_rng(0)
+    for shape in ((6, 4), (4, 6)):
+        param = torch.zeros(shape, requires_grad=True)
+        param.grad = wrap(numbers.standard_normal(shape).astype(np.float32))
+        optim.Muon([param], lr=1.0, adjust_lr_fn="match_rms_adamw").step()
+        values = np.linalg.svd(param.numpy(force=True), compute_uv=False) / (0.2 * 6**0.5)
+        assert values.min() > 0.5 and values.max() < 1.3
+
+
+def test_muon_rounds_to_bfloat16_ties_to_even() -> None:
+    one = np.float32(2.0**-7)  # the last of its eight bits at 1
+    exact = np.array([1, 1 + one, -1 - one, 1 + one / 2, 1 + 3 * one / 2, 1 + one / 2 + 2.0**-20, 1e-40, 0, np.inf, -np.inf])
+    expected = [1, 1 + one, -1 - one, 1, 1 + 2 * one, 1 + one]
+    found = _bfloat16(exact.astype(np.float32))
+    assert found[:6].tolist() == expected and found[7:].tolist() == [0, np.inf, -np.inf]
+    assert np.isnan(_bfloat16(np.array([np.nan], np.float32))).all()
+
+
+def test_rprop_lengthens_its_step_while_the_sign_stays_and_shortens_it_when_it_turns() -> None:
+    param, moves = torch.zeros(1, dtype=torch.float64, requires_grad=True), []
+    optimizer = optim.Rprop([param], lr=0.1, etas=(0.5, 1.2))
+    for grad in (1.0, 3.0, 0.1, -2.0, -2.0, -2.0):
+        param.grad, before = torch.tensor([grad], dtype=torch.float64), param.item()
+        optimizer.step()
+        moves.append(param.item() - before)
+    assert moves == pytest.approx([-0.1, -0.12, -0.144, 0, 0.072, 0.0864])
+
+
+def test_an_option_follows_its_own_schedule() -> None:
+    optimizer = optim.Adam([torch.ones(1, requires_grad=True)], lr=0.1)
+    schedules = optim.lr_scheduler
+    growing = schedules.LambdaOption(optimizer, "betas", lambda epoch: (min(0.99, 0.5 + 0.1 * epoch), 0.999))
+    together = schedules.ChainedScheduler([schedules.ExponentialLR(optimizer, 0.5), growing])
+    seen = []
+    for _ in range(3):
+        seen.append((optimizer.param_groups[0]["betas"][0], optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        together.step()
+    assert seen == [(0.5, 0.1), (0.6, 0.05), (0.7, 0.025)]
+    other = schedules.LambdaOption(optimizer, "betas", lambda epoch: (0.1 * epoch, 0.999))
+    other.load_state_dict(growing.state_dict())
+    other.step()
+    assert optimizer.param_groups[0]["betas"][0] == pytest.approx(0.4)
+    with pytest.raises(KeyError, match="Adam has no option 'momentum'"):
+        schedules.LambdaOption(optimizer, "momentum", abs)

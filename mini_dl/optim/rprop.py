@@ -22,7 +22,11 @@ from mini_dl.tensor import wrap
 
 class Rprop(Optimizer):
     """Steps by the gradient's sign: longer while it stays (by ``etas[1]``), shorter and skipped once it turns (by ``etas[0]``)
-    (Riedmiller and Braun 1993)."""
+    (Riedmiller and Braun 1993).
+
+    This is the learning rate of each parameter's own that grows while the gradient keeps its sign and shrinks when it flips: here
+    it takes the place of the gradient's size, of which only the sign is used. It wants gradients of the whole data set.
+    """
 
     newer_options = COMMON_OPTIONS
 

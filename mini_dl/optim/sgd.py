@@ -100,6 +100,7 @@ class SGD(Optimizer):
             if first:
                 state["momentum_buffer"] = wrap(np.empty_like(param))
             buffer = state["momentum_buffer"]._array
+        part = (dampening - 1) if maximize else (1 - dampening)
         for p, g, b, t, u in blocks(2, param, grad, buffer):
             sign = -1 if maximize else 1
             if weight_decay != 0:
@@ -110,7 +111,7 @@ class SGD(Optimizer):
                     np.multiply(g, sign, out=b)
                 else:
                     b *= momentum
-                    b += np.multiply(g, sign * (1 - dampening), out=u)
+                    b += g if part == 1 else np.multiply(g, part, out=u)
                 if nesterov:
                     u = np.multiply(b, sign * momentum, out=u)
                     g = np.add(g, u, out=u)
