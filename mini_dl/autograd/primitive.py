@@ -377,6 +377,8 @@ def binary(
         def build(refuse: Callable[..., Any], number_first: bool, number_last: bool) -> Callable[..., Tensor]:
             def call(input: Any, other: Any) -> Tensor:
                 to_input = to_other = None
+                a: Any
+                b: Any
                 if isinstance(input, Tensor):
                     a = input._array
                     to_input = input._edge
