@@ -6,6 +6,8 @@ Knows NumPy arrays only. ``np.where`` on data-dependent masks costs 4 ns an elem
 from __future__ import annotations
 
 import functools
+import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +83,28 @@ def sigmoid_of(x: Array) -> Array:
     y = np.exp(y, y) if y.ndim else np.exp(y)
     y += 1
     return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)
+
+
+class _Buffers(threading.local):
+    def __init__(self) -> None:
+        self.named: dict[str, Array] = {}
+
+
+_buffers = _Buffers()
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Memory to work in, one piece for all calls with this `name` in a thread: a fresh page costs more than filling it.
+
+    What is in it is anything, and lost at the next call: never to be returned. Up to 8 MB are kept.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size > 2**23:
+        return np.empty(shape, dtype)
+    buffer = _buffers.named.get(name)
+    if buffer is None or buffer.size < size:
+        buffer = _buffers.named[name] = np.empty(size, np.uint8)
+    return buffer[:size].view(dtype).reshape(shape)
 
 
 @functools.lru_cache(64)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl._kernels import scratch
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 KERNEL = np.kron(G, G)  # (16, 9)
@@ -25,14 +26,15 @@ def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
     h, w = out.shape[2:]
     taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(9, c * o)
     planes = np.matmul(KERNEL.astype(weight.dtype), taps).reshape(16, c, o)
-    for images, seen in _blocks(input, padding, (h, w)):
+    for images, lines, seen in _blocks(input, padding, (h, w)):
         n, th, tw = seen.shape[0], seen.shape[1] // 2 - 1, seen.shape[2] // 2 - 1
-        product = np.matmul(_inputs(seen), planes).reshape(4, 4, n, th, tw, o)
-        found = np.empty((n, th, 2, tw, 2, o), input.dtype)
-        rows = np.empty((2, 4, n, th, tw, o), input.dtype)
+        product = scratch("winograd products", (4, 4, n, th, tw, o), input.dtype)
+        np.matmul(_inputs(seen), planes, out=product.reshape(16, n * th * tw, o))
+        found = scratch("winograd tiles", (n, th, 2, tw, 2, o), input.dtype)
+        rows = scratch("winograd rows", (2, 4, n, th, tw, o), input.dtype)
         _sums(product, rows)
         _sums(rows.swapaxes(0, 1), found.transpose(4, 2, 0, 1, 3, 5))
-        out[images] = found.reshape(n, 2 * th, 2 * tw, o)[:, :h, :w].transpose(0, 3, 1, 2)
+        out[images, :, lines] = found.reshape(n, 2 * th, 2 * tw, o)[:, : lines.stop - lines.start, :w].transpose(0, 3, 1, 2)
 
 
 def conv_weight(input: Array, output: Array, padding: Any) -> Array:
@@ -40,12 +42,13 @@ def conv_weight(input: Array, output: Array, padding: Any) -> Array:
     c, o = input.shape[1], output.shape[1]
     h, w = output.shape[2:]
     total: Any = None
-    for images, seen in _blocks(input, padding, (h, w)):
+    for images, lines, seen in _blocks(input, padding, (h, w)):
         n, th, tw = seen.shape[0], seen.shape[1] // 2 - 1, seen.shape[2] // 2 - 1
-        tiles = np.zeros((n, 2 * th, 2 * tw, o), input.dtype)
-        tiles[:, :h, :w] = output[images].transpose(0, 2, 3, 1)
-        rows = np.empty((4, 2, n, th, tw, o), input.dtype)
-        spread = np.empty((4, 4, n, th, tw, o), input.dtype)
+        tiles = scratch("winograd tiles", (n, 2 * th, 2 * tw, o), input.dtype)
+        tiles[...] = 0
+        tiles[:, : lines.stop - lines.start, :w] = output[images, :, lines].transpose(0, 2, 3, 1)
+        rows = scratch("winograd rows", (4, 2, n, th, tw, o), input.dtype)
+        spread = scratch("winograd products", (4, 4, n, th, tw, o), input.dtype)
         _spread(tiles.reshape(n, th, 2, tw, 2, o).transpose(2, 4, 0, 1, 3, 5), rows)
         _spread(rows.swapaxes(0, 1), spread.swapaxes(0, 1))
         product = np.matmul(_inputs(seen).swapaxes(1, 2), spread.reshape(16, n * th * tw, o))  # (16, C, O)
@@ -54,28 +57,33 @@ def conv_weight(input: Array, output: Array, padding: Any) -> Array:
     return np.ascontiguousarray(taps.reshape(3, 3, c, o).transpose(3, 2, 0, 1))
 
 
-def _blocks(input: Array, padding: Any, out: Any) -> Iterator[tuple[slice, Array]]:
-    """A few images at a time with the channels last, padded to whole tiles: (n, 2 th + 2, 2 tw + 2, C)."""
+def _blocks(input: Array, padding: Any, out: Any) -> Iterator[tuple[slice, slice, Array]]:
+    """A few images at a time, or a few lines of outputs of a large one, and what they see: with the channels last, padded to
+    whole tiles, (n, 2 th + 2, 2 tw + 2, C)."""
     count, c, h, w = input.shape
     th, tw = (out[0] + 1) // 2, (out[1] + 1) // 2
     tiles = th * tw
     step = max(1, BLOCK // (16 * tiles * c), -(-128 // tiles))
+    deep = th if step > 1 else max(1, BLOCK // (16 * tw * c), -(-128 // tw))  # rows of tiles
     top, left = padding
     height, width = min(h, 2 * th + 2 - top), min(w, 2 * tw + 2 - left)
     for i in range(0, count, step):
         part = input[i : i + step, :, :height, :width]
-        seen = np.zeros((len(part), 2 * th + 2, 2 * tw + 2, c), input.dtype)
+        seen = scratch("winograd images", (len(part), 2 * th + 2, 2 * tw + 2, c), input.dtype)
+        seen[...] = 0
         seen[:, top : top + height, left : left + width] = part.transpose(0, 2, 3, 1)
-        yield slice(i, i + len(part)), seen
+        for j in range(0, th, deep):
+            end = min(j + deep, th)
+            yield slice(i, i + len(part)), slice(2 * j, min(2 * end, out[0])), seen[:, 2 * j : 2 * end + 2]
 
 
 def _inputs(seen: Array) -> Array:
     """(n, 2 th + 2, 2 tw + 2, C) -> (16, n * th * tw, C)"""
     n, h, w, c = seen.shape
     th, tw = h // 2 - 1, w // 2 - 1
-    rows = np.empty((4, n, th, w, c), seen.dtype)
+    rows = scratch("winograd half", (4, n, th, w, c), seen.dtype)
     _differences(seen[:, 0::2], seen[:, 1::2], rows, 1)
-    planes = np.empty((4, 4, n, th, tw, c), seen.dtype)
+    planes = scratch("winograd planes", (4, 4, n, th, tw, c), seen.dtype)
     for row, plane in zip(rows, planes):
         _differences(row[:, :, 0::2], row[:, :, 1::2], plane, 2)
     return planes.reshape(16, n * th * tw, c)
