@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,3 +38,14 @@ def test_the_first_program_of_the_readme_runs_and_learns() -> None:
     names: dict[str, object] = {}
     exec(program, names)
     assert names["loss"].item() < 2.3
+
+
+def test_the_training_loop_of_the_docs_runs_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mini_dl.manual_seed(0)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "training.md").read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)
+    assert names["accuracy"] > 0.9
+    assert names["optimizer"].param_groups[0]["momentum"] == pytest.approx(0.99)
+    assert names["average"].n_averaged == len(names["batches"])
