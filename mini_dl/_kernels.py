@@ -85,6 +85,11 @@ def sigmoid_of(x: Array) -> Array:
     return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)
 
 
+np.empty(31 * 2**20, np.uint8)
+"""Freed at once and never touched: glibc learns from it that pieces of this size come and go, and from then on keeps up to 64 MB
+of freed memory instead of handing it back to the system after each step, to be faulted in anew. Elsewhere it does nothing."""
+
+
 class _Buffers(threading.local):
     def __init__(self) -> None:
         self.named: dict[str, Array] = {}
