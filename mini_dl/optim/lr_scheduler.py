@@ -790,16 +790,17 @@ class SequentialLR(_Composed):
         self.last_epoch, self.optimizer = last_epoch + 1, optimizer
         for group in optimizer.param_groups:
             _set(group, "lr", group["initial_lr"])
-        self._undo(self)
+        self.recursive_undo()
         first = schedulers[bisect_right(milestones, 0)]
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def _undo(self, scheduler: Any) -> None:
+    def recursive_undo(self, sched: Any = None) -> None:
         """Take back the first step that each schedule did when it was made."""
+        scheduler = self if sched is None else sched
         if hasattr(scheduler, "_schedulers"):
             for one in scheduler._schedulers:
-                self._undo(one)
+                self.recursive_undo(one)
         elif hasattr(scheduler, "last_epoch"):
             scheduler.last_epoch -= 1
 
