@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 import pytest
 
-from parity_tests.twin import outcome, raised, twin
+from parity_tests.twin import either, outcome, raised, twin
 
 
 def message(action):
@@ -649,3 +649,35 @@ def test_what_a_full_backward_hook_passes_on_may_not_be_written(torch, rng):
     h.add_(1)
     after.sum().backward()
     return y._is_view(), outcomes, x.grad, message(lambda: after * 2)
+
+
+WITHOUT_OPTIONS = "GELU ELU Sigmoid ReLU Softplus Hardswish SiLU LeakyReLU LogSigmoid Dropout"
+WRITTEN = {
+    **dict.fromkeys(WITHOUT_OPTIONS.split(), ()),
+    "LayerNorm": ([6, 6],),
+    "RMSNorm": (6,),
+    "BatchNorm2d": (4,),
+    "InstanceNorm2d": (4,),
+    "GroupNorm": (2, 4),
+    "Linear": (6, 3),
+    "Conv2d": (4, 2, 3),
+    "ConvTranspose2d": (4, 2, 3),
+    "MaxPool2d": (2,),
+    "AvgPool2d": (2,),
+    "LPPool2d": (2, 2),
+    "AdaptiveAvgPool2d": (2,),
+    "AdaptiveMaxPool2d": (2,),
+    "FractionalMaxPool2d": (2, 2),
+    "Upsample": (None, 2),
+    "Softmax": (1,),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@either
+def test_what_a_layer_returns_may_be_written_where_torch_does_not_need_it(torch, rng, name):
+    x = rng(2, 4, 6, 6, dtype="float64", grad=True)
+    layer = torch.nn.Sequential(getattr(torch.nn, name)(*WRITTEN[name]), torch.nn.ReLU(inplace=True)).double()
+    out = layer(x * 1)
+    (out * rng(*out.shape, dtype="float64")).sum().backward()
+    return out, x.grad, [p.grad for p in layer.parameters()]

@@ -271,7 +271,7 @@ def save_result(out: Tensor, number: int | None = None) -> Any:
 def restore(item: Any, node: Node) -> Any:
     """The value that was saved. RuntimeError if its memory was written since."""
     if type(item) is list:
-        return [restore(one, node) for one in item]
+        return Results(item, node) if item and len(item[0]) == 4 else [restore(one, node) for one in item]
     kind = len(item)
     if kind == 3:
         tensor, array, expected = item
@@ -291,6 +291,20 @@ def restore(item: Any, node: Node) -> Any:
     if version[0] != expected:
         raise_stale(out, version[0], expected)
     return out
+
+
+class Results(Sequence[Any]):
+    """The outputs of a node, each looked at when it is asked for: one that no formula needs may have been written."""
+
+    def __init__(self, items: list[Any], node: Node) -> None:
+        self._items, self._node = items, node
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:
+        items = self._items[index]
+        return [restore(item, self._node) for item in items] if isinstance(index, slice) else restore(items, self._node)
 
 
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:

@@ -51,7 +51,7 @@ class Windows(NamedTuple):
 # ------------------------------------------------------------------------------------------------ maxima
 
 
-@op(input=lambda grad, input, result, windows: _to_maxima(grad, input, result, windows))
+@op(input=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _maxima(input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out)"""
     out = np.empty((*input.shape[: -len(windows.out)], *windows.out), input.dtype)
@@ -60,14 +60,18 @@ def _maxima(input: Array, windows: Windows) -> Array:
     return out
 
 
-@op(output=lambda grad, input, maxima, windows: _at_maxima(grad, input, maxima, windows))
-def _to_maxima(output: Array, input: Array, maxima: Array, windows: Windows) -> Array:
-    """(*, *out) -> (*, *in): each value at the place of its window's maximum, added up."""
-    if _unclear(maxima):
-        return _added_at(output, _argmax(input, windows), input.shape, len(windows.out))
+@op(output=lambda grad, input, windows: _at_maxima(grad, input, windows))
+def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
+    """(*, *out) -> (*, *in): each value at the place of its window's maximum, added up.
+
+    The maxima are computed once more, which is cheap, so that the result of the forward may be written in place.
+    """
     out = np.empty(input.shape, output.dtype)
     for image, values, found in _in_blocks(windows, input, output, out):
         stages = _stages(image, windows)
+        if _unclear(stages[-1]):
+            found[...] = _added_at(values, _argmax(image, windows), image.shape, len(windows.out))
+            continue
         grad = values.astype(np.float32) if values.dtype.char == "e" else values
         for dim in range(len(windows.out)):
             x, y = stages[-2 - dim], stages[-1 - dim]
@@ -84,12 +88,10 @@ def _to_maxima(output: Array, input: Array, maxima: Array, windows: Windows) -> 
     return out
 
 
-@op(values=lambda grad, input, maxima, windows: _to_maxima(grad, input, maxima, windows))
-def _at_maxima(values: Array, input: Array, maxima: Array, windows: Windows) -> Array:
+@op(values=lambda grad, input, windows: _to_maxima(grad, input, windows))
+def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
-    if _unclear(maxima):
-        return _taken_at(values, _argmax(input, windows), len(windows.out))
-    out = np.empty(maxima.shape, values.dtype)
+    out = np.empty((*input.shape[: -len(windows.out)], *windows.out), values.dtype)
     for image, given, found in _in_blocks(windows, input, values, out):
         _picked(given, image, windows, found)
     return out
@@ -98,6 +100,9 @@ def _at_maxima(values: Array, input: Array, maxima: Array, windows: Windows) -> 
 def _picked(values: Array, image: Array, windows: Windows, out: Array) -> None:
     n = len(windows.out)
     stages = _stages(image, windows)
+    if _unclear(stages[-1]):
+        out[...] = _taken_at(values, _argmax(image, windows), n)
+        return
     seen = _padded(values, windows, 0)
     for dim in reversed(range(n)):
         x, y = stages[n - 1 - dim], stages[n - dim]
@@ -847,7 +852,7 @@ def _fractional_max_pool(
             raise RuntimeError(f"Expect _random_samples.size({dim}) equals to {what}{got}.")
     words = {2: ("height", "width"), 3: ("time", "height", "width")}[n]
     for word, size, k, o in zip(words, x.shape[-n:], kernel, out):
-        if o + k - 1 > size:
+        if o + k - 1 > size - (n == 3):  # torch wants one to spare in three dimensions
             raise RuntimeError(f"{name}(): pool {word} {k} too large relative to input {word} {size}")
     _require(x.dtype, "f", f"{name}_out_frame")
     drawn = samples._array[:batch].reshape(*x.shape[:-n], n)
