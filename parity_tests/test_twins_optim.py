@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import warnings
 
 import numpy as np
@@ -401,3 +402,109 @@ def test_steps_that_are_refused(torch, rng):
     found.append(message(lambda: optim.SparseAdam([rng(2, dtype="complex64", grad=True)])))
     found.append(message(lambda: optim.LBFGS([rng(2, grad=True)], line_search_fn="other").step(lambda: torch.ones(1))))
     return found
+
+
+NAMES = [name for name in BAD if name not in ("LBFGS", "SparseAdam")]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("rate", ["float32", "float64", "float32, (1,)"])
+@pytest.mark.parametrize("name", NAMES)
+@twin
+def test_rates_that_are_tensors_of_another_type(torch, rng, name, rate, dtype):
+    kind, _, shape = rate.partition(", ")
+    shapes = {"Muon": ((3, 4), (2, 2)), "Adafactor": ((3, 4), (), (5,))}.get(name, ((3, 4), (), (0,), (5,)))
+    params = parameters(rng, dtype, shapes)
+    lr = torch.full(eval(shape or "()"), 0.05, dtype=getattr(torch, kind))
+    optimizer = (
+        getattr(torch.optim, name)(params, lr=lr, weight_decay=0.1) if name != "Rprop" else torch.optim.Rprop(params, lr=lr)
+    )
+    for _ in range(3):
+        gradients(rng, params)
+        optimizer.step()
+    if dtype == "float16":  # of which nothing but the type is settled: both round after every operation, not after the same ones
+        state = optimizer.state_dict()["state"]
+        return [{key: (value.dtype, value.shape) for key, value in one.items()} for one in state.values()]
+    return params, optimizer.state_dict()["state"]
+
+
+@twin
+def test_betas_that_are_tensors(torch, rng):
+    params, found = parameters(rng, "float64"), []
+    for shape in ((), (1,)):
+        betas = tuple(torch.full(shape, beta, dtype=torch.float64) for beta in (0.8, 0.95))
+        for name in ("Adam", "AdamW"):
+            optimizer = getattr(torch.optim, name)(params, lr=0.1, betas=betas)
+            for _ in range(3):
+                gradients(rng, params)
+                optimizer.step()
+            found.append([beta.shape for beta in optimizer.param_groups[0]["betas"]])
+    return params, found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@twin
+def test_odd_layouts_and_no_elements(torch, rng, name):
+    base = rng(8, 6, dtype="float64")
+    params = [
+        base[::2, 1:4].requires_grad_(),
+        rng(4, 3, dtype="float64").t().requires_grad_(),
+        rng(3, 0, dtype="float64", grad=True),
+    ]
+    params = params[:2] if name in ("Muon", "Adafactor") else params  # in torch both divide by the number of elements
+    optimizer = getattr(torch.optim, name)(params, lr=0.05)
+    for _ in range(3):
+        for p in params:
+            p.grad = rng(*reversed(p.shape), dtype="float64").t()
+        optimizer.step()
+    return params, base, optimizer.state_dict()
+
+
+@twin
+def test_hooks_of_all_optimizers_and_of_saved_state(torch, rng):
+    (a,), log = parameters(rng, "float32", ((3,),)), []
+    optimizer = torch.optim.SGD([("a", a)], lr=0.5)
+    made = importlib.import_module(f"{torch.__name__}.optim.optimizer")
+    handles = [
+        made.register_optimizer_step_pre_hook(lambda opt, args, kwargs: log.append(("all, before", len(args)))),
+        made.register_optimizer_step_post_hook(lambda opt, args, kwargs: log.append("all, after")),
+        optimizer.register_step_pre_hook(lambda opt, args, kwargs: ((args[0], lambda: log.append("other closure")), {})),
+        optimizer.register_state_dict_pre_hook(lambda opt: log.append("saving")),
+        optimizer.register_state_dict_pre_hook(lambda opt: log.append("saving first"), prepend=True),
+        optimizer.register_state_dict_post_hook(lambda opt, state: log.append(sorted(state))),
+        optimizer.register_load_state_dict_pre_hook(lambda opt, state: log.append("loading")),
+        optimizer.register_load_state_dict_post_hook(lambda opt: log.append("loaded")),
+    ]
+    gradients(rng, [a])
+    optimizer.step(lambda: log.append("closure"))
+    optimizer.load_state_dict(optimizer.state_dict())
+    for handle in handles:
+        handle.remove()
+    log.append("removed")
+    optimizer.step()
+    bad = torch.optim.SGD([a], lr=0.5)
+    bad.register_step_pre_hook(lambda opt, args, kwargs: 3)
+    return a, log, optimizer.state_dict(), message(bad.step)[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@twin
+def test_a_copy_goes_its_own_way(torch, rng, name):
+    model = torch.nn.Linear(3, 2, bias=name != "Muon").to(torch.float64)
+    for p in model.parameters():
+        p.data = rng(*p.shape, dtype="float64")
+    optimizer = getattr(torch.optim, name)(model.named_parameters(), lr=0.05)
+    x = rng(4, 3, dtype="float64")
+
+    def train(model, optimizer):
+        for _ in range(2):
+            optimizer.zero_grad()
+            (model(x) ** 2).sum().backward()
+            optimizer.step()
+
+    train(model, optimizer)
+    other, other_optimizer = copy.deepcopy((model, optimizer))
+    train(other, other_optimizer)
+    after = [p.detach().clone() for p in model.parameters()]
+    train(model, optimizer)
+    return after, list(model.parameters()), list(other.parameters()), other_optimizer.state_dict(), repr(other_optimizer)
