@@ -1,7 +1,7 @@
 """Recurrent networks, composed of linear maps and gates: cells, and layers of them over a sequence.
 
-The gates of all inputs of a layer are one product; only those of the hidden state are computed step by step. An LSTM over whole
-sequences is one primitive, whose second derivative is that of the composition.
+The gates of all inputs of a layer are one product; only those of the hidden state are computed step by step. An LSTM or GRU over
+whole sequences is one primitive, whose second derivative is that of the composition.
 """
 
 from __future__ import annotations
@@ -100,28 +100,40 @@ def gru_cell(
     return _cell(_gru, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
-# ------------------------------------------------------------------------------------------------ all steps of an LSTM
+# ------------------------------------------------------------------------------------------------ all steps, fused
 
 
 def _gradient(
-    number: int, grads: Any, gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: Any, reverse: bool, once: Any
+    number: int, grads: Any, step: Cell, kernel: Any, parts: Sequence[Any], states: int, result: Any, reverse: bool, once: Any
 ) -> Tensor | None:
-    """The gradient of gates, hidden, cell or weight."""
+    """The gradient of one of the `parts`: gates, `states` parts of the state, weight (and bias).
+
+    By `kernel`, which computes them all together; with a history of its own, through the composition of single steps.
+    """
+    kept = result[:1] + result[states:]  # not the state at the end
     if not mode.enabled:
-        return once(number, grads, _lstm_steps_backward, hidden, cell, weight, *result[:1], *result[2:], reverse, given=2)
-    inputs = [x.view_as(x) for x in (gates, hidden, cell, weight)]  # the same tensor may come twice
-    outputs, final = _direction(_lstm, inputs[0].unbind(0), (inputs[1], inputs[2]), (inputs[3], None, None), None, reverse)
-    given = [(out, g) for out, g in zip((stack(outputs), final[1]), grads) if g is not None]
-    return gradients([out for out, _ in given], inputs[number], [g for _, g in given], create_graph=True, allow_unused=True)[0]
+        return once(number, grads, kernel, *parts[1:], *kept, reverse, given=states)
+    inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
+    weights = (*inputs[1 + states :], None, None)[:3]
+    outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
+    reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]
+    outs, cotangents = zip(*reached)
+    return gradients(outs, inputs[number], cotangents, create_graph=True, allow_unused=True)[0]
 
 
-def _formula(number: int) -> Callable[..., Tensor | None]:
+def _lstm_formula(number: int) -> Callable[..., Tensor | None]:
     return lambda grads, gates, hidden, cell, weight, result, reverse, once: _gradient(
-        number, grads, gates, hidden, cell, weight, result, reverse, once
+        number, grads, _lstm, _lstm_steps_backward, (gates, hidden, cell, weight), 2, result, reverse, once
     )
 
 
-@op(gates=_formula(0), hidden=_formula(1), cell=_formula(2), weight=_formula(3))
+def _gru_formula(number: int) -> Callable[..., Tensor | None]:
+    return lambda grads, gates, hidden, weight, bias, result, reverse, once: _gradient(
+        number, grads, _gru, _gru_steps_backward, (gates, hidden, weight, bias), 1, result, reverse, once
+    )
+
+
+@op(gates=_lstm_formula(0), hidden=_lstm_formula(1), cell=_lstm_formula(2), weight=_lstm_formula(3))
 def _lstm_steps(
     gates: Array, hidden: Array, cell: Array, weight: Array, reverse: bool, once: Together
 ) -> tuple[Array, Array, Array, Array]:
@@ -193,18 +205,89 @@ def _lstm_steps_backward(
         np.multiply(slope_o, to_hidden, parts[:, 3])
         to_cell *= f
         np.matmul(z, weight, to_hidden)
+    return to_gates, to_hidden, to_cell, _to_weight(to_gates, hidden, hiddens, reverse)
+
+
+@op(gates=_gru_formula(0), hidden=_gru_formula(1), weight=_gru_formula(2), bias=_gru_formula(3))
+def _gru_steps(
+    gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool, once: Together
+) -> tuple[Array, Array]:
+    """Gates of the inputs (L, N, 3 H), state (N, H), weight (3 H, H), bias (3 H) -> hidden states (L, N, H).
+
+    And what the way back needs (L, N, 4 H): the gates r, z, n, and the part of n that the hidden state gave before r.
+    """
+    steps, n, size = len(gates), *hidden.shape
+    transposed = np.ascontiguousarray(weight.T)
+    hiddens, kept = np.empty((steps, n, size), gates.dtype), np.empty((steps, n, 4 * size), gates.dtype)
+    z = np.empty((n, 3 * size), gates.dtype)
+    for t in reversed(range(steps)) if reverse else range(steps):
+        np.matmul(hidden, transposed, out=z)
+        if bias is not None:
+            z += bias
+        both, new, own = (kept[t, :, i:j] for i, j in ((0, 2 * size), (2 * size, 3 * size), (3 * size, 4 * size)))
+        own[...] = z[:, 2 * size :]
+        np.add(z[:, : 2 * size], gates[t, :, : 2 * size], both)
+        both *= 0.5
+        np.tanh(both, both)
+        both *= 0.5
+        both += 0.5
+        np.multiply(both[:, :size], own, new)
+        new += gates[t, :, 2 * size :]
+        np.tanh(new, new)
+        hidden = np.subtract(hidden, new, hiddens[t])
+        hidden *= both[:, size:]
+        hidden += new
+    return hiddens, kept
+
+
+@op()
+def _gru_steps_backward(
+    grad: Array, hidden: Array, weight: Array, bias: Array | None, hiddens: Array, kept: Array, reverse: bool
+) -> tuple[Array, Array, Array, Array]:
+    """The gradients of gates, hidden, weight and bias."""
+    steps, n, size = hiddens.shape
+    to_gates, to_own = np.empty((steps, n, 3 * size), kept.dtype), np.empty((steps, n, 3 * size), kept.dtype)
+    to_hidden = np.zeros_like(hidden)
+    order = list(reversed(range(steps)) if reverse else range(steps))
+    for t, before in zip(reversed(order), [*reversed(order[:-1]), None]):
+        both = kept[t, :, : 2 * size]
+        r, z, new, own = (kept[t, :, k * size : (k + 1) * size] for k in range(4))
+        to_hidden += grad[t]
+        to_both, to_new = to_gates[t, :, : 2 * size], to_gates[t, :, 2 * size :]
+        np.multiply(new, new, to_new)
+        np.subtract(1, to_new, to_new)
+        to_new *= to_hidden
+        to_new *= 1 - z
+        np.multiply(both, both, to_both)
+        np.subtract(both, to_both, to_both)  # the slopes of r and z
+        to_r, to_z = to_both[:, :size], to_both[:, size:]
+        to_r *= to_new
+        to_r *= own
+        to_z *= to_hidden
+        to_z *= (hidden if before is None else hiddens[before]) - new
+        to_own[t, :, : 2 * size] = to_both
+        np.multiply(to_new, r, to_own[t, :, 2 * size :])
+        to_hidden *= z
+        to_hidden += to_own[t] @ weight
+    flat = to_own.reshape(-1, 3 * size)
+    return to_gates, to_hidden, _to_weight(to_own, hidden, hiddens, reverse), np.ones(len(flat), flat.dtype) @ flat
+
+
+def _to_weight(to_gates: Array, hidden: Array, hiddens: Array, reverse: bool) -> Array:
+    """The gradient of the hidden weight: over all steps, of the gates (L, N, G) and the hidden states before them."""
+    gates, size = to_gates.shape[2], hidden.shape[1]
     later, earlier = (to_gates[:-1], hiddens[1:]) if reverse else (to_gates[1:], hiddens[:-1])
-    to_weight = to_gates[order[0]].T @ hidden
-    to_weight += later.reshape(-1, 4 * size).T @ earlier.reshape(-1, size)
-    return to_gates, to_hidden, to_cell, to_weight
+    out: Array = to_gates[-1 if reverse else 0].T @ hidden
+    out += later.reshape(-1, gates).T @ earlier.reshape(-1, size)
+    return out
 
 
-def _fits(input: Tensor, start: State, weight: Tensor, biases: Sequence[Any]) -> bool:
-    """Whether `_lstm_steps` may compute it: one type, and sizes that agree."""
+def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Sequence[Any]) -> bool:
+    """Whether a fused primitive may compute it: one type, and sizes that agree."""
     first, (width, size) = input._array, weight._array.shape
     same = all([x is None or x._array.dtype is first.dtype for x in (*start, weight, *biases)])
     fitting = all([x._array.shape == (first.shape[1], size) for x in start])
-    return same and fitting and first.dtype.char in "fd" and len(first) > 0 and width == 4 * size
+    return same and fitting and first.dtype.char in "fd" and len(first) > 0 and width == gates * size
 
 
 # ------------------------------------------------------------------------------------------------ all steps
@@ -234,6 +317,10 @@ def _direction(
     return outputs[::-1] if reverse else outputs, state
 
 
+_FUSED: dict[Cell, int] = {_lstm: 4, _gru: 3}
+"""How many gates there are where all steps are one primitive."""
+
+
 def _layers(
     step: Cell,
     input: Tensor,
@@ -258,11 +345,16 @@ def _layers(
             b_ih, b_hh = rest[:2] if has_biases else (None, None)
             projection = rest[2 * has_biases] if len(rest) > 2 * has_biases else None
             first = tuple([s[at] for s in start])
-            if step is _lstm and sizes is None and projection is None and _fits(input, first, w_hh, (b_ih, b_hh)):
-                gates = linear(input, w_ih, b_ih if b_hh is None else b_ih + b_hh)
-                output, last, *_ = _lstm_steps(gates, *first, w_hh, direction == 1, Together())
+            count = _FUSED.get(step)
+            if count and sizes is None and projection is None and _fits(count, input, first, w_hh, (b_ih, b_hh)):
+                last: State = ()
+                if step is _lstm:
+                    gates = linear(input, w_ih, b_ih if b_hh is None else b_ih + b_hh)
+                    output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1, Together())
+                else:
+                    output, _ = _gru_steps(linear(input, w_ih, b_ih), *first, w_hh, b_hh, direction == 1, Together())
                 results.append(output.clone())  # free to be written
-                finals.append((output[-1 if direction == 0 else 0], last))
+                finals.append((output[direction - 1], *last))
                 continue
             gates = linear(input, w_ih, b_ih)
             steps = gates.unbind(0) if sizes is None else gates.split(sizes)
