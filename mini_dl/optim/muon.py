@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer, State, zeros_like
+from mini_dl.optim.optimizer import BLOCK, Optimizer, State, zeros_like
 from mini_dl.tensor import Tensor
 
 
@@ -98,7 +98,7 @@ def orthogonalized(matrix: Array, coefficients: tuple[float, float, float], step
         raise ValueError("Number of steps must be less than 100 for computational efficiency")
     if len(coefficients) != 3:
         raise ValueError("Coefficients must be a tuple of exactly 3 values")
-    a, b, c = (np.float64(np.float32(value)) for value in coefficients)  # so that sums of two terms are rounded once
+    a, b, c = coefficients
     x = _bfloat16(matrix)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
@@ -106,7 +106,7 @@ def orthogonalized(matrix: Array, coefficients: tuple[float, float, float], step
     x = _bfloat16(x / np.maximum(norm, _bfloat16(np.array(eps))))
     for _ in range(steps):
         gram = _bfloat16(x @ x.T)
-        x = _bfloat16(a * x + _bfloat16(b * gram + c * (gram @ gram)) @ x)
+        x = _sum(a, x, 1, _sum(b, gram, c, gram @ gram) @ x)
     return x.T if tall else x
 
 
@@ -115,9 +115,23 @@ def _between(start: Array, end: Array, weight: float) -> Array:
     return start + (end - start) * weight if abs(weight) < 0.5 else end - (end - start) * (1 - weight)
 
 
+def _sum(a: float, x: Array, c: float, y: Array) -> Array:
+    """``a * x + c * y`` rounded once: in float64 nothing is lost before. A few rows at a time, to stay in the cache."""
+    first, second = np.float64(np.float32(a)), np.float64(np.float32(c))
+    out = np.empty(x.shape, np.float32)
+    rows = max(1, BLOCK // 2 // max(1, x.shape[1]))
+    for start in range(0, len(x), rows):
+        part = slice(start, start + rows)
+        out[part] = _bfloat16(first * x[part] + second * y[part])
+    return out
+
+
 def _bfloat16(values: Array) -> Array:
     """The nearest numbers with eight significant bits (ties to even), as float32."""
     bits = np.array(values, np.float32, order="C").view(np.uint32)
-    bits += 0x7FFF + (bits >> 16 & 1)
+    up = bits >> 16
+    up &= 1
+    up += 0x7FFF
+    bits += up
     bits &= 0xFFFF0000
     return bits.view(np.float32)
