@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.utils.prune
 
 import mini_dl
 from parity_tests import bridge
@@ -24,6 +25,11 @@ NAMESPACES = (
     "nn.init",
     "nn.utils",
     "nn.utils.rnn",
+    "nn.utils.parametrize",
+    "nn.utils.parametrizations",
+    "nn.utils.prune",
+    "nn.utils.stateless",
+    "func",
     "linalg",
     "special",
     "fft",

@@ -681,3 +681,27 @@ def test_what_a_layer_returns_may_be_written_where_torch_does_not_need_it(torch,
     out = layer(x * 1)
     (out * rng(*out.shape, dtype="float64")).sum().backward()
     return out, x.grad, [p.grad for p in layer.parameters()]
+
+
+@twin
+def test_the_options_of_linear_cross_entropy(torch, rng):
+    Options, nn = torch.nn.LinearCrossEntropyOptions, torch.nn
+    bad = [
+        {"acc_policy": "fast"},
+        {"chunking_method": "rows"},
+        {"chunking_method": "aspect_ratio:0"},
+        {"chunking_method": "aspect_ratio:"},
+        {"batch_chunk_size": 0},
+        {"batch_chunk_size": 2.0},
+        {"acc_dtype": torch.int64},
+    ]
+    refused = [message(lambda given=given: Options(**given))[0] for given in bad]
+    frozen = raised(lambda: setattr(Options(), "acc_policy", "compact"))
+    x, target, results = rng(4, 3, grad=True), rng(4, dtype="int64") % 5, []
+    for options in (Options(), Options(chunking_method="aspect_ratio:2"), Options(batch_chunk_size=3), Options(True, None, None)):
+        for reduction in ("mean", "sum", "none"):
+            loss = nn.LinearCrossEntropyLoss(3, 5, reduction=reduction, options=options)
+            out = loss(x, target)
+            results.append((out, torch.autograd.grad((out * rng(*out.shape)).sum(), [x, *loss.parameters()])))
+    smoothed = nn.LinearCrossEntropyLoss(3, 5, label_smoothing=0.1, options=Options())(x, target)
+    return refused, frozen, str(Options()), Options() == Options(), results, smoothed

@@ -1002,6 +1002,14 @@ def linear_cross_entropy(
     shape = (*batch, *classes)
     if target._array.shape == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if options is not None and (
+        len(classes) > 1 or reduction not in ("mean", "sum", "none") or label_smoothing != 0.0 or target._array.dtype != np.int64
+    ):
+        warnings.warn(
+            "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, "
+            "label_smoothing == 0, target.dtype == int64, out_features == ().",
+            stacklevel=2,
+        )
     if len(classes) > 1:
         linear_weight = linear_weight.reshape(-1, features)
         linear_bias = None if linear_bias is None else linear_bias.reshape(-1)

@@ -69,6 +69,7 @@ from mini_dl.nn.modules.instancenorm import (
     LazyInstanceNorm3d,
 )
 from mini_dl.nn.modules.linear import Bilinear, Identity, LazyLinear, Linear
+from mini_dl.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
 from mini_dl.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
