@@ -1,5 +1,7 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
+from math import e, inf, nan, pi
+
 from mini_dl import _printing, autograd, fft, func, linalg, masked, nn, ops, optim, random, serialization, signal, special, utils
 from mini_dl._device import device
 from mini_dl._dtypes import (
@@ -45,5 +47,6 @@ from mini_dl.autograd import (
 from mini_dl.tensor import Size, Tensor, typename
 
 __version__ = "0.1.0"
+newaxis = None
 
 globals().update(_namespace("torch"))

@@ -206,6 +206,82 @@ def _events(rate: float, uniforms: Any) -> int:
             return count
 
 
+def binomial(counts: Array, chances: Array) -> Draw:
+    """How many of `counts` trials succeed, each with one of `chances`.
+
+    Source: with fewer than 10 expected, the waiting times until each success; else transformed rejection, Hoermann (1993),
+    https://doi.org/10.1080/00949659308811496 (algorithm BTRS).
+    """
+    if counts.dtype == np.float16:
+        raise not_implemented("binomial_cpu", counts.dtype)
+
+    def draw(generator: Generator, n: int) -> Array:
+        uniforms = _generator.Lookahead(generator)
+        trials = zip(counts.ravel().astype(np.float64).tolist(), chances.ravel().astype(np.float64).tolist())
+        values = [_successes(count, chance, uniforms) for count, chance in trials]
+        uniforms.keep_in_step()
+        return np.array(values, np.float64).astype(counts.dtype)
+
+    return draw
+
+
+def _successes(count: float, chance: float, uniforms: Any) -> float:
+    if count <= 0 or chance <= 0:
+        return 0
+    if chance >= 1:
+        return count
+    if math.isnan(count) or math.isnan(chance):
+        return math.nan
+    if chance > 0.5:
+        return count - _few_of(count, 1 - chance, uniforms)
+    return _few_of(count, chance, uniforms)
+
+
+def _few_of(count: float, chance: float, uniforms: Any) -> float:
+    """`_successes` for a `chance` of at most one half."""
+    if count * chance < 10:
+        successes, waited, log_miss = 0, 0.0, math.log1p(-chance)
+        while True:
+            u = next(uniforms)
+            waited += math.ceil(math.log(u) / log_miss) if u else math.inf
+            if waited > count:
+                return successes
+            successes += 1
+    deviation = math.sqrt(count * chance * (1 - chance))
+    b = 1.15 + 2.53 * deviation
+    a = -0.0873 + 0.0248 * b + 0.01 * chance
+    middle = count * chance + 0.5
+    sure = 0.92 - 4.2 / b
+    odds = chance / (1 - chance)
+    alpha = (2.83 + 5.1 / b) * deviation
+    mode = math.floor((count + 1) * chance)
+    while True:
+        u = next(uniforms) - 0.5
+        v = next(uniforms)
+        edge = 0.5 - abs(u)
+        k = math.floor((2 * a / edge + b) * u + middle) if edge else -1
+        if edge >= 0.07 and v <= sure:
+            return k
+        if k < 0 or k > count:
+            continue
+        bound = (
+            (mode + 0.5) * math.log((mode + 1) / (odds * (count - mode + 1)))
+            + (count + 1) * math.log((count - mode + 1) / (count - k + 1))
+            + (k + 0.5) * math.log(odds * (count - k + 1) / (k + 1))
+            + (_stirling_tail(mode) + _stirling_tail(count - mode) - _stirling_tail(k) - _stirling_tail(count - k))
+        )
+        if not v or math.log(v * alpha / (a / (edge * edge) + b)) <= bound:
+            return k
+
+
+def _stirling_tail(k: float) -> float:
+    """What Stirling's series for ``log(k!)`` adds to ``(k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2``."""
+    if k <= 9:
+        return math.lgamma(k + 1) - ((k + 0.5) * math.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi))
+    square = (k + 1) * (k + 1)
+    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
+
+
 # ------------------------------------------------------------------------------------------------ integers
 
 INT64 = np.iinfo(np.int64)

@@ -184,6 +184,22 @@ _publish("alpha_dropout", _shifted, False)
 _publish("feature_alpha_dropout", _shifted, True)
 
 
+@public("torch", out=True)
+def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
+    """`dropout` and the mask of what it kept; ``train=None`` means training."""
+    array = input._array
+    if train is False or not array.size:
+        return input.clone(), wrap(np.ones(array.shape, bool))
+    if array.dtype.kind not in "fc":
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+    if p == 1:
+        keep = np.zeros(array.shape, bool)
+    else:
+        keep = mode.run(drawn, array, source(None), _distributions.bernoulli(array.real.dtype, 1 - p)).astype(bool)
+    factor = wrap(keep).to(input.dtype)
+    return input * (factor if p == 1 else factor * (1 / (1 - p))), wrap(keep)
+
+
 # ------------------------------------------------------------------------------------------------ rrelu
 
 

@@ -128,6 +128,41 @@ def _tensor_norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = 
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
+@public("torch", out=True)
+def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
+    dims = [dim] if is_number(dim) else list(dim)
+    if len(dims) > 2:
+        raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
+    if input._array.dtype.kind not in "fc":
+        raise RuntimeError(
+            f"norm(): input dtype should be either floating point or complex. Got {scalar_name(input._array.dtype)} instead."
+        )
+    return vector_norm(input, 2, dims, keepdim)
+
+
+@public("torch", out=True)
+def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
+    """The sum of the singular values of the matrices in two dimensions."""
+    if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)
+        dim, keepdim = (-2, -1), dim
+    return namespace("linalg")["matrix_norm"](input, "nuc", dim, keepdim)  # type: ignore[no-any-return]
+
+
+@public("torch")
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norm of order `pow` of each slice along `dim`, the other dimensions kept as 1; with ``dim=-1`` that of the whole."""
+    if isinstance(pow, float):
+        raise TypeError("norm_except_dim(): argument 'pow' (position 2) must be int, not float")
+    if dim == -1:
+        return norm(v, pow)
+    if not v.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    dim = wrap_dim(dim, v.ndim)
+    shape = [n if d == dim else 1 for d, n in enumerate(v.shape)]
+    return norm(v.transpose(0, dim).reshape(v.shape[dim], -1), pow, 1).reshape(shape)  # type: ignore[no-any-return]
+
+
 @method(out=True)
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The vector norm of order `p` of ``input - other``."""

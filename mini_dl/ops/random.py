@@ -446,6 +446,22 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
 
 
+@public("torch", out=True)
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """How many of `count` trials succeed, each with probability `prob`. Not differentiable.
+
+    ValueError unless `count` is floating point, RuntimeError where the types differ.
+    """
+    tries, chances = count._array, prob._array
+    if tries.dtype.kind != "f":
+        raise ValueError(f"binomial only supports floating-point dtypes for count, got: {_dtypes.scalar_name(tries.dtype)}")
+    if tries.dtype != chances.dtype:
+        raise RuntimeError(f"Found dtype {_dtypes.scalar_name(chances.dtype)} but expected {_dtypes.scalar_name(tries.dtype)}")
+    shape = broadcast_shapes(tries.shape, chances.shape)
+    tries, chances, like = np.broadcast_to(tries, shape), np.broadcast_to(chances, shape), np.empty(shape, tries.dtype)
+    return wrap(mode.run(drawn, like, source(generator), _distributions.binomial(tries, chances)))
+
+
 @method()
 def multinomial(
     input: Tensor,

@@ -592,3 +592,22 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     if x._array.dtype.kind not in "fc":
         x = x.to(_dtypes.get_default_dtype())
     return _logsumexp(x, wrap_dims(dim, x._array.ndim), keepdim)
+
+
+@op()
+def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
+    wide = input.astype(np.float64 if input.dtype.kind == "f" else np.uint64 if input.dtype.kind in "bu" else np.int64)
+    return reduce(np.bitwise_xor, wide.view(np.uint64), dims, keepdim)
+
+
+@method(out=True)
+def hash_tensor(input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
+    """The bits of all elements over `dim`, each as 64-bit integer or float, combined by exclusive or, in uint64."""
+    if mode != 0:
+        raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
+    checked("hash_tensor", input, keepdim)
+    dims = wrap_dims(dim, input.ndim)
+    not_empty("hash_tensor", input._array.shape, dims, dim is not None and dim != () and dim != [])
+    if input._array.dtype.kind == "c":
+        raise NotImplementedError(f"\"xor_sum_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
+    return _hash(input, dims, keepdim)

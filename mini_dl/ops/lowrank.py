@@ -1,0 +1,55 @@
+"""Singular values and principal components of matrices of low rank, by random projection.
+
+Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2009), https://arxiv.org/abs/0909.4061.
+"""
+
+from __future__ import annotations
+
+from mini_dl._dtypes import get_default_dtype
+from mini_dl._surface import function, namespace
+from mini_dl.ops.random import randn
+from mini_dl.tensor import Tensor
+
+
+@function()
+def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The `q` largest singular values of `A`, or of ``A - M``, approximately: ``A = U diag(S) V^H``. Algorithm 5.1 of the source.
+
+    (*, m, n) -> (*, m, q), (*, q), (*, n, q); `niter` rounds of power iteration sharpen the basis.
+    """
+    q = 6 if q is None else q
+    m, n = A.shape[-2:]
+    if M is not None:
+        A = A - M.broadcast_to(A.shape)
+    tall = A.mH if m < n else A
+    basis = _approximate_basis(tall, q, 2 if niter is None else niter)
+    U, S, Vh = namespace("linalg")["svd"](basis.mH @ tall, full_matrices=False)
+    left, right = basis @ U, Vh.mH
+    return (right, S, left) if m < n else (left, S, right)
+
+
+def _approximate_basis(A: Tensor, q: int, niter: int) -> Tensor:
+    """(*, m, n) -> (*, m, q): orthonormal columns that nearly span the range of `A`. Algorithm 4.4 of the source."""
+    dtype = A.dtype if A.is_floating_point() or A.is_complex() else get_default_dtype()
+    qr = namespace("linalg")["qr"]
+    basis = qr(A @ randn(A.shape[-1], q, dtype=dtype)).Q
+    for _ in range(niter):
+        basis = qr(A.mH @ basis).Q
+        basis = qr(A @ basis).Q
+    return basis  # type: ignore[no-any-return]
+
+
+@function()
+def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """The principal directions (columns of V) of the rows of `A`: `svd_lowrank` of `A`, with `center` less its mean row.
+
+    ValueError unless ``0 <= q <= min(m, n)`` (6 at most by default) and ``niter >= 0``.
+    """
+    m, n = A.shape[-2:]
+    if q is None:
+        q = min(6, m, n)
+    elif not 0 <= q <= min(m, n):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+    if niter < 0:
+        raise ValueError(f"niter(={niter}) must be non-negative integer")
+    return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, q, niter)
