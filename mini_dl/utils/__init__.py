@@ -1,5 +1,5 @@
-"""What surrounds training: loading data."""
+"""What surrounds training: loading data; exchange with other libraries."""
 
-from mini_dl.utils import data
+from mini_dl.utils import data, dlpack
 
-__all__ = ["data"]
+__all__ = ["data", "dlpack"]
