@@ -205,6 +205,18 @@ def dampened_start(original: Any, self: Any, param: Any, grad: Any, state: Any, 
         state["momentum_buffer"]._array[...] *= 1 - settings["dampening"] or 0.5
 
 
+def unrounded(original: Any, values: Any) -> Any:
+    return np.array(values, np.float32)
+
+
+def swapped_decay(original: Any, decay: float = 0.999) -> Any:
+    return original(1 - decay)
+
+
+def unpenalized(original: Any, grad: Any, param: Any, weight_decay: float, *rest: Any) -> Any:
+    return original(grad, param, 0.5 * weight_decay, *rest)
+
+
 def numpys_promotion(original: Any, *operands: Any) -> Any:
     return np.result_type(*operands)
 
@@ -425,6 +437,29 @@ FAULTS = [
     ),
     Fault(
         "first momentum dampened", "optimizers", lambda: attribute("optim.SGD.update", dampened_start), ("optimizer", "optim.SGD")
+    ),
+    Fault(
+        "Muon in single precision",
+        "optimizers",
+        lambda: attribute("optim.muon._bfloat16", unrounded),
+        ("optimizer", "optim.Muon"),
+    ),
+    Fault(
+        "half of the weight decay",
+        "optimizers",
+        lambda: attribute("optim.adagrad.with_penalty", unpenalized),
+        ("optimizer", "optim.RMSprop"),
+    ),
+    Fault(
+        "an average that forgets at the wrong end",
+        "optimizers",
+        lambda: attribute("optim.swa_utils.get_ema_avg_fn", swapped_decay),
+        (
+            "twin",
+            "swa",
+            "test_averages_of_a_run",
+            {"how": "exponential, one by one", "dtype": "float64", "use_buffers": False},
+        ),
     ),
     Fault(
         "initial weights a little wider",
