@@ -97,6 +97,14 @@ class _Capsule:
         return (1, 0)
 
 
+class _Writable:
+    """Memory that NumPy takes for read-only, since a capsule of old cannot say whether it is."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
 @public("torch", "utils.dlpack")
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor over the memory of another library's: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
@@ -112,8 +120,9 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
                 "might have "
                 "already constructed a tensor from it once."
             )
-        ext_tensor = _Capsule(ext_tensor)
-    array = np.from_dlpack(ext_tensor)
+        array = np.asarray(_Writable(np.from_dlpack(_Capsule(ext_tensor))))
+    else:
+        array = np.from_dlpack(ext_tensor)
     return wrap(array.copy() if copy else array)
 
 
