@@ -131,6 +131,9 @@ def _conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array
         mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
         back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
         return _conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
+    needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
+    if max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
+        return _spread_back(output, weight, shape, needed, g)
     columns = columns_of(shape, kernel, g)
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source = grouped(output, g)
@@ -139,6 +142,29 @@ def _conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array
         at = source[images, :, :, columns.positions(lines)]
         columns.add(found[images], lines, at, rows)
     return columns.unpadded(found)
+
+
+def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geometry) -> Array:
+    """`_conv_input` at stride 1: with the output in planes of the size `needed`, the padded input's, each tap adds one run of
+    memory."""
+    kernel, o = weight.shape[2:], len(weight)
+    steps, area = [math.prod(needed[i + 1 :]) for i in range(len(needed))], math.prod(needed)
+    offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
+    rows = np.ascontiguousarray(by_group(weight, g).swapaxes(1, 2))  # (G, C/G * K, O/G)
+    seen, valid = inner([slice(0, n) for n in g.out]), inner([slice(p, p + n) for p, n in zip(g.padding, shape[2:])])
+    found = np.empty(shape, output.dtype)
+    step = max(1, 4 * BLOCK // (shape[1] * len(offsets) * area))
+    for i in range(0, len(output), step):
+        part = output[i : i + step]
+        planes = np.zeros((o, len(part), *needed), output.dtype)
+        planes[seen] = part.swapaxes(0, 1)
+        taps = np.matmul(rows, planes.reshape(g.groups, o // g.groups, -1)).reshape(shape[1], len(offsets), -1)
+        total = np.zeros((shape[1], len(part) * area), output.dtype)
+        for k, offset in enumerate(offsets):
+            run = total[:, offset:]
+            run += taps[:, k, : run.shape[1]]
+        found[i : i + step] = total.reshape(shape[1], len(part), *needed)[valid].swapaxes(0, 1)
+    return found
 
 
 def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
