@@ -60,7 +60,7 @@ PROBLEMS = [quadratic, rosenbrock, network]
 # ------------------------------------------------------------------------------------------------ options within their ranges
 
 FLAG = st.booleans()
-RATE = st.floats(1e-4, 0.1)
+RATE, SLOW = st.floats(1e-4, 0.1), st.floats(1e-4, 0.02)
 DECAY = st.just(0.0) | st.floats(1e-4, 0.3)
 BETAS = st.tuples(st.floats(0.0, 0.95), st.floats(0.5, 0.9999))
 EPS = st.floats(1e-10, 1e-2)
@@ -68,8 +68,8 @@ COMMON = {"weight_decay": DECAY, "maximize": FLAG}
 ADAM = {"betas": BETAS, "eps": EPS, **COMMON}
 
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
-    "SGD": {"momentum": st.floats(0.1, 0.95), "dampening": st.floats(0, 0.9), **COMMON},
-    "SGD, Nesterov": {"momentum": st.floats(0.1, 0.95), "nesterov": st.just(True), **COMMON},
+    "SGD": {"lr": SLOW, "momentum": st.floats(0.1, 0.95), "dampening": st.floats(0, 0.9), **COMMON},
+    "SGD, Nesterov": {"lr": SLOW, "momentum": st.floats(0.1, 0.95), "nesterov": st.just(True), **COMMON},
     "Adam": {"amsgrad": FLAG, "decoupled_weight_decay": FLAG, **ADAM},
     "AdamW": {"amsgrad": FLAG, **ADAM},
     "Adamax": ADAM,
@@ -79,7 +79,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "Adadelta": {"rho": st.floats(0, 1), "eps": st.floats(1e-7, 1e-2), **COMMON},
     "RMSprop": {"alpha": st.floats(0.3, 0.999), "eps": EPS, "momentum": st.floats(0, 0.9), "centered": FLAG, **COMMON},
     "Rprop": {"etas": st.tuples(st.floats(0.2, 0.9), st.floats(1.05, 2)), "maximize": FLAG},
-    "ASGD": {"lambd": st.floats(0, 0.1), "alpha": st.floats(0.3, 1), "t0": st.floats(0, 8), **COMMON},
+    "ASGD": {"lr": SLOW, "lambd": st.floats(0, 0.1), "alpha": st.floats(0.3, 1), "t0": st.floats(0, 8), **COMMON},
     "Adafactor": {"beta2_decay": st.floats(-1.5, 0), "d": st.floats(1, 3), **COMMON},
     "LBFGS": {
         "max_iter": st.integers(1, 4),
