@@ -6,12 +6,13 @@ negative `M` and for types other than float32 and float64.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mini_dl._device import strided
-from mini_dl._dtypes import dtype as DType
 from mini_dl._dtypes import float32, float64, get_default_dtype
 from mini_dl.ops.creation import arange, empty, linspace, ones, tensor
 from mini_dl.tensor import Tensor
@@ -30,31 +31,35 @@ __all__ = [
     "nuttall",
 ]
 
-
-def _options(name: str, M: int, dtype: DType | None, layout: Any, device: Any, requires_grad: bool) -> dict[str, Any]:
-    dtype = get_default_dtype() if dtype is None else dtype
-    if M < 0:
-        raise ValueError(f"{name} requires non-negative window length, got M={M}")
-    if layout is not strided:
-        raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
-    if dtype not in (float32, float64):
-        raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
-    return {"dtype": dtype, "device": device, "requires_grad": requires_grad}
+SHARED = {"dtype": None, "layout": strided, "device": None, "requires_grad": False}
 
 
-def exponential(
-    M: int,
-    *,
-    center: float | None = None,
-    tau: float = 1.0,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of `M`, `sym` and parameters of its own with the keywords that all of them share, checked."""
+    name = make.__name__
+
+    @functools.wraps(make)
+    def call(
+        M: int, *, dtype: Any = None, layout: Any = strided, device: Any = None, requires_grad: bool = False, **own: Any
+    ) -> Tensor:
+        dtype = get_default_dtype() if dtype is None else dtype
+        if M < 0:
+            raise ValueError(f"{name} requires non-negative window length, got M={M}")
+        if layout is not strided:
+            raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
+        if dtype not in (float32, float64):
+            raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
+        return make(M, dtype=dtype, device=device, requires_grad=requires_grad, **own)
+
+    own = [p for p in inspect.signature(make).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    shared = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=value) for key, value in SHARED.items()]
+    call.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    return call
+
+
+@window
+def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
     """``exp(-|n - center| / tau)``; only a periodic window may have a `center` of its own."""
-    options = _options("exponential", M, dtype, layout, device, requires_grad)
     if tau <= 0:
         raise ValueError(f"Tau must be positive, got: {tau} instead.")
     if sym and center is not None:
@@ -66,35 +71,18 @@ def exponential(
     return (-linspace(-center / tau, (M - 1 - center) / tau, M, **options).abs()).exp()
 
 
-def cosine(
-    M: int,
-    *,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def cosine(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """``sin(pi * (n + 0.5) / M)``"""
-    options = _options("cosine", M, dtype, layout, device, requires_grad)
     if M == 0:
         return empty(0, **options)
     step = math.pi / (M + 1 if not sym and M > 1 else M)
     return linspace(0.5 * step, (M - 0.5) * step, M, **options).sin()
 
 
-def gaussian(
-    M: int,
-    *,
-    std: float = 1.0,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
     """``exp(-n**2 / (2 * std**2))``, n counted from the middle."""
-    options = _options("gaussian", M, dtype, layout, device, requires_grad)
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
     if M == 0:
@@ -104,18 +92,9 @@ def gaussian(
     return (-(points**2)).exp()
 
 
-def kaiser(
-    M: int,
-    *,
-    beta: float = 12.0,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> Tensor:
     """``i0(beta * sqrt(1 - x**2)) / i0(beta)``, x from -1 to 1; `i0` is the modified Bessel function of order 0."""
-    options = _options("kaiser", M, dtype, layout, device, requires_grad)
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
     if M < 2:
@@ -127,18 +106,9 @@ def kaiser(
     return (number * number - points**2).sqrt().i0() / number.i0()
 
 
-def general_cosine(
-    M: Any,
-    *,
-    a: Iterable[Any],
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: Any) -> Tensor:
     """``sum over i of (-1)**i * a[i] * cos(2 pi i n / N)`` with N = M - 1, or M of a periodic window."""
-    options = _options("general_cosine", M, dtype, layout, device, requires_grad)
     if M < 2:
         return (ones if M else empty)(M, **options)
     if not isinstance(a, Iterable):
@@ -152,99 +122,44 @@ def general_cosine(
     return (weights.unsqueeze(-1) * (orders.unsqueeze(-1) * points).cos()).sum(0)
 
 
-def general_hamming(
-    M: Any,
-    *,
-    alpha: float = 0.54,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Tensor:
     """``alpha - (1 - alpha) * cos(2 pi n / N)``"""
-    return general_cosine(
-        M, a=[alpha, 1.0 - alpha], sym=sym, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad
-    )
+    return general_cosine(M, a=[alpha, 1.0 - alpha], sym=sym, **options)
 
 
-def hamming(
-    M: int,
-    *,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def hamming(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """``0.54 - 0.46 * cos(2 pi n / N)``"""
-    return general_hamming(M, sym=sym, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad)
+    return general_cosine(M, a=[0.54, 1.0 - 0.54], sym=sym, **options)
 
 
-def hann(
-    M: int,
-    *,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """``(1 - cos(2 pi n / N)) / 2``
 
     >>> import mini_dl as torch
     >>> torch.signal.windows.hann(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
-    return general_hamming(M, alpha=0.5, sym=sym, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad)
+    return general_cosine(M, a=[0.5, 0.5], sym=sym, **options)
 
 
-def blackman(
-    M: int,
-    *,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """``0.42 - 0.5 * cos(2 pi n / N) + 0.08 * cos(4 pi n / N)``"""
-    _options("blackman", M, dtype, layout, device, requires_grad)
-    return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad)
+    return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)
 
 
-def bartlett(
-    M: int,
-    *,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """``1 - |2 n / N - 1|``"""
-    options = _options("bartlett", M, dtype, layout, device, requires_grad)
     if M < 2:
         return (ones if M else empty)(M, **options)
     return 1 - linspace(-1, -1 + (M - 1) * (2 / (M - 1 if sym else M)), M, **options).abs()
 
 
-def nuttall(
-    M: int,
-    *,
-    sym: bool = True,
-    dtype: DType | None = None,
-    layout: Any = strided,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+@window
+def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """The four-term window with the lowest sidelobes (Nuttall 1981)."""
-    return general_cosine(
-        M,
-        a=[0.3635819, 0.4891775, 0.1365995, 0.0106411],
-        sym=sym,
-        dtype=dtype,
-        layout=layout,
-        device=device,
-        requires_grad=requires_grad,
-    )
+    return general_cosine(M, a=[0.3635819, 0.4891775, 0.1365995, 0.0106411], sym=sym, **options)
