@@ -97,8 +97,14 @@ def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False, a
     return walk(value, convert)
 
 
+def _kept(plain: torch.Tensor, memo: dict[Any, Any]) -> torch.Tensor:
+    """`plain`, alive as long as `memo`: a resolved conjugate has memory of its own, and its address must not come again."""
+    memo.setdefault("kept", []).append(plain)
+    return plain
+
+
 def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool, absolute: bool) -> torch.Tensor:
-    plain = _plain(tensor)
+    plain = _kept(_plain(tensor), memo)
     storage = plain.untyped_storage()
     key = storage.data_ptr(), plain.dtype
     if key not in memo or not key[0]:
@@ -151,7 +157,7 @@ def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
 
 
 def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
-    plain = _plain(tensor)
+    plain = _kept(_plain(tensor), memo)
     if plain.ndim > 64:
         raise NotApplicable("a NumPy array has at most 64 dimensions")
     dtype, storage = np.dtype(NUMPY_DTYPES[plain.dtype]), plain.untyped_storage()

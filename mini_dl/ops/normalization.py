@@ -651,7 +651,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         near = square.narrow(1, max(offset, 0), max(0, channels - abs(offset)))
         gap = square.narrow(1, 0, min(abs(offset), channels)) * 0
         total = total + (cat([gap, near], 1) if offset < 0 else cat([near, gap], 1))
-    return input / (total * (alpha / size) + k) ** beta
+    mean = total.div(size, rounding_mode="trunc" if input._array.dtype.kind in "iu" else None)
+    return input / (mean * alpha + k) ** beta
 
 
 @public("nn.functional")

@@ -324,7 +324,7 @@ def _means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     if isinstance(divisor, np.ndarray):
         divisor = divisor.astype(out.dtype)
     if out.dtype.kind == "i":  # towards zero
-        return np.sign(out) * (np.abs(out) // divisor)
+        return np.sign(out) * np.sign(divisor) * (np.abs(out) // np.abs(divisor))
     out = np.divide(out, divisor, out=out)
     return out.astype(input.dtype, copy=False)
 
