@@ -7,6 +7,7 @@ python scripts/write_stubs.py --check     # ends with 1 if the files are not wha
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import keyword
 import re
@@ -46,7 +47,7 @@ from typing import Any, Literal
 from mini_dl._device import device as device
 from mini_dl._dtypes import Number, dtype as dtype
 from mini_dl._generator import Generator as Generator
-from mini_dl._layout import layout as layout, memory_format as memory_format
+from mini_dl._device import layout as layout, memory_format as memory_format
 from mini_dl.tensor import Size as Size, Tensor as Tensor
 '''
 
@@ -104,12 +105,13 @@ def package_stub() -> str:
     """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, then the published functions."""
     source = (FOLDER / "__init__.py").read_text(encoding="utf-8")
     imported: list[str] = []
-    for module, names in re.findall(r"^from (mini_dl[\w.]*) import (\([^)]*\)|.*)$", source, re.MULTILINE):
-        for name in re.findall(r"\w+", names.strip("()")):
-            line = f"from {module} import {name} as {name}"
-            if line not in HEAD and name not in ("namespace",):
+    for statement in ast.walk(ast.parse(source)):
+        for found in statement.names if isinstance(statement, ast.ImportFrom) else ():
+            name = found.asname or found.name
+            line = f"from {statement.module} import {found.name} as {name}"
+            if line not in HEAD and not name.startswith("_"):
                 imported.append(line)
-    lines = [HEAD, *imported, "", "__version__: str", ""]
+    lines = [HEAD, *imported, "", "__version__: str", "newaxis: None", ""]
     taken = {line.rpartition(" ")[2] for line in [*imported, *re.findall(r"as (\w+)", HEAD)]}
     for name, function in sorted(NAMESPACES["torch"].items()):
         if is_name(name) and name not in taken:
