@@ -96,11 +96,6 @@ def run_backward(
         while queue:
             node = heappop(queue)[1]
             grad = pending.pop(node)
-            if owned:
-                if node.several:
-                    owned.difference_update([(node, i) for i in range(len(grad))])
-                else:
-                    owned.discard(node)
             if node.hooks is not None:
                 grad = run_hooks_before(node, grad, accumulate)
             if wanted and node in wanted:
@@ -109,15 +104,17 @@ def run_backward(
                         results[position] = grad[number] if node.several else grad
                 if not leads_on(node, needed, leaf_positions):
                     continue
-            op = node.op
-            sent = op.backward(node, grad)
+            sent = node.op.backward(node, grad)
             if watching:
                 refuse_nan(node, sent)
             if node.hooks is not None and node.hooks.after:
                 sent = run_hooks_after(node, sent, grad)
             del grad
             if not retain_graph and node.saved:
-                op.release(node)
+                for item in node.saved.values():
+                    if len(item) > 1 or type(item) is list:  # a tensor, or a list of them: a second backward must fail
+                        node.saved = None
+                        break
             for edge, g in zip(node.edges, sent):
                 if g is not None and edge is not None:
                     if everything and type(edge) is Node:  # `send`, unrolled
@@ -139,14 +136,18 @@ def run_backward(
             del sent
             g = None
         for leaf in leaves:
-            grad = run_leaf_hooks(leaf, pending.pop(leaf))
-            for position in leaf_positions.get(id(leaf), ()):
-                results[position] = grad
+            grad = pending.pop(leaf)
+            if leaf._hooks is not None:
+                grad = run_leaf_hooks(leaf, grad)
+            if leaf_positions:
+                for position in leaf_positions.get(id(leaf), ()):
+                    results[position] = grad
             if accumulate and grad is not None:
                 box = [grad]
                 del grad
                 add_to_grad(leaf, box, create_graph)
-                run_post_accumulate_hooks(leaf)
+                if leaf._hooks is not None:
+                    run_post_accumulate_hooks(leaf)
     finally:
         mode.enabled = before
     return results

@@ -44,7 +44,7 @@ class FunctionCtx:
         node = self._node()
         if node.saved is None:
             raise RuntimeError(FREED)
-        return tuple([restore(item, node) for item in node.saved["tensors"]])
+        return tuple([restore(item, node) for item in node.saved.get("tensors", ())])
 
     def mark_dirty(self, *args: Tensor) -> None:
         """Say which inputs `forward` wrote in place; each must be among the outputs."""
@@ -156,7 +156,8 @@ def _record(ctx: FunctionCtx, edges: list[Any], outs: tuple[Any, ...]) -> None:
     if len(outs) > 1:
         node.shape = [o._array.shape if isinstance(o, Tensor) else None for o in outs]
         node.dtype = [o._array.dtype if isinstance(o, Tensor) else None for o in outs]
-    node.saved["tensors"] = [_saved(tensor, outs) for tensor in ctx._to_save]
+    if ctx._to_save:
+        node.saved["tensors"] = [_saved(tensor, outs) for tensor in ctx._to_save]
     for number, out in enumerate(outs):
         differentiable = isinstance(out, Tensor) and out._array.dtype.kind in "fc"
         if differentiable and not any([out is t for t in ctx._non_differentiable]):
@@ -208,10 +209,6 @@ class _UserOp:
                 raise RuntimeError(f"expected Variable or None (got {type(result).__name__}) as gradient {i} of {self.grad_name}")
         return results
 
-    def release(self, node: Node) -> None:
-        if node.saved.get("tensors"):
-            node.saved = None
-
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """For a `backward` whose own derivative is not to be had: differentiating its result is an error."""
@@ -245,6 +242,3 @@ class _Barrier:
 
     def backward(self, node: Node, grad: Any) -> list[Any]:
         raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
-
-    def release(self, node: Node) -> None:
-        """Nothing is saved."""

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import is_number, promote
+from mini_dl._dtypes import Array, is_number, promote
 from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
@@ -143,13 +143,6 @@ class Op:
         """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
         setattr(self, "backward", backward_of(self))  # noqa: B010
         return self.backward(node, grad)
-
-    def release(self, node: Node) -> None:
-        """Forget what was saved, if any of it was a tensor: a second backward must then fail."""
-        for item in node.saved.values():
-            if len(item) > 1 or type(item) is list:  # a tensor, or a list of items
-                node.saved = None
-                return
 
 
 def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
@@ -335,6 +328,22 @@ NEUTRAL = {int, float}
 """Python numbers of these types leave a floating point array as it is."""
 
 
+CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
+"""Python numbers as 0-d arrays, by type: NumPy takes twice as long with a number, which it converts at each call."""
+
+
+def constant(number: Any, dtype: np.dtype[Any]) -> Any:
+    """`number` as an array of a floating point type, kept for the next time; the number itself where it is out of range."""
+    if number == 0 or number != number or abs(number) > 1e4:  # 0 is equal to -0, NaN to nothing
+        return number
+    array = np.asarray(number, dtype)
+    array.flags.writeable = False
+    known = CONSTANTS[dtype.char]
+    if len(known) < 1000:
+        known[number] = array
+    return array
+
+
 class Binary(Protocol):
     """What `binary` makes of a forward."""
 
@@ -403,7 +412,9 @@ def binary(
                     elif a.__class__ not in NEUTRAL or b.dtype.kind != "f":
                         a, b = promote(a, b)
                 elif number_last and other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == "f":
-                    b = other
+                    b = CONSTANTS[a.dtype.char].get(other)
+                    if b is None:
+                        b = constant(other, a.dtype)
                 elif number_last and is_number(other):
                     a, b = promote(a, other)
                 else:

@@ -155,13 +155,16 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 @public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
 @written_by(np.multiply)
-@binary(input=lambda grad, other: grad * _conj(other), other=lambda grad, input: grad * _conj(input))
+@binary(  # a real factor is its own conjugate: the commonest of all formulas is spared two calls
+    input=lambda grad, other: _mul(grad, other if type(other) is Tensor and other._array.dtype.kind == "f" else _conj(other)),
+    other=lambda grad, input: _mul(grad, input if type(input) is Tensor and input._array.dtype.kind == "f" else _conj(input)),
+)
 def mul(input: Array, other: Array) -> Array:
     """``input * other``"""
     return np.multiply(input, other)
 
 
-_mul = mul
+_mul: Any = mul
 
 
 @binary(
@@ -633,6 +636,10 @@ def _sigmoid_backward(input: Array, other: Array) -> Array:
     return input * (other * (1 - other))
 
 
+_ONE = {char: np.ones((), char) for char in "fdFD"}
+"""Quicker than the number 1, which NumPy converts at each call."""
+
+
 @binary(
     input=lambda grad, other: grad * _conj(1 - other * other),
     other=lambda grad, input, other: grad * _conj(input * other) * -2,
@@ -640,7 +647,7 @@ def _sigmoid_backward(input: Array, other: Array) -> Array:
 @elementwise
 def _tanh_backward(input: Array, other: Array) -> Array:
     """The gradient `input` through tanh, whose result was `other`."""
-    return input * (1 - other * other)
+    return input * (_ONE[other.dtype.char] - other * other)
 
 
 # ------------------------------------------------------------------------------------------------ trigonometry

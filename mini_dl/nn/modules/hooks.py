@@ -25,9 +25,6 @@ class _Identity:
         expected = zip(grads, node.shape, node.dtype)
         return [wrap(np.zeros(shape, dtype)) if grad is None else grad for grad, shape, dtype in expected]
 
-    def release(self, node: Node) -> None:
-        """Nothing was saved."""
-
 
 def through_identity(tensors: Sequence[Tensor]) -> tuple[Node, list[Tensor]]:
     """The same tensors behind one new node."""
