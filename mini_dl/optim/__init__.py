@@ -10,3 +10,26 @@ from mini_dl.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 from mini_dl.optim.rprop import Rprop
 from mini_dl.optim.sgd import ASGD, SGD
 from mini_dl.optim.sparse_adam import SparseAdam
+
+__all__ = [
+    "ASGD",
+    "LBFGS",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SparseAdam",
+    "lr_scheduler",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "swa_utils",
+]
