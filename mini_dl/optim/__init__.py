@@ -6,7 +6,7 @@ from mini_dl.optim.adagrad import Adadelta, Adagrad, RMSprop
 from mini_dl.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from mini_dl.optim.lbfgs import LBFGS
 from mini_dl.optim.muon import Muon
-from mini_dl.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.rprop import Rprop
 from mini_dl.optim.sgd import ASGD, SGD
 from mini_dl.optim.sparse_adam import SparseAdam
@@ -29,7 +29,5 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "lr_scheduler",
-    "register_optimizer_step_post_hook",
-    "register_optimizer_step_pre_hook",
     "swa_utils",
 ]
