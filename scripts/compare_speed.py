@@ -344,20 +344,24 @@ def medians(works: list[Work], seconds: float) -> list[float]:
 def in_a_new_process(code: str) -> float:
     """The number that `code` prints."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the second import of a module reads what the first compiled
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     return float(done.stdout)
 
 
 IMPORT = "import numpy, time; began = time.perf_counter(); import {name}; print(time.perf_counter() - began)"
 MEMORY = """
-import resource, sys
+import pathlib, sys
 sys.path.insert(0, {scripts!r})
 import {name} as torch
 from compare_speed import CASES
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # MB; a process of its own starts at its own memory here, getrusage would start at its parent's
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+before = peak()
 work = CASES[{case!r}][0](torch)
 for _ in range(5): work()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak() - before)
 """
 
 
@@ -366,9 +370,10 @@ def processes(names: list[str]) -> list[list[str]]:
     scripts = str(Path(__file__).resolve().parent)
     step = "training step: the CNN of compare_training, 32 x 1 x 28 x 28"
     imports = [statistics.median(in_a_new_process(IMPORT.format(name=name)) for _ in range(5)) for name in names]
-    peaks = [in_a_new_process(MEMORY.format(name=name, scripts=scripts, case=step)) for name in names]
     rows = [["import, after numpy", *[f"{1e3 * seconds:.0f} ms" for seconds in imports]]]
-    rows.append(["peak memory of the CNN step, above import", *[f"{peak:.0f} MB" for peak in peaks]])
+    if Path("/proc/self/status").exists():
+        peaks = [in_a_new_process(MEMORY.format(name=name, scripts=scripts, case=step)) for name in names]
+        rows.append(["peak memory of the CNN step, above import", *[f"{peak:.0f} MB" for peak in peaks]])
     return rows
 
 
