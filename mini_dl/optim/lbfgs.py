@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import enable_grad, no_grad
+from mini_dl.ops.joining import cat
+from mini_dl.ops.pointwise import view_as_real
 from mini_dl.optim.optimizer import Optimizer, check_learning_rate
 from mini_dl.tensor import Tensor
 
@@ -129,13 +130,13 @@ class LBFGS(Optimizer):
         pieces = []
         for p in self._params:
             grad = p.new_zeros(p.shape) if p.grad is None else p.grad
-            pieces.append((namespace("torch")["view_as_real"](grad) if grad.is_complex() else grad).reshape(-1))
-        return namespace("torch")["cat"](pieces)
+            pieces.append((view_as_real(grad) if grad.is_complex() else grad).reshape(-1))
+        return cat(pieces)
 
     def _move(self, t: Any, direction: Tensor) -> None:
         start = 0
         for p in self._params:
-            target = namespace("torch")["view_as_real"](p) if p.is_complex() else p
+            target = view_as_real(p) if p.is_complex() else p
             target.add_(direction[start : start + target.numel()].view_as(target), alpha=float(t))
             start += target.numel()
 

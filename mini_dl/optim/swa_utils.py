@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import Module
+from mini_dl.ops.creation import tensor
 from mini_dl.optim.lr_scheduler import LRScheduler, _per_group
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.tensor import Tensor
@@ -116,7 +116,7 @@ class AveragedModel(Module):
         self.module = deepcopy(model)
         if device is not None:
             self.module = self.module.to(device)
-        self.register_buffer("n_averaged", namespace("torch")["tensor"](0))
+        self.register_buffer("n_averaged", tensor(0))
         self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn, multi_avg_fn, use_buffers
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
