@@ -2,7 +2,8 @@
 
 For torch's own samples of each op: the checks of the parity suite (forward, gradient, second order); the worst error of the
 float32 result of each library against torch's float64 result, in units in the last place (ULP); and the time as a ratio to
-torch's. An element more than ten binary orders below the largest of its result (below 1, if all are 0) is measured by the unit there.
+torch's. An element more than ten binary orders below the largest of its result (below 1, if all are 0) is measured by the unit
+there.
 
     python scripts/compare_ops.py softmax 'nn.functional.conv*'
     python scripts/compare_ops.py --quick --html report/ops.html
