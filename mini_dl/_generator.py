@@ -138,9 +138,6 @@ class Generator:
         self._fresh = False
         return int(self._bits.random_raw())
 
-    def next_double(self) -> int:
-        return self.next_word() << 32 | self.next_word()
-
 
 def _device(value: Any) -> device:
     return value if isinstance(value, device) else device(value)

@@ -289,18 +289,16 @@ def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
 
 
 def run_leaf_hooks(leaf: Tensor, grad: Tensor) -> Tensor:
-    if leaf._hooks is not None:
-        for hook in list(leaf._hooks.tensor.get(0, {}).values()):
-            changed = hook(grad)
-            if changed is not None:
-                grad = checked_replacement(changed, grad)
+    for hook in list(leaf._hooks.tensor.get(0, {}).values()):
+        changed = hook(grad)
+        if changed is not None:
+            grad = checked_replacement(changed, grad)
     return grad
 
 
 def run_post_accumulate_hooks(leaf: Tensor) -> None:
-    if leaf._hooks is not None:
-        for hook in list(leaf._hooks.after.values()):
-            hook(leaf)
+    for hook in list(leaf._hooks.after.values()):
+        hook(leaf)
 
 
 def checked_replacement(changed: Any, grad: Tensor) -> Tensor:
@@ -316,7 +314,7 @@ def checked_replacement(changed: Any, grad: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ entry points
 
 
-def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any], batched: bool = False) -> list[Tensor]:
+def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> list[Tensor]:
     if len(outputs) != len(gradients):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
     started: list[Tensor] = []

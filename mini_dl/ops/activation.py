@@ -1,6 +1,6 @@
 """Activation functions of ``nn.functional``, and softmax.
 
-Piecewise linear ones keep or scale the gradient by a mask (`_keep`, `_leaky_slope`); smooth ones have a fused first derivative
+Piecewise linear ones keep or scale the gradient by a mask (`masked`, `_leaky_slope`); smooth ones have a fused first derivative
 whose own derivative is composed.
 """
 
@@ -20,6 +20,7 @@ from mini_dl._kernels import BLOCK, choose, elementwise, keep, ones, real_floati
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import op, unary
+from mini_dl.ops.pointwise import masked
 from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor
 
@@ -34,17 +35,11 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
     return (_in_place(primitive) if inplace else primitive)(input, *args)
 
 
-@op(values=lambda grad, mask: _keep(grad, mask))
-def _keep(values: Array, mask: Array) -> Array:
-    """`values` where `mask` is not zero, else 0 (also where the value is infinite). Same shapes."""
-    return keep(values, mask)
-
-
 # ------------------------------------------------------------------------------------------------ piecewise linear
 
 
 @public("torch:relu", "Tensor:relu", inplace_too=True)
-@unary(input=lambda grad, result: _keep(grad, result))
+@unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
     if input.dtype.kind == "b":
         raise RuntimeError("Boolean inputs not supported for relu")
@@ -64,7 +59,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_relu, inplace, input)
 
 
-@op(input=lambda grad, input, threshold: _keep(grad, ~(input <= threshold)))
+@op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
@@ -79,7 +74,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _apply(_threshold, inplace, input, threshold, value)
 
 
-@op(input=lambda grad, input, min_val, max_val: _keep(grad, ~((input <= min_val) | (input >= max_val))))
+@op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
 def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
     if input.dtype.kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh")
@@ -127,7 +122,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 @op(
     upstream=lambda grad, input, weight: _prelu_slope(grad, input, weight),
-    weight=lambda grad, upstream, input: _keep(grad * upstream, ~(input > 0)),
+    weight=lambda grad, upstream, input: masked(grad * upstream, ~(input > 0)),
 )
 def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
     return choose(np.asarray(input > 0), upstream, upstream * weight)
@@ -135,7 +130,7 @@ def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
 
 @op(
     input=lambda grad, input, weight: _prelu_slope(grad, input, weight),
-    weight=lambda grad, input: _keep(grad * input, ~(input > 0)),
+    weight=lambda grad, input: masked(grad * input, ~(input > 0)),
 )
 def _prelu(input: Array, weight: Array) -> Array:
     return choose(np.asarray(real_floating(input, "prelu_cpu") > 0), input, input * weight)
@@ -166,13 +161,13 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 @public("nn.functional", "torch", "Tensor", out=True)
-@op(input=lambda grad, input, lambd: _keep(grad, ~(input.abs() <= lambd)))
+@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """`input` where ``|input| > lambd``, else 0"""
     return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= input.dtype.type(lambd))))
 
 
-@op(input=lambda grad, input, lambd: _keep(grad, ~(input.abs() <= lambd)))
+@op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def _softshrink(input: Array, lambd: float) -> Array:
     limit = real_floating(input, "softshrink_check").dtype.type(lambd)
     return input - np.minimum(np.maximum(input, -limit), limit)
@@ -189,7 +184,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return _softshrink(input, lambd)
 
 
-@op(input=lambda grad, input: _keep(grad / 6, (input > -3) & (input < 3)))
+@op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
 @elementwise
 def _hardsigmoid(input: Array) -> Array:
     return np.minimum(np.maximum(real_floating(input, "hardsigmoid_cpu") + 3, 0), 6) / 6
@@ -203,7 +198,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 @op(
     upstream=lambda grad, input: _hardswish_backward(grad, input),
-    input=lambda grad, upstream, input: _keep(grad * upstream / 3, (input > -3) & (input < 3)),
+    input=lambda grad, upstream, input: masked(grad * upstream / 3, (input > -3) & (input < 3)),
 )
 @elementwise
 def _hardswish_backward(upstream: Array, input: Array) -> Array:
@@ -228,7 +223,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 @op(
     upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
-    input=lambda grad, upstream, input, alpha, scale, input_scale: _keep(
+    input=lambda grad, upstream, input, alpha, scale, input_scale: masked(
         grad * upstream * (input.clamp(max=0) * input_scale).exp() * (alpha * scale * input_scale * input_scale),
         input <= 0,
     ),
@@ -278,7 +273,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 @op(
     upstream=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold),
-    input=lambda grad, upstream, input, beta, threshold: _keep(
+    input=lambda grad, upstream, input, beta, threshold: masked(
         grad * upstream * _sigmoid_slope((input * beta).sigmoid()) * beta, ~(input * beta > threshold)
     ),
 )

@@ -15,9 +15,10 @@ from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.autograd.together import Together
-from mini_dl.ops.activation import _keep, exponentials, softmax
+from mini_dl.ops.activation import exponentials, softmax
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
+from mini_dl.ops.pointwise import masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused
@@ -31,7 +32,7 @@ def _weights(query: Tensor, key: Tensor, mask: Tensor | None, alive: Array | Non
     if alive is None:
         return softmax(scores, -1)
     seen = wrap(np.ascontiguousarray(np.broadcast_to(alive, scores._array.shape)))
-    return _keep(softmax(_keep(scores, seen), -1), seen)
+    return masked(softmax(masked(scores, seen), -1), seen)
 
 
 SMALL = 4096

@@ -9,7 +9,7 @@ from mini_dl._dtypes import scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import unary
-from mini_dl.ops.activation import _keep
+from mini_dl.ops.pointwise import masked
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -48,7 +48,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 # ------------------------------------------------------------------------------------------------ all pairs
 
 
-@unary(input=lambda grad, result: _keep(grad / (result * 2), result))
+@unary(input=lambda grad, result: masked(grad / (result * 2), result))
 def _root(input: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     """``sqrt(max(input, 0))``, whose gradient at 0 is 0"""
     return np.sqrt(np.maximum(input, 0))

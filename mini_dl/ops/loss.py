@@ -21,9 +21,10 @@ from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, unary
-from mini_dl.ops.activation import _hardtanh, _keep, exponentials, log_softmax, logsigmoid, relu, softmax
+from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, relu, softmax
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.ops.matmul import linear
+from mini_dl.ops.pointwise import masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ reduction
@@ -176,7 +177,7 @@ def poisson_nll_loss(
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
-        loss = loss + _keep(stirling, target > 1)
+        loss = loss + masked(stirling, target > 1)
     return _reduced(loss, reduction)
 
 
@@ -471,7 +472,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
     rows = _rows(input)
     losses = -_pick(rows, classes.index) * wrap(mode.run(classes.factors, reduction).astype(input._array.dtype, copy=False))
     if classes.kept is not None:
-        losses = _keep(losses, wrap(classes.kept))
+        losses = masked(losses, wrap(classes.kept))
     if reduction == "none":
         return losses.reshape(classes.shape)
     return _undefined(losses.sum()) if classes.mean_of_nothing(reduction) else losses.sum()
@@ -557,7 +558,7 @@ def cross_entropy(
     logarithms = log_softmax(input, dim)
     smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
     if classes.kept is not None:
-        smooth = _keep(smooth, wrap(classes.kept.reshape(classes.shape)))
+        smooth = masked(smooth, wrap(classes.kept.reshape(classes.shape)))
     if reduction != "none":
         smooth = smooth.sum()
     if reduction == "mean":

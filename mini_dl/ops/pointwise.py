@@ -82,7 +82,7 @@ _PLAIN = (float, int, type(None))
 
 @op(input=lambda grad, mask: masked(grad, mask))
 def masked(input: Array, mask: Array) -> Array:
-    """`input` where the bool `mask` is set, else 0, also where `input` is not finite."""
+    """`input` where `mask` is not 0, else 0, also where `input` is not finite."""
     return keep(input, mask) if input.shape == mask.shape else np.where(mask, input, input.dtype.type(0))
 
 
