@@ -36,10 +36,13 @@ PAGE = """<!doctype html>
 </style>
 <h1>{{ title }}</h1>
 {% for line in verdicts %}<p class="verdict{% if not line.good %} bad{% endif %}">{{ line.text }}</p>{% endfor %}
-{% for section in sections %}<h2>{{ section.title }}</h2>
-{% if section.text %}<p>{{ section.text }}</p>{% endif %}
+{% if contents %}<ol>{% for section in sections %}
+<li><a href="#{{ section.id }}">{{ section.title }}</a></li>{% endfor %}</ol>{% endif %}
+{% for section in sections %}<h2{% if section.id %} id="{{ section.id }}"{% endif %}>{{ section.title }}</h2>
+{% for text in section.paragraphs %}<p>{{ text }}</p>{% endfor %}
 {% if section.image %}<figure><img src="{{ section.image }}" alt="{{ section.caption }}">
 <figcaption>{{ section.caption }}</figcaption></figure>{% endif %}
+{% if section.lines %}<ul>{% for line in section.lines %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}
 {% if section.rows %}<table>
 <thead><tr>{% for head in section.header %}<th>{{ head }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in section.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
@@ -77,14 +80,22 @@ def table(header: list[str], rows: list[list[Any]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def write_page(path: Path, title: str, sections: list[dict[str, Any]], verdicts: list[tuple[bool, str]], footer: str) -> None:
-    """One HTML page; images stand beside it."""
+def write_page(
+    path: Path,
+    title: str,
+    sections: list[dict[str, Any]],
+    verdicts: list[tuple[bool, str]],
+    footer: str,
+    contents: bool = False,
+) -> None:
+    """One HTML page, on request with a list of contents; images stand beside it unless their addresses hold them."""
     import jinja2
 
     template = jinja2.Environment(autoescape=True).from_string(PAGE)
     lines = [{"good": good, "text": text} for good, text in verdicts]
+    page = template.render(title=title, sections=sections, verdicts=lines, footer=footer, contents=contents)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template.render(title=title, sections=sections, verdicts=lines, footer=footer), encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
 
 
 def write_json(path: Path | None, content: Any) -> None:

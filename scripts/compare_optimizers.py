@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _images import read
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
-from compare_training import divergence, network, read
+from compare_training import divergence, network
 
 # name: class, options on the bowl, options in training
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
     try:
-        data = read(options)
+        data = read(options.data, options.root, options.dtype)
     except (OSError, ValueError, RuntimeError) as error:
         return fail(str(error))
     sides = {"mini_dl": ours} if theirs is None else {"mini_dl": ours, "torch": theirs}

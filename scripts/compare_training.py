@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from _images import read
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
 
 LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # relative, at every step
@@ -98,20 +99,6 @@ def start(name: str, torch: Any, data: dict[str, Any], options: Any) -> Run:
     batches = torch.utils.data.DataLoader(train, batch_size=options.batch_size, shuffle=True)
     test = tensors["test_images"], tensors["test_labels"]
     return Run(name, torch, model, optimizer(torch, options.optimizer, model.parameters(), options.lr), batches, test)
-
-
-def read(options: Any) -> dict[str, Any]:
-    """Images as (N, 1, H, W) in 0..1 and labels. Every fifth of the digits (of MNIST's 10,000 test images) is kept to test."""
-    from mini_dl import datasets
-
-    images = datasets.Digits(train=None) if options.data == "digits" else datasets.MNIST(options.root, train=False)
-    pixels, labels = np.asarray(images.data), np.asarray(images.targets)
-    pixels = (pixels[:, None] / float(pixels.max())).astype(options.dtype)
-    tests = np.arange(len(labels)) % 5 == 4
-    data = {}
-    for part, chosen in (("train", ~tests), ("test", tests)):
-        data[f"{part}_images"], data[f"{part}_labels"] = pixels[chosen], labels[chosen].astype(np.int64)
-    return data
 
 
 def difference(first: list[Any], second: list[Any]) -> float:
@@ -242,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
     try:
-        data = read(options)
+        data = read(options.data, options.root, options.dtype)
     except (OSError, ValueError, RuntimeError) as error:
         return fail(str(error))
     if theirs is None:

@@ -1,0 +1,1 @@
+"""Programs beside the library: comparisons with torch, generated files, the book of experiments."""

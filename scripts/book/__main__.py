@@ -1,0 +1,128 @@
+"""Run experiments of the learning notes under mini_dl and under torch, draw their figures, write one page.
+
+    python -m scripts.book --all --quick
+
+Ends with 1 if the libraries disagree in an experiment, with 2 on a wrong call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import sys
+import textwrap
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from scripts._report import AGREE, DISAGREE, fail, libraries, progress, versions, write_page
+from scripts.book import _frame as frame
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = parser()
+    options = made.parse_args(arguments)
+    unknown = [name for name in options.names if name not in frame.EXPERIMENTS]
+    if unknown:
+        return fail(f"unknown experiment: {', '.join(unknown)}. There are:\n{listing()}")
+    if options.list or not (options.names or options.all):
+        print(f"{listing()}\n\nRun some by name, or all with --all; --quick for less of each.")
+        return AGREE
+    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        return fail(f"the figures and the page need {' and '.join(missing)}: install mini_dl with its extra `viz`")
+    ours, theirs = libraries()
+    if theirs is None and options.library == "torch":
+        return fail("torch is not installed; --library mini_dl runs without it")
+    if theirs is None and options.library == "both":
+        print("torch is not installed: running under mini_dl alone.")
+    sides = {"mini_dl": ours, "torch": theirs}
+    chosen = {name: side for name, side in sides.items() if side is not None and options.library in ("both", name)}
+    names = [name for name in frame.EXPERIMENTS if options.all or name in options.names]
+    print(f"{'quick, ' if options.quick else ''}images: {frame.source()}; {versions(chosen.get('torch'))}\n")
+    try:
+        return run(names, chosen, options.quick, options.output)
+    except (OSError, ValueError) as error:
+        return fail(str(error))
+
+
+def run(names: list[str], sides: dict[str, ModuleType], quick: bool, folder: Path) -> int:
+    """Each experiment under each library, one after the other; PNGs and the page into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sections, verdicts = [], []
+    began = time.perf_counter()
+    bar = progress(names)
+    for name in bar:
+        if hasattr(bar, "set_description"):
+            bar.set_description(name)
+        module = frame.experiment(name)
+        start = time.perf_counter()
+        results = {library: module.run(torch, quick=quick) for library, torch in sides.items()}
+        image = png(module.draw(results))
+        seconds = time.perf_counter() - start
+        (folder / f"{name}.png").write_bytes(image)
+        good, apart = frame.agreement(results, module.TOLERANCE)
+        verdicts.append((good, f"{name}: {apart}"))
+        lines = [*module.report(results), apart]
+        print(f"{name}: {frame.title(module)} ({seconds:.1f} s)")
+        print("\n".join(textwrap.indent(line, "    ") for line in lines), end="\n\n", flush=True)
+        sections.append(section(name, module, lines, image))
+    seconds = time.perf_counter() - began
+    page = folder / "index.html"
+    bad = [verdict for verdict in verdicts if not verdict[0]]
+    summary = bad or [(True, f"{len(names)} experiments under {' and '.join(sides)}")]
+    footer = f"{versions(sides.get('torch'))}; {seconds:.0f} s"
+    write_page(page, "The learning notes in experiments", sections, summary, footer, contents=True)
+    for good, text in bad:
+        print(f"{'ok  ' if good else 'FAIL'}  {text}")
+    print(f"wrote {page} and {len(names)} figures in {seconds:.0f} s")
+    return DISAGREE if bad else AGREE
+
+
+def section(name: str, module: ModuleType, lines: list[str], image: bytes) -> dict[str, Any]:
+    """What the page shows of one experiment."""
+    return {
+        "id": name,
+        "title": frame.title(module),
+        "paragraphs": frame.paragraphs(module),
+        "image": f"data:image/png;base64,{base64.b64encode(image).decode()}",
+        "caption": f"scripts/book/{name}.py",
+        "lines": lines,
+    }
+
+
+def png(figure: Any) -> bytes:
+    written = io.BytesIO()
+    figure.savefig(written, format="png", dpi=120)
+    return written.getvalue()
+
+
+def listing() -> str:
+    width = max(map(len, frame.EXPERIMENTS))
+    return "\n".join(f"  {name:{width}}  {frame.title(frame.experiment(name))}" for name in frame.EXPERIMENTS)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m scripts.book",
+        description="Run experiments of the learning notes under mini_dl and under torch, from one seed; draw their figures.",
+        epilog=f"experiments:\n{listing()}\n\nReal MNIST is used where the environment variable MINI_DL_DATA names the folder\n"
+        "of its files, else the digits that come with mini_dl.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("names", nargs="*", metavar="NAME", help="experiments to run")
+    made.add_argument("--all", action="store_true", help="run all of them")
+    made.add_argument("--list", action="store_true", help="list the experiments and end")
+    made.add_argument("--quick", action="store_true", help="fewer images and steps")
+    made.add_argument("--library", choices=("both", "mini_dl", "torch"), default="both", help="default: both")
+    made.add_argument(
+        "--output", type=Path, default=Path("report/book"), metavar="DIR", help="folder of index.html and figures (report/book)"
+    )
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""What the experiments share: their order, the images, figures with one library over the other, and how far the two lie apart."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scripts._images import read
+
+EXPERIMENTS = ("gradient_field",)
+QUICK_IMAGES = 1500
+"""So many are trained on in a quick run, and a quarter of it tested on."""
+
+
+def experiment(name: str) -> ModuleType:
+    return importlib.import_module(f"scripts.book.{name}")
+
+
+def title(module: ModuleType) -> str:
+    return str(module.__doc__).split("\n")[0].rstrip(".")
+
+
+def paragraphs(module: ModuleType) -> list[str]:
+    """The docstring below its title."""
+    return [" ".join(part.split()) for part in str(module.__doc__).split("\n\n")[1:]]
+
+
+# Images
+
+
+@dataclass
+class Images:
+    """Tensors of the library at hand: images (N, 1, H, W) from 0 to 1, labels (N,)."""
+
+    name: str
+    train_images: Any
+    train_labels: Any
+    test_images: Any
+    test_labels: Any
+
+    @property
+    def pixels(self) -> int:
+        """Of one image."""
+        return int(np.prod(self.train_images.shape[1:]))
+
+
+def source() -> str:
+    """MNIST where the environment variable MINI_DL_DATA names a folder, else the digits that come with mini_dl."""
+    return "mnist" if os.environ.get("MINI_DL_DATA") else "digits"
+
+
+def images(torch: Any, quick: bool = False, dtype: str = "float32") -> Images:
+    """All 10,000 test images of MNIST (or all 1,797 digits), or fewer in a quick run; every fifth is there to test."""
+    name = source()
+    counts = {"train": QUICK_IMAGES, "test": QUICK_IMAGES // 4} if quick else {}
+    parts = read(name, None, dtype)
+    tensors = {key: torch.from_numpy(array[: counts.get(key.split("_")[0])].copy()) for key, array in parts.items()}
+    return Images({"mnist": "MNIST", "digits": "digits"}[name], **tensors)
+
+
+# Agreement
+
+
+def numbers(result: Any) -> Iterator[Any]:
+    """All numbers of a result as float64 arrays, in their order."""
+    if isinstance(result, dict):
+        for value in result.values():
+            yield from numbers(value)
+    elif isinstance(result, (list, tuple)) and not all(np.isscalar(value) for value in result):
+        for value in result:
+            yield from numbers(value)
+    elif not isinstance(result, str):
+        yield np.asarray(result, "float64")
+
+
+def difference(results: dict[str, Any]) -> float | None:
+    """The largest difference of two libraries' numbers, above one relative; None if there is one library only."""
+    if len(results) < 2:
+        return None
+    largest = 0.0
+    for ours, theirs in zip(*[list(numbers(result)) for result in results.values()], strict=True):
+        if ours.shape != theirs.shape:
+            raise ValueError(f"the libraries' results have the shapes {ours.shape} and {theirs.shape}")
+        differ = ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
+        apart = np.abs(ours[differ] - theirs[differ]) / np.maximum(1, np.abs(theirs[differ]))
+        largest = max([largest, *np.where(np.isfinite(apart), apart, np.inf).flat])
+    return float(largest)
+
+
+def agreement(results: dict[str, Any], tolerance: float | None) -> tuple[bool, str]:
+    """Whether the libraries agree, and a line that says how far."""
+    apart = difference(results)
+    if apart is None:
+        return True, f"{next(iter(results))} alone: nothing to compare"
+    found = f"largest difference between {' and '.join(results)}: {apart:.1e}"
+    if tolerance is None:
+        return True, f"{found} (rounding grows here: not judged)"
+    return apart <= tolerance, f"{found}, allowed {tolerance:.0e}"
+
+
+# Figures
+
+COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#b45309", "#be185d", "#4d7c0f", "#475569")
+LINES: dict[str, dict[str, Any]] = {
+    "mini_dl": {"lw": 3.4, "alpha": 0.45},
+    "torch": {"lw": 1.3, "ls": "--"},
+}
+
+
+def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5), **options: Any) -> tuple[Any, Any]:
+    """A figure (pyplot does not know it, so nobody need close it) and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, **options)
+    for each in np.ravel(axes):
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def pick(results: dict[str, Any], *keys: Any) -> dict[str, Any]:
+    """Of each library the part of its result that the keys lead to, one below the other."""
+    return {library: reduce(lambda part, key: part[key], keys, result) for library, result in results.items()}
+
+
+def overlay(axes: Any, curves: dict[str, Any], label: str = "", color: str = COLORS[0], start: int = 1) -> None:
+    """One curve of each library: a pair of x and y, or y alone over start, start + 1, ..."""
+    for library, curve in curves.items():
+        x, y = curve if isinstance(curve, tuple) else (np.arange(start, start + len(curve)), curve)
+        axes.plot(x, y, color=color, **LINES[library], label=label if library == next(iter(curves)) else "")
+
+
+def legend(axes: Any, results: dict[str, Any], **options: Any) -> None:
+    """The curves' labels, and below them which line is which library."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = axes.get_legend_handles_labels()
+    grey = [Line2D([], [], color="#475569", **LINES[library]) for library in results]
+    axes.legend([*handles, *grey], [*labels, *results], frameon=False, **{"fontsize": 9, **options})
