@@ -14,7 +14,10 @@ import numpy as np
 
 from scripts._images import read
 
-EXPERIMENTS = ("gradient_field",)
+EXPERIMENTS = (
+    "gradient_field",
+    "mini_batch_sgd",
+)
 QUICK_IMAGES = 1500
 """So many are trained on in a quick run, and a quarter of it tested on."""
 

@@ -22,7 +22,7 @@ def f(points: Any) -> Any:
 
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     """The gradient at each point of a grid, by backpropagation from the sum of all values."""
-    ticks = torch.linspace(-2, 2, 9 if quick else 17, dtype=torch.float64)
+    ticks = torch.linspace(-2, 2, 13, dtype=torch.float64)
     points = torch.cartesian_prod(ticks, ticks).requires_grad_()
     f(points).sum().backward()
     return {"points": points.detach().numpy(), "gradients": points.grad.numpy()}
@@ -32,13 +32,13 @@ def draw(results: dict[str, Any]) -> Any:
     figure, axes = panels(size=(6.4, 6))
     x, y = np.meshgrid(np.linspace(-2.2, 2.2, 101), np.linspace(-2.2, 2.2, 101))
     lines = axes.contour(x, y, f(np.stack([x, y], -1)), levels=[0.25, 1, 2, 4, 6], colors="#c7ccd1", linewidths=0.8)
-    axes.clabel(lines, fontsize=8)
+    axes.clabel(lines, fontsize=8, fmt="%g")
     for (library, result), color, width in zip(results.items(), COLORS, (0.008, 0.0025)):
         points, arrows = result["points"], -result["gradients"]
         axes.quiver(*points.T, *arrows.T, angles="xy", scale=40, width=width, color=color, label=library)
     axes.plot(0, 0, "+", color="#1c1f23", ms=10)
     axes.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal", title="$-\\nabla f$, over the lines of equal $f$")
-    axes.legend(loc="upper right", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 

@@ -1,0 +1,49 @@
+"""The network and the loop that many experiments train with, over the name `torch`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.book._frame import Images
+
+
+def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU") -> Any:
+    """Linear layers of the sizes, input first, with the activation between them; images are flattened."""
+    nn = torch.nn
+    layers = [nn.Flatten()]
+    for i in range(1, len(sizes)):
+        layers.append(nn.Linear(sizes[i - 1], sizes[i]))
+        if i < len(sizes) - 1:
+            layers.append(getattr(nn, activation)())
+    return nn.Sequential(*layers)
+
+
+def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
+    """The share of images whose largest output is that of their label, in evaluation mode."""
+    model.eval()
+    with torch.no_grad():
+        right = model(images).argmax(1) == labels
+    model.train()
+    return float(right.double().mean())
+
+
+def train(torch: Any, model: Any, optimizer: Any, data: Images, epochs: int, batch_size: int) -> dict[str, list[float]]:
+    """By cross entropy over shuffled batches: the losses of all steps; both accuracies at the start and after each epoch."""
+    inputs = torch.utils.data.TensorDataset(data.train_images, data.train_labels)
+    batches = torch.utils.data.DataLoader(inputs, batch_size=batch_size, shuffle=True)
+    course: dict[str, list[float]] = {"losses": [], "train": [], "test": []}
+
+    def measure() -> None:
+        course["train"].append(accuracy(torch, model, data.train_images, data.train_labels))
+        course["test"].append(accuracy(torch, model, data.test_images, data.test_labels))
+
+    measure()
+    for _ in range(epochs):
+        for images, labels in batches:
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            course["losses"].append(loss.item())
+        measure()
+    return course

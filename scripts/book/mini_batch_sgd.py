@@ -1,0 +1,51 @@
+"""Learning by mini-batches.
+
+A network of two layers, 50 hidden units, learns to read digits by stochastic gradient descent: each step follows the gradient of
+the loss of a few images drawn at random. The loss of a step jumps about, since each step sees other images; its course goes down.
+After every epoch the accuracy is taken on the images trained on and on images never trained on. As long as the two curves stay
+together, what was learned holds for images not seen: there is no overfitting.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scripts.book._frame import COLORS, images, legend, overlay, panels, pick
+from scripts.book._training import perceptron, train
+
+TOLERANCE = 1e-9
+
+
+def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+    """In float64: the losses of all steps and the accuracies of all epochs."""
+    data = images(torch, quick, "float64")
+    torch.manual_seed(0)
+    model = perceptron(torch, [data.pixels, 50, 10]).double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    return train(torch, model, optimizer, data, epochs=10 if quick else 16, batch_size=50)
+
+
+def draw(results: dict[str, Any]) -> Any:
+    figure, (loss, accuracy) = panels(1, 2, size=(11, 4.4))
+    overlay(loss, pick(results, "losses"))
+    loss.set(xlabel="step", ylabel="cross entropy of the batch", title="Loss of each step", ylim=(0, None))
+    legend(loss, results)
+    for part, color in zip(("train", "test"), COLORS[1:]):
+        overlay(accuracy, pick(results, part), f"{part} images", color, start=0)
+    accuracy.set(xlabel="epoch", ylabel="accuracy", title="Accuracy after each epoch", ylim=(0, 1))
+    legend(accuracy, results, loc="lower right")
+    return figure
+
+
+def report(results: dict[str, Any]) -> list[str]:
+    lines = []
+    for library, course in results.items():
+        steps = len(course["losses"]) // (len(course["train"]) - 1)
+        first, last = (np.mean(course["losses"][part]) for part in (slice(steps), slice(-steps, None)))
+        lines.append(
+            f"{library}: mean loss {first:.4f} in the first epoch, {last:.4f} in the last; "
+            f"accuracy {course['train'][-1]:.2%} of the train images, {course['test'][-1]:.2%} of the test images"
+        )
+    return lines
