@@ -1,0 +1,64 @@
+"""The plain definitions of deep learning, on bare NumPy arrays, written to be read.
+
+Each function and class says one thing in as few lines as it takes: in loops where the loop is the definition, in whole arrays
+where that is how one writes the formula. Nothing here is fast, and nothing here builds a graph. The other half of `mini_dl` does
+the same work quickly and with gradients of its own; the tests hold the two, and torch, against each other.
+
+Arrays are `numpy.ndarray`. Rows are examples: a batch is (N, D), images are (N, C, H, W). An affine layer computes x W + b, so
+its weight has the shape (inputs, outputs), the transpose of torch's. Random numbers come from a `numpy.random.Generator` that
+the caller gives. Shapes and values that do not fit raise ValueError.
+"""
+
+from mini_dl.textbook.activations import identity, relu, sigmoid, softmax, step
+from mini_dl.textbook.gradients import gradient_descent, numerical_diff, numerical_gradient
+from mini_dl.textbook.losses import (
+    binary_cross_entropy,
+    cross_entropy_error,
+    mean_squared_error,
+    negative_log_likelihood,
+    sum_squares_error,
+)
+from mini_dl.textbook.tensors import (
+    add_row,
+    affine,
+    elementwise_add,
+    elementwise_relu,
+    matrix_product,
+    matrix_vector_dot,
+    reshape,
+    rotate,
+    scale,
+    tensor_dot,
+    translate,
+    transpose,
+    vector_dot,
+)
+
+__all__ = [
+    "add_row",
+    "affine",
+    "binary_cross_entropy",
+    "cross_entropy_error",
+    "elementwise_add",
+    "elementwise_relu",
+    "gradient_descent",
+    "identity",
+    "matrix_product",
+    "matrix_vector_dot",
+    "mean_squared_error",
+    "negative_log_likelihood",
+    "numerical_diff",
+    "numerical_gradient",
+    "relu",
+    "reshape",
+    "rotate",
+    "scale",
+    "sigmoid",
+    "softmax",
+    "step",
+    "sum_squares_error",
+    "tensor_dot",
+    "translate",
+    "transpose",
+    "vector_dot",
+]
