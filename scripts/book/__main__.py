@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import os
 import sys
 import textwrap
 import time
@@ -18,8 +19,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from scripts._report import AGREE, DISAGREE, fail, libraries, progress, versions, write_page
-from scripts.book import _frame as frame
+for library in ("OMP", "OPENBLAS"):  # read when NumPy and torch are imported; small matrices are fastest on one thread
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+from scripts._report import AGREE, DISAGREE, fail, libraries, progress, versions, write_page  # noqa: E402
+from scripts.book import _frame as frame  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,8 +29,6 @@ def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
 
 def train(torch: Any, model: Any, optimizer: Any, data: Images, epochs: int, batch_size: int) -> dict[str, list[float]]:
     """By cross entropy over shuffled batches: the losses of all steps; both accuracies at the start and after each epoch."""
-    inputs = torch.utils.data.TensorDataset(data.train_images, data.train_labels)
-    batches = torch.utils.data.DataLoader(inputs, batch_size=batch_size, shuffle=True)
     course: dict[str, list[float]] = {"losses": [], "train": [], "test": []}
 
     def measure() -> None:
@@ -39,8 +37,9 @@ def train(torch: Any, model: Any, optimizer: Any, data: Images, epochs: int, bat
 
     measure()
     for _ in range(epochs):
-        for images, labels in batches:
-            loss = torch.nn.functional.cross_entropy(model(images), labels)
+        for chosen in torch.randperm(len(data.train_labels)).split(batch_size):
+            outputs = model(data.train_images[chosen])
+            loss = torch.nn.functional.cross_entropy(outputs, data.train_labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -20,11 +20,11 @@ TOLERANCE = 1e-9
 
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     """In float64: the losses of all steps and the accuracies of all epochs."""
-    data = images(torch, quick, "float64")
+    data = images(torch, dtype="float64")
     torch.manual_seed(0)
     model = perceptron(torch, [data.pixels, 50, 10]).double()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    return train(torch, model, optimizer, data, epochs=10 if quick else 16, batch_size=50)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+    return train(torch, model, optimizer, data, epochs=8 if quick else 16, batch_size=50)
 
 
 def draw(results: dict[str, Any]) -> Any:
