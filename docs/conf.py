@@ -1,0 +1,117 @@
+"""The site: `tox run -e docs` writes it to docs/_build/html.
+
+Nothing is fetched, neither when the site is built nor when it is read: formulas become MathML (by docutils), fonts are the reader's.
+"""
+
+import hashlib
+import inspect
+import os
+import re
+import sys
+from pathlib import Path
+
+from docutils.nodes import SkipNode
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT))  # for autodoc
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(DOCS)])  # for the code on the pages
+os.environ["MATPLOTLIBRC"] = str(DOCS / "matplotlibrc")
+os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+
+project = "mini_dl"
+author = "the authors of mini_dl"
+copyright = "the authors of mini_dl, MIT"
+language = "en"
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "mini_dl"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
+
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the signature in the source says it; here it would hide the names
+
+# ------------------------------------------------------------------------------------------------ code on the pages
+
+
+def digest_of_sources() -> str:
+    """Changes with any program a page may run, so that no page shows what an older one printed."""
+    found = hashlib.sha256()
+    for path in sorted([*(ROOT / "mini_dl").rglob("*.py"), *(ROOT / "scripts").rglob("*.py"), *DOCS.glob("*.py"), DOCS / "matplotlibrc"]):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+nb_execution_mode = "cache"  # a page is run once; its Korean page has the same code and takes over what it printed
+nb_execution_cache_path = str(DOCS / "_build" / "executed" / digest_of_sources())
+nb_execution_raise_on_error = True
+nb_execution_timeout = 240
+nb_merge_streams = True
+
+# ------------------------------------------------------------------------------------------------ docstrings
+
+
+def write_as_rst(app, what, name, obj, options, lines):
+    """Docstrings are plain text: names in backticks become code, indented lines and examples stay as they are."""
+    text, written = inspect.cleandoc("\n".join(lines)), []
+    for block in re.split(r"\n\s*\n", text):
+        first = block.splitlines()[0] if block else ""
+        if first.startswith((" ", "- ", "* ")):
+            written += ["::", "", *["    " + line for line in block.splitlines()], ""]
+        elif first.startswith(">>>"):
+            written += [*block.splitlines(), ""]
+        else:
+            for line in block.splitlines():
+                parts = re.split(r"`+([^`]+)`+", line.strip())
+                plain = [re.sub(r"([*_|\\])", r"\\\1", part) if i % 2 == 0 else f"``{part}``" for i, part in enumerate(parts)]
+                written.append("".join(plain))
+            written.append("")
+    lines[:] = written
+
+
+# ------------------------------------------------------------------------------------------------ formulas
+
+
+def mathml(translator, node, as_block):
+    try:
+        written = tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        logging.getLogger(__name__).warning("formula: %s", error, location=node)
+        written = translator.encode(node.astext())
+    return written
+
+
+def visit_math(translator, node):
+    translator.body.append(mathml(translator, node, as_block=False))
+    raise SkipNode
+
+
+def visit_math_block(translator, node):
+    translator.body.append(f'<div class="math">{mathml(translator, node, as_block=True)}</div>\n')
+    raise SkipNode
+
+
+# ------------------------------------------------------------------------------------------------ languages
+
+
+def say_the_language(app, pagename, templatename, context, doctree):
+    if pagename.startswith("ko/"):
+        context["language"] = "ko"
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    app.connect("autodoc-process-docstring", write_as_rst)
+    app.connect("html-page-context", say_the_language)
