@@ -17,6 +17,8 @@ from scripts._images import read
 EXPERIMENTS = (
     "gradient_field",
     "mini_batch_sgd",
+    "saturated_sigmoid",
+    "activations",
 )
 QUICK_IMAGES = 1500
 """So many are trained on in a quick run, and a quarter of it tested on."""
@@ -126,6 +128,11 @@ def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5)
     for each in np.ravel(axes):
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def first(results: dict[str, Any]) -> Any:
+    """The result of mini_dl, or of the one library there is: the other's is the same but for rounding."""
+    return next(iter(results.values()))
 
 
 def pick(results: dict[str, Any], *keys: Any) -> dict[str, Any]:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from scripts.book._frame import Images
+
+INITIALISATIONS: dict[str, Callable[[Any, Any], Any]] = {  # of torch.nn.init and a weight
+    "std 1": lambda init, weight: init.normal_(weight, std=1.0),
+    "std 0.01": lambda init, weight: init.normal_(weight, std=0.01),
+    "Xavier": lambda init, weight: init.xavier_normal_(weight),
+    "He": lambda init, weight: init.kaiming_normal_(weight, nonlinearity="relu"),
+}
 
 
 def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU") -> Any:

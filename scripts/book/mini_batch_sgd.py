@@ -1,9 +1,9 @@
 """Learning by mini-batches.
 
-A network of two layers, 50 hidden units, learns to read digits by stochastic gradient descent: each step follows the gradient of
-the loss of a few images drawn at random. The loss of a step jumps about, since each step sees other images; its course goes down.
-After every epoch the accuracy is taken on the images trained on and on images never trained on. As long as the two curves stay
-together, what was learned holds for images not seen: there is no overfitting.
+A network of two layers, 50 hidden units, learns to read digits by stochastic gradient descent: each step follows the gradient
+of the loss of a few images drawn at random. The loss of a step jumps about, since each step sees other images; its course goes
+down. After every epoch the accuracy is taken of the images trained on, and of images never trained on. While the two curves
+stay close, what was learned holds for images not seen; a gap between them is overfitting.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, images, legend, overlay, panels, pick
+from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick
 from scripts.book._training import perceptron, train
 
 TOLERANCE = 1e-9
@@ -40,12 +40,10 @@ def draw(results: dict[str, Any]) -> Any:
 
 
 def report(results: dict[str, Any]) -> list[str]:
-    lines = []
-    for library, course in results.items():
-        steps = len(course["losses"]) // (len(course["train"]) - 1)
-        first, last = (np.mean(course["losses"][part]) for part in (slice(steps), slice(-steps, None)))
-        lines.append(
-            f"{library}: mean loss {first:.4f} in the first epoch, {last:.4f} in the last; "
-            f"accuracy {course['train'][-1]:.2%} of the train images, {course['test'][-1]:.2%} of the test images"
-        )
-    return lines
+    course = first(results)
+    steps = len(course["losses"]) // (len(course["train"]) - 1)
+    start, end = np.mean(course["losses"][:steps]), np.mean(course["losses"][-steps:])
+    return [
+        f"mean loss {start:.4f} in the first epoch, {end:.4f} in the last",
+        f"accuracy {course['train'][-1]:.2%} of the images trained on, {course['test'][-1]:.2%} of the test images",
+    ]
