@@ -16,6 +16,7 @@ from scripts._images import read
 
 EXPERIMENTS = (
     "gradient_field",
+    "gradient_descent",
     "mini_batch_sgd",
     "saturated_sigmoid",
     "activations",
