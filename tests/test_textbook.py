@@ -298,3 +298,267 @@ def test_losses_refuse_other_shapes_and_what_is_no_probability() -> None:
         tb.binary_cross_entropy(1.1, 1)
     with pytest.raises(ValueError, match=r"target must lie in \[0, 1\]"):
         tb.binary_cross_entropy(0.5, -1)
+
+
+# ------------------------------------------------------------------------------------------------ layers
+
+
+def check_backward(layer: Any, x: Any, *parameters: str, **options: Any) -> None:
+    """`backward` gives the derivative of the outputs, each weighted at random, by the input and the named parameters."""
+    weights = normal(*layer.forward(x, **options).shape, seed=7)
+    dx = layer.backward(weights)
+    found = {name: getattr(layer, "d" + name) for name in parameters}
+
+    def weighted(_: Any) -> float:
+        return float(np.sum(weights * layer.forward(x, **options)))
+
+    np.testing.assert_allclose(dx, tb.numerical_gradient(weighted, x), atol=1e-7)
+    for name in parameters:
+        np.testing.assert_allclose(found[name], tb.numerical_gradient(weighted, getattr(layer, name)), atol=1e-7)
+
+
+def test_apples_and_oranges() -> None:
+    apples, oranges, fruit, tax = tb.Multiply(), tb.Multiply(), tb.Add(), tb.Multiply()
+    price = tax.forward(fruit.forward(apples.forward(100.0, 2.0), oranges.forward(150.0, 3.0)), 1.1)
+    dfruit, dtax = tax.backward(1.0)
+    dapples, doranges = fruit.backward(dfruit)
+    assert price == pytest.approx(715)
+    assert apples.backward(dapples) == pytest.approx((2.2, 110))
+    assert oranges.backward(doranges) == pytest.approx((3.3, 165))
+    assert dtax == pytest.approx(650)
+
+
+@pytest.mark.parametrize("layer", [tb.ReLU(), tb.Sigmoid()], ids=["ReLU", "Sigmoid"])
+def test_the_slope_of_an_activation_is_its_numerical_one(layer: Any) -> None:
+    check_backward(layer, normal(2, 3, 4))
+
+
+def test_relu_passes_no_gradient_at_zero() -> None:
+    layer = tb.ReLU()
+    layer.forward(np.array([-1.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(layer.backward(np.ones(3)), [0, 0, 1])
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (5, 2, 3), (5, 1, 2, 3)])
+def test_affine_goes_back_to_any_shape_of_input(shape: tuple[int, ...]) -> None:
+    check_backward(tb.Affine(normal(6, 4, seed=1), normal(4, seed=2)), normal(*shape), "W", "b")
+
+
+def test_layers_with_weights_refuse_inputs_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"needs 6 numbers per example, not the shape \(2, 5\)"):
+        tb.Affine(normal(6, 4), np.zeros(4)).forward(normal(2, 5))
+    for convolve in (tb.Convolution(normal(2, 3, 2, 2), np.zeros(2)).forward, lambda x: tb.convolution(x, normal(2, 3, 2, 2), x)):
+        with pytest.raises(ValueError, match=r"\(1, 4, 5, 5\) and \(2, 3, 2, 2\)"):
+            convolve(normal(1, 4, 5, 5))
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (2, 3, 2, 2)])
+@pytest.mark.parametrize("train", [True, False])
+def test_batch_normalization_goes_back_through_its_statistics(shape: tuple[int, ...], train: bool) -> None:
+    layer = tb.BatchNormalization(1 + normal(3, seed=1), normal(3, seed=2), momentum=1.0)  # 1.0: the averages stay
+    check_backward(layer, 2 + 3 * normal(*shape), "gamma", "beta", train=train)
+
+
+def test_batch_normalization_normalizes_and_keeps_running_averages() -> None:
+    layer = tb.BatchNormalization(np.ones(3), np.zeros(3), momentum=0.9, eps=0.0)
+    x = 5 + 2 * normal(8, 3)
+    y = layer.forward(x)
+    np.testing.assert_allclose([y.mean(axis=0), y.var(axis=0)], [np.zeros(3), np.ones(3)], atol=1e-14)
+    np.testing.assert_allclose(layer.running_mean, 0.1 * x.mean(axis=0))
+    np.testing.assert_allclose(layer.running_var, 0.9 + 0.1 * x.var(axis=0))
+    mean, var = layer.running_mean, layer.running_var
+    np.testing.assert_allclose(layer.forward(x, train=False), (x - mean) / np.sqrt(var))
+    assert layer.running_mean is mean
+
+
+def test_one_example_has_no_variance() -> None:
+    layer = tb.BatchNormalization(np.ones(3), np.zeros(3))
+    with pytest.raises(ValueError, match=r"\(1, 3\)"):
+        layer.forward(normal(1, 3))
+    assert layer.forward(normal(1, 3), train=False).shape == (1, 3)
+
+
+def test_dropout_switches_off_the_given_share_and_keeps_the_mean() -> None:
+    layer, x = tb.Dropout(0.3, np.random.default_rng(0)), np.ones((200, 200))
+    y = layer.forward(x)
+    assert set(np.unique(y)) == {0.0, 1.0}
+    assert y.mean() == pytest.approx(0.7, abs=0.01)
+    np.testing.assert_array_equal(layer.backward(2 * x), 2 * y)
+    np.testing.assert_allclose(layer.forward(x, train=False), 0.7)
+    np.testing.assert_array_equal(tb.Dropout(0.0, np.random.default_rng(0)).forward(x), x)
+    with pytest.raises(ValueError, match=r"1\.0"):
+        tb.Dropout(1.0, np.random.default_rng(0))
+
+
+GEOMETRIES = [(3, 3, 1, 0), (3, 2, 2, 1), (2, 2, 3, 0), (1, 4, 1, 2), (5, 5, 2, 3), (5, 6, 1, 0)]
+
+
+@pytest.mark.parametrize("height, width, stride, pad", GEOMETRIES)
+def test_convolution_by_columns_is_the_one_in_loops(height: int, width: int, stride: int, pad: int) -> None:
+    x, W, b = normal(2, 3, 5, 6), normal(4, 3, height, width, seed=1), normal(4, seed=2)
+    layer = tb.Convolution(W, b, stride, pad)
+    np.testing.assert_allclose(layer.forward(x), tb.convolution(x, W, b, stride, pad), atol=1e-12)
+
+
+@pytest.mark.parametrize("height, width, stride, pad", GEOMETRIES[:4])
+def test_convolution_goes_back(height: int, width: int, stride: int, pad: int) -> None:
+    check_backward(tb.Convolution(normal(2, 2, height, width), normal(2, seed=1), stride, pad), normal(2, 2, 4, 5), "W", "b")
+
+
+@pytest.mark.parametrize("height, width, stride, pad", [(2, 2, 2, 0), (3, 2, 1, 1), (3, 3, 2, 2), (2, 3, 4, 0)])
+def test_pooling_is_the_one_in_loops_and_goes_back(height: int, width: int, stride: int, pad: int) -> None:
+    x = normal(2, 3, 5, 4) - 5  # all negative: padding must not win
+    layer = tb.Pooling(height, width, stride, pad)
+    np.testing.assert_array_equal(layer.forward(x), tb.max_pooling(x, height, width, stride, pad))
+    check_backward(layer, x)
+
+
+@pytest.mark.parametrize("height, width, stride, pad", GEOMETRIES)
+def test_col2im_is_the_transpose_of_im2col(height: int, width: int, stride: int, pad: int) -> None:
+    x = normal(2, 3, 5, 6)
+    col = tb.im2col(x, height, width, stride, pad)
+    weights = normal(*col.shape, seed=1)
+    back = tb.col2im(weights, x.shape, height, width, stride, pad)
+    assert np.sum(col * weights) == pytest.approx(np.sum(x * back))
+
+
+@pytest.mark.parametrize(
+    "call, named",
+    [
+        (lambda: tb.window_places(4, 5, 1, 0), "window of 5 does not fit into 4"),
+        (lambda: tb.window_places(4, 2, 0, 0), "not 0 and 0"),
+        (lambda: tb.window_places(4, 2, 1, -1), "not 1 and -1"),
+        (lambda: tb.Pooling(2, 2, pad=2), "padding of 2"),
+        (lambda: tb.max_pooling(np.zeros((1, 1, 4, 4)), 2, 3, 1, pad=2), "padding of 2"),
+    ],
+)
+def test_windows_that_do_not_fit_are_refused(call: Any, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        call()
+
+
+@pytest.mark.parametrize("target", [np.array([2, 0, 1, 1]), np.eye(3)[[2, 0, 1, 1]]], ids=["labels", "one-hot"])
+def test_softmax_with_loss_goes_back_by_a_difference(target: Any) -> None:
+    layer, x = tb.SoftmaxWithLoss(), normal(4, 3)
+    layer.forward(x, target)
+    dx = layer.backward()
+    np.testing.assert_allclose(dx, (tb.softmax(x) - np.eye(3)[[2, 0, 1, 1]]) / 4, atol=1e-15)
+    np.testing.assert_allclose(dx, tb.numerical_gradient(lambda x: layer.forward(x, target), x), atol=1e-9)
+    np.testing.assert_allclose(layer.backward(3.0), 3 * dx)
+
+
+# ------------------------------------------------------------------------------------------------ networks
+
+
+def check_gradient(net: Any, x: Any, target: Any, tolerance: float = 1e-7) -> None:
+    numerical, exact = net.numerical_gradient(x, target), net.gradient(x, target)
+    assert list(numerical) == list(net.params)
+    assert set(exact) == set(net.params)
+    for name in net.params:
+        np.testing.assert_allclose(exact[name], numerical[name], atol=tolerance, err_msg=name)
+
+
+def test_the_simple_net_of_the_notes() -> None:
+    net = tb.SimpleNet()
+    assert net.params["W"].shape == (2, 3)
+    net.params["W"] = np.array([[0.47355232, 0.9977393, 0.84668094], [0.85557411, 0.03563661, 0.69422093]])
+    x, target = np.array([0.6, 0.9]), np.array([0, 0, 1])
+    np.testing.assert_allclose(net.predict(x), [1.05414809, 0.63071653, 1.1328074], atol=5e-9)
+    assert net.loss(x, target) == pytest.approx(0.92806853663411326, abs=2e-7)  # there with 1e-7 in the logarithm
+    known = [[0.21924763, 0.14356247, -0.36281009], [0.32887144, 0.2153437, -0.54421514]]
+    np.testing.assert_allclose(net.gradient(x, target)["W"], known, atol=1e-6)
+    check_gradient(net, x, target, 1e-9)
+    check_gradient(net, normal(5, 2), np.array([0, 2, 1, 1, 0]), 1e-9)
+    assert net.accuracy(x, target) == 1
+
+
+def test_the_two_layer_net_backpropagates_its_numerical_gradient() -> None:
+    net = tb.TwoLayerNet(input_size=6, hidden_size=5, output_size=3, weight_init_std=0.5, seed=1)
+    assert {name: param.shape for name, param in net.params.items()} == {"W1": (6, 5), "b1": (5,), "W2": (5, 3), "b2": (3,)}
+    check_gradient(net, normal(4, 6), np.array([0, 2, 1, 1]))
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_the_multi_layer_net_backpropagates_its_numerical_gradient(activation: str, batchnorm: bool, dropout: bool) -> None:
+    net = tb.MultiLayerNet(
+        4, [5, 4], 3, activation, 0.8, 0.1, use_dropout=dropout, dropout_ratio=0.3, use_batchnorm=batchnorm, seed=2
+    )
+    check_gradient(net, normal(6, 4), np.array([0, 2, 1, 1, 0, 2]), 1e-6)
+
+
+def test_the_simple_conv_net_backpropagates_its_numerical_gradient() -> None:
+    net = tb.SimpleConvNet((2, 6, 6), filters=2, filter_size=3, pad=1, hidden_size=4, output_size=3, weight_init_std=0.5)
+    assert net.params["W2"].shape == (2 * 3 * 3, 4)
+    check_gradient(net, normal(2, 2, 6, 6), np.array([0, 2]), 1e-6)
+
+
+def test_a_numerical_gradient_leaves_the_running_averages() -> None:
+    net = tb.MultiLayerNet(4, [5], 3, use_batchnorm=True)
+    norm = net.layers["BatchNorm1"]
+    mean, var = norm.running_mean, norm.running_var
+    net.numerical_gradient(normal(6, 4), np.array([0, 2, 1, 1, 0, 2]))
+    assert norm.running_mean is mean and norm.running_var is var
+    net.gradient(normal(6, 4), np.array([0, 2, 1, 1, 0, 2]))
+    assert np.abs(norm.running_mean - mean).min() > 0
+
+
+def test_weight_decay_adds_half_of_the_squares() -> None:
+    x, target = normal(4, 6), np.array([0, 2, 1, 1])
+    plain, decayed = (tb.MultiLayerNet(6, [5], 3, weight_decay_lambda=factor, seed=3) for factor in (0.0, 0.2))
+    squares = sum(np.sum(plain.params[name] ** 2) for name in ("W1", "W2"))
+    assert decayed.loss(x, target) - plain.loss(x, target) == pytest.approx(0.1 * squares)
+    with_decay, without = decayed.gradient(x, target), plain.gradient(x, target)
+    np.testing.assert_allclose(with_decay["W2"] - without["W2"], 0.2 * plain.params["W2"], atol=1e-15)
+    np.testing.assert_array_equal(with_decay["b2"], without["b2"])
+
+
+@pytest.mark.parametrize(
+    "rule, std", [("relu", math.sqrt(2 / 400)), ("he", math.sqrt(2 / 400)), ("sigmoid", 0.05), ("xavier", 0.05), (0.3, 0.3)]
+)
+def test_a_rule_or_a_number_scales_the_first_weights(rule: Any, std: float) -> None:
+    net = tb.MultiLayerNet(400, [300], 3, weight_init_std=rule)
+    assert net.params["W1"].std() == pytest.approx(std, rel=0.01)
+    assert not net.params["b1"].any()
+
+
+def test_names_that_are_no_rule_and_no_activation_are_refused() -> None:
+    with pytest.raises(ValueError, match="'tanh'"):
+        tb.MultiLayerNet(4, [5], 3, activation="tanh")
+    with pytest.raises(ValueError, match="'lecun'"):
+        tb.MultiLayerNet(4, [5], 3, weight_init_std="lecun")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: tb.SimpleNet(seed=seed),
+        lambda seed: tb.TwoLayerNet(4, 5, 3, seed=seed),
+        lambda seed: tb.MultiLayerNet(4, [5], 3, seed=seed),
+        lambda seed: tb.SimpleConvNet((1, 6, 6), 2, 3, hidden_size=4, seed=seed),
+    ],
+)
+def test_a_network_is_drawn_from_its_seed_alone(make: Any) -> None:
+    np.random.seed(3)
+    before = np.random.get_state()[1].tolist()
+    first, second, other = make(5), make(np.random.default_rng(5)), make(6)
+    for name in first.params:
+        np.testing.assert_array_equal(first.params[name], second.params[name])
+    weight = next(iter(first.params))
+    assert not np.array_equal(first.params[weight], other.params[weight])
+    assert np.random.get_state()[1].tolist() == before
+
+
+def test_accuracy_counts_the_right_answers() -> None:
+    net = tb.SimpleNet(3, 3)
+    net.params["W"] = np.eye(3)
+    x = np.array([[3.0, 1, 2], [0, 1, 0], [1, 2, 3], [9, 1, 1]])
+    assert net.accuracy(x, np.array([0, 1, 2, 1])) == 0.75
+    assert net.accuracy(x, np.eye(3)[[0, 0, 2, 0]]) == 0.75
+
+
+def test_a_dropout_net_predicts_without_chance() -> None:
+    net, x = tb.MultiLayerNet(4, [50], 3, use_dropout=True), normal(5, 4)
+    np.testing.assert_array_equal(net.predict(x), net.predict(x))
+    assert not np.array_equal(net.predict(x, train=True), net.predict(x, train=True))

@@ -1,16 +1,36 @@
 """The plain definitions of deep learning, on bare NumPy arrays, written to be read.
 
-Each function and class says one thing in as few lines as it takes: in loops where the loop is the definition, in whole arrays
-where that is how one writes the formula. Nothing here is fast, and nothing here builds a graph. The other half of `mini_dl` does
-the same work quickly and with gradients of its own; the tests hold the two, and torch, against each other.
+Each function and class says one thing in as few lines as it takes: in loops where the loop is the
+definition, in whole arrays where that is how one writes the formula. Nothing here is fast, and
+nothing here builds a graph. The other half of `mini_dl` does the same work quickly and with
+gradients of its own; the tests hold the two, and torch, against each other.
 
-Arrays are `numpy.ndarray`. Rows are examples: a batch is (N, D), images are (N, C, H, W). An affine layer computes x W + b, so
-its weight has the shape (inputs, outputs), the transpose of torch's. Random numbers come from a `numpy.random.Generator` that
-the caller gives. Shapes and values that do not fit raise ValueError.
+Arrays are `numpy.ndarray`. Rows are examples: a batch is (N, D), images are (N, C, H, W). An affine
+layer computes x W + b, so its weight has the shape (inputs, outputs), the transpose of torch's.
+Random numbers come from a `numpy.random.Generator` that the caller gives. Shapes and values that do
+not fit raise ValueError.
 """
 
 from mini_dl.textbook.activations import identity, relu, sigmoid, softmax, step
 from mini_dl.textbook.gradients import gradient_descent, numerical_diff, numerical_gradient
+from mini_dl.textbook.initialization import alexnet, fan, gaussian, he, lsuv, orthogonal, random_walk, sparse, uniform, xavier
+from mini_dl.textbook.layers import (
+    Add,
+    Affine,
+    BatchNormalization,
+    Convolution,
+    Dropout,
+    Multiply,
+    Pooling,
+    ReLU,
+    Sigmoid,
+    SoftmaxWithLoss,
+    col2im,
+    convolution,
+    im2col,
+    max_pooling,
+    window_places,
+)
 from mini_dl.textbook.losses import (
     binary_cross_entropy,
     cross_entropy_error,
@@ -18,6 +38,7 @@ from mini_dl.textbook.losses import (
     negative_log_likelihood,
     sum_squares_error,
 )
+from mini_dl.textbook.networks import MultiLayerNet, Network, SimpleConvNet, SimpleNet, TwoLayerNet
 from mini_dl.textbook.tensors import (
     add_row,
     affine,
@@ -35,30 +56,60 @@ from mini_dl.textbook.tensors import (
 )
 
 __all__ = [
+    "Add",
+    "Affine",
+    "BatchNormalization",
+    "Convolution",
+    "Dropout",
+    "MultiLayerNet",
+    "Multiply",
+    "Network",
+    "Pooling",
+    "ReLU",
+    "Sigmoid",
+    "SimpleConvNet",
+    "SimpleNet",
+    "SoftmaxWithLoss",
+    "TwoLayerNet",
     "add_row",
     "affine",
+    "alexnet",
     "binary_cross_entropy",
+    "col2im",
+    "convolution",
     "cross_entropy_error",
     "elementwise_add",
     "elementwise_relu",
+    "fan",
+    "gaussian",
     "gradient_descent",
+    "he",
     "identity",
+    "im2col",
+    "lsuv",
     "matrix_product",
     "matrix_vector_dot",
+    "max_pooling",
     "mean_squared_error",
     "negative_log_likelihood",
     "numerical_diff",
     "numerical_gradient",
+    "orthogonal",
+    "random_walk",
     "relu",
     "reshape",
     "rotate",
     "scale",
     "sigmoid",
     "softmax",
+    "sparse",
     "step",
     "sum_squares_error",
     "tensor_dot",
     "translate",
     "transpose",
+    "uniform",
     "vector_dot",
+    "window_places",
+    "xavier",
 ]

@@ -19,7 +19,8 @@ def vector_dot(x: Array, y: Array) -> float:
 
     x . y = sum_i x_i y_i
 
-    Shapes: (n,), (n,) -> a number. ValueError unless both are vectors of one length. NumPy: `x @ y`.
+    Shapes: (n,), (n,) -> a number. ValueError unless both are vectors of one length. NumPy: `x @
+    y`.
 
     >>> vector_dot(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
     32.0
@@ -37,7 +38,8 @@ def matrix_vector_dot(x: Array, y: Array) -> Array:
 
     z_i = sum_j x_ij y_j
 
-    Shapes: (m, n), (n,) -> (m,). ValueError unless the rows are as long as the vector. NumPy: `x @ y`.
+    Shapes: (m, n), (n,) -> (m,). ValueError unless the rows are as long as the vector. NumPy: `x @
+    y`.
 
     >>> matrix_vector_dot(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([10.0, 1.0]))
     array([12., 34., 56.])
@@ -55,7 +57,8 @@ def matrix_product(x: Array, y: Array) -> Array:
 
     z_ij = sum_k x_ik y_kj
 
-    Shapes: (m, n), (n, p) -> (m, p). ValueError unless the first has as many columns as the second has rows. NumPy: `x @ y`.
+    Shapes: (m, n), (n, p) -> (m, p). ValueError unless the first has as many columns as the second
+    has rows. NumPy: `x @ y`.
 
     >>> matrix_product(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]]))
     array([[19., 22.],
@@ -134,7 +137,8 @@ def add_row(x: Array, row: Array) -> Array:
 
     z_ij = x_ij + y_j
 
-    Shapes: (m, n), (n,) -> (m, n). ValueError unless the rows are as long as the vector. NumPy: `x + row`.
+    Shapes: (m, n), (n,) -> (m, n). ValueError unless the rows are as long as the vector. NumPy: `x
+    + row`.
 
     >>> add_row(np.zeros((2, 3)), np.array([1.0, 2.0, 3.0]))
     array([[1., 2., 3.],
@@ -155,8 +159,8 @@ def add_row(x: Array, row: Array) -> Array:
 def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     """The same numbers in the same reading order, in another shape.
 
-    Shapes: any -> `shape`. ValueError unless there are as many places as numbers. NumPy: `x.reshape(shape)`, which copies nothing
-    where it can help it; this is a copy.
+    Shapes: any -> `shape`. ValueError unless there are as many places as numbers. NumPy:
+    `x.reshape(shape)`, which copies nothing where it can help it; this is a copy.
 
     >>> reshape(np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), (2, 3))
     array([[0., 1., 2.],
@@ -175,7 +179,8 @@ def transpose(x: Array) -> Array:
 
     z_ji = x_ij
 
-    Shapes: (m, n) -> (n, m). ValueError unless it is a matrix. NumPy: `x.T`, which copies nothing; this is a copy.
+    Shapes: (m, n) -> (n, m). ValueError unless it is a matrix. NumPy: `x.T`, which copies nothing;
+    this is a copy.
 
     >>> transpose(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
     array([[1., 4.],
@@ -199,8 +204,8 @@ def affine(points: Array, matrix: Array, offset: Array) -> Array:
 
     p -> A p + b
 
-    A dense layer without activation is the same thing in more dimensions; without an activation between them, two affine maps are
-    again one: A2 (A1 p + b1) + b2 = (A2 A1) p + (A2 b1 + b2).
+    A dense layer without activation is the same thing in more dimensions; without an activation
+    between them, two affine maps are again one: A2 (A1 p + b1) + b2 = (A2 A1) p + (A2 b1 + b2).
     Shapes: points (N, 2), matrix (2, 2), offset (2,) -> (N, 2). ValueError for other shapes.
 
     >>> affine(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, -1.0], [1.0, 0.0]]), np.array([5.0, 5.0]))
