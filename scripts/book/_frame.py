@@ -18,6 +18,8 @@ EXPERIMENTS = (
     "gradient_field",
     "gradient_descent",
     "mini_batch_sgd",
+    "gradient_check",
+    "accuracy_is_no_loss",
     "saturated_sigmoid",
     "activations",
 )
