@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -562,3 +563,237 @@ def test_a_dropout_net_predicts_without_chance() -> None:
     net, x = tb.MultiLayerNet(4, [50], 3, use_dropout=True), normal(5, 4)
     np.testing.assert_array_equal(net.predict(x), net.predict(x))
     assert not np.array_equal(net.predict(x, train=True), net.predict(x, train=True))
+
+
+# ------------------------------------------------------------------------------------------------ optimizers
+
+OPTIMIZERS = [tb.SGD, tb.Momentum, tb.Nesterov, tb.AdaGrad, tb.RMSProp, tb.Adam]
+
+
+@pytest.mark.parametrize(
+    "make, lr", list(zip(OPTIMIZERS, [0.95, 0.1, 0.1, 1.5, 0.1, 0.3])), ids=lambda x: getattr(x, "__name__", x)
+)
+def test_an_optimizer_reaches_the_bottom_of_the_long_bowl_of_the_notes(make: Any, lr: float) -> None:
+    optimizer, params = make(lr=lr), {"x": np.array([-7.0, 2.0])}
+
+    def f(x: Any) -> float:
+        return float(x[0] ** 2 / 20 + x[1] ** 2)
+
+    start = f(params["x"])
+    for _ in range(300):
+        optimizer.update(params, {"x": params["x"] * [0.1, 2]})
+    assert f(params["x"]) < 1e-3 * start
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_an_optimizer_changes_the_arrays_of_the_network_in_place(make: Any) -> None:
+    net = tb.TwoLayerNet(4, 5, 3, seed=1)
+    arrays = dict(net.params)
+    x, target = normal(6, 4), np.array([0, 2, 1, 1, 0, 2])
+    before = {name: array.copy() for name, array in arrays.items()}
+    gradient = net.gradient(x, target)
+    kept = {name: array.copy() for name, array in gradient.items()}
+    make().update(net.params, gradient)
+    for name in net.params:
+        assert net.params[name] is arrays[name]
+        assert not np.array_equal(arrays[name], before[name])
+        np.testing.assert_array_equal(gradient[name], kept[name])
+
+
+def test_the_first_step_of_the_adaptive_ones_is_the_rate_whatever_the_gradient() -> None:
+    for make, factor in ((tb.AdaGrad, 1.0), (tb.RMSProp, 10.0), (tb.Adam, 1.0)):
+        params = {"w": np.zeros(3)}
+        make(lr=0.1).update(params, {"w": np.array([1e3, -1.0, 1e-2])})
+        np.testing.assert_allclose(params["w"], 0.1 * factor * np.array([-1, 1, -1]), rtol=1e-3)
+
+
+def test_nesterov_runs_over_the_points_where_the_paper_takes_its_gradient() -> None:
+    lr, momentum, curvature = 0.1, 0.9, np.array([0.1, 2.0])
+    optimizer, params = tb.Nesterov(lr, momentum), {"x": np.array([-7.0, 2.0])}
+    theta, v = params["x"].copy(), np.zeros(2)
+    for _ in range(20):
+        ahead = theta + momentum * v
+        np.testing.assert_allclose(params["x"], ahead, atol=1e-12)
+        v = momentum * v - lr * curvature * ahead
+        theta = theta + v
+        optimizer.update(params, {"x": curvature * params["x"]})
+
+
+def test_a_small_net_learns_the_exclusive_or_by_every_optimizer() -> None:
+    x, target = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    for make, lr in zip(OPTIMIZERS, [0.5, 0.1, 0.1, 0.3, 0.02, 0.05]):
+        net, optimizer = tb.TwoLayerNet(2, 16, 2, weight_init_std=1.0, seed=0), make(lr=lr)
+        for _ in range(400):
+            optimizer.update(net.params, net.gradient(x, target))
+        assert net.accuracy(x, target) == 1, make.__name__
+        assert net.loss(x, target) < 0.05, make.__name__
+
+
+# ------------------------------------------------------------------------------------------------ preprocessing
+
+
+def test_standardized_features_have_mean_zero_and_deviation_one() -> None:
+    x = normal(50, 3) * [1, 10, 100] + [0, 5, -7]
+    z = tb.standardize(x)
+    np.testing.assert_allclose([z.mean(axis=0), z.std(axis=0)], [np.zeros(3), np.ones(3)], atol=1e-14)
+
+
+def test_min_max_scaling_runs_from_zero_to_one() -> None:
+    z = tb.min_max_scale(normal(50, 3) * [1, 10, 100])
+    np.testing.assert_array_equal([z.min(axis=0), z.max(axis=0)], [np.zeros(3), np.ones(3)])
+
+
+@pytest.mark.parametrize("scale", [tb.standardize, tb.min_max_scale])
+def test_test_data_are_scaled_by_the_training_data(scale: Any) -> None:
+    train = normal(50, 3)
+    np.testing.assert_allclose(scale(train[:7], reference=train), scale(train)[:7])
+    assert not np.allclose(scale(train[:7]), scale(train)[:7])
+    np.testing.assert_array_equal(scale(np.full((4, 2), 3.0)), np.zeros((4, 2)))
+    for x, reference in ((train, train[:, :2]), (train[0], None), (train[:0], None)):
+        with pytest.raises(ValueError, match=r"not the shapes \("):
+            scale(x, reference)
+
+
+def test_one_hot_and_back() -> None:
+    labels = np.array([2, 0, 1, 2])
+    np.testing.assert_array_equal(tb.one_hot(labels, 3), np.eye(3)[labels])
+    np.testing.assert_array_equal(tb.from_one_hot(tb.one_hot(labels, 5)), labels)
+    for wrong in (np.array([0, 3]), np.array([-1]), np.array([0.0]), np.array([[0]])):
+        with pytest.raises(ValueError):
+            tb.one_hot(wrong, 3)
+    for wrong in (np.array([[1.0, 1.0]]), np.array([[0.0, 0.0]]), np.array([[2.0, -1.0]]), np.array([1.0, 0.0])):
+        with pytest.raises(ValueError, match="single 1"):
+            tb.from_one_hot(wrong)
+
+
+def test_a_mini_batch_keeps_examples_and_targets_together() -> None:
+    x, target = np.arange(100.0).reshape(100, 1), np.arange(100)
+    some, wanted = tb.mini_batch(x, target, 1000, np.random.default_rng(0))
+    np.testing.assert_array_equal(some[:, 0], wanted)
+    counts = np.bincount(wanted, minlength=100)
+    assert len(wanted) == 1000 and counts.min() >= 1 and counts.max() < 30  # with replacement, all alike
+    with pytest.raises(ValueError, match="not 100 and 99"):
+        tb.mini_batch(x, target[:99], 10, np.random.default_rng(0))
+
+
+def test_an_epoch_brings_every_example_once_in_a_new_order() -> None:
+    x, target = np.arange(10.0).reshape(10, 1), np.arange(10)
+    rng = np.random.default_rng(0)
+    first, second = (list(tb.mini_batches(x, target, 4, rng)) for _ in range(2))
+    assert [len(t) for _, t in first] == [4, 4, 2]
+    orders = [np.concatenate([t for _, t in epoch]) for epoch in (first, second)]
+    np.testing.assert_array_equal(np.sort(orders, axis=1), [range(10), range(10)])
+    assert not np.array_equal(*orders)
+    for some, wanted in first:
+        np.testing.assert_array_equal(some[:, 0], wanted)
+    for size, targets in ((0, target), (4, target[:9])):
+        with pytest.raises(ValueError):
+            list(tb.mini_batches(x, targets, size, rng))
+
+
+# ------------------------------------------------------------------------------------------------ initial weights
+
+
+@pytest.mark.parametrize(
+    "draw, shape, std",
+    [
+        (lambda s, r: tb.gaussian(s, r, 0.3), (300, 400), 0.3),
+        (lambda s, r: tb.uniform(s, r, 0.3), (300, 400), 0.3 / math.sqrt(3)),
+        (tb.alexnet, (300, 400), 0.01),
+        (tb.xavier, (300, 400), 1 / math.sqrt(300)),
+        (lambda s, r: tb.xavier(s, r, both_ways=True), (300, 400), math.sqrt(2 / 700)),
+        (tb.he, (300, 400), math.sqrt(2 / 300)),
+        (tb.he, (100, 20, 5, 5), math.sqrt(2 / 500)),
+        (tb.xavier, (100, 20, 5, 5), math.sqrt(1 / 500)),
+        (lambda s, r: tb.random_walk(s, r, "linear"), (20, 5000), math.exp(1 / 40) / math.sqrt(20)),
+        (tb.random_walk, (20, 5000), math.sqrt(2 / 20) * math.exp(1.2 / 17.6)),
+        (lambda s, r: tb.orthogonal(s, r, 2.0), (300, 400), 2 / math.sqrt(400)),
+        (lambda s, r: tb.sparse(s, r, 30), (300, 400), math.sqrt(0.1)),
+    ],
+)
+def test_initial_weights_have_mean_zero_and_the_deviation_of_their_rule(draw: Any, shape: Any, std: float) -> None:
+    W = draw(shape, np.random.default_rng(0))
+    assert W.shape == shape
+    assert abs(W.mean()) < 0.02 * std
+    assert W.std() == pytest.approx(std, rel=0.015)
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7), (5, 5), (6, 2, 3, 3), (40, 2, 3, 3)])
+def test_an_orthogonal_weight_keeps_lengths(shape: tuple[int, ...]) -> None:
+    W = tb.orthogonal(shape, np.random.default_rng(0), gain=2.0)
+    matrix = W.reshape(shape[0], -1)
+    small = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
+
+
+def test_the_signs_of_an_orthogonal_weight_are_spread_evenly() -> None:
+    rng = np.random.default_rng(0)
+    corners = np.array([tb.orthogonal((3, 3), rng) for _ in range(2000)])
+    assert np.abs(corners.mean(axis=0)).max() < 0.05
+    assert np.linalg.det(corners).mean() == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_the_random_walk_drifts_neither_up_nor_down(activation: str) -> None:
+    """The mean log of a gradient's length over 60 layers of width 20; with He's or the linear rule it falls."""
+    width, depth, runs = 20, 60, 150
+    gains = {"linear": (lambda s, r: tb.xavier(s, r)), "relu": tb.he}
+
+    def drift(draw: Any) -> float:
+        rng, logs = np.random.default_rng(0), []
+        for _ in range(runs):
+            delta = rng.standard_normal(width)
+            start = np.sum(delta**2)
+            for _ in range(depth):
+                on = rng.random(width) < 0.5 if activation == "relu" else np.ones(width)
+                delta = (draw((width, width), rng) @ delta) * on
+            logs.append(math.log(np.sum(delta**2) / start))
+        return float(np.mean(logs)) / depth
+
+    assert abs(drift(lambda s, r: tb.random_walk(s, r, activation))) < 0.03
+    assert drift(gains[activation]) < -0.04
+    with pytest.raises(ValueError, match="'tanh'"):
+        tb.random_walk((2, 2), np.random.default_rng(0), "tanh")
+
+
+def test_a_sparse_unit_listens_to_fifteen_inputs_whatever_their_number() -> None:
+    for inputs in (15, 100, 1000):
+        W = tb.sparse((inputs, 20), np.random.default_rng(0))
+        np.testing.assert_array_equal((W != 0).sum(axis=0), np.full(20, 15))
+    assert (W != 0).any(axis=1).sum() > 200  # each unit has its own
+    for shape in ((14, 3), (20, 3, 3)):
+        with pytest.raises(ValueError, match="at least 15 inputs"):
+            tb.sparse(shape, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("activation", [tb.relu, np.tanh, tb.sigmoid, tb.identity])
+def test_lsuv_gives_every_layer_an_output_of_variance_one(activation: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = 3 * rng.standard_normal((100, 20)) + 1
+    sizes = [20, 50, 30, 30, 30, 30, 30, 10]
+    h = x
+    weights = tb.lsuv(sizes, x, rng, activation, tolerance=0.01)
+    assert [W.shape for W in weights] == list(itertools.pairwise(sizes))
+    for W in weights:
+        assert np.var(h @ W) == pytest.approx(1, abs=0.01)
+        gram = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
+        np.testing.assert_allclose(gram, gram[0, 0] * np.eye(len(gram)), atol=1e-12)  # orthogonal but for the scale
+        h = activation(h @ W)
+
+
+def test_lsuv_refuses_what_it_cannot_scale() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"20 numbers are needed, not the shape \(5, 3\)"):
+        tb.lsuv([20, 5], normal(5, 3), rng)
+    with pytest.raises(ValueError, match=r"layer 0 has the variance 0\.0"):
+        tb.lsuv([3, 5], np.zeros((5, 3)), rng)
+    with pytest.raises(ValueError, match=r"not \(2, 3, 4\)"):
+        tb.fan((2, 3, 4))
+    with pytest.raises(ValueError, match=r"not \(3,\)"):
+        tb.orthogonal((3,), rng)
+
+
+def test_the_path_of_every_public_name_leads_to_the_textbook() -> None:
+    for name in tb.__all__:
+        assert getattr(tb, name).__module__.startswith("mini_dl.textbook.")
+        assert getattr(tb, name).__doc__

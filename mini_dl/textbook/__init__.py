@@ -39,6 +39,8 @@ from mini_dl.textbook.losses import (
     sum_squares_error,
 )
 from mini_dl.textbook.networks import MultiLayerNet, Network, SimpleConvNet, SimpleNet, TwoLayerNet
+from mini_dl.textbook.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
+from mini_dl.textbook.preprocessing import from_one_hot, min_max_scale, mini_batch, mini_batches, one_hot, standardize
 from mini_dl.textbook.tensors import (
     add_row,
     affine,
@@ -56,15 +58,21 @@ from mini_dl.textbook.tensors import (
 )
 
 __all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adam",
     "Add",
     "Affine",
     "BatchNormalization",
     "Convolution",
     "Dropout",
+    "Momentum",
     "MultiLayerNet",
     "Multiply",
+    "Nesterov",
     "Network",
     "Pooling",
+    "RMSProp",
     "ReLU",
     "Sigmoid",
     "SimpleConvNet",
@@ -81,6 +89,7 @@ __all__ = [
     "elementwise_add",
     "elementwise_relu",
     "fan",
+    "from_one_hot",
     "gaussian",
     "gradient_descent",
     "he",
@@ -91,9 +100,13 @@ __all__ = [
     "matrix_vector_dot",
     "max_pooling",
     "mean_squared_error",
+    "min_max_scale",
+    "mini_batch",
+    "mini_batches",
     "negative_log_likelihood",
     "numerical_diff",
     "numerical_gradient",
+    "one_hot",
     "orthogonal",
     "random_walk",
     "relu",
@@ -103,6 +116,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "sparse",
+    "standardize",
     "step",
     "sum_squares_error",
     "tensor_dot",

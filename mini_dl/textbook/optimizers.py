@@ -1,0 +1,186 @@
+"""Optimizers as the notes write them: `update(params, grads)` takes two dictionaries of arrays with the same names.
+
+The arrays of `params` are changed in place, so that the layers of a network see it. `g` is the
+gradient of the step, `p` the parameter, `lr` the learning rate. Where a formula is not torch's, its
+docstring says in what.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mini_dl.textbook.tensors import Array
+
+
+class SGD:
+    """Stochastic gradient descent: a step against the gradient of a mini-batch.
+
+    p <- p - lr g
+
+    The same as `torch.optim.SGD(params, lr)`. In a long narrow valley it goes to and fro between
+    the walls, since the gradient does not point to the minimum. (Robbins and Monro 1951.)
+
+    >>> params = {"w": np.array([1.0, 2.0])}
+    >>> SGD(lr=0.1).update(params, {"w": np.array([10.0, -10.0])})
+    >>> params["w"]
+    array([0., 3.])
+    """
+
+    def __init__(self, lr: float = 0.01) -> None:
+        self.lr = lr
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            params[name] -= self.lr * g
+
+
+class Momentum:
+    """SGD with a velocity: a ball that rolls down the slope, with friction.
+
+    v <- momentum v - lr g, p <- p + v; v begins at 0
+
+    Where it differs from torch: `torch.optim.SGD(params, lr, momentum)` keeps u <- momentum u + g
+    and steps by p <- p - lr u. With a constant rate v = -lr u, and the steps are equal. When the
+    rate changes, the past steps in v keep the rate they were made with, those in u take the new
+    one. (Polyak 1964; Sutskever et al. 2013, equations 1 and 2.)
+
+    >>> params, optimizer = {"w": np.array([0.0])}, Momentum(lr=0.1, momentum=0.9)
+    >>> for _ in range(3):
+    ...     optimizer.update(params, {"w": np.array([-1.0])})
+    ...     print(params["w"].round(3), optimizer.v["w"].round(3))
+    [0.1] [0.1]
+    [0.29] [0.19]
+    [0.561] [0.271]
+    """
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
+        self.lr, self.momentum = lr, momentum
+        self.v: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            past = self.v.get(name, np.zeros_like(g))
+            self.v[name] = self.momentum * past - self.lr * g
+            params[name] += self.v[name]
+
+
+class Nesterov:
+    """Momentum that looks ahead: the gradient counts where the velocity is about to lead.
+
+    v <- momentum v - lr g, p <- p + momentum v - lr g, with the new v in the second
+
+    In the paper the gradient is taken at p + momentum v. What is kept here as p is that very point,
+    so the gradient can be taken at p as everywhere else; the two run over the same points.
+
+    Where it differs from torch: as `Momentum` does. `torch.optim.SGD(params, lr, momentum,
+    nesterov=True)` makes equal steps while the rate is constant.
+    (Nesterov 1983; Sutskever et al. 2013, equations 3 and 4; Bengio et al. 2013, section 3.5.)
+
+    >>> params = {"w": np.array([0.0])}
+    >>> Nesterov(lr=0.1, momentum=0.9).update(params, {"w": np.array([-1.0])})
+    >>> params["w"].round(3)
+    array([0.19])
+    """
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
+        self.lr, self.momentum = lr, momentum
+        self.v: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            past = self.v.get(name, np.zeros_like(g))
+            self.v[name] = self.momentum * past - self.lr * g
+            params[name] += self.momentum * self.v[name] - self.lr * g
+
+
+class AdaGrad:
+    """A rate of its own for every number: what has moved much moves less from then on.
+
+    h <- h + g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
+
+    All squares are kept, so the steps shrink for ever.
+
+    Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root and not
+    1e-7. With `eps=1e-7` there, the steps are equal. (Duchi, Hazan and Singer 2011.)
+
+    >>> params, optimizer = {"w": np.array([0.0])}, AdaGrad(lr=0.1)
+    >>> for _ in range(3):
+    ...     optimizer.update(params, {"w": np.array([-5.0])})
+    ...     print(params["w"].round(3))
+    [0.1]
+    [0.171]
+    [0.228]
+    """
+
+    def __init__(self, lr: float = 0.01) -> None:
+        self.lr = lr
+        self.h: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            self.h[name] = self.h.get(name, np.zeros_like(g)) + g * g
+            params[name] -= self.lr * g / (np.sqrt(self.h[name]) + 1e-7)
+
+
+class RMSProp:
+    """AdaGrad that forgets: a moving average of the squares instead of their sum.
+
+    h <- decay_rate h + (1 - decay_rate) g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
+
+    Where it differs from torch: `torch.optim.RMSprop(params, lr, alpha=decay_rate)` adds 1e-8 to
+    the root and not 1e-7. With `eps=1e-7` there, the steps are equal.
+    (Tieleman and Hinton 2012, lecture 6.5.)
+
+    >>> params, optimizer = {"w": np.array([0.0])}, RMSProp(lr=0.01, decay_rate=0.99)
+    >>> optimizer.update(params, {"w": np.array([-5.0])})
+    >>> params["w"].round(3)
+    array([0.1])
+    """
+
+    def __init__(self, lr: float = 0.01, decay_rate: float = 0.99) -> None:
+        self.lr, self.decay_rate = lr, decay_rate
+        self.h: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            past = self.h.get(name, np.zeros_like(g))
+            self.h[name] = self.decay_rate * past + (1 - self.decay_rate) * g * g
+            params[name] -= self.lr * g / (np.sqrt(self.h[name]) + 1e-7)
+
+
+class Adam:
+    """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias towards 0.
+
+    m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v), t <- t + 1
+    p <- p - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + 1e-7); m, v and t begin at 0
+
+    Where it differs from torch: this is the second form of the paper (end of section 2), which takes
+    the bias out of the rate; `torch.optim.Adam` takes it out of m and v. The two differ in what is
+    added to the root, and only there: 1e-7 here weighs as much as `eps=1e-7 / sqrt(1 - beta2^t)`
+    there, 3.2e-6 in the first step and 1e-7 in the end. torch's default is 1e-8.
+    (Kingma and Ba 2015.)
+
+    >>> params, optimizer = {"w": np.array([0.0, 0.0])}, Adam(lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.update(params, {"w": np.array([-5.0, 0.01])})
+    ...     print(params["w"].round(3))
+    [ 0.1 -0.1]
+    [ 0.2 -0.2]
+    """
+
+    def __init__(self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999) -> None:
+        self.lr, self.beta1, self.beta2 = lr, beta1, beta2
+        self.t = 0
+        self.m: dict[str, Array] = {}
+        self.v: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        self.t += 1
+        lr_t = self.lr * math.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
+        for name, g in grads.items():
+            m, v = self.m.get(name, np.zeros_like(g)), self.v.get(name, np.zeros_like(g))
+            self.m[name] = m + (1 - self.beta1) * (g - m)
+            self.v[name] = v + (1 - self.beta2) * (g * g - v)
+            params[name] -= lr_t * self.m[name] / (np.sqrt(self.v[name]) + 1e-7)
