@@ -219,6 +219,10 @@ def test_states_travel_through_files_both_ways(name, tmp_path):
 
 NETWORKS = {
     "ResNet": lambda models: models.ResNet(models.Bottleneck, [1, 2, 1, 1], num_classes=5, groups=4, width_per_group=4),
+    "TwoLayerNet": lambda models: models.TwoLayerNet(768, 20, 5, "sigmoid"),
+    "MultiLayerNet": lambda models: models.MultiLayerNet(768, [30, 20], 5, "tanh", "xavier", batch_norm=True, dropout=0.3),
+    "SimpleConvNet": lambda models: models.SimpleConvNet((3, 16, 16), 6, 3, hidden_size=20, output_size=5, weight_init="he"),
+    "LeNet": lambda models: models.LeNet(5, in_channels=3, side=16),
     "cifar 8": lambda models: models.cifar_resnet(1),
     "cifar 14, projections": lambda models: models.cifar_resnet(2, shortcut="B"),
     "cifar 14, plain": lambda models: models.cifar_resnet(2, residual=False),
@@ -253,4 +257,6 @@ def test_networks_refuse_what_they_cannot_be(torch, rng):
         raised(lambda: models.resnet34(replace_stride_with_dilation=[False, True, True])),
         raised(lambda: models.resnet50(replace_stride_with_dilation=[True])),
         raised(lambda: models.cifar_resnet(2, shortcut="C")),
+        raised(lambda: models.MultiLayerNet(2, [2], 2, activation="step")),
+        raised(lambda: models.LeNet(side=8)),
     ]

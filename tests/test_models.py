@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -37,6 +38,82 @@ def losses_of(model: nn.Module, images: torch.Tensor, lr: float, steps: int = 6)
 def test_importing_the_library_does_not_import_the_networks() -> None:
     code = "import sys, mini_dl; print('mini_dl.models' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# ------------------------------------------------------------------------------------------------ affine layers
+
+
+def test_hidden_layers_are_affine_normalization_activation_dropout() -> None:
+    model = models.MultiLayerNet(4, [6, 5], 3, activation="sigmoid", batch_norm=True, dropout=0.2)
+    kinds = [type(module) for module in model]
+    hidden = [nn.Linear, nn.BatchNorm1d, nn.Sigmoid, nn.Dropout]
+    assert kinds == [nn.Flatten, *hidden, *hidden, nn.Linear]
+    assert [shape for shape in shapes(model).values() if len(shape) == 2] == [(6, 4), (5, 6), (3, 5)]
+    assert [type(module) for module in models.MultiLayerNet(4, [5], 3, activation=nn.GELU)][2] is nn.GELU
+
+
+@pytest.mark.parametrize(("rule", "deviation"), [("he", 0.1), ("xavier", 0.5**0.5 * 0.1), (0.01, 0.01)])
+def test_weights_have_the_deviation_of_the_rule_and_biases_are_zero(rule: str | float, deviation: float) -> None:
+    torch.manual_seed(0)
+    model = models.MultiLayerNet(200, [200], 200, weight_init=rule)
+    for layer in (model.affine1, model.affine2):
+        assert layer.weight.std().item() == pytest.approx(deviation, rel=0.02)
+        assert not layer.bias.any()
+
+
+def test_weights_can_be_filled_by_a_function() -> None:
+    weight = models.TwoLayerNet(8, 5, 3, weight_init=nn.init.orthogonal_).affine1.weight
+    np.testing.assert_allclose((weight @ weight.T).detach().numpy(), np.eye(5), atol=1e-6)
+
+
+def test_the_simple_net_is_a_matrix_of_two_by_three() -> None:
+    model = models.SimpleNet()
+    assert shapes(model) == {"affine1.weight": (3, 2)}
+    x = torch.tensor([[0.6, 0.9]])
+    assert torch.equal(model(x), x @ model.affine1.weight.T)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: models.TwoLayerNet(64, 20, 3, weight_init="he"),
+        lambda: models.MultiLayerNet(64, [20, 20], 3, activation="tanh", weight_init="xavier", batch_norm=True),
+        lambda: models.SimpleConvNet((1, 8, 8), 8, 3, hidden_size=20, output_size=3, weight_init="he"),
+        lambda: models.ConvNet((1, 8, 8), [(4, 3, 1, 1), (8, 3, 1, 1)], [16], 3),
+    ],
+)
+def test_a_small_network_learns(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    losses = losses_of(make(), torch.randn(6, 1, 8, 8), 0.1, 15)
+    assert losses[-1] < losses[0] / 4
+
+
+def test_names_that_are_no_rule_or_activation_are_refused() -> None:
+    with pytest.raises(ValueError, match="got 'best'"):
+        models.TwoLayerNet(2, 2, 2, weight_init="best")
+    with pytest.raises(ValueError, match="got 'step'"):
+        models.MultiLayerNet(2, [2], 2, activation="step")
+
+
+# ------------------------------------------------------------------------------------------------ convolutions
+
+
+def test_one_convolution_and_two_affine_layers() -> None:
+    model = models.SimpleConvNet((3, 12, 10), filters=4, kernel_size=3, padding=1, hidden_size=7, output_size=5)
+    kinds = [nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]
+    assert [type(module) for module in model] == kinds
+    assert model.affine1.in_features == 4 * 6 * 5
+    assert model(torch.zeros(2, 3, 12, 10)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("side", [12, 28, 33])
+def test_lenet_takes_images_of_its_side(side: int) -> None:
+    assert models.LeNet(in_channels=2, side=side)(torch.zeros(1, 2, side, side)).shape == (1, 10)
+
+
+def test_images_too_small_for_the_filters_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(1, 8, 8\) after pooling 2"):
+        models.LeNet(side=8)
 
 
 # ------------------------------------------------------------------------------------------------ ResNet

@@ -14,6 +14,8 @@ from mini_dl.models.cifar import (
     resnet56,
     resnet110,
 )
+from mini_dl.models.convnet import ConvNet, LeNet, SimpleConvNet
+from mini_dl.models.mlp import MultiLayerNet, SimpleNet, TwoLayerNet, fill_weights
 from mini_dl.models.resnet import (
     BasicBlock,
     Bottleneck,
@@ -29,10 +31,17 @@ __all__ = [
     "BasicBlock",
     "Bottleneck",
     "CifarResNet",
+    "ConvNet",
+    "LeNet",
+    "MultiLayerNet",
     "PaddedShortcut",
     "PlainBlock",
     "ResNet",
+    "SimpleConvNet",
+    "SimpleNet",
+    "TwoLayerNet",
     "cifar_resnet",
+    "fill_weights",
     "resnet18",
     "resnet20",
     "resnet32",
