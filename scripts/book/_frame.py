@@ -21,6 +21,7 @@ EXPERIMENTS = (
     "gradient_check",
     "accuracy_is_no_loss",
     "saturated_sigmoid",
+    "optimizers",
     "activations",
 )
 QUICK_IMAGES = 1500
@@ -115,7 +116,7 @@ def agreement(results: dict[str, Any], tolerance: float | None) -> tuple[bool, s
 
 # Figures
 
-COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#b45309", "#be185d", "#4d7c0f", "#475569")
+COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#4d7c0f", "#475569")
 LINES: dict[str, dict[str, Any]] = {
     "mini_dl": {"lw": 3.4, "alpha": 0.45},
     "torch": {"lw": 1.3, "ls": "--"},
@@ -124,13 +125,26 @@ LINES: dict[str, dict[str, Any]] = {
 
 def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5), **options: Any) -> tuple[Any, Any]:
     """A figure (pyplot does not know it, so nobody need close it) and its axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
+    figure = blank(size)
     axes = figure.subplots(rows, columns, **options)
     for each in np.ravel(axes):
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def mosaic(layout: str, size: tuple[float, float]) -> tuple[Any, dict[str, Any]]:
+    """A figure and its axes by their letters in the layout, whose rows are divided by slashes."""
+    figure = blank(size)
+    axes = figure.subplot_mosaic(layout.replace("/", "\n"))
+    for each in axes.values():
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def blank(size: tuple[float, float]) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
 
 
 def first(results: dict[str, Any]) -> Any:
