@@ -6,13 +6,16 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
 from mini_dl.tensor import Tensor, version_of, wrap
+
+if TYPE_CHECKING:
+    from mini_dl.nn.modules.module import Module
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
 
@@ -235,6 +238,93 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     for column in range(columns):
         tensor._array[randperm(rows)._array[:zeros], column] = 0
     return tensor
+
+
+# ------------------------------------------------------------------------------------------------ of a whole module
+
+
+def random_walk_(module: Module, nonlinearity: str = "relu", generator: Any = None) -> Module:
+    """Draw the weight of every dense and convolutional layer so that the log of a gradient's length drifts neither up nor down.
+
+    W ~ N(0, g^2 / n), n the fan in, g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
+
+    torch does not have it. Layers are drawn in the order of `module.modules()`; biases and other parameters stay.
+    Returns `module`. ValueError for another nonlinearity.
+    (Sussillo and Abbott 2014, "Random walk initialization for training very deep feedforward networks".)
+
+    >>> import mini_dl as torch
+    >>> model = torch.nn.init.random_walk_(torch.nn.Sequential(torch.nn.Linear(100, 1000), torch.nn.ReLU()))
+    >>> round(model[0].weight.std().item(), 2)
+    0.14
+    """
+    if nonlinearity not in ("linear", "relu"):
+        raise ValueError(f'nonlinearity must be "linear" or "relu", not {nonlinearity!r}')
+    for _, layer in _weighted_layers(module):
+        n = _calculate_correct_fan(layer.weight, "fan_in")
+        gain = math.exp(1 / (2 * n)) if nonlinearity == "linear" else math.sqrt(2) * math.exp(1.2 / (max(n, 6) - 2.4))
+        normal_(layer.weight, 0.0, gain / math.sqrt(n), generator)
+    return module
+
+
+def lsuv_(module: Module, input: Any, tol: float = 0.1, max_trials: int = 10, generator: Any = None) -> Module:
+    """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on `input` has variance 1.
+
+    W <- W / sqrt(var(output)) while |var(output) - 1| >= tol, at most `max_trials` times, layer by layer in forward order
+
+    torch does not have it. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is
+    scaled at its first call; one that is never called keeps its orthogonal weight. Biases and other parameters stay. The module
+    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every
+    part of it is in its former mode. Returns `module`. ValueError, with the name of the layer, if an output does not vary or is
+    not finite.
+    (Mishkin and Matas 2016, "All you need is a good init", algorithm 1.)
+
+    >>> import mini_dl as torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(20, 50), torch.nn.Tanh(), torch.nn.Linear(50, 10))
+    >>> batch = 3 * torch.randn(200, 20)
+    >>> bool(abs(torch.nn.init.lsuv_(model, batch)(batch).var() - 1) < 0.1)
+    True
+    """
+    layers = _weighted_layers(module)
+    names = {layer: name for name, layer in layers}
+    modes = [(part, part.training) for part in module.modules()]
+    scaled: set[int] = set()
+
+    def scale(layer: Any, args: Any, kwargs: Any, output: Tensor) -> Tensor:
+        if id(layer.weight) in scaled:
+            return output
+        scaled.add(id(layer.weight))
+        for _ in range(max_trials):
+            variance = float(np.var(output._array, dtype=np.float64))
+            if not 0 < variance < math.inf:
+                raise ValueError(f"the output of layer {names[layer]!r} has the variance {variance}")
+            if abs(variance - 1) < tol:
+                break
+            layer.weight.mul_(1 / math.sqrt(variance))
+            output = layer.forward(*args, **kwargs)
+        return output
+
+    for _, layer in layers:
+        orthogonal_(layer.weight, generator=generator)
+    hooks = [layer.register_forward_hook(scale, with_kwargs=True) for _, layer in layers]
+    try:
+        with no_grad():
+            module.eval()(*input if isinstance(input, tuple) else (input,))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, training in modes:
+            part.training = training
+    return module
+
+
+def _weighted_layers(module: Module) -> list[tuple[str, Any]]:
+    """The dense and convolutional layers with their names: what has inputs, or channels, and a weight of its own."""
+    named: list[tuple[str, Any]] = list(module.named_modules())
+    return [
+        (name, layer)
+        for name, layer in named
+        if (hasattr(layer, "in_features") or hasattr(layer, "in_channels")) and layer._parameters.get("weight") is not None
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ old names
