@@ -12,7 +12,6 @@ import base64
 import io
 import os
 import sys
-import textwrap
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,61 +26,58 @@ from scripts.book import _frame as frame  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
-    made = parser()
-    options = made.parse_args(arguments)
+    options = parser().parse_args(arguments)
     unknown = [name for name in options.names if name not in frame.EXPERIMENTS]
     if unknown:
         return fail(f"unknown experiment: {', '.join(unknown)}. There are:\n{listing()}")
     if options.list or not (options.names or options.all):
         print(f"{listing()}\n\nRun some by name, or all with --all; --quick for less of each.")
         return AGREE
-    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
-    if missing:
-        return fail(f"the figures and the page need {' and '.join(missing)}: install mini_dl with its extra `viz`")
     ours, theirs = libraries()
     if theirs is None and options.library == "torch":
         return fail("torch is not installed; --library mini_dl runs without it")
+    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        return fail(f"the figures and the page need {' and '.join(missing)}: install mini_dl with its extra `viz`")
+    try:
+        frame.images(ours)
+    except (OSError, ValueError) as error:
+        return fail(str(error))
     if theirs is None and options.library == "both":
         print("torch is not installed: running under mini_dl alone.")
     sides = {"mini_dl": ours, "torch": theirs}
     chosen = {name: side for name, side in sides.items() if side is not None and options.library in ("both", name)}
     names = [name for name in frame.EXPERIMENTS if options.all or name in options.names]
     print(f"{'quick, ' if options.quick else ''}images: {frame.source()}; {versions(chosen.get('torch'))}\n")
-    try:
-        return run(names, chosen, options.quick, options.output)
-    except (OSError, ValueError) as error:
-        return fail(str(error))
+    return run(names, chosen, options.quick, options.output)
 
 
 def run(names: list[str], sides: dict[str, ModuleType], quick: bool, folder: Path) -> int:
     """Each experiment under each library, one after the other; PNGs and the page into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    sections, verdicts = [], []
+    sections, bad = [], []
     began = time.perf_counter()
     bar = progress(names)
+    say = getattr(bar, "write", print)
     for name in bar:
-        if hasattr(bar, "set_description"):
-            bar.set_description(name)
-        module = frame.experiment(name)
         start = time.perf_counter()
+        module = frame.experiment(name)
         results = {library: module.run(torch, quick=quick) for library, torch in sides.items()}
         image = png(module.draw(results))
-        seconds = time.perf_counter() - start
         (folder / f"{name}.png").write_bytes(image)
         good, apart = frame.agreement(results, module.TOLERANCE)
-        verdicts.append((good, f"{name}: {apart}"))
+        if not good:
+            bad.append(f"{name}: {apart}")
         lines = [*module.report(results), apart]
-        print(f"{name}: {frame.title(module)} ({seconds:.1f} s)")
-        print("\n".join(textwrap.indent(line, "    ") for line in lines), end="\n\n", flush=True)
+        say(f"{name}: {frame.title(module)} ({time.perf_counter() - start:.1f} s)")
+        say("\n".join(f"    {line}" for line in lines) + "\n")
         sections.append(section(name, module, lines, image))
     seconds = time.perf_counter() - began
     page = folder / "index.html"
-    bad = [verdict for verdict in verdicts if not verdict[0]]
-    summary = bad or [(True, f"{len(names)} experiments under {' and '.join(sides)}")]
+    verdicts = [(False, text) for text in bad] or [(True, f"{len(names)} experiments under {' and '.join(sides)}")]
     footer = f"{versions(sides.get('torch'))}; {seconds:.0f} s"
-    write_page(page, "The learning notes in experiments", sections, summary, footer, contents=True)
-    for good, text in bad:
-        print(f"{'ok  ' if good else 'FAIL'}  {text}")
+    write_page(page, "The learning notes in experiments", sections, verdicts, footer, contents=True)
+    print("".join(f"FAIL  {text}\n" for text in bad), end="")
     print(f"wrote {page} and {len(names)} figures in {seconds:.0f} s")
     return DISAGREE if bad else AGREE
 

@@ -1,0 +1,165 @@
+"""The experiments of the learning notes: both libraries see the same, and what the notes say about it holds."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import mini_dl
+from scripts.book import __main__ as book
+from scripts.book import _frame as frame
+
+
+@functools.cache
+def results(name: str) -> dict[str, Any]:
+    """A quick run under both libraries."""
+    module = frame.experiment(name)
+    return {library.__name__: module.run(library, quick=True) for library in (mini_dl, torch)}
+
+
+@pytest.fixture(autouse=True)
+def digits(monkeypatch):
+    """The images that are always there."""
+    monkeypatch.delenv("MINI_DL_DATA", raising=False)
+
+
+@pytest.mark.parametrize("name", frame.EXPERIMENTS)
+def test_both_libraries_see_the_same(name):
+    good, said = frame.agreement(results(name), frame.experiment(name).TOLERANCE)
+    assert good, said
+
+
+@pytest.mark.parametrize("name", frame.EXPERIMENTS)
+def test_an_experiment_says_what_it_saw(name):
+    module = frame.experiment(name)
+    assert frame.title(module)
+    assert frame.paragraphs(module)
+    assert all(module.report(results(name)))
+    assert all(module.report({"torch": results(name)["torch"]}))
+
+
+def ours(name: str) -> Any:
+    return results(name)["mini_dl"]
+
+
+def test_the_gradient_of_a_sum_of_squares_is_twice_the_point():
+    found = ours("gradient_field")
+    np.testing.assert_array_equal(found["gradients"], 2 * found["points"])
+
+
+@pytest.mark.parametrize("kind", ["backpropagated", "numerical"])
+def test_a_learning_rate_of_a_tenth_arrives_and_one_of_1e_10_stays(kind):
+    paths = ours("gradient_descent")[kind]
+    np.testing.assert_allclose(paths[0.1][-1], [-6.11110793e-10, 8.14814391e-10], rtol=1e-6)
+    np.testing.assert_allclose(paths[1e-10][-1], [-2.99999994, 3.99999992], atol=1e-8)
+
+
+def test_a_learning_rate_of_ten_diverges_until_numerical_gradients_give_out():
+    found = ours("gradient_descent")
+    np.testing.assert_allclose(found["backpropagated"][10.0][-1], np.array([-3, 4]) * 19.0**100, rtol=1e-9)
+    np.testing.assert_allclose(found["numerical"][10.0][-1], [-2.59e13, -1.29e12], rtol=5e-3)
+
+
+def test_mini_batches_learn_digits_and_what_was_learned_holds_for_others():
+    course = ours("mini_batch_sgd")
+    assert np.mean(course["losses"][-20:]) < np.mean(course["losses"][:20]) / 4
+    assert course["test"][0] < 0.2 < 0.9 < course["test"][-1]
+    assert abs(course["train"][-1] - course["test"][-1]) < 0.05
+
+
+def test_numerical_gradients_of_a_network_are_those_of_backpropagation():
+    for gradients in ours("gradient_check").values():
+        assert np.abs(gradients["backpropagated"]).max() > 0.01
+        np.testing.assert_allclose(gradients["numerical"], gradients["backpropagated"], atol=1e-8)
+
+
+def test_accuracy_is_level_where_the_loss_has_a_slope():
+    course = ours("accuracy_is_no_loss")
+    assert (np.diff(course["accuracies"]) == 0).mean() > 0.9
+    slopes = np.gradient(course["losses"], course["values"])
+    np.testing.assert_allclose(slopes[1:-1], course["derivatives"][1:-1], atol=1e-3)
+    assert (np.abs(course["derivatives"]) > 1e-4).all()
+
+
+def test_a_saturated_sigmoid_learns_by_cross_entropy_in_a_fifth_of_the_steps():
+    module, found = frame.experiment("saturated_sigmoid"), ours("saturated_sigmoid")
+    slow, fast = (found[loss]["saturated"] for loss in ("squared error", "cross entropy"))
+    assert 5 * module.steps(fast) < module.steps(slow) < module.STEPS
+    assert slow["gradients"][0] < 0.02
+    assert fast["gradients"][0] > 0.98  # a - y
+
+
+def test_each_optimizer_goes_down_the_bowl_and_halves_the_loss():
+    module = frame.experiment("optimizers")
+    for name, course in ours("optimizers").items():
+        assert module.bowl(*course["path"][-1]) < module.bowl(*module.START) / 30, name
+        assert np.mean(course["losses"][-20:]) < np.mean(course["losses"][:20]) / 2, name
+
+
+def test_sgd_zigzags_across_the_valley_and_adagrad_does_not():
+    sides = {name: np.sign(course["path"][:, 1]) for name, course in ours("optimizers").items()}
+    assert (np.diff(sides["SGD"]) != 0).all()
+    assert (sides["AdaGrad"] > 0).all()
+
+
+def spreads(activation: str, initialisation: str) -> Any:
+    return np.array([layer["std"] for layer in ours("activations")[activation][initialisation]])
+
+
+@pytest.mark.parametrize("activation", ["Sigmoid", "Tanh"])
+def test_large_weights_saturate_and_small_ones_make_all_outputs_the_same(activation):
+    for layer in ours("activations")[activation]["std 1"]:
+        assert layer["counts"][[0, -1]].sum() > layer["counts"].sum() / 2
+    assert spreads(activation, "std 0.01")[-1] < 0.02
+
+
+def test_he_keeps_the_spread_of_relu_and_no_other_initialisation_does():
+    ratios = {name: spreads("ReLU", name)[1:] / spreads("ReLU", name)[:-1] for name in ("std 1", "std 0.01", "Xavier", "He")}
+    np.testing.assert_allclose(ratios["He"], 1, atol=0.1)
+    np.testing.assert_allclose(ratios["Xavier"], 0.5**0.5, atol=0.1)
+    np.testing.assert_allclose(ratios["std 1"], 50**0.5, atol=1)
+    np.testing.assert_allclose(ratios["std 0.01"], 0.01 * 50**0.5, atol=0.01)
+
+
+def test_a_difference_is_absolute_and_above_one_relative():
+    assert frame.difference({"a": {"x": [0.5, 200.0]}, "b": {"x": [0.25, 100.0]}}) == 1.0
+    assert frame.difference({"a": [np.nan, np.inf, -np.inf], "b": [np.nan, np.inf, -np.inf]}) == 0.0
+    assert frame.difference({"a": [1.0], "b": [np.nan]}) == np.inf
+    assert frame.difference({"a": [1.0]}) is None
+
+
+def test_results_of_unlike_shape_are_refused():
+    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
+        frame.difference({"a": [1.0, 2.0], "b": [1.0, 2.0, 3.0]})
+    with pytest.raises(ValueError):
+        frame.difference({"a": {"x": 1.0}, "b": {"x": 1.0, "y": 2.0}})
+
+
+def test_without_a_tolerance_a_difference_is_told_and_not_judged():
+    apart = {"a": [1.0], "b": [2.0]}
+    assert frame.agreement(apart, 1e-9)[0] is False
+    assert frame.agreement(apart, None) == (True, "largest difference between a and b: 5.0e-01 (rounding grows here: not judged)")
+
+
+def test_an_unknown_name_is_answered_with_all_names(capsys):
+    assert book.main(["gradient_feild"]) == 2
+    said = capsys.readouterr().err
+    assert "unknown experiment: gradient_feild" in said
+    assert all(name in said for name in frame.EXPERIMENTS)
+
+
+def test_without_torch_there_is_nothing_to_run_under_it(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert book.main(["gradient_field", "--library", "torch"]) == 2
+    assert "torch is not installed" in capsys.readouterr().err
+
+
+def test_without_names_the_experiments_are_listed(capsys):
+    assert book.main([]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said and frame.title(frame.experiment(name)) in said for name in frame.EXPERIMENTS)
