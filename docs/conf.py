@@ -58,6 +58,7 @@ def digest_of_sources() -> str:
 nb_execution_mode = "cache"  # a page is run once; its Korean page has the same code and takes over what it printed
 nb_execution_cache_path = str(DOCS / "_build" / "executed" / digest_of_sources())
 nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_execution_timeout = 240
 nb_merge_streams = True
 
@@ -65,19 +66,19 @@ nb_merge_streams = True
 
 
 def write_as_rst(app, what, name, obj, options, lines):
-    """Docstrings are plain text: names in backticks become code, indented lines and examples stay as they are."""
-    text, written = inspect.cleandoc("\n".join(lines)), []
-    for block in re.split(r"\n\s*\n", text):
-        first = block.splitlines()[0] if block else ""
-        if first.startswith((" ", "- ", "* ")):
-            written += ["::", "", *["    " + line for line in block.splitlines()], ""]
-        elif first.startswith(">>>"):
+    """Docstrings are plain text with names in backticks; lists begin with "- ", examples and indented lines stay as they are."""
+    written = []
+    for block in re.split(r"\n\s*\n", inspect.cleandoc("\n".join(lines))):
+        if block.startswith(">>>"):
             written += [*block.splitlines(), ""]
+        elif block.startswith(" "):
+            written += ["::", "", *["    " + line for line in block.splitlines()], ""]
         else:
-            for line in block.splitlines():
-                parts = re.split(r"`+([^`]+)`+", line.strip())
-                plain = [re.sub(r"([*_|\\])", r"\\\1", part) if i % 2 == 0 else f"``{part}``" for i, part in enumerate(parts)]
-                written.append("".join(plain))
+            for line in re.sub(r"\n(?!- )", " ", block).splitlines():  # a paragraph, or one item of a list
+                parts = re.split(r"`+([^`]+)`+", " ".join(line.split()))
+                written.append(
+                    "".join(f"``{part}``" if i % 2 else re.sub(r"([*_|\\])", r"\\\1", part) for i, part in enumerate(parts))
+                )
             written.append("")
     lines[:] = written
 
