@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ EXPERIMENTS = (
     "saturated_sigmoid",
     "optimizers",
     "activations",
+    "plain_and_residual",
 )
 QUICK_IMAGES = 1500
 """So many are trained on in a quick run, and a quarter of it tested on."""
@@ -72,6 +74,20 @@ def images(torch: Any, quick: bool = False, dtype: str = "float32") -> Images:
     parts = read(name, None, dtype)
     tensors = {key: torch.from_numpy(array[: counts.get(key.split("_")[0])].copy()) for key, array in parts.items()}
     return Images({"mnist": "MNIST", "digits": "digits"}[name], **tensors)
+
+
+def standardised(data: Images) -> Images:
+    """All pixels less the mean of those to train, over their standard deviation."""
+    mean, deviation = data.train_images.mean(), data.train_images.std()
+    return replace(
+        data,
+        train_images=(data.train_images - mean) / deviation,
+        test_images=(data.test_images - mean) / deviation,
+    )
+
+
+GUESS = math.log(10)
+"""The cross entropy of one who gives each of ten digits the same probability."""
 
 
 # Agreement
@@ -155,6 +171,24 @@ def first(results: dict[str, Any]) -> Any:
 def pick(results: dict[str, Any], *keys: Any) -> dict[str, Any]:
     """Of each library the part of its result that the keys lead to, one below the other."""
     return {library: reduce(lambda part, key: part[key], keys, result) for library, result in results.items()}
+
+
+def parting(curves: dict[str, Any], apart: float = 1e-6) -> int | None:
+    """The first step, from 1, at which two libraries' losses lie further apart than this; None if there is none."""
+    if len(curves) < 2:
+        return None
+    ours, theirs = curves.values()
+    steps = np.flatnonzero(~(np.abs(np.subtract(ours, theirs)) <= apart))
+    return int(steps[0]) + 1 if len(steps) else None
+
+
+def smooth(curves: dict[str, Any], width: int) -> dict[str, Any]:
+    """Of each library's losses, the mean over the `width` steps that end at a step."""
+    found = {}
+    for library, losses in curves.items():
+        means = np.convolve(losses, np.full(width, 1 / width), "valid")
+        found[library] = (np.arange(width, len(losses) + 1), means)
+    return found
 
 
 def overlay(axes: Any, curves: dict[str, Any], label: str = "", color: str = COLORS[0], start: int = 1) -> None:

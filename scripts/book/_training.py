@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from scripts.book._frame import Images
@@ -15,15 +16,18 @@ INITIALISATIONS: dict[str, Callable[[Any, Any], Any]] = {  # of torch.nn.init an
 }
 
 
-def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU") -> Any:
-    """Linear layers of the sizes, input first, with the activation between them; images are flattened."""
+def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU", batch_norm: bool = False, dropout: float = 0.0) -> Any:
+    """Linear layers of the sizes, input first; between them batch norm if asked for, the activation, dropout. Flattens images."""
     nn = torch.nn
     layers = [nn.Flatten()]
-    for i in range(1, len(sizes)):
-        layers.append(nn.Linear(sizes[i - 1], sizes[i]))
-        if i < len(sizes) - 1:
-            layers.append(getattr(nn, activation)())
-    return nn.Sequential(*layers)
+    for inputs, outputs in pairwise(sizes[:-1]):
+        layers.append(nn.Linear(inputs, outputs))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(outputs))
+        layers.append(getattr(nn, activation)())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
 def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
@@ -35,8 +39,20 @@ def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
     return float(right.double().mean())
 
 
+def epoch(torch: Any, model: Any, optimizer: Any, images: Any, labels: Any, batch_size: int) -> list[float]:
+    """One pass over the images, shuffled, down the cross entropy; the losses of all steps."""
+    losses = []
+    for chosen in torch.randperm(len(labels)).split(batch_size):
+        loss = torch.nn.functional.cross_entropy(model(images[chosen]), labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
 def train(torch: Any, model: Any, optimizer: Any, data: Images, epochs: int, batch_size: int) -> dict[str, list[float]]:
-    """By cross entropy over shuffled batches: the losses of all steps; both accuracies at the start and after each epoch."""
+    """The losses of all steps; both accuracies at the start and after each epoch."""
     course: dict[str, list[float]] = {"losses": [], "train": [], "test": []}
 
     def measure() -> None:
@@ -45,12 +61,6 @@ def train(torch: Any, model: Any, optimizer: Any, data: Images, epochs: int, bat
 
     measure()
     for _ in range(epochs):
-        for chosen in torch.randperm(len(data.train_labels)).split(batch_size):
-            outputs = model(data.train_images[chosen])
-            loss = torch.nn.functional.cross_entropy(outputs, data.train_labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            course["losses"].append(loss.item())
+        course["losses"] += epoch(torch, model, optimizer, data.train_images, data.train_labels, batch_size)
         measure()
     return course
