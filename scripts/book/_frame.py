@@ -24,6 +24,9 @@ EXPERIMENTS = (
     "saturated_sigmoid",
     "optimizers",
     "activations",
+    "initialisation",
+    "batch_norm",
+    "overfitting",
     "plain_and_residual",
 )
 QUICK_IMAGES = 1500

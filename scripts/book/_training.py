@@ -30,6 +30,15 @@ def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU", batch_nor
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
+def initialised(torch: Any, model: Any, draw: Callable[[Any, Any], Any]) -> Any:
+    """The model, the weights of its linear layers drawn anew, one of INITIALISATIONS or the like; their biases are 0."""
+    for layer in model:
+        if isinstance(layer, torch.nn.Linear):
+            draw(torch.nn.init, layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    return model
+
+
 def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
     """The share of images whose largest output is that of their label, in evaluation mode."""
     model.eval()

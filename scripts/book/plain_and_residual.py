@@ -9,8 +9,8 @@ end no longer depends on the image, and the loss stays at ln 10, that of a guess
 network does, since the sums hand the signal on.
 
 Batch normalisation after each convolution keeps the size of the signal (so would He's larger initial weights), and 20 plain
-layers learn, if slowly. Deeper down the same happens again: 44 plain layers hardly learn, 44 residual ones do. The curves are
-of the loss on the batches trained on, so this is not overfitting; the paper calls it degradation.
+layers learn, if slowly. Deeper down the same happens again: 44 plain layers hardly learn, 44 residual ones do. The curves are of
+the loss on the batches trained on, so this is not overfitting; the paper calls it degradation.
 """
 
 from __future__ import annotations
