@@ -126,6 +126,61 @@ def test_he_keeps_the_spread_of_relu_and_no_other_initialisation_does():
     np.testing.assert_allclose(ratios["std 0.01"], 0.01 * 50**0.5, atol=0.01)
 
 
+def test_weights_of_spread_001_learn_nothing_where_xaviers_and_hes_do():
+    courses = ours("initialisation")
+    assert np.abs(np.array(courses["std 0.01"]["losses"]) - frame.GUESS).max() < 0.03
+    early = {name: np.mean(course["losses"][:60]) for name, course in courses.items()}
+    assert early["He"] < early["Xavier"] < early["std 0.01"]
+    assert min(courses[name]["test"][-1] for name in ("Xavier", "He")) > 0.9
+
+
+def test_with_batch_norm_most_initial_scales_learn_and_without_it_few_do():
+    last = {kind: np.array([course["train"][-1] for course in found.values()]) for kind, found in ours("batch_norm").items()}
+    assert (last["with batch norm"] > 0.6).mean() > 0.8
+    assert 0 < (last["without"] > 0.6).mean() < 0.3
+    assert (last["with batch norm"] > last["without"]).all()
+
+
+def test_300_images_are_learned_by_heart_and_weight_decay_or_dropout_hold_the_loss_on_others_down():
+    alone, *held = ours("overfitting").values()
+    assert alone["train"]["accuracy"][-1] == 1
+    assert alone["test"]["loss"][-1] > 1.3 * min(alone["test"]["loss"])
+    for other in held:
+        assert np.mean(other["test"]["loss"][-10:]) < 0.85 * np.mean(alone["test"]["loss"][-10:])
+
+
+def last_losses(norm: str, depth: int) -> tuple[float, float]:
+    """Of the plain network and of its residual twin."""
+    plain, residual = (np.mean(ours("plain_and_residual")[norm][kind][depth]["losses"][-10:]) for kind in ("plain", "residual"))
+    return plain, residual
+
+
+def test_twenty_plain_layers_fail_where_their_residual_twin_learns():
+    plain, residual = last_losses("without", 20)
+    assert plain > frame.GUESS - 0.02
+    assert residual < 0.5
+    found = ours("plain_and_residual")["without"]
+    assert found["plain"][20]["test"] < 0.2 < 0.8 < found["residual"][20]["test"]
+
+
+def test_with_batch_norm_plain_networks_get_worse_with_depth_and_residual_ones_hardly_do():
+    (shallow, _), (middle, _), (deep, residual) = (last_losses("with", depth) for depth in (8, 20, 44))
+    assert shallow < middle < deep
+    assert residual < 0.5 * deep
+
+
+def test_a_network_of_two_layers_has_no_block_and_so_no_twin():
+    found = ours("plain_and_residual")["without"]
+    assert found["plain"][2] == found["residual"][2]
+
+
+def test_the_step_of_parting_is_the_first_one_beyond_the_distance():
+    assert frame.parting({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0 + 1e-7, 3.1]}) == 3
+    assert frame.parting({"a": [1.0, np.nan], "b": [1.0, 2.0]}) == 2
+    assert frame.parting({"a": [1.0], "b": [1.0]}) is None
+    assert frame.parting({"a": [1.0]}) is None
+
+
 def test_a_difference_is_absolute_and_above_one_relative():
     assert frame.difference({"a": {"x": [0.5, 200.0]}, "b": {"x": [0.25, 100.0]}}) == 1.0
     assert frame.difference({"a": [np.nan, np.inf, -np.inf], "b": [np.nan, np.inf, -np.inf]}) == 0.0
