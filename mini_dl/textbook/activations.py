@@ -12,9 +12,8 @@ def step(x: Array) -> Array:
 
     h(x) = 1 if x > 0, else 0
 
-    Its slope is 0 wherever it has one, so nothing can be learned through it. NaN is not above 0 and
-    gives 0, where `torch.heaviside` gives NaN.
-    Shapes: any -> the same (Rosenblatt 1958).
+    Its slope is 0 wherever it has one, so nothing can be learned through it. NaN is not above 0.
+    torch: `torch.heaviside(x, torch.tensor(0.0))`. Shapes: any -> the same. (Rosenblatt 1958.)
 
     >>> step(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 1.])
@@ -42,7 +41,7 @@ def relu(x: Array) -> Array:
 
     h(x) = max(0, x)
 
-    Shapes: any -> the same (Nair and Hinton 2010).
+    Shapes: any -> the same. torch: `F.relu`. (Nair and Hinton 2010.)
 
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
