@@ -168,7 +168,7 @@ def test_options_that_make_no_network_are_refused() -> None:
     with pytest.raises(ValueError, match="3-element"):
         models.resnet50(replace_stride_with_dilation=[True])
     with pytest.raises(NotImplementedError, match="residual"):
-        models.resnet.Block()(torch.ones(1))
+        models.resnet.Block().residual(torch.ones(1))
 
 
 def test_a_checkpoint_from_before_batches_were_counted_loads() -> None:

@@ -81,7 +81,7 @@ class CifarResNet(nn.Module):
         block = partial(BasicBlock if residual else PlainBlock, norm_layer=norm)
         self.conv1 = conv3x3(in_channels, 16)
         self.bn1 = norm(16)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.layer1 = nn.Sequential(*[block(16, 16) for _ in range(n)])
         for i, planes in ((2, 32), (3, 64)):
             before, change = planes // 2, None

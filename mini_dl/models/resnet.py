@@ -38,9 +38,7 @@ class Block(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not say what its residual is")
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.residual(x)
-        out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
+        return self.relu(self.residual(x) + (x if self.downsample is None else self.downsample(x)))
 
 
 class BasicBlock(Block):
@@ -74,7 +72,7 @@ class BasicBlock(Block):
         norm = norm_layer or nn.BatchNorm2d
         self.conv1 = conv3x3(inplanes, planes, stride)
         self.bn1 = norm(planes)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.conv2 = conv3x3(planes, planes)
         self.bn2 = norm(planes)
         self.downsample = downsample
@@ -119,7 +117,7 @@ class Bottleneck(Block):
         self.bn2 = norm(width)
         self.conv3 = conv1x1(width, planes * self.expansion)
         self.bn3 = norm(planes * self.expansion)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.downsample = downsample
         self.stride = stride
 
@@ -182,7 +180,7 @@ class ResNet(nn.Module):
         norm = norm_layer or nn.BatchNorm2d
         self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
         self.bn1 = norm(64)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
 
         channels, dilation = 64, 1

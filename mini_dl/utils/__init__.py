@@ -1,5 +1,5 @@
-"""What surrounds training: loading data; exchange with other libraries."""
+"""What surrounds training: loading data; exchange with other libraries; pictures of the graph."""
 
-from mini_dl.utils import data, dlpack
+from mini_dl.utils import data, dlpack, viz
 
-__all__ = ["data", "dlpack"]
+__all__ = ["data", "dlpack", "viz"]
