@@ -89,7 +89,7 @@ def section(name: str, module: ModuleType, lines: list[str], image: bytes) -> di
         "title": frame.title(module),
         "paragraphs": frame.paragraphs(module),
         "image": f"data:image/png;base64,{base64.b64encode(image).decode()}",
-        "caption": f"scripts/book/{name}.py",
+        "caption": f"{frame.title(module)} (scripts/book/{name}.py)",
         "lines": lines,
     }
 

@@ -2,7 +2,7 @@
 
 One weight of a trained network is moved, all others stay. The accuracy over some images is a staircase: it jumps where an image
 goes over to another answer and is level everywhere else, so that its derivative is 0 and says nothing of where to go. The cross
-entropy changes smoothly with every change of the weight; its derivative points downhill at every place.
+entropy changes smoothly with every change of the weight; its derivative says at every place which way is down.
 """
 
 from __future__ import annotations
