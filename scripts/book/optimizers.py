@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, Images, first, images, legend, mosaic, overlay, pick
+from scripts.book._frame import COLORS, Images, first, images, legend, mosaic, overlay, pick, smooth
 from scripts.book._training import perceptron, train
 
 TOLERANCE = 1e-9
@@ -77,21 +77,14 @@ def draw(results: dict[str, Any]) -> Any:
         overlay(axes[place], {library: tuple(path.T) for library, path in pick(results, name, "path").items()}, color=color)
         axes[place].plot(0, 0, "+", color="#1c1f23", ms=9)
         axes[place].set_title(name, fontsize=11)
-        smooth = {library: averaged(losses) for library, losses in pick(results, name, "losses").items()}
-        overlay(axes["y"], smooth, name, color)
+        losses = pick(results, name, "losses")
+        overlay(axes["y"], smooth(losses, width=max(1, len(first(losses)) // 20)), name, color)
         overlay(axes["z"], {library: accuracies[1:] for library, accuracies in pick(results, name, "test").items()}, name, color)
     axes["y"].set(xlabel="step", ylabel="cross entropy, running mean", yscale="log")
     axes["z"].set(xlabel="epoch", ylabel="accuracy of the test images")
     axes["z"].locator_params(axis="x", integer=True)
     legend(axes["z"], results, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def averaged(losses: list[float]) -> tuple[Any, Any]:
-    """The means over a twentieth of all steps, each at the last of its steps."""
-    width = max(1, len(losses) // 20)
-    means = np.convolve(losses, np.full(width, 1 / width), "valid")
-    return np.arange(width, len(losses) + 1), means
 
 
 def report(results: dict[str, Any]) -> list[str]:
