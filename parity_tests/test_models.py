@@ -11,7 +11,7 @@ import torch as real
 import mini_dl
 from mini_dl import models
 from parity_tests.twin import raised, twin
-from scripts._models import models_of
+from parity_tests.networks import models_of
 
 # ------------------------------------------------------------------------------------------------ the reference
 
