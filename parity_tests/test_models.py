@@ -10,8 +10,8 @@ import torch as real
 
 import mini_dl
 from mini_dl import models
-from parity_tests.twin import raised, twin
 from parity_tests.networks import models_of
+from parity_tests.twin import raised, twin
 
 # ------------------------------------------------------------------------------------------------ the reference
 
