@@ -149,6 +149,59 @@ def test_300_images_are_learned_by_heart_and_weight_decay_or_dropout_hold_the_lo
         assert np.mean(other["test"]["loss"][-10:]) < 0.85 * np.mean(alone["test"]["loss"][-10:])
 
 
+def test_a_feature_of_another_scale_or_sign_makes_the_bowl_a_valley_and_standardising_makes_it_round():
+    module, found = frame.experiment("feature_scale"), ours("feature_scale")["descents"]
+    large, positive, standardised = (found[name] for name in module.CASES)
+    assert standardised["condition"] < 7 < 14 < min(large["condition"], positive["condition"])
+    remains = [each["errors above the least"][20] / each["errors above the least"][0] for each in (large, positive, standardised)]
+    assert min(remains[:2]) > 1e-3 > 1e-5 > remains[2]
+
+
+@pytest.mark.parametrize("name", frame.experiment("feature_scale").CASES)
+def test_the_best_learning_rate_divides_the_error_by_what_the_bowls_shape_says(name):
+    found = ours("feature_scale")["descents"][name]
+    factor = (found["condition"] - 1) / (found["condition"] + 1)
+    errors = found["errors above the least"][:15]
+    np.testing.assert_allclose(errors[1:] / errors[:-1], factor**2, rtol=1e-6)
+
+
+def test_all_images_move_the_weights_of_positive_features_the_same_way():
+    module, found = frame.experiment("feature_scale"), ours("feature_scale")["descents"]
+    shares = {name: found[name]["same sign"] for name in module.CASES}
+    assert shares["both positive"] == 1
+    assert shares["standardised"] < 0.5
+
+
+def test_a_network_on_standardised_pixels_gets_lowest_at_its_best_learning_rate():
+    module, found = frame.experiment("feature_scale"), ours("feature_scale")["networks"]
+    lowest = {name: module.last(by_rate[module.best_rate(by_rate)]) for name, by_rate in found.items()}
+    assert lowest["standardised"] < 0.7 * lowest["0 to 1"] < lowest["0 to 255"]
+
+
+def test_the_learning_rate_decides_a_search_and_the_weight_decay_does_not():
+    module, found = frame.experiment("random_search"), ours("random_search")
+    trials = [found["trials"][trial] for trial in module.ranked(found)]
+    best, worst = trials[: len(trials) // 4], trials[-len(trials) // 4 :]
+    assert min(trial["validation"][-1] for trial in best) > 0.7 > 0.3 > max(trial["validation"][-1] for trial in worst)
+    assert np.ptp(np.log10([trial["rate"] for trial in best])) < 2
+    assert np.ptp(np.log10([trial["decay"] for trial in best])) > 3
+
+
+def test_draws_are_even_in_the_logarithm():
+    module, found = frame.experiment("random_search"), ours("random_search")
+    for key, (low, high) in (("rate", module.RATES), ("decay", module.DECAYS)):
+        powers = (np.log10([trial[key] for trial in found["trials"]]) - low) / (high - low)
+        assert 0 <= powers.min() and powers.max() <= 1
+        assert abs(powers.mean() - 0.5) < 0.15
+
+
+def test_filters_begin_as_noise_and_become_smooth():
+    module, found = frame.experiment("filters"), ours("filters")
+    assert module.roughness(found["before"]["filters"]) == pytest.approx(2, abs=0.2)
+    assert module.roughness(found["after"]["filters"]) < 1.6
+    assert found["before"]["accuracy"] < 0.2 < 0.9 < found["after"]["accuracy"]
+
+
 def last_losses(norm: str, depth: int) -> tuple[float, float]:
     """Of the plain network and of its residual twin."""
     plain, residual = (np.mean(ours("plain_and_residual")[norm][kind][depth]["losses"][-10:]) for kind in ("plain", "residual"))
@@ -167,6 +220,15 @@ def test_with_batch_norm_plain_networks_get_worse_with_depth_and_residual_ones_h
     (shallow, _), (middle, _), (deep, residual) = (last_losses("with", depth) for depth in (8, 20, 44))
     assert shallow < middle < deep
     assert residual < 0.5 * deep
+
+
+def test_the_libraries_train_deep_networks_alike_for_twenty_steps_at_least():
+    module = frame.experiment("plain_and_residual")
+    for norm, depths in module.DEPTHS.items():
+        for kind in module.KINDS:
+            for depth in depths:
+                step = frame.parting(frame.pick(results("plain_and_residual"), norm, kind, depth, "losses"))
+                assert step is None or step > 20, (norm, kind, depth, step)
 
 
 def test_a_network_of_two_layers_has_no_block_and_so_no_twin():

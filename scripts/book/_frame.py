@@ -27,6 +27,9 @@ EXPERIMENTS = (
     "initialisation",
     "batch_norm",
     "overfitting",
+    "feature_scale",
+    "random_search",
+    "filters",
     "plain_and_residual",
 )
 QUICK_IMAGES = 1500
