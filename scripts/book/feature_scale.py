@@ -100,7 +100,7 @@ def draw(results: dict[str, Any]) -> Any:
     for name, color in zip(CASES, COLORS):
         overlay(errors, pick(results, "descents", name, "errors above the least"), name, color)
     errors.set(
-        title="Error of the linear unit", xlabel="step", ylabel="squared error above the least", yscale="log", ylim=(1e-6, None)
+        title="Error of the linear unit", xlabel="step", ylabel="squared error above the least", yscale="log", ylim=(1e-6, 1e4)
     )
     for name, color in zip(PIXELS, COLORS[3:]):
         found = pick(results, "networks", name)

@@ -56,7 +56,8 @@ def draw(results: dict[str, Any]) -> Any:
     for trial, color in zip(order[:SHOWN], COLORS):
         rate, decay = (first(results)["trials"][trial][key] for key in ("rate", "decay"))
         overlay(curves, pick(results, "trials", trial, "validation"), f"rate {rate:.1e}, decay {decay:.0e}", color, start=0)
-    places.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="weight decay", title="Trials")
+    places.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="weight decay")
+    places.set_title("Trials" if len(results) < 2 else "Trials: large mini_dl, small torch")
     curves.set(xlabel="epoch", ylabel="accuracy on the validation images", title=f"The best {SHOWN}", ylim=(0, 1))
     legend(curves, results, loc="lower right", fontsize=8)
     return figure
