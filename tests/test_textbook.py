@@ -128,6 +128,11 @@ def test_the_error_of_the_central_difference_is_a_sixth_of_the_third_derivative(
         assert error == pytest.approx(6 * h**2 / 6, rel=1e-6)
 
 
+def test_the_step_of_a_difference_is_a_ten_thousandth() -> None:
+    assert tb.numerical_diff(lambda x: x**3, 0.0) == pytest.approx(1e-8, rel=1e-9)
+    assert tb.numerical_gradient(lambda x: float(x[0] ** 3), np.zeros(1))[0] == pytest.approx(1e-8, rel=1e-9)
+
+
 @pytest.mark.parametrize("point, gradient", [((3.0, 4.0), (6.0, 8.0)), ((0.0, 2.0), (0.0, 4.0)), ((3.0, 0.0), (6.0, 0.0))])
 def test_the_gradient_of_the_bowl(point: Any, gradient: Any) -> None:
     np.testing.assert_allclose(tb.numerical_gradient(x0_squared_plus_x1_squared, np.array(point)), gradient, atol=1e-9)
@@ -253,6 +258,7 @@ def test_the_surprise_of_a_logistic_unit_in_bits(output: float, target: int, bit
 @pytest.mark.filterwarnings("error")
 def test_certainty_costs_nothing_when_right_and_everything_when_wrong() -> None:
     assert tb.binary_cross_entropy(np.array([0.0, 1.0]), np.array([0.0, 1.0])) == 0
+    assert tb.binary_cross_entropy(1e-20, 0, base=math.e) == pytest.approx(1e-20, abs=0)
     assert tb.binary_cross_entropy(0.0, 1) == tb.binary_cross_entropy(1.0, 0) == math.inf
     assert tb.cross_entropy_error(np.array([1.0, 0.0]), 1) == pytest.approx(-math.log(1e-7))
 
@@ -605,6 +611,22 @@ def test_the_first_step_of_the_adaptive_ones_is_the_rate_whatever_the_gradient()
         params = {"w": np.zeros(3)}
         make(lr=0.1).update(params, {"w": np.array([1e3, -1.0, 1e-2])})
         np.testing.assert_allclose(params["w"], 0.1 * factor * np.array([-1, 1, -1]), rtol=1e-3)
+
+
+def test_adam_goes_by_the_rate_as_long_as_the_gradient_stays() -> None:
+    optimizer, params = tb.Adam(lr=0.1), {"w": np.zeros(2)}
+    for t in range(1, 30):
+        optimizer.update(params, {"w": np.array([-50.0, 3.0])})
+        np.testing.assert_allclose(params["w"], [0.1 * t, -0.1 * t], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make, g, full", [(tb.AdaGrad, 1e-7, 1.0), (tb.RMSProp, 1e-6, 10.0), (tb.Adam, 1e-7 / math.sqrt(1e-3), 1.0)]
+)
+def test_a_ten_millionth_beside_the_root_halves_the_step_where_the_root_is_as_small(make: Any, g: float, full: float) -> None:
+    params = {"w": np.zeros(1)}
+    make(lr=1.0).update(params, {"w": np.array([g])})
+    assert params["w"][0] == pytest.approx(-full / 2, rel=1e-6)
 
 
 def test_nesterov_runs_over_the_points_where_the_paper_takes_its_gradient() -> None:
