@@ -803,6 +803,13 @@ def test_lsuv_gives_every_layer_an_output_of_variance_one(activation: Any) -> No
         h = activation(h @ W)
 
 
+def test_lsuv_stops_when_near_enough_or_after_the_given_number_of_trials() -> None:
+    x = 7 * normal(50, 5)
+    for options in ({"tolerance": 1000.0}, {"max_trials": 0}):
+        (W,) = tb.lsuv([5, 5], x, np.random.default_rng(0), **options)
+        np.testing.assert_allclose(W @ W.T, np.eye(5), atol=1e-12)
+
+
 def test_lsuv_refuses_what_it_cannot_scale() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"20 numbers are needed, not the shape \(5, 3\)"):

@@ -9,6 +9,8 @@ Arrays are `numpy.ndarray`. Rows are examples: a batch is (N, D), images are (N,
 layer computes x W + b, so its weight has the shape (inputs, outputs), the transpose of torch's.
 Random numbers come from a `numpy.random.Generator` that the caller gives. Shapes and values that do
 not fit raise ValueError.
+
+``import mini_dl`` does not import this; ``from mini_dl import textbook`` does.
 """
 
 from mini_dl.textbook.activations import identity, relu, sigmoid, softmax, step
@@ -32,13 +34,14 @@ from mini_dl.textbook.layers import (
     window_places,
 )
 from mini_dl.textbook.losses import (
+    as_batch,
     binary_cross_entropy,
     cross_entropy_error,
     mean_squared_error,
     negative_log_likelihood,
     sum_squares_error,
 )
-from mini_dl.textbook.networks import MultiLayerNet, Network, SimpleConvNet, SimpleNet, TwoLayerNet
+from mini_dl.textbook.networks import MultiLayerNet, Network, SimpleConvNet, SimpleNet, TwoLayerNet, initial_weight
 from mini_dl.textbook.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
 from mini_dl.textbook.preprocessing import from_one_hot, min_max_scale, mini_batch, mini_batches, one_hot, standardize
 from mini_dl.textbook.tensors import (
@@ -82,6 +85,7 @@ __all__ = [
     "add_row",
     "affine",
     "alexnet",
+    "as_batch",
     "binary_cross_entropy",
     "col2im",
     "convolution",
@@ -95,6 +99,7 @@ __all__ = [
     "he",
     "identity",
     "im2col",
+    "initial_weight",
     "lsuv",
     "matrix_product",
     "matrix_vector_dot",

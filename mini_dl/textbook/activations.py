@@ -12,8 +12,11 @@ def step(x: Array) -> Array:
 
     h(x) = 1 if x > 0, else 0
 
-    Its slope is 0 wherever it has one, so nothing can be learned through it. NaN is not above 0.
-    torch: `torch.heaviside(x, torch.tensor(0.0))`. Shapes: any -> the same. (Rosenblatt 1958.)
+    Its slope is 0 wherever it has one, so nothing can be learned through it.
+
+    Shapes: any -> the same.
+    torch: `torch.heaviside(x, torch.tensor(0.0))`.
+    Source: Rosenblatt 1958.
 
     >>> step(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 1.])
@@ -28,6 +31,7 @@ def sigmoid(x: Array) -> Array:
 
     The first form overflows far below 0 and the second far above; what is computed is the first
     where x > 0, else the second.
+
     Shapes: any -> the same.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
@@ -41,7 +45,9 @@ def relu(x: Array) -> Array:
 
     h(x) = max(0, x)
 
-    Shapes: any -> the same. torch: `F.relu`. (Nair and Hinton 2010.)
+    Shapes: any -> the same.
+    torch: `F.relu`.
+    Source: Nair and Hinton 2010.
 
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
@@ -63,8 +69,9 @@ def softmax(x: Array) -> Array:
 
     y_k = exp(x_k) / sum_i exp(x_i) = exp(x_k - c) / sum_i exp(x_i - c)
 
-    The second form holds for every c. With c the largest score, no exponential is above 1 and none
-    overflows.
+    The second form holds for every c. With c the largest score, no exponential is above 1 and
+    none overflows.
+
     Shapes: (K,) -> (K,), (N, K) -> (N, K); with more dimensions the last one is summed.
 
     >>> softmax(np.array([0.3, 2.9, 4.0])).round(4)

@@ -15,9 +15,10 @@ def numerical_diff(f: Callable[[float], float], x: float, h: float = 1e-4) -> fl
 
     f'(x) ~ (f(x + h) - f(x - h)) / (2 h)
 
-    The error of the formula is f'''(x) h^2 / 6. The one-sided difference (f(x + h) - f(x)) / h is
-    off by f''(x) h / 2, much more. A smaller h makes the formula better and the rounding worse: f(x
-    + h) and f(x - h) then agree in almost all digits, and the difference keeps what is left.
+    The error of the formula is f'''(x) h^2 / 6. The one-sided difference (f(x + h) - f(x)) / h
+    is off by f''(x) h / 2, much more. A smaller h makes the formula better and the rounding
+    worse: f(x + h) and f(x - h) then agree in almost all digits, and the difference keeps what
+    is left.
 
     >>> round(numerical_diff(lambda x: 0.01 * x**2 + 0.1 * x, 5.0), 9)
     0.2
@@ -31,10 +32,11 @@ def numerical_gradient(f: Callable[[Array], float], x: Array, h: float = 1e-4) -
     (grad f)_i ~ (f(x + h e_i) - f(x - h e_i)) / (2 h)
 
     One number of `x` at a time is moved in place, so that `f` may also look at `x` where it is
-    kept, say in a network. It is put back, also when `f` raises. This takes two calls of `f` per
-    number; backpropagation gives all of them in the time of a few.
-    Shapes: x of any shape -> the same. ValueError unless `x` has a floating type: an integer cannot
-    move by h.
+    kept, say in a network. It is put back, also when `f` raises. This takes two calls of `f`
+    per number; backpropagation gives all of them in the time of a few.
+
+    Shapes: x of any shape -> the same.
+    Errors: ValueError unless `x` has a floating type: an integer cannot move by h.
 
     >>> numerical_gradient(lambda x: float(np.sum(x**2)), np.array([3.0, 4.0])).round(6)
     array([6., 8.])
@@ -70,10 +72,11 @@ def gradient_descent(
 
     x <- x - lr * grad f(x)
 
-    Too large a rate `lr` diverges, too small a one hardly moves. With `return_path` also all points
-    on the way, the first and the last included. `init_x` stays as it is.
+    Too large a rate `lr` diverges, too small a one hardly moves. With `return_path` also all
+    points on the way, the first and the last included. `init_x` stays as it is.
+
     Shapes: init_x of any shape -> the same; the path (step_num + 1, *shape).
-    ValueError unless `init_x` has a floating type.
+    Errors: ValueError unless `init_x` has a floating type.
 
     >>> def f(x):
     ...     return x[0] ** 2 + x[1] ** 2

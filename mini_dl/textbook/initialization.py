@@ -25,7 +25,8 @@ def gaussian(shape: tuple[int, ...], rng: np.random.Generator, std: float = 0.01
 
     W ~ N(0, std^2)
 
-    Shapes: any. torch: `nn.init.normal_(tensor, 0, std)`.
+    Shapes: any.
+    torch: `nn.init.normal_(tensor, 0, std)`.
 
     >>> gaussian((2, 3), np.random.default_rng(0), std=0.1).round(3)
     array([[ 0.013, -0.013,  0.064],
@@ -39,7 +40,8 @@ def uniform(shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.0
 
     W ~ U(-scale, scale), whose standard deviation is scale / sqrt(3)
 
-    Shapes: any. torch: `nn.init.uniform_(tensor, -scale, scale)`.
+    Shapes: any.
+    torch: `nn.init.uniform_(tensor, -scale, scale)`.
 
     >>> uniform((4,), np.random.default_rng(0), scale=1.0).round(3)
     array([ 0.274, -0.46 , -0.918, -0.967])
@@ -52,10 +54,12 @@ def alexnet(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
     W ~ N(0, 0.01^2)
 
-    In a deep net of wide layers the signal shrinks by about 0.01 sqrt(n) per layer, and with it the
-    gradient; eight layers still learned. Biases were 1 before the rectifiers of the later layers
-    and 0 elsewhere. Shapes: any.
-    (Krizhevsky, Sutskever and Hinton 2012, section 5.)
+    In a deep net of wide layers the signal shrinks by about 0.01 sqrt(n) per layer, and with it
+    the gradient; eight layers still learned. The biases were 1 in the second, fourth and fifth
+    convolution and in the hidden dense layers, and 0 elsewhere.
+
+    Shapes: any.
+    Source: Krizhevsky, Sutskever and Hinton 2012, section 5.
 
     >>> alexnet((2,), np.random.default_rng(0)).round(5)
     array([ 0.00126, -0.00132])
@@ -69,8 +73,9 @@ def alexnet(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 def fan(shape: tuple[int, ...]) -> tuple[int, int]:
     """How many inputs one unit has, and how many units one input reaches.
 
-    A matrix (D, M): (D, M). Filters (F, C, FH, FW): (C FH FW, F FH FW). ValueError for other
-    shapes.
+    A matrix (D, M): (D, M). Filters (F, C, FH, FW): (C FH FW, F FH FW).
+
+    Errors: ValueError for other shapes.
 
     >>> fan((784, 50)), fan((30, 1, 5, 5))
     ((784, 50), (25, 750))
@@ -86,14 +91,14 @@ def fan(shape: tuple[int, ...]) -> tuple[int, int]:
 def xavier(shape: tuple[int, ...], rng: np.random.Generator, both_ways: bool = False) -> Array:
     """Xavier's rule for sigmoid, tanh and linear units: the variance of a sum of n inputs is that of one.
 
-    W ~ N(0, 1 / n), or with `both_ways` N(0, 2 / (n + m)), m the number of units that one input
-    reaches
+    W ~ N(0, 1 / n), or with `both_ways` N(0, 2 / (n + m))
 
-    The first keeps the variance of the signal on its way forward; that of the gradient on its way
-    back would need 1 / m, and the second is the compromise. torch's `nn.init.xavier_normal_` is the
-    second; for n = m the two are one.
-    Shapes and errors: as for `fan`. (Glorot and Bengio 2010, equations 10 to 12; the notes and
-    Caffe take the first.)
+    m is the number of units that one input reaches. The first keeps the variance of the signal on
+    its way forward; that of the gradient on its way back would need 1 / m, and the second is the
+    compromise. torch's `nn.init.xavier_normal_` is the second; for n = m the two are one.
+
+    Shapes and errors: as for `fan`.
+    Source: Glorot and Bengio 2010, equations 10 to 12; the notes and Caffe take the first.
 
     >>> float(xavier((400, 100), np.random.default_rng(0)).std().round(3))
     0.05
@@ -107,8 +112,9 @@ def he(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
     W ~ N(0, 2 / n)
 
-    Shapes and errors: as for `fan`. torch: `nn.init.kaiming_normal_(tensor, nonlinearity="relu")`.
-    (He et al. 2015, "Delving deep into rectifiers", equation 10.)
+    Shapes and errors: as for `fan`.
+    torch: `nn.init.kaiming_normal_(tensor, nonlinearity="relu")`.
+    Source: He et al. 2015, "Delving deep into rectifiers", equation 10.
 
     >>> float(he((200, 500), np.random.default_rng(0)).std().round(3))
     0.1
@@ -119,15 +125,18 @@ def he(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 def random_walk(shape: tuple[int, ...], rng: np.random.Generator, activation: str = "relu") -> Array:
     """The scale at which the logarithm of the gradient's length, a random walk over the layers, drifts neither up nor down.
 
-    W ~ N(0, g^2 / n), g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for
-    "relu"
+    W ~ N(0, g^2 / n)
+    g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
 
     He's and the linear rule keep the mean of the squared length. The mean of its logarithm, by
     which a deep net lives, still falls by about 1 / n per linear layer; g takes that back. The
-    paper has layers of one width n. torch has no such rule; `mini_dl.nn.init.random_walk_` applies
-    this one to a module. Shapes: as for `fan`. ValueError for another activation.
-    (Sussillo and Abbott 2014, "Random walk initialization for training very deep feedforward
-    networks".)
+    paper has layers of one width n. torch has no such rule; `mini_dl.nn.init.random_walk_`
+    applies this one to a module.
+
+    Shapes: as for `fan`.
+    Errors: ValueError for another activation.
+    Source: Sussillo and Abbott 2014, "Random walk initialization for training very deep
+        feedforward networks".
 
     >>> float(random_walk((100, 1000), np.random.default_rng(0), "relu").std().round(3))
     0.143
@@ -148,12 +157,16 @@ def random_walk(shape: tuple[int, ...], rng: np.random.Generator, activation: st
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator, gain: float = 1.0) -> Array:
     """A random orthogonal matrix: it turns the signal and keeps its length, in one layer or in a hundred.
 
-    W W^T = gain^2 I or W^T W = gain^2 I, whichever is the smaller; W = Q of A = Q R with A ~ N(0,
-    1), R's diagonal made positive
+    W = gain Q, where A = Q R with A ~ N(0, 1), and R's diagonal is positive
 
-    Filters are taken as a matrix (F, C FH FW). ValueError unless there are two dimensions or more.
-    torch: `nn.init.orthogonal_`. (Saxe, McClelland and Ganguli 2014, "Exact solutions to the
-    nonlinear dynamics of learning".)
+    Then W^T W = gain^2 I, or W W^T if that is the smaller. A wide matrix is factored as its
+    transpose.
+    Filters are taken as a matrix (F, C FH FW).
+
+    Errors: ValueError unless there are two dimensions or more.
+    torch: `nn.init.orthogonal_`.
+    Source: Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics of
+        learning".
 
     >>> W = orthogonal((3, 5), np.random.default_rng(0))
     >>> (W @ W.T).round(12) + 0.0
@@ -179,8 +192,10 @@ def sparse(shape: tuple[int, ...], rng: np.random.Generator, connections: int = 
     `nn.init.sparse_(tensor, sparsity, std)` gives a share of zeros per column; for a tensor
     (inputs, outputs) it is this rule with sparsity = 1 - connections / n. The columns of
     `nn.Linear`'s weight are its inputs, so there it limits how many units an input reaches.
-    Shapes: (D, M). ValueError for other shapes, or if there are fewer inputs than connections.
-    (Martens 2010, section 5; Sutskever et al. 2013, section 3.)
+
+    Shapes: (D, M).
+    Errors: ValueError for other shapes, or if there are fewer inputs than connections.
+    Source: Martens 2010, section 5; Sutskever et al. 2013, section 3.
 
     >>> (sparse((100, 6), np.random.default_rng(0)) != 0).sum(axis=0)
     array([15, 15, 15, 15, 15, 15])
@@ -204,14 +219,15 @@ def lsuv(
 ) -> list[Array]:
     """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on a batch has variance 1.
 
-    W <- W / sqrt(var(h W)) while |var(h W) - 1| >= tolerance, at most `max_trials` times; h is what
-    the layers before make of x
+    W <- W / sqrt(var(h W)) while |var(h W) - 1| >= tolerance, at most `max_trials` times; h is
+        what the layers before make of x
 
-    It measures what the other rules compute, so it fits every activation. torch has no such rule;
-    `mini_dl.nn.init.lsuv_` is this one for any module.
-    Shapes: sizes (D, M1, ..., K), x (N, D) -> weights (D, M1), (M1, M2), ... ValueError if x has
-    not D columns or an output does not vary. (Mishkin and Matas 2016, "All you need is a good
-    init", algorithm 1.)
+    It measures what the other rules compute, so it fits every activation. torch has no such
+    rule; `mini_dl.nn.init.lsuv_` is this one for any module.
+
+    Shapes: sizes (D, M1, ..., K), x (N, D) -> weights (D, M1), (M1, M2), ...
+    Errors: ValueError if x has not D columns or an output does not vary.
+    Source: Mishkin and Matas 2016, "All you need is a good init", algorithm 1.
 
     >>> rng = np.random.default_rng(0)
     >>> x = 5 * rng.standard_normal((200, 20))

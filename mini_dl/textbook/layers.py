@@ -20,9 +20,12 @@ from mini_dl.textbook.tensors import Array
 class Add:
     """The sum of two inputs, as a node of a computational graph.
 
-    forward: z = x + y; backward: dL/dx = dL/dz, dL/dy = dL/dz
+    forward: z = x + y
+    backward: dL/dx = dL/dz, dL/dy = dL/dz
 
-    What arrives from above is passed on, to both. Shapes: any, the same.
+    What arrives from above is passed on, to both.
+
+    Shapes: any, the same.
 
     >>> node = Add()
     >>> node.forward(200.0, 450.0), node.backward(1.1)
@@ -39,11 +42,15 @@ class Add:
 class Multiply:
     """The product of two inputs, as a node of a computational graph.
 
-    forward: z = x y; backward: dL/dx = dL/dz y, dL/dy = dL/dz x
+    forward: z = x y
+    backward: dL/dx = dL/dz y, dL/dy = dL/dz x
 
-    What arrives from above is multiplied by the other input. Shapes: any, the same.
-    Two apples at 100 and three oranges at 150, with ten per cent of tax; what is one more of each
-    worth?
+    What arrives from above is multiplied by the other input.
+
+    Two apples at 100 and three oranges at 150, with ten per cent of tax; what is one more of
+    each worth?
+
+    Shapes: any, the same.
 
     >>> apples, oranges, fruit, tax = Multiply(), Multiply(), Add(), Multiply()
     >>> price = tax.forward(fruit.forward(apples.forward(100.0, 2.0), oranges.forward(150.0, 3.0)), 1.1)
@@ -69,9 +76,11 @@ class Multiply:
 class ReLU:
     """The rectifier: a switch that lets the gradient through where the input was above 0.
 
-    forward: y = max(0, x); backward: dL/dx = dL/dy where x > 0, else 0
+    forward: y = max(0, x)
+    backward: dL/dx = dL/dy where x > 0, else 0
 
-    Shapes: any -> the same. torch: `F.relu`.
+    Shapes: any -> the same.
+    torch: `F.relu`.
 
     >>> layer = ReLU()
     >>> layer.forward(np.array([[1.0, -0.5], [-2.0, 3.0]]))
@@ -93,10 +102,13 @@ class ReLU:
 class Sigmoid:
     """The logistic function, whose slope can be told from its value.
 
-    forward: y = 1 / (1 + exp(-x)); backward: dL/dx = dL/dy y (1 - y)
+    forward: y = 1 / (1 + exp(-x))
+    backward: dL/dx = dL/dy y (1 - y)
 
-    The slope is at most 1/4, so the gradient shrinks in each layer it passes. Shapes: any -> the
-    same. torch: `F.sigmoid`.
+    The slope is at most 1/4, so the gradient shrinks in each layer it passes.
+
+    Shapes: any -> the same.
+    torch: `F.sigmoid`.
 
     >>> layer = Sigmoid()
     >>> layer.forward(np.array([0.0, 100.0]))
@@ -119,12 +131,12 @@ class Sigmoid:
 class Affine:
     """A dense layer: each output is a weighted sum of all inputs, plus a bias.
 
-    forward: Y = X W + b; backward: dL/dX = dL/dY W^T, dL/dW = X^T dL/dY, dL/db = sum over the batch
-    of dL/dY
+    forward: Y = X W + b
+    backward: dL/dX = dL/dY W^T, dL/dW = X^T dL/dY, dL/db = sum over the batch of dL/dY
 
     Shapes: x (N, D) or (N, *) with D numbers in each example, W (D, M), b (M,) -> (N, M).
-    `nn.Linear` keeps W^T, (M, D).
-    ValueError if an example has not D numbers.
+    Errors: ValueError if an example has not D numbers.
+    torch: `F.linear(x, W.T, b)`; `nn.Linear` keeps W^T, (M, D).
 
     >>> layer = Affine(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([0.5, 0.0, -0.5]))
     >>> layer.forward(np.array([[1.0, 1.0]]))
@@ -153,19 +165,20 @@ class BatchNormalization:
     """Every feature with mean 0 and variance 1 over the batch, then scaled and shifted by what is learned.
 
     forward: n = (x - mean) / sqrt(var + eps), y = gamma n + beta
-    backward: with g = gamma dL/dy, dL/dx = (g - mean(g) - n mean(g n)) / sqrt(var + eps); the means
-    run over the batch
+    backward: with g = gamma dL/dy, dL/dx = (g - mean(g) - n mean(g n)) / sqrt(var + eps); the
+        means run over the batch
 
-    When `forward` is told that it does not train, running averages stand in for the statistics of
-    the batch: average <- momentum average + (1 - momentum) statistic.
+    When `forward` is told that it does not train, running averages stand in for the statistics
+    of the batch: average <- momentum average + (1 - momentum) statistic.
 
     Where it differs from torch: `momentum` is the weight of the past, and torch's that of the
-    present (0.9 here is 0.1 there); the running variance averages the variance with the divisor N,
-    torch's that with N - 1.
-    Shapes: (N, D), one mean per feature, or (N, C, H, W), one per channel; gamma and beta (D,) or
-    (C,).
-    ValueError when training on one value per feature: it has no variance. (Ioffe and Szegedy 2015,
-    algorithm 1 and section 3.2.)
+    present (0.9 here is 0.1 there); the running variance averages the variance with the divisor
+    N, torch's that with N - 1.
+
+    Shapes: (N, D), one mean per feature, or (N, C, H, W), one per channel; gamma and beta (D,)
+        or (C,).
+    Errors: ValueError when training on one value per feature: it has no variance.
+    Source: Ioffe and Szegedy 2015, algorithm 1 and section 3.2.
 
     >>> layer = BatchNormalization(np.ones(2), np.zeros(2))
     >>> layer.forward(np.array([[1.0, 100.0], [3.0, 300.0]])).round(3)
@@ -213,14 +226,16 @@ class BatchNormalization:
 class Dropout:
     """Units switched off at random while training; afterwards all are on, each as strong as it was on average.
 
-    forward, training: y = x m, each m 0 with probability `ratio`, else 1; not training: y = (1 -
-    ratio) x
+    forward, training: y = x m, each m 0 with probability `ratio`, else 1
+    forward, not training: y = (1 - ratio) x
     backward: dL/dx = dL/dy m
 
     Where it differs from torch: torch divides by 1 - ratio while training and changes nothing
-    afterwards, so that its outputs and gradients are 1 / (1 - ratio) times these, always. Shapes:
-    any -> the same. ValueError unless 0 <= ratio < 1.
-    (Srivastava et al. 2014, section 4.)
+    afterwards, so that its outputs and gradients are 1 / (1 - ratio) times these, always.
+
+    Shapes: any -> the same.
+    Errors: ValueError unless 0 <= ratio < 1.
+    Source: Srivastava et al. 2014, section 4.
 
     >>> layer = Dropout(0.5, np.random.default_rng(0))
     >>> layer.forward(np.ones(6))
@@ -253,12 +268,13 @@ def convolution(x: Array, W: Array, b: Array, stride: int = 1, pad: int = 0) -> 
 
     y[n, f, i, j] = b[f] + sum over c, u, v of x[n, c, i s + u - p, j s + v - p] W[f, c, u, v]
 
-    Outside the image there are zeros. (With the filter not mirrored this is a cross-correlation;
-    the name has stayed.)
-    Shapes: x (N, C, H, W), W (F, C, FH, FW), b (F,) -> (N, F, OH, OW) with OH = (H + 2 pad - FH) //
-    stride + 1.
-    ValueError if the channels differ or the filter is larger than the padded image. torch:
-    `F.conv2d(x, W, b, stride, pad)`.
+    Outside the image there are zeros. (With the filter not mirrored this is a
+    cross-correlation; the name has stayed.)
+
+    Shapes: x (N, C, H, W), W (F, C, FH, FW), b (F,) -> (N, F, OH, OW) with OH = (H + 2 pad -
+        FH) // stride + 1.
+    Errors: ValueError if the channels differ or the filter is larger than the padded image.
+    torch: `F.conv2d(x, W, b, stride, pad)`.
 
     >>> image = np.arange(16.0).reshape(1, 1, 4, 4)
     >>> convolution(image, np.ones((1, 1, 3, 3)), np.zeros(1))
@@ -290,9 +306,11 @@ def max_pooling(x: Array, pool_h: int, pool_w: int, stride: int, pad: int = 0) -
     y[n, c, i, j] = max over u, v of x[n, c, i s + u - p, j s + v - p]
 
     Outside the image there is minus infinity, so that padding never wins.
-    Shapes: (N, C, H, W) -> (N, C, OH, OW) with OH = (H + 2 pad - pool_h) // stride + 1. ValueError
-    if the window is larger than the padded image or not larger than the padding. torch:
-    `F.max_pool2d`, which allows padding of half the window only.
+
+    Shapes: (N, C, H, W) -> (N, C, OH, OW) with OH = (H + 2 pad - pool_h) // stride + 1.
+    Errors: ValueError if the window is larger than the padded image or not larger than the
+        padding.
+    torch: `F.max_pool2d`, which allows padding of half the window only.
 
     >>> max_pooling(np.arange(16.0).reshape(1, 1, 4, 4), 2, 2, stride=2)
     array([[[[ 5.,  7.],
@@ -314,7 +332,7 @@ def window_places(size: int, window: int, stride: int, pad: int) -> int:
 
     (size + 2 pad - window) // stride + 1
 
-    ValueError if there is none, or if stride or padding are no counts.
+    Errors: ValueError if there is none, or if stride or padding are no counts.
 
     >>> window_places(28, 5, stride=2, pad=3)
     15
@@ -331,8 +349,9 @@ def im2col(x: Array, window_h: int, window_w: int, stride: int = 1, pad: int = 0
 
     Numbers under several windows appear several times; a convolution is then a product of two
     matrices. `fill` is what lies outside.
-    Shapes: (N, C, H, W) -> (N OH OW, C window_h window_w). torch: `F.unfold`, which puts the places
-    last.
+
+    Shapes: (N, C, H, W) -> (N OH OW, C window_h window_w).
+    torch: `F.unfold`, which puts the places last.
 
     >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), 2, 2)
     array([[0., 1., 3., 4.],
@@ -353,9 +372,11 @@ def im2col(x: Array, window_h: int, window_w: int, stride: int = 1, pad: int = 0
 def col2im(col: Array, shape: tuple[int, ...], window_h: int, window_w: int, stride: int = 1, pad: int = 0) -> Array:
     """The way back from `im2col`: each number is added where it came from.
 
-    Numbers that several windows saw are added up, so this is the transpose of `im2col` and not its
-    inverse: the gradient's way back.
-    Shapes: (N OH OW, C window_h window_w) -> `shape`, which is (N, C, H, W). torch: `F.fold`.
+    Numbers that several windows saw are added up, so this is the transpose of `im2col` and not
+    its inverse: the gradient's way back.
+
+    Shapes: (N OH OW, C window_h window_w) -> `shape`, which is (N, C, H, W).
+    torch: `F.fold`.
 
     >>> image = np.ones((1, 1, 3, 3))
     >>> col2im(im2col(image, 2, 2), image.shape, 2, 2)
@@ -376,11 +397,11 @@ def col2im(col: Array, shape: tuple[int, ...], window_h: int, window_w: int, str
 class Convolution:
     """A convolutional layer, as a product of two matrices.
 
-    forward: Y = im2col(x) W^T + b, with a row for each place and a column for each filter;
+    forward: Y = im2col(x) W^T + b, with a row for each place and a column for each filter
     backward: as in `Affine`, then col2im
 
-    Shapes and errors: as for `convolution`, which is the definition. torch: `F.conv2d(x, W, b,
-    stride, pad)`.
+    Shapes and errors: as for `convolution`, which is the definition.
+    torch: `F.conv2d(x, W, b, stride, pad)`.
 
     >>> layer = Convolution(np.ones((1, 1, 3, 3)), np.zeros(1), stride=1, pad=1)
     >>> layer.forward(np.ones((1, 1, 3, 3)))
@@ -414,11 +435,13 @@ class Convolution:
 class Pooling:
     """Max pooling: only the largest number of each window goes on, and only to it the gradient comes back.
 
-    forward: the largest number of each row of im2col; backward: dL/dy at its place in the row, 0
-    elsewhere, then col2im
+    forward: the largest number of each row of im2col
+    backward: dL/dy at its place in the row, 0 elsewhere, then col2im
 
     Of equal numbers the first in reading order counts, as in torch.
-    Shapes and errors: as for `max_pooling`, which is the definition. torch: `F.max_pool2d`.
+
+    Shapes and errors: as for `max_pooling`, which is the definition.
+    torch: `F.max_pool2d`.
 
     >>> layer = Pooling(2, 2, stride=2)
     >>> layer.forward(np.array([[[[1.0, 3.0], [2.0, 0.0]]]]))
@@ -464,13 +487,16 @@ def _check_window(pool_h: int, pool_w: int, pad: int) -> None:
 class SoftmaxWithLoss:
     """Softmax and cross entropy in one, because their derivatives cancel to a difference.
 
-    forward: L = 1/N sum_n -log softmax(x_n)[t_n]; backward: dL/dx = (softmax(x) - one_hot(t)) / N
+    forward: L = 1/N sum_n -log softmax(x_n)[t_n]
+    backward: dL/dx = (softmax(x) - one_hot(t)) / N
 
-    The loss is `negative_log_likelihood`, without the 1e-7 of `cross_entropy_error`: backward is
-    its derivative to the last digit.
+    The loss is `negative_log_likelihood`, without the 1e-7 of `cross_entropy_error`: backward
+    is its derivative to the last digit.
+
     Shapes: scores (N, K), target labels (N,) or one-hot (N, K) -> a number; backward (N, K). A
-    single example (K,) works too.
-    ValueError if the shapes do not fit. torch: `F.cross_entropy`.
+        single example (K,) works too.
+    Errors: ValueError if the shapes do not fit.
+    torch: `F.cross_entropy`.
 
     >>> layer = SoftmaxWithLoss()
     >>> round(layer.forward(np.array([[0.3, 2.9, 4.0]]), np.array([2])), 4)

@@ -18,9 +18,11 @@ def sum_squares_error(output: Array, target: Array) -> float:
 
     E = 1/2 sum_k (y_k - t_k)^2
 
-    The half makes the derivative y_k - t_k. torch: `0.5 * F.mse_loss(output, target,
-    reduction="sum")`.
-    Shapes: any, the same -> a number. ValueError unless the shapes are equal.
+    The half makes the derivative y_k - t_k.
+
+    Shapes: any, the same -> a number.
+    Errors: ValueError unless the shapes are equal.
+    torch: `0.5 * F.mse_loss(output, target, reduction="sum")`.
 
     >>> target = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     >>> output = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])
@@ -36,8 +38,9 @@ def mean_squared_error(output: Array, target: Array) -> float:
 
     E = 1/n sum_k (y_k - t_k)^2
 
-    torch: `F.mse_loss(output, target)`. Shapes: any, the same -> a number. ValueError unless the
-    shapes are equal.
+    Shapes: any, the same -> a number.
+    Errors: ValueError unless the shapes are equal.
+    torch: `F.mse_loss(output, target)`.
 
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     2.0
@@ -54,11 +57,12 @@ def binary_cross_entropy(output: float | Array, target: float | Array, base: flo
 
     E = -(t log o + (1 - t) log(1 - o))
 
-    `output` is a probability, in [0, 1]; `target` is 1 or 0, or a probability too. A term of weight
-    0 counts 0, and log 0 is minus infinity. torch's `F.binary_cross_entropy` counts in nats
-    (`base=math.e` here) and stops log at -100, so that it is 100 where this is infinite.
-    Shapes: any, the same -> a number. ValueError unless the shapes are equal and all numbers lie in
-    [0, 1].
+    `output` is a probability, in [0, 1]; `target` is 1 or 0, or a probability too. A term of
+    weight 0 counts 0, and log 0 is minus infinity. torch's `F.binary_cross_entropy` counts in
+    nats (`base=math.e` here) and stops log at -100, so that it is 100 where this is infinite.
+
+    Shapes: any, the same -> a number.
+    Errors: ValueError unless the shapes are equal and all numbers lie in [0, 1].
 
     >>> round(binary_cross_entropy(0.98, 1), 4), round(binary_cross_entropy(0.0001, 1), 4)
     (0.0291, 13.2877)
@@ -79,12 +83,13 @@ def cross_entropy_error(output: Array, target: int | Array) -> float:
 
     E = -1/N sum_n log(y_n,t_n + 1e-7)
 
-    The 1e-7 keeps log 0 away: a probability of 0 costs 16.1 and not infinity. torch adds nothing:
-    `F.nll_loss(output.log(), labels)` is larger by log(1 + 1e-7 / y): 1e-7 at y = 1, 1e-4 at y =
-    0.001, infinite at y = 0.
-    Shapes: output (K,) with a label or one-hot (K,); or output (N, K) with labels (N,) or one-hot
-    (N, K) -> a number.
-    ValueError if the shapes are others or a label is no class.
+    The 1e-7 keeps log 0 away: a probability of 0 costs 16.1 and not infinity. torch adds
+    nothing: `F.nll_loss(output.log(), labels)` is larger by log(1 + 1e-7 / y): 1e-7 at y = 1,
+    1e-4 at y = 0.001, infinite at y = 0.
+
+    Shapes: output (K,) with a label or one-hot (K,); or output (N, K) with labels (N,) or
+        one-hot (N, K) -> a number.
+    Errors: ValueError if the shapes are others or a label is no class.
 
     >>> output = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])
     >>> round(cross_entropy_error(output, 2), 4), round(cross_entropy_error(output, 7), 4)
@@ -102,10 +107,11 @@ def negative_log_likelihood(scores: Array, target: int | Array) -> float:
 
     E = 1/N sum_n (log sum_k exp(x_nk) - x_n,t_n)
 
-    The same as `cross_entropy_error(softmax(scores), target)` but for the guard, which it does not
-    need: the largest score is taken out of the sum, so the sum is at least 1. torch:
-    `F.cross_entropy(scores, labels)`.
+    The same as `cross_entropy_error(softmax(scores), target)` but for the guard, which it does
+    not need: the largest score is taken out of the sum, so the sum is at least 1.
+
     Shapes and errors: as for `cross_entropy_error`.
+    torch: `F.cross_entropy(scores, labels)`.
 
     >>> round(negative_log_likelihood(np.array([0.3, 2.9, 4.0]), 2), 4)
     0.3057
@@ -124,7 +130,7 @@ def negative_log_likelihood(scores: Array, target: int | Array) -> float:
 def as_batch(output: Array, target: int | Array) -> tuple[Array, NDArray[Any]]:
     """Outputs as (N, K) and targets as labels (N,), from one example or a batch, from labels or one-hot rows.
 
-    ValueError if the shapes do not fit or a label is no class.
+    Errors: ValueError if the shapes do not fit or a label is no class.
 
     >>> as_batch(np.array([0.2, 0.8]), np.array([0, 1]))
     (array([[0.2, 0.8]]), array([1]))

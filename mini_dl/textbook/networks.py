@@ -35,8 +35,8 @@ Seed: TypeAlias = int | np.random.Generator
 class Network:
     """What the networks have in common. A network puts its parameters and its layers, by name and in order, into dictionaries.
 
-    `x` is a batch, `target` labels (N,) or one-hot rows (N, K). Scores are what `predict` returns:
-    softmax makes probabilities of them, and is part of the loss.
+    `x` is a batch, `target` labels (N,) or one-hot rows (N, K). Scores are what `predict`
+    returns: softmax makes probabilities of them, and is part of the loss.
     """
 
     def __init__(self) -> None:
@@ -151,11 +151,12 @@ class MultiLayerNet(Network):
 
     loss = cross entropy + 1/2 weight_decay_lambda sum over the layers of |W|^2
 
-    `activation` is "relu" or "sigmoid". `weight_init_std` is a number, or "relu" or "he" for He's
-    rule, "sigmoid" or "xavier" for Xavier's, from the number of inputs of each layer. With batch
-    normalization the parameters gamma1, beta1, ... join W1, b1, ...
-    Shapes: x (N, input_size) -> scores (N, output_size). ValueError for other names of activations
-    and rules.
+    `activation` is "relu" or "sigmoid". `weight_init_std` is a number, or "relu" or "he" for
+    He's rule, "sigmoid" or "xavier" for Xavier's, from the number of inputs of each layer. With
+    batch normalization the parameters gamma1, beta1, ... join W1, b1, ...
+
+    Shapes: x (N, input_size) -> scores (N, output_size).
+    Errors: ValueError for other names of activations and rules.
 
     >>> net = MultiLayerNet(4, [5, 5], 3, weight_decay_lambda=0.1, use_dropout=True, use_batchnorm=True)
     >>> list(net.layers)[:5]
@@ -234,7 +235,7 @@ class MultiLayerNet(Network):
 def initial_weight(shape: tuple[int, int], std: float | str, rng: np.random.Generator) -> Array:
     """A weight by a rule's name, "relu" or "he", "sigmoid" or "xavier", or of a given standard deviation.
 
-    ValueError for another name.
+    Errors: ValueError for another name.
 
     >>> float(initial_weight((200, 500), "he", np.random.default_rng(0)).std().round(3))
     0.1
@@ -252,8 +253,9 @@ class SimpleConvNet(Network):
     """Convolution, ReLU, 2 x 2 max pooling, affine, ReLU, affine, softmax: a small network that sees images as images.
 
     Weights from N(0, weight_init_std^2); W1 are the filters.
-    Shapes: x (N, *input_shape) -> scores (N, output_size). ValueError if the filter or the pooling
-    does not fit into the image.
+
+    Shapes: x (N, *input_shape) -> scores (N, output_size).
+    Errors: ValueError if the filter or the pooling does not fit into the image.
 
     >>> net = SimpleConvNet(input_shape=(1, 28, 28), filters=30, filter_size=5, hidden_size=100, output_size=10)
     >>> {name: param.shape for name, param in net.params.items() if name.startswith("W")}

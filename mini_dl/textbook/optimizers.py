@@ -19,8 +19,10 @@ class SGD:
 
     p <- p - lr g
 
-    The same as `torch.optim.SGD(params, lr)`. In a long narrow valley it goes to and fro between
-    the walls, since the gradient does not point to the minimum. (Robbins and Monro 1951.)
+    The same as `torch.optim.SGD(params, lr)`. In a long narrow valley it goes to and fro
+    between the walls, since the gradient does not point to the minimum.
+
+    Source: Robbins and Monro 1951.
 
     >>> params = {"w": np.array([1.0, 2.0])}
     >>> SGD(lr=0.1).update(params, {"w": np.array([10.0, -10.0])})
@@ -41,10 +43,12 @@ class Momentum:
 
     v <- momentum v - lr g, p <- p + v; v begins at 0
 
-    Where it differs from torch: `torch.optim.SGD(params, lr, momentum)` keeps u <- momentum u + g
-    and steps by p <- p - lr u. With a constant rate v = -lr u, and the steps are equal. When the
-    rate changes, the past steps in v keep the rate they were made with, those in u take the new
-    one. (Polyak 1964; Sutskever et al. 2013, equations 1 and 2.)
+    Where it differs from torch: `torch.optim.SGD(params, lr, momentum)` keeps u <- momentum u +
+    g and steps by p <- p - lr u. With a constant rate v = -lr u, and the steps are equal. When
+    the rate changes, the past steps in v keep the rate they were made with, those in u take the
+    new one.
+
+    Source: Polyak 1964; Sutskever et al. 2013, equations 1 and 2.
 
     >>> params, optimizer = {"w": np.array([0.0])}, Momentum(lr=0.1, momentum=0.9)
     >>> for _ in range(3):
@@ -71,12 +75,15 @@ class Nesterov:
 
     v <- momentum v - lr g, p <- p + momentum v - lr g, with the new v in the second
 
-    In the paper the gradient is taken at p + momentum v. What is kept here as p is that very point,
-    so the gradient can be taken at p as everywhere else; the two run over the same points.
+    In the paper the gradient is taken at p + momentum v. What is kept here as p is that very
+    point, so the gradient can be taken at p as everywhere else; the two run over the same
+    points.
 
     Where it differs from torch: as `Momentum` does. `torch.optim.SGD(params, lr, momentum,
     nesterov=True)` makes equal steps while the rate is constant.
-    (Nesterov 1983; Sutskever et al. 2013, equations 3 and 4; Bengio et al. 2013, section 3.5.)
+
+    Source: Nesterov 1983; Sutskever et al. 2013, equations 3 and 4; Bengio et al. 2013, section
+        3.5.
 
     >>> params = {"w": np.array([0.0])}
     >>> Nesterov(lr=0.1, momentum=0.9).update(params, {"w": np.array([-1.0])})
@@ -102,8 +109,10 @@ class AdaGrad:
 
     All squares are kept, so the steps shrink for ever.
 
-    Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root and not
-    1e-7. With `eps=1e-7` there, the steps are equal. (Duchi, Hazan and Singer 2011.)
+    Where it differs from torch: `torch.optim.Adagrad(params, lr)` adds 1e-10 to the root and
+    not 1e-7. With `eps=1e-7` there, the steps are equal.
+
+    Source: Duchi, Hazan and Singer 2011.
 
     >>> params, optimizer = {"w": np.array([0.0])}, AdaGrad(lr=0.1)
     >>> for _ in range(3):
@@ -129,9 +138,10 @@ class RMSProp:
 
     h <- decay_rate h + (1 - decay_rate) g^2, p <- p - lr g / (sqrt(h) + 1e-7); h begins at 0
 
-    Where it differs from torch: `torch.optim.RMSprop(params, lr, alpha=decay_rate)` adds 1e-8 to
-    the root and not 1e-7. With `eps=1e-7` there, the steps are equal.
-    (Tieleman and Hinton 2012, lecture 6.5.)
+    Where it differs from torch: `torch.optim.RMSprop(params, lr, alpha=decay_rate)` adds 1e-8
+    to the root and not 1e-7. With `eps=1e-7` there, the steps are equal.
+
+    Source: Tieleman and Hinton 2012, lecture 6.5.
 
     >>> params, optimizer = {"w": np.array([0.0])}, RMSProp(lr=0.01, decay_rate=0.99)
     >>> optimizer.update(params, {"w": np.array([-5.0])})
@@ -153,14 +163,17 @@ class RMSProp:
 class Adam:
     """Momentum and RMSProp together: averages of the gradient and of its square, freed of their bias towards 0.
 
-    m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v), t <- t + 1
-    p <- p - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + 1e-7); m, v and t begin at 0
+    t <- t + 1, m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v)
+    lr_t = lr sqrt(1 - beta2^t) / (1 - beta1^t), p <- p - lr_t m / (sqrt(v) + 1e-7)
 
-    Where it differs from torch: this is the second form of the paper (end of section 2), which takes
-    the bias out of the rate; `torch.optim.Adam` takes it out of m and v. The two differ in what is
-    added to the root, and only there: 1e-7 here weighs as much as `eps=1e-7 / sqrt(1 - beta2^t)`
-    there, 3.2e-6 in the first step and 1e-7 in the end. torch's default is 1e-8.
-    (Kingma and Ba 2015.)
+    t, m and v begin at 0.
+
+    Where it differs from torch: this is the second form of the paper (end of section 2), which
+    takes the bias out of the rate; `torch.optim.Adam` takes it out of m and v. The two differ
+    in what is added to the root, and only there: 1e-7 here weighs as much as
+    `eps=1e-7 / sqrt(1 - beta2^t)` there, 3.2e-6 in the first step and 1e-7 in the end. torch's default is 1e-8.
+
+    Source: Kingma and Ba 2015.
 
     >>> params, optimizer = {"w": np.array([0.0, 0.0])}, Adam(lr=0.1)
     >>> for _ in range(2):

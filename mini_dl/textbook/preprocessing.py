@@ -16,10 +16,12 @@ def standardize(x: Array, reference: Array | None = None) -> Array:
 
     z = (x - mean) / std, over the rows of `reference`
 
-    `reference` are the training data, by which test data are scaled too; by default `x` itself. A
-    feature that never varies is moved to 0 and not divided. torch: `(x - x.mean(0)) / x.std(0,
-    correction=0)`, which gives NaN there.
-    Shapes: (N, D) -> (N, D), reference (M, D). ValueError for other shapes or no rows.
+    `reference` are the training data, by which test data are scaled too; by default `x` itself.
+    A feature that never varies is moved to 0 and not divided.
+
+    Shapes: (N, D) -> (N, D), reference (M, D).
+    Errors: ValueError for other shapes or no rows.
+    torch: `(x - x.mean(0)) / x.std(0, correction=0)`, which gives NaN there.
 
     >>> standardize(np.array([[1.0, 10.0, 7.0], [3.0, 30.0, 7.0]]))
     array([[-1., -1.,  0.],
@@ -35,10 +37,12 @@ def min_max_scale(x: Array, reference: Array | None = None) -> Array:
 
     z = (x - min) / (max - min), over the rows of `reference`
 
-    `reference` are the training data, by which test data are scaled too; by default `x` itself. A
-    feature that never varies is moved to 0 and not divided. torch: `(x - x.amin(0)) / (x.amax(0) -
-    x.amin(0))`, which gives NaN there.
-    Shapes: (N, D) -> (N, D), reference (M, D). ValueError for other shapes or no rows.
+    `reference` are the training data, by which test data are scaled too; by default `x` itself.
+    A feature that never varies is moved to 0 and not divided.
+
+    Shapes: (N, D) -> (N, D), reference (M, D).
+    Errors: ValueError for other shapes or no rows.
+    torch: `(x - x.amin(0)) / (x.amax(0) - x.amin(0))`, which gives NaN there.
 
     >>> min_max_scale(np.array([[0.0, 10.0], [5.0, 20.0], [10.0, 50.0]]))
     array([[0.  , 0.  ],
@@ -65,8 +69,9 @@ def one_hot(labels: Array, classes: int) -> Array:
 
     z_nk = 1 if k = label_n, else 0
 
-    Shapes: (N,) -> (N, classes). ValueError unless the labels are whole numbers from 0 to
-    classes - 1. torch: `F.one_hot(labels, classes)`, in integers.
+    Shapes: (N,) -> (N, classes).
+    Errors: ValueError unless the labels are whole numbers from 0 to classes - 1.
+    torch: `F.one_hot(labels, classes)`, in integers.
 
     >>> one_hot(np.array([2, 0]), 3)
     array([[0., 0., 1.],
@@ -85,7 +90,9 @@ def one_hot(labels: Array, classes: int) -> Array:
 def from_one_hot(rows: Array) -> Array:
     """The way back from `one_hot`: the place of the 1 in each row.
 
-    Shapes: (N, K) -> (N,). ValueError unless each row has a single 1 and zeros. torch: `rows.argmax(1)`.
+    Shapes: (N, K) -> (N,).
+    Errors: ValueError unless each row has a single 1 and zeros.
+    torch: `rows.argmax(1)`.
 
     >>> from_one_hot(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
     array([2, 0])
@@ -101,10 +108,11 @@ def from_one_hot(rows: Array) -> Array:
 def mini_batch(x: Array, target: Array, batch_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Examples drawn at random with their targets: the mean over them stands for the mean over all.
 
-    Drawn with replacement, as in the notes: one example may come twice, and some never come. torch:
-    `RandomSampler(data, replacement=True, num_samples=batch_size)`.
-    Shapes: x (N, *), target (N, *) -> (batch_size, *) both. ValueError if the lengths differ or
-    there is nothing to draw from.
+    Drawn with replacement, as in the notes: one example may come twice, and some never come.
+
+    Shapes: x (N, *), target (N, *) -> (batch_size, *) both.
+    Errors: ValueError if the lengths differ or there is nothing to draw from.
+    torch: `RandomSampler(data, replacement=True, num_samples=batch_size)`.
 
     >>> x, target = mini_batch(np.arange(5.0), np.arange(5), 3, np.random.default_rng(0))
     >>> x, target
@@ -118,9 +126,9 @@ def mini_batch(x: Array, target: Array, batch_size: int, rng: np.random.Generato
 def mini_batches(x: Array, target: Array, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
     """One epoch: every example once, in random order, in batches; the last one may be smaller.
 
+    Shapes: x (N, *), target (N, *) -> batches of (batch_size, *) both.
+    Errors: ValueError if the lengths differ, there are no examples, or a batch would be empty.
     torch: `DataLoader(data, batch_size, shuffle=True)`.
-    Shapes: x (N, *), target (N, *) -> batches of (batch_size, *) both. ValueError if the lengths
-    differ, there are no examples, or a batch would be empty.
 
     >>> [len(x) for x, target in mini_batches(np.zeros((10, 2)), np.zeros(10), 4, np.random.default_rng(0))]
     [4, 4, 2]

@@ -19,8 +19,9 @@ def vector_dot(x: Array, y: Array) -> float:
 
     x . y = sum_i x_i y_i
 
-    Shapes: (n,), (n,) -> a number. ValueError unless both are vectors of one length. NumPy: `x @
-    y`.
+    Shapes: (n,), (n,) -> a number.
+    Errors: ValueError unless both are vectors of one length.
+    NumPy: `x @ y`.
 
     >>> vector_dot(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0]))
     32.0
@@ -38,8 +39,9 @@ def matrix_vector_dot(x: Array, y: Array) -> Array:
 
     z_i = sum_j x_ij y_j
 
-    Shapes: (m, n), (n,) -> (m,). ValueError unless the rows are as long as the vector. NumPy: `x @
-    y`.
+    Shapes: (m, n), (n,) -> (m,).
+    Errors: ValueError unless the rows are as long as the vector.
+    NumPy: `x @ y`.
 
     >>> matrix_vector_dot(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([10.0, 1.0]))
     array([12., 34., 56.])
@@ -57,8 +59,9 @@ def matrix_product(x: Array, y: Array) -> Array:
 
     z_ij = sum_k x_ik y_kj
 
-    Shapes: (m, n), (n, p) -> (m, p). ValueError unless the first has as many columns as the second
-    has rows. NumPy: `x @ y`.
+    Shapes: (m, n), (n, p) -> (m, p).
+    Errors: ValueError unless the first has as many columns as the second has rows.
+    NumPy: `x @ y`.
 
     >>> matrix_product(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]]))
     array([[19., 22.],
@@ -77,7 +80,8 @@ def tensor_dot(x: Array, y: Array) -> Array:
     """A tensor of any number of dimensions times a vector or a matrix: the last dimension of the first is summed away.
 
     Shapes: (a, b, c, d), (d,) -> (a, b, c) and (a, b, c, d), (d, e) -> (a, b, c, e).
-    ValueError if `x` has no dimension, `y` is no vector or matrix, or d is not d. NumPy: `x @ y`.
+    Errors: ValueError if `x` has no dimension, `y` is no vector or matrix, or d is not d.
+    NumPy: `x @ y`.
 
     >>> tensor_dot(np.ones((2, 3, 4, 5)), np.ones(5)).shape
     (2, 3, 4)
@@ -101,7 +105,8 @@ def elementwise_relu(x: Array) -> Array:
 
     z_i = max(x_i, 0)
 
-    Shapes: any -> the same. The argument stays as it is. NumPy: `np.maximum(x, 0)`.
+    Shapes: any -> the same. The argument stays as it is.
+    NumPy: `np.maximum(x, 0)`.
 
     >>> elementwise_relu(np.array([[-1.0, 2.0], [3.0, -4.0]]))
     array([[0., 2.],
@@ -119,7 +124,9 @@ def elementwise_add(x: Array, y: Array) -> Array:
 
     z_i = x_i + y_i
 
-    Shapes: any, the same -> the same. ValueError unless the shapes are equal. NumPy: `x + y`.
+    Shapes: any, the same -> the same.
+    Errors: ValueError unless the shapes are equal.
+    NumPy: `x + y`.
 
     >>> elementwise_add(np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]]))
     array([[11., 22.]])
@@ -137,8 +144,9 @@ def add_row(x: Array, row: Array) -> Array:
 
     z_ij = x_ij + y_j
 
-    Shapes: (m, n), (n,) -> (m, n). ValueError unless the rows are as long as the vector. NumPy: `x
-    + row`.
+    Shapes: (m, n), (n,) -> (m, n).
+    Errors: ValueError unless the rows are as long as the vector.
+    NumPy: `x + row`.
 
     >>> add_row(np.zeros((2, 3)), np.array([1.0, 2.0, 3.0]))
     array([[1., 2., 3.],
@@ -159,8 +167,9 @@ def add_row(x: Array, row: Array) -> Array:
 def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     """The same numbers in the same reading order, in another shape.
 
-    Shapes: any -> `shape`. ValueError unless there are as many places as numbers. NumPy:
-    `x.reshape(shape)`, which copies nothing where it can help it; this is a copy.
+    Shapes: any -> `shape`.
+    Errors: ValueError unless there are as many places as numbers.
+    NumPy: `x.reshape(shape)`, which copies nothing where it can help it; this is a copy.
 
     >>> reshape(np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), (2, 3))
     array([[0., 1., 2.],
@@ -179,8 +188,9 @@ def transpose(x: Array) -> Array:
 
     z_ji = x_ij
 
-    Shapes: (m, n) -> (n, m). ValueError unless it is a matrix. NumPy: `x.T`, which copies nothing;
-    this is a copy.
+    Shapes: (m, n) -> (n, m).
+    Errors: ValueError unless it is a matrix.
+    NumPy: `x.T`, which copies nothing; this is a copy.
 
     >>> transpose(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
     array([[1., 4.],
@@ -206,7 +216,9 @@ def affine(points: Array, matrix: Array, offset: Array) -> Array:
 
     A dense layer without activation is the same thing in more dimensions; without an activation
     between them, two affine maps are again one: A2 (A1 p + b1) + b2 = (A2 A1) p + (A2 b1 + b2).
-    Shapes: points (N, 2), matrix (2, 2), offset (2,) -> (N, 2). ValueError for other shapes.
+
+    Shapes: points (N, 2), matrix (2, 2), offset (2,) -> (N, 2).
+    Errors: ValueError for other shapes.
 
     >>> affine(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, -1.0], [1.0, 0.0]]), np.array([5.0, 5.0]))
     array([[5., 6.],
@@ -222,7 +234,8 @@ def translate(points: Array, offset: Array) -> Array:
 
     p -> p + b
 
-    Shapes: points (N, 2), offset (2,) -> (N, 2). ValueError for other shapes.
+    Shapes: points (N, 2), offset (2,) -> (N, 2).
+    Errors: ValueError for other shapes.
 
     >>> translate(np.array([[1.0, 2.0]]), np.array([10.0, 20.0]))
     array([[11., 22.]])
@@ -235,7 +248,8 @@ def rotate(points: Array, angle: float) -> Array:
 
     p -> [[cos a, -sin a], [sin a, cos a]] p
 
-    Shapes: points (N, 2) -> (N, 2). ValueError for other shapes.
+    Shapes: points (N, 2) -> (N, 2).
+    Errors: ValueError for other shapes.
 
     >>> rotate(np.array([[1.0, 0.0]]), np.pi / 2).round(12)
     array([[0., 1.]])
@@ -249,7 +263,8 @@ def scale(points: Array, factors: Array) -> Array:
 
     p -> [[s_x, 0], [0, s_y]] p
 
-    Shapes: points (N, 2), factors (2,) -> (N, 2). ValueError for other shapes.
+    Shapes: points (N, 2), factors (2,) -> (N, 2).
+    Errors: ValueError for other shapes.
 
     >>> scale(np.array([[1.0, 1.0]]), np.array([2.0, -0.5]))
     array([[ 2. , -0.5]])
