@@ -386,7 +386,7 @@ def test_the_nodes_of_a_graph(data: Any, shape: Any, name: str) -> None:
 @given(data=st.data(), shape=st.lists(sizes, max_size=3))
 @examples(40)
 def test_activations_as_layers(data: Any, shape: Any) -> None:
-    x = data.draw(arrays(*shape))
+    x = data.draw(arrays(*shape, special=True))
     check_layer(tb.ReLU(), np.where(np.abs(x) < 0.3, 0.0, x), lambda lib, x: lib.relu(x))  # with zeros
     check_layer(tb.Sigmoid(), x * 10, lambda lib, x: lib.sigmoid(x))
 
