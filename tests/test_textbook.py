@@ -729,6 +729,8 @@ def test_an_epoch_brings_every_example_once_in_a_new_order() -> None:
         (tb.xavier, (100, 20, 5, 5), math.sqrt(1 / 500)),
         (lambda s, r: tb.random_walk(s, r, "linear"), (20, 5000), math.exp(1 / 40) / math.sqrt(20)),
         (tb.random_walk, (20, 5000), math.sqrt(2 / 20) * math.exp(1.2 / 17.6)),
+        (tb.random_walk, (6, 9000), math.sqrt(2 / 6) * math.exp(1.2 / 3.6)),
+        (tb.random_walk, (3, 20000), math.sqrt(2 / 3) * math.exp(1.2 / 3.6)),  # narrower ones as if of 6
         (lambda s, r: tb.orthogonal(s, r, 2.0), (300, 400), 2 / math.sqrt(400)),
         (lambda s, r: tb.sparse(s, r, 30), (300, 400), math.sqrt(0.1)),
     ],
