@@ -35,6 +35,7 @@ from mini_dl._dtypes import (
     uint32,
     uint64,
 )
+from mini_dl._parallel import get_num_threads, set_num_threads
 from mini_dl._surface import namespace as _namespace
 from mini_dl.autograd import (
     enable_grad,

@@ -56,6 +56,8 @@ from mini_dl._dtypes import uint8 as uint8
 from mini_dl._dtypes import uint16 as uint16
 from mini_dl._dtypes import uint32 as uint32
 from mini_dl._dtypes import uint64 as uint64
+from mini_dl._parallel import get_num_threads as get_num_threads
+from mini_dl._parallel import set_num_threads as set_num_threads
 from mini_dl.autograd import enable_grad as enable_grad
 from mini_dl.autograd import inference_mode as inference_mode
 from mini_dl.autograd import is_grad_enabled as is_grad_enabled

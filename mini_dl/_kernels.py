@@ -8,15 +8,37 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._parallel import get_num_threads, share, share_product, worth_sharing
 
 BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
+LONGEST = 8 * BLOCK
+"""As many where threads share the work: to hand over the interpreter at each call costs more than the cache saves."""
+
+
+def slices(count: int, each: int = 1) -> list[slice]:
+    """``range(count)``, items of `each` elements, in slices to `share`: longer ones, a multiple of the threads, if that pays."""
+    size = count * each
+    return split(count, number_of_pieces(size, LONGEST) if worth_sharing(size) else -(-size // BLOCK))
+
+
+def number_of_pieces(size: int, longest: int) -> int:
+    """The fewest pieces of at most `longest` elements of `size` that are a multiple of the threads."""
+    threads = get_num_threads()
+    return -(-size // (longest * threads)) * threads
+
+
+def split(count: int, number: int) -> list[slice]:
+    """``range(count)`` in so many slices, or fewer."""
+    step = max(1, -(-count // max(1, number)))
+    return [slice(i, min(count, i + step)) for i in range(0, count, step)]
+
 
 _BITS: dict[int, np.dtype[Any]] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
@@ -32,10 +54,12 @@ def keep(values: Array, mask: Array) -> Array:
         return kept.view(values.dtype)
     out = np.empty(values.shape, values.dtype)
     flat, source, flat_mask = out.reshape(-1).view(bits), values.reshape(-1).view(bits), mask.reshape(-1)
-    for i in range(0, flat.size, BLOCK):
-        block = slice(i, i + BLOCK)
+
+    def choose_block(block: slice) -> None:
         part = flat_mask[block]
         np.multiply(source[block], part if part.dtype.kind == "b" else part != 0, flat[block])
+
+    share(choose_block, slices(flat.size), flat.size)
     return out
 
 
@@ -63,8 +87,11 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
         flat = [np.ascontiguousarray(a).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
         out = np.empty(first.shape, first.dtype)
         flat_out = out.reshape(-1)
-        for i in range(0, first.size, BLOCK):
-            flat_out[i : i + BLOCK] = kernel(*[a[i : i + BLOCK] if isinstance(a, np.ndarray) else a for a in flat])
+
+        def run_block(block: slice) -> None:
+            flat_out[block] = kernel(*[a[block] if isinstance(a, np.ndarray) else a for a in flat])
+
+        share(run_block, slices(first.size), first.size)
         return out
 
     return run
@@ -79,10 +106,16 @@ def real_floating(array: Array, kernel_name: str) -> Array:
 
 def sigmoid_of(x: Array) -> Array:
     """``1 / (1 + exp(-x))`` of a real floating array, in one temporary."""
+    y = one_and_exp_of_negative(x)
+    return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)
+
+
+def one_and_exp_of_negative(x: Array) -> Array:
+    """``1 + exp(-x)`` of a real floating array, in one temporary."""
     y = np.negative(x)
     y = np.exp(y, y) if y.ndim else np.exp(y)
     y += 1
-    return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)
+    return y
 
 
 np.empty(31 * 2**20, np.uint8)
@@ -110,6 +143,63 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if buffer is None or buffer.size < size:
         buffer = _buffers.named[name] = np.empty(size, np.uint8)
     return buffer[:size].view(dtype).reshape(shape)
+
+
+def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> Array:
+    """The sum of ``term(piece)``, new arrays, over pieces that are shared: for a number of threads always in the same order."""
+    totals: list[Any] = [None] * min(get_num_threads() if worth_sharing(size) else 1, len(pieces))
+
+    def add_up(number: int) -> None:
+        for piece in pieces[number :: len(totals)]:
+            new = term(piece)
+            totals[number] = new if totals[number] is None else np.add(totals[number], new, out=new)
+
+    share(add_up, range(len(totals)), size)
+    return functools.reduce(np.add, totals)
+
+
+LARGE = 1 << 23
+"""Multiplications of a product that take a thread as long as a few times waking another."""
+
+
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """``np.matmul`` of stacks of matrices. While BLAS is kept to one thread, a large product is shared by ours."""
+    if a.size * b.shape[-1] < LARGE:
+        return np.matmul(a, b, out)
+    if out is None:
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+    axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), out.ndim - 2)
+    if axis == out.ndim - 2 and out.shape[-1] > out.shape[-2]:
+        axis += 1
+    from_end = axis - out.ndim
+    left, right, result = (partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0)))
+
+    def multiply(piece: slice) -> None:
+        np.matmul(left(piece), right(piece), result(piece))
+
+    if not share_product(multiply, split(out.shape[axis], get_num_threads())):
+        np.matmul(a, b, out)
+    return out
+
+
+def copy(target: Array, source: Array) -> None:
+    """``target[...] = source``, of one shape: large ones are shared, since to transpose takes as long as several passes."""
+    each = target.size // max(1, len(target))
+    share(lambda piece: np.copyto(target[piece], source[piece]), slices(len(target), each), target.size)
+
+
+def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
+    """What of `array` a piece along `axis`, counted from the end, needs: all, if it is broadcast along it or that is `but`."""
+    if axis == but or array.ndim < -axis or array.shape[axis] == 1:
+        return lambda piece: array
+    after: Any = (slice(None),) * (-axis - 1)
+
+    def part(piece: slice) -> Array:
+        index = (..., piece, *after)
+        return array[index]
+
+    return part
 
 
 @functools.lru_cache(64)

@@ -318,8 +318,13 @@ for _side in (8, 28):
 # ------------------------------------------------------------------------------------------------ measuring
 
 
+TURN = 0.03
+"""Seconds of each of the three parts of a turn: rest, work that is not counted, work that is. The threads of OpenMP and OpenBLAS
+wait in busy loops for up to 26 ms after the last call: in the turn of the other library they would take a core from it."""
+
+
 def medians(works: list[Work], seconds: float) -> list[float]:
-    """Seconds per call of each work: medians over samples taken in turn, for about `seconds` in all."""
+    """Seconds per call of each work: medians over samples of at least a millisecond, in turns, for about `seconds` in all."""
     counts = []
     for work in works:
         work()
@@ -333,12 +338,22 @@ def medians(works: list[Work], seconds: float) -> list[float]:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(samples[0]) < 7:
         for work, count, taken in zip(works, counts, samples):
-            began = time.perf_counter()
-            for _ in range(count):
-                work()
-            taken.append((time.perf_counter() - began) / count)
+            time.sleep(TURN)
+            sampled_for(TURN, work, count)
+            taken += sampled_for(TURN, work, count)
     gc.enable()
     return [statistics.median(taken) for taken in samples]
+
+
+def sampled_for(seconds: float, work: Work, count: int) -> list[float]:
+    """Seconds per call in samples of `count` calls each: one, or as many as begin in that time."""
+    samples, end = [], time.perf_counter() + seconds
+    while not samples or time.perf_counter() < end:
+        began = time.perf_counter()
+        for _ in range(count):
+            work()
+        samples.append((time.perf_counter() - began) / count)
+    return samples
 
 
 def in_a_new_process(code: str) -> float:

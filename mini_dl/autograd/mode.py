@@ -21,7 +21,7 @@ def quiet_room() -> contextvars.Context:
     """
     room = contextvars.copy_context()
     room.run(np.seterr, all="ignore")
-    room.run(np.setbufsize, 1024)
+    room.run(np.setbufsize, 256)
     return room
 
 

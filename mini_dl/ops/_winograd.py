@@ -6,18 +6,16 @@ between, each of 16 planes is one matrix product over the channels. Arrays are k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl._kernels import scratch
+from mini_dl._kernels import number_of_pieces, scratch, split, total_of
+from mini_dl._parallel import share, worth_sharing
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 KERNEL = np.kron(G, G)  # (16, 9)
-BLOCK = 262144
-"""Elements of the transformed input of a few images: it stays in the second-level cache."""
 
 
 def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
@@ -26,7 +24,10 @@ def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
     h, w = out.shape[2:]
     taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(9, c * o)
     planes = np.matmul(KERNEL.astype(weight.dtype), taps).reshape(16, c, o)
-    for images, lines, seen in _blocks(input, padding, (h, w)):
+
+    def convolve(piece: tuple[slice, slice]) -> None:
+        images, lines = piece
+        seen = _seen(input, padding, images, lines, w)
         n, th, tw = seen.shape[0], seen.shape[1] // 2 - 1, seen.shape[2] // 2 - 1
         product = scratch("winograd products", (4, 4, n, th, tw, o), input.dtype)
         np.matmul(_inputs(seen), planes, out=product.reshape(16, n * th * tw, o))
@@ -34,47 +35,57 @@ def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
         rows = scratch("winograd rows", (2, 4, n, th, tw, o), input.dtype)
         _sums(product, rows)
         _sums(rows.swapaxes(0, 1), found.transpose(4, 2, 0, 1, 3, 5))
-        out[images, :, lines] = found.reshape(n, 2 * th, 2 * tw, o)[:, : lines.stop - lines.start, :w].transpose(0, 3, 1, 2)
+        target = out[images, :, lines]
+        target[...] = found.reshape(n, 2 * th, 2 * tw, o)[:, : target.shape[2], :w].transpose(0, 3, 1, 2)
+
+    share(convolve, *_pieces(len(input), c, h, w))
 
 
 def conv_weight(input: Array, output: Array, padding: Any) -> Array:
     """(N, C, H, W), (N, O, H', W') -> (O, C, 3, 3)"""
     c, o = input.shape[1], output.shape[1]
     h, w = output.shape[2:]
-    total: Any = None
-    for images, lines, seen in _blocks(input, padding, (h, w)):
+
+    def product(piece: tuple[slice, slice]) -> Array:
+        images, lines = piece
+        seen = _seen(input, padding, images, lines, w)
         n, th, tw = seen.shape[0], seen.shape[1] // 2 - 1, seen.shape[2] // 2 - 1
         tiles = scratch("winograd tiles", (n, 2 * th, 2 * tw, o), input.dtype)
         tiles[...] = 0
-        tiles[:, : lines.stop - lines.start, :w] = output[images, :, lines].transpose(0, 2, 3, 1)
+        source = output[images, :, lines]
+        tiles[:, : source.shape[2], :w] = source.transpose(0, 2, 3, 1)
         rows = scratch("winograd rows", (4, 2, n, th, tw, o), input.dtype)
         spread = scratch("winograd products", (4, 4, n, th, tw, o), input.dtype)
         _spread(tiles.reshape(n, th, 2, tw, 2, o).transpose(2, 4, 0, 1, 3, 5), rows)
         _spread(rows.swapaxes(0, 1), spread.swapaxes(0, 1))
-        product = np.matmul(_inputs(seen).swapaxes(1, 2), spread.reshape(16, n * th * tw, o))  # (16, C, O)
-        total = product if total is None else np.add(total, product, out=total)
+        return np.matmul(_inputs(seen).swapaxes(1, 2), spread.reshape(16, n * th * tw, o))  # (16, C, O)
+
+    total = total_of(product, *_pieces(len(input), c, h, w))
     taps = np.matmul(KERNEL.T.astype(input.dtype), total.reshape(16, c * o))
     return np.ascontiguousarray(taps.reshape(3, 3, c, o).transpose(3, 2, 0, 1))
 
 
-def _blocks(input: Array, padding: Any, out: Any) -> Iterator[tuple[slice, slice, Array]]:
-    """A few images at a time, or a few lines of outputs of a large one, and what they see: with the channels last, padded to
-    whole tiles, (n, 2 th + 2, 2 tw + 2, C)."""
-    count, c, h, w = input.shape
-    th, tw = (out[0] + 1) // 2, (out[1] + 1) // 2
-    tiles = th * tw
-    step = max(1, BLOCK // (16 * tiles * c), -(-128 // tiles))
-    deep = th if step > 1 else max(1, BLOCK // (16 * tw * c), -(-128 // tw))  # rows of tiles
+def _pieces(count: int, c: int, h: int, w: int) -> tuple[list[tuple[slice, slice]], int]:
+    """A few images at a time, or a few lines of outputs of large ones, an even number of lines but for the last; and how much
+    work they are."""
+    th, tw = (h + 1) // 2, (w + 1) // 2
+    size = 16 * count * th * tw * c  # of the transformed input
+    number = number_of_pieces(size, 1 << 19) if worth_sharing(4 * size) else -(-size // (1 << 18))
+    lines = split(th, number // count)
+    return [(i, slice(2 * j.start, min(2 * j.stop, h))) for i in split(count, number) for j in lines], 4 * size
+
+
+def _seen(input: Array, padding: Any, images: slice, lines: slice, w: int) -> Array:
+    """What `lines` of the outputs see, with the channels last and padded to whole tiles: (n, 2 th + 2, 2 tw + 2, C)"""
     top, left = padding
-    height, width = min(h, 2 * th + 2 - top), min(w, 2 * tw + 2 - left)
-    for i in range(0, count, step):
-        part = input[i : i + step, :, :height, :width]
-        seen = scratch("winograd images", (len(part), 2 * th + 2, 2 * tw + 2, c), input.dtype)
-        seen[...] = 0
-        seen[:, top : top + height, left : left + width] = part.transpose(0, 2, 3, 1)
-        for j in range(0, th, deep):
-            end = min(j + deep, th)
-            yield slice(i, i + len(part)), slice(2 * j, min(2 * end, out[0])), seen[:, 2 * j : 2 * end + 2]
+    height, width = 2 * ((lines.stop - lines.start + 1) // 2) + 2, 2 * ((w + 1) // 2) + 2
+    first = lines.start - top
+    part = input[images, :, max(0, first) : max(0, first + height), : max(0, width - left)]
+    seen = scratch("winograd images", (len(part), height, width, input.shape[1]), input.dtype)
+    seen[...] = 0
+    at = max(0, -first)
+    seen[:, at : at + part.shape[2], left : left + part.shape[3]] = part.transpose(0, 2, 3, 1)
+    return seen
 
 
 def _inputs(seen: Array) -> Array:
@@ -84,8 +95,7 @@ def _inputs(seen: Array) -> Array:
     rows = scratch("winograd half", (4, n, th, w, c), seen.dtype)
     _differences(seen[:, 0::2], seen[:, 1::2], rows, 1)
     planes = scratch("winograd planes", (4, 4, n, th, tw, c), seen.dtype)
-    for row, plane in zip(rows, planes):
-        _differences(row[:, :, 0::2], row[:, :, 1::2], plane, 2)
+    _differences(rows[:, :, :, 0::2], rows[:, :, :, 1::2], planes.swapaxes(0, 1), 3)
     return planes.reshape(16, n * th * tw, c)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, scalar_name
-from mini_dl._kernels import BLOCK, choose, elementwise, keep, ones, real_floating, sigmoid_of
+from mini_dl._kernels import choose, elementwise, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of, slices
+from mini_dl._parallel import share
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import op, unary
@@ -355,9 +356,8 @@ def _silu_second(x: Tensor) -> Tensor:
 @op(input=lambda grad, input: _silu_backward(grad, input))
 @elementwise
 def _silu(input: Array) -> Array:
-    y = np.exp(-real_floating(input, "silu_cpu"))
-    y += 1
-    return input / y
+    y = one_and_exp_of_negative(real_floating(input, "silu_cpu"))
+    return np.divide(input, y, out=y if y.ndim else None)
 
 
 @public("nn.functional")
@@ -482,10 +482,12 @@ def _gelu(input: Array) -> tuple[Array, Array]:
     x = np.ascontiguousarray(x, np.float32 if x.dtype.char == "e" else x.dtype)
     out, cdf = np.empty(input.shape, x.dtype), np.empty(input.shape, x.dtype)
     flat, flat_out, flat_cdf = x.reshape(-1), out.reshape(-1), cdf.reshape(-1)
-    for i in range(0, flat.size, BLOCK):
-        block = slice(i, i + BLOCK)
+
+    def multiply(block: slice) -> None:
         _normal_cdf(flat[block], flat_cdf[block])
         np.multiply(flat[block], flat_cdf[block], flat_out[block])
+
+    share(multiply, slices(flat.size), flat.size)
     return out.astype(input.dtype, copy=False), cdf
 
 
@@ -546,17 +548,9 @@ def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
         return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(np.float16)
     n = first.shape[-1]
     out = np.empty(first.shape, first.dtype)
-    if first.ndim == 2 and first.size <= BLOCK and all([a.flags.c_contiguous for a in arrays]):
-        kernel(out, *arrays)
-        return out
     rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
     out_rows = out.reshape(-1, n)
-    step = max(1, BLOCK // n)
-    if len(out_rows) <= step:
-        kernel(out_rows, *rows)
-    else:
-        for i in range(0, len(out_rows), step):
-            kernel(out_rows[i : i + step], *[r[i : i + step] for r in rows])
+    share(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), slices(len(out_rows), n), out.size)
     return out
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from mini_dl._dtypes import Array, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
-from mini_dl._kernels import BLOCK
+from mini_dl._kernels import slices
+from mini_dl._parallel import share
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -99,9 +100,8 @@ def _attention(
     q = q * working.type(scale)
     weights, sums = np.empty((batch, length, source), working), np.empty((batch, length), working)
     out = np.empty((batch, length, v.shape[2]), working)
-    step = max(1, 2 * BLOCK // max(1, length * source))
-    for i in range(0, batch, step):
-        heads = slice(i, i + step)
+
+    def attend(heads: slice) -> None:
         scores, e = q[heads] @ k[heads].transpose(0, 2, 1), weights[heads]
         if mask is not None:
             scores += mask if len(mask) == 1 else mask[heads]
@@ -111,6 +111,8 @@ def _attention(
             e *= alive if len(alive) == 1 else alive[heads]
         np.matmul(e, v[heads], out[heads])
         out[heads] /= sums[heads][:, :, None]
+
+    share(attend, slices(batch, length * source), weights.size)
     return out.astype(query.dtype, copy=False), weights, sums
 
 
@@ -125,9 +127,8 @@ def _attention_backward(
     q = q * working.type(scale)
     centre = np.vecdot(g, out)
     to_query, to_key, to_value = np.empty_like(q), np.empty_like(k), np.empty_like(v)
-    step = max(1, 2 * BLOCK // max(1, weights.shape[1] * weights.shape[2]))
-    for i in range(0, len(q), step):
-        heads = slice(i, i + step)
+
+    def attend_backward(heads: slice) -> None:
         e = weights[heads]
         np.matmul(e.transpose(0, 2, 1), g[heads], to_value[heads])
         slope = g[heads] @ v[heads].transpose(0, 2, 1)
@@ -135,6 +136,8 @@ def _attention_backward(
         slope *= e
         np.matmul(slope, k[heads], to_query[heads])
         np.matmul(slope.transpose(0, 2, 1), q[heads], to_key[heads])
+
+    share(attend_backward, slices(len(q), weights.shape[1] * weights.shape[2]), weights.size)
     to_query *= working.type(scale)
     to_query, to_key, to_value = (a.astype(query.dtype, copy=False) for a in (to_query, to_key, to_value))
     return to_query, to_key, to_value

@@ -7,6 +7,7 @@ arguments. Its derivatives in `input` and `weight` are `conv_input` and `conv_we
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._kernels import BLOCK as KERNELS_BLOCK
+from mini_dl._kernels import copy, matmul, number_of_pieces, scratch, slices, split, total_of
+from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.ops import _winograd
@@ -22,6 +26,8 @@ from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
 
 Ints = tuple[int, ...]
+Piece = tuple[slice, slice]
+"""Images, and lines of the first spatial dimension."""
 
 BLOCK = 262144
 """Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
@@ -96,15 +102,18 @@ def _conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array
     if weight[0].size == 0:
         out[...] = 0
     elif is_pointwise(input, kernel, g):
-        np.matmul(by_group(weight, g)[None], grouped(input, g), out=grouped(out, g))
+        matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
     elif is_depthwise(weight, g):
         _depthwise(input, weight, g, out)
     elif suits_winograd(n, weight.shape, input.dtype, g):
         _winograd.conv(input, weight, g.padding, out)
     else:
         columns = columns_of(input.shape, kernel, g)
-        rows, target = columns.rows_of(weight), grouped(out, g)
-        for images, lines, matrix in columns.of(input):
+        rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
+
+        def multiply(piece: Piece) -> None:
+            images, lines = piece
+            matrix = columns.of(image, piece)
             at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
             if columns.last and o >= 128:
                 at[:, 0] = np.matmul(rows[0], matrix[0]).reshape(o, len(at), at.shape[-1]).swapaxes(0, 1)
@@ -113,6 +122,8 @@ def _conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array
             else:
                 stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
                 np.matmul(rows[None], stacked, out=at)
+
+        share(multiply, columns.pieces, columns.size)
     if bias is not None:
         out += bias.reshape(o, *[1] * len(kernel))
     return out
@@ -123,8 +134,7 @@ def _conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array
     if 0 in output.shape or 0 in weight.shape or 0 in shape:
         return np.zeros(shape, output.dtype)
     if is_pointwise(output, kernel, g) and shape[2:] == g.out:
-        found = np.matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g))
-        return found.reshape(shape)
+        return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
     o = len(weight) // g.groups
     if max(g.stride) == 1 and (2 * c >= o or (c == 1 and o == 1)):  # the mirrored kernel, over the padded output
         ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
@@ -138,9 +148,13 @@ def _conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array
     rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
     source = grouped(output, g)
     found = columns.space(output.dtype)
-    for images, lines in columns.pieces:
-        at = source[images, :, :, columns.positions(lines)]
-        columns.add(found[images], lines, at, rows)
+
+    def add_back(pieces: list[Piece]) -> None:
+        for images, lines in pieces:
+            at = source[images, :, :, columns.positions(lines)]
+            columns.add(found[images], lines, at, rows)
+
+    share(add_back, columns.by_images, columns.size)
     return columns.unpadded(found)
 
 
@@ -153,9 +167,9 @@ def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geo
     rows = np.ascontiguousarray(by_group(weight, g).swapaxes(1, 2))  # (G, C/G * K, O/G)
     seen, valid = inner([slice(0, n) for n in g.out]), inner([slice(p, p + n) for p, n in zip(g.padding, shape[2:])])
     found = np.empty(shape, output.dtype)
-    step = max(1, 4 * BLOCK // (shape[1] * len(offsets) * area))
-    for i in range(0, len(output), step):
-        part = output[i : i + step]
+
+    def add_back(images: slice) -> None:
+        part = output[images]
         planes = np.zeros((o, len(part), *needed), output.dtype)
         planes[seen] = part.swapaxes(0, 1)
         taps = np.matmul(rows, planes.reshape(g.groups, o // g.groups, -1)).reshape(shape[1], len(offsets), -1)
@@ -163,7 +177,10 @@ def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geo
         for k, offset in enumerate(offsets):
             run = total[:, offset:]
             run += taps[:, k, : run.shape[1]]
-        found[i : i + step] = total.reshape(shape[1], len(part), *needed)[valid].swapaxes(0, 1)
+        found[images] = total.reshape(shape[1], len(part), *needed)[valid].swapaxes(0, 1)
+
+    each = shape[1] * len(offsets) * area
+    share(add_back, slices(len(output), each), len(output) * each)
     return found
 
 
@@ -175,14 +192,21 @@ def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array
         return _depthwise_weight(input, output, shape, g)
     if suits_winograd(len(input), shape, input.dtype, g):
         return _winograd.conv_weight(input, output, g.padding)
+    if is_pointwise(input, kernel, g):
+        left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
+        images = slices(len(input), max(input[0].size, output[0].size))
+        found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
+        return found.reshape(shape)
     columns = columns_of(input.shape, kernel, g)
-    source = grouped(output, g)
-    total: Any = None
-    for images, lines, matrix in columns.of(input):
+    source, image = grouped(output, g), columns.image(input)
+
+    def product(piece: Piece) -> Array:
+        images, lines = piece
+        matrix = columns.of(image, piece)
         at = source[images, :, :, columns.positions(lines)].transpose(1, 2, 0, 3)  # (G, O/G, n, L)
-        product = np.matmul(at.reshape(*at.shape[:2], matrix.shape[2]), matrix.swapaxes(1, 2))
-        total = product if total is None else np.add(total, product, out=total)
-    return columns.weight_of(total, shape)
+        return np.matmul(at.reshape(*at.shape[:2], matrix.shape[2]), matrix.swapaxes(1, 2))
+
+    return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
 
 
 def is_pointwise(array: Array, kernel: Ints, g: Geometry) -> bool:
@@ -230,12 +254,14 @@ class Columns:
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
         self.last = g.groups == 1 < shape[1] and run >= 3 * g.out[-1]
         self.height = shape[1] * math.prod(kernel)
+        self.size = shape[0] * self.height * math.prod(g.out)
         self.pieces = list(self._pieces())
+        self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
         target, source = overlap(g.padding, self.needed, shape[2:])
         self.fits = self.needed == shape[2:] and not any(g.padding)
         self.to, self.of_input = [(*at, slice(None)) if self.last else at for at in (inner(target), inner(source))]
 
-    def _pieces(self) -> Iterator[tuple[slice, slice]]:
+    def _pieces(self) -> Iterator[Piece]:
         """Ranges of images and of the first spatial dimension whose columns fit the cache."""
         n, lines = self.shape[0], self.g.out[0]
         line = self.height * math.prod(self.g.out[1:])
@@ -254,10 +280,10 @@ class Columns:
         inner = math.prod(self.g.out[1:])
         return slice(lines.start * inner, lines.stop * inner)
 
-    def of(self, input: Array) -> Iterator[tuple[slice, slice, Array]]:
-        """The pieces with their matrices, (G, C/G * K, n * L)."""
+    def of(self, image: Array, piece: Piece) -> Array:
+        """The matrix of a piece, (G, C/G * K, n * L), from what `image` gave: valid until a thread asks for its next."""
         g, c = self.g, self.shape[1]
-        image = self.image(input)
+        images, lines = piece
         if self.last:
             first, channel, steps = image.strides[0], image.strides[-1:], image.strides[1:-1]
         else:
@@ -265,21 +291,15 @@ class Columns:
         taps = tuple([b * d for b, d in zip(steps, g.dilation)])
         moves = tuple([b * s for b, s in zip(steps, g.stride)])
         strides = (first, *moves, *taps, *channel) if self.last else (*channel, *taps, first, *moves)
-        buffer = np.empty(0, input.dtype)
-        for images, lines in self.pieces:
-            n, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
-            area = math.prod(out)
-            shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
-            seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
-            size = n * self.height * area
-            if buffer.size < size:
-                buffer = np.empty(size, input.dtype)
-            filled = buffer[:size].reshape(shape)
-            np.copyto(filled, seen)
-            if self.last:
-                yield images, lines, filled.reshape(1, n * area, self.height).swapaxes(1, 2)
-            else:
-                yield images, lines, filled.reshape(g.groups, self.height // g.groups, n * area)
+        n, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
+        area = math.prod(out)
+        shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
+        seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
+        filled = scratch("columns", shape, image.dtype)
+        np.copyto(filled, seen)
+        if self.last:
+            return filled.reshape(1, n * area, self.height).swapaxes(1, 2)
+        return filled.reshape(g.groups, self.height // g.groups, n * area)
 
     def image(self, input: Array) -> Array:
         """The input with its padding, contiguous in the order of the layout."""
@@ -289,7 +309,7 @@ class Columns:
             return np.ascontiguousarray(input)
         n, c = self.shape[:2]
         out = np.zeros((n, *self.needed, c) if self.last else (n, c, *self.needed), input.dtype)
-        out[self.to] = input[self.of_input]
+        copy(out[self.to], input[self.of_input])
         return out
 
     def rows_of(self, weight: Array) -> Array:
@@ -333,9 +353,10 @@ class Columns:
     def unpadded(self, found: Array) -> Array:
         """The image without its padding."""
         at = [slice(p, p + i) for p, i in zip(self.g.padding, self.shape[2:])]
-        if self.last:
-            return np.ascontiguousarray(np.moveaxis(found[inner([*at, slice(None)])], -1, 1))
-        return np.ascontiguousarray(found[inner(at)])
+        seen = np.moveaxis(found[inner([*at, slice(None)])], -1, 1) if self.last else found[inner(at)]
+        out = np.empty(self.shape, found.dtype)
+        copy(out, seen)
+        return out
 
 
 def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zeros) -> Array:
@@ -369,43 +390,69 @@ def is_depthwise(weight: Array, g: Geometry) -> bool:
     return weight.shape[1] == 1 and len(weight) == g.groups and max(g.stride) == 1
 
 
-def _planes(input: Array, kernel: Ints, g: Geometry) -> tuple[Array, list[int], int, Ints]:
-    """The padded image as flat planes (N * C, pitch): each tap then sees one contiguous run of it, from its offset on.
+class Planes:
+    """An image of which each plane is flattened with its padding: each tap then sees one contiguous run, from its offset on."""
 
-    Returns the planes, the offset of each tap, the length of the runs and the shape in which a run shows the output.
-    """
-    needed = tuple([o + d * (k - 1) for o, d, k in zip(g.out, g.dilation, kernel)])
-    steps = [math.prod(needed[i + 1 :]) for i in range(len(needed))]
-    offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
-    length = sum([(o - 1) * s for o, s in zip(g.out, steps)]) + 1
-    planes = fitted_window(input, g.padding, needed).reshape(-1, math.prod(needed))
-    return planes, offsets, length, (g.out[0], *needed[1:])
+    def __init__(self, input: Array, kernel: Ints, g: Geometry) -> None:
+        self.input, self.padding = input.reshape(-1, 1, *input.shape[2:]), g.padding
+        self.needed = tuple([o + d * (k - 1) for o, d, k in zip(g.out, g.dilation, kernel)])
+        steps = [math.prod(self.needed[i + 1 :]) for i in range(len(self.needed))]
+        self.offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
+        self.length = sum([(o - 1) * s for o, s in zip(g.out, steps)]) + 1  # of the runs
+        self.shown = (g.out[0], *self.needed[1:])  # the shape in which a run shows the output, and what is beyond its lines
+        self.valid = inner([slice(0, o) for o in g.out])
+        self.count = len(self.input)
+        self.size = len(self.offsets) * self.count * self.length
+        self.pieces = split(self.count, number_of_pieces(self.count * self.length, 2 * KERNELS_BLOCK))
+
+    def of(self, piece: slice) -> Array:
+        """(n, pitch)"""
+        return fitted_window(self.input[piece], self.padding, self.needed, _zeros).reshape(-1, math.prod(self.needed))
+
+    def runs(self, name: str, n: int, dtype: Any) -> tuple[Array, Array]:
+        """Memory for `n` runs, (n, length), and the outputs as it shows them, (n, *out)."""
+        whole = scratch(name, (n, math.prod(self.shown)), dtype)
+        return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
+
+
+def _zeros(shape: Ints, dtype: Any) -> Array:
+    zeros = scratch("depthwise planes", shape, dtype)
+    zeros[...] = 0
+    return zeros
 
 
 def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
-    planes, offsets, length, shown = _planes(input, weight.shape[2:], g)
+    planes = Planes(input, weight.shape[2:], g)
     taps = np.tile(weight.reshape(len(weight), -1), (len(input), 1))  # (N * C, K)
     target = out.reshape(-1, *g.out)
-    valid = inner([slice(0, o) for o in g.out])
-    step = max(1, 65536 // length)
-    sums, product = np.empty((2, step, math.prod(shown)), out.dtype)
-    for i in range(0, len(planes), step):
-        seen, factors = planes[i : i + step], taps[i : i + step]
-        total, term = sums[: len(seen), :length], product[: len(seen), :length]
-        np.multiply(seen[:, offsets[0] : offsets[0] + length], factors[:, :1], out=total)
-        for k, offset in enumerate(offsets[1:], 1):
-            np.multiply(seen[:, offset : offset + length], factors[:, k : k + 1], out=term)
-            total += term
-        target[i : i + step] = sums[: len(seen)].reshape(-1, *shown)[valid]
+
+    def add_up(piece: slice) -> None:
+        seen, factors = planes.of(piece), taps[piece]
+        total, shown = planes.runs("depthwise sums", len(seen), out.dtype)
+        term, _ = planes.runs("depthwise terms", len(seen), out.dtype)
+        for k, offset in enumerate(planes.offsets):
+            np.multiply(seen[:, offset : offset + planes.length], factors[:, k : k + 1], out=term if k else total)
+            if k:
+                np.add(total, term, out=total)
+        target[piece] = shown
+
+    share(add_up, planes.pieces, planes.size)
 
 
 def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
-    planes, offsets, length, shown = _planes(input, shape[2:], g)
-    spread = np.zeros((len(planes), math.prod(shown)), output.dtype)
-    valid = inner([slice(0, o) for o in g.out])
-    spread.reshape(-1, *shown)[valid] = output.reshape(-1, *g.out)
-    spread = spread[:, :length]
-    found = np.stack([np.einsum("ij,ij->i", planes[:, k : k + length], spread) for k in offsets], -1)
+    planes = Planes(input, shape[2:], g)
+    given = output.reshape(-1, *g.out)
+    found = np.empty((planes.count, len(planes.offsets)), output.dtype)
+
+    def products(piece: slice) -> None:
+        seen = planes.of(piece)
+        spread, shown = planes.runs("depthwise sums", len(seen), output.dtype)
+        spread[...] = 0
+        shown[...] = given[piece]
+        for k, offset in enumerate(planes.offsets):
+            np.vecdot(seen[:, offset : offset + planes.length], spread, out=found[piece, k])
+
+    share(products, planes.pieces, planes.size)
     return found.reshape(input.shape[0], *shape).sum(0)
 
 

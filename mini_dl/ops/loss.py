@@ -17,7 +17,8 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import BLOCK, elementwise, keep, real_floating
+from mini_dl._kernels import elementwise, keep, real_floating, slices
+from mini_dl._parallel import share
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, unary
@@ -496,7 +497,8 @@ def _cross_entropy_slope_of(
 @op()
 def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: Array, factors: Array) -> Array:
     scale = factors * grad
-    out = exponentials * (scale / sums)[:, None]
+    out, factor = np.empty_like(exponentials), (scale / sums)[:, None]
+    share(lambda block: np.multiply(exponentials[block], factor[block], out[block]), slices(*out.shape), out.size)
     out[np.arange(len(index)), index] -= scale
     return out
 
@@ -508,11 +510,12 @@ def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | Non
     x = np.ascontiguousarray(input, np.float32 if input.dtype.char == "e" else input.dtype)
     out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x))
     chosen = x[np.arange(len(index)), index]
-    step = max(1, BLOCK // max(1, x.shape[1]))
-    for i in range(0, len(x), step):
-        block = slice(i, i + step)
+
+    def sum_up(block: slice) -> None:
         sums[block], maximum = exponentials(out[block], x[block])
         losses[block] = chosen[block] if maximum is None else chosen[block] - maximum
+
+    share(sum_up, slices(len(x), x.shape[1]), x.size)
     np.subtract(np.log(sums.astype(np.float64)), losses, losses)
     losses *= factors
     if kept is not None:

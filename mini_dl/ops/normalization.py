@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl._kernels import BLOCK, ones, real_floating
+from mini_dl._kernels import BLOCK, ones, real_floating, scratch, slices
+from mini_dl._parallel import share
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -87,9 +88,8 @@ def _row_norm(
     assert x is not None
     m, n = x.shape
     out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
-    step = max(1, BLOCK // max(1, n))
-    for i in range(0, m, step):
-        rows = slice(i, i + step)
+
+    def norm(rows: slice) -> None:
         part, y = x[rows], out[rows]
         square = np.vecdot(part, part) / n
         if centre:
@@ -110,6 +110,8 @@ def _row_norm(
             y *= w
         if b is not None:
             y += b
+
+    share(norm, slices(m, n), x.size)
     return out.astype(input.dtype, copy=False), mean, rstd
 
 
@@ -125,27 +127,32 @@ def _row_norm_backward(
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
     m, n = x.shape
-    w = ones(n, x.dtype) if w is None else w
-    out, to_weight, to_bias = np.empty_like(x), np.zeros(n, x.dtype), np.zeros(n, x.dtype)
-    step = max(1, BLOCK // max(1, n))
-    for i in range(0, m, step):
-        rows = slice(i, i + step)
+    factor = ones(n, x.dtype) if w is None else w
+    out = np.empty_like(x)
+    pieces = slices(m, n)
+    sums = np.zeros((2, len(pieces), n), x.dtype)  # what each piece adds to the gradients of weight and bias
+
+    def norm_backward(number: int) -> None:
+        rows = pieces[number]
         part, gradient, y, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
         if centre and not (average * average * scale * scale <= _FAR).all():
             part, average = part - average[:, None], np.zeros_like(average)
-        products = gradient * part
+        products = np.multiply(gradient, part, scratch("norm products", part.shape, x.dtype))
         shift = average * scale
-        first = gradient @ w  # (rows): sum of grad * weight
-        second = (products @ w - average * first) * scale  # (rows): sum of grad * weight * unit
-        to_weight += scale @ products - shift @ gradient
-        to_bias += ones(len(gradient), x.dtype) @ gradient
+        first = gradient @ factor  # (rows): sum of grad * weight
+        second = (products @ factor - average * first) * scale  # (rows): sum of grad * weight * unit
+        sums[0, number] = scale @ products - shift @ gradient
+        sums[1, number] = ones(len(gradient), x.dtype) @ gradient
         second *= scale * scale / n
-        np.multiply(gradient, w, y)
-        y *= scale[:, None]
+        np.multiply(gradient, scale[:, None], y)
+        y *= factor  # in place: a row is multiplied four times faster than into another array
         np.multiply(part, second[:, None], products)
         y -= products
         if centre:
             y += (second * average - first * scale / n)[:, None]
+
+    share(norm_backward, range(len(pieces)), x.size)
+    to_weight, to_bias = sums.sum(1)
     return out.astype(input.dtype, copy=False), to_weight, to_bias
 
 
@@ -386,15 +393,16 @@ def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
         shape = (n // times, times * c * length)
         numbers = [np.tile(np.repeat(a[0], length), times) for a in numbers]
     whole, parts = out.reshape(shape), [y.reshape(shape) for y, _ in terms]
-    step = max(1, BLOCK * shape[0] // x.size)
-    for i in range(0, shape[0], step):
-        block = slice(i, i + step)
+
+    def combine(block: slice) -> None:
         last, *factors = [a[block] for a in numbers] if each else numbers
         y = whole[block]
         np.multiply(parts[0][block], factors[0], y)
         for part, factor in zip(parts[1:], factors[1:]):
             y += part[block] * factor
         y += last
+
+    share(combine, slices(shape[0], x.size // shape[0]), x.size)
     return out
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import BLOCK, keep
+from mini_dl._kernels import keep, slices
+from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
@@ -55,8 +56,12 @@ class Windows(NamedTuple):
 def _maxima(input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out)"""
     out = np.empty((*input.shape[: -len(windows.out)], *windows.out), input.dtype)
-    for image, maxima in _in_blocks(windows, input, out):
+
+    def reduce(arrays: tuple[Array, ...]) -> None:
+        image, maxima = arrays
         maxima[...] = _stages(image, windows)[-1]
+
+    share(reduce, _by_images(len(windows.out), input, out), input.size)
     return out
 
 
@@ -67,24 +72,29 @@ def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
     The maxima are computed once more, which is cheap, so that the result of the forward may be written in place.
     """
     out = np.empty(input.shape, output.dtype)
-    for image, values, found in _in_blocks(windows, input, output, out):
+    n = len(windows.out)
+
+    def spread(arrays: tuple[Array, ...]) -> None:
+        image, values, found = arrays
         stages = _stages(image, windows)
         if _unclear(stages[-1]):
-            found[...] = _added_at(values, _argmax(image, windows), image.shape, len(windows.out))
-            continue
+            found[...] = _added_at(values, _argmax(image, windows), image.shape, n)
+            return
         grad = values.astype(np.float32) if values.dtype.char == "e" else values
-        for dim in range(len(windows.out)):
+        for dim in range(n):
             x, y = stages[-2 - dim], stages[-1 - dim]
             apart = windows.stride[dim] >= windows.dilation[dim] * (windows.kernel[dim] - 1) + 1
-            spread = np.zeros(x.shape, grad.dtype)
+            wider = np.zeros(x.shape, grad.dtype)
             for index, mask in _chosen(x, y, windows, dim):
                 kept = grad if mask is None else keep(grad, mask)
                 if apart:
-                    spread[index] = kept
+                    wider[index] = kept
                 else:
-                    spread[index] += kept
-            grad = spread
-        found[...] = grad if grad.shape == found.shape else grad[_inner(windows, found.shape[-len(windows.out) :])]
+                    wider[index] += kept
+            grad = wider
+        found[...] = grad if grad.shape == found.shape else grad[_inner(windows, found.shape[-n:])]
+
+    share(spread, _by_images(n, input, output, out), input.size)
     return out
 
 
@@ -92,12 +102,11 @@ def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
 def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
     out = np.empty((*input.shape[: -len(windows.out)], *windows.out), values.dtype)
-    for image, given, found in _in_blocks(windows, input, values, out):
-        _picked(given, image, windows, found)
+    share(lambda arrays: _picked(windows, *arrays), _by_images(len(windows.out), values, input, out), input.size)
     return out
 
 
-def _picked(values: Array, image: Array, windows: Windows, out: Array) -> None:
+def _picked(windows: Windows, values: Array, image: Array, out: Array) -> None:
     n = len(windows.out)
     stages = _stages(image, windows)
     if _unclear(stages[-1]):
@@ -120,18 +129,16 @@ def _places(input: Array, maxima: Array, windows: Windows) -> Array:
     space = input.shape[-len(windows.out) :]
     places = np.arange(math.prod(space), dtype=np.int32).reshape(space)
     out = np.empty(maxima.shape, np.int64)
-    for image, found in _in_blocks(windows, input, out):
-        _picked(np.broadcast_to(places, image.shape), image, windows, found)
+    pieces = _by_images(len(windows.out), input, out)
+    share(lambda arrays: _picked(windows, np.broadcast_to(places, arrays[0].shape), *arrays), pieces, input.size)
     return out
 
 
-def _in_blocks(windows: Windows, input: Array, *others: Array) -> Iterator[tuple[Array, ...]]:
-    """The arrays a few images at a time, so that what is computed on the way stays in the cache."""
-    n = len(windows.out)
-    flat = [a.reshape(math.prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in (input, *others)]
-    step = max(1, BLOCK // max(1, math.prod(input.shape[-n:])))
-    for i in range(0, len(flat[0]), step):
-        yield tuple([a[i : i + step] for a in flat])
+def _by_images(n: int, *arrays: Array) -> list[tuple[Array, ...]]:
+    """The arrays, flattened but for their last `n` dimensions, a few images at a time."""
+    flat = [a.reshape(math.prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in arrays]
+    each = max([math.prod(a.shape[-n:]) for a in arrays])
+    return [tuple([a[images] for a in flat]) for images in slices(len(flat[0]), each)]
 
 
 def _unclear(maxima: Array) -> bool:
@@ -273,6 +280,7 @@ class Regions(NamedTuple):
     taps: tuple[tuple[Any, Any], ...]
     counts: Array  # elements in each region
     repeated: bool  # whether one tap may see an element for several outputs
+    apart: bool  # whether no element is in two regions
 
 
 def _regions(starts: Array, ends: Array, size: int) -> Regions:
@@ -283,7 +291,8 @@ def _regions(starts: Array, ends: Array, size: int) -> Regions:
         if len(which):
             taps.append((_as_slice(which), _as_slice(place[which])))
     counts = np.minimum(ends, size) - np.maximum(starts, 0)
-    return Regions(size, len(starts), tuple(taps), counts, bool((np.diff(starts) == 0).any()))
+    repeated, apart = bool((np.diff(starts) == 0).any()), bool((starts[1:] >= ends[:-1]).all())
+    return Regions(size, len(starts), tuple(taps), counts, repeated, apart)
 
 
 def _as_slice(index: Array) -> Any:
@@ -312,41 +321,68 @@ def _adaptive_regions(size: int, out: int) -> Regions:
 @op(input=lambda grad, regions, divisor: _spread_means(grad, regions, divisor))
 def _means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """(*, *in) -> (*, *out): the sums over regions, divided."""
-    out = input.astype(np.float32) if input.dtype.char == "e" else input
-    for dim in reversed(range(len(regions))):
-        region, after = regions[dim], (slice(None),) * (len(regions) - dim - 1)
-        axis = out.ndim - len(regions) + dim
-        total = np.zeros((*out.shape[:axis], region.out, *out.shape[axis + 1 :]), out.dtype)
-        for which, place in region.taps:
-            to, of = (Ellipsis, which, *after), (Ellipsis, place, *after)
-            total[to] += out[of]
-        out = total
-    if isinstance(divisor, np.ndarray):
-        divisor = divisor.astype(out.dtype)
-    if out.dtype.kind == "i":  # towards zero
-        return np.sign(out) * np.sign(divisor) * (np.abs(out) // np.abs(divisor))
-    out = np.divide(out, divisor, out=out)
-    return out.astype(input.dtype, copy=False)
+    out = np.empty((*input.shape[: -len(regions)], *[region.out for region in regions]), input.dtype)
+
+    def reduce(arrays: tuple[Array, ...]) -> None:
+        x, means = arrays
+        x = x.astype(np.float32) if x.dtype.char == "e" else x
+        for dim in reversed(range(len(regions))):
+            x = _sum_of_taps(x, regions[dim], (slice(None),) * (len(regions) - dim - 1))
+        if x.dtype.kind == "i":  # towards zero
+            means[...] = np.sign(x) * np.sign(divisor) * (np.abs(x) // np.abs(divisor))
+        else:
+            np.divide(x, _as(divisor, x.dtype), out=means)
+
+    share(reduce, _by_images(len(regions), input, out), input.size)
+    return out
 
 
 @op(output=lambda grad, regions, divisor: _means(grad, regions, divisor))
 def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """The transpose of `_means`."""
-    if isinstance(divisor, np.ndarray):
-        divisor = divisor.astype(np.float32 if output.dtype.char == "e" else output.dtype)
-    grad = np.divide(output, divisor)
-    for dim, region in enumerate(regions):
-        after = (slice(None),) * (len(regions) - dim - 1)
-        axis = grad.ndim - len(regions) + dim
-        out = np.zeros((*grad.shape[:axis], region.size, *grad.shape[axis + 1 :]), grad.dtype)
-        for which, place in region.taps:
-            to, of = (Ellipsis, place, *after), (Ellipsis, which, *after)
-            if region.repeated and not isinstance(place, slice):
-                np.add.at(out, to, grad[of])
-            else:
-                out[to] += grad[of]
-        grad = out
-    return grad.astype(output.dtype, copy=False)
+    out = np.empty((*output.shape[: -len(regions)], *[region.size for region in regions]), output.dtype)
+
+    def spread(arrays: tuple[Array, ...]) -> None:
+        means, found = arrays
+        grad = np.divide(means, _as(divisor, np.dtype(np.float32) if means.dtype.char == "e" else means.dtype))
+        for dim, region in enumerate(regions):
+            grad = _spread_to_taps(grad, region, (slice(None),) * (len(regions) - dim - 1))
+        found[...] = grad
+
+    share(spread, _by_images(len(regions), output, out), out.size)
+    return out
+
+
+def _as(divisor: Any, dtype: np.dtype[Any]) -> Any:
+    return divisor.astype(dtype) if isinstance(divisor, np.ndarray) else divisor
+
+
+def _sum_of_taps(x: Array, region: Regions, after: tuple[slice, ...]) -> Array:
+    """Along the dimension before `after`."""
+    axis = x.ndim - len(after) - 1
+    total = np.zeros((*x.shape[:axis], region.out, *x.shape[axis + 1 :]), x.dtype)
+    for number, (which, place) in enumerate(region.taps):
+        to, of = (Ellipsis, which, *after), (Ellipsis, place, *after)
+        if number == 0:
+            total[to] = x[of]
+        else:
+            total[to] += x[of]
+    return total
+
+
+def _spread_to_taps(grad: Array, region: Regions, after: tuple[slice, ...]) -> Array:
+    """The transpose of `_sum_of_taps`."""
+    axis = grad.ndim - len(after) - 1
+    out = np.zeros((*grad.shape[:axis], region.size, *grad.shape[axis + 1 :]), grad.dtype)
+    for which, place in region.taps:
+        to, of = (Ellipsis, place, *after), (Ellipsis, which, *after)
+        if region.apart:
+            out[to] = grad[of]
+        elif region.repeated and not isinstance(place, slice):
+            np.add.at(out, to, grad[of])
+        else:
+            out[to] += grad[of]
+    return out
 
 
 # ------------------------------------------------------------------------------------------------ arguments

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl._kernels import matmul
 from mini_dl._surface import function
 from mini_dl.autograd.engine import grad as gradients
 from mini_dl.autograd.mode import mode
@@ -152,7 +153,7 @@ def _lstm_steps(
         np.empty_like(gates),
     )
     for t in reversed(range(steps)) if reverse else range(steps):
-        z = np.matmul(hidden, transposed, out=activated[t])
+        z = matmul(hidden, transposed, activated[t])
         z += gates[t]
         z *= half
         np.tanh(z, z)
@@ -204,7 +205,7 @@ def _lstm_steps_backward(
         np.multiply(slopes.reshape(n, 4, size)[:, :3], to_cell[:, None], parts[:, :3])
         np.multiply(slope_o, to_hidden, parts[:, 3])
         to_cell *= f
-        np.matmul(z, weight, to_hidden)
+        matmul(z, weight, to_hidden)
     return to_gates, to_hidden, to_cell, _to_weight(to_gates, hidden, hiddens, reverse)
 
 
@@ -221,7 +222,7 @@ def _gru_steps(
     hiddens, kept = np.empty((steps, n, size), gates.dtype), np.empty((steps, n, 4 * size), gates.dtype)
     z = np.empty((n, 3 * size), gates.dtype)
     for t in reversed(range(steps)) if reverse else range(steps):
-        np.matmul(hidden, transposed, out=z)
+        matmul(hidden, transposed, z)
         if bias is not None:
             z += bias
         both, new, own = (kept[t, :, i:j] for i, j in ((0, 2 * size), (2 * size, 3 * size), (3 * size, 4 * size)))

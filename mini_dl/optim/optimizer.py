@@ -14,6 +14,8 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
+from mini_dl._kernels import scratch
+from mini_dl._parallel import share, worth_sharing
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.nn.parameter import zero_grad_of
@@ -144,14 +146,26 @@ class Optimizer:
                     )
 
     def _update_group(self, group: dict[str, Any]) -> None:
-        """NumPy only, in the quiet room."""
+        """NumPy only, in the quiet room. Of large parameters each thread takes the next."""
         options = {name: _number(value) for name, value in group.items() if name != "params"}
-        for param in group["params"]:
-            if param._grad is not None:
-                state = self.state.get(param)
-                if state is None:
-                    state = {}
-                self.update(param._array, param._grad._array, state, **options)
+        found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
+
+        def update(param_state: tuple[Tensor, State]) -> None:
+            param, state = param_state
+            self.update(param._array, param._grad._array, state, **options)  # type: ignore[union-attr]
+
+        try:
+            large = [param_state for param_state in found if param_state[0]._array.size > SMALL]
+            size = sum([param._array.size for param, _ in large])
+            if worth_sharing(size // 4) and not _share_memory(found):
+                share(update, sorted(large, key=lambda param_state: -param_state[0]._array.size), size // 4)
+                rest = [param_state for param_state in found if param_state[0]._array.size <= SMALL]
+            else:
+                rest = found
+            for param_state in rest:
+                update(param_state)
+        finally:
+            for param, state in found:
                 if state:
                     self.state[param] = state
                 version_of(param)[0] += 1
@@ -385,6 +399,11 @@ def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> N
     square += squared
 
 
+def _share_memory(found: list[tuple[Tensor, State]]) -> bool:
+    """Whether one update may write what another reads."""
+    return len({param._array.__array_interface__["data"][0] for param, _ in found}) < len(found)
+
+
 def _number(value: Any) -> Any:
     """An option as the algorithms want it: tensors of one element as numbers."""
     if isinstance(value, Tensor):
@@ -415,38 +434,41 @@ def advance(state: State) -> float:
     return float(count)
 
 
-BLOCK = 1 << 16
-"""Elements that a few buffers of fit the cache together."""
+BLOCK = 1 << 17
+"""Elements in one pass: few enough that a buffer of them stays in the cache, and enough for two threads to run side by side."""
+SMALL = 1 << 14
+"""Elements up to which new arrays cost less than buffers."""
 
 
-def blocks(scratch: int, param: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
-    """Arrays of one shape in pieces that stay in the cache, with `scratch` buffers for each piece.
+def blocks(buffers: int, param: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
+    """Arrays of one shape in pieces that stay in the cache, with so many `buffers` for each piece.
 
     The update loops over them and writes in place. A small array is one piece, and its buffers are None: as ``out=`` that asks
     for a new array. Complex arrays come as their real and imaginary parts.
     """
-    if param.size <= BLOCK and param.ndim and param.dtype.kind == "f":
-        return ((param, *others, *_NO_BUFFERS[:scratch]),)
-    return _pieces(scratch, param, *others)
+    if param.size <= SMALL and param.ndim and param.dtype.kind == "f":
+        return ((param, *others, *_NO_BUFFERS[:buffers]),)
+    return _pieces(buffers, param, *others)
 
 
 _NO_BUFFERS = (None,) * 8
 
 
-def _pieces(scratch: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
+def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
     arrays = (param, *others)
     if not param.ndim:  # as a vector: operations on 0-d arrays give scalars, which cannot be written to
         vectors: Any = [None if a is None else a.reshape(1) for a in arrays]
-        yield from blocks(scratch, *vectors)
+        yield from blocks(buffers, *vectors)
     elif param.dtype.kind == "c":
         for part in (np.real, np.imag):
             parts: Any = [None if a is None else part(a) for a in arrays]
-            yield from blocks(scratch, *parts)
+            yield from blocks(buffers, *parts)
     elif not all([a is None or a.flags.c_contiguous for a in (param, *others[1:])]):  # what is written: all but grad
-        yield (*arrays, *_NO_BUFFERS[:scratch])
+        yield (*arrays, *_NO_BUFFERS[:buffers])
     else:
         flat = [None if a is None else a.reshape(-1) for a in arrays]
-        buffers = [np.empty(BLOCK, param.dtype) for _ in range(scratch)]
-        for start in range(0, param.size, BLOCK):
-            stop = min(param.size, start + BLOCK)
-            yield (*[None if a is None else a[start:stop] for a in flat], *[b[: stop - start] for b in buffers])
+        size = -(-param.size // -(-param.size // BLOCK)) if param.size else 1
+        spare = [scratch(f"update {i}", (size,), param.dtype) for i in range(buffers)]
+        for start in range(0, param.size, size):
+            stop = min(param.size, start + size)
+            yield (*[None if a is None else a[start:stop] for a in flat], *[b[: stop - start] for b in spare])
