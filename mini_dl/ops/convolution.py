@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mini_dl import _kernels
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import BLOCK as KERNELS_BLOCK
 from mini_dl._kernels import copy, matmul, number_of_pieces, scratch, slices, split, total_of
 from mini_dl._parallel import share
 from mini_dl._surface import public
@@ -403,7 +403,7 @@ class Planes:
         self.valid = inner([slice(0, o) for o in g.out])
         self.count = len(self.input)
         self.size = len(self.offsets) * self.count * self.length
-        self.pieces = split(self.count, number_of_pieces(self.count * self.length, 2 * KERNELS_BLOCK))
+        self.pieces = split(self.count, number_of_pieces(self.count * self.length, 2 * _kernels.BLOCK))
 
     def of(self, piece: slice) -> Array:
         """(n, pitch)"""

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl import _kernels
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
-from mini_dl._kernels import LARGE
-from mini_dl._kernels import matmul as matmul_kernel
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import op
 from mini_dl.tensor import Tensor
@@ -33,9 +32,9 @@ def gemm(input: Array, other: Array) -> Array:
     dtype = input.dtype
     if dtype.char == "e":
         return np.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
-    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
+    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < _kernels.LARGE:
         return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
-    return matmul_kernel(_readable(input), _readable(other))
+    return _kernels.matmul(_readable(input), _readable(other))
 
 
 def _readable(array: Array) -> Array:

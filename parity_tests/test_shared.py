@@ -1,0 +1,60 @@
+"""The kernels that threads share, in pieces of a few elements, through torch's own samples.
+
+The samples are small, and with one thread, as in the rest of the suite, nothing is shared: here everything is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import mini_dl
+from mini_dl import _kernels, _parallel
+from mini_dl.ops import convolution
+from parity_tests import adapter
+from parity_tests.sweep import run_entry
+from parity_tests.test_sweep import settle
+
+NAMES = """
+    nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d
+    nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.avg_pool1d nn.functional.avg_pool2d
+    nn.functional.adaptive_avg_pool2d nn.functional.layer_norm nn.functional.rms_norm nn.functional.group_norm
+    nn.functional.instance_norm nn.functional.batch_norm softmax log_softmax nn.functional.cross_entropy
+    nn.functional.gelu nn.functional.silu nn.functional.relu nn.functional.scaled_dot_product_attention matmul bmm addmm
+    nn.functional.linear
+""".split()
+
+
+@pytest.fixture
+def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Three threads share whatever there is; the number of pieces of each shared kernel."""
+    before, shared = mini_dl.get_num_threads(), list[int]()
+    for name in ("MANY", "ENOUGH"):
+        monkeypatch.setattr(_parallel, name, 1)
+    for name in ("BLOCK", "LONGEST"):
+        monkeypatch.setattr(_kernels, name, 4)
+    monkeypatch.setattr(_kernels, "LARGE", 1)
+    monkeypatch.setattr(_parallel, "PRODUCTS", 10**9)
+    monkeypatch.setattr(convolution, "BLOCK", 64)
+    inner = _parallel._Crew.share
+    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
+    convolution.columns_of.cache_clear()
+    mini_dl.set_num_threads(3)
+    _parallel.share(lambda piece: None, range(3), 1)  # from here on products are shared too
+    shared.clear()
+    yield shared
+    mini_dl.set_num_threads(before)
+    convolution.columns_of.cache_clear()
+
+
+@pytest.mark.parametrize("entry", [entry for entry in adapter.entries() if repr(entry) in NAMES], ids=repr)
+def test_an_op_in_shared_pieces(entry: adapter.Entry, tiny_pieces: list[int], counted: Any) -> None:
+    checks = ("forward", "grad", "gradgrad")
+    settle(counted, "shared", repr(entry), "float64", list(run_entry(entry, "float64", checks, limit=60)))
+    assert max(tiny_pieces, default=0) > 1
+
+
+def test_the_names_are_entries() -> None:
+    assert {*NAMES} <= {repr(entry) for entry in adapter.entries()}

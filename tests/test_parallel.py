@@ -1,0 +1,247 @@
+"""Sharing work among threads: every piece once, errors raised, and the same numbers whoever was faster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mini_dl as torch
+from mini_dl import _kernels, _parallel
+from mini_dl.ops import convolution
+
+F = torch.nn.functional
+
+
+@pytest.fixture(autouse=True)
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is shared, in pieces of a few elements."""
+    for name in ("MANY", "ENOUGH"):
+        monkeypatch.setattr(_parallel, name, 1)
+    for name in ("BLOCK", "LONGEST"):
+        monkeypatch.setattr(_kernels, name, 16)
+    monkeypatch.setattr(_kernels, "LARGE", 1)
+    monkeypatch.setattr(_parallel, "PRODUCTS", 10**9)
+    monkeypatch.setattr(convolution, "BLOCK", 64)
+    convolution.columns_of.cache_clear()
+
+
+def test_every_piece_is_done_once_and_by_several_threads() -> None:
+    done: list[tuple[int, int]] = []
+
+    def work(piece: int) -> None:
+        time.sleep(0.01)
+        done.append((piece, threading.get_ident()))
+
+    _parallel.share(work, range(12), _parallel.MANY)
+    assert sorted(piece for piece, _ in done) == list(range(12))
+    assert len({thread for _, thread in done}) == 3
+
+
+def test_little_work_is_not_shared() -> None:
+    threads: set[int] = set()
+    _parallel.share(lambda piece: threads.add(threading.get_ident()), range(9), _parallel.ENOUGH - 1)
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("bad", [0, 7])
+def test_what_a_piece_raises_is_raised_and_the_next_share_works(bad: int) -> None:
+    def work(piece: int) -> None:
+        time.sleep(0.005)
+        if piece == bad:
+            raise ZeroDivisionError(f"piece {piece}")
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError, match=f"piece {bad}"):
+            _parallel.share(work, range(8), _parallel.MANY)
+    test_every_piece_is_done_once_and_by_several_threads()
+
+
+def test_a_share_within_a_share_does_its_pieces_in_turn() -> None:
+    done: list[tuple[int, int]] = []
+
+    def outer(i: int) -> None:
+        here = threading.get_ident()
+
+        def inner(j: int) -> None:
+            assert threading.get_ident() == here
+            done.append((i, j))
+
+        _parallel.share(inner, range(4), _parallel.MANY)
+
+    _parallel.share(outer, range(4), _parallel.MANY)
+    assert sorted(done) == [(i, j) for i in range(4) for j in range(4)]
+
+
+def test_threads_of_the_user_share_side_by_side() -> None:
+    results: dict[int, list[int]] = {}
+
+    def program(number: int) -> None:
+        done: list[int] = []
+        for _ in range(50):
+            _parallel.share(done.append, range(6), _parallel.MANY)
+        results[number] = done
+
+    threads = [threading.Thread(target=program, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [sorted(results[number]) == sorted([*range(6)] * 50) for number in range(4)] == [True] * 4
+
+
+def test_numpy_is_quiet_in_the_helpers_too() -> None:
+    with np.errstate(all="raise"):  # of the caller's room; kernels run in one of their own
+        x = torch.full((3 * _parallel.MANY,), 200.0)
+        assert torch.isinf(F.silu(x) * x.exp()).all()
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    test_every_piece_is_done_once_and_by_several_threads()
+    process = multiprocessing.get_context("fork").Process(target=test_every_piece_is_done_once_and_by_several_threads)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, 2.0, "2", None])
+def test_the_number_of_threads_is_a_positive_int(bad: Any) -> None:
+    with pytest.raises(RuntimeError, match="set_num_threads expects a"):
+        torch.set_num_threads(bad)
+    assert torch.get_num_threads() == 3
+
+
+def test_blas_is_kept_to_one_thread_while_kernels_are_shared_and_gets_them_back() -> None:
+    before = _parallel._blas.limit(1)
+    _parallel._blas.limit(before)
+    if _parallel._blas.functions is None:
+        pytest.skip("NumPy here has no OpenBLAS that can be reached")
+    assert before == 3  # as set_num_threads said
+
+    def threads_of_blas() -> int:
+        return _parallel._blas.functions[0]()  # type: ignore[index, no-any-return]
+
+    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
+    assert threads_of_blas() == 1
+    a = torch.ones(512, 512)
+    for _ in range(_parallel.PRODUCTS):
+        a @ a
+    assert threads_of_blas() == 1
+    a @ a
+    assert threads_of_blas() == 3
+    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
+    assert threads_of_blas() == 1
+    torch.set_num_threads(2)
+    assert threads_of_blas() == 2
+
+
+def programs() -> dict[str, Any]:
+    x4, x2 = torch.randn(3, 4, 9, 8), torch.randn(23, 17)
+    w, labels = torch.randn(6, 4, 3, 3), torch.randint(17, (23,))
+    wide, wide_weight = torch.randn(2, 48, 29, 15), torch.randn(50, 48, 3, 3) / 20
+    heads = torch.randn(2, 3, 7, 5)
+    return {
+        "softmax": (lambda x: F.softmax(x, 1), x2),
+        "log_softmax": (lambda x: F.log_softmax(x, 0), x2),
+        "cross_entropy": (lambda x: F.cross_entropy(x, labels), x2),
+        "gelu": (F.gelu, x2),
+        "silu": (F.silu, x2),
+        "relu": (F.relu, x2),
+        "layer_norm": (lambda x: F.layer_norm(x, (17,), torch.arange(17.0), torch.ones(17)), x2),
+        "batch_norm": (lambda x: F.batch_norm(x, None, None, training=True), x4),
+        "group_norm": (lambda x: F.group_norm(x, 2), x4),
+        "max_pool": (lambda x: F.max_pool2d(x, 3, 2, 1), x4),
+        "avg_pool": (lambda x: F.avg_pool2d(x, 3, 2, 1), x4),
+        "adaptive_avg_pool": (lambda x: F.adaptive_avg_pool2d(x, (5, 3)), x4),
+        "conv": (lambda x, w: F.conv2d(x, w, stride=2, padding=1), x4, w),
+        "conv dilated": (lambda x, w: F.conv2d(x, w, dilation=2, padding=1), x4, w),
+        "conv 1x1": (F.conv2d, x4, w[:, :, :1, :1]),
+        "conv depthwise": (lambda x, w: F.conv2d(x, w, padding=1, groups=4), x4, w[:4, :1]),
+        "conv transposed": (lambda x, w: F.conv_transpose2d(x, w, stride=2), x4, w[:4, :3]),
+        "conv winograd": (lambda x, w: F.conv2d(x, w, padding=1), wide, wide_weight),
+        "attention": (lambda q, k: F.scaled_dot_product_attention(q, k, k, is_causal=True), heads, heads.flip(2)),
+        "matmul": (torch.matmul, x2, x2.t()),
+        "matmul wide": (torch.matmul, x2.t()[:3], x2),
+        "bmm": (torch.matmul, heads, heads.transpose(-1, -2)),
+        "bmm of one": (torch.matmul, heads[:1, :1], heads[0, 0].t()),
+        "bmm broadcast": (torch.matmul, heads[:, :1], heads.transpose(-1, -2)),
+    }
+
+
+@pytest.mark.parametrize("name", programs())
+def test_shared_kernels_give_the_same_numbers(name: str, tiny_pieces: None) -> None:
+    """In float64, so that the order of sums hardly matters; and twice the same bits with the same threads."""
+    function, *inputs = programs()[name]
+    results = []
+    for threads in (1, 3, 3):
+        torch.set_num_threads(threads)
+        _parallel.share(lambda piece: None, range(3), _parallel.MANY)  # from here on products are shared too
+        arguments = [x.detach().double().requires_grad_() for x in inputs]
+        out = function(*arguments)
+        cotangent = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).reshape(out.shape)
+        results.append([out.detach(), *torch.autograd.grad(out, arguments, cotangent)])
+    for alone, shared, again in zip(*results):
+        np.testing.assert_allclose(shared.numpy(), alone.numpy(), rtol=1e-12, atol=1e-12)
+        assert torch.equal(shared, again)
+
+
+def test_pieces_of_a_kernel_are_shared(tiny_pieces: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above sees nothing if no kernel is shared."""
+    calls = []
+    inner = _parallel._Crew.share
+    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
+    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
+    for name, (function, *inputs) in programs().items():
+        calls.clear()
+        out = function(*[x.requires_grad_() for x in inputs])
+        out.backward(torch.ones(out.shape))
+        assert max(calls, default=0) > 1, name
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "Adamax", "Adagrad", "RMSprop", "Rprop", "Muon"])
+def test_a_shared_step_is_the_step(optimizer: str, tiny_pieces: None) -> None:
+    steps = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        parameters = [torch.nn.Parameter(torch.randn(n, 170)) for n in (100, 120, 300, 1)]
+        for parameter in parameters:
+            parameter.grad = torch.randn_like(parameter)
+        stepper = getattr(torch.optim, optimizer)(parameters, lr=0.01)
+        stepper.step()
+        stepper.step()
+        assert list(stepper.state_dict()["state"]) == [0, 1, 2, 3]
+        steps.append(parameters)
+    for alone, shared in zip(*steps):
+        np.testing.assert_allclose(shared.detach().numpy(), alone.detach().numpy(), rtol=1e-6, atol=1e-7)
+
+
+def test_parameters_that_share_memory_are_updated_in_turn(tiny_pieces: None) -> None:
+    steps = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        values = torch.ones(300, 100)
+        parameters = [torch.nn.Parameter(values.clone()), torch.nn.Parameter(values)]
+        parameters.append(torch.nn.Parameter(values))
+        for parameter in parameters:
+            parameter.grad = torch.ones_like(parameter)
+        torch.optim.SGD(parameters, lr=0.125).step()
+        steps.append([p.detach() for p in parameters])
+    assert (steps[1][1] == 0.75).all()
+    for alone, shared in zip(*steps):
+        assert torch.equal(alone, shared)
