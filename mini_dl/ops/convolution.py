@@ -446,6 +446,8 @@ def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> 
 
     def products(piece: slice) -> None:
         seen = planes.of(piece)
+        if seen.dtype.kind == "c":
+            seen = seen.conj()  # vecdot will once more
         spread, shown = planes.runs("depthwise sums", len(seen), output.dtype)
         spread[...] = 0
         shown[...] = given[piece]
