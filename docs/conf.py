@@ -20,6 +20,7 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))  # for autodoc
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(DOCS)])  # for the code on the pages
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices are fastest on one thread
 os.environ["MATPLOTLIBRC"] = str(DOCS / "matplotlibrc")
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 

@@ -79,7 +79,7 @@ def test_every_experiment_is_shown_on_a_page_of_the_notes() -> None:
     cells = "\n".join(body for page in PAGES for body in directives(read(NOTES, page), "code-cell"))
     shown = re.findall(r'^show\("(\w+)"\)$', cells, re.MULTILINE)
     experiments = [path.stem for path in (ROOT / "scripts" / "book").glob("[!_]*.py")]
-    assert experiments and set(experiments) <= set(shown)
+    assert experiments and sorted(shown) == sorted(experiments)
 
 
 def test_every_page_of_the_notes_has_its_korean_page() -> None:
@@ -94,6 +94,7 @@ def test_a_korean_page_shows_what_its_english_page_shows(page: str) -> None:
         assert directives(korean, name) == directives(english, name)
     assert len(re.findall(r"^##+ ", korean, re.MULTILINE)) == len(re.findall(r"^##+ ", english, re.MULTILINE))
     assert re.search("[가-힣]", korean)
+    assert f"(../ko/{page}.md)" in english and f"(../notes/{page}.md)" in korean
 
 
 @pytest.mark.parametrize(
