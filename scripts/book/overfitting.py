@@ -3,8 +3,9 @@
 300 images are too few for a network of seven layers with 100 units. It learns them by heart: all of them right, their loss near
 zero. The loss on images it has not seen falls at first and then rises, since the network grows ever surer of its mistakes.
 
-Weight decay pulls every weight towards zero. Dropout leaves out a random part of each layer at every step (Srivastava et al.
-2014). With either the loss on unseen images ends lower. The accuracy on them moves little: what is held back is the certainty.
+Weight decay pulls every weight towards zero: the loss on unseen images falls further and stays lower. Dropout leaves out a random
+part of each layer at every step (Srivastava et al. 2014): to learn by heart takes several times as long, and the loss on unseen
+images falls further before it rises. The accuracy on them moves little: what is held back is the certainty.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ SETTINGS: dict[str, dict[str, float]] = {
     "dropout 0.2": {"decay": 0.0, "dropout": 0.2},
 }
 PARTS = ("train", "test")
-COUNT = 300
+COUNT, EPOCHS = 300, 100
 
 
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
-    """In float64, by setting and part of the images: loss and accuracy at the start and after each epoch."""
+    """In float64, by setting and part of the images: loss and accuracy at the start and after each epoch; all test images
+    unless quick."""
     data = images(torch, quick, "float64")
     train = data.train_images[:COUNT], data.train_labels[:COUNT]
     test = data.test_images, data.test_labels
@@ -36,7 +38,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
         initialised(torch, model, INITIALISATIONS["He"])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=setting["decay"])
         measured = [[evaluation(torch, model, *part) for part in (train, test)]]
-        for _ in range(100 if quick else 200):
+        for _ in range(EPOCHS):
             epoch(torch, model, optimizer, *train, 100)
             measured.append([evaluation(torch, model, *part) for part in (train, test)])
         found[name] = {
