@@ -225,6 +225,11 @@ def test_with_batch_norm_plain_networks_get_worse_with_depth_and_residual_ones_h
     assert residual < 0.5 * deep
 
 
+@pytest.mark.parametrize("name", ["batch_norm", "random_search"])
+def test_in_a_quick_run_the_libraries_agree_where_a_long_one_lets_differences_grow(name):
+    assert frame.difference(results(name)) < 0.01
+
+
 def test_the_libraries_train_deep_networks_alike_for_twenty_steps_at_least():
     module = frame.experiment("plain_and_residual")
     for norm, depths in module.DEPTHS.items():
