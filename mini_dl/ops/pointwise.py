@@ -22,7 +22,7 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl._kernels import choose, elementwise, keep
+from mini_dl._kernels import choose, elementwise, keep, sigmoid_of
 from mini_dl._surface import function, method, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
@@ -596,12 +596,7 @@ def sigmoid(input: Array) -> Array:
     return _sigmoid(floating(input))
 
 
-@elementwise
-def _sigmoid(input: Array) -> Array:
-    y = np.negative(input)
-    y = np.exp(y, _own(y))
-    y += 1
-    return np.reciprocal(y, _own(y))
+_sigmoid = elementwise(sigmoid_of)
 
 
 @public("torch", "Tensor", "special", inplace_too=True, out=True)

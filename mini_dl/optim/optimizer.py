@@ -434,7 +434,7 @@ def advance(state: State) -> float:
     return float(count)
 
 
-BLOCK = 1 << 17
+BLOCK = 3 << 16
 """Elements in one pass: few enough that a buffer of them stays in the cache, and enough for two threads to run side by side."""
 SMALL = 1 << 14
 """Elements up to which new arrays cost less than buffers."""
