@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import BLOCK, ones, real_floating, scratch, slices
 from mini_dl._parallel import share
 from mini_dl._surface import function, public, store
@@ -239,9 +239,14 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     """``input / sqrt(mean(input ** 2) + eps) * weight`` over the trailing dimensions `normalized_shape` (Zhang & Sennrich, 2019);
     `eps` is by default that of the type."""
     shape = _row_checks("rms_norm", input, normalized_shape, weight, None)
-    real_floating(input._array, "rms_norm")
+    dtype = input._array.dtype
+    if dtype.kind not in "fc":
+        raise NotImplementedError(f"\"rms_norm\" not implemented for '{scalar_name(dtype)}'")
     if eps is None:
-        eps = float(np.finfo(np.float32 if input._array.dtype.char == "e" else input._array.dtype).eps)
+        eps = float(np.finfo(np.float32 if dtype.char == "e" else dtype).eps)
+    if dtype.kind == "c":  # the square of a complex number, not of its absolute value
+        out = input * ((input * input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps).rsqrt()
+        return out if weight is None else out * weight
     return _over_trailing(input, shape, weight, None, eps, False)[0]
 
 
