@@ -42,6 +42,7 @@ html_theme_options = {"navigation_with_keys": True}
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
+add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the signature in the source says it; here it would hide the names
 
@@ -67,7 +68,10 @@ nb_merge_streams = True
 
 
 def write_as_rst(app, what, name, obj, options, lines):
-    """Docstrings are plain text with names in backticks; lists begin with "- ", examples and indented lines stay as they are."""
+    """Docstrings are plain text with names in backticks; lists begin with "- ", examples and indented lines stay as they are.
+
+    Lines such as "Shapes: ..." begin a line of their own on the page too.
+    """
     written = []
     for block in re.split(r"\n\s*\n", inspect.cleandoc("\n".join(lines))):
         if block.startswith(">>>"):
@@ -75,13 +79,16 @@ def write_as_rst(app, what, name, obj, options, lines):
         elif block.startswith(" "):
             written += ["::", "", *["    " + line for line in block.splitlines()], ""]
         else:
-            for line in re.sub(r"\n(?!- )", " ", block).splitlines():  # a paragraph, or one item of a list
-                parts = re.split(r"`+([^`]+)`+", " ".join(line.split()))
-                written.append(
-                    "".join(f"``{part}``" if i % 2 else re.sub(r"([*_|\\])", r"\\\1", part) for i, part in enumerate(parts))
-                )
-            written.append("")
+            items = re.split(r"\n(?=- |\w[\w, ]{0,24}: )", block)
+            mark = "| " if len(items) > 1 and not block.startswith("- ") else ""
+            written += [mark + marked_up(" ".join(item.split())) for item in items] + [""]
     lines[:] = written
+
+
+def marked_up(text):
+    """Names in backticks as code; what RST would take for markup, as it stands."""
+    parts = re.split(r"`+([^`]+)`+", text)
+    return "".join(f"``{part}``" if i % 2 else re.sub(r"([*_|\\])", r"\\\1", part) for i, part in enumerate(parts))
 
 
 # ------------------------------------------------------------------------------------------------ formulas
