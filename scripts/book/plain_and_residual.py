@@ -59,7 +59,7 @@ def network(torch: Any, depth: int, residual: bool, batch_norm: bool, side: int)
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     """By normalisation, kind and depth: the loss of each step, and the accuracy on the test images at the end."""
     data = standardised(images(torch, quick, "float64"))
-    count = 1024 if quick else len(data.train_labels)
+    count = 1024 if quick else 4096
     return {
         norm: {
             kind: {depth: train(torch, data, count, depth, kind == "residual", norm == "with") for depth in depths}
