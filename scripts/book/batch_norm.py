@@ -3,7 +3,7 @@
 The same network of five hidden layers of 100 ReLU units is trained from initial weights of many standard deviations, with and
 without batch normalisation before each ReLU (Ioffe and Szegedy 2015). Without it only a narrow range of scales learns: the signal
 dies away below it and grows without bound above it. With it each layer's inputs are brought back to mean 0 and variance 1, so
-that the scale of the weights matters little.
+that nearly all scales learn, the outermost ones more slowly.
 """
 
 from __future__ import annotations

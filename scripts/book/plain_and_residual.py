@@ -89,7 +89,7 @@ def draw(results: dict[str, Any]) -> Any:
                 overlay(each, losses, f"{depth} layers", COLORS[ALL_DEPTHS.index(depth)])
             each.axhline(GUESS, color="#8a929b", lw=0.8)
             each.set(title=f"{kind}, {norm} batch normalisation", ylim=(0, 2.6))
-            legend(each, results, loc="lower left")
+        legend(axes[1], results, loc="upper right", bbox_to_anchor=(1, 0.87))  # the colours are those of both
         axes[0].set(ylabel="cross entropy, mean of ten steps")
     for each in grid[1]:
         each.set(xlabel="step")
