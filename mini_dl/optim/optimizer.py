@@ -7,7 +7,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, ClassVar
 
 import numpy as np
@@ -467,8 +467,10 @@ def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple
         yield (*arrays, *_NO_BUFFERS[:buffers])
     else:
         flat = [None if a is None else a.reshape(-1) for a in arrays]
-        size = -(-param.size // -(-param.size // BLOCK)) if param.size else 1
+        size = -(-param.size // max(1, -(-param.size // BLOCK)))
+        whole = param.size - param.size % max(1, size)
         spare = [scratch(f"update {i}", (size,), param.dtype) for i in range(buffers)]
-        for start in range(0, param.size, size):
-            stop = min(param.size, start + size)
-            yield (*[None if a is None else a[start:stop] for a in flat], *[b[: stop - start] for b in spare])
+        rows = [repeat(None) if a is None else a[:whole].reshape(-1, max(1, size)) for a in flat]
+        yield from zip(*rows, *[repeat(b) for b in spare])  # quicker than slices, which the other thread would wait for
+        if whole < param.size:
+            yield (*[None if a is None else a[whole:] for a in flat], *[b[: param.size - whole] for b in spare])
