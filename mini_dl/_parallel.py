@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -94,6 +95,7 @@ def set_num_threads(num: int) -> None:
 
 
 Task = Callable[[], None]
+_END = object()
 
 
 class _Crew:
@@ -112,11 +114,12 @@ class _Crew:
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
         helpers = min(self.threads, len(pieces)) - 1
-        rest, errors, done = iter(pieces), list[BaseException](), SimpleQueue[None]()
+        rest = deque[Any]([*pieces, *[_END] * (helpers + 1)])  # its popleft is atomic, also without the interpreter's lock
+        errors, done = list[BaseException](), SimpleQueue[None]()
 
         def take() -> None:
             try:
-                for piece in rest:
+                while (piece := rest.popleft()) is not _END:
                     work(piece)
             except BaseException as error:
                 errors.append(error)

@@ -368,11 +368,16 @@ def _moments(x: Array, groups: int) -> tuple[Array, Array, bool]:
     n, c, length = x.shape
     count = n * length if not groups else c // groups * length
     mean = _shared_sum(_sums(x, None, groups), groups) / count
-    variance = _shared_sum(_sums(x, x, groups), groups) / count - mean * mean
+
+    def centred() -> Array:
+        y = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
+        return _shared_sum(_sums(y, y, groups), groups) / count  # type: ignore[no-any-return]
+
+    small = x.size <= BLOCK // 4
+    variance = centred() if small else _shared_sum(_sums(x, x, groups), groups) / count - mean * mean
     far = not (mean * mean <= _FAR * variance).all()
-    if far or x.size <= BLOCK // 4:
-        centred = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
-        variance = _shared_sum(_sums(centred, centred, groups), groups) / count
+    if far and not small:
+        variance = centred()
     return mean, variance, far
 
 
@@ -388,7 +393,7 @@ def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
         return out
     numbers = [a.astype(x.dtype) for a in (shift, *[factor for _, factor in terms])]
     each = len(shift) > 1
-    if each or length >= 256:
+    if each or length >= 256 or x.size <= BLOCK // 4:
         shape: tuple[int, ...] = x.shape
         numbers = [a[:, :, None] for a in numbers]
     else:
