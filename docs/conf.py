@@ -79,7 +79,7 @@ def write_as_rst(app, what, name, obj, options, lines):
         elif block.startswith(" "):
             written += ["::", "", *["    " + line for line in block.splitlines()], ""]
         else:
-            items = re.split(r"\n(?=- |\w[\w, ]{0,24}: )", block)
+            items = re.split(r"\n(?=- |(?:[A-Z][\w ]{2,22}|torch|forward[\w, ]*|backward): )", block)
             mark = "| " if len(items) > 1 and not block.startswith("- ") else ""
             written += [mark + marked_up(" ".join(item.split())) for item in items] + [""]
     lines[:] = written
@@ -96,7 +96,7 @@ def marked_up(text):
 
 def mathml(translator, node, as_block):
     try:
-        written = tex2mathml(node.astext(), as_block=as_block)
+        written = tex2mathml(node.astext(), as_block=as_block).replace("<mo>'</mo>", "<mo>\u2032</mo>")
     except MathError as error:
         logging.getLogger(__name__).warning("formula: %s", error, location=node)
         written = translator.encode(node.astext())
