@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from docutils.nodes import SkipNode
+from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
@@ -49,9 +49,10 @@ autodoc_typehints = "none"  # the signature in the source says it; here it would
 # ------------------------------------------------------------------------------------------------ code on the pages
 
 
-def digest_of_sources() -> str:
-    """Changes with any program a page may run, so that no page shows what an older one printed."""
-    found = hashlib.sha256((DOCS / "matplotlibrc").read_bytes())
+def digest_of_sources():
+    """Changes with any program a page may run and with its images, so that no page shows what others printed."""
+    found = hashlib.sha256(f"{sys.version} {os.environ.get('MINI_DL_DATA')}".encode())
+    found.update((DOCS / "matplotlibrc").read_bytes())
     for path in sorted(path for folder in ("mini_dl", "scripts", "docs") for path in (ROOT / folder).rglob("*.py")):
         found.update(path.read_bytes())
     return found.hexdigest()[:16]
@@ -105,15 +106,24 @@ def mathml(translator, node, as_block):
 
 def visit_math(translator, node):
     translator.body.append(mathml(translator, node, as_block=False))
-    raise SkipNode
+    raise nodes.SkipNode
 
 
 def visit_math_block(translator, node):
     translator.body.append(f'<div class="math">{mathml(translator, node, as_block=True)}</div>\n')
-    raise SkipNode
+    raise nodes.SkipNode
 
 
-# ------------------------------------------------------------------------------------------------ languages
+# ------------------------------------------------------------------------------------------------ languages and readers
+
+
+def describe_figures(app, doctree, docname):
+    """For those who cannot see a figure: the title of its section."""
+    for image in doctree.findall(nodes.image):
+        section = image
+        while not isinstance(section, nodes.section):
+            section = section.parent
+        image.setdefault("alt", section[0].astext())
 
 
 def say_the_language(app, pagename, templatename, context, doctree):
@@ -124,4 +134,5 @@ def say_the_language(app, pagename, templatename, context, doctree):
 def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", write_as_rst)
+    app.connect("doctree-resolved", describe_figures)
     app.connect("html-page-context", say_the_language)
