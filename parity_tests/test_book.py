@@ -194,7 +194,7 @@ def test_draws_are_even_in_the_logarithm():
     module, found = frame.experiment("random_search"), ours("random_search")
     for key, (low, high) in (("rate", module.RATES), ("decay", module.DECAYS)):
         powers = (np.log10([trial[key] for trial in found["trials"]]) - low) / (high - low)
-        assert 0 <= powers.min() and powers.max() <= 1
+        assert powers.min() >= 0 and powers.max() <= 1
         assert abs(powers.mean() - 0.5) < 0.15
 
 
