@@ -57,6 +57,8 @@ MISTAKES = {
     "view of nothing": lambda t, r: r(0).view(-1, 0),
     "one_hot": lambda t, r: t.nn.functional.one_hot(t.tensor([3]), 2),
     "one_hot negative": lambda t, r: t.nn.functional.one_hot(t.tensor([-1])),
+    "avg_pool3d of less than its kernel": lambda t, r: t.nn.functional.avg_pool3d(r(1, 2, 2, 3, 3), 3, padding=1),
+    "lp_pool3d of less than its kernel": lambda t, r: t.nn.functional.lp_pool3d(r(1, 2, 2, 3, 3), 2, 3, 2, ceil_mode=True),
     "cross_entropy target": lambda t, r: t.nn.functional.cross_entropy(r(2, 3), t.tensor([0, 5])),
     "cross_entropy shape": lambda t, r: t.nn.functional.cross_entropy(r(2, 3), t.tensor([0, 1, 2])),
     "cross_entropy type": lambda t, r: t.nn.functional.cross_entropy(r(2, 3), t.tensor([0, 1]).int()),

@@ -579,6 +579,10 @@ def _avg_pool(
     windows = _geometry(name, n, input, kernel_size, stride, padding, 1, ceil_mode)
     _require(input._array.dtype, "fi", "avg_pool3d_out_frame" if n == 3 else "avg_pool2d", "bhie" if n == 3 else "bhi")
     sizes = input._array.shape[-n:]
+    if n == 3 and any([size < k for size, k in zip(sizes, windows.kernel)]):  # whatever the padding, and in 3 dimensions only
+        image = " ".join([f"{d}: {i}" for d, i in zip("THW", sizes)])
+        kernel = " ".join([f"k{d}: {k}" for d, k in zip("THW", windows.kernel)])
+        raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
     regions = tuple([_window_regions(*r) for r in zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)])
     return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))  # type: ignore[no-any-return]
 
