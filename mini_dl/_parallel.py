@@ -19,8 +19,8 @@ import numpy as np
 Piece = TypeVar("Piece")
 
 
-MANY = 1 << 20
-"""Elements from which it pays to share a kernel of a few passes over them: waking a thread takes as long as a pass of 500 K."""
+MANY = 1 << 19
+"""Elements from which it pays to share a kernel of several passes over them: waking a thread takes as long as one such pass."""
 ENOUGH = 1 << 18
 """As many where BLAS is kept to one thread already, and sharing costs nothing more."""
 PRODUCTS = 200
