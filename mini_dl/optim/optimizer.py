@@ -150,20 +150,19 @@ class Optimizer:
         options = {name: _number(value) for name, value in group.items() if name != "params"}
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
 
-        def update(param_state: tuple[Tensor, State]) -> None:
-            param, state = param_state
+        def update(param: Tensor, state: State) -> None:
             self.update(param._array, param._grad._array, state, **options)  # type: ignore[union-attr]
 
         try:
-            large = [param_state for param_state in found if param_state[0]._array.size > SMALL]
-            size = sum([param._array.size for param, _ in large])
-            if worth_sharing(size // 4) and not _share_memory(found):
-                share(update, sorted(large, key=lambda param_state: -param_state[0]._array.size), size // 4)
-                rest = [param_state for param_state in found if param_state[0]._array.size <= SMALL]
-            else:
-                rest = found
-            for param_state in rest:
-                update(param_state)
+            size = sum([param._array.size for param, _ in found])
+            rest = found
+            if worth_sharing(size // 4) and not _share_memory(found):  # a step passes over its numbers few times
+                by_size = sorted(found, key=lambda param_state: -param_state[0]._array.size)
+                number = sum([param._array.size > SMALL for param, _ in found])
+                share(lambda param_state: update(*param_state), by_size[:number], size // 4)
+                rest = by_size[number:]
+            for param, state in rest:
+                update(param, state)
         finally:
             for param, state in found:
                 if state:
