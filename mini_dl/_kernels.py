@@ -22,14 +22,25 @@ LONGEST = 8 * BLOCK
 """As many where threads share the work: to hand over the interpreter at each call costs more than the cache saves."""
 
 
+def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
+    """``work(slice)`` for `slices` of ``range(count)``, items of `each` elements, shared if there are many."""
+    if 0 < count * each <= BLOCK:
+        work(slice(0, count))
+    else:
+        share(work, slices(count, each), count * each)
+
+
 def slices(count: int, each: int = 1) -> list[slice]:
     """``range(count)``, items of `each` elements, in slices to `share`: longer ones, a multiple of the threads, if that pays."""
     size = count * each
-    return split(count, number_of_pieces(size, LONGEST) if worth_sharing(size) else -(-size // BLOCK))
+    return split(count, number_of_pieces(size, size, BLOCK, LONGEST))
 
 
-def number_of_pieces(size: int, longest: int) -> int:
-    """The fewest pieces of at most `longest` elements of `size` that are a multiple of the threads."""
+def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
+    """How many pieces of `size` elements to make, which are as much work as `work` elements of one pass: of `block`
+    elements each, or, if the work is shared, the fewest of at most `longest` that are a multiple of the threads."""
+    if not worth_sharing(work):
+        return -(-size // block)
     threads = get_num_threads()
     return -(-size // (longest * threads)) * threads
 
@@ -59,7 +70,7 @@ def keep(values: Array, mask: Array) -> Array:
         part = flat_mask[block]
         np.multiply(source[block], part if part.dtype.kind == "b" else part != 0, flat[block])
 
-    share(choose_block, slices(flat.size), flat.size)
+    in_slices(choose_block, flat.size)
     return out
 
 
@@ -91,7 +102,7 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
         def run_block(block: slice) -> None:
             flat_out[block] = kernel(*[a[block] if isinstance(a, np.ndarray) else a for a in flat])
 
-        share(run_block, slices(first.size), first.size)
+        in_slices(run_block, first.size)
         return out
 
     return run
@@ -185,8 +196,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def copy(target: Array, source: Array) -> None:
     """``target[...] = source``, of one shape: large ones are shared, since to transpose takes as long as several passes."""
-    each = target.size // max(1, len(target))
-    share(lambda piece: np.copyto(target[piece], source[piece]), slices(len(target), each), target.size)
+    in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
 
 
 def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:

@@ -6,6 +6,7 @@ A kernel that works through a large array in pieces gives them to `share`. Each 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import threading
 from collections import deque
@@ -42,7 +43,8 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
     try:
         if size >= MANY:
             _crew.products = 0
-        _crew.limit_blas()
+        if not _crew.blas_threads:
+            _crew.blas_threads = limit_blas(1)
         _crew.share(work, pieces)
     finally:
         _crew.lock.release()
@@ -55,7 +57,8 @@ def share_product(multiply: Callable[[Piece], object], pieces: Sequence[Piece]) 
     try:
         _crew.products += 1
         if _crew.products > PRODUCTS:
-            _crew.release_blas()
+            limit_blas(_crew.blas_threads)
+            _crew.blas_threads = 0
             return False
         _crew.share(multiply, pieces)
         return True
@@ -91,7 +94,7 @@ def set_num_threads(num: int) -> None:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {num}")
     with _crew.lock:
         _crew.threads, _crew.blas_threads = num, 0
-        _blas.limit(num)
+        limit_blas(num)
 
 
 Task = Callable[[], None]
@@ -143,20 +146,17 @@ class _Crew:
             self.tasks.append(tasks)
         return self.tasks[:count]
 
-    def limit_blas(self) -> None:
-        if not self.blas_threads:
-            self.blas_threads = _blas.limit(1)
-
-    def release_blas(self) -> None:
-        _blas.limit(self.blas_threads)
-        self.blas_threads = 0
-
 
 def _help(tasks: SimpleQueue[Task]) -> None:
-    np.seterr(all="ignore")  # of this thread alone, as in the room where kernels run
-    np.setbufsize(256)
+    be_quiet()  # of this thread alone
     while True:
         tasks.get()()
+
+
+def be_quiet() -> None:
+    """NumPy's settings for kernels: no warnings, and a buffer through which rows of 256 numbers or more are not expanded."""
+    np.seterr(all="ignore")
+    np.setbufsize(256)
 
 
 def _threads_at_first() -> int:
@@ -167,25 +167,19 @@ def _threads_at_first() -> int:
     return cores or 1
 
 
-class _Blas:
-    """The OpenBLAS that came with NumPy. Another BLAS keeps the number of threads it has."""
-
-    def __init__(self) -> None:
-        self.functions: tuple[Any, Any] | bool | None = False  # not looked for yet
-
-    def limit(self, threads: int) -> int:
-        """Let it use so many threads; returns how many it used before."""
-        if self.functions is False:
-            self.functions = _openblas()
-        if not isinstance(self.functions, tuple):
-            return threads
-        get, put = self.functions
-        before = int(get())
-        if before != threads:
-            put(threads)
-        return before
+def limit_blas(threads: int) -> int:
+    """Let NumPy's OpenBLAS use so many threads; returns how many it used before, 0 if it is another BLAS, which is left alone."""
+    functions = _openblas()
+    if functions is None:
+        return 0
+    get, put = functions
+    before = int(get())
+    if before != threads:
+        put(threads)
+    return before
 
 
+@functools.cache
 def _openblas() -> tuple[Any, Any] | None:
     package = Path(np.__file__).parent
     found = [path for folder in (package.parent / "numpy.libs", package / ".dylibs") for path in folder.glob("*openblas*")]
@@ -197,6 +191,5 @@ def _openblas() -> tuple[Any, Any] | None:
 
 
 _crew = _Crew()
-_blas = _Blas()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_crew.forget)

@@ -127,15 +127,11 @@ def test_the_number_of_threads_is_a_positive_int(bad: Any) -> None:
 
 
 def test_blas_is_kept_to_one_thread_while_kernels_are_shared_and_gets_them_back() -> None:
-    before = _parallel._blas.limit(1)
-    _parallel._blas.limit(before)
-    if _parallel._blas.functions is None:
+    functions = _parallel._openblas()
+    if functions is None:
         pytest.skip("NumPy here has no OpenBLAS that can be reached")
-    assert before == 3  # as set_num_threads said
-
-    def threads_of_blas() -> int:
-        return _parallel._blas.functions[0]()  # type: ignore[index, no-any-return]
-
+    threads_of_blas = functions[0]
+    assert threads_of_blas() == 3  # as set_num_threads said
     _parallel.share(lambda piece: None, range(3), _parallel.MANY)
     assert threads_of_blas() == 1
     a = torch.ones(512, 512)
@@ -148,6 +144,18 @@ def test_blas_is_kept_to_one_thread_while_kernels_are_shared_and_gets_them_back(
     assert threads_of_blas() == 1
     torch.set_num_threads(2)
     assert threads_of_blas() == 2
+
+
+def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own threads would do each of our pieces at once."""
+    monkeypatch.setattr(_parallel, "_openblas", lambda: None)
+    calls = []
+    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(args))
+    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
+    assert len(calls) == 1
+    a = torch.ones(512, 512)
+    a @ a
+    assert len(calls) == 1
 
 
 def programs() -> dict[str, Any]:

@@ -9,8 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from mini_dl._parallel import be_quiet
 from mini_dl.tensor import inference
 
 
@@ -20,8 +19,7 @@ def quiet_room() -> contextvars.Context:
     ``room.run(kernel, *arrays)`` leaves the caller's NumPy settings alone and costs 0.05 us, where ``np.errstate`` costs 1 us.
     """
     room = contextvars.copy_context()
-    room.run(np.seterr, all="ignore")
-    room.run(np.setbufsize, 256)
+    room.run(be_quiet)
     return room
 
 

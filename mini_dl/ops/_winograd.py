@@ -12,10 +12,12 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl._kernels import number_of_pieces, scratch, split, total_of
-from mini_dl._parallel import share, worth_sharing
+from mini_dl._parallel import share
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 KERNEL = np.kron(G, G)  # (16, 9)
+BLOCK = 1 << 18
+"""Elements of the transformed input of a piece: it stays in the second-level cache."""
 
 
 def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
@@ -70,7 +72,7 @@ def _pieces(count: int, c: int, h: int, w: int) -> tuple[list[tuple[slice, slice
     work they are."""
     th, tw = (h + 1) // 2, (w + 1) // 2
     size = 16 * count * th * tw * c  # of the transformed input
-    number = number_of_pieces(size, 1 << 19) if worth_sharing(4 * size) else -(-size // (1 << 18))
+    number = number_of_pieces(size, 4 * size, BLOCK, 2 * BLOCK)
     lines = split(th, number // count)
     return [(i, slice(2 * j.start, min(2 * j.stop, h))) for i in split(count, number) for j in lines], 4 * size
 

@@ -16,8 +16,7 @@ import numpy as np
 
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, scalar_name
-from mini_dl._kernels import choose, elementwise, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of, slices
-from mini_dl._parallel import share
+from mini_dl._kernels import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import op, unary
@@ -487,7 +486,7 @@ def _gelu(input: Array) -> tuple[Array, Array]:
         _normal_cdf(flat[block], flat_cdf[block])
         np.multiply(flat[block], flat_cdf[block], flat_out[block])
 
-    share(multiply, slices(flat.size), flat.size)
+    in_slices(multiply, flat.size)
     return out.astype(input.dtype, copy=False), cdf
 
 
@@ -550,7 +549,7 @@ def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
     out = np.empty(first.shape, first.dtype)
     rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
     out_rows = out.reshape(-1, n)
-    share(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), slices(len(out_rows), n), out.size)
+    in_slices(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), len(out_rows), n)
     return out
 
 

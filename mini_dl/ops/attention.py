@@ -10,8 +10,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
-from mini_dl._kernels import slices
-from mini_dl._parallel import share
+from mini_dl._kernels import in_slices
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -112,7 +111,7 @@ def _attention(
         np.matmul(e, v[heads], out[heads])
         out[heads] /= sums[heads][:, :, None]
 
-    share(attend, slices(batch, length * source), weights.size)
+    in_slices(attend, batch, length * source)
     return out.astype(query.dtype, copy=False), weights, sums
 
 
@@ -137,7 +136,7 @@ def _attention_backward(
         np.matmul(slope, k[heads], to_query[heads])
         np.matmul(slope.transpose(0, 2, 1), q[heads], to_key[heads])
 
-    share(attend_backward, slices(len(q), weights.shape[1] * weights.shape[2]), weights.size)
+    in_slices(attend_backward, len(q), weights.shape[1] * weights.shape[2])
     to_query *= working.type(scale)
     to_query, to_key, to_value = (a.astype(query.dtype, copy=False) for a in (to_query, to_key, to_value))
     return to_query, to_key, to_value

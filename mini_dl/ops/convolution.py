@@ -17,7 +17,7 @@ import numpy as np
 from mini_dl import _kernels
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import copy, matmul, number_of_pieces, scratch, slices, split, total_of
+from mini_dl._kernels import copy, in_slices, matmul, number_of_pieces, scratch, slices, split, total_of
 from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
@@ -179,8 +179,7 @@ def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geo
             run += taps[:, k, : run.shape[1]]
         found[images] = total.reshape(shape[1], len(part), *needed)[valid].swapaxes(0, 1)
 
-    each = shape[1] * len(offsets) * area
-    share(add_back, slices(len(output), each), len(output) * each)
+    in_slices(add_back, len(output), shape[1] * len(offsets) * area)
     return found
 
 
@@ -403,7 +402,8 @@ class Planes:
         self.valid = inner([slice(0, o) for o in g.out])
         self.count = len(self.input)
         self.size = len(self.offsets) * self.count * self.length
-        self.pieces = split(self.count, number_of_pieces(self.count * self.length, 2 * _kernels.BLOCK))
+        block = 2 * _kernels.BLOCK
+        self.pieces = split(self.count, number_of_pieces(self.count * self.length, self.size, block, block))
 
     def of(self, piece: slice) -> Array:
         """(n, pitch)"""

@@ -17,8 +17,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import elementwise, keep, real_floating, slices
-from mini_dl._parallel import share
+from mini_dl._kernels import elementwise, in_slices, keep, real_floating
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, unary
@@ -498,7 +497,7 @@ def _cross_entropy_slope_of(
 def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: Array, factors: Array) -> Array:
     scale = factors * grad
     out, factor = np.empty_like(exponentials), (scale / sums)[:, None]
-    share(lambda block: np.multiply(exponentials[block], factor[block], out[block]), slices(*out.shape), out.size)
+    in_slices(lambda block: np.multiply(exponentials[block], factor[block], out[block]), *out.shape)
     out[np.arange(len(index)), index] -= scale
     return out
 
@@ -515,7 +514,7 @@ def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | Non
         sums[block], maximum = exponentials(out[block], x[block])
         losses[block] = chosen[block] if maximum is None else chosen[block] - maximum
 
-    share(sum_up, slices(len(x), x.shape[1]), x.size)
+    in_slices(sum_up, *x.shape)
     np.subtract(np.log(sums.astype(np.float64)), losses, losses)
     losses *= factors
     if kept is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import BLOCK, ones, real_floating, scratch, slices
+from mini_dl._kernels import BLOCK, in_slices, ones, real_floating, scratch, slices
 from mini_dl._parallel import share
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
@@ -111,7 +111,7 @@ def _row_norm(
         if b is not None:
             y += b
 
-    share(norm, slices(m, n), x.size)
+    in_slices(norm, m, n)
     return out.astype(input.dtype, copy=False), mean, rstd
 
 
@@ -412,7 +412,7 @@ def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
             y += part[block] * factor
         y += last
 
-    share(combine, slices(shape[0], x.size // shape[0]), x.size)
+    in_slices(combine, shape[0], x.size // shape[0])
     return out
 
 
