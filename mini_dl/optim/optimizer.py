@@ -15,7 +15,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
 from mini_dl._kernels import scratch
-from mini_dl._parallel import share, worth_sharing
+from mini_dl._parallel import get_num_threads, share, worth_sharing
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.nn.parameter import zero_grad_of
@@ -146,23 +146,20 @@ class Optimizer:
                     )
 
     def _update_group(self, group: dict[str, Any]) -> None:
-        """NumPy only, in the quiet room. Of large parameters each thread takes the next."""
+        """NumPy only, in the quiet room."""
         options = {name: _number(value) for name, value in group.items() if name != "params"}
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
 
-        def update(param: Tensor, state: State) -> None:
-            self.update(param._array, param._grad._array, state, **options)  # type: ignore[union-attr]
+        def update(bundle: list[tuple[Tensor, State]]) -> None:
+            for param, state in bundle:
+                self.update(param._array, param._grad._array, state, **options)  # type: ignore[union-attr]
 
         try:
             size = sum([param._array.size for param, _ in found])
-            rest = found
             if worth_sharing(size // 4) and not _share_memory(found):  # a step passes over its numbers few times
-                by_size = sorted(found, key=lambda param_state: -param_state[0]._array.size)
-                number = sum([param._array.size > SMALL for param, _ in found])
-                share(lambda param_state: update(*param_state), by_size[:number], size // 4)
-                rest = by_size[number:]
-            for param, state in rest:
-                update(param, state)
+                share(update, _bundles(found, size // (4 * get_num_threads())), size // 4)
+            else:
+                update(found)
         finally:
             for param, state in found:
                 if state:
@@ -400,7 +397,23 @@ def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> N
 
 def _share_memory(found: list[tuple[Tensor, State]]) -> bool:
     """Whether one update may write what another reads."""
-    return len({param._array.__array_interface__["data"][0] for param, _ in found}) < len(found)
+    arrays = [param._array for param, _ in found]
+    owners = {id(array if array.base is None else array.base) for array in arrays}  # quicker than their addresses
+    return len(owners) < len(arrays) and len({array.ctypes.data for array in arrays}) < len(arrays)
+
+
+def _bundles(found: list[tuple[Tensor, State]], size: int) -> list[list[tuple[Tensor, State]]]:
+    """The largest first, in bundles of at least `size` elements: the short calls of small ones, side by side, would make the
+    threads wait for each other."""
+    bundles: list[list[tuple[Tensor, State]]] = []
+    room = 0
+    for param, state in sorted(found, key=lambda param_state: -param_state[0]._array.size):
+        if room <= 0:
+            bundles.append([])
+            room = size
+        bundles[-1].append((param, state))
+        room -= param._array.size
+    return bundles
 
 
 def _number(value: Any) -> Any:
@@ -445,8 +458,10 @@ def blocks(buffers: int, param: Array, *others: Array | None) -> Iterable[tuple[
     The update loops over them and writes in place. A small array is one piece, and its buffers are None: as ``out=`` that asks
     for a new array. Complex arrays come as their real and imaginary parts.
     """
-    if param.size <= SMALL and param.ndim and param.dtype.kind == "f":
-        return ((param, *others, *_NO_BUFFERS[:buffers]),)
+    if param.size <= BLOCK and param.ndim and param.dtype.kind == "f":
+        if param.size <= SMALL:
+            return ((param, *others, *_NO_BUFFERS[:buffers]),)
+        return ((param, *others, *[scratch(f"update {i}", param.shape, param.dtype) for i in range(buffers)]),)
     return _pieces(buffers, param, *others)
 
 
