@@ -6,6 +6,7 @@ between, each of 16 planes is one matrix product over the channels. Arrays are k
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from mini_dl._parallel import share
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 KERNEL = np.kron(G, G)  # (16, 9)
+Piece = tuple[slice, slice]
+"""Images, and lines of outputs."""
 BLOCK = 1 << 18
 """Elements of the transformed input of a piece: it stays in the second-level cache."""
 
@@ -25,20 +28,15 @@ def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
     o, c = weight.shape[:2]
     h, w = out.shape[2:]
     taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(9, c * o)
-    planes = np.matmul(KERNEL.astype(weight.dtype), taps).reshape(16, c, o)
+    kernel = np.matmul(KERNEL.astype(weight.dtype), taps).reshape(16, c, o)
 
-    def convolve(piece: tuple[slice, slice]) -> None:
+    def convolve(piece: Piece) -> None:
         images, lines = piece
-        seen = _seen(input, padding, images, lines, w)
-        n, th, tw = seen.shape[0], seen.shape[1] // 2 - 1, seen.shape[2] // 2 - 1
-        product = scratch("winograd products", (4, 4, n, th, tw, o), input.dtype)
-        np.matmul(_inputs(seen), planes, out=product.reshape(16, n * th * tw, o))
-        found = scratch("winograd tiles", (n, th, 2, tw, 2, o), input.dtype)
-        rows = scratch("winograd rows", (2, 4, n, th, tw, o), input.dtype)
-        _sums(product, rows)
-        _sums(rows.swapaxes(0, 1), found.transpose(4, 2, 0, 1, 3, 5))
-        target = out[images, :, lines]
-        target[...] = found.reshape(n, 2 * th, 2 * tw, o)[:, : target.shape[2], :w].transpose(0, 3, 1, 2)
+        th, tw = _tiles(lines, w)
+        seen = _columns(input, images, lines.start - padding[0], -padding[1], (2 * th + 2, tw + 1))
+        product = scratch(SECOND, (4, 4, seen.shape[1], th, tw, o), input.dtype)
+        np.matmul(_inputs(seen), kernel, product.reshape(16, -1, o))
+        _put(_outputs(product), out[images, :, lines])
 
     share(convolve, *_pieces(len(input), c, h, w))
 
@@ -48,26 +46,19 @@ def conv_weight(input: Array, output: Array, padding: Any) -> Array:
     c, o = input.shape[1], output.shape[1]
     h, w = output.shape[2:]
 
-    def product(piece: tuple[slice, slice]) -> Array:
+    def product(piece: Piece) -> Array:
         images, lines = piece
-        seen = _seen(input, padding, images, lines, w)
-        n, th, tw = seen.shape[0], seen.shape[1] // 2 - 1, seen.shape[2] // 2 - 1
-        tiles = scratch("winograd tiles", (n, 2 * th, 2 * tw, o), input.dtype)
-        tiles[...] = 0
-        source = output[images, :, lines]
-        tiles[:, : source.shape[2], :w] = source.transpose(0, 2, 3, 1)
-        rows = scratch("winograd rows", (4, 2, n, th, tw, o), input.dtype)
-        spread = scratch("winograd products", (4, 4, n, th, tw, o), input.dtype)
-        _spread(tiles.reshape(n, th, 2, tw, 2, o).transpose(2, 4, 0, 1, 3, 5), rows)
-        _spread(rows.swapaxes(0, 1), spread.swapaxes(0, 1))
-        return np.matmul(_inputs(seen).swapaxes(1, 2), spread.reshape(16, n * th * tw, o))  # (16, C, O)
+        th, tw = _tiles(lines, w)
+        spread = _spread(_columns(output[:, :, : lines.stop], images, lines.start, 0, (2 * th, tw)))
+        seen = _columns(input, images, lines.start - padding[0], -padding[1], (2 * th + 2, tw + 1))
+        return np.matmul(_inputs(seen).swapaxes(1, 2), spread)  # (16, C, O)
 
     total = total_of(product, *_pieces(len(input), c, h, w))
     taps = np.matmul(KERNEL.T.astype(input.dtype), total.reshape(16, c * o))
     return np.ascontiguousarray(taps.reshape(3, 3, c, o).transpose(3, 2, 0, 1))
 
 
-def _pieces(count: int, c: int, h: int, w: int) -> tuple[list[tuple[slice, slice]], int]:
+def _pieces(count: int, c: int, h: int, w: int) -> tuple[list[Piece], int]:
     """A few images at a time, or a few lines of outputs of large ones, an even number of lines but for the last; and how much
     work they are."""
     th, tw = (h + 1) // 2, (w + 1) // 2
@@ -77,54 +68,99 @@ def _pieces(count: int, c: int, h: int, w: int) -> tuple[list[tuple[slice, slice
     return [(i, slice(2 * j.start, min(2 * j.stop, h))) for i in split(count, number) for j in lines], 4 * size
 
 
-def _seen(input: Array, padding: Any, images: slice, lines: slice, w: int) -> Array:
-    """What `lines` of the outputs see, with the channels last and padded to whole tiles: (n, 2 th + 2, 2 tw + 2, C)"""
-    top, left = padding
-    height, width = 2 * ((lines.stop - lines.start + 1) // 2) + 2, 2 * ((w + 1) // 2) + 2
-    first = lines.start - top
-    part = input[images, :, max(0, first) : max(0, first + height), : max(0, width - left)]
-    seen = scratch("winograd images", (len(part), height, width, input.shape[1]), input.dtype)
-    seen[...] = 0
-    at = max(0, -first)
-    seen[:, at : at + part.shape[2], left : left + part.shape[3]] = part.transpose(0, 2, 3, 1)
-    return seen
+def _tiles(lines: slice, w: int) -> tuple[int, int]:
+    """How many tiles of 2 x 2 cover so many lines of width `w`."""
+    return (lines.stop - lines.start + 1) // 2, (w + 1) // 2
+
+
+# Columns are kept even ones first, then odd ones: of the tiles of a row, the first columns are one run of memory, and so are the
+# second ones. Of what follows from each other, one is kept in FIRST, the next in SECOND, and so on: both stay in the cache.
+
+FIRST, SECOND, THIRD = "winograd 1", "winograd 2", "winograd 3"
+
+
+def _columns(array: Array, images: slice, top: int, left: int, shape: tuple[int, int]) -> Array:
+    """A window of `images`, (N, C, H, W), with zeros outside, and the channels last: of `shape` (height, width / 2), it is
+    (2, n, height, width / 2, C)."""
+    height, half = shape
+    part = array[images, :, max(0, top) : max(0, top + height)]
+    out = scratch(FIRST, (2, len(part), height, half, array.shape[1]), array.dtype)
+    out[...] = 0
+    rows = slice(max(0, -top), max(0, -top) + part.shape[2])
+    for parity in (0, 1):
+        first = max(0, -((left + parity) // 2))  # the first column of this parity that is not outside
+        source = part[..., 2 * first + parity + left :: 2][..., : half - first]
+        out[parity, :, rows, first : first + source.shape[3]] = source.transpose(0, 2, 3, 1)
+    return out
+
+
+def _put(columns: Array, out: Array) -> None:
+    """The inverse of `_columns`: (2, n, height, width / 2, O) -> the window `out`, (n, O, H, W), without what is beyond it."""
+    for parity in (0, 1):
+        target = out[..., parity::2]
+        target[...] = columns[parity, :, : target.shape[2], : target.shape[3]].transpose(0, 3, 1, 2)
 
 
 def _inputs(seen: Array) -> Array:
-    """(n, 2 th + 2, 2 tw + 2, C) -> (16, n * th * tw, C)"""
-    n, h, w, c = seen.shape
-    th, tw = h // 2 - 1, w // 2 - 1
-    rows = scratch("winograd half", (4, n, th, w, c), seen.dtype)
-    _differences(seen[:, 0::2], seen[:, 1::2], rows, 1)
-    planes = scratch("winograd planes", (4, 4, n, th, tw, c), seen.dtype)
-    _differences(rows[:, :, :, 0::2], rows[:, :, :, 1::2], planes.swapaxes(0, 1), 3)
+    """(2, n, 2 th + 2, tw + 1, C) -> (16, n * th * tw, C)"""
+    n, h, w, c = seen.shape[1:]
+    th, tw = h // 2 - 1, w - 1
+    rows = scratch(SECOND, (4, 2, n, th, w, c), seen.dtype)
+    _differences(seen.reshape(2, n, th + 1, 2, w, c).transpose(3, 0, 1, 2, 4, 5), rows, 3)
+    planes = scratch(FIRST, (4, 4, n, th, tw, c), seen.dtype)
+    _differences(rows.swapaxes(0, 1), planes.swapaxes(0, 1), 4)
     return planes.reshape(16, n * th * tw, c)
 
 
-def _differences(even: Array, odd: Array, out: Array, axis: int) -> None:
-    """Of four neighbours a, b, c, d, of which `even` has a and c, `odd` b and d: a - c, b + c, c - b, b - d."""
+def _differences(parities: Array, out: Array, axis: int) -> None:
+    """Of four neighbours a, b, c, d along `axis`, the even ones a and c, the odd ones b and d: a - c, b + c, c - b, b - d."""
     before = (slice(None),) * axis
-    this, following = (*before, slice(None, -1)), (*before, slice(1, None))
-    a, b, c, d = even[this], odd[this], even[following], odd[following]
-    np.subtract(a, c, out=out[0])
-    np.add(b, c, out=out[1])
-    np.subtract(c, b, out=out[2])
-    np.subtract(b, d, out=out[3])
+    this, following = parities[(*before, slice(None, -1))], parities[(*before, slice(1, None))]
+    np.subtract(this, following, out[0::3])
+    b, c = this[1], following[0]
+    np.add(b, c, out[1])
+    np.subtract(c, b, out[2])
+
+
+def _outputs(product: Array) -> Array:
+    """(4, 4, n, th, tw, O) -> (2, n, 2 th, tw, O)"""
+    n, th, tw, o = product.shape[2:]
+    rows = scratch(FIRST, (2, 4, n, th, tw, o), product.dtype)
+    _sums(product, rows)
+    out = scratch(SECOND, (2, n, th, 2, tw, o), product.dtype)
+    _sums(rows.swapaxes(0, 1), out.transpose(0, 3, 1, 2, 4, 5))
+    return out.reshape(2, n, 2 * th, tw, o)
 
 
 def _sums(planes: Array, out: Array) -> None:
     """Of four planes a, b, c, d: a + b + c and b - c - d."""
     a, b, c, d = planes
-    np.add(b, c, out=out[0])
-    np.add(out[0], a, out=out[0])
-    np.subtract(b, c, out=out[1])
-    np.subtract(out[1], d, out=out[1])
+    first, second = out
+    np.add(b, c, first)
+    first += a
+    np.subtract(b, c, second)
+    second -= d
 
 
-def _spread(planes: Array, out: Array) -> None:
+def _spread(columns: Array) -> Array:
+    """The transpose of `_outputs`: (2, n, 2 th, tw, O) -> (16, n * th * tw, O)"""
+    n, h, tw, o = columns.shape[1:]
+    th = h // 2
+    rows = scratch(SECOND, (4, 2, n, th, tw, o), columns.dtype)
+    _sums_back(columns.reshape(2, n, th, 2, tw, o).transpose(3, 0, 1, 2, 4, 5), rows)
+    planes = scratch(THIRD, (4, 4, n, th, tw, o), columns.dtype)
+    _sums_back(rows.swapaxes(0, 1), planes.swapaxes(0, 1))
+    return planes.reshape(16, n * th * tw, o)
+
+
+def _sums_back(planes: Array, out: Array) -> None:
     """The transpose of `_sums`: of a, b the four a, a + b, a - b, -b."""
     a, b = planes
-    out[0] = a
-    np.add(a, b, out=out[1])
-    np.subtract(a, b, out=out[2])
-    np.negative(b, out=out[3])
+    np.add(a, b, out[1])
+    np.subtract(a, b, out[2])
+    np.multiply(planes, _signs(planes.ndim, planes.dtype), out[0::3])
+
+
+@functools.cache
+def _signs(ndim: int, dtype: Any) -> Array:
+    return np.array([1, -1], dtype).reshape(2, *[1] * (ndim - 1))
