@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from mini_dl.tensor import Tensor
@@ -15,17 +15,18 @@ class Together:
     """
 
     __slots__ = ("grads", "results")
-    grads: Any
-    results: Sequence[Tensor | None]
 
     def __init__(self) -> None:
-        self.grads = None
+        self.grads: Any = None
+        self.results: dict[int, Tensor | None] = {}  # those not asked for yet
 
     def __call__(self, number: int, grads: Any, compute: Callable[..., Any], *args: Any, given: int = 1) -> Tensor | None:
-        """Gradient `number` of ``compute(*grads[:given], *args)``; None if no gradient reaches the first `given` outputs."""
-        if all([g is None for g in grads[:given]]):
+        """Gradient `number` of ``compute(*grads[:given], *args)``, or of ``compute(grads, *args)`` where there is one output; None if
+        no gradient reaches the first `given` outputs."""
+        reached = grads[:given] if isinstance(grads, list) else [grads]
+        if all([g is None for g in reached]):
             return None
-        if self.grads is not grads:
-            self.results = compute(*grads[:given], *args)
+        if self.grads is not grads or number not in self.results:
+            self.results = dict(enumerate(compute(*reached, *args)))
             self.grads = grads
-        return self.results[number]
+        return self.results.pop(number)

@@ -6,7 +6,6 @@ between, each of 16 planes is one matrix product over the channels. Arrays are k
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -25,44 +24,70 @@ BLOCK = 1 << 18
 
 def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
     """(N, C, H, W), (O, C, 3, 3) -> `out`, (N, O, H', W')"""
-    o, c = weight.shape[:2]
-    h, w = out.shape[2:]
-    taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(9, c * o)
-    kernel = np.matmul(KERNEL.astype(weight.dtype), taps).reshape(16, c, o)
+    kernel = _kernel(weight.transpose(2, 3, 1, 0))
 
     def convolve(piece: Piece) -> None:
         images, lines = piece
-        th, tw = _tiles(lines, w)
-        seen = _columns(input, images, lines.start - padding[0], -padding[1], (2 * th + 2, tw + 1))
-        product = scratch(SECOND, (4, 4, seen.shape[1], th, tw, o), input.dtype)
-        np.matmul(_inputs(seen), kernel, product.reshape(16, -1, o))
-        _put(_outputs(product), out[images, :, lines])
+        _products(_seen(input, piece, padding, out.shape[3]), kernel, out[images, :, lines])
 
-    share(convolve, *_pieces(len(input), c, h, w))
+    share(convolve, *_pieces(input, *out.shape[2:]))
 
 
 def conv_weight(input: Array, output: Array, padding: Any) -> Array:
     """(N, C, H, W), (N, O, H', W') -> (O, C, 3, 3)"""
-    c, o = input.shape[1], output.shape[1]
     h, w = output.shape[2:]
 
     def product(piece: Piece) -> Array:
         images, lines = piece
-        th, tw = _tiles(lines, w)
-        spread = _spread(_columns(output[:, :, : lines.stop], images, lines.start, 0, (2 * th, tw)))
-        seen = _columns(input, images, lines.start - padding[0], -padding[1], (2 * th + 2, tw + 1))
-        return np.matmul(_inputs(seen).swapaxes(1, 2), spread)  # (16, C, O)
+        spread = _spread(*_columns(output[:, :, : lines.stop], images, lines.start, 0, _tiles(lines, w), 0))
+        return np.matmul(_inputs(_seen(input, piece, padding, w)).swapaxes(1, 2), spread)
 
-    total = total_of(product, *_pieces(len(input), c, h, w))
-    taps = np.matmul(KERNEL.T.astype(input.dtype), total.reshape(16, c * o))
-    return np.ascontiguousarray(taps.reshape(3, 3, c, o).transpose(3, 2, 0, 1))
+    return _weight_of(total_of(product, *_pieces(input, h, w)))
 
 
-def _pieces(count: int, c: int, h: int, w: int) -> tuple[list[Piece], int]:
+def conv_gradients(input: Array, weight: Array, output: Array) -> tuple[Array, Array]:
+    """(N, C, H, W), (O, C, 3, 3), (N, O, H, W) -> the transposes of `conv` with a padding of 1 in input, (N, C, H, W), and in
+    weight, (O, C, 3, 3): both read the output, of which the tiles lie inside of what the mirrored kernel sees."""
+    h, w = output.shape[2:]
+    kernel = _kernel(weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1))
+    to_input = np.empty_like(input)
+
+    def product(piece: Piece) -> Array:
+        images, lines = piece
+        seen = _seen(output, piece, (1, 1), w)
+        spread = _spread(seen[1, :, 1:-1, :-1], seen[0, :, 1:-1, 1:])
+        _products(seen, kernel, to_input[images, :, lines])
+        return np.matmul(_inputs(_seen(input, piece, (1, 1), w)).swapaxes(1, 2), spread)
+
+    return to_input, _weight_of(total_of(product, *_pieces(input, h, w)))
+
+
+def _kernel(taps: Array) -> Array:
+    """(3, 3, C, O) -> (16, C, O)"""
+    flat = np.ascontiguousarray(taps).reshape(9, -1)
+    return np.matmul(KERNEL.astype(taps.dtype), flat).reshape(16, *taps.shape[2:])
+
+
+def _weight_of(planes: Array) -> Array:
+    """The transpose of `_kernel`, as a weight: (16, C, O) -> (O, C, 3, 3)"""
+    taps = np.matmul(KERNEL.T.astype(planes.dtype), planes.reshape(16, -1))
+    return np.ascontiguousarray(taps.reshape(3, 3, *planes.shape[1:]).transpose(3, 2, 0, 1))
+
+
+def _products(seen: Array, kernel: Array, out: Array) -> None:
+    """(2, n, 2 th + 2, tw + 1, C), (16, C, O) -> the window `out`, (n, O, h, w)"""
+    n, h, w = seen.shape[1:4]
+    product = scratch(SECOND, (4, 4, n, h // 2 - 1, w - 1, kernel.shape[2]), seen.dtype)
+    np.matmul(_inputs(seen), kernel, product.reshape(16, -1, kernel.shape[2]))
+    for columns, target in zip(_outputs(product), (out[..., 0::2], out[..., 1::2])):
+        target[...] = columns[:, : target.shape[2], : target.shape[3]].transpose(0, 3, 1, 2)
+
+
+def _pieces(input: Array, h: int, w: int) -> tuple[list[Piece], int]:
     """A few images at a time, or a few lines of outputs of large ones, an even number of lines but for the last; and how much
     work they are."""
-    th, tw = (h + 1) // 2, (w + 1) // 2
-    size = 16 * count * th * tw * c  # of the transformed input
+    count, th = len(input), (h + 1) // 2
+    size = 16 * count * th * ((w + 1) // 2) * input.shape[1]  # of the transformed input
     number = number_of_pieces(size, 4 * size, BLOCK, 2 * BLOCK)
     lines = split(th, number // count)
     return [(i, slice(2 * j.start, min(2 * j.stop, h))) for i in split(count, number) for j in lines], 4 * size
@@ -79,10 +104,15 @@ def _tiles(lines: slice, w: int) -> tuple[int, int]:
 FIRST, SECOND, THIRD = "winograd 1", "winograd 2", "winograd 3"
 
 
-def _columns(array: Array, images: slice, top: int, left: int, shape: tuple[int, int]) -> Array:
-    """A window of `images`, (N, C, H, W), with zeros outside, and the channels last: of `shape` (height, width / 2), it is
-    (2, n, height, width / 2, C)."""
-    height, half = shape
+def _seen(input: Array, piece: Piece, padding: Any, w: int) -> Array:
+    """What the outputs of a piece see: (2, n, 2 th + 2, tw + 1, C)"""
+    images, lines = piece
+    return _columns(input, images, lines.start - padding[0], -padding[1], _tiles(lines, w), 1)
+
+
+def _columns(array: Array, images: slice, top: int, left: int, tiles: tuple[int, int], more: int) -> Array:
+    """A window of `images`, (N, C, H, W), with zeros outside, and the channels last: (2, n, 2 th + 2 `more`, tw + `more`, C)"""
+    height, half = 2 * (tiles[0] + more), tiles[1] + more
     part = array[images, :, max(0, top) : max(0, top + height)]
     out = scratch(FIRST, (2, len(part), height, half, array.shape[1]), array.dtype)
     out[...] = 0
@@ -92,13 +122,6 @@ def _columns(array: Array, images: slice, top: int, left: int, shape: tuple[int,
         source = part[..., 2 * first + parity + left :: 2][..., : half - first]
         out[parity, :, rows, first : first + source.shape[3]] = source.transpose(0, 2, 3, 1)
     return out
-
-
-def _put(columns: Array, out: Array) -> None:
-    """The inverse of `_columns`: (2, n, height, width / 2, O) -> the window `out`, (n, O, H, W), without what is beyond it."""
-    for parity in (0, 1):
-        target = out[..., parity::2]
-        target[...] = columns[parity, :, : target.shape[2], : target.shape[3]].transpose(0, 3, 1, 2)
 
 
 def _inputs(seen: Array) -> Array:
@@ -142,25 +165,19 @@ def _sums(planes: Array, out: Array) -> None:
     second -= d
 
 
-def _spread(columns: Array) -> Array:
-    """The transpose of `_outputs`: (2, n, 2 th, tw, O) -> (16, n * th * tw, O)"""
-    n, h, tw, o = columns.shape[1:]
-    th = h // 2
-    rows = scratch(SECOND, (4, 2, n, th, tw, o), columns.dtype)
-    _sums_back(columns.reshape(2, n, th, 2, tw, o).transpose(3, 0, 1, 2, 4, 5), rows)
-    planes = scratch(THIRD, (4, 4, n, th, tw, o), columns.dtype)
-    _sums_back(rows.swapaxes(0, 1), planes.swapaxes(0, 1))
-    return planes.reshape(16, n * th * tw, o)
+def _spread(even: Array, odd: Array) -> Array:
+    """The transpose of `_outputs`: (n, 2 th, tw, O), (n, 2 th, tw, O) -> (16, n * th * tw, O)"""
+    n, h, tw, o = even.shape
+    columns = scratch(SECOND, (4, n, h // 2, 2, tw, o), even.dtype)
+    _sums_back(even, odd, columns.reshape(4, n, h, tw, o))
+    planes = scratch(THIRD, (4, 4, n, h // 2, tw, o), even.dtype)
+    _sums_back(columns[:, :, :, 0], columns[:, :, :, 1], planes)
+    return planes.reshape(16, -1, o)
 
 
-def _sums_back(planes: Array, out: Array) -> None:
-    """The transpose of `_sums`: of a, b the four a, a + b, a - b, -b."""
-    a, b = planes
+def _sums_back(a: Array, b: Array, out: Array) -> None:
+    """The transpose of `_sums`: a, a + b, a - b, -b."""
+    np.copyto(out[0], a)
     np.add(a, b, out[1])
     np.subtract(a, b, out[2])
-    np.multiply(planes, _signs(planes.ndim, planes.dtype), out[0::3])
-
-
-@functools.cache
-def _signs(ndim: int, dtype: Any) -> Array:
-    return np.array([1, -1], dtype).reshape(2, *[1] * (ndim - 1))
+    np.negative(b, out[3])

@@ -20,7 +20,9 @@ from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import copy, in_slices, matmul, number_of_pieces, scratch, slices, split, total_of
 from mini_dl._parallel import share
 from mini_dl._surface import public
+from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.autograd.together import Together
 from mini_dl.ops import _winograd
 from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
@@ -46,13 +48,21 @@ class Geometry(NamedTuple):
 # ------------------------------------------------------------------------------------------------ primitives
 
 
-@op(
-    input=lambda grad, weight, input_shape, geometry: conv_input(grad, conj(weight), input_shape, geometry),
-    weight=lambda grad, input, weight_shape, geometry: conv_weight(conj(input), grad, weight_shape, geometry),
-    bias=lambda grad: channel_sums(grad),
-)
-def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
-    """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""
+def _input_gradient(grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, once: Together | None) -> Tensor | None:
+    if once is None or mode.enabled:
+        return conv_input(grad, conj(weight), input._array.shape, geometry)  # type: ignore[no-any-return]
+    return once(0, grad, _conv_gradients, input, weight)
+
+
+def _weight_gradient(grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, once: Together | None) -> Tensor | None:
+    if once is None or mode.enabled:
+        return conv_weight(conj(input), grad, weight._array.shape, geometry)  # type: ignore[no-any-return]
+    return once(1, grad, _conv_gradients, input, weight)
+
+
+@op(input=_input_gradient, weight=_weight_gradient, bias=lambda grad: channel_sums(grad))
+def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry, once: Together | None = None) -> Array:
+    """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out); `once` where both gradients are wanted and share work"""
     if input.dtype.char == "e":
         return _halved(_conv, input, weight, bias, geometry)
     return _conv(input, weight, bias, geometry)
@@ -86,6 +96,12 @@ def channel_sums(input: Array) -> Array:
     n, c = input.shape[:2]
     flat = input.reshape(n, c, math.prod(input.shape[2:]))
     return np.matmul(flat, np.ones(flat.shape[2], flat.dtype)).sum(0)
+
+
+@op()
+def _conv_gradients(output: Array, input: Array, weight: Array) -> tuple[Array, Array]:
+    """`conv_input` and `conv_weight` by Winograd's method."""
+    return _winograd.conv_gradients(input, weight, output)
 
 
 def _halved(kernel: Any, *args: Any) -> Array:
@@ -632,9 +648,17 @@ def _forward(
     setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
     geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
     if input._array.ndim == n + 2:
-        return conv(input, weight, bias, geometry)  # type: ignore[no-any-return]
+        return conv(input, weight, bias, geometry, _together(input, weight, geometry))  # type: ignore[no-any-return]
     result: Tensor = conv(input.unsqueeze(0), weight, bias, geometry)
     return result.squeeze(0)
+
+
+def _together(input: Tensor, weight: Tensor, g: Geometry) -> Together | None:
+    """What computes the gradients of both at once, if both are wanted and that is quicker."""
+    suits = weight._array.shape[2:] == (3, 3) and g.padding == (1, 1) and input.requires_grad and weight.requires_grad
+    if suits and input._array.itemsize > 2 and suits_winograd(len(input._array), weight._array.shape, input._array.dtype, g):
+        return Together()
+    return None
 
 
 def _transposed(
