@@ -10,6 +10,8 @@ Forward bodies see arrays; formulas see Tensors, so derivatives of any order fol
 needs: `grad` first (`grads`, a list with None for outputs without gradient, where there are several outputs), then any of the
 arguments, `<argument>_shape`, or `result`. What no formula of a wanted gradient asks for is not kept.
 
+Where one kernel gives the gradients of several arguments, `op_together` takes one formula of all of them.
+
 The engine sums each gradient to the shape of the argument and casts it to its type: formulas never undo a broadcast or a
 promotion.
 """
@@ -38,8 +40,8 @@ class Op:
 
     call: Any
 
-    def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula]) -> None:
-        self.forward, self.name = forward, forward.__name__
+    def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
+        self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
         code = inspect.unwrap(forward).__code__
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -54,13 +56,15 @@ class Op:
             asks = code.co_varnames[: code.co_argcount]
             if argument not in self.index:
                 raise TypeError(f"{self.name}() has no argument {argument!r} to differentiate")
-            if asks[:1] not in (("grad",), ("grads",)):
-                raise TypeError(f"{self.name}: the formula of {argument!r} must take `grad` (or `grads`) first")
-            if unknown := set(asks[1:]) - known:
+            if asks[:1] not in (("grad",), ("grads",)) or (together and asks[1:2] != ("wanted",)):
+                first = "`grad` (or `grads`) and `wanted`" if together else "`grad` (or `grads`)"
+                raise TypeError(f"{self.name}: the formula of {argument!r} must take {first} first")
+            asks = asks[2 if together else 1 :]
+            if unknown := set(asks) - known:
                 raise TypeError(f"{self.name}: the formula of {argument!r} asks for unknown {sorted(unknown)}")
             if formula.__name__ == "<lambda>":
                 formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
-            self.formulas.append((self.index[argument], formula, asks[1:]))
+            self.formulas.append((self.index[argument], formula, asks))
         self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
 
     @functools.cached_property
@@ -163,8 +167,11 @@ def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
     names: dict[str, Any] = {"FREED": FREED, "restore": restore}
     for i, (_, formula, asks) in enumerate(primitive.formulas):
         names[f"formula{i}"] = formula
-        arguments = ", ".join(["grad", *[f"restore(saved[{name!r}], node)" for name in asks]])
-        lines.append(f"    None if edges[{i}] is None else formula{i}({arguments}),")
+        arguments = ", ".join([f"restore(saved[{name!r}], node)" for name in asks])
+        if primitive.together:
+            lines.append(f"    *formula{i}(grad, [edge is not None for edge in edges], {arguments}),")
+            break
+        lines.append(f"    None if edges[{i}] is None else formula{i}(grad, {arguments}),")
     exec(compile("\n".join([*lines, "  )"]), f"<backward of {primitive.name}>", "exec"), names)
     return names["backward"]
 
@@ -262,9 +269,18 @@ def shape_of(argument: Any) -> Any:
 
 def op(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A primitive of any signature. Keywords name the differentiable arguments."""
+    return _primitive(formulas, False)
 
+
+def op_together(formula: Formula, *arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A primitive of any signature, of which `formula` gives the gradients of all differentiable `arguments`, in this order. It
+    takes `wanted`, a list that says which of them are, after `grad`; what is not wanted is ignored."""
+    return _primitive(dict.fromkeys(arguments, formula), True)
+
+
+def _primitive(formulas: dict[str, Formula], together: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(forward: Callable[..., Any]) -> Callable[..., Any]:
-        primitive = Op(forward, formulas)
+        primitive = Op(forward, formulas, together)
 
         @functools.wraps(forward)
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -138,7 +138,8 @@ def _inputs(seen: Array) -> Array:
 def _differences(parities: Array, out: Array, axis: int) -> None:
     """Of four neighbours a, b, c, d along `axis`, the even ones a and c, the odd ones b and d: a - c, b + c, c - b, b - d."""
     before = (slice(None),) * axis
-    this, following = parities[(*before, slice(None, -1))], parities[(*before, slice(1, None))]
+    but_last, but_first = (*before, slice(None, -1)), (*before, slice(1, None))
+    this, following = parities[but_last], parities[but_first]
     np.subtract(this, following, out[0::3])
     b, c = this[1], following[0]
     np.add(b, c, out[1])

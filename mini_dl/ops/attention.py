@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from mini_dl._dtypes import bool as boolean
 from mini_dl._kernels import in_slices
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
-from mini_dl.autograd.together import Together
+from mini_dl.autograd.primitive import op, op_together
 from mini_dl.ops.activation import exponentials, softmax
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
@@ -43,22 +43,22 @@ def _wide(query: Tensor, scores: int) -> dtype:
     return float64 if scores <= SMALL and query._array.dtype.kind == "f" else query.dtype
 
 
-def _gradient(
-    number: int,
+def _gradients(
     grads: Any,
+    wanted: list[bool],
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    result: list[Tensor],
+    result: Sequence[Tensor],
     mask: Array | None,
     alive: Array | None,
     scale: float,
-    once: Together,
-) -> Tensor | None:
-    """The gradient of query, key or value."""
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    if grads[0] is None:
+        return None, None, None
     if not mode.enabled:
-        return once(number, grads, _attention_backward, query, key, value, *result, scale)
-    return None if grads[0] is None else _composed(grads[0], query, key, value, mask, alive, scale)[number]
+        return _attention_backward(grads[0], query, key, value, *result, scale)  # type: ignore[no-any-return]
+    return _composed(grads[0], query, key, value, mask, alive, scale)
 
 
 def _composed(
@@ -72,19 +72,9 @@ def _composed(
     return slope @ key, slope.transpose(-2, -1) @ query, weights.transpose(-2, -1) @ grad
 
 
-@op(
-    query=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
-        0, grads, query, key, value, result, mask, alive, scale, once
-    ),
-    key=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
-        1, grads, query, key, value, result, mask, alive, scale, once
-    ),
-    value=lambda grads, query, key, value, result, mask, alive, scale, once: _gradient(
-        2, grads, query, key, value, result, mask, alive, scale, once
-    ),
-)
+@op_together(_gradients, "query", "key", "value")
 def _attention(
-    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float, once: Together
+    query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float
 ) -> tuple[Array, Array, Array]:
     """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, L, S) with the sums of rows (B, L).
 
@@ -213,7 +203,7 @@ def scaled_dot_product_attention(
     scores = (*leading, length, key._array.shape[-2])
     hidden = None if mask is None else _for_heads(mask._array if alive is None else np.where(alive, mask._array, 0), scores)
     visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
-    return _attention(*heads, hidden, visible, scale, Together())[0].reshape((*leading, length, value._array.shape[-1]))
+    return _attention(*heads, hidden, visible, scale)[0].reshape((*leading, length, value._array.shape[-1]))
 
 
 def _as_heads(x: Tensor) -> Tensor:

@@ -21,8 +21,7 @@ from mini_dl._kernels import copy, in_slices, matmul, number_of_pieces, scratch,
 from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
-from mini_dl.autograd.together import Together
+from mini_dl.autograd.primitive import op, op_together
 from mini_dl.ops import _winograd
 from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
@@ -48,21 +47,23 @@ class Geometry(NamedTuple):
 # ------------------------------------------------------------------------------------------------ primitives
 
 
-def _input_gradient(grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, once: Together | None) -> Tensor | None:
-    if once is None or mode.enabled:
-        return conv_input(grad, conj(weight), input._array.shape, geometry)  # type: ignore[no-any-return]
-    return once(0, grad, _conv_gradients, input, weight)
+def _gradients(
+    grad: Tensor, wanted: list[bool], input: Tensor, weight: Tensor, geometry: Geometry
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Of input, weight and bias."""
+    to_bias = channel_sums(grad) if wanted[2] else None
+    if wanted[0] and wanted[1] and not mode.enabled and _share_work(input._array, weight._array, geometry):
+        return *_winograd_gradients(grad, input, weight), to_bias
+    return (
+        conv_input(grad, conj(weight), input._array.shape, geometry) if wanted[0] else None,
+        conv_weight(conj(input), grad, weight._array.shape, geometry) if wanted[1] else None,
+        to_bias,
+    )
 
 
-def _weight_gradient(grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, once: Together | None) -> Tensor | None:
-    if once is None or mode.enabled:
-        return conv_weight(conj(input), grad, weight._array.shape, geometry)  # type: ignore[no-any-return]
-    return once(1, grad, _conv_gradients, input, weight)
-
-
-@op(input=_input_gradient, weight=_weight_gradient, bias=lambda grad: channel_sums(grad))
-def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry, once: Together | None = None) -> Array:
-    """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out); `once` where both gradients are wanted and share work"""
+@op_together(_gradients, "input", "weight", "bias")
+def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
+    """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""
     if input.dtype.char == "e":
         return _halved(_conv, input, weight, bias, geometry)
     return _conv(input, weight, bias, geometry)
@@ -99,7 +100,7 @@ def channel_sums(input: Array) -> Array:
 
 
 @op()
-def _conv_gradients(output: Array, input: Array, weight: Array) -> tuple[Array, Array]:
+def _winograd_gradients(output: Array, input: Array, weight: Array) -> tuple[Array, Array]:
     """`conv_input` and `conv_weight` by Winograd's method."""
     return _winograd.conv_gradients(input, weight, output)
 
@@ -239,6 +240,11 @@ def suits_winograd(images: int, weight: Ints, dtype: np.dtype[Any], g: Geometry)
         and images * math.prod(g.out) >= 768
         and dtype.kind == "f"
     )
+
+
+def _share_work(input: Array, weight: Array, g: Geometry) -> bool:
+    """Whether the gradients of input and weight share work."""
+    return g.padding == (1, 1) and input.itemsize > 2 and suits_winograd(len(input), weight.shape, input.dtype, g)
 
 
 def by_group(weight: Array, g: Geometry) -> Array:
@@ -648,17 +654,9 @@ def _forward(
     setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
     geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
     if input._array.ndim == n + 2:
-        return conv(input, weight, bias, geometry, _together(input, weight, geometry))  # type: ignore[no-any-return]
+        return conv(input, weight, bias, geometry)  # type: ignore[no-any-return]
     result: Tensor = conv(input.unsqueeze(0), weight, bias, geometry)
     return result.squeeze(0)
-
-
-def _together(input: Tensor, weight: Tensor, g: Geometry) -> Together | None:
-    """What computes the gradients of both at once, if both are wanted and that is quicker."""
-    suits = weight._array.shape[2:] == (3, 3) and g.padding == (1, 1) and input.requires_grad and weight.requires_grad
-    if suits and input._array.itemsize > 2 and suits_winograd(len(input._array), weight._array.shape, input._array.dtype, g):
-        return Together()
-    return None
 
 
 def _transposed(

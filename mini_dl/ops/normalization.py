@@ -19,11 +19,12 @@ from mini_dl._kernels import BLOCK, in_slices, ones, real_floating, scratch, sli
 from mini_dl._parallel import share
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
-from mini_dl.autograd.together import Together
+from mini_dl.autograd.primitive import op, op_together
 from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, version_of
 
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
+"""Of input, weight and bias."""
 _FAR = 10.0
 """From ``mean ** 2 > 10 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is centred first."""
 
@@ -51,37 +52,25 @@ def _working(array: Array | None, like: Array) -> Array | None:
 # ------------------------------------------------------------------------------------------------ rows
 
 
-def _row_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, eps: float, centre: bool
-) -> Tensor | None:
+def _row_gradients(
+    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], eps: float, centre: bool
+) -> Gradients:
+    grad = grads[0]
+    if grad is None:
+        return None, None, None
     if not mode.enabled:
-        return once(0, grads, _row_norm_backward, input, weight, result[1], result[2], centre)
-    if grads[0] is None:
-        return None
+        return _row_norm_backward(grad, input, weight, result[1], result[2], centre)  # type: ignore[no-any-return]
     unit, rstd = _standardised(input, (1,), eps, centre)
-    return _standardised_slope(grads[0] if weight is None else grads[0] * weight, unit, rstd, (1,), centre)
+    slope = grad if weight is None else grad * weight
+    return (
+        _standardised_slope(slope, unit, rstd, (1,), centre) if wanted[0] else None,
+        (grad * unit).sum(0) if wanted[1] else None,
+        grad.sum(0) if wanted[2] else None,
+    )
 
 
-def _row_weight_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, eps: float, centre: bool
-) -> Tensor | None:
-    if not mode.enabled:
-        return once(1, grads, _row_norm_backward, input, weight, result[1], result[2], centre)
-    return None if grads[0] is None else (grads[0] * _standardised(input, (1,), eps, centre)[0]).sum(0)
-
-
-def _row_bias_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, centre: bool
-) -> Tensor | None:
-    if not mode.enabled:
-        return once(2, grads, _row_norm_backward, input, weight, result[1], result[2], centre)
-    return None if grads[0] is None else grads[0].sum(0)
-
-
-@op(input=_row_gradient, weight=_row_weight_gradient, bias=_row_bias_gradient)
-def _row_norm(
-    input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool, once: Together
-) -> tuple[Array, Array, Array]:
+@op_together(_row_gradients, "input", "weight", "bias")
+def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool) -> tuple[Array, Array, Array]:
     """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
     real_floating(input, "LayerNormKernelImpl" if centre else "rms_norm")
     x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
@@ -188,7 +177,7 @@ def _over_trailing(
     rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
     if len(shape) != 1:
         weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
-    out, mean, rstd = _row_norm(rows, weight, bias, eps, centre, Together())
+    out, mean, rstd = _row_norm(rows, weight, bias, eps, centre)
     return out if rows is input else out.reshape(whole), mean, rstd
 
 
@@ -258,42 +247,28 @@ def _shared(shape: tuple[int, ...], groups: int) -> tuple[tuple[int, ...], tuple
     return ((shape[0], groups, shape[1] // groups * shape[2]), (2,)) if groups else (shape, (0, 2))
 
 
-def _channel_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, groups: int, eps: float
-) -> Tensor | None:
-    if not mode.enabled:
-        return once(0, grads, _channel_norm_backward, input, weight, result[1], result[2], groups)
+def _channel_gradients(
+    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], groups: int, eps: float
+) -> Gradients:
     grad = grads[0]
     if grad is None:
-        return None
-    shape, dims = _shared(input._array.shape, groups)
+        return None, None, None
+    if not mode.enabled:
+        return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)  # type: ignore[no-any-return]
+    whole = input._array.shape
+    shape, dims = _shared(whole, groups)
     unit, rstd = _standardised(input.reshape(shape), dims, eps)
-    grad = (grad if weight is None else grad * weight.reshape(-1, 1)).reshape(shape)
-    return _standardised_slope(grad, unit, rstd, dims).reshape(input._array.shape)
+    slope = (grad if weight is None else grad * weight.reshape(-1, 1)).reshape(shape)
+    return (
+        _standardised_slope(slope, unit, rstd, dims).reshape(whole) if wanted[0] else None,
+        (grad * unit.reshape(whole)).sum((0, 2)) if wanted[1] else None,
+        grad.sum((0, 2)) if wanted[2] else None,
+    )
 
 
-def _channel_weight_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, groups: int, eps: float
-) -> Tensor | None:
-    if not mode.enabled:
-        return once(1, grads, _channel_norm_backward, input, weight, result[1], result[2], groups)
-    if grads[0] is None:
-        return None
-    shape, dims = _shared(input._array.shape, groups)
-    return (grads[0] * _standardised(input.reshape(shape), dims, eps)[0].reshape(input._array.shape)).sum((0, 2))
-
-
-def _channel_bias_gradient(
-    grads: Any, input: Tensor, weight: Any, result: list[Tensor], once: Together, groups: int
-) -> Tensor | None:
-    if not mode.enabled:
-        return once(2, grads, _channel_norm_backward, input, weight, result[1], result[2], groups)
-    return None if grads[0] is None else grads[0].sum((0, 2))
-
-
-@op(input=_channel_gradient, weight=_channel_weight_gradient, bias=_channel_bias_gradient)
+@op_together(_channel_gradients, "input", "weight", "bias")
 def _channel_norm(
-    input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float, once: Together
+    input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Array, Array, Array]:
     """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
     real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
@@ -476,7 +451,7 @@ def _batch_norm(
         shift = -running_mean.detach() * scale
         out = _affine(input, scale, shift if bias is None else shift + bias)
         return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
-    out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps, Together())
+    out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps)
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array[0], momentum)
     if running_var is not None:
@@ -588,7 +563,7 @@ def _torch_instance_norm(
         return _batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps, Together())
+    out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array.mean(0), momentum)
     if running_var is not None:
@@ -634,7 +609,7 @@ def _torch_group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
                 f"{list(parameter.shape)} and input of shape {list(input.shape)}"
             )
-    return _back(_channel_norm(_three(input), weight, bias, num_groups, eps, Together())[0], input)
+    return _back(_channel_norm(_three(input), weight, bias, num_groups, eps)[0], input)
 
 
 @function()
@@ -643,7 +618,7 @@ def native_group_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
     x = input.reshape(N, C, HxW)
-    out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps, Together())
+    out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
     if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too
         x = x.reshape(N, group, C // group * HxW)
         mean, rstd = x.mean(2), _standardised(x, (2,), eps)[1].squeeze(2)

@@ -16,8 +16,7 @@ from mini_dl._kernels import matmul
 from mini_dl._surface import function
 from mini_dl.autograd.engine import grad as gradients
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
-from mini_dl.autograd.together import Together
+from mini_dl.autograd.primitive import op, op_together
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.matmul import linear
@@ -104,40 +103,45 @@ def gru_cell(
 # ------------------------------------------------------------------------------------------------ all steps, fused
 
 
-def _gradient(
-    number: int, grads: Any, step: Cell, kernel: Any, parts: Sequence[Any], states: int, result: Any, reverse: bool, once: Any
-) -> Tensor | None:
-    """The gradient of one of the `parts`: gates, `states` parts of the state, weight (and bias).
+def _gradients(
+    grads: Any, wanted: list[bool], step: Cell, kernel: Any, parts: Sequence[Any], states: int, result: Any, reverse: bool
+) -> Sequence[Tensor | None]:
+    """The gradients of the `parts`: gates, `states` parts of the state, weight (and bias).
 
-    By `kernel`, which computes them all together; with a history of its own, through the composition of single steps.
+    By `kernel`; with a history of their own, through the composition of single steps.
     """
+    if all([g is None for g in grads[:states]]):
+        return [None] * len(parts)
     kept = result[:1] + result[states:]  # not the state at the end
     if not mode.enabled:
-        return once(number, grads, kernel, *parts[1:], *kept, reverse, given=states)
+        return kernel(*grads[:states], *parts[1:], *kept, reverse)  # type: ignore[no-any-return]
     inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
     weights = (*inputs[1 + states :], None, None)[:3]
     outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
     reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]
     outs, cotangents = zip(*reached)
-    return gradients(outs, inputs[number], cotangents, create_graph=True, allow_unused=True)[0]
-
-
-def _lstm_formula(number: int) -> Callable[..., Tensor | None]:
-    return lambda grads, gates, hidden, cell, weight, result, reverse, once: _gradient(
-        number, grads, _lstm, _lstm_steps_backward, (gates, hidden, cell, weight), 2, result, reverse, once
+    found = iter(
+        gradients(
+            outs, [x for x, is_wanted in zip(inputs, wanted) if is_wanted], cotangents, create_graph=True, allow_unused=True
+        )
     )
+    return [next(found) if is_wanted else None for is_wanted in wanted]
 
 
-def _gru_formula(number: int) -> Callable[..., Tensor | None]:
-    return lambda grads, gates, hidden, weight, bias, result, reverse, once: _gradient(
-        number, grads, _gru, _gru_steps_backward, (gates, hidden, weight, bias), 1, result, reverse, once
-    )
+def _lstm_gradients(
+    grads: Any, wanted: list[bool], gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: Any, reverse: bool
+) -> Sequence[Tensor | None]:
+    return _gradients(grads, wanted, _lstm, _lstm_steps_backward, (gates, hidden, cell, weight), 2, result, reverse)
 
 
-@op(gates=_lstm_formula(0), hidden=_lstm_formula(1), cell=_lstm_formula(2), weight=_lstm_formula(3))
-def _lstm_steps(
-    gates: Array, hidden: Array, cell: Array, weight: Array, reverse: bool, once: Together
-) -> tuple[Array, Array, Array, Array]:
+def _gru_gradients(
+    grads: Any, wanted: list[bool], gates: Tensor, hidden: Tensor, weight: Tensor, bias: Any, result: Any, reverse: bool
+) -> Sequence[Tensor | None]:
+    return _gradients(grads, wanted, _gru, _gru_steps_backward, (gates, hidden, weight, bias), 1, result, reverse)
+
+
+@op_together(_lstm_gradients, "gates", "hidden", "cell", "weight")
+def _lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse: bool) -> tuple[Array, Array, Array, Array]:
     """Gates of the inputs (L, N, 4 H), state (N, H), (N, H), weight (4 H, H) -> hidden states (L, N, H), cell at the end (N, H).
 
     And what the way back needs: cells (L, N, H) and activated gates (L, N, 4 H). As ``sigmoid(z) = (tanh(z / 2) + 1) / 2``, one
@@ -209,10 +213,8 @@ def _lstm_steps_backward(
     return to_gates, to_hidden, to_cell, _to_weight(to_gates, hidden, hiddens, reverse)
 
 
-@op(gates=_gru_formula(0), hidden=_gru_formula(1), weight=_gru_formula(2), bias=_gru_formula(3))
-def _gru_steps(
-    gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool, once: Together
-) -> tuple[Array, Array]:
+@op_together(_gru_gradients, "gates", "hidden", "weight", "bias")
+def _gru_steps(gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool) -> tuple[Array, Array]:
     """Gates of the inputs (L, N, 3 H), state (N, H), weight (3 H, H), bias (3 H) -> hidden states (L, N, H).
 
     And what the way back needs (L, N, 4 H): the gates r, z, n, and the part of n that the hidden state gave before r.
@@ -351,9 +353,9 @@ def _layers(
                 last: State = ()
                 if step is _lstm:
                     gates = linear(input, w_ih, b_ih if b_hh is None else b_ih + b_hh)
-                    output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1, Together())
+                    output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1)
                 else:
-                    output, _ = _gru_steps(linear(input, w_ih, b_ih), *first, w_hh, b_hh, direction == 1, Together())
+                    output, _ = _gru_steps(linear(input, w_ih, b_ih), *first, w_hh, b_hh, direction == 1)
                 results.append(output.clone())  # free to be written
                 finals.append((output[direction - 1], *last))
                 continue
