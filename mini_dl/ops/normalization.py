@@ -80,20 +80,20 @@ def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float
 
     def norm(rows: slice) -> None:
         part, y = x[rows], out[rows]
-        square = np.vecdot(part, part) / n
+        variance = np.vecdot(part, part)
+        variance /= n
+        average = None
         if centre:
-            average = part @ ones(n, x.dtype) / n
-            mean[rows] = average
-            variance = square - average * average
-            if not (average * average <= _FAR * variance).all():
-                np.subtract(part, average[:, None], y)
-                variance = np.vecdot(y, y) / n
-                part, average = y, np.zeros_like(average)
-        else:
-            variance = square
-        scale = rstd[rows] = 1 / np.sqrt(variance + x.dtype.type(eps))
+            average = np.divide(part @ ones(n, x.dtype), n, mean[rows])
+            square = average * average
+            variance -= square
+            if not (square <= _FAR * variance).all():
+                part, average = np.subtract(part, average[:, None], y), None
+                variance = np.vecdot(part, part) / n
+        variance += x.dtype.type(eps)
+        scale = np.divide(1, np.sqrt(variance, variance), rstd[rows])
         np.multiply(part, scale[:, None], y)
-        if centre:
+        if average is not None:
             y -= (average * scale)[:, None]
         if w is not None:
             y *= w
@@ -110,39 +110,58 @@ def _row_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients of input (M, n), weight (n) and bias (n).
 
-    With ``h = grad * x``, sums over a row of ``grad * weight`` and ``grad * weight * x`` are products with `weight`, and those
-    over the columns are products with ``rstd``.
+    With ``unit = x * rstd - mean * rstd`` and h = grad * rstd * weight, that of input is
+    ``h - mean(h) - x * rstd * mean(h * unit)``, up to a shift of x, also a number for each row.
     """
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
     m, n = x.shape
-    factor = ones(n, x.dtype) if w is None else w
     out = np.empty_like(x)
     pieces = slices(m, n)
     sums = np.zeros((2, len(pieces), n), x.dtype)  # what each piece adds to the gradients of weight and bias
 
     def norm_backward(number: int) -> None:
         rows = pieces[number]
-        part, gradient, y, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
-        if centre and not (average * average * scale * scale <= _FAR).all():
+        part, gradient, h, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
+        factors = np.ones((2, len(part)), x.dtype)
+        shift = np.multiply(average, scale, factors[0])
+        if centre and not (shift * shift <= _FAR).all():
             part, average = part - average[:, None], np.zeros_like(average)
-        products = np.multiply(gradient, part, scratch("norm products", part.shape, x.dtype))
-        shift = average * scale
-        first = gradient @ factor  # (rows): sum of grad * weight
-        second = (products @ factor - average * first) * scale  # (rows): sum of grad * weight * unit
-        sums[0, number] = scale @ products - shift @ gradient
-        sums[1, number] = ones(len(gradient), x.dtype) @ gradient
-        second *= scale * scale / n
-        np.multiply(gradient, scale[:, None], y)
-        y *= factor  # in place: a row is multiplied four times faster than into another array
-        np.multiply(part, second[:, None], products)
-        y -= products
+            shift[...] = 0
+        np.multiply(gradient, scale[:, None], h)
+        shifted, sums[1, number] = factors @ gradient
+        np.subtract(_sums_of_products(h, part), shifted, sums[0, number])
+        if w is not None:
+            h *= w
+        first, second = h @ ones(n, x.dtype), np.vecdot(h, part)
+        second *= scale
+        second -= shift * first  # (rows): sum of h * unit
+        second *= scale
+        second /= n
+        h -= np.multiply(part, second[:, None], scratch("norm products", part.shape, x.dtype))
         if centre:
-            y += (second * average - first * scale / n)[:, None]
+            second *= average
+            first /= n
+            second -= first
+            h += second[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
     to_weight, to_bias = sums.sum(1)
     return out.astype(input.dtype, copy=False), to_weight, to_bias
+
+
+RUN = 16
+"""Rows added up one after the other: rounding grows with their number."""
+
+
+def _sums_of_products(x: Array, y: Array) -> Array:
+    """``(x * y).sum(0)`` of matrices, without the matrix of products."""
+    whole = len(x) - len(x) % RUN
+    runs = [a[:whole].reshape(-1, RUN, a.shape[1]) for a in (x, y)]
+    sums = ones(whole // RUN, x.dtype) @ np.einsum("kij,kij->kj", *runs)
+    if whole < len(x):
+        sums += np.einsum("ij,ij->j", x[whole:], y[whole:])
+    return sums
 
 
 def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
