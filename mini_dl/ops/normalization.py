@@ -116,7 +116,7 @@ def _row_norm_backward(
     g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
     assert g is not None and x is not None
     m, n = x.shape
-    out = np.empty_like(x)
+    factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
     pieces = slices(m, n)
     sums = np.zeros((2, len(pieces), n), x.dtype)  # what each piece adds to the gradients of weight and bias
 
@@ -130,15 +130,16 @@ def _row_norm_backward(
             shift[...] = 0
         np.multiply(gradient, scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
-        np.subtract(_sums_of_products(h, part), shifted, sums[0, number])
+        products = np.multiply(h, part, scratch("norm products", part.shape, x.dtype))
+        np.subtract(factors[1] @ products, shifted, sums[0, number])
+        first, second = h @ factor, products @ factor
         if w is not None:
             h *= w
-        first, second = h @ ones(n, x.dtype), np.vecdot(h, part)
         second *= scale
         second -= shift * first  # (rows): sum of h * unit
         second *= scale
         second /= n
-        h -= np.multiply(part, second[:, None], scratch("norm products", part.shape, x.dtype))
+        h -= np.multiply(part, second[:, None], products)
         if centre:
             second *= average
             first /= n
@@ -148,20 +149,6 @@ def _row_norm_backward(
     share(norm_backward, range(len(pieces)), x.size)
     to_weight, to_bias = sums.sum(1)
     return out.astype(input.dtype, copy=False), to_weight, to_bias
-
-
-RUN = 16
-"""Rows added up one after the other: rounding grows with their number."""
-
-
-def _sums_of_products(x: Array, y: Array) -> Array:
-    """``(x * y).sum(0)`` of matrices, without the matrix of products."""
-    whole = len(x) - len(x) % RUN
-    runs = [a[:whole].reshape(-1, RUN, a.shape[1]) for a in (x, y)]
-    sums = ones(whole // RUN, x.dtype) @ np.einsum("kij,kij->kj", *runs)
-    if whole < len(x):
-        sums += np.einsum("ij,ij->j", x[whole:], y[whole:])
-    return sums
 
 
 def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
