@@ -34,6 +34,10 @@ BLOCK = 262144
 """Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
 
 
+SMALL = 16384
+"""Elements of a weight up to which its gradient is computed image by image."""
+
+
 class Geometry(NamedTuple):
     """Output position o and tap t of the kernel meet input position ``o * stride + t * dilation - padding``, per dimension."""
 
@@ -219,7 +223,11 @@ def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array
     def product(piece: Piece) -> Array:
         images, lines = piece
         matrix = columns.of(image, piece)
-        at = source[images, :, :, columns.positions(lines)].transpose(1, 2, 0, 3)  # (G, O/G, n, L)
+        at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+        if at.shape[3] >= 128 and shape[0] * columns.height <= SMALL:  # one long product of so few rows is several times slower
+            seen = matrix.reshape(*matrix.shape[:2], len(at), at.shape[3]).transpose(2, 0, 3, 1)
+            return np.matmul(at, seen).sum(0)
+        at = at.transpose(1, 2, 0, 3)
         return np.matmul(at.reshape(*at.shape[:2], matrix.shape[2]), matrix.swapaxes(1, 2))
 
     return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
