@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -357,7 +357,10 @@ class Columns:
         """Zeros in the shape of the padded image, in which `add` writes."""
         n, c = self.shape[:2]
         full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
-        return np.zeros((n, *full, c) if self.last else (n, c, *full), dtype)
+        if not self.last:
+            return np.zeros((n, c, *full), dtype)
+        full[-1] += self.g.stride[-1]  # as far as the last run reaches
+        return np.zeros((n, *full, c), dtype)
 
     def add(self, found: Array, lines: slice, output: Array, rows: Array) -> None:
         """Add ``rows @ output`` to `found`; output is (n, G, O/G, L), rows (G, C/G * K, O/G)."""
@@ -366,18 +369,29 @@ class Columns:
         flat = output.transpose(1, 2, 0, 3).reshape(*output.shape[1:3], n * output.shape[3])  # (G, O/G, n * L)
         if self.last:
             columns = np.matmul(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
-        else:
-            columns = np.matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
+            self._add_runs(found, lines.start, columns)
+            return
+        columns = np.matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
         for tap_number, tap in enumerate(np.ndindex(*self.kernel)):
-            first = [t * d for t, d in zip(tap, g.dilation)]
-            first[0] += lines.start * g.stride[0]
-            at: Any = tuple([slice(f, f + s * (o - 1) + 1, s) for f, s, o in zip(first, g.stride, out)])
-            if self.last:
-                place, here = inner([*at, slice(None)]), inner([*tap, slice(None)])
-                found[place] += columns[here]
-            else:
-                place = inner(at)
-                found[place] += columns[:, tap_number].swapaxes(0, 1)
+            found[inner(self._seen_by(tap, lines.start, out))] += columns[:, tap_number].swapaxes(0, 1)
+
+    def _add_runs(self, found: Array, start: int, columns: Array) -> None:
+        """With the channels last, neighbouring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
+        n, *out = columns.shape[: -len(self.kernel) - 1]
+        c, k, s = self.shape[1], self.kernel[-1], self.g.stride[-1]
+        width = s if self.g.dilation[-1] == 1 else 1
+        for tap in itertools.product(*[range(k) for k in self.kernel[:-1]], range(0, k, width)):
+            *lines, last = self._seen_by(tap, start, out)
+            taps = slice(tap[-1], min(k, tap[-1] + width))
+            part = columns[inner([*tap[:-1], taps, slice(None)])].reshape(n, *out, -1)
+            runs = found[inner([*lines, slice(last.start, last.start + s * out[-1]), slice(None)])].reshape(n, *out, s * c)
+            runs[..., : part.shape[-1]] += part
+
+    def _seen_by(self, tap: Sequence[int], start: int, out: Sequence[int]) -> list[slice]:
+        """The positions that a tap sees from `out` positions of the output, `start` the first of its lines."""
+        first = [t * d for t, d in zip(tap, self.g.dilation)]
+        first[0] += start * self.g.stride[0]
+        return [slice(f, f + s * (o - 1) + 1, s) for f, s, o in zip(first, self.g.stride, out)]
 
     def unpadded(self, found: Array) -> Array:
         """The image without its padding."""
