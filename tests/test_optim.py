@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,82 @@ def test_parameters_without_a_gradient_stay_and_have_no_state() -> None:
     assert list(optimizer.state_dict()["state"]) == [0]
 
 
-def test_flags_that_cannot_be_served_are_refused_before_anything_is_written() -> None:
-    for flag, error in (("capturable", AssertionError), ("differentiable", NotImplementedError)):
-        param = torch.ones(2, requires_grad=True)
-        param.grad = torch.ones(2)
-        optimizer = optim.Adam([param], **{flag: True})
-        with pytest.raises(error):
+def test_a_flag_that_cannot_be_served_is_refused_before_anything_is_written() -> None:
+    param = torch.ones(2, requires_grad=True)
+    param.grad = torch.ones(2)
+    optimizer = optim.Adam([param], capturable=True)
+    with pytest.raises(AssertionError):
+        optimizer.step()
+    assert param.tolist() == [1, 1]
+
+
+@pytest.fixture
+def float64_by_default() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("float64_by_default")  # for the count of steps, which Adam reckons with in its own type
+@pytest.mark.parametrize(("cls", "options"), ALGORITHMS)
+def test_a_recorded_step_gives_the_numbers_of_a_plain_one(cls: Any, options: dict[str, Any]) -> None:
+    numbers = np.random.default_rng(0)
+    start, grads = numbers.standard_normal((4, 3)), numbers.standard_normal((5, 4, 3))
+    plain, recorded = wrap(start.copy()).requires_grad_(), wrap(start.copy()).requires_grad_().clone()
+    optimizers = [cls([plain], **options), cls([recorded], differentiable=True, **options)]
+    for grad in grads:
+        plain.grad, recorded.grad = wrap(grad), wrap(grad)
+        for optimizer in optimizers:
             optimizer.step()
-        assert param.tolist() == [1, 1]
+    assert np.allclose(recorded.detach().numpy(), plain.detach().numpy(), rtol=1e-12, atol=1e-14)
+    assert list(optimizers[1].state.get(recorded, [])) == list(optimizers[0].state.get(plain, []))
+
+
+@pytest.mark.usefixtures("float64_by_default")
+@pytest.mark.parametrize(("cls", "options"), ALGORITHMS)
+def test_recorded_steps_have_the_gradients_of_both_orders(cls: Any, options: dict[str, Any]) -> None:
+    numbers = np.random.default_rng(0)
+
+    def draw() -> torch.Tensor:
+        return wrap(numbers.uniform(0.5, 1.5, 3) * numbers.choice([-1, 1], 3)).requires_grad_()
+
+    def after_two_steps(start: torch.Tensor, *grads: torch.Tensor) -> torch.Tensor:
+        param = start.clone()
+        optimizer = cls([param], differentiable=True, **options)
+        if options.get("nesterov"):  # torch takes the first gradient of all without its history
+            optimizer.state[param]["momentum_buffer"] = torch.ones(3)
+        for grad in grads:
+            param.grad = grad
+            optimizer.step()
+        return param
+
+    inputs = (draw(), draw(), draw())
+    assert torch.autograd.gradcheck(after_two_steps, inputs)
+    assert torch.autograd.gradgradcheck(after_two_steps, inputs)
+
+
+def test_the_average_of_asgd_has_gradients_while_it_forms() -> None:
+    def average(start: torch.Tensor, grad: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        param = start.clone()
+        optimizer = optim.ASGD([param], lr=0.1, lambd=0.1, t0=1, differentiable=True)
+        counts = {"step": torch.tensor(3.0), "eta": torch.tensor(0.1), "mu": torch.tensor(0.5)}
+        optimizer.state[param].update(ax=mean.clone(), **counts)
+        for _ in range(2):
+            param.grad = grad
+            optimizer.step()
+        return optimizer.state[param]["ax"]
+
+    inputs = [torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    assert torch.autograd.gradcheck(average, inputs)
+
+
+def test_a_recorded_step_counts_once_in_the_version_of_the_parameter() -> None:
+    param = torch.ones(2, requires_grad=True).clone()
+    optimizer = optim.Adam([param], differentiable=True)
+    for count in range(3):
+        assert param._version == count
+        param.grad = torch.ones(2)
+        optimizer.step()
 
 
 def test_the_mean_of_a_cosine_schedule() -> None:

@@ -19,6 +19,7 @@ from mini_dl.optim.optimizer import (
     check_learning_rate,
     mean_towards,
     new_step,
+    number,
     square_towards,
     with_penalty,
     zeros_like,
@@ -95,6 +96,13 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
         check_flags(foreach, differentiable, fused)
 
+    def _check_before_step(self, group: dict[str, Any]) -> None:
+        super()._check_before_step(group)
+        if group["differentiable"]:
+            states = [self.state.get(param) for param in group["params"] if param._grad is not None]
+            if any([state and state["step"].requires_grad for state in states]):
+                raise RuntimeError("`requires_grad` is not supported for `step` in differentiable mode")
+
     def update(
         self,
         param: Array,
@@ -114,7 +122,8 @@ class Adam(Optimizer):
             state.update(step=new_step(), exp_avg=zeros_like(param), exp_avg_sq=zeros_like(param))
             if amsgrad:
                 state["max_exp_avg_sq"] = zeros_like(param)
-        step = advance(state)
+        advance(state)
+        step = number(state["step"]._array)
         beta1, beta2 = betas
         root = (1 - beta2**step) ** 0.5  # sqrt(square / root^2) + eps = (sqrt(square) + eps * root) / root
         rate, floor = lr / (1 - beta1**step) * root, eps * root
@@ -300,8 +309,8 @@ class NAdam(Optimizer):
         now, later = [beta1 * (1.0 - 0.5 * 0.96 ** (k * momentum_decay)) for k in (step, step + 1)]
         product = state["mu_product"]._array
         product *= now
-        by_grad = lr * (1.0 - now) / (1.0 - float(product))
-        by_mean = lr * later / (1.0 - float(product) * later)
+        by_grad = lr * (1.0 - now) / (1.0 - number(product))
+        by_mean = lr * later / (1.0 - number(product) * later)
         for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
             if decoupled_weight_decay and weight_decay != 0:
                 p *= 1 - lr * weight_decay

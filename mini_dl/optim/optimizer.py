@@ -19,6 +19,7 @@ from mini_dl._parallel import get_num_threads, share, worth_sharing
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.nn.parameter import zero_grad_of
+from mini_dl.optim._recorded import Recorded, RecordedState, recorded_blocks, recorded_option
 from mini_dl.tensor import Tensor, typename, version_of, wrap
 
 Hook = Callable[..., Any]
@@ -81,6 +82,8 @@ class Optimizer:
     """Options that state saved by old versions may lack, with their values then."""
     tensors_of_step: ClassVar[str] = "params and state_steps"
     """What torch calls the tensors that a step takes."""
+    foreach_is_recorded: ClassVar[bool] = False
+    """Whether torch lets `foreach` and `differentiable` go together."""
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -124,9 +127,14 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        differentiable = self.defaults.get("differentiable")
         for group in self.param_groups:
             self._check_before_step(group)
-            mode.run(self._update_group, group)
+            if differentiable:
+                with enable_grad():
+                    self._record_group(group)
+            else:
+                mode.run(self._update_group, group)
         return loss
 
     def _check_before_step(self, group: dict[str, Any]) -> None:
@@ -135,8 +143,8 @@ class Optimizer:
                 f"If capturable=True, {self.tensors_of_step} must be on supported devices: "
                 "['cuda', 'xpu', 'hpu', 'privateuseone', 'xla']."
             )
-        if group.get("differentiable"):
-            raise NotImplementedError("the step of an optimizer is not recorded here: differentiable=True cannot be used")
+        if group.get("differentiable") and group.get("foreach") and not self.foreach_is_recorded:
+            raise AssertionError("_foreach ops don't support autograd")
         if group.get("fused"):
             for param in group["params"]:
                 if param._grad is not None and param._array.dtype.kind != "f":
@@ -165,6 +173,21 @@ class Optimizer:
                 if state:
                     self.state[param] = state
                 version_of(param)[0] += 1
+
+    def _record_group(self, group: dict[str, Any]) -> None:
+        """The same updates, recorded."""
+        options = {name: recorded_option(value) for name, value in group.items() if name != "params"}
+        for param in group["params"]:
+            if param._grad is None:
+                continue
+            own = self.state.get(param) or {}
+            array, state = Recorded(param), RecordedState(own)
+            self.update(array, Recorded(param._grad), state, **options)
+            own.update(state.items())
+            if own:
+                self.state[param] = own
+            for written in (*state.given.values(), array):
+                written.write()
 
     def update(self, *param_grad_state: Any, **options: Any) -> None:
         """``update(param, grad, state, **options)``: change the array `param` in place; `state` is what earlier updates left."""
@@ -439,6 +462,21 @@ def zeros_like(param: Array) -> Tensor:
     return wrap(np.zeros_like(param))
 
 
+def number(array: Any) -> Any:
+    """The number in a 0-d array, through which no gradient flows; a recorded array stays as it is."""
+    return array if type(array) is Recorded else float(array)
+
+
+def detached(array: Any) -> Any:
+    """The array; a recorded one without its history."""
+    return array.detached() if type(array) is Recorded else array
+
+
+def as_default(value: Any) -> Any:
+    """A number in the type that new tensors have; a recorded array stays as it is."""
+    return value if type(value) is Recorded else _step_dtype()(value)
+
+
 def advance(state: State) -> float:
     """Count one step more and return the count."""
     count = state["step"]._array
@@ -458,6 +496,8 @@ def blocks(buffers: int, param: Array, *others: Array | None) -> Iterable[tuple[
     The update loops over them and writes in place. A small array is one piece, and its buffers are None: as ``out=`` that asks
     for a new array. Complex arrays come as their real and imaginary parts.
     """
+    if type(param) is Recorded:
+        return recorded_blocks(buffers, (param, *others))
     if param.size <= BLOCK and param.ndim and param.dtype.kind == "f":
         if param.size <= SMALL:
             return ((param, *others, *_NO_BUFFERS[:buffers]),)

@@ -12,10 +12,12 @@ from mini_dl.optim.optimizer import (
     Optimizer,
     State,
     advance,
+    as_default,
     blocks,
     check_at_least_zero,
     check_flags,
     check_learning_rate,
+    detached,
     new_step,
     with_penalty,
     zeros_like,
@@ -44,6 +46,7 @@ class SGD(Optimizer):
         "differentiable": False,
         "fused": False,
     }
+    foreach_is_recorded = True
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class SGD(Optimizer):
                 g = np.add(g, t, out=t)
             if b is not None:
                 if first:
-                    np.multiply(g, sign, out=b)
+                    np.multiply(detached(g), sign, out=b)
                 else:
                     b *= momentum
                     b += g if part == 1 else np.multiply(g, part, out=u)
@@ -171,7 +174,7 @@ class ASGD(Optimizer):
     ) -> None:
         if not state:
             state.update(step=new_step(), eta=new_step(), mu=new_step(), ax=zeros_like(param))
-            state["eta"]._array[...], state["mu"]._array[...] = lr, 1
+            state["eta"]._array[...], state["mu"]._array[...] = detached(lr), 1
         step = advance(state)
         eta, mu = float(state["eta"]._array), float(state["mu"]._array)
         for p, g, mean, t, u in blocks(2, param, grad, state["ax"]._array):
@@ -185,6 +188,5 @@ class ASGD(Optimizer):
                 mean[...] = p
         if foreach:
             step = state["step"]._array[()]  # torch's other text computes eta in the type of the count
-        scalar = new_step()._array.dtype.type  # also where loaded state has a wider type
-        state["eta"]._array[...] = scalar(lr / (1 + lambd * lr * step) ** alpha)
-        state["mu"]._array[...] = scalar(1 / max(1, step - t0))
+        state["eta"]._array[...] = as_default(lr / (1 + lambd * lr * step) ** alpha)  # also where loaded state has a wider type
+        state["mu"]._array[...] = as_default(1 / max(1, step - t0))

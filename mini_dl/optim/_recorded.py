@@ -1,0 +1,135 @@
+"""Stand-ins for arrays that record what an update does to them, so that gradients flow through the step of an optimizer."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from mini_dl.ops.pointwise import view_as_complex, view_as_real
+from mini_dl.tensor import Tensor, wrap
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """With a base in the type of the exponent."""
+    return (base if isinstance(base, Tensor) else exponent.new_tensor(base)) ** exponent
+
+
+_OPERATIONS: dict[Any, Callable[..., Any]] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.divide: operator.truediv,
+    np.power: _power,
+    np.negative: operator.neg,
+    np.absolute: abs,
+    np.sqrt: lambda t: t.sqrt(),
+    np.sign: lambda t: t.sign(),
+    np.maximum: lambda t, other: t.maximum(other),
+}
+
+
+class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
+    """A tensor in the place of an array: the NumPy calls of an update become operations of autograd.
+
+    What is written in place is a new value here. `write` puts the last one into the tensor itself, so that no step finds changed
+    what an earlier one saved for its gradients. Comparisons and ``numpy.sign`` have no gradient; the former give arrays.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.target, self.value, self.parts = tensor, tensor.clone(), False
+
+    @property
+    def _array(self) -> Recorded:
+        return self  # state["name"]._array
+
+    @property
+    def dtype(self) -> Any:
+        return self.value._array.dtype
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.value._array, dtype)
+
+    def __float__(self) -> float:
+        return float(self.value._array)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] | None = None) -> Any:
+        if method != "__call__":
+            return NotImplemented
+        if ufunc not in _OPERATIONS:
+            return np.asarray(ufunc(*[np.asarray(one) for one in inputs]))
+        value = _OPERATIONS[ufunc](*[_operand(one) for one in inputs])
+        return _standing_for(value) if out is None else out[0]._set(value)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if index is Ellipsis:
+            self._set(_operand(value))
+        else:
+            self._set(self.value.masked_fill(wrap(index), value))
+
+    def clip(self, low: Any, high: Any, out: Recorded) -> Recorded:
+        return out._set(self.value.clamp(_operand(low), _operand(high)))
+
+    def _set(self, value: Any) -> Recorded:
+        """Take over `value` in the own dtype."""
+        if isinstance(value, Tensor):
+            self.value = value.to(self.value.dtype)
+        else:
+            self.value = self.value.new_full(self.value.shape, value)
+        return self
+
+    def detached(self) -> Recorded:
+        return _standing_for(self.value.detach())
+
+    def as_parts(self) -> Recorded:
+        """Itself, from now on with the real and imaginary parts of a complex tensor as real numbers."""
+        if self.dtype.kind == "c":
+            self.value, self.parts = view_as_real(self.value), True
+        return self
+
+    def write(self) -> None:
+        """Copy the value into the tensor. RuntimeError if that is a leaf that requires grad."""
+        self.target.copy_(view_as_complex(self.value) if self.parts else self.value)
+
+
+class RecordedState(dict[str, Any]):
+    """The state of a parameter, which gives out its tensors recorded."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        super().__init__(state)
+        self.given: dict[str, Recorded] = {}
+
+    def __getitem__(self, name: str) -> Recorded:
+        if name not in self.given:
+            self.given[name] = Recorded(super().__getitem__(name))
+        return self.given[name]
+
+
+def recorded_option(value: Any) -> Any:
+    """An option as an update records it: tensors of one element as recorded scalars."""
+    if isinstance(value, Tensor):
+        return Recorded(value.reshape(()))
+    if type(value) is tuple:
+        return tuple([recorded_option(one) for one in value])
+    return value
+
+
+def recorded_blocks(buffers: int, arrays: Iterable[Recorded | None]) -> Iterable[tuple[Any, ...]]:
+    """What `blocks` gives to an update that is recorded: one piece, without buffers."""
+    return ((*[None if one is None else one.as_parts() for one in arrays], *[None] * buffers),)
+
+
+def _standing_for(value: Tensor) -> Recorded:
+    """A stand-in that is never written."""
+    made = Recorded.__new__(Recorded)
+    made.value, made.parts = value, False
+    return made
+
+
+def _operand(one: Any) -> Any:
+    """Of an operation of tensors."""
+    if isinstance(one, Recorded):
+        return one.value
+    return wrap(one) if isinstance(one, np.ndarray) else one
