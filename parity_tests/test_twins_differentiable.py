@@ -288,17 +288,20 @@ def test_a_group_alone_does_not_make_the_step_recorded(torch, rng):
     return a, b, c, d, c.requires_grad, d.requires_grad
 
 
+@pytest.mark.parametrize("momentum", [0, 0.9])
 @twin
-def test_meta_learning_of_a_start_a_rate_and_a_momentum(torch, rng):
-    """An inner loop of three steps, whose start and learning rate an outer loop improves."""
+def test_meta_learning_of_a_start_and_a_rate(torch, rng, momentum):
+    """An outer loop improves the start of an inner one of three steps, and its learning rate where there is no momentum: torch
+    overwrites the buffer that the gradient of the rate needs."""
     x, y = rng(8, 3, dtype="float64"), rng(8, 1, dtype="float64")
     weight, bias = rng(3, 1, dtype="float64", grad=True), rng(1, dtype="float64", grad=True)
     rate = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
     outer = torch.optim.Adam([weight, bias, rate], lr=0.05)
+    inner_rate = rate.item() if momentum else rate
     losses = []
     for _ in range(4):
         params = [weight.clone(), bias.clone()]
-        inner = torch.optim.SGD(params, lr=rate, differentiable=True)
+        inner = torch.optim.SGD(params, lr=inner_rate, momentum=momentum, differentiable=True)
         for _ in range(3):
             w, b = [p.clone() for p in params]
             loss = (torch.tanh(x @ w + b) - y).square().mean()

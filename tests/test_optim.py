@@ -150,9 +150,9 @@ def test_recorded_steps_have_the_gradients_of_both_orders(cls: Any, options: dic
     def draw() -> torch.Tensor:
         return wrap(numbers.uniform(0.5, 1.5, 3) * numbers.choice([-1, 1], 3)).requires_grad_()
 
-    def after_two_steps(start: torch.Tensor, *grads: torch.Tensor) -> torch.Tensor:
+    def after_two_steps(rate: torch.Tensor, start: torch.Tensor, *grads: torch.Tensor) -> torch.Tensor:
         param = start.clone()
-        optimizer = cls([param], differentiable=True, **options)
+        optimizer = cls([param], differentiable=True, **{**options, "lr": rate})
         if options.get("nesterov"):  # torch takes the first gradient of all without its history
             optimizer.state[param]["momentum_buffer"] = torch.ones(3)
         for grad in grads:
@@ -160,7 +160,8 @@ def test_recorded_steps_have_the_gradients_of_both_orders(cls: Any, options: dic
             optimizer.step()
         return param
 
-    inputs = (draw(), draw(), draw())
+    follows_rate = cls is not optim.ASGD  # whose rate is a number, as in torch
+    inputs = (torch.tensor(options["lr"], requires_grad=follows_rate), draw(), draw(), draw())
     assert torch.autograd.gradcheck(after_two_steps, inputs)
     assert torch.autograd.gradgradcheck(after_two_steps, inputs)
 

@@ -73,9 +73,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return out._set(self.value.clamp(_operand(low), _operand(high)))
 
     def _set(self, value: Any) -> Recorded:
-        """Take over `value` in the own dtype."""
+        """Take over `value` in the own dtype and shape."""
         if isinstance(value, Tensor):
-            self.value = value.to(self.value.dtype)
+            self.value = value.to(self.value.dtype).expand(self.value.shape)
         else:
             self.value = self.value.new_full(self.value.shape, value)
         return self

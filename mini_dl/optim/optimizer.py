@@ -76,6 +76,21 @@ class Optimizer:
 
     A subclass gives its options to ``super().__init__(params, defaults)`` and defines `update`. TypeError or ValueError for
     parameters that are no leaf tensors, appear twice, or lack a name that others have.
+
+    With ``differentiable=True`` autograd records the steps, also under ``no_grad``; the parameters are then no leaves
+    (RuntimeError for one that requires grad). Here a gradient flows back to the learning rate:
+
+    >>> import mini_dl as torch
+    >>> start, rate = torch.tensor([1.0, 2.0]), torch.tensor(0.25, requires_grad=True)
+    >>> w = start.clone()
+    >>> optimizer = torch.optim.SGD([w], lr=rate, differentiable=True)
+    >>> w.grad = 2 * start  # of (w * w).sum()
+    >>> optimizer.step()
+    >>> w.detach()
+    tensor([0.5000, 1.0000])
+    >>> (w * w).sum().backward()
+    >>> rate.grad
+    tensor(-10.)
     """
 
     newer_options: ClassVar[dict[str, Any]] = {}

@@ -17,7 +17,6 @@ from mini_dl.optim.optimizer import (
     new_step,
     zeros_like,
 )
-from mini_dl.tensor import wrap
 
 
 class Rprop(Optimizer):
@@ -69,8 +68,8 @@ class Rprop(Optimizer):
         **_: Any,
     ) -> None:
         if not state:
-            start = complex(lr, lr) if param.dtype.kind == "c" else lr
-            state.update(step=new_step(), prev=zeros_like(param), step_size=wrap(np.full_like(grad, start)))
+            state.update(step=new_step(), prev=zeros_like(param), step_size=zeros_like(grad))
+            state["step_size"]._array[...] = lr * (1 + 1j) if param.dtype.kind == "c" else lr
         advance(state)
         shorter, longer = etas
         for p, g, before, size, t in blocks(1, param, grad, state["prev"]._array, state["step_size"]._array):
