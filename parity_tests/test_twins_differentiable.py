@@ -138,6 +138,15 @@ def orders(torch: Any, result: Any, sources: list[Any]) -> Any:
     return [known(found, sources) for found in (first, second)]
 
 
+def into_state(torch: Any, state: dict[str, Any], sources: list[Any]) -> dict[str, Any]:
+    """The gradients of a loss of each tensor of the state that has a history."""
+    return {
+        key: known(torch.autograd.grad((t * t).sum(), sources, allow_unused=True, retain_graph=True), sources)
+        for key, t in state.items()
+        if t.requires_grad
+    }
+
+
 def known(gradients: Any, sources: list[Any]) -> list[Any]:
     """Without history, zeros for None."""
     return [s.detach() * 0 if g is None else g.detach() for g, s in zip(gradients, sources)]
@@ -153,12 +162,7 @@ def test_gradients_flow_back_through_steps(name, options, steps):
         anew = torch is real and steps > 1 and spoiled(name, options)
         param, state = stepped(torch, name, options, start, grads, {**large, **small}, anew)
         sources = [start, *grads, *large.values()]
-        into_state = {
-            key: known(torch.autograd.grad((t * t).sum(), sources, allow_unused=True, retain_graph=True), sources)
-            for key, t in state.items()
-            if t.requires_grad
-        }
-        return orders(torch, param, sources), into_state, state, param, param.is_leaf, param._version > 0
+        return into_state(torch, state, sources), orders(torch, param, sources), state, param, param.is_leaf, param._version > 0
 
     check_closely(body)
 
@@ -191,6 +195,7 @@ HYPERPARAMETERS = [
     ("NAdam", {"lr": 0.1}, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("RAdam", {"lr": 0.1}, {"weight_decay": 0.1}),
     ("RAdam", {"lr": 0.1}, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("ASGD", {"lr": 0.1}, {"lambd": 0.1, "t0": 50}),
 ]
 
 
@@ -216,7 +221,17 @@ def test_gradients_flow_to_options_that_are_tensors(name, learned, options, coun
             param, state = stepped(
                 torch, name, {**made, **options}, start if param is None else param, [grad.clone()], state, True
             )
-        return orders(torch, param, sources), known(state.values(), list(state.values())), param
+        return into_state(torch, state, sources), orders(torch, param, sources), state, param
+
+    check_closely(body)
+
+
+def test_what_is_written_keeps_its_type():
+    def body(torch, rng):
+        betas = (torch.tensor(0.9, dtype=torch.float64), torch.tensor(0.999, dtype=torch.float64))
+        start, grads = rng(*SHAPE, dtype="float64", grad=True), [rng(*SHAPE, dtype="float64") for _ in range(2)]
+        param, state = stepped(torch, "NAdam", {"betas": betas, "lr": 0.1}, start, grads, {})
+        return param, state["mu_product"]  # of float32
 
     check_closely(body)
 
@@ -335,6 +350,12 @@ def test_what_a_recorded_step_refuses(torch, rng):
         optimizer.step()
         loss.backward()
 
+    def fused_group(name):
+        param = rng(3, grad=True).clone()
+        optimizer = getattr(torch.optim, name)([{"params": [param], "fused": True}], differentiable=True)
+        param.grad = rng(3)
+        optimizer.step()
+
     count = torch.tensor(1.0, requires_grad=True)
     means = {"exp_avg": torch.zeros(3), "exp_avg_sq": torch.zeros(3)}
     leaf_mean = {"step": torch.tensor(1.0), **means, "exp_avg": torch.zeros(3, requires_grad=True)}
@@ -344,6 +365,7 @@ def test_what_a_recorded_step_refuses(torch, rng):
         *[message(lambda name=name: step(name, leaf=True)) for name in names],
         *[message(lambda name=name: step(name, foreach=True)) for name in names],
         *[message(lambda name=name: step(name, fused=True)) for name in ("SGD", "Adam", "AdamW", "Adagrad")],
+        *[message(lambda name=name: fused_group(name)) for name in ("Adam", "AdamW", "Adagrad")],
         *[message(lambda name=name: getattr(torch.optim, name)([rng(3)], differentiable=True)) for name in others],
         message(lambda: step("Adam", capturable=True)),
         message(lambda: step("Adam", state={"step": count, **means})),

@@ -181,6 +181,18 @@ def test_the_average_of_asgd_has_gradients_while_it_forms() -> None:
     assert torch.autograd.gradcheck(average, inputs)
 
 
+def test_an_update_that_cannot_be_recorded_is_refused() -> None:
+    class Exponentiated(optim.Optimizer):
+        def update(self, param: Any, grad: Any, state: dict[str, Any], **_: Any) -> None:
+            param *= np.exp(-grad)
+
+    param = torch.ones(2, requires_grad=True).clone()
+    param.grad = torch.ones(2)
+    with pytest.raises(TypeError, match="__array_ufunc__"):
+        Exponentiated([param], {"differentiable": True}).step()
+    assert param.tolist() == [1, 1]
+
+
 def test_a_recorded_step_counts_once_in_the_version_of_the_parameter() -> None:
     param = torch.ones(2, requires_grad=True).clone()
     optimizer = optim.Adam([param], differentiable=True)

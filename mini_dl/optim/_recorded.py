@@ -29,13 +29,14 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     np.sign: lambda t: t.sign(),
     np.maximum: lambda t, other: t.maximum(other),
 }
+_COMPARISONS = (np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal, np.greater)
 
 
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """A tensor in the place of an array: the NumPy calls of an update become operations of autograd.
 
     What is written in place is a new value here. `write` puts the last one into the tensor itself, so that no step finds changed
-    what an earlier one saved for its gradients. Comparisons and ``numpy.sign`` have no gradient; the former give arrays.
+    what an earlier one saved for its gradients. Comparisons give arrays, without gradients. TypeError for other ufuncs.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -56,10 +57,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return float(self.value._array)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] | None = None) -> Any:
-        if method != "__call__":
-            return NotImplemented
-        if ufunc not in _OPERATIONS:
+        if ufunc in _COMPARISONS:
             return np.asarray(ufunc(*[np.asarray(one) for one in inputs]))
+        if ufunc not in _OPERATIONS or method != "__call__":
+            return NotImplemented
         value = _OPERATIONS[ufunc](*[_operand(one) for one in inputs])
         return _standing_for(value) if out is None else out[0]._set(value)
 
@@ -73,9 +74,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return out._set(self.value.clamp(_operand(low), _operand(high)))
 
     def _set(self, value: Any) -> Recorded:
-        """Take over `value` in the own dtype and shape."""
+        """Take over `value` in the own dtype, as arrays do."""
         if isinstance(value, Tensor):
-            self.value = value.to(self.value.dtype).expand(self.value.shape)
+            self.value = value.to(self.value.dtype)
         else:
             self.value = self.value.new_full(self.value.shape, value)
         return self

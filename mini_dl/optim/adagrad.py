@@ -69,6 +69,11 @@ class Adagrad(Optimizer):
         start = complex(value, value) if param.dtype.kind == "c" else value
         state.update(step=new_step(), sum=wrap(np.full_like(param, start)))
 
+    def _check_before_step(self, group: dict[str, Any]) -> None:
+        super()._check_before_step(group)
+        if group["differentiable"] and group["fused"]:
+            raise RuntimeError("adagrad with fused=True does not support differentiable=True")
+
     def update(
         self,
         param: Array,

@@ -102,6 +102,8 @@ class Adam(Optimizer):
             states = [self.state.get(param) for param in group["params"] if param._grad is not None]
             if any([state and state["step"].requires_grad for state in states]):
                 raise RuntimeError("`requires_grad` is not supported for `step` in differentiable mode")
+            if group["fused"]:
+                raise RuntimeError("Adam with fused=True does not support differentiable=True")
 
     def update(
         self,

@@ -174,7 +174,7 @@ class ASGD(Optimizer):
     ) -> None:
         if not state:
             state.update(step=new_step(), eta=new_step(), mu=new_step(), ax=zeros_like(param))
-            state["eta"]._array[...], state["mu"]._array[...] = detached(lr), 1
+            state["eta"]._array[...], state["mu"]._array[...] = lr, 1
         step = advance(state)
         eta, mu = float(state["eta"]._array), float(state["mu"]._array)
         for p, g, mean, t, u in blocks(2, param, grad, state["ax"]._array):
