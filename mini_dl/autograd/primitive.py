@@ -123,7 +123,7 @@ class Op:
         if not wanted:
             return
         saved: dict[str, Any] = {}
-        for asks in wanted:
+        for asks in wanted[:1] if self.together else wanted:
             for name in asks:
                 if name in saved:
                     continue
