@@ -567,3 +567,17 @@ def test_what_a_function_returns_as_it_came_may_not_be_written(torch, rng):
     free += 1
     y.sum().backward()
     return y._is_view(), raised(lambda: y.add_(1)), raised(lambda: y[0].mul_(2)), x.grad, n
+
+
+@twin
+def test_which_arguments_of_a_convolution_may_be_written_before_the_way_back(torch, rng):
+    found = []
+    for grads in ((True, False), (False, True), (True, True)):
+        for written in (0, 1):
+            x, w = (rng(*shape, grad=grad) for shape, grad in zip(((1, 2, 5, 5), (2, 2, 3, 3)), grads))
+            arguments = [x * 1, w * 1]
+            out = torch.nn.functional.conv2d(*arguments).sum()
+            with torch.no_grad():
+                arguments[written].add_(1)
+            found.append(raised(out.backward) is None)
+    return found

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
+from mini_dl.autograd.primitive import op_together
 
 
 def leaf(*values: float) -> torch.Tensor:
@@ -232,3 +233,30 @@ def test_a_summed_gradient_that_goes_on_to_two_tensors_is_not_added_to_in_place(
     ((s * 2).sum() + (s * 3).sum() + also_a).backward()
     assert x.grad.tolist() == [15, 15]
     assert z.grad.tolist() == [5, 5]
+
+
+def test_a_formula_of_several_gradients_runs_once_and_is_told_which_are_wanted() -> None:
+    asked = []
+
+    def gradients(grad: torch.Tensor, wanted: list[bool], x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(wanted)
+        return grad * y, grad * x
+
+    @op_together(gradients, "x", "y")
+    def product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return x * y
+
+    a, b = leaf(1, 2), leaf(3, 4)
+    product(a, b).sum().backward()
+    product(a, b.detach()).sum().backward()
+    assert asked == [[True, True], [True, False]]
+    assert a.grad.tolist() == [6, 8]
+    assert b.grad.tolist() == [1, 2]
+
+
+def test_a_formula_of_several_gradients_must_take_what_is_wanted() -> None:
+    def square(x: np.ndarray) -> np.ndarray:
+        return x * x
+
+    with pytest.raises(TypeError, match=r"square: the formula of 'x' must take `grad` .* and `wanted` first"):
+        op_together(lambda grad, x: (grad * x,), "x")(square)
