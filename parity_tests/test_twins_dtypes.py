@@ -298,3 +298,9 @@ def test_python_values_of_tensors(torch, rng):
         [outcome(t) for t in tries[:6] + tries[7:]],
         outcome(lambda: list(torch.tensor(1))),
     )
+
+
+@twin
+def test_a_number_has_the_type_of_the_tensor_before_it_is_raised(torch, rng):
+    exponents = torch.arange(1.0, 6.0)
+    return [str((base**exponents).tolist()) for base in (0.9, 1.1, 3.3)], str((0.9 ** torch.tensor(2.0)).item())

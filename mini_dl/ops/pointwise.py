@@ -347,7 +347,8 @@ def _power(input: Any, other: Any) -> Array:
     """``np.power``; float32 goes through float64, which is as fast as torch and as exact (NumPy's own is off by 1 ULP)."""
     common = result_numpy(input, other)
     if common.char == "f":
-        return np.power(as_type(input, np.dtype("d")), as_type(other, np.dtype("d"))).astype(common)
+        base, exponent = (as_type(as_type(x, common), np.dtype("d")) for x in (input, other))  # 0.9 is first rounded
+        return np.power(base, exponent).astype(common)
     return np.power(input, other)
 
 

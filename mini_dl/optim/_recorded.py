@@ -11,18 +11,12 @@ import numpy as np
 from mini_dl.ops.pointwise import view_as_complex, view_as_real
 from mini_dl.tensor import Tensor, wrap
 
-
-def _power(base: Any, exponent: Any) -> Any:
-    """With a base in the type of the exponent."""
-    return (base if isinstance(base, Tensor) else exponent.new_tensor(base)) ** exponent
-
-
 _OPERATIONS: dict[Any, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
     np.divide: operator.truediv,
-    np.power: _power,
+    np.power: operator.pow,
     np.negative: operator.neg,
     np.absolute: abs,
     np.sqrt: lambda t: t.sqrt(),
