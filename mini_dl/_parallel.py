@@ -5,17 +5,16 @@ A kernel that works through a large array in pieces gives them to `share`. Each 
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
+
+from mini_dl._blas import limit_threads
 
 Piece = TypeVar("Piece")
 
@@ -44,7 +43,7 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
         if size >= MANY:
             _crew.products = 0
         if not _crew.blas_threads:
-            _crew.blas_threads = limit_blas(1)
+            _crew.blas_threads = limit_threads(1)
         _crew.share(work, pieces)
     finally:
         _crew.lock.release()
@@ -57,7 +56,7 @@ def share_product(multiply: Callable[[Piece], object], pieces: Sequence[Piece]) 
     try:
         _crew.products += 1
         if _crew.products > PRODUCTS:
-            limit_blas(_crew.blas_threads)
+            limit_threads(_crew.blas_threads)
             _crew.blas_threads = 0
             return False
         _crew.share(multiply, pieces)
@@ -94,7 +93,7 @@ def set_num_threads(num: int) -> None:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {num}")
     with _crew.lock:
         _crew.threads, _crew.blas_threads = num, 0
-        limit_blas(num)
+        limit_threads(num)
 
 
 Task = Callable[[], None]
@@ -165,29 +164,6 @@ def _threads_at_first() -> int:
         return int(given)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return cores or 1
-
-
-def limit_blas(threads: int) -> int:
-    """Let NumPy's OpenBLAS use so many threads; returns how many it used before, 0 if it is another BLAS, which is left alone."""
-    functions = _openblas()
-    if functions is None:
-        return 0
-    get, put = functions
-    before = int(get())
-    if before != threads:
-        put(threads)
-    return before
-
-
-@functools.cache
-def _openblas() -> tuple[Any, Any] | None:
-    package = Path(np.__file__).parent
-    found = [path for folder in (package.parent / "numpy.libs", package / ".dylibs") for path in folder.glob("*openblas*")]
-    try:
-        library = ctypes.CDLL(str(found[0]))
-        return library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
-    except (IndexError, OSError, AttributeError):
-        return None
 
 
 _crew = _Crew()

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch as real
 
+import mini_dl
+from mini_dl import _blas
 from parity_tests import bridge
 from parity_tests.test_twins_modules import message
 from parity_tests.twin import twin
@@ -508,3 +510,38 @@ def test_a_copy_goes_its_own_way(torch, rng, name):
     after = [p.detach().clone() for p in model.parameters()]
     train(model, optimizer)
     return after, list(model.parameters()), list(other.parameters()), other_optimizer.state_dict(), repr(other_optimizer)
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "maximize": True}),
+        ("SGD", {"lr": 0.0, "momentum": 0.9}),
+        ("Adam", {"lr": 0.1, "betas": (0.0, 0.0)}),
+        *[(name, {"lr": 0.1}) for name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "ASGD")],
+        ("RMSprop", {"lr": 0.1, "momentum": 0.9, "centered": True}),
+    ],
+)
+def test_large_parameters(name, options, dtype, single, monkeypatch):
+    """Those that BLAS updates in fewer passes while it uses one thread; NaN and inf go where they go under torch."""
+    monkeypatch.setattr(_blas._State, "single", single)
+    runs = []
+    for library in (real, mini_dl):
+        numbers = np.random.default_rng(0)
+        values = [numbers.standard_normal((150, 130)).astype(dtype) for _ in range(5)]
+        values[1][0, :4] = np.nan, np.inf, -np.inf, 0
+        parameters = [library.from_numpy(array.copy()).requires_grad_() for array in values[:2]]
+        optimizer = getattr(library.optim, name)(parameters, **options)
+        for step in range(3):
+            for parameter, grad in zip(parameters, (values[2 + step], values[2 + step].T.copy().T)):  # the second: by columns
+                parameter.grad = library.from_numpy(grad.copy("K"))
+                parameter.grad[1, :3] = library.tensor([float("nan"), float("inf"), 0.0])
+            optimizer.step()
+        runs.append([parameter.detach().numpy() for parameter in parameters])
+    for theirs, ours in zip(*runs):
+        tolerance = 1e-12 if dtype == "float64" else 1e-5
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl import _kernels, _parallel
+from mini_dl import _blas, _kernels, _parallel
 from mini_dl.ops import convolution
 
 F = torch.nn.functional
@@ -127,10 +127,10 @@ def test_the_number_of_threads_is_a_positive_int(bad: Any) -> None:
 
 
 def test_blas_is_kept_to_one_thread_while_kernels_are_shared_and_gets_them_back() -> None:
-    functions = _parallel._openblas()
+    functions = _blas.functions()
     if functions is None:
         pytest.skip("NumPy here has no OpenBLAS that can be reached")
-    threads_of_blas = functions[0]
+    threads_of_blas = functions.get_threads
     assert threads_of_blas() == 3  # as set_num_threads said
     _parallel.share(lambda piece: None, range(3), _parallel.MANY)
     assert threads_of_blas() == 1
@@ -148,7 +148,7 @@ def test_blas_is_kept_to_one_thread_while_kernels_are_shared_and_gets_them_back(
 
 def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own threads would do each of our pieces at once."""
-    monkeypatch.setattr(_parallel, "_openblas", lambda: None)
+    monkeypatch.setattr(_blas, "functions", lambda: None)
     calls = []
     monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(args))
     _parallel.share(lambda piece: None, range(3), _parallel.MANY)
@@ -253,3 +253,37 @@ def test_parameters_that_share_memory_are_updated_in_turn(tiny_pieces: None) -> 
     assert (steps[1][1] == 0.75).all()
     for alone, shared in zip(*steps):
         assert torch.equal(alone, shared)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blas_adds_scaled_vectors_in_one_pass(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if _blas.functions() is None:
+        pytest.skip("NumPy here has no OpenBLAS that can be reached")
+    monkeypatch.setattr(_blas._State, "single", True)
+    x, y = (np.random.default_rng(seed).standard_normal((7, 50)).astype(dtype) for seed in (0, 1))
+    for a, b in ((0.3, 1), (1, 0.9), (-2.5, 0.1)):
+        expected, target = a * x + b * y, y.copy()
+        assert _blas.add_scaled(a, x, b, target)
+        np.testing.assert_allclose(target, expected, rtol=0, atol=4 * np.finfo(dtype).eps)
+
+
+def test_blas_leaves_alone_what_it_would_not_do_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_blas._State, "single", True)
+    x, y = np.ones((4, 6), np.float32), np.zeros((4, 6), np.float32)
+    fixed = y.copy()
+    fixed.flags.writeable = False
+    refused = [
+        (0, x, 1, y),  # 0 * NaN
+        (1, x, 0, y),
+        (1, x.astype(np.float64), 1, y),
+        (1, x.T, 1, y),
+        (1, x[:, ::2], 1, y[:, ::2]),
+        (1, x[:1], 1, y),
+        (1, x, 1, fixed),
+        (1, x.astype(np.float16), 1, y.astype(np.float16)),
+        (1, x.astype(np.complex64), 1, y.astype(np.complex64)),
+    ]
+    assert not any([_blas.add_scaled(*arguments) for arguments in refused])
+    monkeypatch.setattr(_blas._State, "single", False)  # its other threads would have to be woken
+    assert not _blas.add_scaled(1, x, 1, y)
+    assert not y.any()

@@ -11,6 +11,7 @@ from mini_dl.optim.optimizer import (
     COMMON_OPTIONS,
     Optimizer,
     State,
+    add_scaled,
     advance,
     blocks,
     check_at_least_zero,
@@ -97,8 +98,7 @@ class Adagrad(Optimizer):
             t = np.sqrt(total, out=t)
             t += eps
             t = np.divide(g, t, out=t)
-            t *= rate
-            p -= t
+            add_scaled(p, t, -rate, t)
 
 
 class Adadelta(Optimizer):
@@ -161,8 +161,7 @@ class Adadelta(Optimizer):
             delta /= t
             delta *= g
             square_towards(deltas, delta, rho, t)
-            delta *= lr
-            p -= delta
+            add_scaled(p, delta, -lr, delta)
 
 
 class RMSprop(Optimizer):
@@ -240,9 +239,6 @@ class RMSprop(Optimizer):
             t += eps
             step = np.divide(g, t, out=t)
             if buffer is not None:
-                buffer *= momentum
-                buffer += step
-                step = np.multiply(buffer, lr, out=t)
-            else:
-                step *= lr
-            p -= step
+                add_scaled(buffer, step, 1, None, momentum)
+                step = buffer
+            add_scaled(p, step, -lr, t)

@@ -11,6 +11,7 @@ from mini_dl.optim.optimizer import (
     COMMON_OPTIONS,
     Optimizer,
     State,
+    add_scaled,
     advance,
     blocks,
     check_at_least_zero,
@@ -142,8 +143,7 @@ class Adam(Optimizer):
             t = np.sqrt(square, out=t)
             t += floor
             t = np.divide(mean, t, out=t)
-            t *= rate
-            p -= t
+            add_scaled(p, t, -rate, t)
 
 
 class AdamW(Adam):
@@ -245,8 +245,7 @@ class Adamax(Optimizer):
             t += eps
             np.maximum(greatest, t, out=greatest)
             t = np.divide(mean, greatest, out=t)
-            t *= rate
-            p -= t
+            add_scaled(p, t, -rate, t)
 
 
 class NAdam(Optimizer):
@@ -323,7 +322,7 @@ class NAdam(Optimizer):
             np.sqrt(root, out=root)
             root += eps
             u = np.multiply(g, by_grad, out=u)
-            u += mean * by_mean
+            add_scaled(u, mean, by_mean, None)
             u /= root
             p -= u
 
@@ -398,7 +397,6 @@ class RAdam(Optimizer):
                 t = np.sqrt(square, out=t)
                 t += eps
                 t = np.divide(mean, t, out=t)
-                t *= rate
+                add_scaled(p, t, -rate, t)
             else:
-                t = np.multiply(mean, rate, out=t)
-            p -= t
+                add_scaled(p, mean, -rate, t)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mini_dl import _dtypes
+from mini_dl import _blas, _dtypes
 from mini_dl._dtypes import Array
 from mini_dl._kernels import scratch
 from mini_dl._parallel import get_num_threads, share, worth_sharing
@@ -170,7 +170,7 @@ class Optimizer:
 
     def _update_group(self, group: dict[str, Any]) -> None:
         """NumPy only, in the quiet room."""
-        options = {name: _number(value) for name, value in group.items() if name != "params"}
+        options = {name: v if type(v) in _PLAIN else _number(v) for name, v in group.items() if name != "params"}
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
 
         def update(bundle: list[tuple[Tensor, State]]) -> None:
@@ -418,19 +418,29 @@ def with_penalty(grad: Array, param: Array, weight_decay: float, maximize: bool,
     return grad
 
 
+def add_scaled(target: Array, value: Array, weight: Any, scratch: Any, keep: float | None = None) -> None:
+    """``target += weight * value``, or ``target = keep * target + weight * value``"""
+    if (
+        type(target) is np.ndarray
+        and target.size > SMALL
+        and _blas.add_scaled(weight, value, 1 if keep is None else keep, target)
+    ):
+        return
+    if keep is not None:
+        target *= keep
+    target += value if weight == 1 and type(weight) is not Recorded else np.multiply(value, weight, out=scratch)
+
+
 def mean_towards(mean: Array, value: Array, weight: float, scratch: Any) -> None:
     """``mean += weight * (value - mean)``"""
     difference = np.subtract(value, mean, out=scratch)
-    difference *= weight
-    mean += difference
+    add_scaled(mean, difference, weight, difference)
 
 
 def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> None:
     """``square = decay * square + (1 - decay) * value ** 2``"""
-    square *= decay
     squared = np.multiply(value, value, out=scratch)
-    squared *= 1 - decay
-    square += squared
+    add_scaled(square, squared, 1 - decay, squared, decay)
 
 
 def _share_memory(found: list[tuple[Tensor, State]]) -> bool:
@@ -452,6 +462,9 @@ def _bundles(found: list[tuple[Tensor, State]], size: int) -> list[list[tuple[Te
         bundles[-1].append((param, state))
         room -= param._array.size
     return bundles
+
+
+_PLAIN = {float, int, bool, type(None)}
 
 
 def _number(value: Any) -> Any:

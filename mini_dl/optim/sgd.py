@@ -11,6 +11,7 @@ from mini_dl.optim.optimizer import (
     COMMON_OPTIONS,
     Optimizer,
     State,
+    add_scaled,
     advance,
     as_default,
     blocks,
@@ -113,14 +114,13 @@ class SGD(Optimizer):
                 if first:
                     np.multiply(detached(g), sign, out=b)
                 else:
-                    b *= momentum
-                    b += g if part == 1 else np.multiply(g, part, out=u)
+                    add_scaled(b, g, part, u, momentum)
                 if nesterov:
                     u = np.multiply(b, sign * momentum, out=u)
                     g = np.add(g, u, out=u)
                 else:
                     g, sign = b, 1
-            p -= np.multiply(g, sign * lr, out=u)
+            add_scaled(p, g, -sign * lr, u)
 
 
 class ASGD(Optimizer):
@@ -180,7 +180,7 @@ class ASGD(Optimizer):
         for p, g, mean, t, u in blocks(2, param, grad, state["ax"]._array):
             g = with_penalty(g, p, weight_decay, maximize, t, u)
             p *= 1 - lambd * eta
-            p -= np.multiply(g, eta, out=t)
+            add_scaled(p, g, -eta, t)
             t = np.subtract(p, mean, out=t)
             t *= mu
             mean += t

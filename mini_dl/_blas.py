@@ -1,0 +1,74 @@
+"""What the OpenBLAS that comes with NumPy can do and NumPy does not show. With another BLAS the functions here do nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+
+
+class _Functions(NamedTuple):
+    get_threads: Any
+    set_threads: Any
+    sums: dict[str, tuple[Any, Any]]  # by type: y += a x, and y = a x + b y
+
+
+class _State:
+    single = False  # whether BLAS is known to use one thread
+
+
+def limit_threads(threads: int) -> int:
+    """Let BLAS use so many threads; returns how many it used before, 0 if it cannot be reached."""
+    found = functions()
+    if found is None:
+        return 0
+    before = int(found.get_threads())
+    if before != threads:
+        found.set_threads(threads)
+    _State.single = threads == 1
+    return before
+
+
+def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
+    """``y = a * x + b * y`` in one pass through memory, where NumPy makes three; False if it cannot be done, and nothing is.
+
+    For large contiguous float32 or float64 arrays of one shape, and while BLAS uses one thread: to wake its others takes longer.
+    """
+    found = functions() if _State.single else None
+    if found is None or y.dtype.char not in found.sums or x.dtype is not y.dtype or x.shape != y.shape or not y.flags.writeable:
+        return False
+    if a == 0 or b == 0 or not (x.flags.c_contiguous and y.flags.c_contiguous):  # times 0, BLAS does not look for NaN
+        return False
+    add, mix = found.sums[y.dtype.char]
+    if b == 1:
+        add(y.size, float(a), x.ctypes.data, 1, y.ctypes.data, 1)
+    else:
+        mix(y.size, float(a), x.ctypes.data, 1, float(b), y.ctypes.data, 1)
+    return True
+
+
+@functools.cache
+def functions() -> _Functions | None:
+    """The functions of OpenBLAS, None if this NumPy has another BLAS."""
+    package = Path(np.__file__).parent
+    libraries = [path for folder in (package.parent / "numpy.libs", package / ".dylibs") for path in folder.glob("*openblas*")]
+    sums = {}
+    try:
+        library = ctypes.CDLL(str(libraries[0]))
+        for char, letter, number in (("f", "s", ctypes.c_float), ("d", "d", ctypes.c_double)):
+            add, mix = (library[f"scipy_cblas_{letter}{name}64_"] for name in ("axpy", "axpby"))
+            vector = (ctypes.c_void_p, ctypes.c_int64)
+            add.argtypes = (ctypes.c_int64, number, *vector, *vector)
+            mix.argtypes = (ctypes.c_int64, number, *vector, number, *vector)
+            add.restype = mix.restype = None
+            sums[char] = add, mix
+        found = _Functions(library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_, sums)
+    except (IndexError, OSError, AttributeError):
+        return None
+    _State.single = int(found.get_threads()) == 1
+    return found
