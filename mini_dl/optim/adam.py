@@ -132,9 +132,8 @@ class Adam(Optimizer):
         rate, floor = lr / (1 - beta1**step) * root, eps * root
         largest = state["max_exp_avg_sq"]._array if amsgrad else None
         arrays = blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array, largest)
+        keep = 1 - lr * weight_decay if decoupled_weight_decay and weight_decay != 0 else None
         for p, g, mean, square, top, t, u in arrays:
-            if decoupled_weight_decay and weight_decay != 0:
-                p *= 1 - lr * weight_decay
             g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
@@ -143,7 +142,7 @@ class Adam(Optimizer):
             t = np.sqrt(square, out=t)
             t += floor
             t = np.divide(mean, t, out=t)
-            add_scaled(p, t, -rate, t)
+            add_scaled(p, t, -rate, t, keep)
 
 
 class AdamW(Adam):
@@ -312,9 +311,8 @@ class NAdam(Optimizer):
         product *= now
         by_grad = lr * (1.0 - now) / (1.0 - number(product))
         by_mean = lr * later / (1.0 - number(product) * later)
+        keep = 1 - lr * weight_decay if decoupled_weight_decay and weight_decay != 0 else None
         for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
-            if decoupled_weight_decay and weight_decay != 0:
-                p *= 1 - lr * weight_decay
             g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
@@ -324,7 +322,7 @@ class NAdam(Optimizer):
             u = np.multiply(g, by_grad, out=u)
             add_scaled(u, mean, by_mean, None)
             u /= root
-            p -= u
+            add_scaled(p, u, -1, u, keep)
 
 
 class RAdam(Optimizer):
@@ -387,9 +385,8 @@ class RAdam(Optimizer):
         if length > 5.0:
             rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
             rate *= rectified**0.5 * unbias**0.5
+        keep = 1 - lr * weight_decay if decoupled_weight_decay and weight_decay != 0 else None
         for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
-            if decoupled_weight_decay and weight_decay != 0:
-                p *= 1 - lr * weight_decay
             g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
@@ -397,6 +394,6 @@ class RAdam(Optimizer):
                 t = np.sqrt(square, out=t)
                 t += eps
                 t = np.divide(mean, t, out=t)
-                add_scaled(p, t, -rate, t)
+                add_scaled(p, t, -rate, t, keep)
             else:
-                add_scaled(p, mean, -rate, t)
+                add_scaled(p, mean, -rate, t, keep)
