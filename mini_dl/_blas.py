@@ -39,8 +39,10 @@ def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
 
     For large contiguous float32 or float64 arrays of one shape, and while BLAS uses one thread: to wake its others takes longer.
     """
-    found = functions() if _State.single else None
-    if found is None or y.dtype.char not in found.sums or x.dtype is not y.dtype or x.shape != y.shape or not y.flags.writeable:
+    found = functions()
+    if found is None or not _State.single or y.dtype.char not in found.sums:
+        return False
+    if x.dtype is not y.dtype or x.shape != y.shape or not y.flags.writeable:
         return False
     if a == 0 or b == 0 or not (x.flags.c_contiguous and y.flags.c_contiguous):  # times 0, BLAS does not look for NaN
         return False
