@@ -37,20 +37,22 @@ def limit_threads(threads: int) -> int:
 def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
     """``y = a * x + b * y`` in one pass through memory, where NumPy makes three; False if it cannot be done, and nothing is.
 
-    For large contiguous float32 or float64 arrays of one shape, and while BLAS uses one thread: to wake its others takes longer.
+    It can for contiguous writeable float32 or float64 arrays of one shape, while BLAS uses one thread: to wake its others takes
+    longer.
     """
     found = functions()
     if found is None or not _State.single or y.dtype.char not in found.sums:
         return False
-    if x.dtype is not y.dtype or x.shape != y.shape or not y.flags.writeable:
+    if x.dtype is not y.dtype or x.shape != y.shape or a == 0 or b == 0:  # times 0, BLAS does not look for NaN
         return False
-    if a == 0 or b == 0 or not (x.flags.c_contiguous and y.flags.c_contiguous):  # times 0, BLAS does not look for NaN
+    if not (x.flags.carray and y.flags.carray):
         return False
     add, mix = found.sums[y.dtype.char]
+    first, second = (ctypes.byref(ctypes.c_char.from_buffer(array)) for array in (x, y))  # type: ignore[arg-type]
     if b == 1:
-        add(y.size, float(a), x.ctypes.data, 1, y.ctypes.data, 1)
+        add(y.size, float(a), first, 1, second, 1)
     else:
-        mix(y.size, float(a), x.ctypes.data, 1, float(b), y.ctypes.data, 1)
+        mix(y.size, float(a), first, 1, float(b), second, 1)
     return True
 
 

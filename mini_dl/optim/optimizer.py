@@ -172,6 +172,7 @@ class Optimizer:
         """NumPy only, in the quiet room."""
         options = {name: v if type(v) in _PLAIN else _number(v) for name, v in group.items() if name != "params"}
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
+        new = [(param, state) for param, state in found if not state]
 
         def update(bundle: list[tuple[Tensor, State]]) -> None:
             for param, state in bundle:
@@ -184,9 +185,10 @@ class Optimizer:
             else:
                 update(found)
         finally:
-            for param, state in found:
+            for param, state in new:
                 if state:
                     self.state[param] = state
+            for param, _ in found:
                 version_of(param)[0] += 1
 
     def _record_group(self, group: dict[str, Any]) -> None:
