@@ -45,7 +45,7 @@ def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
         return False
     if x.dtype is not y.dtype or x.shape != y.shape or a == 0 or b == 0:  # times 0, BLAS does not look for NaN
         return False
-    if not (x.flags.carray and y.flags.carray):
+    if not (x.flags.carray and y.flags.carray and y.size):
         return False
     add, mix = found.sums[y.dtype.char]
     first, second = (ctypes.byref(ctypes.c_char.from_buffer(array)) for array in (x, y))  # type: ignore[arg-type]

@@ -279,6 +279,7 @@ def test_blas_leaves_alone_what_it_would_not_do_as_numpy_does(monkeypatch: pytes
         (1, x.T, 1, y),
         (1, x[:, ::2], 1, y[:, ::2]),
         (1, x[:1], 1, y),
+        (1, x[:0], 1, y[:0]),
         (1, x, 1, fixed),
         (1, x.astype(np.float16), 1, y.astype(np.float16)),
         (1, x.astype(np.complex64), 1, y.astype(np.complex64)),
