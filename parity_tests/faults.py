@@ -213,6 +213,10 @@ def swapped_decay(original: Any, decay: float = 0.999) -> Any:
     return original(1 - decay)
 
 
+def without_history(original: Any, self: Any, value: Any) -> Any:
+    return original(self, value.detach() if isinstance(value, Tensor) else value)
+
+
 def unpenalized(original: Any, grad: Any, param: Any, weight_decay: float, *rest: Any) -> Any:
     return original(grad, param, 0.5 * weight_decay, *rest)
 
@@ -372,6 +376,12 @@ FAULTS = [
         "nn.functional.conv2d",
         "forward",
     ),
+    Fault(
+        "even and odd columns of Winograd's tiles exchanged on the way back",
+        "convolution",
+        lambda: attribute("ops._winograd._spread", lambda original, even, odd: original(odd, even)),
+        ("twin", "modules", "test_a_wide_convolution_and_its_gradients", {}),
+    ),
     op("determinant gradient transposed", "linalg", lambda: gradient("ops.linalg._det", each(transposed)), "linalg.det", "grad"),
     op(
         "embedding gradient to other rows",
@@ -460,6 +470,12 @@ FAULTS = [
             "test_averages_of_a_run",
             {"how": "exponential, one by one", "dtype": "float64", "use_buffers": False},
         ),
+    ),
+    Fault(
+        "a recorded step that forgets what was written before",
+        "optimizers",
+        lambda: attribute("optim._recorded.Recorded._set", without_history),
+        ("twin", "differentiable", "test_tensor_options_of_one_element_and_float32", {}),
     ),
     Fault(
         "initial weights a little wider",

@@ -705,3 +705,15 @@ def test_the_options_of_linear_cross_entropy(torch, rng):
             results.append((out, torch.autograd.grad((out * rng(*out.shape)).sum(), [x, *loss.parameters()])))
     smoothed = nn.LinearCrossEntropyLoss(3, 5, label_smoothing=0.1, options=Options())(x, target)
     return refused, frozen, str(Options()), Options() == Options(), results, smoothed
+
+
+@twin
+def test_a_wide_convolution_and_its_gradients(torch, rng):
+    x, weight, bias = (
+        rng(2, 50, 21, 20, dtype="float64", grad=True),
+        rng(48, 50, 3, 3, dtype="float64", grad=True),
+        rng(48, dtype="float64", grad=True),
+    )
+    out = torch.nn.functional.conv2d(x, weight, bias, padding=1)
+    (out * out).mean().backward()
+    return out, x.grad, weight.grad, bias.grad
