@@ -212,7 +212,7 @@ def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array
         return _depthwise_weight(input, output, shape, g)
     if suits_winograd(len(input), shape, input.dtype, g):
         return _winograd.conv_weight(input, output, g.padding)
-    if is_pointwise(input, kernel, g):
+    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else to add up products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
