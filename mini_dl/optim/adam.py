@@ -41,6 +41,14 @@ def check_beta_tensors(betas: tuple[Any, Any], foreach: bool | None, capturable:
                 raise ValueError(f"Tensor betas[{i}] must be 1-element")
 
 
+def parts_of_decay(weight_decay: Any, lr: Any, decoupled: bool) -> tuple[Any, Any]:
+    """The factor of the penalty in the gradient, 0 if the decay is `decoupled` from it; and the part of the parameter that a step
+    then keeps, ``1 - lr * weight_decay``, None if all."""
+    if not decoupled:
+        return weight_decay, None
+    return 0, None if weight_decay == 0 else 1 - lr * weight_decay
+
+
 class Adam(Optimizer):
     """Steps scaled by running means of the gradient and of its square (Kingma and Ba 2014).
 
@@ -132,9 +140,9 @@ class Adam(Optimizer):
         rate, floor = lr / (1 - beta1**step) * root, eps * root
         largest = state["max_exp_avg_sq"]._array if amsgrad else None
         arrays = blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array, largest)
-        keep = 1 - lr * weight_decay if decoupled_weight_decay and weight_decay != 0 else None
+        penalty, keep = parts_of_decay(weight_decay, lr, decoupled_weight_decay)
         for p, g, mean, square, top, t, u in arrays:
-            g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
+            g = with_penalty(g, p, penalty, maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
             if top is not None:
@@ -311,9 +319,9 @@ class NAdam(Optimizer):
         product *= now
         by_grad = lr * (1.0 - now) / (1.0 - number(product))
         by_mean = lr * later / (1.0 - number(product) * later)
-        keep = 1 - lr * weight_decay if decoupled_weight_decay and weight_decay != 0 else None
+        penalty, keep = parts_of_decay(weight_decay, lr, decoupled_weight_decay)
         for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
-            g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
+            g = with_penalty(g, p, penalty, maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
             root = np.divide(square, 1 - beta2**step, out=t)
@@ -385,9 +393,9 @@ class RAdam(Optimizer):
         if length > 5.0:
             rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
             rate *= rectified**0.5 * unbias**0.5
-        keep = 1 - lr * weight_decay if decoupled_weight_decay and weight_decay != 0 else None
+        penalty, keep = parts_of_decay(weight_decay, lr, decoupled_weight_decay)
         for p, g, mean, square, t, u in blocks(2, param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array):
-            g = with_penalty(g, p, 0 if decoupled_weight_decay else weight_decay, maximize, t, u)
+            g = with_penalty(g, p, penalty, maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
             if length > 5.0:

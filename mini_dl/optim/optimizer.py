@@ -448,8 +448,9 @@ def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> N
 def _share_memory(found: list[tuple[Tensor, State]]) -> bool:
     """Whether one update may write what another reads."""
     arrays = [param._array for param, _ in found]
-    owners = {id(array if array.base is None else array.base) for array in arrays}  # quicker than their addresses
-    return len(owners) < len(arrays) and len({array.ctypes.data for array in arrays}) < len(arrays)
+    if all([array.base is None for array in arrays]):  # quicker than their addresses, where each owns its memory
+        return len({id(array) for array in arrays}) < len(arrays)
+    return len({array.ctypes.data for array in arrays}) < len(arrays)
 
 
 def _bundles(found: list[tuple[Tensor, State]], size: int) -> list[list[tuple[Tensor, State]]]:
