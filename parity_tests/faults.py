@@ -190,19 +190,19 @@ def exclusive(original: Any, input: Any, dim: int, *args: Any, **kwargs: Any) ->
     return original(input, dim, *args, **kwargs) - input
 
 
-def uncorrected(original: Any, self: Any, param: Any, grad: Any, state: Any, **settings: Any) -> None:
+def uncorrected(original: Any, self: Any, param: Any, grad: Any, state: Any, group: Any) -> None:
     """Adam whose first step is not divided by 1 - beta."""
     before = param.copy()
-    original(self, param, grad, state, **settings)
-    param -= (param - before) * settings["betas"][0] ** float(state["step"]._array)
+    original(self, param, grad, state, group)
+    param -= (param - before) * group.betas[0] ** float(state["step"])
 
 
-def dampened_start(original: Any, self: Any, param: Any, grad: Any, state: Any, **settings: Any) -> None:
+def dampened_start(original: Any, self: Any, param: Any, grad: Any, state: Any, group: Any) -> None:
     """SGD whose first momentum is dampened too."""
     first = not state
-    original(self, param, grad, state, **settings)
-    if first and settings["momentum"]:
-        state["momentum_buffer"]._array[...] *= 1 - settings["dampening"] or 0.5
+    original(self, param, grad, state, group)
+    if first and group.momentum:
+        state["momentum_buffer"][...] *= 1 - group.dampening or 0.5
 
 
 def unrounded(original: Any, values: Any) -> Any:

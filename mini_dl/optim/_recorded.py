@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl.ops.pointwise import view_as_complex, view_as_real
+from mini_dl.optim.updates import State
 from mini_dl.tensor import Tensor, wrap
 
 _OPERATIONS: dict[Any, Callable[..., Any]] = {
@@ -54,7 +55,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if ufunc in _COMPARISONS:
             return np.asarray(ufunc(*[np.asarray(one) for one in inputs]))
         if ufunc not in _OPERATIONS or method != "__call__":
-            return NotImplemented
+            known = ", ".join([f"np.{one.__name__}" for one in _OPERATIONS])
+            raise TypeError(
+                f"np.{ufunc.__name__} in an update cannot be recorded, as differentiable=True asks; {known} can. "
+                "To record it, add it to _OPERATIONS in mini_dl/optim/_recorded.py"
+            )
         value = _OPERATIONS[ufunc](*[_operand(one) for one in inputs])
         return _standing_for(value) if out is None else out[0]._set(value)
 
@@ -67,16 +72,21 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def clip(self, low: Any, high: Any, out: Recorded) -> Recorded:
         return out._set(self.value.clamp(_operand(low), _operand(high)))
 
+    def add_scaled(self, value: Any, weight: Any, keep: Any) -> None:
+        """``self = keep * self + weight * value``"""
+        if keep is not None:
+            self *= keep
+        self += np.multiply(value, weight)
+
     def _set(self, value: Any) -> Recorded:
         """Take over `value` in the own dtype, as arrays do."""
-        if isinstance(value, Tensor):
+        if self.value is None:
+            self.value = value
+        elif isinstance(value, Tensor):
             self.value = value.to(self.value.dtype)
         else:
             self.value = self.value.new_full(self.value.shape, value)
         return self
-
-    def detached(self) -> Recorded:
-        return _standing_for(self.value.detach())
 
     def as_parts(self) -> Recorded:
         """Itself, from now on with the real and imaginary parts of a complex tensor as real numbers."""
@@ -89,17 +99,36 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self.target.copy_(view_as_complex(self.value) if self.parts else self.value)
 
 
-class RecordedState(dict[str, Any]):
+class RecordedState(State):
     """The state of a parameter, which gives out its tensors recorded."""
 
-    def __init__(self, state: dict[str, Any]) -> None:
-        super().__init__(state)
+    __slots__ = ("given",)
+
+    def __init__(self, tensors: dict[str, Any]) -> None:
+        super().__init__(tensors)
         self.given: dict[str, Recorded] = {}
 
     def __getitem__(self, name: str) -> Recorded:
         if name not in self.given:
-            self.given[name] = Recorded(super().__getitem__(name))
+            self.given[name] = Recorded(self.tensors[name])
         return self.given[name]
+
+    def number(self, name: str) -> Recorded:
+        return self[name]
+
+    def put(self, name: str, value: Any) -> None:
+        if isinstance(value, Recorded):
+            self[name][...] = value
+        else:
+            super().put(name, value)
+
+    def detached(self, array: Any) -> Any:
+        return _standing_for(array.value.detach())
+
+    def blocks(self, buffers: int, param: Any, *others: Any) -> Iterable[tuple[Any, ...]]:
+        """One piece, with stand-ins that take over whatever is written to them as buffers."""
+        arrays = [None if one is None else one.as_parts() for one in (param, *others)]
+        return ((*arrays, *[_standing_for(None) for _ in range(buffers)]),)
 
 
 def recorded_option(value: Any) -> Any:
@@ -111,13 +140,8 @@ def recorded_option(value: Any) -> Any:
     return value
 
 
-def recorded_blocks(buffers: int, arrays: Iterable[Recorded | None]) -> Iterable[tuple[Any, ...]]:
-    """What `blocks` gives to an update that is recorded: one piece, without buffers."""
-    return ((*[None if one is None else one.as_parts() for one in arrays], *[None] * buffers),)
-
-
-def _standing_for(value: Tensor) -> Recorded:
-    """A stand-in that is never written."""
+def _standing_for(value: Any) -> Recorded:
+    """A stand-in for a result, or, for None, for a buffer: it belongs to no tensor."""
     made = Recorded.__new__(Recorded)
     made.value, made.parts = value, False
     return made

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer, State, advance, mean_towards, new_step, zeros_like
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.updates import State, check_one_element, chosen, new_step, zeros_like
 
 
 def _root_mean_square(array: Array) -> float:
@@ -20,19 +20,11 @@ class Adafactor(Optimizer):
     whole mean square (Shazeer and Stern 2018)."""
 
     def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-2,
-        beta2_decay: float = -0.8,
-        eps: tuple[float | None, float] = (None, 1e-3),
-        d: float = 1.0,
-        weight_decay: float = 0.0,
-        *,
-        foreach: bool | None = None,
-        maximize: bool = False,
-    ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
+        self, params: Any, lr: Any = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0, weight_decay: float = 0.0, *, foreach: bool | None = None, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        options = chosen(locals())
+        check_one_element(lr)
         checks = (
             (lr >= 0.0, f"Learning rate should be >= 0 but is: {lr}"),
             (beta2_decay <= 0.0, f"beta2_decay should be <= 0 but is: {beta2_decay}"),
@@ -44,56 +36,30 @@ class Adafactor(Optimizer):
         for holds, text in checks:
             if not holds:
                 raise ValueError(text)
-        defaults = {
-            "lr": lr,
-            "beta2_decay": beta2_decay,
-            "eps": eps,
-            "d": d,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options)
 
-    def update(
-        self,
-        param: Array,
-        grad: Array,
-        state: State,
-        *,
-        lr: float,
-        beta2_decay: float,
-        eps: tuple[float | None, float],
-        d: float,
-        weight_decay: float,
-        maximize: bool,
-        **_: Any,
-    ) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
         if param.dtype.kind == "c":
             raise RuntimeError("Adafactor does not support complex parameters")
         if not state:
-            state["step"] = new_step()
-            if grad.ndim > 1:
-                state["row_var"] = wrap(np.zeros_like(grad[..., :1]))
-                state["col_var"] = wrap(np.zeros_like(grad[..., :1, :]))
-            else:
-                state["variance"] = zeros_like(grad)
-        grad = -grad if maximize else grad
-        step = advance(state)
+            parts = {"row_var": grad[..., :1], "col_var": grad[..., :1, :]} if grad.ndim > 1 else {"variance": grad}
+            state.tensors.update(step=new_step(), **{name: zeros_like(part) for name, part in parts.items()})
+        grad = -grad if group.maximize else grad
+        step, lr, eps = state.advance(), group.lr, group.eps
         least = float(np.finfo(param.dtype).eps) if eps[0] is None else eps[0]
-        weight = step**beta2_decay
+        weight = step**group.beta2_decay
         rate = max(eps[1], _root_mean_square(param)) * min(lr, 1 / step**0.5)
-        if weight_decay != 0:
-            param *= 1 - lr * weight_decay
+        if group.weight_decay != 0:
+            param *= 1 - lr * group.weight_decay
         square = grad * grad
         if grad.ndim > 1:
-            rows, columns = state["row_var"]._array, state["col_var"]._array
-            mean_towards(rows, square.mean(-1, keepdims=True), weight, None)
-            mean_towards(columns, square.mean(-2, keepdims=True), weight, None)
+            rows, columns = state["row_var"], state["col_var"]
+            rows += weight * (square.mean(-1, keepdims=True) - rows)
+            columns += weight * (square.mean(-2, keepdims=True) - columns)
             square = rows @ columns / np.maximum(rows.mean(-2, keepdims=True), least)
         else:
-            variance = state["variance"]._array
+            variance = state["variance"]
             variance += weight * (square - variance)
             square = variance
         step_by = grad / np.sqrt(np.maximum(square, least * least))
-        param -= rate / max(1.0, _root_mean_square(step_by) / d) * step_by
+        param -= rate / max(1.0, _root_mean_square(step_by) / group.d) * step_by

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from mini_dl.autograd.mode import enable_grad, no_grad
 from mini_dl.ops.joining import cat
 from mini_dl.ops.pointwise import view_as_real
-from mini_dl.optim.optimizer import Optimizer, check_learning_rate
+from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.updates import chosen
 from mini_dl.tensor import Tensor
 
 
@@ -99,27 +100,12 @@ class LBFGS(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Any,
-        lr: Any = 1,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
-        line_search_fn: str | None = None,
-    ) -> None:
-        check_learning_rate(lr)
-        defaults = {
-            "lr": lr,
-            "max_iter": max_iter,
-            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad,
-            "tolerance_change": tolerance_change,
-            "history_size": history_size,
-            "line_search_fn": line_search_fn,
-        }
-        super().__init__(params, defaults)
+        self, params: Any, lr: Any = 1, max_iter: int = 20, max_eval: int | None = None, tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9, history_size: int = 100, line_search_fn: str | None = None,
+    ) -> None:  # fmt: skip
+        if max_eval is None:
+            max_eval = max_iter * 5 // 4
+        super().__init__(params, chosen(locals(), "lr"))
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
         self._params = self.param_groups[0]["params"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import BLOCK, Optimizer, State, zeros_like
-from mini_dl.tensor import Tensor
+from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.updates import BLOCK, State, check_one_element, chosen, zeros_like
 
 
 class Muon(Optimizer):
@@ -21,71 +21,40 @@ class Muon(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-3,
-        weight_decay: float = 0.1,
-        momentum: float = 0.95,
-        nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-        eps: float = 1e-7,
-        ns_steps: int = 5,
+        self, params: Any, lr: Any = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315), eps: float = 1e-7, ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
-    ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
+    ) -> None:  # fmt: skip
+        options = chosen(locals())
+        check_one_element(lr)
         for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
             if not value >= 0.0:
                 raise ValueError(f"{name} should be >= 0 but is: {value}")
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "ns_coefficients": ns_coefficients,
-            "eps": eps,
-            "ns_steps": ns_steps,
-            "adjust_lr_fn": adjust_lr_fn,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options)
         for group in self.param_groups:
             for param in group["params"]:
                 if param.ndim != 2:
                     raise ValueError(f"Muon only supports 2D parameters whereas we found a parameter with size: {param.size()}")
 
-    def update(
-        self,
-        param: Array,
-        grad: Array,
-        state: State,
-        *,
-        lr: float,
-        weight_decay: float,
-        momentum: float,
-        nesterov: bool,
-        ns_coefficients: tuple[float, float, float],
-        eps: float,
-        ns_steps: int,
-        adjust_lr_fn: str | None,
-        **_: Any,
-    ) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
         if param.dtype.kind == "c":
             raise RuntimeError("Muon does not support complex parameters")
         if grad.ndim != 2:
             raise ValueError("Param gradient must be a 2D matrix")
         if not state:
-            state["momentum_buffer"] = zeros_like(grad)
-        mean = state["momentum_buffer"]._array
-        mean[...] = _between(mean, grad, 1 - momentum)
-        step = orthogonalized(_between(grad, mean, momentum) if nesterov else mean, ns_coefficients, ns_steps, eps)
+            state.tensors["momentum_buffer"] = zeros_like(grad)
+        mean = state["momentum_buffer"]
+        mean[...] = _between(mean, grad, 1 - group.momentum)
+        direction = _between(grad, mean, group.momentum) if group.nesterov else mean
+        step = orthogonalized(direction, group.ns_coefficients, group.ns_steps, group.eps)
         rows, columns = param.shape
-        if adjust_lr_fn == "match_rms_adamw":
-            rate = lr * 0.2 * math.sqrt(max(rows, columns))
+        if group.adjust_lr_fn == "match_rms_adamw":
+            rate = group.lr * 0.2 * math.sqrt(max(rows, columns))
         else:
-            rate = lr * math.sqrt(max(1, rows / columns))
-        param *= 1 - lr * weight_decay
+            rate = group.lr * math.sqrt(max(1, rows / columns))
+        param *= 1 - group.lr * group.weight_decay
         param -= step.astype(param.dtype) * rate
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from itertools import chain, repeat
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
-
-from mini_dl import _blas, _dtypes
+from mini_dl import _dtypes
 from mini_dl._dtypes import Array
-from mini_dl._kernels import scratch
 from mini_dl._parallel import get_num_threads, share, worth_sharing
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.nn.parameter import zero_grad_of
-from mini_dl.optim._recorded import Recorded, RecordedState, recorded_blocks, recorded_option
-from mini_dl.tensor import Tensor, typename, version_of, wrap
+from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
+from mini_dl.optim.updates import Buffers, State, new_step
+from mini_dl.tensor import Tensor, typename, version_of
 
 Hook = Callable[..., Any]
-State = dict[str, Any]
 
 _global_step_pre_hooks: dict[int, Hook] = {}
 _global_step_post_hooks: dict[int, Hook] = {}
@@ -74,8 +73,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 class Optimizer:
     """Base of the optimizers: `params` are tensors, (name, tensor) pairs, or dicts ``{"params": ..., option: value}``.
 
-    A subclass gives its options to ``super().__init__(params, defaults)`` and defines `update`. TypeError or ValueError for
-    parameters that are no leaf tensors, appear twice, or lack a name that others have.
+    A subclass gives its options to ``super().__init__(params, chosen(locals()))`` and defines `update`. TypeError or ValueError
+    for parameters that are not leaf tensors, appear twice, or lack a name that others have.
 
     With ``differentiable=True`` autograd records the steps, also under ``no_grad``; the parameters are then no leaves
     (RuntimeError for one that requires grad). Here a gradient flows back to the learning rate:
@@ -94,7 +93,7 @@ class Optimizer:
     """
 
     newer_options: ClassVar[dict[str, Any]] = {}
-    """Options that state saved by old versions may lack, with their values then."""
+    """Options that state saved by old versions may lack, with their values then: flags with their defaults, and what is named."""
     tensors_of_step: ClassVar[str] = "params and state_steps"
     """What torch calls the tensors that a step takes."""
     foreach_is_recorded: ClassVar[bool] = False
@@ -116,9 +115,22 @@ class Optimizer:
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
+        self._check_flags()
+
+    def _check_flags(self) -> None:
+        """RuntimeError for flags that exclude each other. All of them ask for the one implementation there is."""
+        if self.defaults.get("fused"):
+            if self.defaults.get("differentiable"):
+                raise RuntimeError("`fused` does not support `differentiable`")
+            if self.defaults.get("foreach"):
+                raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            parameters = inspect.signature(cls.__init__).parameters.values()
+            flags = {p.name: p.default for p in parameters if p.default is None or isinstance(p.default, bool)}
+            cls.newer_options = {**flags, **cls.__dict__.get("newer_options", {})}
         if "step" in cls.__dict__:
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
@@ -169,45 +181,47 @@ class Optimizer:
                     )
 
     def _update_group(self, group: dict[str, Any]) -> None:
-        """NumPy only, in the quiet room."""
-        options = {name: v if type(v) in _PLAIN else _number(v) for name, v in group.items() if name != "params"}
+        """Over NumPy arrays."""
+        options = SimpleNamespace(**{name: _number(value) for name, value in group.items() if name != "params"})
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
-        new = [(param, state) for param, state in found if not state]
+        new = [(param, tensors) for param, tensors in found if not tensors]
 
-        def update(bundle: list[tuple[Tensor, State]]) -> None:
-            for param, state in bundle:
-                self.update(param._array, param._grad._array, state, **options)  # type: ignore[union-attr]
+        def update(bundle: list[tuple[Tensor, dict[str, Any]]]) -> None:
+            spare = _spare.pop() if _spare else {}  # taken away: a step within this one, or of another thread, has its own
+            for param, tensors in bundle:
+                self.update(param._array, param._grad._array, State(tensors, spare), options)  # type: ignore[union-attr]
+            _spare.append(spare)
 
         try:
             size = sum([param._array.size for param, _ in found])
-            if worth_sharing(size // 4) and not _share_memory(found):  # a step passes over its numbers few times
+            if worth_sharing(size // 4) and not _share_memory(found):  # a step makes only a few passes over memory
                 share(update, _bundles(found, size // (4 * get_num_threads())), size // 4)
             else:
                 update(found)
         finally:
-            for param, state in new:
-                if state:
-                    self.state[param] = state
+            for param, tensors in new:
+                if tensors:
+                    self.state[param] = tensors
             for param, _ in found:
                 version_of(param)[0] += 1
 
     def _record_group(self, group: dict[str, Any]) -> None:
         """The same updates, recorded."""
-        options = {name: recorded_option(value) for name, value in group.items() if name != "params"}
+        options = SimpleNamespace(**{name: recorded_option(value) for name, value in group.items() if name != "params"})
         for param in group["params"]:
             if param._grad is None:
                 continue
-            own = self.state.get(param) or {}
-            array, state = Recorded(param), RecordedState(own)
-            self.update(array, Recorded(param._grad), state, **options)
-            own.update(state.items())
-            if own:
-                self.state[param] = own
+            array: Any = Recorded(param)
+            grad: Any = Recorded(param._grad)
+            state = RecordedState(self.state.get(param) or {})
+            self.update(array, grad, state, options)
+            if state:
+                self.state[param] = state.tensors
             for written in (*state.given.values(), array):
                 written.write()
 
-    def update(self, *param_grad_state: Any, **options: Any) -> None:
-        """``update(param, grad, state, **options)``: change the array `param` in place; `state` is what earlier updates left."""
+    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+        """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates left."""
         raise NotImplementedError
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -351,7 +365,8 @@ class Optimizer:
             for param in group["params"]:
                 own = self.state.get(param)
                 if own and "step" in own and not isinstance(own["step"], Tensor):
-                    own["step"] = wrap(np.array(float(own["step"]), _step_dtype()))
+                    count = float(own["step"])
+                    own["step"] = new_step().fill_(count)
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__} ("
@@ -374,78 +389,11 @@ def _cast(param: Tensor, value: Any, key: Any, float_step: bool) -> Any:
     return value
 
 
-# ------------------------------------------------------------------------------------------------ for the algorithms
+_spare: list[Buffers] = []
+"""The buffers of steps that are over, for the next ones."""
 
 
-def check_learning_rate(lr: Any) -> None:
-    """ValueError if `lr` is negative or a tensor of more than one element."""
-    if isinstance(lr, Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    if not lr >= 0.0:
-        raise ValueError(f"Invalid learning rate: {lr}")
-
-
-def check_flags(foreach: bool | None, differentiable: bool, fused: bool | None) -> None:
-    """RuntimeError for flags that exclude each other. All of them ask for the one implementation there is."""
-    if fused:
-        if differentiable:
-            raise RuntimeError("`fused` does not support `differentiable`")
-        if foreach:
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-
-
-def check_at_least_zero(**options: Any) -> None:
-    """ValueError for an option below 0 (or NaN)."""
-    for name, value in options.items():
-        if not value >= 0.0:
-            raise ValueError(f"Invalid {'epsilon' if name == 'eps' else name} value: {value}")
-
-
-def check_betas(betas: tuple[Any, Any]) -> None:
-    """ValueError for a decay outside of [0, 1)."""
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-
-
-COMMON_OPTIONS = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-
-
-def with_penalty(grad: Array, param: Array, weight_decay: float, maximize: bool, scratch: Any, out: Any) -> Array:
-    """The gradient to descend: `grad`, or its negative, plus that of ``weight_decay / 2 * param ** 2``."""
-    if maximize:
-        grad = np.negative(grad, out=out)
-    if weight_decay != 0:
-        grad = np.add(grad, np.multiply(param, weight_decay, out=scratch), out=out)
-    return grad
-
-
-def add_scaled(target: Array, value: Array, weight: Any, scratch: Any, keep: float | None = None) -> None:
-    """``target += weight * value``, or ``target = keep * target + weight * value``"""
-    if (
-        type(target) is np.ndarray
-        and target.size > SMALL
-        and _blas.add_scaled(weight, value, 1 if keep is None else keep, target)
-    ):
-        return
-    if keep is not None:
-        target *= keep
-    target += value if weight == 1 and type(weight) is not Recorded else np.multiply(value, weight, out=scratch)
-
-
-def mean_towards(mean: Array, value: Array, weight: float, scratch: Any) -> None:
-    """``mean += weight * (value - mean)``"""
-    difference = np.subtract(value, mean, out=scratch)
-    add_scaled(mean, difference, weight, difference)
-
-
-def square_towards(square: Array, value: Array, decay: float, scratch: Any) -> None:
-    """``square = decay * square + (1 - decay) * value ** 2``"""
-    squared = np.multiply(value, value, out=scratch)
-    add_scaled(square, squared, 1 - decay, squared, decay)
-
-
-def _share_memory(found: list[tuple[Tensor, State]]) -> bool:
+def _share_memory(found: list[tuple[Tensor, dict[str, Any]]]) -> bool:
     """Whether one update may write what another reads."""
     arrays = [param._array for param, _ in found]
     if all([array.base is None for array in arrays]):  # quicker than their addresses, where each owns its memory
@@ -453,10 +401,10 @@ def _share_memory(found: list[tuple[Tensor, State]]) -> bool:
     return len({array.ctypes.data for array in arrays}) < len(arrays)
 
 
-def _bundles(found: list[tuple[Tensor, State]], size: int) -> list[list[tuple[Tensor, State]]]:
+def _bundles(found: list[tuple[Tensor, dict[str, Any]]], size: int) -> list[list[tuple[Tensor, dict[str, Any]]]]:
     """The largest first, in bundles of at least `size` elements: the short calls of small ones, side by side, would make the
     threads wait for each other."""
-    bundles: list[list[tuple[Tensor, State]]] = []
+    bundles: list[list[tuple[Tensor, dict[str, Any]]]] = []
     room = 0
     for param, state in sorted(found, key=lambda param_state: -param_state[0]._array.size):
         if room <= 0:
@@ -467,9 +415,6 @@ def _bundles(found: list[tuple[Tensor, State]], size: int) -> list[list[tuple[Te
     return bundles
 
 
-_PLAIN = {float, int, bool, type(None)}
-
-
 def _number(value: Any) -> Any:
     """An option as the algorithms want it: tensors of one element as numbers."""
     if isinstance(value, Tensor):
@@ -478,84 +423,3 @@ def _number(value: Any) -> Any:
     if type(value) is tuple:
         return tuple([_number(v) for v in value])
     return value
-
-
-def _step_dtype() -> Any:
-    return np.float64 if _dtypes.default_numpy() == np.float64 else np.float32
-
-
-def new_step() -> Tensor:
-    """A count of steps: a 0-d floating point tensor, as torch keeps it."""
-    return wrap(np.zeros((), _step_dtype()))
-
-
-def zeros_like(param: Array) -> Tensor:
-    return wrap(np.zeros_like(param))
-
-
-def number(array: Any) -> Any:
-    """The number in a 0-d array, through which no gradient flows; a recorded array stays as it is."""
-    return array if type(array) is Recorded else float(array)
-
-
-def detached(array: Any) -> Any:
-    """The array; a recorded one without its history."""
-    return array.detached() if type(array) is Recorded else array
-
-
-def as_default(value: Any) -> Any:
-    """A number in the type that new tensors have; a recorded array stays as it is."""
-    return value if type(value) is Recorded else _step_dtype()(value)
-
-
-def advance(state: State) -> float:
-    """Count one step more and return the count."""
-    count = state["step"]._array
-    count += 1
-    return float(count)
-
-
-BLOCK = 3 << 16
-"""Elements in one pass: few enough that a buffer of them stays in the cache, and enough for two threads to run side by side."""
-SMALL = 1 << 14
-"""Elements up to which new arrays cost less than buffers."""
-
-
-def blocks(buffers: int, param: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
-    """Arrays of one shape in pieces that stay in the cache, with so many `buffers` for each piece.
-
-    The update loops over them and writes in place. A small array is one piece, and its buffers are None: as ``out=`` that asks
-    for a new array. Complex arrays come as their real and imaginary parts.
-    """
-    if type(param) is Recorded:
-        return recorded_blocks(buffers, (param, *others))
-    if param.size <= BLOCK and param.ndim and param.dtype.kind == "f":
-        if param.size <= SMALL:
-            return ((param, *others, *_NO_BUFFERS[:buffers]),)
-        return ((param, *others, *[scratch(f"update {i}", param.shape, param.dtype) for i in range(buffers)]),)
-    return _pieces(buffers, param, *others)
-
-
-_NO_BUFFERS = (None,) * 8
-
-
-def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
-    arrays = (param, *others)
-    if not param.ndim:  # as a vector: operations on 0-d arrays give scalars, which cannot be written to
-        vectors: Any = [None if a is None else a.reshape(1) for a in arrays]
-        yield from blocks(buffers, *vectors)
-    elif param.dtype.kind == "c":
-        for part in (np.real, np.imag):
-            parts: Any = [None if a is None else part(a) for a in arrays]
-            yield from blocks(buffers, *parts)
-    elif not all([a is None or a.flags.c_contiguous for a in (param, *others[1:])]):  # what is written: all but grad
-        yield (*arrays, *_NO_BUFFERS[:buffers])
-    else:
-        flat = [None if a is None else a.reshape(-1) for a in arrays]
-        size = -(-param.size // max(1, -(-param.size // BLOCK)))
-        whole = param.size - param.size % max(1, size)
-        spare = [scratch(f"update {i}", (size,), param.dtype) for i in range(buffers)]
-        rows = [repeat(None) if a is None else a[:whole].reshape(-1, max(1, size)) for a in flat]
-        yield from zip(*rows, *[repeat(b) for b in spare])  # quicker than slices, which the other thread would wait for
-        if whole < param.size:
-            yield (*[None if a is None else a[whole:] for a in flat], *[b[: param.size - whole] for b in spare])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer, State, check_betas
-from mini_dl.tensor import Tensor
+from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.updates import State, check_one_element, chosen
 
 
 class SparseAdam(Optimizer):
@@ -16,24 +16,18 @@ class SparseAdam(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        maximize: bool = False,
+        self, params: Any, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, maximize: bool = False
     ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
+        options = chosen(locals(), "betas")
+        check_one_element(lr)
         if not lr > 0.0:
             raise ValueError(f"Invalid learning rate: {lr}")
         if not eps > 0.0:
             raise ValueError(f"Invalid epsilon value: {eps}")
-        check_betas(betas)
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        super().__init__(params, options)
         places = [[i, j] for i, g in enumerate(self.param_groups) for j, p in enumerate(g["params"]) if p.is_complex()]
         if places:
             raise ValueError(f"Complex params at indices {places}: SparseAdam does not support complex parameters")
 
-    def update(self, param: Array, grad: Array, state: State, **_: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
         raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
