@@ -5,181 +5,18 @@ from __future__ import annotations
 import math
 import types
 import warnings
-import weakref
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mini_dl.optim.cycles import CyclicLR as CyclicLR
+from mini_dl.optim.cycles import OneCycleLR as OneCycleLR
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.tensor import Tensor
-
-EPOCH_DEPRECATION_WARNING = (
-    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
-    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed form is used "
-    "instead of the new chainable form, where available. Please open an issue if you are unable to replicate your use case: "
-    "https://github.com/pytorch/pytorch/issues/new/choose."
-)
-_ORDER = " See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
-
-
-def _values(optimizer: Optimizer, key: str) -> list[Any]:
-    """The option `key` of each group; tensors are copied."""
-    return [group[key].clone() if isinstance(group[key], Tensor) else group[key] for group in optimizer.param_groups]
-
-
-def _set(group: dict[str, Any], key: str, value: Any) -> None:
-    """Give `group` an option; a tensor keeps its identity."""
-    if isinstance(group[key], Tensor):
-        group[key].fill_(value.item() if isinstance(value, Tensor) else value)
-    else:
-        group[key] = value
-
-
-def _per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """One value for each group. ValueError if a list has another length."""
-    n = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        value = [value] * n
-    elif len(value) != n:
-        raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {n}."
-        )
-    return [v.clone() if isinstance(v, Tensor) else v for v in value]
-
-
-def _check_optimizer(optimizer: Any) -> None:
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-
-
-class LRScheduler:
-    """Base of the schedules: a subclass defines ``get_lr()``, the learning rate of each group at ``self.last_epoch``.
-
-    A subclass may define ``_get_closed_form_lr()`` too, for the deprecated ``step(epoch)``.
-    """
-
-    _get_lr_called_within_step = False
-    _is_initial = False
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        _check_optimizer(optimizer)
-        self.optimizer = optimizer
-        for i, group in enumerate(optimizer.param_groups):
-            if last_epoch == -1:
-                lr = group["lr"]
-                group.setdefault("initial_lr", lr.clone() if isinstance(lr, Tensor) else lr)
-            elif "initial_lr" not in group:
-                raise KeyError(
-                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with last_epoch >= 0.\n"
-                    "This typically happens when:\n1. You're trying to resume training from a checkpoint but haven't properly "
-                    "loaded the optimizer state\n2. You're using last_epoch >= 0 for a fresh training run (not recommended)"
-                )
-        self.base_lrs = _values(optimizer, "initial_lr")
-        self.last_epoch = last_epoch
-        _watch_step(optimizer)
-        self._initial_step()
-
-    def _initial_step(self) -> None:
-        self._step_count = 0
-        self._is_initial = True
-        try:
-            self.step()
-        finally:
-            self._is_initial = False
-
-    def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer."""
-        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        self.__dict__.update(state_dict)
-
-    def get_last_lr(self) -> list[Any]:
-        """The learning rates last set."""
-        return self._last_lr
-
-    def get_lr(self) -> list[Any]:
-        """The learning rates of this step; ask `get_last_lr` from outside."""
-        raise NotImplementedError
-
-    def step(self, epoch: int | None = None) -> None:
-        """Set the learning rates of the next epoch."""
-        if self._step_count == 1:
-            if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
-                warnings.warn(
-                    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, "
-                    "make sure to call `optimizer.step()` before `lr_scheduler.step()`." + _ORDER,
-                    UserWarning,
-                    stacklevel=2,
-                )
-            elif not getattr(self.optimizer, "_opt_called", False):
-                warnings.warn(
-                    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should "
-                    "call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will "
-                    "result in PyTorch skipping the first value of the learning rate schedule." + _ORDER,
-                    UserWarning,
-                    stacklevel=2,
-                )
-        self._step_count += 1
-        if epoch is not None:
-            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
-        self._update_lr(epoch)
-
-    def _update_lr(self, epoch: int | None = None) -> None:
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        closed_form = None if epoch is None else getattr(self, "_get_closed_form_lr", None)
-        self._write(self._called_within_step(closed_form or self.get_lr))
-
-    def _called_within_step(self, get_lr: Callable[[], list[Any]]) -> list[Any]:
-        self._get_lr_called_within_step = True
-        try:
-            return get_lr()
-        finally:
-            self._get_lr_called_within_step = False
-
-    def _write(self, lrs: list[Any]) -> None:
-        for group, lr in zip(self.optimizer.param_groups, lrs):
-            _set(group, "lr", lr)
-        self._last_lr = _values(self.optimizer, "lr")
-
-    # What get_lr is made of ----------------------------------------------------------------------------------
-
-    def _warn_unless_in_step(self) -> None:
-        if not self._get_lr_called_within_step:
-            warnings.warn(
-                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def _unchanged(self) -> list[Any]:
-        return _values(self.optimizer, "lr")
-
-    def _times(self, factor: float) -> list[Any]:
-        return [group["lr"] * factor for group in self.optimizer.param_groups]
-
-
-_LRScheduler = LRScheduler
-
-
-def _watch_step(optimizer: Optimizer) -> None:
-    """Let the optimizer remember that its step was called, so that a wrong order can be warned of."""
-    if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
-        return
-    function, reference = optimizer.step.__func__, weakref.ref(optimizer)  # type: ignore[attr-defined]
-
-    @wraps(function)
-    def step(*args: Any, **kwargs: Any) -> Any:
-        owner: Any = reference()
-        owner._opt_called = True
-        return function(owner, *args, **kwargs)
-
-    step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
-    optimizer.step = step  # type: ignore[method-assign]
-
+from mini_dl.optim.schedule import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING
+from mini_dl.optim.schedule import LRScheduler as LRScheduler
+from mini_dl.optim.schedule import _LRScheduler as _LRScheduler
+from mini_dl.optim.schedule import check_optimizer, options_of, set_option
 
 # ------------------------------------------------------------------------------------------------ by the user's function
 
@@ -250,7 +87,7 @@ class LambdaOption(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, key: str, function: Any, last_epoch: int = -1) -> None:
-        _check_optimizer(optimizer)
+        check_optimizer(optimizer)
         if any([key not in group for group in optimizer.param_groups]):
             raise KeyError(f"{type(optimizer).__name__} has no option {key!r}")
         self.key = key
@@ -259,7 +96,7 @@ class LambdaOption(LambdaLR):
     def get_lr(self) -> list[Any]:
         self._warn_unless_in_step()
         for function, group in zip(self.lr_lambdas, self.optimizer.param_groups):
-            _set(group, self.key, function(self.last_epoch))
+            set_option(group, self.key, function(self.last_epoch))
         return self._unchanged()
 
 
@@ -483,7 +320,7 @@ class ReduceLROnPlateau(LRScheduler):
     ) -> None:
         if factor >= 1.0:
             raise ValueError("Factor should be < 1.0.")
-        _check_optimizer(optimizer)
+        check_optimizer(optimizer)
         self.factor, self.optimizer = factor, optimizer
         n = len(optimizer.param_groups)
         several = isinstance(min_lr, (list, tuple))
@@ -493,7 +330,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.min_lrs = list(min_lr) if several else [min_lr] * n
         self.patience, self.cooldown, self.eps = patience, cooldown, eps
         self.last_epoch = 0
-        self._last_lr = _values(optimizer, "lr")
+        self._last_lr = options_of(optimizer, "lr")
         self._init_is_better(mode, threshold, threshold_mode)
         self._reset()
 
@@ -518,7 +355,7 @@ class ReduceLROnPlateau(LRScheduler):
         if self.num_bad_epochs > self.patience:
             self._reduce_lr()
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
-        self._last_lr = _values(self.optimizer, "lr")
+        self._last_lr = options_of(self.optimizer, "lr")
 
     def _reduce_lr(self) -> None:
         groups = self.optimizer.param_groups
@@ -534,7 +371,7 @@ class ReduceLROnPlateau(LRScheduler):
             before = float(group["lr"])
             lr = max(before * self.factor, least)
             if before - lr > self.eps:
-                _set(group, "lr", lr)
+                set_option(group, "lr", lr)
 
     @property
     def in_cooldown(self) -> bool:
@@ -556,189 +393,6 @@ class ReduceLROnPlateau(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.__dict__.update(state_dict)
         self._init_is_better(self.mode, self.threshold, self.threshold_mode)
-
-
-# ------------------------------------------------------------------------------------------------ cycles of rate and momentum
-
-
-def _check_momentum(optimizer: Optimizer) -> bool:
-    """Whether the momentum is called ``betas[0]``. ValueError if there is none."""
-    if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
-        raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-    return "betas" in optimizer.defaults
-
-
-def _set_momentum(group: dict[str, Any], use_beta1: bool, momentum: float) -> None:
-    if use_beta1:
-        group["betas"] = (momentum, *group["betas"][1:])
-    else:
-        group["momentum"] = momentum
-
-
-class OneCycleLR(LRScheduler):
-    """Up from ``max_lr / div_factor`` to `max_lr` and down far below, in one run of `total_steps` steps; the momentum goes the
-    other way (Smith and Topin 2017)."""
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: Any,
-        total_steps: int | None = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: Any = 0.85,
-        max_momentum: Any = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
-        last_epoch: int = -1,
-    ) -> None:
-        _check_optimizer(optimizer)
-        self.optimizer = optimizer
-        if total_steps is not None:
-            counts = {"total_steps": total_steps}
-        elif epochs is not None and steps_per_epoch is not None:
-            counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
-        else:
-            raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-        for name, count in counts.items():
-            if not isinstance(count, int) or count <= 0:
-                raise ValueError(f"Expected positive integer {name}, but got {count}")
-        self.total_steps = math.prod(counts.values())
-        rise = float(pct_start * self.total_steps) - 1
-        up: Any = (rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-        if three_phase:
-            down = (float(2 * pct_start * self.total_steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
-            phases: Any = (up, down, (self.total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
-        else:
-            phases = (up, (self.total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
-        keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(keys, phase)) for phase in phases]
-        if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
-        self._anneal_func_type = anneal_strategy
-        for group, highest in zip(optimizer.param_groups, _per_group("max_lr", optimizer, max_lr)):
-            if last_epoch == -1:
-                group["initial_lr"] = highest / div_factor
-                group["max_lr"] = highest
-                group["min_lr"] = group["initial_lr"] / final_div_factor
-        self.cycle_momentum = cycle_momentum
-        if cycle_momentum:
-            self.use_beta1 = _check_momentum(optimizer)
-            most = _per_group("max_momentum", optimizer, max_momentum)
-            least = _per_group("base_momentum", optimizer, base_momentum)
-            for group, high, low in zip(optimizer.param_groups, most, least):
-                if last_epoch == -1:
-                    _set_momentum(group, self.use_beta1, high)
-                    group["max_momentum"], group["base_momentum"] = high, low
-        super().__init__(optimizer, last_epoch)
-
-    def _anneal(self, start: float, end: float, pct: float) -> float:
-        if self._anneal_func_type == "cos":
-            return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
-        return (end - start) * pct + start
-
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        step = self.last_epoch
-        if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
-        start = 0.0
-        for phase in self._schedule_phases:
-            end: Any = phase["end_step"]
-            if step <= end or phase is self._schedule_phases[-1]:
-                break
-            start = end
-        pct = (step - start) / (end - start)
-        groups = self.optimizer.param_groups
-        if self.cycle_momentum:
-            for group in groups:
-                momentum = self._anneal(group[phase["start_momentum"]], group[phase["end_momentum"]], pct)
-                _set_momentum(group, self.use_beta1, momentum)
-        return [self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], pct) for group in groups]
-
-
-class CyclicLR(LRScheduler):
-    """Up and down between `base_lr` and `max_lr` again and again (Smith 2015); `mode` says how the height changes."""
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        base_lr: Any,
-        max_lr: Any,
-        step_size_up: int = 2000,
-        step_size_down: int | None = None,
-        mode: str = "triangular",
-        gamma: float = 1.0,
-        scale_fn: Callable[[float], float] | None = None,
-        scale_mode: str = "cycle",
-        cycle_momentum: bool = True,
-        base_momentum: Any = 0.8,
-        max_momentum: Any = 0.9,
-        last_epoch: int = -1,
-    ) -> None:
-        _check_optimizer(optimizer)
-        self.optimizer = optimizer
-        base_lrs = _per_group("base_lr", optimizer, base_lr)
-        for lr, group in zip(base_lrs, optimizer.param_groups):
-            if last_epoch == -1:
-                _set(group, "lr", lr)
-        self.max_lrs = _per_group("max_lr", optimizer, max_lr)
-        up = float(step_size_up)
-        self.total_size = up + (up if step_size_down is None else float(step_size_down))
-        self.step_ratio = up / self.total_size
-        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
-            raise ValueError("mode is invalid and scale_fn is None")
-        self.mode, self.gamma = mode, gamma
-        self._scale_fn_custom = scale_fn
-        self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
-        self.cycle_momentum = cycle_momentum
-        if cycle_momentum:
-            self.use_beta1 = _check_momentum(optimizer)
-            self.base_momentums = _per_group("base_momentum", optimizer, base_momentum)
-            self.max_momentums = _per_group("max_momentum", optimizer, max_momentum)
-            for high, low, group in zip(self.max_momentums, self.base_momentums, optimizer.param_groups):
-                if last_epoch == -1:
-                    _set_momentum(group, self.use_beta1, high)
-                    group["max_momentum"], group["base_momentum"] = high, low
-        super().__init__(optimizer, last_epoch)
-        self.base_lrs = base_lrs
-
-    def scale_fn(self, x: float) -> float:
-        """The height of the cycle or iteration `x`."""
-        if self._scale_fn_custom is not None:
-            return self._scale_fn_custom(x)
-        if self.mode == "triangular":
-            return 1.0
-        return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
-
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        cycle = math.floor(1 + self.last_epoch / self.total_size)
-        x = 1.0 + self.last_epoch / self.total_size - cycle
-        height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
-        scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
-        if self.cycle_momentum:
-            for group, low, high in zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums):
-                _set_momentum(group, self.use_beta1, high - (high - low) * height * scale)
-        return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs)]
-
-    def state_dict(self) -> dict[str, Any]:
-        state = super().state_dict()
-        function = state["_scale_fn_custom"]
-        plain = function is None or isinstance(function, types.FunctionType)
-        state["_scale_fn_custom"] = None if plain else function.__dict__.copy()
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
-        if state_dict["_scale_fn_custom"] is not None:
-            self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])
 
 
 # ------------------------------------------------------------------------------------------------ schedules of schedules
@@ -789,7 +443,7 @@ class SequentialLR(_Composed):
         self._schedulers, self._milestones = schedulers, milestones
         self.last_epoch, self.optimizer = last_epoch + 1, optimizer
         for group in optimizer.param_groups:
-            _set(group, "lr", group["initial_lr"])
+            set_option(group, "lr", group["initial_lr"])
         self.recursive_undo()
         first = schedulers[bisect_right(milestones, 0)]
         first._initial_step()
@@ -825,10 +479,10 @@ class ChainedScheduler(_Composed):
         optimizer = optimizer or schedulers[0].optimizer
         self._check_schedulers(optimizer, schedulers)
         self._schedulers, self.optimizer = schedulers, optimizer
-        self._last_lr = _values(optimizer, "lr")
+        self._last_lr = options_of(optimizer, "lr")
 
     def step(self) -> None:  # type: ignore[override]
         """Step every schedule."""
         for scheduler in self._schedulers:
             scheduler.step()
-        self._last_lr = _values(self.optimizer, "lr")
+        self._last_lr = options_of(self.optimizer, "lr")

@@ -12,8 +12,8 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import Module
 from mini_dl.ops.creation import tensor
-from mini_dl.optim.lr_scheduler import LRScheduler, _per_group
 from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.schedule import LRScheduler, per_group
 from mini_dl.tensor import Tensor
 
 Tensors = list[Tensor]
@@ -181,7 +181,7 @@ class SWALR(LRScheduler):
         anneal_strategy: str = "cos",
         last_epoch: int = -1,
     ) -> None:
-        for group, lr in zip(optimizer.param_groups, _per_group("swa_lr", optimizer, swa_lr)):
+        for group, lr in zip(optimizer.param_groups, per_group("swa_lr", optimizer, swa_lr)):
             group["swa_lr"] = lr
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")

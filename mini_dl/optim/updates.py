@@ -86,8 +86,8 @@ Buffers = dict[tuple[Any, ...], list[Array]]
 
 
 class State:
-    """What earlier updates of a parameter left, by name: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` holds
-    buffers of small arrays by shape and type, for one update after the other."""
+    """What earlier updates of a parameter left: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` holds buffers
+    of small arrays by shape and type, for one update after the other."""
 
     __slots__ = ("spare", "tensors")
 
