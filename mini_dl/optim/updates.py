@@ -86,7 +86,7 @@ Buffers = dict[tuple[Any, ...], list[Array]]
 
 
 class State:
-    """What earlier updates of a parameter left: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` holds buffers
+    """What earlier updates of a parameter left: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` has buffers
     of small arrays by shape and type, for one update after the other."""
 
     __slots__ = ("spare", "tensors")
