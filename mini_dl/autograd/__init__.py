@@ -1,38 +1,22 @@
 """Recording operations and running them backwards."""
 
-from mini_dl.autograd import functional, graph, history
-from mini_dl.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from mini_dl.autograd.engine import backward, grad
-from mini_dl.autograd.function import Function, FunctionCtx, once_differentiable
-from mini_dl.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from mini_dl._listing import list_names
+from mini_dl.autograd import functional as functional, graph as graph, history as history
+from mini_dl.autograd.anomaly import (
+    detect_anomaly as detect_anomaly,
+    is_anomaly_enabled as is_anomaly_enabled,
+    set_detect_anomaly as set_detect_anomaly,
+)
+from mini_dl.autograd.engine import backward as backward, grad as grad
+from mini_dl.autograd.function import Function as Function, FunctionCtx as FunctionCtx, once_differentiable as once_differentiable
+from mini_dl.autograd.gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from mini_dl.autograd.mode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
+    enable_grad as enable_grad,
+    inference_mode as inference_mode,
+    is_grad_enabled as is_grad_enabled,
+    is_inference_mode_enabled as is_inference_mode_enabled,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
 )
 
-__all__ = [
-    "Function",
-    "FunctionCtx",
-    "GradcheckError",
-    "backward",
-    "detect_anomaly",
-    "enable_grad",
-    "functional",
-    "grad",
-    "gradcheck",
-    "gradgradcheck",
-    "graph",
-    "history",
-    "inference_mode",
-    "is_anomaly_enabled",
-    "is_grad_enabled",
-    "is_inference_mode_enabled",
-    "no_grad",
-    "once_differentiable",
-    "set_detect_anomaly",
-    "set_grad_enabled",
-]
+list_names(globals(), "functional", "graph", "history")

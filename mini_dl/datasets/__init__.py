@@ -1,8 +1,9 @@
 """Images of handwritten digits: one small set that comes with the library, and MNIST from files of your own."""
 
-from mini_dl.datasets.digits import Digits
-from mini_dl.datasets.idx import read_idx
-from mini_dl.datasets.images import Images
-from mini_dl.datasets.mnist import MNIST
+from mini_dl._listing import list_names
+from mini_dl.datasets.digits import Digits as Digits
+from mini_dl.datasets.idx import read_idx as read_idx
+from mini_dl.datasets.images import Images as Images
+from mini_dl.datasets.mnist import MNIST as MNIST
 
-__all__ = ["MNIST", "Digits", "Images", "read_idx"]
+list_names(globals())

@@ -3,53 +3,34 @@
 ``import mini_dl`` does not import them; ``from mini_dl import models`` does.
 """
 
+from mini_dl._listing import list_names
 from mini_dl.models.cifar import (
-    CifarResNet,
-    PaddedShortcut,
-    PlainBlock,
-    cifar_resnet,
-    resnet20,
-    resnet32,
-    resnet44,
-    resnet56,
-    resnet110,
+    CifarResNet as CifarResNet,
+    PaddedShortcut as PaddedShortcut,
+    PlainBlock as PlainBlock,
+    cifar_resnet as cifar_resnet,
+    resnet20 as resnet20,
+    resnet32 as resnet32,
+    resnet44 as resnet44,
+    resnet56 as resnet56,
+    resnet110 as resnet110,
 )
-from mini_dl.models.convnet import ConvNet, LeNet, SimpleConvNet
-from mini_dl.models.mlp import MultiLayerNet, SimpleNet, TwoLayerNet, fill_weights
+from mini_dl.models.convnet import ConvNet as ConvNet, LeNet as LeNet, SimpleConvNet as SimpleConvNet
+from mini_dl.models.mlp import (
+    MultiLayerNet as MultiLayerNet,
+    SimpleNet as SimpleNet,
+    TwoLayerNet as TwoLayerNet,
+    fill_weights as fill_weights,
+)
 from mini_dl.models.resnet import (
-    BasicBlock,
-    Bottleneck,
-    ResNet,
-    resnet18,
-    resnet34,
-    resnet50,
-    resnet101,
-    resnet152,
+    BasicBlock as BasicBlock,
+    Bottleneck as Bottleneck,
+    ResNet as ResNet,
+    resnet18 as resnet18,
+    resnet34 as resnet34,
+    resnet50 as resnet50,
+    resnet101 as resnet101,
+    resnet152 as resnet152,
 )
 
-__all__ = [
-    "BasicBlock",
-    "Bottleneck",
-    "CifarResNet",
-    "ConvNet",
-    "LeNet",
-    "MultiLayerNet",
-    "PaddedShortcut",
-    "PlainBlock",
-    "ResNet",
-    "SimpleConvNet",
-    "SimpleNet",
-    "TwoLayerNet",
-    "cifar_resnet",
-    "fill_weights",
-    "resnet18",
-    "resnet20",
-    "resnet32",
-    "resnet34",
-    "resnet44",
-    "resnet50",
-    "resnet56",
-    "resnet101",
-    "resnet110",
-    "resnet152",
-]
+list_names(globals())

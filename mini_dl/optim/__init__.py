@@ -1,33 +1,15 @@
 """Optimizers and learning rate schedules."""
 
-from mini_dl.optim import lr_scheduler, swa_utils
-from mini_dl.optim.adafactor import Adafactor
-from mini_dl.optim.adagrad import Adadelta, Adagrad, RMSprop
-from mini_dl.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
-from mini_dl.optim.lbfgs import LBFGS
-from mini_dl.optim.muon import Muon
-from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.rprop import Rprop
-from mini_dl.optim.sgd import ASGD, SGD
-from mini_dl.optim.sparse_adam import SparseAdam
+from mini_dl._listing import list_names
+from mini_dl.optim import lr_scheduler as lr_scheduler, swa_utils as swa_utils
+from mini_dl.optim.adafactor import Adafactor as Adafactor
+from mini_dl.optim.adagrad import Adadelta as Adadelta, Adagrad as Adagrad, RMSprop as RMSprop
+from mini_dl.optim.adam import Adam as Adam, Adamax as Adamax, AdamW as AdamW, NAdam as NAdam, RAdam as RAdam
+from mini_dl.optim.lbfgs import LBFGS as LBFGS
+from mini_dl.optim.muon import Muon as Muon
+from mini_dl.optim.optimizer import Optimizer as Optimizer
+from mini_dl.optim.rprop import Rprop as Rprop
+from mini_dl.optim.sgd import ASGD as ASGD, SGD as SGD
+from mini_dl.optim.sparse_adam import SparseAdam as SparseAdam
 
-__all__ = [
-    "ASGD",
-    "LBFGS",
-    "SGD",
-    "Adadelta",
-    "Adafactor",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Muon",
-    "NAdam",
-    "Optimizer",
-    "RAdam",
-    "RMSprop",
-    "Rprop",
-    "SparseAdam",
-    "lr_scheduler",
-    "swa_utils",
-]
+list_names(globals(), "lr_scheduler", "swa_utils")

@@ -1,45 +1,29 @@
 """Datasets, the order in which they are read, and the loader that makes batches of them."""
 
-from mini_dl.utils.data.collate import default_collate, default_collate_fn_map, default_convert
-from mini_dl.utils.data.dataloader import DataLoader, WorkerInfo, get_worker_info
+from mini_dl._listing import list_names
+from mini_dl.utils.data.collate import (
+    default_collate as default_collate,
+    default_collate_fn_map as default_collate_fn_map,
+    default_convert as default_convert,
+)
+from mini_dl.utils.data.dataloader import DataLoader as DataLoader, WorkerInfo as WorkerInfo, get_worker_info as get_worker_info
 from mini_dl.utils.data.dataset import (
-    ChainDataset,
-    ConcatDataset,
-    Dataset,
-    IterableDataset,
-    StackDataset,
-    Subset,
-    TensorDataset,
-    random_split,
+    ChainDataset as ChainDataset,
+    ConcatDataset as ConcatDataset,
+    Dataset as Dataset,
+    IterableDataset as IterableDataset,
+    StackDataset as StackDataset,
+    Subset as Subset,
+    TensorDataset as TensorDataset,
+    random_split as random_split,
 )
 from mini_dl.utils.data.sampler import (
-    BatchSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
+    BatchSampler as BatchSampler,
+    RandomSampler as RandomSampler,
+    Sampler as Sampler,
+    SequentialSampler as SequentialSampler,
+    SubsetRandomSampler as SubsetRandomSampler,
+    WeightedRandomSampler as WeightedRandomSampler,
 )
 
-__all__ = [
-    "BatchSampler",
-    "ChainDataset",
-    "ConcatDataset",
-    "DataLoader",
-    "Dataset",
-    "IterableDataset",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "StackDataset",
-    "Subset",
-    "SubsetRandomSampler",
-    "TensorDataset",
-    "WeightedRandomSampler",
-    "WorkerInfo",
-    "default_collate",
-    "default_collate_fn_map",
-    "default_convert",
-    "get_worker_info",
-    "random_split",
-]
+list_names(globals())
