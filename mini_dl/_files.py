@@ -57,7 +57,7 @@ def replaced(f: File) -> Iterator[BinaryIO]:
 
 
 class _Stream(io.BufferedWriter):
-    """What can only be written from the first byte to the last. Devices say that they can seek, and do not: /dev/null stays at 0."""
+    """What is written from the first byte to the last. Devices say that they can seek, and do not: /dev/null stays at 0."""
 
     def seekable(self) -> bool:
         return False
