@@ -38,8 +38,8 @@ def replaced(f: File) -> Iterator[BinaryIO]:
 
     What has no content to lose (a device, a pipe, ``/dev/stdout``, an object with ``write``) is written in place.
 
-    A process that is killed leaves nothing where the system has files without a name (Linux, most of its file systems). Elsewhere
-    it may leave a file ``.<16 digits>.tmp`` in the folder, which nobody reads and anybody may delete.
+    A process that is killed may leave a file ``.<16 digits>.tmp`` in the folder, which nobody reads and anybody may delete. Where
+    the system has files without a name (Linux, most of its file systems), it can do so only in the instant before the end.
     """
     if not isinstance(f, (str, os.PathLike)):
         if not callable(getattr(f, "write", None)):

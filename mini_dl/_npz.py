@@ -62,7 +62,7 @@ def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
 
 def is_unicode(text: str) -> bool:
     """Whether it can be written as UTF-8: Python's strings may have halves of surrogate pairs."""
-    return not any(["\ud800" <= letter <= "\udfff" for letter in text])
+    return text.isascii() or re.search("[\ud800-\udfff]", text) is None
 
 
 def _record_of(key: str) -> str:

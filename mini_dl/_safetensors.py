@@ -135,12 +135,13 @@ def _header(file: BinaryIO, where: str) -> tuple[dict[str, Any], int]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-        raise ValueError(f"the key {twice!r} is there twice")
-    if not all(map(is_unicode, found)):
-        raise ValueError("a key has half a surrogate pair")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} is there twice")
+        if not is_unicode(key):
+            raise ValueError(f"the key {key!r} has half a surrogate pair")
+        found[key] = value
     return found
 
 

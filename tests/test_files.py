@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all: whatever goes wrong while one is written, the old one is there and nothing beside it."""
+"""Files are replaced whole or not at all: whatever goes wrong in between, the old one is there and nothing beside it."""
 
 from __future__ import annotations
 
@@ -66,8 +66,6 @@ def test_a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one(tmp_
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lost" not in done.stdout and "left behind: " in done.stdout
-    if _files.UNNAMED:
-        assert "'without a name'" not in done.stdout
 
 
 LIMITED = """
@@ -369,7 +367,7 @@ def test_what_cannot_seek_is_read_too(ending: str) -> None:
     save({"a": torch.arange(5)}, file)
     assert load(OnlyReads(file.getvalue()))["a"].tolist() == [0, 1, 2, 3, 4]
     for wrong in (3, io.StringIO("text")):
-        with pytest.raises(TypeError, match="expected a (path or a binary file|file opened in binary mode), got"):
+        with pytest.raises(TypeError, match=r"expected a (path or a binary file|file opened in binary mode), got"):
             load(wrong)
 
 
@@ -391,15 +389,15 @@ def writes(call: ast.Call) -> bool:
 
 def test_every_writer_replaces_its_file() -> None:
     """Else a report or a table would be lost to the same kill that no longer takes the checkpoint."""
-    found = []
-    for folder in ("mini_dl", "scripts", "parity_tests"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if path.name == "_files.py" or path.name.startswith("test_"):
-                continue
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and writes(node):
-                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
-    assert not found
+    paths = [path for folder in ("mini_dl", "scripts", "parity_tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in paths
+        if path.name != "_files.py" and not path.name.startswith("test_")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and writes(node)
+    ]
+    assert len(paths) > 100 and not found
     for code in ("path.write_text('a')", "open(path, 'w')", "path.open(mode='wb')", "figure.savefig(folder / name)"):
         assert writes(ast.parse(code, mode="eval").body)  # type: ignore[arg-type]
 
