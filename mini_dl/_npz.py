@@ -175,7 +175,7 @@ def _parsed(header: bytes, place: str) -> tuple[np.dtype[Any], tuple[int, ...], 
     """Type, shape and whether the first index runs fastest."""
     try:
         text = re.sub(r"(?<=\d)L\b", "", header.decode("latin1"))  # Python 2 wrote 3L
-        entries = ast.literal_eval(text.strip())
+        entries = ast.literal_eval(text.strip(" \n"))
         described, shape, fortran = entries["descr"], entries["shape"], entries["fortran_order"]
         kind = np.lib.format.descr_to_dtype(described)
     except Exception as error:  # of parsing at most LONGEST_HEADER bytes: SyntaxError, RecursionError, MemoryError, TypeError ...

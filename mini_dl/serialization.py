@@ -22,8 +22,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import device, require_cpu
 from mini_dl._dtypes import Array
-from mini_dl._files import File
-from mini_dl._files import replaced as replaced
+from mini_dl._files import File, replaced
 from mini_dl._npz import load_npz as load_npz
 from mini_dl._npz import save_npz as save_npz
 from mini_dl._safetensors import load_safetensors as load_safetensors
@@ -61,7 +60,7 @@ def save(
 ) -> None:
     """Write `obj`, tensors and all, to a .pt file that torch can read. Tensors that look into one memory still do when loaded.
 
-    A file is replaced whole or not at all, see `mini_dl.serialization.replaced`.
+    A file is replaced whole or not at all: after an error, a full disk or a kill the old one is there.
 
     ValueError for torch's old format, which is not a zip archive.
     """

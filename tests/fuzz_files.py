@@ -29,49 +29,9 @@ SAMPLE = {
     "scalar": torch.tensor(2.5),
     "empty": torch.zeros(0, 3),
 }
-TOKENS = [
-    b"0",
-    b"-1",
-    b"8",
-    b"99999999999999999999",
-    b"1e400",
-    b"null",
-    b"true",
-    b"{}",
-    b"[]",
-    b'""',
-    b"NaN",
-    b"F8_E4M3",
-    b"BF16",
-    b"<f4",
-    b">i8",
-    b"|O",
-    b"|V8",
-    b"<U3",
-    b"None",
-    b"False",
-    b"(",
-    b")",
-    b"[",
-    b"]",
-    b"{",
-    b"}",
-    b",",
-    b":",
-    b"'",
-    b'"',
-    b"\\",
-    b"\0",
-    b"\xff",
-    b"\n",
-    b"L",
-    b"PK\x01\x02",
-    b"PK\x05\x06",
-    b"\x93NUMPY",
-    b".npy",
-    b"__metadata__",
-    b"(0,)",
-]
+TOKENS = rb"""0 -1 8 99999999999999999999 1e400 null true {} [] "" NaN F8_E4M3 BF16 <f4 >i8 |O |V8 <U3 None False ( ) [ ] { } , :
+" \ L .npy __metadata__ (0,)""".split()
+TOKENS += [b"\0", b"\xff", b"\n", b"PK\x01\x02", b"PK\x05\x06", b"\x93NUMPY"]
 
 
 def damaged(content: bytes, draw: random.Random, places: tuple[int, int]) -> bytes:
