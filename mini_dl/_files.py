@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import sys
+import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, TypeAlias
 
@@ -70,6 +71,21 @@ def rewrite(f: File, content: str | bytes) -> None:
     """Write the whole content of a file at once, text as UTF-8; see `replaced`."""
     with replaced(f) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def written_archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """A zip archive written into an open file. After an error it is left unfinished, and the error stays what it was.
+
+    ZipFile would write the end of the archive all the same and raise what goes wrong then, a ValueError in place of an interrupt.
+    """
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+    try:
+        yield archive
+        archive.close()
+    except BaseException:
+        archive.fp = None  # so it is closed
+        raise
 
 
 def _replaceable(path: str) -> str | None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, of_numpy
-from mini_dl._files import File, name_of, read_into, readable, replaced, size_from_here
+from mini_dl._files import File, name_of, read_into, readable, replaced, size_from_here, written_archive
 from mini_dl.tensor import Tensor, wrap
 
 MAGIC = b"\x93NUMPY"
@@ -38,7 +38,7 @@ def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
     hold (with a NUL, with half a surrogate pair, longer than 65,531 bytes), before anything is written.
     """
     arrays = {_record_of(key): array for key, array in arrays_of(tensors).items()}
-    with replaced(_with_ending(f)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with replaced(_with_ending(f)) as file, written_archive(file) as archive:
         for record, array in arrays.items():
             info = zipfile.ZipInfo()  # dated 1980, so that equal tensors make equal files
             info.filename = record
@@ -123,7 +123,7 @@ def _as_value_error(message: str) -> Any:
     except _Malformed as error:
         raise ValueError(str(error)) from None
     except Exception as error:  # zipfile raises a dozen types, some of them by accident
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)):
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
             raise
         raise ValueError(f"{message} ({type(error).__name__}: {error})") from None
 

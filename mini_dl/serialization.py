@@ -22,7 +22,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import device, require_cpu
 from mini_dl._dtypes import Array
-from mini_dl._files import File, replaced
+from mini_dl._files import File, replaced, written_archive
 from mini_dl._npz import load_npz as load_npz
 from mini_dl._npz import save_npz as save_npz
 from mini_dl._safetensors import load_safetensors as load_safetensors
@@ -70,7 +70,7 @@ def save(
     writer = _Writer(pickled, pickle_protocol)
     writer.dump(obj)
     name = os.path.splitext(os.path.basename(os.fspath(f)))[0] if isinstance(f, (str, os.PathLike)) else "archive"
-    with replaced(f) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with replaced(f) as file, written_archive(file) as archive:
         archive.writestr(_entry(name, "data.pkl"), pickled.getvalue())
         if not _disable_byteorder_record:
             archive.writestr(_entry(name, "byteorder"), sys.byteorder)

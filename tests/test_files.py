@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -131,6 +132,23 @@ def test_an_error_or_an_interrupt_leaves_the_old_file(tmp_path: Path, way: str, 
     with pytest.raises(type(error)), replaced(tmp_path / "new.pt") as file:
         raise error
     assert torch.load(path)["a"].tolist() == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("part", ["write", "close"])
+@pytest.mark.parametrize("ending", ["pt", "npz"])
+def test_an_interrupt_within_an_archive_stays_an_interrupt(
+    tmp_path: Path, ending: str, part: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, load = FORMATS[ending]
+    path = tmp_path / f"checkpoint.{ending}"
+    save({"a": torch.zeros(3)}, path)
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile._ZipWriteFile, part, lambda *_: raise_(KeyboardInterrupt()))  # type: ignore[attr-defined]
+        for target in (path, io.BytesIO()):
+            with pytest.raises(KeyboardInterrupt):
+                save({"a": torch.ones(3)}, target)
+    assert load(path)["a"].tolist() == [0, 0, 0]
     assert list(tmp_path.iterdir()) == [path]
 
 
