@@ -143,8 +143,14 @@ def test_an_interrupt_within_an_archive_stays_an_interrupt(
     save, load = FORMATS[ending]
     path = tmp_path / f"checkpoint.{ending}"
     save({"a": torch.zeros(3)}, path)
+
+    def interrupted(record: Any, *_: Any) -> NoReturn:
+        if part == "close":
+            io.BufferedIOBase.close(record)
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(zipfile._ZipWriteFile, part, lambda *_: raise_(KeyboardInterrupt()))  # type: ignore[attr-defined]
+        patch.setattr(zipfile._ZipWriteFile, part, interrupted)  # type: ignore[attr-defined]
         for target in (path, io.BytesIO()):
             with pytest.raises(KeyboardInterrupt):
                 save({"a": torch.ones(3)}, target)
