@@ -102,6 +102,11 @@ def of_numpy(numpy_dtype: np.dtype[Any]) -> dtype:
         ) from None
 
 
+def from_bfloat16(halves: Array) -> Array:
+    """The float32 that bfloat16 is the upper half of; they are given as uint16."""
+    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
 # ------------------------------------------------------------------------------------------------ default dtype
 
 _default = float32

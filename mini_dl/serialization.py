@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import json
-import math
 import os
 import pickle
 import sys
 import zipfile
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +22,11 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import device, require_cpu
 from mini_dl._dtypes import Array
+from mini_dl._files import File, replaced, written_archive
+from mini_dl._npz import load_npz as load_npz
+from mini_dl._npz import save_npz as save_npz
+from mini_dl._safetensors import load_safetensors as load_safetensors
+from mini_dl._safetensors import save_safetensors as save_safetensors
 from mini_dl._surface import public
 from mini_dl.nn.parameter import Buffer, Parameter
 from mini_dl.tensor import LEAF, Size, Tensor, wrap
@@ -43,8 +46,6 @@ STORAGES = {
 }
 """By the name of the type; uint16, uint32 and uint64 have untyped storages, of bytes."""
 
-File = str | os.PathLike[str] | BinaryIO
-
 # ------------------------------------------------------------------------------------------------ .pt: writing
 
 
@@ -59,6 +60,8 @@ def save(
 ) -> None:
     """Write `obj`, tensors and all, to a .pt file that torch can read. Tensors that look into one memory still do when loaded.
 
+    A file is replaced whole or not at all: after an error, a full disk or a kill the old one is there.
+
     ValueError for torch's old format, which is not a zip archive.
     """
     if not _use_new_zipfile_serialization:
@@ -67,8 +70,7 @@ def save(
     writer = _Writer(pickled, pickle_protocol)
     writer.dump(obj)
     name = os.path.splitext(os.path.basename(os.fspath(f)))[0] if isinstance(f, (str, os.PathLike)) else "archive"
-    target: Any = os.fspath(f) if isinstance(f, (str, os.PathLike)) else f
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+    with replaced(f) as file, written_archive(file) as archive:
         archive.writestr(_entry(name, "data.pkl"), pickled.getvalue())
         if not _disable_byteorder_record:
             archive.writestr(_entry(name, "byteorder"), sys.byteorder)
@@ -254,12 +256,7 @@ def _elements(content: bytes, kind: str, swapped: bool) -> Array:
     elements = np.frombuffer(bytearray(content), name)
     if swapped and elements.itemsize > 1:
         elements = elements.byteswap()
-    return _from_bfloat16(elements) if kind == "bfloat16" else elements
-
-
-def _from_bfloat16(halves: Array) -> Array:
-    """bfloat16 is the upper half of a float32."""
-    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return _dtypes.from_bfloat16(elements) if kind == "bfloat16" else elements
 
 
 def _rebuild_tensor_v2(
@@ -353,98 +350,3 @@ def safe_globals(safe_globals: list[Any]) -> Iterator[None]:
     finally:
         _safe.clear()
         _safe.update(before)
-
-
-# ------------------------------------------------------------------------------------------------ .npz and .safetensors
-
-
-def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
-    """Write a dictionary of tensors, such as a ``state_dict``, as NumPy's .npz."""
-    arrays: dict[str, Any] = {name: tensor._array for name, tensor in tensors.items()}
-    np.savez(f, **arrays)
-
-
-def load_npz(f: File) -> dict[str, Tensor]:
-    """Read a dictionary of tensors from an .npz file. Nothing pickled is read."""
-    with np.load(f, allow_pickle=False) as arrays:
-        return {name: wrap(arrays[name]) for name in arrays.files}
-
-
-SAFETENSORS = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "uint16",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U64": "uint64",
-    "U32": "uint32",
-    "U16": "uint16",
-    "U8": "uint8",
-    "BOOL": "bool",
-    "C64": "complex64",
-}
-
-
-def save_safetensors(tensors: Mapping[str, Tensor], f: File, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a dictionary of tensors as .safetensors: the length of a JSON header, the header, the values, all little-endian.
-
-    Source: https://github.com/huggingface/safetensors, section "Format". TypeError for a type the format lacks.
-    """
-    codes = {name: code for code, name in SAFETENSORS.items() if code != "BF16"}
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    contents, start = [], 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1]._array.itemsize, item[0])):  # so that all are aligned
-        array = tensor._array
-        if array.dtype.name not in codes:
-            raise TypeError(f"{name}: .safetensors has no type for {tensor.dtype}")
-        content = array.astype(array.dtype.newbyteorder("<")).tobytes()
-        header[name] = {
-            "dtype": codes[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [start, start + len(content)],
-        }
-        contents.append(content)
-        start += len(content)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with _opened(f, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for content in contents:
-            file.write(content)
-
-
-def load_safetensors(f: File) -> dict[str, Tensor]:
-    """Read a dictionary of tensors from a .safetensors file; bfloat16 becomes float32.
-
-    ValueError if the file is truncated or its header does not fit its contents.
-    """
-    with _opened(f, "rb") as file:
-        content = file.read()
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or len(content) < 8 + length:
-        raise ValueError(f"truncated .safetensors file: expected a header of {length} bytes, found {len(content)} bytes in all")
-    header = json.loads(content[8 : 8 + length])
-    return {name: wrap(_part(name, entry, content, 8 + length)) for name, entry in header.items() if name != "__metadata__"}
-
-
-def _part(name: str, entry: Any, content: bytes, start: int) -> Array:
-    code, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-    if code not in SAFETENSORS:
-        raise ValueError(f"{name}: the type {code} cannot be read")
-    kind = np.dtype(SAFETENSORS[code])
-    if not 0 <= begin <= end <= len(content) - start or end - begin != math.prod(shape) * kind.itemsize:
-        raise ValueError(
-            f"{name}: expected {math.prod(shape) * kind.itemsize} bytes for the shape {list(shape)}, found {end - begin} bytes "
-            f"at {begin} of {len(content) - start}"
-        )
-    values = np.frombuffer(content[start + begin : start + end], kind.newbyteorder("<")).astype(kind).reshape(shape)
-    return _from_bfloat16(values) if code == "BF16" else values
-
-
-def _opened(f: Any, how: str) -> Any:
-    """The file itself, left open, or the file of that name, closed at the end."""
-    opener: Callable[..., Any] = open
-    return opener(f, how) if isinstance(f, (str, os.PathLike)) else contextlib.nullcontext(f)

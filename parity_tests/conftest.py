@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mini_dl._files import rewrite
 from parity_tests import ledger
 
 REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))
@@ -117,4 +118,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
     report["census"] = tally.census
-    REPORT.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    rewrite(REPORT, json.dumps(report, indent=1, sort_keys=True) + "\n")

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mini_dl._files import rewrite
 from parity_tests import adapter, bridge, compare
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import Missing, NotApplicable
@@ -642,8 +643,7 @@ def main(argv: list[str] | None = None) -> int:
         f"{report.count(SKIP)} not applicable; {len(report.missing)} entries missing, {len(report.out_of_scope)} out of scope"
     )
     if args.json:
-        with open(args.json, "w") as file:
-            json.dump(asdict(report), file, indent=1)
+        rewrite(args.json, json.dumps(asdict(report), indent=1))
     return bool(bad)
 
 

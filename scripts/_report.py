@@ -15,6 +15,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # mini_dl and parity_tests of this checkout
 
+from mini_dl._files import rewrite
+
 AGREE, DISAGREE, BAD_CALL = 0, 1, 2
 
 PAGE = """<!doctype html>
@@ -95,13 +97,13 @@ def write_page(
     lines = [{"good": good, "text": text} for good, text in verdicts]
     page = template.render(title=title, sections=sections, verdicts=lines, footer=footer, contents=contents)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    rewrite(path, page)
 
 
 def write_json(path: Path | None, content: Any) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        rewrite(path, json.dumps(content, indent=1) + "\n")
 
 
 def progress(items: Any, **options: Any) -> Any:

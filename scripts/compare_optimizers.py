@@ -17,6 +17,7 @@ from _images import read
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
+from mini_dl._files import replaced
 from scripts.book import optimizers
 from scripts.book._frame import Images, difference, first, pick
 
@@ -47,7 +48,9 @@ def loss_difference(results: dict[str, Any], name: str) -> float:
 def draw(results: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The figure as PNG; the section of the page that shows it."""
     folder.mkdir(parents=True, exist_ok=True)
-    optimizers.draw(results).savefig(folder / "optimizers.png", dpi=120)
+    figure = optimizers.draw(results)
+    with replaced(folder / "optimizers.png") as file:
+        figure.savefig(file, format="png", dpi=120)
     caption = (
         "Both libraries from the same start, the curves overlaid. Above the paths over the bowl, whose minimum is the cross."
     )

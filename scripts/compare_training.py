@@ -20,6 +20,8 @@ import numpy as np
 from _images import read
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
 
+from mini_dl._files import replaced
+
 LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # relative, at every step
 PARAMETER_TOLERANCE = 1e-6  # before the first step
 ACCURACY_GAP = 0.005
@@ -192,7 +194,8 @@ def draw(runs: list[Run], folder: Path, data: dict[str, Any]) -> list[dict[str, 
 
     def save(figure: Any, name: str, title: str, caption: str) -> None:
         figure.tight_layout()
-        figure.savefig(folder / name, dpi=120)
+        with replaced(folder / name) as file:
+            figure.savefig(file, format="png", dpi=120)
         pyplot.close(figure)
         sections.append({"title": title, "image": name, "caption": caption})
 

@@ -21,6 +21,7 @@ from typing import Any
 from _report import AGREE, BAD_CALL, DISAGREE
 
 import mini_dl
+from mini_dl._files import rewrite
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, NAMES = ROOT / "docs" / "coverage.md", ROOT / "scripts" / "torch_names.txt"
@@ -185,14 +186,14 @@ def main(arguments: list[str] | None = None) -> int:
         except ImportError:
             print("torch is not installed")
             return BAD_CALL
-        NAMES.write_text(write_names(torch.__version__.partition("+")[0], names_of(torch)), encoding="utf-8")
+        rewrite(NAMES, write_names(torch.__version__.partition("+")[0], names_of(torch)))
     text = page(*read_names(NAMES.read_text(encoding="utf-8")))
     if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
         return AGREE
     if options.check:
         print(f"{PAGE.name} is out of date; run python scripts/write_coverage.py")
         return DISAGREE
-    PAGE.write_text(text, encoding="utf-8")
+    rewrite(PAGE, text)
     return AGREE
 
 

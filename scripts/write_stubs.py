@@ -19,6 +19,7 @@ from typing import Any
 from _report import AGREE, DISAGREE
 
 import mini_dl
+from mini_dl._files import rewrite
 from mini_dl._surface import NAMESPACES
 
 FOLDER = Path(mini_dl.__file__).parent
@@ -130,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.check:
         print(f"{path.name} is out of date; run python scripts/write_stubs.py")
         return DISAGREE
-    path.write_text(text, encoding="utf-8")
+    rewrite(path, text)
     return AGREE
 
 

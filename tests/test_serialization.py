@@ -185,5 +185,6 @@ def test_truncated_safetensors_are_refused_with_the_sizes() -> None:
 def test_bfloat16_is_read_as_float32() -> None:
     header = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
     content = len(header).to_bytes(8, "little") + header + np.array([0x3F80, 0xC000], "<u2").tobytes()
-    loaded = load_safetensors(io.BytesIO(content))["x"]
+    with pytest.warns(UserWarning, match="bfloat16 is read as float32: x"):
+        loaded = load_safetensors(io.BytesIO(content))["x"]
     assert loaded.dtype == torch.float32 and loaded.tolist() == [1, -2]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mini_dl._dtypes import dtype, get_default_dtype, of_numpy
+from mini_dl._files import rewrite
 from mini_dl.autograd.graph import AccumulateGrad
 from mini_dl.nn import Module
 from mini_dl.tensor import Tensor
@@ -145,9 +146,9 @@ class Graph:
         """Write the text (.dot, .gv), or the picture in the format of the ending: by graphviz where it is, else by matplotlib."""
         path = Path(path)
         if path.suffix in (".dot", ".gv"):
-            path.write_text(self.dot, encoding="utf-8")
+            rewrite(path, self.dot)
         else:
-            path.write_bytes(self._picture(path.suffix.removeprefix(".")))
+            rewrite(path, self._picture(path.suffix.removeprefix(".")))
 
     def __repr__(self) -> str:
         return f"Graph({len(self.vertices)} vertices, {len(self.arrows)} arrows)"

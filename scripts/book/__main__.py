@@ -21,6 +21,7 @@ from typing import Any
 for library in ("OMP", "OPENBLAS"):  # read when NumPy and torch are imported; small matrices are fastest on one thread
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+from mini_dl._files import rewrite  # noqa: E402
 from scripts._report import AGREE, DISAGREE, fail, libraries, progress, versions, write_page  # noqa: E402
 from scripts.book import _frame as frame  # noqa: E402
 
@@ -64,7 +65,7 @@ def run(names: list[str], sides: dict[str, ModuleType], quick: bool, folder: Pat
         module = frame.experiment(name)
         results = {library: module.run(torch, quick=quick) for library, torch in sides.items()}
         image = png(module.draw(results))
-        (folder / f"{name}.png").write_bytes(image)
+        rewrite(folder / f"{name}.png", image)
         good, apart = frame.agreement(results, module.TOLERANCE)
         if not good:
             bad.append(f"{name}: {apart}")
