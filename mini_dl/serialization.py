@@ -16,13 +16,14 @@ import numpy as np
 
 from mini_dl._device import require_cpu
 from mini_dl._dtypes import Array
-from mini_dl._pt import KNOWN, NAMES, Archive, FileError, StorageType, from_bfloat16, globals_named, is_archive, read_pt, write_pt
+from mini_dl._pt import KNOWN, NAMES, Archive, FileError, StorageType, TypedStorage, from_bfloat16, globals_named, is_archive, read_pt, write_pt
 from mini_dl._surface import public
 from mini_dl.tensor import Tensor, wrap
 
 __all__ = [
     "FileError",
     "StorageType",
+    "TypedStorage",
     "add_safe_globals",
     "clear_safe_globals",
     "get_safe_globals",
@@ -105,7 +106,7 @@ def load(
         raise ValueError("f must be a file path in order to use the mmap argument")
     with _readable(f) as file:
         module = None if weights_only else pickle_module or pickle
-        return read_pt(file, map_location, pickle_module=module, path=path, mmap=bool(mmap), **pickle_load_args)
+        return read_pt(file, map_location, pickle_module=module, path=path, mapped=bool(mmap), **pickle_load_args)
 
 
 def _readable(f: Any) -> Any:

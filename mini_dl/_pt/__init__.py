@@ -7,7 +7,7 @@ the bytes of a storage, which several tensors may share. Files go both ways betw
 from mini_dl._pt.archive import Archive, is_archive
 from mini_dl._pt.errors import FileError
 from mini_dl._pt.reading import read_pt
-from mini_dl._pt.rebuild import KNOWN, NAMES, LoadedStorage, StorageType, from_bfloat16
+from mini_dl._pt.rebuild import KNOWN, NAMES, StorageType, TypedStorage, from_bfloat16
 from mini_dl._pt.unpickler import globals_named
 from mini_dl._pt.writing import write_pt
 
@@ -16,8 +16,8 @@ __all__ = [
     "NAMES",
     "Archive",
     "FileError",
-    "LoadedStorage",
     "StorageType",
+    "TypedStorage",
     "from_bfloat16",
     "globals_named",
     "is_archive",

@@ -45,15 +45,29 @@ def is_archive(file: Any) -> bool:
     return bool(head == LOCAL)
 
 
+def fill(file: Any, into: memoryview) -> None:
+    """Fill a buffer from a file. EndError if the file is too short."""
+    direct = getattr(file, "readinto", None)
+    at, end = 0, into.nbytes
+    while at < end:
+        if direct is not None:
+            count = direct(into[at:])
+        else:
+            part = file.read(end - at)
+            count = len(part)
+            into[at : at + count] = part
+        if not count:
+            raise EndError(f"the file ends {end - at} bytes early")
+        at += count
+
+
 class Archive:
     """The records of a zip archive from the position of `file` on."""
 
     def __init__(self, file: Any) -> None:
         self.file, self.origin = file, file.tell()
-        self.size = file.seek(0, 2)
-        if self.size is None:  # file objects whose `seek` returns nothing
-            self.size = file.tell()
-        self.size -= self.origin
+        file.seek(0, 2)
+        self.size = file.tell() - self.origin
         self.stored_left, self.growth_left = self.size, FREE_GROWTH + GROWTH * self.size
         entries = self._entries()
         if not entries:
@@ -67,6 +81,8 @@ class Archive:
             if not name.startswith(self.folder):
                 raise RecordError(f"file in archive is not in a subdirectory {_shown(self.folder)}: {_shown(name)}")
             key = name[len(self.folder) :].lower()
+            if "\ufffd" in _shown(key):
+                raise RecordError(f"the archive has a record whose name is no text: {_shown(key)}")
             if key in self.records:
                 raise RecordError(f"the archive has two records of the name {_shown(key)}")
             self.records[key] = entry
@@ -75,27 +91,40 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return _key(name) in self.records
 
-    def read(self, name: str) -> bytes:
+    def length(self, name: str) -> int:
+        """How many bytes a record has."""
+        return self._found(name)[0].size
+
+    def read(self, name: str) -> bytearray:
         """The contents of a record."""
-        entry, start = self._found(name)
-        if not entry.packed:
-            return b""
-        self.stored_left -= entry.packed
-        if self.stored_left < 0:
-            raise RecordError(f"record {name}: the records of the archive overlap")
-        content = self._at(start, entry.packed)
-        if entry.method:
-            content = self._inflated(name, entry, content)
-        if entry.crc and zlib.crc32(content) != entry.crc:
-            raise RecordError(f"record {name}: its check sum is wrong; the file was damaged after it was written")
+        entry, _ = self._found(name)
+        self._check_room(name, entry)
+        content = bytearray(entry.size)
+        self.read_into(name, content)
         return content
 
-    def place(self, name: str) -> tuple[int, int]:
-        """Where in the file the contents of a record start, and how many bytes they have. RecordError if it is compressed."""
+    def read_into(self, name: str, target: Any) -> None:
+        """Read a record into a buffer of its length."""
+        entry, start = self._found(name)
+        if not entry.packed:
+            return
+        self._check_room(name, entry)
+        self.stored_left -= entry.packed
+        self.growth_left -= entry.size if entry.method else 0
+        into = memoryview(target).cast("B")
+        if entry.method:
+            into[:] = self._inflated(name, entry, self._at(start, entry.packed))
+        else:
+            self._fill(start, into)
+        if entry.crc and zlib.crc32(into) != entry.crc:
+            raise RecordError(f"record {name}: its check sum is wrong; the file was damaged after it was written")
+
+    def place(self, name: str) -> int:
+        """Where in the file the contents of a record start. RecordError if it is compressed."""
         entry, start = self._found(name)
         if entry.method:
             raise RecordError(f"record {name} is compressed and cannot be mapped; load it without mmap=True")
-        return self.origin + start, entry.size
+        return int(self.origin + start)
 
     def _found(self, name: str) -> tuple[Entry, int]:
         entry = self.records.get(_key(name))
@@ -117,13 +146,16 @@ class Archive:
             raise RecordError(f"record {name}: invalid header or archive is corrupted")
         return entry, start
 
-    def _inflated(self, name: str, entry: Entry, content: bytes) -> bytes:
-        self.growth_left -= entry.size
-        if self.growth_left < 0:
+    def _check_room(self, name: str, entry: Entry) -> None:
+        if entry.packed > self.stored_left:
+            raise RecordError(f"record {name}: the records of the archive overlap")
+        if entry.method and entry.size > self.growth_left:
             raise RecordError(
                 f"record {name} would take {entry.size} bytes when decompressed, out of all proportion to the {self.size} bytes "
                 "of the file; if that is meant, write the archive anew without compression"
             )
+
+    def _inflated(self, name: str, entry: Entry, content: bytes) -> bytes:
         try:
             engine = zlib.decompressobj(-zlib.MAX_WBITS)
             inflated = engine.decompress(content, entry.size + 1)
@@ -137,15 +169,14 @@ class Archive:
         """`count` bytes from the position `start` of the archive."""
         if start + count > self.size:
             raise RecordError(f"file read failed: the archive has {self.size} bytes, the directory asks for {start + count}")
+        content = bytearray(count)
+        self._fill(start, memoryview(content))
+        return bytes(content)
+
+    def _fill(self, start: int, into: memoryview) -> None:
+        """Fill a buffer with what follows the position `start` of the archive."""
         self.file.seek(self.origin + start)
-        parts, missing = [], count
-        while missing:
-            part = self.file.read(missing)
-            if not part:
-                raise EndError(f"the file ended {missing} bytes early")
-            parts.append(part)
-            missing -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        fill(self.file, into)
 
     def _check_version(self) -> None:
         name = ".data/version" if ".data/version" in self else "version"

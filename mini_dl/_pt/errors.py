@@ -14,8 +14,16 @@ class FileError(pickle.UnpicklingError):
     """
 
 
+class RefusedError(FileError):
+    """A file that asks for what it may not, or what this library does not have."""
+
+
 class RecordError(FileError, RuntimeError):
     """An archive, a record, a storage or a tensor that does not fit what the file says of it."""
+
+
+class ByteOrderError(RecordError, ValueError):
+    """An order of bytes that is neither little nor big."""
 
 
 class EndError(FileError, EOFError):
@@ -40,7 +48,7 @@ BROKEN = (
 def told(error: Exception, where: str, note: str = "") -> FileError:
     """`error` as one of a file, with the place in the file before its message and `note` behind it."""
     if isinstance(error, FileError):
-        return type(error)(f"{where}: {error}{note}")
+        return type(error)(f"{where}: {error}{'' if isinstance(error, RefusedError) else note}")
     kind = FileError
     if isinstance(error, EOFError):
         kind = EndError

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import mmap
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +13,9 @@ import numpy as np
 
 from mini_dl._device import device, require_cpu
 from mini_dl._dtypes import Array
-from mini_dl._pt.archive import Archive, is_archive
-from mini_dl._pt.errors import BROKEN, EndError, FileError, RecordError, located, told
-from mini_dl._pt.rebuild import KNOWN, NAMES, LoadedStorage, StorageType, bytes_at
+from mini_dl._pt.archive import Archive, fill, is_archive
+from mini_dl._pt.errors import BROKEN, ByteOrderError, EndError, FileError, RecordError, located, told
+from mini_dl._pt.rebuild import KNOWN, NAMES, Memory, StorageType, TypedStorage, memory_of_bytes
 from mini_dl._pt.unpickler import Missing, Unpickler
 from mini_dl.ops.views import UntypedStorage
 
@@ -22,34 +24,35 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 DEVICES = ("cuda", "mps", "xpu", "hpu", "mtia", "xla", "privateuseone")
 """Storages that lived there come to the CPU."""
 ADVICE = (
-    " If the file should be whole, copy or write it again; if it is of another kind, use what reads that kind. "
-    "(Only if you trust whoever wrote it: weights_only=False reads any pickle, and runs its code.)"
+    ". If it should be a whole .pt file, copy or write it again; what is of another kind is read by other functions, and any pickle "
+    "by weights_only=False: only if you trust whoever wrote it, for it can run any code"
 )
+"""What to do about a file that makes no sense."""
 
 
 def read_pt(
-    file: Any, map_location: Any = None, *, pickle_module: Any = None, path: str | None = None, mmap: bool = False, **options: Any
+    file: Any, map_location: Any = None, *, pickle_module: Any = None, path: str | None = None, mapped: bool = False, **options: Any
 ) -> Any:
     """The object in a .pt file, which is read from where `file` stands.
 
     Without `pickle_module` only weights and what was allowed are read. `path` is the name of the file, to be shown and, with
-    `mmap`, mapped; `options` go to the unpickler. FileError, or what is both that and a RuntimeError or EOFError, says where in
+    `mapped`, mapped into memory; `options` go to the unpickler. FileError, or what is both that and a RuntimeError or EOFError, says where in
     the file it is wrong.
     """
     reader = _Reader(map_location, pickle_module, options)
     name = path or str(getattr(file, "name", None) or f"a {type(file).__name__}")
     try:
         if is_archive(file):
-            return reader.of_archive(Archive(file), path if mmap else None)
-        if mmap:
+            return reader.of_archive(Archive(file), path if mapped else None)
+        if mapped:
             raise RecordError("mmap can only be used with files in the zip format that torch.save writes")
         return reader.of_old_format(file)
     except BROKEN as error:
         if pickle_module is not None and not isinstance(error, FileError):
             raise
         made = told(error, name, ADVICE if pickle_module is None else "")
-        if pickle_module is None and type(made) is FileError:
-            made = FileError(f"Weights only load failed. {made}")
+        if pickle_module is None and not isinstance(made, (RecordError, EndError)):
+            made = type(made)(f"Weights only load failed. {made}")
         raise made from error.__cause__ if isinstance(error, FileError) else error
 
 
@@ -57,7 +60,7 @@ class _Reader:
     def __init__(self, map_location: Any, pickle_module: Any, options: dict[str, Any]) -> None:
         self.place, self.pickle_module = _restoring(map_location), pickle_module
         self.options = {"encoding": "utf-8", **options}
-        self.stored: dict[Any, LoadedStorage] = {}
+        self.stored: dict[Any, TypedStorage] = {}
 
     def unpickled(self, where: str, file: Any, persistent: Callable[[Any], Any], length: int) -> Any:
         if self.pickle_module is None:
@@ -74,30 +77,30 @@ class _Reader:
             raise RecordError("Cannot use ``weights_only=True`` with TorchScript archives: they hold programs, not only weights")
         order = archive.read("byteorder").decode("utf-8", "replace") if "byteorder" in archive else "little"
         if order not in ("little", "big"):
-            raise RecordError(f"record byteorder: Unknown endianness type: {order[:20]!r}")
+            raise ByteOrderError(f"record byteorder: Unknown endianness type: {order[:20]!r}")
         for record in (".data/serialization_id", ".format_version", ".storage_alignment"):
             content = archive.read(record) if record in archive else b"0"
         if not content.strip().isdigit():
             raise RecordError(f"record {record} is not a number")
-        whole = None if mapped is None else np.memmap(mapped, np.uint8, "c")
+        whole = None if mapped is None else _mapped(mapped)
 
-        def storage(described: Any) -> LoadedStorage:
+        def storage(described: Any) -> TypedStorage:
             kind, key, location, count = _described(described, 4)
             if key not in self.stored:
-                record = f"data/{key}"
-                if whole is None:
-                    content: Array = np.frombuffer(bytearray(archive.read(record)), np.uint8)
-                else:
-                    start, size = archive.place(record)
-                    content = bytes_at(whole.__array_interface__["data"][0] + start, size, whole)
-                if content.nbytes != count * kind.itemsize:
+                record, size = f"data/{key}", count * kind.itemsize
+                if archive.length(record) != size:
                     raise RecordError(
-                        f"record {record}: record size ({content.nbytes} bytes) does not match expected size "
-                        f"({count * kind.itemsize} bytes: {count} elements of {kind.itemsize})"
+                        f"record {record}: record size ({archive.length(record)} bytes) does not match expected size "
+                        f"({size} bytes: {count} elements of {kind.itemsize})"
                     )
+                if whole is None:
+                    content = Memory((size,), np.uint8)
+                    archive.read_into(record, content)
+                else:
+                    content = memory_of_bytes(whole, archive.place(record), size)
                 if order != sys.byteorder and kind.itemsize > 1:
                     content.view(np.uint16 if kind.itemsize == 2 else kind.dtype.numpy).byteswap(inplace=True)
-                self.stored[key] = self.place(LoadedStorage(content, kind), location)
+                self.stored[key] = self.place(TypedStorage(content, kind), location)
             return self.stored[key]
 
         pickled = archive.read("data.pkl")
@@ -109,10 +112,9 @@ class _Reader:
         begin = file.tell()
         if file.read(512)[257:262] == b"ustar":
             raise RecordError("Cannot use files saved in the legacy .tar format: load them with torch and save them again")
-        end = file.seek(0, 2)
-        end = file.tell() if end is None else end
+        file.seek(0, 2)
+        left = [file.tell() - begin]
         file.seek(begin)
-        left = [end - begin]
 
         def refused(described: Any) -> Any:
             raise FileError("unsupported persistent id encountered")
@@ -125,7 +127,8 @@ class _Reader:
                 left[0] -= count * kind.itemsize
                 if left[0] < 0:
                     raise RecordError(f"storage {key} has {count} elements, more than the file has room for")
-                self.stored[key] = self.place(LoadedStorage(np.zeros(count * kind.itemsize, np.uint8), kind), location)
+                self.stored[key] = self.place(TypedStorage(memory_of_bytes(bytearray(count * kind.itemsize)), kind), location)
+                self.stored[key].await_contents()
             return self.stored[key] if view is None else self._part(self.stored[key], view)
 
         if self.unpickled("its head", file, refused, 100) != MAGIC:
@@ -134,23 +137,31 @@ class _Reader:
         if version != PROTOCOL:
             raise RecordError(f"Invalid protocol version: {version if type(version) is int else type(version).__name__}")
         self.unpickled("its head", file, refused, 1000)
+        start = file.tell()
         result = self.unpickled("its pickle", file, storage, left[0])
+        length = file.tell() - start
         keys = self.unpickled("its list of storages", file, refused, left[0])
         if type(keys) is not list or not all([type(key) in (str, bytes, int) and key in self.stored for key in keys]):
             raise FileError("its list of storages does not list those that its pickle names")
         for key in keys:
             self._fill(file, key)
+        if any([storage.arrived() for storage in self.stored.values()]):
+            end = file.tell()  # what was computed from storages without their contents is computed again
+            file.seek(start)
+            result = self.unpickled("its pickle", io.BytesIO(file.read(length)), storage, length)
+            file.seek(end)
         return result
 
-    def _part(self, storage: LoadedStorage, view: Any) -> LoadedStorage:
+    def _part(self, storage: TypedStorage, view: Any) -> TypedStorage:
         """A stretch of a storage that the file knows as a storage of its own."""
         if type(view) is not tuple or len(view) != 3 or not all([type(n) is int and n >= 0 for n in view[1:]]):
             raise FileError("a view of a storage is a tuple of a key, an offset and a size")
         key, offset, count = view
         if key not in self.stored:
             step = storage._kind.itemsize
-            part = LoadedStorage(storage._bytes[offset * step : (offset + count) * step], storage._kind)
+            part = TypedStorage(storage._bytes[offset * step : (offset + count) * step], storage._kind)
             part._counter = storage._counter
+            part.await_contents()
             self.stored[key] = part
         return self.stored[key]
 
@@ -162,13 +173,8 @@ class _Reader:
         count, size = int.from_bytes(head, "little", signed=True), storage._bytes.nbytes
         if count * storage._kind.itemsize != size:
             raise RecordError(f"storage {key} has wrong byte size: expected {size} got {count * storage._kind.itemsize}")
-        at = 0
-        while at < size:
-            part = file.read(size - at)
-            if not part:
-                raise EndError(f"storage {key}: the file ends {size - at} bytes early")
-            storage._bytes[at : at + len(part)] = np.frombuffer(part, np.uint8)
-            at += len(part)
+        with located(f"storage {key}"):
+            fill(file, memoryview(storage._bytes))
         if sys.byteorder == "big" and storage._kind.itemsize > 1:
             storage._bytes.view(np.uint16 if storage._kind.itemsize == 2 else storage.dtype.numpy).byteswap(inplace=True)
 
@@ -192,16 +198,22 @@ def _text(value: Any) -> Any:
     return value.decode("ascii") if isinstance(value, bytes) else value
 
 
+def _mapped(path: str) -> mmap.mmap:
+    """The file as memory; what is written there is not written to the file."""
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
 # ------------------------------------------------------------------------------------------------ where storages go
 
 
-def _restoring(map_location: Any) -> Callable[[LoadedStorage, str], LoadedStorage]:
+def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]:
     """What puts a storage where `map_location` says: None, a device or its name, a dictionary of names, or a function."""
     if map_location is None:
         return _restored
     if isinstance(map_location, dict):
 
-        def mapped(storage: LoadedStorage, location: str) -> LoadedStorage:
+        def mapped(storage: TypedStorage, location: str) -> TypedStorage:
             if location not in map_location:
                 return _restored(storage, location)
             require_cpu(str(_text(map_location[location])))
@@ -215,18 +227,18 @@ def _restoring(map_location: Any) -> Callable[[LoadedStorage, str], LoadedStorag
     if not callable(map_location):
         raise TypeError(f"map_location is a device, a dictionary or a function, not {type(map_location).__name__}")
 
-    def called(storage: LoadedStorage, location: str) -> LoadedStorage:
+    def called(storage: TypedStorage, location: str) -> TypedStorage:
         result = map_location(storage, location)
         if result is None:
             return _restored(storage, location)
         if not isinstance(result, UntypedStorage):
             raise TypeError(f"map_location must return None or a storage, not {type(result).__name__}")
-        return result if isinstance(result, LoadedStorage) else LoadedStorage(result._bytes, storage._kind)
+        return result if isinstance(result, TypedStorage) else TypedStorage(result._bytes, storage._kind)
 
     return called
 
 
-def _restored(storage: LoadedStorage, location: Any) -> LoadedStorage:
+def _restored(storage: TypedStorage, location: Any) -> TypedStorage:
     place = str(location)
     if place != "cpu" and place.partition(":")[0] not in DEVICES:
         raise RecordError(f"don't know how to restore data location of a storage (tagged with {place[:40]})")
@@ -249,8 +261,15 @@ def _any_unpickler(pickle_module: Any) -> Any:
                 return KNOWN[f"torch.{name}"]
             if module == "torch.tensor":
                 module = "torch._tensor"
-            if module == "torch" or module.startswith("torch."):
-                return super().find_class("mini_dl" + module[5:], name)
-            return super().find_class(module, name)
+            if module != "torch" and not module.startswith("torch."):
+                return super().find_class(module, name)
+            here = "mini_dl" + module[5:]
+            try:
+                return super().find_class(here, name)
+            except (ImportError, AttributeError):
+                part = importlib.import_module(".".join(here.split(".")[:2]))  # some classes live in another file of the part
+                if not hasattr(part, name):
+                    raise
+                return getattr(part, name)
 
     return AnyUnpickler

@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._device import device
 from mini_dl._dtypes import Array
-from mini_dl._pt.errors import FileError, RecordError
+from mini_dl._pt.errors import FileError, RecordError, RefusedError
 from mini_dl._pt.unpickler import Globals, Missing, check_keys, set_pairs
 from mini_dl.nn.parameter import Parameter
 from mini_dl.ops.views import UntypedStorage
@@ -42,16 +42,12 @@ LARGEST = 2**62
 class Memory(np.ndarray[Any, Any]):
     """The bytes of a storage that was read: what looks into it shares them, also when it is saved again."""
 
-
-class _Window:
-    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
-        self.__array_interface__ = {"data": (address, False), "shape": (nbytes,), "typestr": "|u1", "version": 3}
-        self.owner = owner
+    awaited_by: TypedStorage | None = None  # the storage, while its contents are still to be read
 
 
-def bytes_at(address: int, nbytes: int, owner: Any) -> Memory:
-    """The bytes from an address on, which `owner` holds."""
-    return (np.asarray(_Window(address, nbytes, owner)) if nbytes else np.empty(0, np.uint8)).view(Memory)
+def memory_of_bytes(buffer: Any, start: int = 0, size: int | None = None) -> Memory:
+    """Memory over a buffer, or a part of it."""
+    return Memory((len(buffer) if size is None else size,), np.uint8, buffer, start)  # over no array: those would be looked through
 
 
 class StorageType:
@@ -75,20 +71,63 @@ class StorageType:
 UNTYPED = StorageType("uint8")
 
 
-class LoadedStorage(UntypedStorage):
-    """The memory of tensors that were read together, the version counter that they share, and the type of its elements."""
+class TypedStorage(UntypedStorage):
+    """A storage as a file has it: elements of one type, which tensors share, and their version with them.
+
+    Also what a storage that was saved by itself is read as: ``tolist()``, ``len()`` and indices are those of the elements.
+    """
 
     def __init__(self, memory: Array, kind: StorageType) -> None:
-        super().__init__(memory.view(Memory))
+        super().__init__(memory)
         self._kind, self._counter = kind, [0]
         self._derived: dict[Any, tuple[Array, list[int]]] = {}
+        self._used_early = False
+
+    def await_contents(self) -> None:
+        """Mark the contents as still to be read."""
+        if isinstance(self._bytes, Memory):
+            self._bytes.awaited_by = self
+
+    def arrived(self) -> bool:
+        """Mark the contents as read. Whether something was computed from them before, which is forgotten."""
+        if isinstance(self._bytes, Memory):
+            self._bytes.awaited_by = None
+        self._derived.clear()
+        return self._used_early
 
     @property
     def dtype(self) -> _dtypes.dtype:
         """The type of the elements, as which the file names them."""
         return self._kind.dtype
 
-    def cpu(self) -> LoadedStorage:
+    @property
+    def elements(self) -> Array:
+        """The elements, without a copy but for bfloat16."""
+        size = self._kind.itemsize
+        whole = self._bytes[: self._bytes.nbytes // size * size].view(np.ndarray)
+        return from_bfloat16(whole.view(np.uint16)) if self._kind.name == BFLOAT16 else whole.view(self._kind.name)
+
+    def size(self) -> int:
+        """The number of elements."""
+        return len(self.elements)
+
+    __len__ = size
+
+    def tolist(self) -> list[Any]:
+        """The elements as Python numbers."""
+        return self.elements.tolist()
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.elements[index].item()
+
+    def __repr__(self) -> str:
+        return f"{self.elements}\n[TypedStorage(dtype={self.dtype}, device=cpu) of size {len(self)}]"
+
+    def untyped(self) -> UntypedStorage:
+        """The bytes of this storage."""
+        return UntypedStorage(self._bytes)
+
+    def cpu(self) -> TypedStorage:
         """This storage."""
         return self
 
@@ -97,13 +136,14 @@ class LoadedStorage(UntypedStorage):
         if kind != BFLOAT16 and not conj and not neg:
             return self._bytes, self._counter
         key = kind, conj, neg
+        self._used_early = getattr(self._bytes, "awaited_by", None) is not None
         if key not in self._derived:
             size = StorageType(kind).itemsize
             whole = self._bytes[: self._bytes.nbytes // size * size]
             elements = from_bfloat16(whole.view(np.uint16)) if kind == BFLOAT16 else whole.view(kind)
             elements = np.conjugate(elements) if conj else elements
             elements = np.negative(elements) if neg else elements
-            self._derived[key] = np.ascontiguousarray(elements).view(np.uint8), [0]
+            self._derived[key] = memory_of_bytes(bytearray(elements.tobytes())), [0]
         return self._derived[key]
 
 
@@ -146,18 +186,18 @@ def rebuild_tensor_v3(
     return _rebuilt(_storage(storage), dtype.name, storage_offset, size, stride, requires_grad, metadata)
 
 
-def _storage(value: Any) -> LoadedStorage:
-    if not isinstance(value, LoadedStorage):
+def _storage(value: Any) -> TypedStorage:
+    if not isinstance(value, TypedStorage):
         raise FileError(f"a tensor needs a storage, not {type(value).__name__}")
     return value
 
 
 def _refuse_hooks(hooks: Any) -> None:
-    if hooks:
+    if isinstance(hooks, dict) and hooks:
         warnings.warn("backward hooks in a file are not read", UserWarning, stacklevel=2)
 
 
-def _rebuilt(storage: LoadedStorage, kind: str, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
+def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
     flags = metadata or {}
     if not isinstance(flags, dict) or not all([type(name) is str and type(on) is bool for name, on in flags.items()]):
         raise FileError("the metadata of a tensor are names with True or False")
@@ -280,14 +320,16 @@ def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any) -> 
 
 
 def rebuild_sparse_tensor(layout: Any, data: Any) -> Tensor:
-    """The dense tensor of a sparse one, with a warning."""
+    """The dense tensor of a sparse one, with a warning; none yet if its contents are still to be read."""
+    if _is_early(data):
+        return wrap(np.empty(0, np.float32))
     name = layout.name if isinstance(layout, _device.layout) else type(layout).__name__
     if name == "sparse_coo" and isinstance(data, tuple) and len(data) in (3, 4):
         dense = _of_coordinates(*[_array(part) for part in data[:2]], _sizes(data[2]))
     elif name in ("sparse_csr", "sparse_csc") and isinstance(data, tuple) and len(data) == 4:
         dense = _of_rows(*[_array(part) for part in data[:3]], _sizes(data[3]), name == "sparse_csc")
     else:
-        raise FileError(f"a sparse tensor of layout {name} cannot be read: mini_dl has no sparse tensors")
+        raise RefusedError(f"a sparse tensor of layout {name} cannot be read: mini_dl has no sparse tensors")
     warnings.warn(f"a tensor of layout torch.{name} is read as a dense one: mini_dl has no sparse tensors", stacklevel=2)
     return wrap(dense)
 
@@ -320,6 +362,18 @@ def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], b
     return _of_coordinates(np.stack(pair).astype(np.int64), values, size)
 
 
+def _is_early(parts: Any) -> bool:
+    waiting = [
+        part._array.base.awaited_by
+        for part in (parts if isinstance(parts, tuple) else ())
+        if isinstance(part, Tensor) and isinstance(part._array.base, Memory)
+    ]
+    for storage in waiting:
+        if storage is not None:
+            storage._used_early = True
+    return any([storage is not None for storage in waiting])
+
+
 def _array(value: Any) -> Array:
     if not isinstance(value, Tensor):
         raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
@@ -327,7 +381,7 @@ def _array(value: Any) -> Array:
 
 
 def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
-    raise RecordError("a tensor on the device meta has no values, and mini_dl has no such device: save it from another device")
+    raise RefusedError("a tensor on the device meta has no values, and mini_dl has no such device: save it from another device")
 
 
 # ------------------------------------------------------------------------------------------------ what files name

@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mini_dl._pt.errors import BROKEN, EndError, FileError, told
+from mini_dl._pt.errors import BROKEN, EndError, FileError, RefusedError, told
 
 BLOCKED = ("sys", "os", "posix", "nt")
 """Modules of which nothing may be named, whatever the caller allows."""
@@ -36,14 +36,14 @@ class Globals:
         """The value of a global."""
         path = f"{module}.{name}"
         if module in BLOCKED:
-            raise FileError(f"Trying to load unsupported GLOBAL {path} whose module {module} is blocked.")
+            raise RefusedError(f"Trying to load unsupported GLOBAL {path} whose module {module} is blocked.")
         if path in self.known:
             value = self.known[path]
             return value.refuse() if isinstance(value, Missing) else value
         if path in self.allowed:
             return self.allowed[path]
         path = path.removeprefix("builtins.")
-        raise FileError(
+        raise RefusedError(
             f"Unsupported global: GLOBAL {path} was not an allowed global by default. Please use "
             f"`torch.serialization.add_safe_globals([{path}])` or the `torch.serialization.safe_globals([{path}])` context "
             "manager to allowlist this global if you trust this class/function, or weights_only=False if you trust whoever wrote "
@@ -62,7 +62,7 @@ class Missing:
         self.name, self.why = name, why
 
     def refuse(self) -> Any:
-        raise FileError(f"{self.name} cannot be read: {self.why}")
+        raise RefusedError(f"{self.name} cannot be read: {self.why}")
 
 
 class Unpickler:

@@ -18,7 +18,7 @@ from mini_dl import _dtypes
 from mini_dl._device import device, layout, memory_format
 from mini_dl._dtypes import Array
 from mini_dl._pt.reading import MAGIC, PROTOCOL
-from mini_dl._pt.rebuild import STORAGES, LoadedStorage, Memory, bytes_at
+from mini_dl._pt.rebuild import BFLOAT16, STORAGES, Memory, TypedStorage
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
 from mini_dl.ops.views import UntypedStorage, strides_of
 from mini_dl.tensor import Size, Tensor, wrap
@@ -213,7 +213,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             if known.elements.dtype != (kind if name else np.uint8):
                 raise RuntimeError("Cannot save multiple tensors or storages that view the same data as different types")
             return known
-        elements = bytes_at(low, count * kind.itemsize, owner).view(np.ndarray).view(kind if name else np.uint8)
+        elements = _bytes_at(low, count * kind.itemsize, owner).view(kind if name else np.uint8)
         typed = _global("torch", name) if name else _global("torch.storage", "UntypedStorage")
         made = _Storage(len(self.contents), elements, owner, typed)
         self.contents.append(elements)
@@ -222,9 +222,14 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return made
 
     def _storage_of_bytes(self, storage: UntypedStorage) -> _Storage:
-        kind = storage.dtype.numpy if isinstance(storage, LoadedStorage) else np.dtype(np.uint8)
         memory = storage._bytes
-        return self._storage(storage.data_ptr(), memory.nbytes // kind.itemsize, kind, memory)
+        if not isinstance(storage, TypedStorage):
+            return self._storage(storage.data_ptr(), memory.nbytes, memory.dtype, memory)
+        kind = np.dtype(np.uint16) if storage._kind.name == BFLOAT16 else storage.dtype.numpy
+        made = self._storage(storage.data_ptr(), memory.nbytes // kind.itemsize, kind, memory)
+        if storage._kind.name == BFLOAT16:
+            made.kind, made.elements = _global("torch", "BFloat16Storage"), made.elements.view(np.uint16)
+        return made
 
 
 def attributes_of(tensor: Tensor) -> dict[str, Any]:
@@ -249,3 +254,14 @@ def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:
     if not isinstance(block, Memory) and not bytes_of_tensors:
         block = root
     return *np.lib.array_utils.byte_bounds(block), block
+
+
+class _Window:
+    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
+        self.__array_interface__ = {"data": (address, True), "shape": (nbytes,), "typestr": "|u1", "version": 3}
+        self.owner = owner
+
+
+def _bytes_at(address: int, nbytes: int, owner: Any) -> Array:
+    """The bytes from an address on, in memory that `owner` holds."""
+    return np.asarray(_Window(address, nbytes, owner)) if nbytes else np.empty(0, np.uint8)
