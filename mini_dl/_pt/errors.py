@@ -30,6 +30,10 @@ class EndError(FileError, EOFError):
     """A file that ends too early."""
 
 
+class CallersError(Exception):
+    """Carries what a function of the caller's raised, which is no fault of the file."""
+
+
 BROKEN = (
     FileError,
     ArithmeticError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import mmap
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from mini_dl._device import device, require_cpu
 from mini_dl._dtypes import Array
 from mini_dl._pt.archive import Archive, fill, is_archive
-from mini_dl._pt.errors import BROKEN, ByteOrderError, EndError, FileError, RecordError, located, told
+from mini_dl._pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
 from mini_dl._pt.rebuild import KNOWN, NAMES, Memory, StorageType, TypedStorage, memory_of_bytes
 from mini_dl._pt.unpickler import Missing, Unpickler
 from mini_dl.ops.views import UntypedStorage
@@ -36,8 +37,8 @@ def read_pt(
     """The object in a .pt file, which is read from where `file` stands.
 
     Without `pickle_module` only weights and what was allowed are read. `path` is the name of the file, to be shown and, with
-    `mapped`, mapped into memory; `options` go to the unpickler. FileError, or what is both that and a RuntimeError or EOFError, says where in
-    the file it is wrong.
+    `mapped`, mapped into memory; `options` go to the unpickler. FileError, or what is both that and a RuntimeError or EOFError,
+    says where in the file it is wrong.
     """
     reader = _Reader(map_location, pickle_module, options)
     name = path or str(getattr(file, "name", None) or f"a {type(file).__name__}")
@@ -47,6 +48,9 @@ def read_pt(
         if mapped:
             raise RecordError("mmap can only be used with files in the zip format that torch.save writes")
         return reader.of_old_format(file)
+    except CallersError as error:
+        assert error.__cause__ is not None
+        raise error.__cause__ from None
     except BROKEN as error:
         if pickle_module is not None and not isinstance(error, FileError):
             raise
@@ -61,6 +65,7 @@ class _Reader:
         self.place, self.pickle_module = _restoring(map_location), pickle_module
         self.options = {"encoding": "utf-8", **options}
         self.stored: dict[Any, TypedStorage] = {}
+        self.parts: dict[Any, TypedStorage] = {}  # of storages of the old format, by keys of their own
 
     def unpickled(self, where: str, file: Any, persistent: Callable[[Any], Any], length: int) -> Any:
         if self.pickle_module is None:
@@ -78,10 +83,11 @@ class _Reader:
         order = archive.read("byteorder").decode("utf-8", "replace") if "byteorder" in archive else "little"
         if order not in ("little", "big"):
             raise ByteOrderError(f"record byteorder: Unknown endianness type: {order[:20]!r}")
-        for record in (".data/serialization_id", ".format_version", ".storage_alignment"):
-            content = archive.read(record) if record in archive else b"0"
-        if not content.strip().isdigit():
-            raise RecordError(f"record {record} is not a number")
+        for record, kind in {".data/serialization_id": str, ".format_version": bytes, ".storage_alignment": int}.items():
+            if record in archive:
+                content = archive.read(record)
+                with located(f"record {record}"):
+                    kind(content if kind is bytes else content.decode("utf-8"))
         whole = None if mapped is None else _mapped(mapped)
 
         def storage(described: Any) -> TypedStorage:
@@ -110,7 +116,10 @@ class _Reader:
 
     def of_old_format(self, file: Any) -> Any:
         begin = file.tell()
-        if file.read(512)[257:262] == b"ustar":
+        head = file.read(512)
+        if self.pickle_module is None and head and head[:1] != pickle.PROTO:
+            raise FileError("not a .pt file: neither a zip archive nor a pickle")
+        if head[257:262] == b"ustar":
             raise RecordError("Cannot use files saved in the legacy .tar format: load them with torch and save them again")
         file.seek(0, 2)
         left = [file.tell() - begin]
@@ -143,9 +152,12 @@ class _Reader:
         keys = self.unpickled("its list of storages", file, refused, left[0])
         if type(keys) is not list or not all([type(key) in (str, bytes, int) and key in self.stored for key in keys]):
             raise FileError("its list of storages does not list those that its pickle names")
+        for key in self.stored:
+            if key not in keys and self.stored[key].nbytes():
+                raise RecordError(f"storage {key} is not among those whose contents the file has")
         for key in keys:
             self._fill(file, key)
-        if any([storage.arrived() for storage in self.stored.values()]):
+        if any([storage.arrived() for storage in (*self.stored.values(), *self.parts.values())]):
             end = file.tell()  # what was computed from storages without their contents is computed again
             file.seek(start)
             result = self.unpickled("its pickle", io.BytesIO(file.read(length)), storage, length)
@@ -157,13 +169,13 @@ class _Reader:
         if type(view) is not tuple or len(view) != 3 or not all([type(n) is int and n >= 0 for n in view[1:]]):
             raise FileError("a view of a storage is a tuple of a key, an offset and a size")
         key, offset, count = view
-        if key not in self.stored:
+        if key not in self.parts:
             step = storage._kind.itemsize
             part = TypedStorage(storage._bytes[offset * step : (offset + count) * step], storage._kind)
             part._counter = storage._counter
             part.await_contents()
-            self.stored[key] = part
-        return self.stored[key]
+            self.parts[key] = part
+        return self.parts[key]
 
     def _fill(self, file: Any, key: Any) -> None:
         storage = self.stored[key]
@@ -228,11 +240,14 @@ def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]
         raise TypeError(f"map_location is a device, a dictionary or a function, not {type(map_location).__name__}")
 
     def called(storage: TypedStorage, location: str) -> TypedStorage:
-        result = map_location(storage, location)
+        try:
+            result = map_location(storage, location)
+            if result is not None and not isinstance(result, UntypedStorage):
+                raise TypeError(f"map_location must return None or a storage, not {type(result).__name__}")
+        except Exception as error:
+            raise CallersError from error
         if result is None:
             return _restored(storage, location)
-        if not isinstance(result, UntypedStorage):
-            raise TypeError(f"map_location must return None or a storage, not {type(result).__name__}")
         return result if isinstance(result, TypedStorage) else TypedStorage(result._bytes, storage._kind)
 
     return called

@@ -300,10 +300,9 @@ def set_attributes(tensor: Tensor, state: Any) -> None:
         raise RecordError("Invalid serialized state: attributes are a dictionary, or two")
     for part in states:
         for name, value in (part or {}).items():
-            if type(name) is not str or name == "_array" or isinstance(getattr(type(tensor), name, None), property):
-                raise FileError(f"a tensor cannot be given the attribute {name if type(name) is str else type(name).__name__!r}")
-            if name in Tensor.__annotations__:
-                raise FileError(f"the attribute {name!r} of a tensor is its own")
+            if type(name) is not str or name in Tensor.__annotations__ or hasattr(Tensor, name):
+                shown = repr(name) if type(name) is str else type(name).__name__
+                raise FileError(f"a tensor cannot be given the attribute {shown}")
             tensor.__dict__[name] = value
 
 
@@ -407,9 +406,13 @@ def _encode(text: Any, encoding: Any = "utf-8") -> bytes:
 
 
 def _bytearray(content: Any = b"", *encoding: Any) -> bytearray:
-    if type(content) is int:
-        raise FileError("a bytearray is kept with its contents, not by its length")
-    return bytearray(_encode(content, *encoding) if type(content) is str else content)
+    if type(content) is int or (type(content) is str) != (len(encoding) == 1):
+        raise FileError("a bytearray is kept by its contents, or by a text and an encoding")
+    return bytearray(_encode(content, *encoding) if encoding else content)
+
+
+def _device_of(where: Any, *index: Any) -> device:
+    return device(where, *index)
 
 
 def _set(values: Any = ()) -> set[Any]:
@@ -540,7 +543,7 @@ CLASSES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "torch.nn.parameter.Parameter": (Parameter, _parameter),
     "torch.Size": (Size, _size_of),
     "torch.Tensor": (Tensor, _plain_tensor),
-    "torch.device": (device, device),
+    "torch.device": (device, _device_of),
     "builtins.bytearray": (bytearray, _bytearray),
     "builtins.set": (set, _set),
     "builtins.complex": (complex, complex),

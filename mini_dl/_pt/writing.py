@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import io
 import pickle
@@ -128,7 +129,9 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             obj = _global("torch.nn.parameter", "Parameter")
         elif obj is Size or obj is device:
             obj = _global("torch", obj.__name__)
-        if type(obj) is _Global:
+        if type(obj) is bytes and not obj and self.proto < 3:  # the usual way names a class that files may not name
+            self.save_reduce(codecs.encode, ("", "latin1"), obj=obj)
+        elif type(obj) is _Global:
             known = self.memo.get(id(obj))
             if known is not None:
                 self.write(self.get(known[0]))
