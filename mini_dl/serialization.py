@@ -16,7 +16,19 @@ import numpy as np
 
 from mini_dl._device import require_cpu
 from mini_dl._dtypes import Array
-from mini_dl._pt import KNOWN, NAMES, Archive, FileError, StorageType, TypedStorage, from_bfloat16, globals_named, is_archive, read_pt, write_pt
+from mini_dl._pt import (
+    KNOWN,
+    NAMES,
+    Archive,
+    FileError,
+    StorageType,
+    TypedStorage,
+    from_bfloat16,
+    globals_named,
+    is_archive,
+    read_pt,
+    write_pt,
+)
 from mini_dl._surface import public
 from mini_dl.tensor import Tensor, wrap
 
@@ -140,7 +152,9 @@ def add_safe_globals(safe_globals: list[Any]) -> None:
             _safe[item] = dict.fromkeys(paths, item)
             continue
         if len(item) != 2:
-            raise ValueError(f"Expected tuple of length 2 (global, str of callable full path), but got tuple of length: {len(item)}")
+            raise ValueError(
+                f"Expected tuple of length 2 (global, str of callable full path), but got tuple of length: {len(item)}"
+            )
         if type(item[1]) is not str:
             raise TypeError(f"Expected second item in tuple to be str of callable full path, but got: {type(item[1])}")
         _safe[item] = {item[1]: item[0]}

@@ -117,7 +117,7 @@ OBJECTS = {
     "the state of another schedule": lambda m: m.optim.lr_scheduler.StepLR(trained(m, "SGD", lr=0.1), 2).state_dict(),
     "the state of batch norm": lambda m: m.nn.BatchNorm1d(3).state_dict(),
     "the state of a generator": lambda m: m.Generator().manual_seed(3).get_state(),
-    "Python numbers of tensors": lambda m: [m.ones(1).item(), m.arange(3).tolist(), m.tensor(1 + 2j).item(), m.ones(2, 3).size(1)],
+    "Python numbers": lambda m: [m.ones(1).item(), m.arange(3).tolist(), m.tensor(1 + 2j).item(), m.ones(2, 3).size(1)],
 }  # fmt: skip
 
 
@@ -196,7 +196,12 @@ def test_what_is_no_part_of_this_library_is_read_with_a_warning_or_refused(zippe
     with pytest.warns(UserWarning, match="the type bfloat16 is read as float32"):
         assert read({"dtype": torch.bfloat16})["dtype"] is mini_dl.float32
     dense = torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 4.0]])
-    for sparse in (dense.to_sparse(), dense.to_sparse_csr(), dense.to_sparse_csc(), torch.sparse_coo_tensor([[1, 1]], [2.0, 3.0], (3,))):
+    for sparse in (
+        dense.to_sparse(),
+        dense.to_sparse_csr(),
+        dense.to_sparse_csc(),
+        torch.sparse_coo_tensor([[1, 1]], [2.0, 3.0], (3,)),
+    ):
         with pytest.warns(UserWarning, match="is read as a dense one"):
             assert read(sparse).tolist() == sparse.to_dense().tolist()
     for value, message in (
@@ -252,6 +257,7 @@ def test_whole_modules_of_torch_are_read_if_the_caller_says_so():
 STRICTER = (
     "two records of the name", "check sum is wrong", "decompress", "is a folder", "neither a zip archive nor a pickle",
     "not among those whose contents", "has wrong byte size", "does not fit its storage", "does not list those", "no quantized",
+    "names of flags",
 )  # fmt: skip
 """Damage that is refused here, and that torch does not look at or reads as random contents."""
 

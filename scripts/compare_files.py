@@ -21,7 +21,6 @@ import torch
 import mini_dl
 from tests.mutations import mutated
 
-
 DOCUMENTED = ("FileError", "RefusedError", "RecordError", "ByteOrderError", "EndError")
 
 
@@ -66,7 +65,11 @@ def described(value: Any, depth: int = 0) -> Any:
         plain = value.detach().resolve_conj().resolve_neg() if isinstance(value, torch.Tensor) else value.detach()
         if plain.dtype == torch.bfloat16:  # is read as float32 here
             plain, flags = plain.float(), (kind, "torch.float32", *flags[2:])
-        own = {name: described(held, depth + 1) for name, held in value.__dict__.items() if name in ("tag", "_is_buffer", "persistent")}
+        own = {
+            name: described(held, depth + 1)
+            for name, held in value.__dict__.items()
+            if name in ("tag", "_is_buffer", "persistent")
+        }
         return *flags, plain.contiguous().numpy().tobytes(), sorted(own.items())
     if isinstance(value, dict):
         return kind, [(described(key, depth + 1), described(held, depth + 1)) for key, held in value.items()]
@@ -76,8 +79,8 @@ def described(value: Any, depth: int = 0) -> Any:
         return kind, sorted(map(repr, value))
     if isinstance(value, (torch.dtype, mini_dl.dtype, torch.device, mini_dl.device, torch.layout, mini_dl.layout)):
         return str(value).replace("bfloat16", "float32")
-    if "Storage" in kind:
-        return "storage", str(value.dtype) if kind == "StorageType" or isinstance(value, type) else value.nbytes()
+    if "Storage" in kind or (isinstance(value, type) and "Storage" in value.__name__):
+        return "storage", 0 if kind == "StorageType" or isinstance(value, type) else value.nbytes()
     if isinstance(value, type) or callable(value):
         return "callable"
     return kind, repr(value)
@@ -100,7 +103,9 @@ def compared(content: bytes) -> tuple[str, str]:
     if ours[0] == "refused" and ours[1] not in DOCUMENTED:
         return "another error", f"{ours[1]}: {ours[2][:100]}"
     if theirs[0] == ours[0] == "read":
-        return ("read alike", "") if theirs[1] == ours[1] else ("read differently", f"{str(theirs[1])[:150]} | {str(ours[1])[:150]}")
+        return (
+            ("read alike", "") if theirs[1] == ours[1] else ("read differently", f"{str(theirs[1])[:150]} | {str(ours[1])[:150]}")
+        )
     if theirs[0] == ours[0]:
         return "refused by both", ""
     if ours[0] == "read":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import pickletools
 import random
@@ -33,7 +34,17 @@ def mutated(random_: random.Random, content: bytes) -> bytes:
         kinds = (*ANYWHERE, *(IN_ARCHIVES * 3 if is_zip else IN_STREAMS * 3))
         try:
             content = random_.choice(kinds)(random_, content)
-        except (zipfile.BadZipFile, zlib.error, struct.error, ArithmeticError, EOFError, LookupError, OSError, RuntimeError, ValueError):
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            struct.error,
+            ArithmeticError,
+            EOFError,
+            LookupError,
+            OSError,
+            RuntimeError,
+            ValueError,
+        ):
             content = _bytes_changed(random_, content)  # it is too damaged already for the finer ways
     return content
 
@@ -108,7 +119,16 @@ def _record_names(random_: random.Random, content: bytes) -> bytes:
     elif what == 2:
         random_.shuffle(records)
     else:
-        names = (other, name.upper(), "x" + name, name + "x", name.partition("/")[2], "other/x", name + "/", "archive/constants.pkl")
+        names = (
+            other,
+            name.upper(),
+            "x" + name,
+            name + "x",
+            name.partition("/")[2],
+            "other/x",
+            name + "/",
+            "archive/constants.pkl",
+        )
         records[at] = random_.choice(names), part
     return archived(records)
 
@@ -127,12 +147,16 @@ def _headers(random_: random.Random, content: bytes) -> bytes:
     if at + 4 <= len(content):
         size = random_.choice((1, 2, 4))
         number = int.from_bytes(changed[at : at + size], "little") + random_.choice((-1, 1, 16, 2**31))
-        changed[at : at + size] = (random_.choice((number, 0, 2**32 - 1, random_.getrandbits(32))) % 2 ** (8 * size)).to_bytes(size, "little")
+        changed[at : at + size] = (random_.choice((number, 0, 2**32 - 1, random_.getrandbits(32))) % 2 ** (8 * size)).to_bytes(
+            size, "little"
+        )
     return bytes(changed)
 
 
 def _pickle_record(random_: random.Random, content: bytes) -> bytes:
-    return archived([(name, _instructions(random_, part) if name.endswith("/data.pkl") else part) for name, part in _records(content)])
+    return archived(
+        [(name, _instructions(random_, part) if name.endswith("/data.pkl") else part) for name, part in _records(content)]
+    )
 
 
 IN_ARCHIVES: tuple[Mutation, ...] = (
@@ -146,7 +170,7 @@ IN_ARCHIVES: tuple[Mutation, ...] = (
 def _instructions(random_: random.Random, pickled: bytes) -> bytes:
     """One to three instructions of a pickle taken out, doubled, exchanged, given other arguments, or added."""
     starts = [at for _, _, at in pickletools.genops(pickled)] + [len(pickled)]
-    parts = [pickled[at:to] for at, to in zip(starts, starts[1:])]
+    parts = [pickled[at:to] for at, to in itertools.pairwise(starts)]
     for _ in range(random_.choice((1, 1, 2, 3))):
         at = random_.randrange(len(parts))
         what = random_.randrange(8)
@@ -190,7 +214,9 @@ def _argument_changed(random_: random.Random, part: bytes) -> bytes:
     if opcode == b"c":
         return f"c{random_.choice(GLOBALS)}\n".replace(" ", "\n").encode()
     if opcode == b"X":
-        text = random_.choice(("", "cpu", "cuda:0", "meta", "0", "1", "storage", "module", "torch.strided", "name", "_array", "x" * 30))
+        text = random_.choice(
+            ("", "cpu", "cuda:0", "meta", "0", "1", "storage", "module", "torch.strided", "name", "_array", "x" * 30)
+        )
         return b"X" + struct.pack("<I", len(text)) + text.encode()
     if opcode in (b"q", b"h"):
         return opcode + bytes([random_.randrange(40)])

@@ -6,8 +6,9 @@ the bytes of a storage, which several tensors may share. Files go both ways betw
 
 from mini_dl._pt.archive import Archive, is_archive
 from mini_dl._pt.errors import FileError
+from mini_dl._pt.names import KNOWN, NAMES
 from mini_dl._pt.reading import read_pt
-from mini_dl._pt.rebuild import KNOWN, NAMES, StorageType, TypedStorage, from_bfloat16
+from mini_dl._pt.storages import StorageType, TypedStorage, from_bfloat16
 from mini_dl._pt.unpickler import globals_named
 from mini_dl._pt.writing import write_pt
 

@@ -185,13 +185,13 @@ class Archive:
         content = self.read(name)
         number = re.match(rb"[ \t-\r]*([+-]?\d+)", content)
         if number is None:
-            raise RecordError(f"Couldn't parse the version {_shown(content[:40])} as Long Long.")
+            raise RecordError(f"Couldn't parse the version {_shown(bytes(content[:40]))} as Long Long.")
         version = int(number[1]) if len(number[1]) < 20 else 2**63
         if version not in VERSIONS:
-            limit = "minimum" if version < VERSIONS.start else "maximum"
-            bound = VERSIONS.start if version < VERSIONS.start else VERSIONS.stop - 1
+            limit, bound = ("minimum", VERSIONS.start) if version < VERSIONS.start else ("maximum", VERSIONS.stop - 1)
             raise RecordError(
-                f"Attempted to read a PyTorch file with version {version}, but the {limit} supported version for reading is {bound}"
+                f"Attempted to read a PyTorch file with version {version}, but the {limit} supported version for reading is "
+                f"{bound}"
             )
 
     # ---------------------------------------------------------------------------------------- the central directory
@@ -248,7 +248,9 @@ def _entry(directory: bytes, at: int) -> tuple[bytes, Entry, int, int]:
     taken = 46 + name_length + extra_length + comment_length
     name = directory[at + 46 : at + 46 + name_length]
     if extra_length and max(packed, size, start) == LIMIT_32:
-        size, packed, start = _sizes64(directory[at + 46 + name_length : at + 46 + name_length + extra_length], size, packed, start)
+        size, packed, start = _sizes64(
+            directory[at + 46 + name_length : at + 46 + name_length + extra_length], size, packed, start
+        )
     is_folder = name.endswith(b"/") or bool(external & 0x10)
     return name, Entry(flags, method, crc, packed, size, start, is_folder), taken, disk
 

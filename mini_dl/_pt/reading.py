@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import device, require_cpu
-from mini_dl._dtypes import Array
 from mini_dl._pt.archive import Archive, fill, is_archive
 from mini_dl._pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
-from mini_dl._pt.rebuild import KNOWN, NAMES, Memory, StorageType, TypedStorage, memory_of_bytes
-from mini_dl._pt.unpickler import Missing, Unpickler
+from mini_dl._pt.names import KNOWN, NAMES, TensorClass
+from mini_dl._pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
+from mini_dl._pt.unpickler import Unpickler
 from mini_dl.ops.views import UntypedStorage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -25,14 +25,20 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 DEVICES = ("cuda", "mps", "xpu", "hpu", "mtia", "xla", "privateuseone")
 """Storages that lived there come to the CPU."""
 ADVICE = (
-    ". If it should be a whole .pt file, copy or write it again; what is of another kind is read by other functions, and any pickle "
-    "by weights_only=False: only if you trust whoever wrote it, for it can run any code"
+    ". If it should be a whole .pt file, copy or write it again; what is of another kind is read by other functions, and any "
+    "pickle by weights_only=False: only if you trust whoever wrote it, for it can run any code"
 )
 """What to do about a file that makes no sense."""
 
 
 def read_pt(
-    file: Any, map_location: Any = None, *, pickle_module: Any = None, path: str | None = None, mapped: bool = False, **options: Any
+    file: Any,
+    map_location: Any = None,
+    *,
+    pickle_module: Any = None,
+    path: str | None = None,
+    mapped: bool = False,
+    **options: Any,
 ) -> Any:
     """The object in a .pt file, which is read from where `file` stands.
 
@@ -129,8 +135,8 @@ class _Reader:
             raise FileError("unsupported persistent id encountered")
 
         def storage(described: Any) -> Any:
-            if type(described) is tuple and described and described[0] == "module":
-                return described[1]
+            if self.pickle_module is not None and described[0] == "module":
+                return described[1]  # a class, before its source
             kind, key, location, count, view = _described(described, 5)
             if key not in self.stored:
                 left[0] -= count * kind.itemsize
@@ -186,7 +192,7 @@ class _Reader:
         if count * storage._kind.itemsize != size:
             raise RecordError(f"storage {key} has wrong byte size: expected {size} got {count * storage._kind.itemsize}")
         with located(f"storage {key}"):
-            fill(file, memoryview(storage._bytes))
+            fill(file, storage._bytes.data)
         if sys.byteorder == "big" and storage._kind.itemsize > 1:
             storage._bytes.view(np.uint16 if storage._kind.itemsize == 2 else storage.dtype.numpy).byteswap(inplace=True)
 
@@ -270,8 +276,8 @@ def _any_unpickler(pickle_module: Any) -> Any:
         def find_class(self, module: str, name: str) -> Any:
             path = f"{module}.{name}"
             known = KNOWN.get(path)
-            if known is not None and (module.startswith("torch") or module == "_codecs"):
-                return known.refuse() if isinstance(known, Missing) else NAMES.named(module, name)
+            if module.startswith("torch") and known is not None and not isinstance(known, TensorClass):
+                return NAMES.named(module, name)
             if "Storage" in name and f"torch.{name}" in KNOWN:
                 return KNOWN[f"torch.{name}"]
             if module == "torch.tensor":

@@ -68,9 +68,7 @@ class Missing:
 class Unpickler:
     """Reads one pickle from `file`, which needs ``read`` and ``readline``; `persistent` makes a storage of its description."""
 
-    def __init__(
-        self, file: Any, names: Globals, persistent: Callable[[Any], Any], length: int, encoding: str = "utf-8"
-    ) -> None:
+    def __init__(self, file: Any, names: Globals, persistent: Callable[[Any], Any], length: int, encoding: str = "utf-8") -> None:
         self.file, self.names, self.persistent, self.encoding = file, names, persistent, encoding
         self.copies_left = 1000 + COPIES * length
         self.position = 0

@@ -19,7 +19,7 @@ from mini_dl import _dtypes
 from mini_dl._device import device, layout, memory_format
 from mini_dl._dtypes import Array
 from mini_dl._pt.reading import MAGIC, PROTOCOL
-from mini_dl._pt.rebuild import BFLOAT16, STORAGES, Memory, TypedStorage
+from mini_dl._pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
 from mini_dl.ops.views import UntypedStorage, strides_of
 from mini_dl.tensor import Size, Tensor, wrap
@@ -47,7 +47,7 @@ def write_pt(
         if byteorder:
             _write_record(records, sink, f"{name}/byteorder", sys.byteorder.encode())
         for key, content in enumerate(writer.contents):
-            _write_record(records, sink, f"{name}/data/{key}", memoryview(content))
+            _write_record(records, sink, f"{name}/data/{key}", content.data)
         _write_record(records, sink, f"{name}/version", b"3\n")
 
 
@@ -86,7 +86,7 @@ def _write_old_format(pickled: bytes, contents: list[Array], file: Any, protocol
     for key in order:
         content = contents[key]
         file.write(len(content).to_bytes(8, "little"))
-        file.write(memoryview(content.astype(content.dtype.newbyteorder("<"), copy=False)).cast("B"))
+        file.write(content.astype(content.dtype.newbyteorder("<"), copy=False).view(np.uint8).data)
 
 
 class _Global:
@@ -163,7 +163,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
     def _reduced(self, tensor: Tensor) -> Any:
         """The function and arguments that make `tensor` again; of a class with a way of its own, that."""
         cls = type(tensor)
-        if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not object.__reduce__:
+        if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
             return NotImplemented
         if _has_hooks(tensor):
             warnings.warn("backward hooks of a tensor are not written", UserWarning, stacklevel=2)
@@ -171,7 +171,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         if isinstance(tensor, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
             plain = wrap(tensor._array)
             plain._base, plain._counter = tensor._base, tensor._counter
-            common = plain, tensor._edge is not None, OrderedDict()
+            common: tuple[Any, ...] = plain, tensor._edge is not None, OrderedDict()
             if cls is Parameter:
                 rebuild = "_rebuild_parameter_with_state" if state else "_rebuild_parameter"
                 return _global("torch._utils", rebuild), (*common, state) if state else common
