@@ -13,7 +13,7 @@ import torch
 
 import mini_dl
 from scripts.compare_files import compared, described, outcome, samples
-from tests.mutations import mutated
+from tests.mutations import archived, mutated, records_of
 
 
 def tagged(m, tensor, **attributes):
@@ -229,17 +229,28 @@ def test_numbers_and_arrays_of_numpy_are_refused_unless_allowed_as_by_torch():
                 assert np.array_equal(back, value) and type(back) is type(value)
 
 
-@pytest.mark.parametrize("order", ("big", "little"))
+@pytest.mark.parametrize("order", (b"big", b"little", None))
 def test_the_byte_order_of_a_file_is_heeded(order):
     file = io.BytesIO()
     torch.save({"a": torch.arange(3.0), "b": torch.tensor([1 + 2j]), "c": torch.arange(2, dtype=torch.int16)}, file)
-    content = file.getvalue().replace(b"little", order.encode().ljust(6)[:6])
-    if order == "big":
-        from tests.mutations import _records, archived
-
-        content = archived([(name, b"big" if name.endswith("byteorder") else part) for name, part in _records(file.getvalue())])
+    others = [(name, part) for name, part in records_of(file.getvalue()) if not name.endswith("byteorder")]
+    content = archived([*others, ("archive/byteorder", order)] if order else others)
     theirs, ours = outcome(torch, content), outcome(mini_dl, content)
     assert theirs == ours and theirs[0] == "read"
+
+
+OLDEST = b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQK\x00K\x02\x85K\x01\x85tb."
+
+
+@pytest.mark.parametrize(
+    "made", (b"ctorch\nFloatTensor\n)\x81", b"ctorch\nFloatTensor\n)R", b"ctorch\nTensor\n)R", b"ctorch\nIntTensor\n)R")
+)
+def test_the_oldest_way_to_keep_a_tensor_is_read(made):
+    content = archived(
+        [("a/data.pkl", b"\x80\x02" + made + OLDEST), ("a/data/0", np.ones(2, np.float32).tobytes()), ("a/version", b"3")]
+    )
+    theirs, ours = outcome(torch, content), outcome(mini_dl, content)
+    assert theirs[:2] == ours[:2] or theirs[0] == ours[0] == "refused"
 
 
 def test_whole_modules_of_torch_are_read_if_the_caller_says_so():

@@ -83,7 +83,8 @@ ANYWHERE: tuple[Mutation, ...] = (_bytes_changed, _cut, _longer, _stretch)
 # ------------------------------------------------------------------------------------------------ archives
 
 
-def _records(content: bytes) -> list[tuple[str, bytes]]:
+def records_of(content: bytes) -> list[tuple[str, bytes]]:
+    """The names and contents of the records of an archive."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
 
@@ -99,7 +100,7 @@ def archived(records: list[tuple[str, bytes]], compression: int = zipfile.ZIP_ST
 
 
 def _record_changed(random_: random.Random, content: bytes) -> bytes:
-    records = _records(content)
+    records = records_of(content)
     at = random_.randrange(len(records))
     name, part = records[at]
     records[at] = name, random_.choice((b"", part[:-1], part + b"\0", part * 2, b"little", b"big", b"1", b"11", b"4\n", b"\xff"))
@@ -107,7 +108,7 @@ def _record_changed(random_: random.Random, content: bytes) -> bytes:
 
 
 def _record_names(random_: random.Random, content: bytes) -> bytes:
-    records = _records(content)
+    records = records_of(content)
     at = random_.randrange(len(records))
     name, part = records[at]
     other = random_.choice(records)[0]
@@ -134,7 +135,7 @@ def _record_names(random_: random.Random, content: bytes) -> bytes:
 
 
 def _compressed(random_: random.Random, content: bytes) -> bytes:
-    packed = archived(_records(content), zipfile.ZIP_DEFLATED)
+    packed = archived(records_of(content), zipfile.ZIP_DEFLATED)
     return packed if random_.random() < 0.3 else _bytes_changed(random_, packed)
 
 
@@ -155,7 +156,7 @@ def _headers(random_: random.Random, content: bytes) -> bytes:
 
 def _pickle_record(random_: random.Random, content: bytes) -> bytes:
     return archived(
-        [(name, _instructions(random_, part) if name.endswith("/data.pkl") else part) for name, part in _records(content)]
+        [(name, _instructions(random_, part) if name.endswith("/data.pkl") else part) for name, part in records_of(content)]
     )
 
 

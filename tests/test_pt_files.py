@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mutations import archived, mutated
+from mutations import archived, mutated, records_of
 
 import mini_dl as torch
 from mini_dl import nn
@@ -41,8 +41,7 @@ def again(value: Any, **options: Any) -> Any:
 
 def changed(content: bytes, **records: Any) -> io.BytesIO:
     """The file, with other contents of these records ("_" stands for "/"), or without them if None."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        kept = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    kept = {name.partition("/")[2]: part for name, part in records_of(content)}
     kept |= {name.replace("_", "/"): part for name, part in records.items()}
     return io.BytesIO(archived([(f"a/{name}", part) for name, part in kept.items() if part is not None]))
 
@@ -192,9 +191,7 @@ def test_compressed_records_may_not_grow_without_bound_and_stored_ones_not_overl
     with pytest.raises(FileError, match="out of all proportion"):
         torch.load(grown)
     x = torch.arange(1000.0)
-    with zipfile.ZipFile(io.BytesIO(written([x, x.clone()]))) as archive:
-        records = [(name, archive.read(name)) for name in archive.namelist()]
-    content = bytearray(archived(records))
+    content = bytearray(archived(records_of(written([x, x.clone()]))))
     entries = [at for at in range(len(content)) if content.startswith(b"PK\x01\x02", at)]
     first, second = [
         at for at in entries if b"data/" in content[at + 46 : at + 46 + 14] and b"pkl" not in content[at + 46 : at + 64]
@@ -264,8 +261,7 @@ def test_every_refusal_is_a_file_error_with_the_file_and_the_record(tmp_path: Pa
 
 def test_two_records_of_one_name_and_wrong_check_sums_are_refused() -> None:
     content = written(torch.arange(4.0))
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        records = [(name, archive.read(name)) for name in archive.namelist()]
+    records = records_of(content)
     data = next(name for name, _ in records if name.endswith("data/0"))
     with pytest.raises(FileError, match="two records of the name 'data/0'"):
         torch.load(io.BytesIO(archived([*records, (data, bytes(16))])))
@@ -296,8 +292,7 @@ def test_tensors_that_make_no_sense_are_refused() -> None:
 )
 def test_attributes_in_a_file_are_no_way_into_a_tensor(name: str) -> None:
     pickled = written(nn.Buffer(torch.ones(2)))
-    with zipfile.ZipFile(io.BytesIO(pickled)) as archive:
-        part = archive.read("archive/data.pkl")
+    part = dict(records_of(pickled))["archive/data.pkl"]
     other = part.replace(b"X\x0a\0\0\0persistent", b"X" + struct.pack("<I", len(name)) + name.encode())
     assert other != part
     with pytest.raises(FileError, match="attribute"):

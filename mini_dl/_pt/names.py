@@ -23,7 +23,9 @@ from mini_dl._pt.rebuild import (
 )
 from mini_dl._pt.storages import BFLOAT16, STORAGES, UNTYPED, StorageType, warn_of_bfloat16
 from mini_dl._pt.unpickler import Globals, Missing, check_keys, set_pairs
+from mini_dl._surface import namespace
 from mini_dl.nn.parameter import Parameter
+from mini_dl.ops.creation import TensorType
 from mini_dl.tensor import Size, Tensor, wrap
 
 
@@ -107,22 +109,15 @@ def _size_of(values: Any = ()) -> Size:
     return Size(checked_sizes(values))
 
 
-def _plain_tensor(*arguments: Any) -> Tensor:
-    if arguments:
-        raise FileError("a tensor in a file has its values from a storage")
-    return wrap(np.empty(0, _dtypes.default_numpy()))
+def _empty(kind: np.dtype[Any]) -> Callable[..., Tensor]:
+    """What makes the empty tensors of type `kind` that the oldest files then give a storage."""
 
-
-class TensorClass:
-    """``torch.FloatTensor`` and the like, from which the oldest files make tensors."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def made(self, *arguments: Any) -> Tensor:
+    def made(*arguments: Any) -> Tensor:
         if arguments:
             raise FileError("a tensor in a file has its values from a storage")
-        return wrap(np.empty(0, self.kind))
+        return wrap(np.empty(0, kind))
+
+    return made
 
 
 def _build_tensor(tensor: Any, state: Any) -> None:
@@ -160,6 +155,7 @@ def _build_dictionary(value: Any, state: Any) -> None:
 
 NO_DTYPE = "mini_dl has no such type of elements"
 NO_QUANTIZED = "mini_dl has no quantized tensors"
+TENSOR_TYPES = [kind for kind in namespace("torch").values() if isinstance(kind, TensorType)]
 MISSING = {
     **{
         f"torch.{name}": NO_DTYPE
@@ -200,20 +196,14 @@ CLASSES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "collections.Counter": (Counter, _counter),
     "torch.nn.parameter.Parameter": (Parameter, make_parameter),
     "torch.Size": (Size, _size_of),
-    "torch.Tensor": (Tensor, _plain_tensor),
+    "torch.Tensor": (Tensor, _empty(np.dtype(np.float32))),
     "torch.device": (device, _device_of),
     "builtins.bytearray": (bytearray, _bytearray),
     "builtins.set": (set, _set),
     "builtins.complex": (complex, complex),
 }
 """By name: the class, and what making one of it does."""
-TYPES = {
-    name: TensorClass(kind)
-    for kind, storage in STORAGES.items()
-    for base in (storage.replace("Storage", "Tensor"),)
-    if not kind.startswith("complex")
-    for name in (f"torch.{base}", f"torch.cuda.{base}")
-}
+TYPES = {f"{module}.{kind.__name__}": kind for kind in TENSOR_TYPES for module in ("torch", "torch.cuda")}
 KNOWN: dict[str, Any] = {
     **{name: Missing(name, why) for name, why in MISSING.items()},
     **FUNCTIONS,
@@ -232,7 +222,7 @@ KNOWN: dict[str, Any] = {
 CALLS: dict[int, Callable[..., Any]] = {
     **{id(function): function for function in FUNCTIONS.values()},
     **{id(cls): call for cls, call in CLASSES.values()},
-    **{id(kind): kind.made for kind in TYPES.values()},
+    **{id(kind): _empty(kind.dtype.numpy) for kind in TYPES.values()},
 }
 BUILDS = {Tensor: _build_tensor, Parameter: _build_parameter, OrderedDict: _build_dictionary, Counter: _build_dictionary}
 

@@ -15,7 +15,7 @@ import numpy as np
 from mini_dl._device import device, require_cpu
 from mini_dl._pt.archive import Archive, fill, is_archive
 from mini_dl._pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
-from mini_dl._pt.names import KNOWN, NAMES, TensorClass
+from mini_dl._pt.names import KNOWN, NAMES
 from mini_dl._pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
 from mini_dl._pt.unpickler import Unpickler
 from mini_dl.ops.views import UntypedStorage
@@ -276,7 +276,7 @@ def _any_unpickler(pickle_module: Any) -> Any:
         def find_class(self, module: str, name: str) -> Any:
             path = f"{module}.{name}"
             known = KNOWN.get(path)
-            if module.startswith("torch") and known is not None and not isinstance(known, TensorClass):
+            if module.startswith("torch") and known is not None:
                 return NAMES.named(module, name)
             if "Storage" in name and f"torch.{name}" in KNOWN:
                 return KNOWN[f"torch.{name}"]

@@ -12,6 +12,7 @@ import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 from mini_dl._pt.errors import BROKEN, EndError, FileError, RefusedError, told
@@ -145,7 +146,7 @@ class Unpickler:
         arguments, cls = self.stack.pop(), self.stack.pop()
         if self.names.is_allowed(cls):
             self.stack.append(cls.__new__(cls, *arguments))
-        elif isinstance(cls, type) and id(cls) in self.names.calls:
+        elif id(cls) in self.names.calls and not isinstance(cls, FunctionType):
             self.stack += [cls, arguments]
             self.call()
         else:
