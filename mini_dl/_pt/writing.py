@@ -165,8 +165,6 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         cls = type(tensor)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
             return NotImplemented
-        if _has_hooks(tensor):
-            warnings.warn("backward hooks of a tensor are not written", UserWarning, stacklevel=2)
         state = attributes_of(tensor)
         if isinstance(tensor, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
             plain = wrap(tensor._array)
@@ -183,6 +181,8 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return _global("torch._tensor", "_rebuild_from_type_v2"), (function, cls, arguments, state)
 
     def _dense(self, tensor: Tensor) -> tuple[_Global, tuple[Any, ...]]:
+        if tensor.is_leaf and tensor._hooks:
+            warnings.warn("a backward hook on a tensor will not be serialized", UserWarning, stacklevel=2)
         storage, offset, strides = self._located(tensor)
         wanted = tensor.requires_grad
         common: tuple[Any, ...] = (storage, offset, tuple(tensor._array.shape), strides, wanted, OrderedDict())
@@ -239,10 +239,6 @@ def attributes_of(tensor: Tensor) -> dict[str, Any]:
     """The Python attributes that were given to a tensor."""
     own = Tensor.__annotations__
     return {name: value for name, value in tensor.__dict__.items() if name not in own and not hasattr(Tensor, name)}
-
-
-def _has_hooks(tensor: Tensor) -> bool:
-    return bool(tensor._edge is not None and tensor.is_leaf and tensor._hooks)
 
 
 def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:
