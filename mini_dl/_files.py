@@ -44,7 +44,7 @@ def replaced(f: File) -> Iterator[BinaryIO]:
     """
     if not isinstance(f, (str, os.PathLike)):
         if not callable(getattr(f, "write", None)):
-            raise AttributeError(f"Buffer of {str(type(f)).strip('<>')} has no attribute 'write'")
+            raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
         yield f
         return
     path = os.fsdecode(f)
@@ -74,7 +74,7 @@ def rewrite(f: File, content: str | bytes) -> None:
 
 
 @contextlib.contextmanager
-def written_archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+def written_archive(file: Any) -> Iterator[zipfile.ZipFile]:
     """A zip archive written into an open file. After an error it is left unfinished, and the error stays what it was.
 
     ZipFile would write the end of the archive all the same and raise what goes wrong then, a ValueError in place of an interrupt.

@@ -1,0 +1,70 @@
+"""What a .pt file that cannot be read raises."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class FileError(pickle.UnpicklingError):
+    """A .pt file that cannot be read: it is damaged, or it asks for what its reader does not allow.
+
+    Where torch raises another type the error is of that type too: `RecordError` is a RuntimeError, `EndError` an EOFError.
+    """
+
+
+class RefusedError(FileError):
+    """A file that asks for what it may not, or what this library does not have."""
+
+
+class RecordError(FileError, RuntimeError):
+    """An archive, a record, a storage or a tensor that does not fit what the file says of it."""
+
+
+class ByteOrderError(RecordError, ValueError):
+    """An order of bytes that is neither little nor big."""
+
+
+class EndError(FileError, EOFError):
+    """A file that ends too early."""
+
+
+class CallersError(Exception):
+    """Carries what a function of the caller's raised, which is no fault of the file."""
+
+
+BROKEN = (
+    FileError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading contents that make no sense comes to."""
+
+
+def told(error: Exception, where: str, note: str = "") -> FileError:
+    """`error` as one of a file, with the place in the file before its message and `note` behind it."""
+    if isinstance(error, FileError):
+        return type(error)(f"{where}: {error}{'' if isinstance(error, RefusedError) else note}")
+    kind = FileError
+    if isinstance(error, EOFError):
+        kind = EndError
+    elif isinstance(error, (RuntimeError, MemoryError)) and not isinstance(error, RecursionError):
+        kind = RecordError
+    return kind(f"{where}: {error or 'no message'} ({type(error).__name__}){note}")
+
+
+@contextmanager
+def located(where: str, note: str = "") -> Iterator[None]:
+    """Say where in the file, and what to do, in whatever goes wrong in this block."""
+    try:
+        yield
+    except BROKEN as error:
+        raise told(error, where, note) from (error.__cause__ if isinstance(error, FileError) else error)

@@ -1,0 +1,233 @@
+"""Tensors from storages: what the functions do that torch's files name."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _device, _dtypes
+from mini_dl._dtypes import Array
+from mini_dl._pt.errors import FileError, RecordError, RefusedError
+from mini_dl._pt.storages import BFLOAT16, Memory, TypedStorage, warn_of_bfloat16
+from mini_dl.nn.parameter import Parameter
+from mini_dl.tensor import LEAF, Tensor, wrap
+
+DENSE_LIMIT = 2**28
+"""A sparse tensor may take so many bytes as a dense one."""
+LARGEST = 2**62
+
+# ------------------------------------------------------------------------------------------------ dense tensors
+
+
+def rebuild_tensor(storage: Any, storage_offset: Any, size: Any, stride: Any) -> Tensor:
+    return _rebuilt(_storage(storage), storage._kind.name, storage_offset, size, stride, False, None)
+
+
+def rebuild_tensor_v2(
+    storage: Any, storage_offset: Any, size: Any, stride: Any, requires_grad: Any, backward_hooks: Any, metadata: Any = None
+) -> Tensor:
+    skip_hooks(backward_hooks)
+    return _rebuilt(_storage(storage), storage._kind.name, storage_offset, size, stride, requires_grad, metadata)
+
+
+def rebuild_tensor_v3(
+    storage: Any,
+    storage_offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    backward_hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
+) -> Tensor:
+    skip_hooks(backward_hooks)
+    if not isinstance(dtype, _dtypes.dtype):
+        raise FileError(f"the type of a tensor is a dtype, not {type(dtype).__name__}")
+    return _rebuilt(_storage(storage), dtype.name, storage_offset, size, stride, requires_grad, metadata)
+
+
+def _storage(value: Any) -> TypedStorage:
+    if not isinstance(value, TypedStorage):
+        raise FileError(f"a tensor needs a storage, not {type(value).__name__}")
+    return value
+
+
+def skip_hooks(hooks: Any) -> None:
+    if isinstance(hooks, dict) and hooks:
+        warnings.warn("backward hooks in a file are not read", UserWarning, stacklevel=2)
+
+
+def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
+    flags = metadata or {}
+    if not isinstance(flags, dict) or not all([type(name) is str and on is True for name, on in flags.items()]):
+        raise FileError("the metadata of a tensor are the names of flags that are set, each with True")
+    conj, neg = "conj" in flags, "neg" in flags
+    numpy_dtype = np.dtype(np.float32 if kind == BFLOAT16 else kind)
+    if conj and numpy_dtype.kind != "c":
+        raise RecordError(f"only a complex tensor can be a conjugate, not one of {numpy_dtype.name}")
+    if kind == BFLOAT16:
+        warn_of_bfloat16("a bfloat16 tensor")
+    memory, counter = storage.memory(kind, conj, neg)
+    tensor = wrap(_looking(memory, numpy_dtype, offset, checked_sizes(size), checked_sizes(stride)))
+    tensor._counter = counter
+    return set_requires_grad(tensor, requires_grad)
+
+
+def set_requires_grad(tensor: Tensor, wanted: Any) -> Tensor:
+    """The tensor, which from now on requires grad or not. RuntimeError if its type cannot."""
+    if type(wanted) is not bool:
+        raise FileError(f"requires_grad must be a bool, not {type(wanted).__name__}")
+    if wanted and tensor._array.dtype.kind not in "fc":
+        raise RecordError("only Tensors of floating point and complex dtype can require gradients")
+    tensor._edge = LEAF if wanted else None
+    return tensor
+
+
+def checked_sizes(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, (tuple, list)) or not all([type(n) is int and -LARGEST < n < LARGEST for n in values]):
+        raise FileError("sizes and strides are tuples of integers")
+    return tuple(values)
+
+
+def _looking(memory: Array, kind: np.dtype[Any], offset: Any, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    """The array of this geometry, in elements, over `memory`, in bytes. RecordError if it does not fit."""
+    if type(offset) is not int or offset < 0 or offset >= LARGEST:
+        raise RecordError(f"Tensor: invalid storage offset {offset if type(offset) is int else type(offset).__name__}")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
+    fits = (
+        len(size) == len(stride) and min((0, *size, *stride)) >= 0 and (0 in size or (last + 1) * kind.itemsize <= memory.nbytes)
+    )
+    if not fits:
+        raise RecordError(
+            f"a tensor of size {list(size)}, stride {list(stride)} and offset {offset} does not fit its storage of "
+            f"{memory.nbytes // kind.itemsize} elements"
+        )
+    try:
+        if 0 in size:
+            return np.empty(size, kind)
+        strides = [step * kind.itemsize for step in stride]
+        return np.ndarray(size, kind, memory, offset * kind.itemsize, strides)
+    except (ValueError, OverflowError) as error:
+        raise RecordError(f"a tensor of size {list(size)} and stride {list(stride)} cannot be made: {error}") from None
+
+
+def rebuild_parameter(data: Any, requires_grad: Any, backward_hooks: Any) -> Parameter:
+    skip_hooks(backward_hooks)
+    return make_parameter(data, requires_grad)
+
+
+def rebuild_parameter_with_state(data: Any, requires_grad: Any, backward_hooks: Any, state: Any) -> Parameter:
+    skip_hooks(backward_hooks)
+    parameter = make_parameter(data, requires_grad)
+    set_attributes(parameter, state)
+    return parameter
+
+
+def make_parameter(data: Any = None, requires_grad: Any = True) -> Parameter:
+    if data is not None and not isinstance(data, Tensor):
+        raise FileError(f"the data of a parameter are a tensor, not {type(data).__name__}")
+    parameter = Parameter(None if data is None else data.detach(), False)
+    set_requires_grad(parameter, requires_grad)
+    return parameter
+
+
+def with_class(tensor: Tensor, cls: type[Tensor]) -> Tensor:
+    """The memory and flags of `tensor` in an object of class `cls`."""
+    made: Tensor = object.__new__(cls)
+    made.__dict__.update(tensor.__dict__)
+    return made
+
+
+def set_attributes(tensor: Tensor, state: Any) -> None:
+    """Give a tensor the Python attributes in `state`, but none that its class has of its own."""
+    states = state if isinstance(state, tuple) else (state,)
+    if len(states) > 2 or not all([part is None or isinstance(part, dict) for part in states]):
+        raise RecordError("Invalid serialized state: attributes are a dictionary, or two")
+    for part in states:
+        for name, value in (part or {}).items():
+            if type(name) is not str or name in Tensor.__annotations__ or hasattr(Tensor, name):
+                shown = repr(name) if type(name) is str else type(name).__name__
+                raise FileError(f"a tensor cannot be given the attribute {shown}")
+            tensor.__dict__[name] = value
+
+
+# ------------------------------------------------------------------------------------------------ other tensors
+
+
+def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any) -> Tensor:
+    """A tensor that was on an accelerator without storages, and comes to the CPU."""
+    if not isinstance(data, (Tensor, np.ndarray)) or not isinstance(dtype, _dtypes.dtype):
+        raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
+    array = data._array if isinstance(data, Tensor) else data
+    _dtypes.of_numpy(array.dtype)
+    return set_requires_grad(wrap(array.astype(dtype.numpy, copy=False)), requires_grad)
+
+
+def rebuild_sparse_tensor(layout: Any, data: Any) -> Tensor:
+    """The dense tensor of a sparse one, with a warning; none yet if its contents are still to be read."""
+    if _is_early(data):
+        return wrap(np.empty(0, np.float32))
+    name = layout.name if isinstance(layout, _device.layout) else type(layout).__name__
+    if name == "sparse_coo" and isinstance(data, tuple) and len(data) in (3, 4):
+        indices, values = map(_array, data[:2])
+        dense = _of_coordinates(indices, values, checked_sizes(data[2]))
+    elif name in ("sparse_csr", "sparse_csc") and isinstance(data, tuple) and len(data) == 4:
+        ends, places, values = map(_array, data[:3])
+        dense = _of_rows(ends, places, values, checked_sizes(data[3]), name == "sparse_csc")
+    else:
+        raise RefusedError(f"a sparse tensor of layout {name} cannot be read: mini_dl has no sparse tensors")
+    warnings.warn(f"a tensor of layout torch.{name} is read as a dense one: mini_dl has no sparse tensors", stacklevel=2)
+    return wrap(dense)
+
+
+def _of_coordinates(indices: Array, values: Array, size: tuple[int, ...]) -> Array:
+    """indices (D, N), values (N, *rest) -> (*size of D dimensions, *rest); values at one place are summed."""
+    if indices.ndim != 2 or indices.dtype.kind != "i" or values.shape != (indices.shape[1], *size[len(indices) :]):
+        raise RecordError("the indices and values of a sparse tensor do not fit its size")
+    if indices.size and ((indices < 0) | (indices >= np.array(size[: len(indices)]).reshape(-1, 1))).any():
+        raise RecordError("an index of a sparse tensor is outside of its size")
+    if min((0, *size)) < 0 or math.prod(size) * values.itemsize > DENSE_LIMIT:
+        raise RecordError(
+            f"a sparse tensor of size {list(size)} cannot be read: mini_dl has no sparse tensors, and as a dense one it would "
+            f"take more than {DENSE_LIMIT} bytes"
+        )
+    dense = np.zeros(size, values.dtype)
+    np.add.at(dense, tuple(indices), values)
+    return dense
+
+
+def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], by_columns: bool) -> Array:
+    """Compressed rows, or columns: those of row r are values[ends[r] : ends[r + 1]], at `places` in it."""
+    count = size[1 if by_columns else 0] if len(size) == 2 else -1
+    counts = np.diff(ends)
+    fits = ends.shape == (count + 1,) and places.ndim == 1 and places.shape == values.shape
+    if not fits or ends[0] != 0 or ends[-1] != len(places) or (counts < 0).any():
+        raise RecordError("the compressed indices of a sparse tensor do not fit its size")
+    compressed = np.repeat(np.arange(count), counts)
+    pair = (places, compressed) if by_columns else (compressed, places)
+    return _of_coordinates(np.stack(pair).astype(np.int64), values, size)
+
+
+def _is_early(parts: Any) -> bool:
+    waiting = [
+        part._array.base.awaited_by
+        for part in (parts if isinstance(parts, tuple) else ())
+        if isinstance(part, Tensor) and isinstance(part._array.base, Memory)
+    ]
+    for storage in waiting:
+        if storage is not None:
+            storage._used_early = True
+    return any([storage is not None for storage in waiting])
+
+
+def _array(value: Any) -> Array:
+    if not isinstance(value, Tensor):
+        raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
+    return value._array
+
+
+def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+    raise RefusedError("a tensor on the device meta has no values, and mini_dl has no such device: save it from another device")

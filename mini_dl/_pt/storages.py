@@ -1,0 +1,141 @@
+"""Storages: the memory that tensors of a file look into."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import Array, from_bfloat16
+from mini_dl.ops.views import UntypedStorage
+
+STORAGES = {
+    "float64": "DoubleStorage",
+    "float32": "FloatStorage",
+    "float16": "HalfStorage",
+    "int64": "LongStorage",
+    "int32": "IntStorage",
+    "int16": "ShortStorage",
+    "int8": "CharStorage",
+    "uint8": "ByteStorage",
+    "bool": "BoolStorage",
+    "complex64": "ComplexFloatStorage",
+    "complex128": "ComplexDoubleStorage",
+}
+"""By the name of the type; uint16, uint32 and uint64 have untyped storages, of bytes."""
+BFLOAT16 = "bfloat16"
+
+
+class Memory(np.ndarray[Any, Any]):
+    """The bytes of a storage that was read: what looks into it shares them, also when it is saved again."""
+
+    awaited_by: TypedStorage | None = None  # the storage, while its contents are still to be read
+
+
+def memory_of_bytes(buffer: Any, start: int = 0, size: int | None = None) -> Memory:
+    """Memory over a buffer, or a part of it."""
+    # the buffer is no array: that would take the place of the Memory as the base of what looks into it
+    return Memory((len(buffer) if size is None else size,), np.uint8, buffer, start)
+
+
+class StorageType:
+    """``torch.FloatStorage`` and the like, as far as files name them: the type of the elements of a storage."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def dtype(self) -> _dtypes.dtype:
+        return _dtypes.NAMES["float32" if self.name == BFLOAT16 else self.name]
+
+    @property
+    def itemsize(self) -> int:
+        return 2 if self.name == BFLOAT16 else self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        return f"StorageType(dtype={self.dtype})"
+
+
+UNTYPED = StorageType("uint8")
+
+
+class TypedStorage(UntypedStorage):
+    """A storage as a file has it: elements of one type, which tensors share, and their version with them.
+
+    Also what a storage that was saved by itself is read as: ``tolist()``, ``len()`` and indices are those of the elements.
+    """
+
+    def __init__(self, memory: Array, kind: StorageType) -> None:
+        super().__init__(memory)
+        self._kind, self._counter = kind, [0]
+        self._derived: dict[Any, tuple[Array, list[int]]] = {}
+        self._used_early = False
+
+    def await_contents(self) -> None:
+        """Mark the contents as still to be read."""
+        if isinstance(self._bytes, Memory):
+            self._bytes.awaited_by = self
+
+    def arrived(self) -> bool:
+        """Mark the contents as read. Whether something was computed from them before, which is forgotten."""
+        if isinstance(self._bytes, Memory):
+            self._bytes.awaited_by = None
+        self._derived.clear()
+        return self._used_early
+
+    @property
+    def dtype(self) -> _dtypes.dtype:
+        """The type of the elements, as which the file names them."""
+        return self._kind.dtype
+
+    @property
+    def elements(self) -> Array:
+        """The elements, without a copy but for bfloat16."""
+        size = self._kind.itemsize
+        whole = self._bytes[: self._bytes.nbytes // size * size].view(np.ndarray)
+        return from_bfloat16(whole.view(np.uint16)) if self._kind.name == BFLOAT16 else whole.view(self._kind.name)
+
+    def size(self) -> int:
+        """The number of elements."""
+        return len(self.elements)
+
+    __len__ = size
+
+    def tolist(self) -> list[Any]:
+        """The elements as Python numbers."""
+        return self.elements.tolist()
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.elements[index].item()
+
+    def __repr__(self) -> str:
+        return f"{self.elements}\n[TypedStorage(dtype={self.dtype}, device=cpu) of size {len(self)}]"
+
+    def untyped(self) -> UntypedStorage:
+        """The bytes of this storage."""
+        return UntypedStorage(self._bytes)
+
+    def cpu(self) -> TypedStorage:
+        """This storage."""
+        return self
+
+    def memory(self, kind: str, conj: bool, neg: bool) -> tuple[Array, list[int]]:
+        """Bytes, and a version, for tensors of type `kind`; of the conjugate or the negative of all elements if asked for."""
+        if kind != BFLOAT16 and not conj and not neg:
+            return self._bytes, self._counter
+        key = kind, conj, neg
+        self._used_early = getattr(self._bytes, "awaited_by", None) is not None
+        if key not in self._derived:
+            size = StorageType(kind).itemsize
+            whole = self._bytes[: self._bytes.nbytes // size * size]
+            elements = from_bfloat16(whole.view(np.uint16)) if kind == BFLOAT16 else whole.view(kind)
+            elements = np.conjugate(elements) if conj else elements
+            elements = np.negative(elements) if neg else elements
+            self._derived[key] = memory_of_bytes(bytearray(elements.tobytes())), [0]
+        return self._derived[key]
+
+
+def warn_of_bfloat16(what: str) -> None:
+    warnings.warn(f"{what} is read as float32: mini_dl has no type bfloat16", UserWarning, stacklevel=2)

@@ -1,0 +1,267 @@
+"""Writing .pt files that torch reads: a zip archive, or the format from before them."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import io
+import pickle
+import struct
+import sys
+import warnings
+import zipfile
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._device import device, layout, memory_format
+from mini_dl._dtypes import Array
+from mini_dl._files import written_archive
+from mini_dl._pt.reading import MAGIC, PROTOCOL
+from mini_dl._pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
+from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
+from mini_dl.ops.views import UntypedStorage, strides_of
+from mini_dl.tensor import Size, Tensor, wrap
+
+ALIGNMENT = 64
+"""The contents of each record start at a multiple of it, so that a file can be mapped."""
+
+
+def write_pt(
+    obj: Any, file: Any, *, name: str = "archive", protocol: int = 2, byteorder: bool = True, archive: bool = True
+) -> None:
+    """Write `obj` to a binary file object, of which only ``write`` is used; `name` is that of the folder in the archive.
+
+    Without `archive` it is the old format. Equal objects make equal files.
+    """
+    pickled = io.BytesIO()
+    writer = _Writer(pickled, protocol, archive)
+    writer.dump(obj)
+    if not archive:
+        _write_old_format(pickled.getvalue(), writer.contents, file, protocol)
+        return
+    sink = _Sink(file)
+    with written_archive(sink) as records:
+        _write_record(records, sink, f"{name}/data.pkl", pickled.getvalue())
+        if byteorder:
+            _write_record(records, sink, f"{name}/byteorder", sys.byteorder.encode())
+        for key, content in enumerate(writer.contents):
+            _write_record(records, sink, f"{name}/data/{key}", content.data)
+        _write_record(records, sink, f"{name}/version", b"3\n")
+
+
+class _Sink:
+    """A file that is written from here on, and only forward: offsets in an archive count from its beginning."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.count = file, 0
+
+    def write(self, content: Any) -> int:
+        self.file.write(content)
+        self.count += memoryview(content).nbytes
+        return memoryview(content).nbytes
+
+    def flush(self) -> None:
+        getattr(self.file, "flush", int)()
+
+
+def _write_record(records: zipfile.ZipFile, sink: _Sink, name: str, content: Any) -> None:
+    entry = zipfile.ZipInfo(name)  # dated 1980, so that equal objects make equal files
+    longer = 20 if len(content) * 1.05 > zipfile.ZIP64_LIMIT else 0  # zipfile's own extra field
+    start = sink.count + 30 + len(name.encode()) + longer + 4
+    padding = -start % ALIGNMENT
+    entry.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
+    records.writestr(entry, content)
+
+
+def _write_old_format(pickled: bytes, contents: list[Array], file: Any, protocol: int) -> None:
+    sizes = {"short": struct.calcsize("=h"), "int": struct.calcsize("=i"), "long": struct.calcsize("=l")}
+    system = {"protocol_version": PROTOCOL, "little_endian": sys.byteorder == "little", "type_sizes": sizes}
+    for part in (MAGIC, PROTOCOL, system):
+        pickle.dump(part, file, protocol)
+    file.write(pickled)
+    order = sorted(range(len(contents)), key=str)
+    pickle.dump([str(key) for key in order], file, protocol)
+    for key in order:
+        content = contents[key]
+        file.write(len(content).to_bytes(8, "little"))
+        file.write(content.astype(content.dtype.newbyteorder("<"), copy=False).view(np.uint8).data)
+
+
+class _Global:
+    """A name of torch's, written into a pickle without torch."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self) -> None:
+        """Pickles call functions only; this one is never called here."""
+
+
+_global = functools.cache(_Global)
+
+
+class _Storage:
+    """A stretch of memory that tensors look into: `elements` are its values from the lowest address on."""
+
+    def __init__(self, key: int, elements: Array, owner: Any, kind: _Global) -> None:
+        self.key, self.elements, self.owner = key, elements, owner  # the owner is held: its address must stay its own
+        self.kind = kind
+
+
+_PythonPickler: Any = pickle._Pickler  # type: ignore[attr-defined]  # the other looks each name up by importing its module
+
+
+class _Writer(_PythonPickler):  # type: ignore[misc]
+    def __init__(self, file: Any, protocol: int, archive: bool) -> None:
+        super().__init__(file, protocol)
+        self.archive = archive
+        self.contents: list[Array] = []
+        self.storages: dict[tuple[int, int], _Storage] = {}
+
+    def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+        if isinstance(obj, _dtypes.dtype):
+            obj = _global("torch", obj.name)
+        elif obj is Tensor:
+            obj = _global("torch", "Tensor")
+        elif obj is Parameter:
+            obj = _global("torch.nn.parameter", "Parameter")
+        elif obj is Size or obj is device:
+            obj = _global("torch", obj.__name__)
+        if type(obj) is bytes and not obj and self.proto < 3:  # the usual way names a class that files may not name
+            self.save_reduce(codecs.encode, ("", "latin1"), obj=obj)
+        elif type(obj) is _Global:
+            known = self.memo.get(id(obj))
+            if known is not None:
+                self.write(self.get(known[0]))
+            else:
+                self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())
+                self.memoize(obj)
+        else:
+            super().save(obj, save_persistent_id)
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, UntypedStorage):
+            obj = self._storage_of_bytes(obj)
+        if type(obj) is not _Storage:
+            return None
+        described = "storage", obj.kind, str(obj.key), "cpu", obj.elements.size
+        return described if self.archive else (*described, None)
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor) and not isinstance(obj, UninitializedTensorMixin):
+            return self._reduced(obj)
+        if isinstance(obj, device):
+            return _global("torch", "device"), (obj.type,) if obj.index is None else (obj.type, obj.index)
+        if isinstance(obj, Size):
+            return _global("torch", "Size"), (tuple(obj),)
+        if isinstance(obj, layout) and not isinstance(obj, memory_format):
+            return _global("torch.serialization", "_get_layout"), (repr(obj),)
+        return NotImplemented
+
+    def _reduced(self, tensor: Tensor) -> Any:
+        """The function and arguments that make `tensor` again; of a class with a way of its own, that."""
+        cls = type(tensor)
+        if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
+            return NotImplemented
+        state = attributes_of(tensor)
+        if isinstance(tensor, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
+            plain = wrap(tensor._array)
+            plain._base, plain._counter = tensor._base, tensor._counter
+            common: tuple[Any, ...] = plain, tensor._edge is not None, OrderedDict()
+            if cls is Parameter:
+                rebuild = "_rebuild_parameter_with_state" if state else "_rebuild_parameter"
+                return _global("torch._utils", rebuild), (*common, state) if state else common
+            function, arguments, state = _global("torch._utils", "_rebuild_parameter"), common, state or {}
+        else:
+            function, arguments = self._dense(tensor)
+        if cls is Tensor and not state:
+            return function, arguments
+        return _global("torch._tensor", "_rebuild_from_type_v2"), (function, cls, arguments, state)
+
+    def _dense(self, tensor: Tensor) -> tuple[_Global, tuple[Any, ...]]:
+        if tensor.is_leaf and tensor._hooks:
+            warnings.warn("a backward hook on a tensor will not be serialized", UserWarning, stacklevel=2)
+        storage, offset, strides = self._located(tensor)
+        wanted = tensor.requires_grad
+        common: tuple[Any, ...] = (storage, offset, tuple(tensor._array.shape), strides, wanted, OrderedDict())
+        if tensor._array.dtype.name in STORAGES:
+            return _global("torch._utils", "_rebuild_tensor_v2"), common
+        return _global("torch._utils", "_rebuild_tensor_v3"), (*common, tensor.dtype)
+
+    # ---------------------------------------------------------------------------------------- storages
+
+    def _located(self, tensor: Tensor) -> tuple[_Storage, int, tuple[int, ...]]:
+        """The storage of a tensor, and where in it the tensor looks, in elements. A view shares that of its base."""
+        array = tensor._array
+        if array.dtype.byteorder == ">" or (array.dtype.byteorder == "<" and sys.byteorder == "big"):
+            array = array.astype(array.dtype.newbyteorder("="))
+        low, high, owner = _memory_of(array, tensor)
+        steps = [step for n, step in zip(array.shape, array.strides) if n > 1]
+        start = array.__array_interface__["data"][0]
+        if array.size and ((start - low) % array.itemsize or any([step < 0 or step % array.itemsize for step in steps])):
+            array = np.ascontiguousarray(array)
+            low, high = np.lib.array_utils.byte_bounds(array)
+            start, owner = low, array
+        count = (high - low) // array.itemsize if array.size else 0
+        storage = self._storage(low, count, array.dtype, owner)
+        return storage, (start - low) // array.itemsize if array.size else 0, strides_of(array)
+
+    def _storage(self, low: int, count: int, kind: np.dtype[Any], owner: Any) -> _Storage:
+        """The storage of this memory. RuntimeError if the file has it with elements of another type."""
+        name = STORAGES.get(kind.name)
+        known = self.storages.get((low, count * kind.itemsize)) if count else None
+        if known is not None:
+            if known.elements.dtype != (kind if name else np.uint8):
+                raise RuntimeError("Cannot save multiple tensors or storages that view the same data as different types")
+            return known
+        elements = _bytes_at(low, count * kind.itemsize, owner).view(kind if name else np.uint8)
+        typed = _global("torch", name) if name else _global("torch.storage", "UntypedStorage")
+        made = _Storage(len(self.contents), elements, owner, typed)
+        self.contents.append(elements)
+        if count:
+            self.storages[low, count * kind.itemsize] = made
+        return made
+
+    def _storage_of_bytes(self, storage: UntypedStorage) -> _Storage:
+        memory = storage._bytes
+        if not isinstance(storage, TypedStorage):
+            return self._storage(storage.data_ptr(), memory.nbytes, memory.dtype, memory)
+        kind = np.dtype(np.uint16) if storage._kind.name == BFLOAT16 else storage.dtype.numpy
+        made = self._storage(storage.data_ptr(), memory.nbytes // kind.itemsize, kind, memory)
+        if storage._kind.name == BFLOAT16:
+            made.kind, made.elements = _global("torch", "BFloat16Storage"), made.elements.view(np.uint16)
+        return made
+
+
+def attributes_of(tensor: Tensor) -> dict[str, Any]:
+    """The Python attributes that were given to a tensor."""
+    own = Tensor.__annotations__
+    return {name: value for name, value in tensor.__dict__.items() if name not in own and not hasattr(Tensor, name)}
+
+
+def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:
+    """The memory that is written for a tensor: from where to where, and what must live for it to stay."""
+    if not array.size:
+        return 0, 0, array
+    root = array if tensor._base is None or tensor._array is not array else tensor._base._array
+    block = root
+    while isinstance(block.base, np.ndarray) and not isinstance(block, Memory):
+        block = block.base
+    bytes_of_tensors = block.dtype == np.uint8 and block.ndim == 1 and block.flags.c_contiguous and root.dtype != np.uint8
+    if not isinstance(block, Memory) and not bytes_of_tensors:
+        block = root
+    return *np.lib.array_utils.byte_bounds(block), block
+
+
+class _Window:
+    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
+        self.__array_interface__ = {"data": (address, True), "shape": (nbytes,), "typestr": "|u1", "version": 3}
+        self.owner = owner
+
+
+def _bytes_at(address: int, nbytes: int, owner: Any) -> Array:
+    """The bytes from an address on, in memory that `owner` holds."""
+    return np.asarray(_Window(address, nbytes, owner)) if nbytes else np.empty(0, np.uint8)
