@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, bool as boolean, dtype, float64, scalar_name
+from mini_dl._dtypes import Array, dtype, float64, scalar_name
+from mini_dl._dtypes import bool as boolean
 from mini_dl._kernels import in_slices
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode

@@ -16,7 +16,8 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format, require_cpu, strided
-from mini_dl._dtypes import Array, dtype as DType
+from mini_dl._dtypes import Array
+from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode

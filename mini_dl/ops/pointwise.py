@@ -24,7 +24,8 @@ from mini_dl._dtypes import (
 )
 from mini_dl._kernels import choose, elementwise, keep, sigmoid_of
 from mini_dl._surface import function, method, public, return_type, store
-from mini_dl.autograd.inplace import inplace as in_place, written_by
+from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
 from mini_dl.tensor import Tensor
 

@@ -22,13 +22,15 @@ from mini_dl._checks import (
     wrap_dims,
 )
 from mini_dl._device import CPU, device, strided
-from mini_dl._dtypes import Array, dtype as DType, scalar_name
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
 from mini_dl.autograd.graph import SEVERAL, edge_of
 from mini_dl.autograd.inplace import check_writable
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import look_into, op, view
-from mini_dl.tensor import Size, Tensor, alias as same_memory, version_of, wrap
+from mini_dl.tensor import Size, Tensor, version_of, wrap
+from mini_dl.tensor import alias as same_memory
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._device import device as device_class, require_cpu
+from mini_dl._device import device as device_class
+from mini_dl._device import require_cpu
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.hooks import BackwardHook
