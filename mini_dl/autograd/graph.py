@@ -199,7 +199,8 @@ def forbidden_write(view: Tensor, written: str) -> RuntimeError:
 
 def _refresh(view: Tensor) -> Edge | None:
     base = root_of(view)
-    if view._restricted == CUSTOM or (view._restricted is not None and base._edge is not None):
+    restricted = view._restricted
+    if restricted is not None and (base._edge is not None or (restricted == CUSTOM and view._edge is not None)):
         raise forbidden_write(view, "its base or another view of its base has been modified")
     with enable_grad():
         view._edge = look(view._view, base)._edge

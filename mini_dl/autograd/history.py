@@ -17,6 +17,8 @@ def _requires_grad(self: Tensor) -> bool:
     """Whether gradients flow to this tensor; of a view that was made without recording, whether they flow to its base."""
     if self._restricted == NO_GRAD and self._edge is None:
         return root_of(self)._edge is not None
+    if self._restricted is not None and self._edge is not None:
+        return True  # also where its history may no longer be asked for
     return edge_of(self) is not None
 
 
