@@ -93,7 +93,7 @@ class BackwardCFunction(Node, FunctionCtx):
     def __init__(self, args: Sequence[Any]) -> None:
         self.is_variable_input = [isinstance(a, Tensor) for a in args]
         edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
-        self.needs_input_grad = tuple([edge is not None for edge in edges])
+        self.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
         self.edges = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
         self.saved, self.seq, self.hooks = {"tensors": []}, 0, None
         self.shape, self.dtype = [], []
@@ -355,7 +355,7 @@ def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
 
 def _transplant(out: Tensor, edge: Any, is_input: bool, count: int) -> None:
     """Let a tensor that was written in place, and the base of a view, have its gradient go to `edge`."""
-    if out._edge is LEAF:
+    if out.is_leaf and out.requires_grad:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
         warnings.warn(
