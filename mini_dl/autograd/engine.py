@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl.autograd.graph import Node, SeveralNode, edge_of, flat_edges, grad_fn_and_number
+from mini_dl.autograd.graph import Node, SeveralNode, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, wrap
 
@@ -96,14 +96,17 @@ def run_backward(
         while queue:
             node = heappop(queue)[1]
             grad = pending.pop(node)
-            if node.hooks is not None:
-                grad = run_hooks_before(node, grad, accumulate)
             if wanted and node in wanted:
+                last = not accumulate and not leads_on(node, needed, leaf_positions)
+                if last and node.hooks is not None:
+                    grad = run_hooks_of_tensors(node, grad)
                 for number, positions in wanted[node].items():
                     for position in positions:
                         results[position] = grad[number] if node.several else grad
-                if not leads_on(node, needed, leaf_positions):
+                if last:
                     continue
+            if node.hooks is not None:
+                grad = run_hooks_before(node, grad)
             sent = node.op.backward(node, grad)
             if watching:
                 refuse_nan(node, sent)
@@ -142,7 +145,7 @@ def run_backward(
             if leaf_positions:
                 for position in leaf_positions.get(id(leaf), ()):
                     results[position] = grad
-            if accumulate and grad is not None:
+            if accumulate and grad is not None and accumulates(leaf):
                 box = [grad]
                 del grad
                 add_to_grad(leaf, box, create_graph)
@@ -214,6 +217,14 @@ def total(first: Tensor, second: Tensor, owned: set[Any], place: Any) -> Tensor:
     return wrap(array)
 
 
+def accumulates(leaf: Tensor) -> bool:
+    """Whether a tensor that was a leaf still wants its gradient. RuntimeError if it has a history by now."""
+    edge = edge_of(leaf)
+    if edge is not None and edge is not leaf and grad_fn_and_number(edge)[0] is not None:
+        raise RuntimeError("leaf variable has been moved into the graph interior")
+    return edge is not None
+
+
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
@@ -244,8 +255,8 @@ def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
 # ------------------------------------------------------------------------------------------------ hooks
 
 
-def run_hooks_before(node: Node, grad: Any, accumulate: bool) -> Any:
-    """The hooks of the outputs, those of tensors that keep their gradient, then the node's own."""
+def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
+    """The hooks of the outputs, then those of tensors that keep their gradient."""
     hooks = node.hooks
     assert hooks is not None
     grads = list(grad) if node.several else [grad]
@@ -255,13 +266,20 @@ def run_hooks_before(node: Node, grad: Any, accumulate: bool) -> Any:
                 changed = hook(grads[number])
                 if changed is not None:
                     grads[number] = checked_replacement(changed, grads[number])
-    if accumulate:
-        for number, reference in hooks.retain.items():
-            tensor = reference()
-            if tensor is not None and grads[number] is not None:
-                kept = grads[number] if mode.enabled else wrap(grads[number]._array.copy())
-                tensor._grad = kept if tensor._grad is None else tensor._grad + kept
-    for hook in list(hooks.before.values()):
+    for number, reference in hooks.retain.items():
+        tensor = reference()
+        if tensor is not None and grads[number] is not None:
+            kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
+            tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+    return grads if node.several else grads[0]
+
+
+def run_hooks_before(node: Node, grad: Any) -> Any:
+    """The hooks of the outputs, then the node's own."""
+    grad = run_hooks_of_tensors(node, grad)
+    assert node.hooks is not None
+    grads = list(grad) if node.several else [grad]
+    for hook in list(node.hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:
             grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
@@ -321,7 +339,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
     for i, (out, grad) in enumerate(zip(outputs, gradients)):
         if not isinstance(out, Tensor):
             raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
-        if edge_of(out) is None:
+        if grad_fn_and_number(edge_of(out))[0] is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if grad is None:
             if out._array.size != 1:
@@ -372,13 +390,13 @@ def backward(
             "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this.",
             stacklevel=3,
         )
+    for target in targets or ():
+        if not needs_grad(target):
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if not is_end(target) and not target._retains:
+            keep_grad(target, edge_of(target))
     keep = create_graph if retain_graph is None else retain_graph
-    found = run_backward(outputs, started, targets, keep, create_graph, True)
-    for target, grad in zip(targets or (), found):
-        if target._edge is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-        if not target.is_leaf and grad is not None:
-            add_to_grad(target, [grad], create_graph)
+    run_backward(outputs, started, targets, keep, create_graph, True)
 
 
 def grad(
@@ -419,7 +437,7 @@ def grad(
     for target in targets:
         if not isinstance(target, Tensor):
             raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
-        if edge_of(target) is None:
+        if not needs_grad(target):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     found = run_backward(outs, started, targets, keep, create_graph, False)
     for g in found:

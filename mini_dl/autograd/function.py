@@ -139,7 +139,7 @@ def _output(out: Any, inputs: list[Tensor], ctx: FunctionCtx, recording: bool) -
 def as_it_came(input: Tensor) -> Tensor:
     """Another tensor over the memory of `input`, to be put behind a node of its own: it may not be written while recording."""
     out = alias(input)
-    look_into(input, out, alias, ())
+    look_into(input, out)
     out._restricted = CUSTOM
     return out
 

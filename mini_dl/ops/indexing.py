@@ -1181,7 +1181,7 @@ def zero_(input: Tensor) -> Tensor:
 
 
 def needs_recording(*tensors: Tensor) -> bool:
-    return mode.enabled and (any_needs_grad(tensors) or any([t._restricted is not None for t in tensors]))
+    return mode.enabled and any_needs_grad(tensors)
 
 
 @tensor_method()
