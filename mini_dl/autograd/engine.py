@@ -229,7 +229,7 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
     if create_graph:
-        leaf._grad = box.pop() if held is None else held + box.pop()
+        leaf._grad = box.pop().clone() if held is None else held + box.pop()
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:

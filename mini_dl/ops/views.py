@@ -30,7 +30,7 @@ from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writ
 from mini_dl.autograd.memory import spread
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import look_into, op, view
-from mini_dl.tensor import Size, Tensor, version_of, wrap
+from mini_dl.tensor import Size, Tensor, inference, version_of, wrap
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 
@@ -103,9 +103,10 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+@spread_out
+def broadcast_to(input: Tensor, size: tuple[int, ...]) -> Tensor:
     """``input.expand(size)``"""
-    return expand_to(input, sizes(size))
+    return expand_to(input, size)
 
 
 @view(input=lambda grad, input_shape: grad.reshape(input_shape))
@@ -963,7 +964,7 @@ def _memory_as(dtype: np.dtype[Any], source: Any, storage_offset: int, size: Any
 def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -> Tensor:
     """Take another shape: the first elements in memory stay, new ones are not initialised. RuntimeError if it requires grad."""
     shape = nonnegative(size)
-    if needs_grad(self):
+    if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
     array, count = self._array, 1
     for n in shape:
