@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import castable, scalar_name
-from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, inplace
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, version_of
@@ -184,4 +184,4 @@ def return_type(name: str, fields: str) -> Any:
 
 def requires_grad(tensor: Tensor) -> bool:
     """Whether gradients flow to `tensor`."""
-    return edge_of(tensor) is not None
+    return needs_grad(tensor)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number
+from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, typename, wrap
 
@@ -109,14 +109,17 @@ def run_backward(
         while queue:
             node = heappop(queue)[1]
             grad = pending.pop(node)
-            if node.hooks is not None:
-                grad = run_hooks_before(node, grad, accumulate)
             if wanted and node in wanted:
+                last = not accumulate and not leads_on(node, needed, leaf_positions)
+                if last and node.hooks is not None:
+                    grad = run_hooks_of_tensors(node, grad)
                 for number, positions in wanted[node].items():
                     for position in positions:
                         results[position] = grad[number] if node.several else grad
-                if not leads_on(node, needed, leaf_positions):
+                if last:
                     continue
+            if node.hooks is not None:
+                grad = run_hooks_before(node, grad)
             if (grad is None or (node.several and all_none(grad))) and not node.op.runs_without:
                 sent = [None] * len(node.edges)
             else:
@@ -162,7 +165,7 @@ def run_backward(
             if leaf_positions:
                 for position in leaf_positions.get(id(leaf), ()):
                     results[position] = grad
-            if accumulate:
+            if accumulate and accumulates(leaf):
                 if grad is not None:
                     box = [grad]
                     del grad
@@ -183,7 +186,11 @@ def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dic
         if node is None or node in seen:
             continue
         seen.add(node)
-        stack += [edge[0] if type(edge) is tuple else edge for edge in flat_edges(node.edges) if edge is not None and not isinstance(edge, Tensor)]
+        stack += [
+            edge[0] if type(edge) is tuple else edge
+            for edge in flat_edges(node.edges)
+            if edge is not None and not isinstance(edge, Tensor)
+        ]
     needed: set[Node] = set()
     for node in sorted(seen, key=lambda n: -n.seq):
         if node in wanted or leads_on(node, needed, leaves):
@@ -244,11 +251,19 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
     return wrap(array)
 
 
+def accumulates(leaf: Tensor) -> bool:
+    """Whether a tensor that was a leaf still wants its gradient. RuntimeError if it has a history by now."""
+    edge = edge_of(leaf)
+    if edge is not None and edge is not leaf and grad_fn_and_number(edge)[0] is not None:
+        raise RuntimeError("leaf variable has been moved into the graph interior")
+    return edge is not None
+
+
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
     if create_graph:
-        leaf._grad = box.pop() if held is None else held + box.pop()
+        leaf._grad = box.pop().clone() if held is None else held + box.pop()
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
@@ -274,20 +289,27 @@ def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
 # ------------------------------------------------------------------------------------------------ hooks
 
 
-def run_hooks_before(node: Node, grad: Any, accumulate: bool) -> Any:
-    """The hooks of the outputs, those of tensors that keep their gradient, then the node's own."""
+def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
+    """The hooks of the outputs, then those of tensors that keep their gradient."""
     hooks = node.hooks
     assert hooks is not None
     grads = list(grad) if node.several else [grad]
     for number, registered in hooks.tensor.items():
         grads[number] = run_tensor_hooks(registered, grads[number])
-    if accumulate:
-        for number, reference in hooks.retain.items():
-            tensor = reference()
-            if tensor is not None and grads[number] is not None:
-                kept = grads[number] if mode.enabled else wrap(grads[number]._array.copy())
-                tensor._grad = kept if tensor._grad is None else tensor._grad + kept
-    for hook in list(hooks.before.values()):
+    for number, reference in hooks.retain.items():
+        tensor = reference()
+        if tensor is not None and grads[number] is not None:
+            kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
+            tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+    return grads if node.several else grads[0]
+
+
+def run_hooks_before(node: Node, grad: Any) -> Any:
+    """The hooks of the outputs, then the node's own."""
+    grad = run_hooks_of_tensors(node, grad)
+    assert node.hooks is not None
+    grads = list(grad) if node.several else [grad]
+    for hook in list(node.hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:
             grads = checked_replacements(changed, grads, hook)
@@ -346,13 +368,9 @@ def checked_replacement(changed: Any, grad: Tensor | None, hook: Any) -> Tensor:
     if not isinstance(changed, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
     if changed._array.dtype != grad._array.dtype:
-        raise RuntimeError(
-            f"hook '{name_of(hook)}' has changed the type of value (was {typename(grad)} got {typename(changed)})"
-        )
+        raise RuntimeError(f"hook '{name_of(hook)}' has changed the type of value (was {typename(grad)} got {typename(changed)})")
     if changed._array.shape != grad._array.shape:
-        raise RuntimeError(
-            f"hook '{name_of(hook)}' has changed the size of value: {list(grad.shape)} to {list(changed.shape)}"
-        )
+        raise RuntimeError(f"hook '{name_of(hook)}' has changed the size of value: {list(grad.shape)} to {list(changed.shape)}")
     return changed
 
 
@@ -371,7 +389,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
     for i, (out, grad) in enumerate(zip(outputs, gradients)):
         if not isinstance(out, Tensor):
             raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
-        if edge_of(out) is None:
+        if grad_fn_and_number(edge_of(out))[0] is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if grad is None:
             if out._array.size != 1:
@@ -422,13 +440,13 @@ def backward(
             "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this.",
             stacklevel=3,
         )
+    for target in targets or ():
+        if not needs_grad(target):
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if not is_end(target) and not target._retains:
+            keep_grad(target, edge_of(target))
     keep = create_graph if retain_graph is None else retain_graph
-    found = run_backward(outputs, started, targets, keep, create_graph, True)
-    for target, grad in zip(targets or (), found):
-        if target._edge is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-        if not target.is_leaf and grad is not None:
-            add_to_grad(target, [grad], create_graph)
+    run_backward(outputs, started, targets, keep, create_graph, True)
 
 
 def grad(
@@ -469,7 +487,7 @@ def grad(
     for target in targets:
         if not isinstance(target, Tensor):
             raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
-        if edge_of(target) is None:
+        if not needs_grad(target):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     found = run_backward(outs, started, targets, keep, create_graph, False)
     for g in found:

@@ -16,7 +16,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Edge, Tensor, alias, wrap
 
 
-def place_of(edge: Edge) -> tuple[tuple[int, ...], Any]:
+def aim_of(edge: Edge) -> tuple[tuple[int, ...], Any]:
     """The shape and the type of the gradient that `edge` leads to."""
     if isinstance(edge, Tensor):
         return edge._array.shape, edge._array.dtype
@@ -31,7 +31,7 @@ class _Formal:
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         edge = node.edges[1]
-        shape, dtype = place_of(edge)
+        shape, dtype = aim_of(edge)
         return formal(grad, edge), wrap(np.zeros(shape, dtype))
 
 

@@ -11,21 +11,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl.autograd.formal import place_of
+from mini_dl.autograd.formal import aim_of
 from mini_dl.autograd.graph import (
     CUSTOM,
     FREED,
     SEVERAL,
     Node,
     edge_of,
-    forbidden_write,
+    is_end,
+    needs_grad,
     next_seq,
     restore,
-    root_of,
     save,
     save_result,
 )
-from mini_dl.autograd.inplace import view_scatter
+from mini_dl.autograd.inplace import check_writable, rebase
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import look_into
 from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
@@ -93,7 +93,7 @@ class BackwardCFunction(Node, FunctionCtx):
     def __init__(self, args: Sequence[Any]) -> None:
         self.is_variable_input = [isinstance(a, Tensor) for a in args]
         edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
-        self.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
+        self.needs_input_grad = tuple([isinstance(a, Tensor) and needs_grad(a) for a in args])
         self.edges = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
         self.saved, self.seq, self.hooks = {"tensors": []}, 0, None
         self.shape, self.dtype = [], []
@@ -150,7 +150,7 @@ class BackwardCFunction(Node, FunctionCtx):
                 grads.append(result)
         for i, (grad, edge) in enumerate(zip(grads, self.edges)):
             if grad is not None and edge is not None:
-                check_gradient(self, i, grad, *place_of(edge))
+                check_gradient(self, i, grad, *aim_of(edge))
         return grads
 
 
@@ -320,9 +320,9 @@ def _output(out: Tensor, edge: Any, is_input: bool, is_dirty: bool, is_kept: boo
     """`out` with its gradient going to `edge`, None if it has none. An input that is returned as it came becomes another tensor
     over the same memory, unless it was written."""
     if edge is None:
-        if out.requires_grad and is_input:
+        if needs_grad(out) and is_input:
             return alias(out)
-        if out.requires_grad:
+        if needs_grad(out):
             if out._base is None:
                 out._edge = None
         elif is_input and not is_dirty:
@@ -348,14 +348,14 @@ def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
             "the forward function itself."
         )
     out = alias(input)
-    look_into(input, out, alias, ())
+    look_into(input, out)
     out._restricted = CUSTOM
     return out
 
 
 def _transplant(out: Tensor, edge: Any, is_input: bool, count: int) -> None:
     """Let a tensor that was written in place, and the base of a view, have its gradient go to `edge`."""
-    if out.is_leaf and out.requires_grad:
+    if is_end(out) and needs_grad(out):
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
         warnings.warn(
@@ -371,17 +371,9 @@ def _transplant(out: Tensor, edge: Any, is_input: bool, count: int) -> None:
             "Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations)."
         )
     out._grad = None
-    owner = root_of(out)
-    if owner is out:
-        out._edge = edge
-        return
-    if out._restricted is not None:
-        raise forbidden_write(out, "is being modified")
-    if owner._edge is LEAF:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    written = alias(out, edge)
-    owner._edge = view_scatter(alias(owner, owner._edge), written, out._view)._edge
-    out._stamp = -1  # stale: `edge_of` rebuilds it from the owner
+    if out._base is not None:
+        check_writable(out)
+    rebase(out, edge)
 
 
 # ------------------------------------------------------------------------------------------------ once

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl.autograd.mode import enable_grad
 from mini_dl.tensor import LEAF, Edge, Tensor, version_of, wrap
 
 next_seq = itertools.count(-1, -1).__next__
@@ -98,7 +98,9 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
         return None, 0
     if type(edge) is tuple:
         return edge
-    return (AccumulateGrad(edge), 0) if isinstance(edge, Tensor) else (edge, 0)
+    if isinstance(edge, Tensor):
+        return AccumulateGrad(edge), 0
+    return (None if edge.op is NOWHERE else edge), 0
 
 
 class Hooks:
@@ -159,21 +161,47 @@ class Handle:
 # ------------------------------------------------------------------------------------------------ edges
 
 
+def needs_grad(tensor: Tensor) -> bool:
+    """Whether gradients flow to `tensor`, or to the one whose memory it looks into."""
+    return tensor._edge is not None or (tensor._base is not None and tensor._base._edge is not None)
+
+
+def is_end(tensor: Tensor) -> bool:
+    """Whether no operation is known to have made `tensor`, as long as nobody asks whether its base was written since."""
+    return tensor._edge is None or tensor._edge is LEAF
+
+
 def edge_of(tensor: Tensor) -> Edge | None:
     """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was written since gets a new history."""
-    edge = tensor._edge
-    if tensor._base is not None and edge is not LEAF and tensor._counter[0] != tensor._stamp:  # type: ignore[index]
-        edge = _refresh(tensor)
+    edge, base = tensor._edge, tensor._base
+    if base is not None and (base._edge is not None or (edge is not None and edge is not LEAF)):
+        if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
+            edge = _refreshed(tensor)
+        elif edge is None:
+            edge = Node(NOWHERE, (), None, tensor._array)
     return tensor if edge is LEAF else edge
 
 
-NO_GRAD, SEVERAL, CUSTOM = "no_grad", "several", "custom"  # why a view may not be written while recording
+class _Nowhere:
+    """The op of a node at which gradients end: of a view that was made without recording, of a base that needs a gradient."""
+
+    grad_name, runs_without = "None", False
+
+    def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
+        return ()
+
+
+NOWHERE = _Nowhere()
+
+NO_GRAD, INFERENCE, SEVERAL, CUSTOM = "no_grad", "inference", "several", "custom"  # why a view may not be written while recording
+_AMBIGUOUS = (
+    "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+    "view and the inplace either both inside the {mode} block (if you don't want the inplace to be tracked) or both outside "
+    "(if you want the inplace to be tracked)."
+)
 _REMEDY = {
-    NO_GRAD: (
-        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
-        "view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside "
-        "(if you want the inplace to be tracked)."
-    ),
+    NO_GRAD: _AMBIGUOUS.format(mode="no_grad"),
+    INFERENCE: _AMBIGUOUS.format(mode="inference_mode"),
     SEVERAL: (
         "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be "
         "modified inplace. You should replace the inplace operation by an out-of-place one."
@@ -188,43 +216,84 @@ _REMEDY = {
 
 def forbidden_write(view: Tensor, written: str) -> RuntimeError:
     """The error for a write to a view, or to its base, that cannot be recorded."""
-    node, number = grad_fn_and_number(view._edge if view._edge is not LEAF else None)
-    if node is None:
-        what = f"A view was created in no_grad mode and {written} inplace with grad mode enabled."
-    else:
-        origin = " of a view which was created in no_grad mode" if view._restricted == NO_GRAD else ""
-        what = f"Output {number} of {re.sub('Backward[0-9]*$', '', node.name())} is a view{origin} and {written} inplace."
-    return RuntimeError(f"{what} {_REMEDY[view._restricted or SEVERAL]}")
+    why = view._restricted or SEVERAL
+    node, number = grad_fn_and_number(None if is_end(view) else view._edge)
+    if node is None or why in (NO_GRAD, INFERENCE):
+        what = "A view" if node is None else f"Output {number} of {_stem(node)} is a view of a view which"
+        made, when = ("inference mode", "in normal mode") if why == INFERENCE else ("no_grad mode", "with grad mode enabled")
+        return RuntimeError(f"{what} was created in {made} and {written} modified inplace {when}. {_REMEDY[why]}")
+    return RuntimeError(f"Output {number} of {_stem(node)} is a view and {written} modified inplace. {_REMEDY[why]}")
 
 
-def _refresh(view: Tensor) -> Edge | None:
-    base = root_of(view)
-    restricted = view._restricted
-    if restricted is not None and (base._edge is not None or (restricted == CUSTOM and view._edge is not None)):
-        raise forbidden_write(view, "its base or another view of its base has been modified")
-    with enable_grad():
-        view._edge = look(view._view, base)._edge
+def _stem(node: Any) -> str:
+    return re.sub("Backward[0-9]*$", "", node.name())
+
+
+AS_STRIDED: Any = None
+"""The op of a view's history after a write to its memory, set by `autograd.memory`: it is a primitive, and they need edges."""
+
+
+def _refreshed(view: Tensor) -> Edge:
+    """The new history of a view whose memory was written: it shows a part of what its base is now."""
+    base, before = view._base, view._edge
+    assert base is not None
+    if view._restricted is not None:
+        raise forbidden_write(view, "its base or another view of its base has been")
+    view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place_of(view),)}, view._array)
     view._stamp = version_of(view)[0]
+    move_hooks(view, before, view._edge)
     return view._edge
 
 
+def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
+    """`tensor` has a new history: hooks stay with the value they were registered for, the gradient to keep is that of the new."""
+    if tensor._hooks is not None:
+        tensor._hooks.tensor = {}
+    if tensor._retains:
+        node, number = grad_fn_and_number(None if before is LEAF else before)
+        if getattr(node, "hooks", None) is not None:
+            node.hooks.retain.pop(number, None)
+        keep_grad(tensor, after)
+
+
+def keep_grad(tensor: Tensor, edge: Edge) -> None:
+    """Let the gradient that reaches `edge` become ``.grad`` of `tensor`."""
+    node, number = grad_fn_and_number(edge)
+    hooks_of(node).retain[number] = weakref.ref(tensor)
+    tensor._retains = True
+
+
 def root_of(view: Tensor) -> Tensor:
-    """The tensor at the root of the views: a base that was transposed in place has itself become a view of what it was."""
-    base = view._base
-    while base is not None:
-        view, base = base, base._base
-    return view
+    """The tensor whose memory this one looks into, or itself."""
+    return view if view._base is None else view._base
 
 
-def look(view: tuple[Any, ...] | None, base: Any) -> Tensor:
-    """What a view shows of another tensor of the base's shape: `view` is (the view before or None, function, arguments)."""
-    chain = []
-    while view is not None:
-        view, function, args = view
-        chain.append((function, args))
-    for function, args in reversed(chain):
-        base = function(base, *args)
-    return base  # type: ignore[no-any-return]
+class Layout(NamedTuple):
+    """How elements lie in memory: `strides` in bytes."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Place(NamedTuple):
+    """Where a view lies in the memory of its base: its first element `offset` bytes from that of the base."""
+
+    base: Layout
+    view: Layout
+    offset: int
+
+
+def layout_of(array: Any) -> Layout:
+    return Layout(array.shape, array.strides, array.dtype)
+
+
+def place_of(view: Tensor) -> Place:
+    array, base = view._array, root_of(view)._array
+    # a tensor that was given another's memory, by `set_` or `data`, is taken to look where its base begins
+    apart = array.size == 0 or not np.may_share_memory(array, base)
+    offset = 0 if apart else array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    return Place(layout_of(base), layout_of(array), offset)
 
 
 # ------------------------------------------------------------------------------------------------ saved values
@@ -244,7 +313,8 @@ FREED = (
 
 # A saved item is a tuple whose length tells its kind, or a list of items:
 #   (value,)                              anything but a tensor
-#   (tensor, array, version)              a tensor, with the array and the version it had
+#   (tensor, version)                     a tensor, with the version it had
+#   (value, None, None)                   anything but a tensor, of a node that backward frees all the same
 #   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle
 
 
@@ -258,7 +328,7 @@ def save(value: Any) -> Any:
                 "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
             )
         version = value._counter
-        return value, value._array, 0 if version is None else version[0]
+        return value, 0 if version is None else version[0]
     if type(value) in (list, tuple) and any([isinstance(v, Tensor) for v in value]):
         return [save(v) for v in value]
     return (value,)
@@ -274,17 +344,13 @@ def restore(item: Any, node: Node) -> Any:
     if type(item) is list:
         return Results(item, node) if item and len(item[0]) == 4 else [restore(one, node) for one in item]
     kind = len(item)
-    if kind == 3:
-        tensor, array, expected = item
+    if kind == 2:
+        tensor, expected = item
         version = tensor._counter
         if version is not None and version[0] != expected:
             raise_stale(tensor, version[0], expected)
-        if tensor._array is array:
-            return tensor
-        out = wrap(array)
-        out._edge = tensor._edge
-        return out
-    if kind == 1:
+        return tensor
+    if kind < 4:
         return item[0]
     array, version, expected, number = item
     out = wrap(array)

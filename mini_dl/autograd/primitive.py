@@ -28,7 +28,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, promote
 from mini_dl.autograd.formal import formal
-from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
+from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
@@ -540,7 +540,7 @@ def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Te
                 or not array.size
                 or np.may_share_memory(source, array)
             ):
-                look_into(input, out, call, args)
+                look_into(input, out)
             return out
 
         return declared(call, primitive)
@@ -548,17 +548,18 @@ def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Te
     return decorate
 
 
-def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...]) -> None:
-    """Mark `out` as what ``function(input, *args)`` shows of the memory of `input`."""
-    base = input if input._base is None else input._base
-    out._base = base
+def look_into(input: Tensor, out: Tensor) -> None:
+    """Mark `out` as a view of the memory of `input`."""
+    if input._inference:  # which has no versions: a view of it is another such tensor
+        out._inference = True
+        return
     if inference.anywhere:
-        out._inference = input._inference
-    out._view = (input._view, function, args)
+        out._inference = False
+    out._base = input if input._base is None else input._base
     out._counter = version = version_of(input)
     out._stamp = version[0]
     if not mode.enabled:
-        out._restricted = NO_GRAD
+        out._restricted = INFERENCE if inference.anywhere and inference.here else NO_GRAD
     elif input._restricted is not None:
         out._restricted = input._restricted
 

@@ -1,0 +1,122 @@
+"""Gradients of memory: what a view shows of its base, and what of the base remains after a write through a view.
+
+A gradient of the base is laid out as the base is; the view's part of it then lies where the view lies in the base's memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.autograd import graph
+from mini_dl.autograd.graph import Layout, Place
+from mini_dl.autograd.primitive import op
+
+
+def _ends(layout: Layout) -> tuple[int, int]:
+    """The first byte, and the one after the last, counted from the first element."""
+    if 0 in layout.shape:
+        return 0, 0
+    steps = [(n - 1) * step for n, step in zip(layout.shape, layout.strides)]
+    return sum([s for s in steps if s < 0]), sum([s for s in steps if s > 0]) + layout.dtype.itemsize
+
+
+def _memory(place: Place) -> tuple[Array, Array]:
+    """Memory full of zeros, as the base sees it and as the view does."""
+    (low, high), (first, last) = _ends(place.base), _ends(place.view)
+    start = min(low, place.offset + first)
+    memory = np.zeros(max(high, place.offset + last) - start, np.uint8)
+    base, view = [
+        np.ndarray(layout.shape, layout.dtype, memory, max(offset, 0) if 0 in layout.shape else offset, layout.strides)
+        for layout, offset in ((place.base, -start), (place.view, place.offset - start))
+    ]
+    return base, view
+
+
+def overlaps(layout: Layout) -> bool:
+    """Whether some elements share memory."""
+    reach = layout.dtype.itemsize
+    for step, n in sorted([(abs(step), n) for n, step in zip(layout.shape, layout.strides) if n > 1]):
+        if step < reach:
+            return _counts(layout).max(initial=0) > 1
+        reach += step * (n - 1)
+    return False
+
+
+def _numbers(layout: Layout) -> Array:
+    """For each element, the number of its place in memory."""
+    size = layout.dtype.itemsize
+    where = np.full((1,) * len(layout.shape), -_ends(layout)[0] // size)
+    for i, (n, step) in enumerate(zip(layout.shape, layout.strides)):
+        where = where + (np.arange(n) * (step // size)).reshape((-1,) + (1,) * (len(layout.shape) - 1 - i))
+    return where
+
+
+def _counts(layout: Layout) -> Array:
+    """How many elements lie at the place of each."""
+    numbers = _numbers(layout)
+    return np.bincount(numbers.reshape(-1))[numbers] if numbers.size else numbers
+
+
+def _add(target: Array, values: Array) -> None:
+    """``target += values``, also where elements of `target` share memory, which is zero before."""
+    if overlaps(graph.layout_of(target)):
+        numbers = _numbers(graph.layout_of(target)).reshape(-1)
+        sums = np.zeros(numbers.max(initial=-1) + 1, target.dtype)
+        np.add.at(sums, numbers, values.reshape(-1))
+        values = sums[numbers].reshape(target.shape)
+    target[...] = values
+
+
+def _shared_evenly(values: Array, layout: Layout) -> Array:
+    """`values` divided by the number of elements that share the memory of each."""
+    return values / _counts(layout).astype(values.real.dtype) if overlaps(layout) else values
+
+
+@op(input=lambda grad, place: spread(grad, place))
+def shown(input: Array, place: Place) -> Array:
+    """What the view shows of `input`, which is laid out as its base."""
+    base, view = _memory(place)
+    _add(base, _shared_evenly(input, place.base))
+    return view.copy()
+
+
+@op(input=lambda grad, place: shown(grad, place))
+def spread(input: Array, place: Place) -> Array:
+    """Zeros like the base, with `input` where the view lies; added up where the view shows a place several times."""
+    base, view = _memory(place)
+    _add(view, input)
+    return _shared_evenly(base, place.base)
+
+
+@op(input=lambda grad, place: hidden(grad, place))
+def hidden(input: Array, place: Place) -> Array:
+    """`input`, which is laid out as the base, with zeros where the view lies."""
+    base, view = _memory(place)
+    base[...] = input
+    view[...] = 0
+    return base
+
+
+@op(
+    base=lambda grad, place: hidden(grad, place),
+    source=lambda grad, place: shown(grad, place),
+)
+def copy_slices(base: Array, source: Array, place: Place) -> Array:
+    """`base` after `source` was written through a view. The memory is written already."""
+    return base
+
+
+copy_slices.op.grad_name = "CopySlices"  # type: ignore[attr-defined]
+
+
+@op(input=lambda grad, place: spread(grad, place))
+def as_strided(input: Array, place: Place) -> Any:
+    """A view of the memory of `input`: `graph.edge_of` records it after a write."""
+    return _memory(place)[1]
+
+
+as_strided.op.grad_name = "AsStridedBackward0"  # type: ignore[attr-defined]
+graph.AS_STRIDED = as_strided.op  # type: ignore[attr-defined]
