@@ -508,11 +508,15 @@ def chain(matrices: Sequence[Tensor]) -> Tensor:
             cost[i][j], split[i][j] = min(
                 (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
             )
+    return _product(matrices, split, 0, n - 1)
 
-    def product(i: int, j: int) -> Tensor:
-        return matrices[i] if i == j else mm(product(i, split[i][j]), product(split[i][j] + 1, j))
 
-    return product(0, n - 1)
+def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
+    """The product of the matrices from `i` to `j`, split where `split` says."""
+    if i == j:
+        return matrices[i]  # type: ignore[no-any-return]
+    k = split[i][j]
+    return mm(_product(matrices, split, i, k), _product(matrices, split, k + 1, j))
 
 
 @function(out=True)
