@@ -921,6 +921,7 @@ class _NotImplemented:
     """The op of a tensor that was given other memory while gradients flowed to it."""
 
     grad_name = "NotImplemented"
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> Any:
         raise RuntimeError("derivative for set_ is not implemented")

@@ -293,7 +293,7 @@ def _computed(name: str) -> property:
 
 
 def _class_with(plain: type, names: frozenset[str]) -> type:
-    """The subclass of `plain` on which `names` are properties. It is made once and kept by `plain`: a class is a reference cycle."""
+    """The subclass of `plain` on which `names` are properties. Made once and kept by `plain`: each class is a reference cycle."""
     if "_parametrized_classes" not in plain.__dict__:
         setattr(plain, "_parametrized_classes", {})  # noqa: B010
     classes: dict[frozenset[str], type] = plain.__dict__["_parametrized_classes"]
