@@ -346,6 +346,8 @@ def run_post_accumulate_hooks(leaf: Tensor) -> None:
         changed = hook(leaf)
         if changed is not None:
             checked_replacement(changed, leaf, hook)
+            if changed is not leaf:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
 def checked_replacements(changed: Any, grads: Sequence[Any], hook: Any) -> list[Any]:
