@@ -229,6 +229,10 @@ def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bo
 
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
 def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return _mean_array(input, dims, keepdim)
+
+
+def _mean_array(input: Array, dims: Dims, keepdim: bool) -> Array:
     half = input.dtype.char == "e"
     total = add_up(input.astype(np.float32) if half else input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
     return total.astype(np.float16) if half else total
@@ -323,6 +327,10 @@ def _std_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepd
 
 @op(input=lambda grad, input, result, dims, keepdim, divisor: _std_gradient(grad, input, result, dims, keepdim, divisor))
 def _std(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    return _std_array(input, dims, keepdim, divisor)
+
+
+def _std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     half = input.dtype.char == "e"
     variance = squares(input.astype(np.float32) if half else input, dims, keepdim, divisor)
     return np.sqrt(variance).astype(np.float16) if half else np.sqrt(variance)
@@ -343,7 +351,7 @@ def total_of(grads: Any) -> Any:
     )
 )
 def _var_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
-    return squares(input, dims, keepdim, divisor), _mean.op.forward(input, dims, keepdim)
+    return squares(input, dims, keepdim, divisor), _mean_array(input, dims, keepdim)
 
 
 @op(
@@ -355,7 +363,7 @@ def _var_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[
     )
 )
 def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
-    return _std.op.forward(input, dims, keepdim, divisor), _mean.op.forward(input, dims, keepdim)
+    return _std_array(input, dims, keepdim, divisor), _mean_array(input, dims, keepdim)
 
 
 @method(out=True)
