@@ -6,10 +6,11 @@ import itertools
 import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from mini_dl.autograd.places import Place, place_of
 from mini_dl.tensor import LEAF, Edge, Tensor, version_of, wrap
 
 next_seq = itertools.count(-1, -1).__next__
@@ -176,7 +177,7 @@ def edge_of(tensor: Tensor) -> Edge | None:
     edge, base = tensor._edge, tensor._base
     if base is not None and (base._edge is not None or (edge is not None and edge is not LEAF)):
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
-            edge = _refreshed(tensor)
+            edge = refreshed(tensor, place_of(tensor._array, base._array))
         elif edge is None:
             edge = Node(NOWHERE, (), None, tensor._array)
     return tensor if edge is LEAF else edge
@@ -233,13 +234,12 @@ AS_STRIDED: Any = None
 """The op of a view's history after a write to its memory, set by `autograd.memory`: it is a primitive, and they need edges."""
 
 
-def _refreshed(view: Tensor) -> Edge:
+def refreshed(view: Tensor, place: Place) -> Edge:
     """The new history of a view whose memory was written: it shows a part of what its base is now."""
-    base, before = view._base, view._edge
+    base, before = root_of(view), view._edge
     if view._restricted is not None:
         raise forbidden_write(view, "its base or another view of its base has been")
-    assert base is not None
-    view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place_of(view),)}, view._array)
+    view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place,)}, view._array)
     view._stamp = version_of(view)[0]
     move_hooks(view, before, view._edge)
     return view._edge
@@ -266,34 +266,6 @@ def keep_grad(tensor: Tensor, edge: Edge) -> None:
 def root_of(view: Tensor) -> Tensor:
     """The tensor whose memory this one looks into, or itself."""
     return view if view._base is None else view._base
-
-
-class Layout(NamedTuple):
-    """How elements lie in memory: `strides` in bytes."""
-
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
-class Place(NamedTuple):
-    """Where a view lies in the memory of its base: its first element `offset` bytes from that of the base."""
-
-    base: Layout
-    view: Layout
-    offset: int
-
-
-def layout_of(array: Any) -> Layout:
-    return Layout(array.shape, array.strides, array.dtype)
-
-
-def place_of(view: Tensor) -> Place:
-    array, base = view._array, root_of(view)._array
-    # a tensor that was given another's memory, by `set_` or `data`, is taken to look where its base begins
-    apart = array.size == 0 or not np.may_share_memory(array, base)
-    offset = 0 if apart else array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    return Place(layout_of(base), layout_of(array), offset)
 
 
 # ------------------------------------------------------------------------------------------------ saved values

@@ -25,10 +25,11 @@ from mini_dl._device import CPU, device, strided
 from mini_dl._dtypes import Array, of_numpy, scalar_name
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
-from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL, Layout, Node, Place, edge_of, layout_of, needs_grad
+from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL, Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.places import Layout, Place, layout_of
 from mini_dl.autograd.primitive import look_into, op, view
 from mini_dl.tensor import Size, Tensor, inference, version_of, wrap
 
