@@ -101,7 +101,7 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
         return edge
     if isinstance(edge, Tensor):
         return AccumulateGrad(edge), 0
-    return (None if edge.op is NOWHERE else edge), 0
+    return (None if edge.op is _NOWHERE else edge), 0
 
 
 class Hooks:
@@ -179,7 +179,7 @@ def edge_of(tensor: Tensor) -> Edge | None:
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
             edge = refreshed(tensor, place_of(tensor._array, base._array))
         elif edge is None:
-            edge = Node(NOWHERE, (), None, tensor._array)
+            edge = Node(_NOWHERE, (), None, tensor._array)
     return tensor if edge is LEAF else edge
 
 
@@ -192,7 +192,7 @@ class _Nowhere:
         return ()
 
 
-NOWHERE = _Nowhere()
+_NOWHERE = _Nowhere()
 
 NO_GRAD, INFERENCE, SEVERAL, CUSTOM = "no_grad", "inference", "several", "custom"  # why a view may not be written while recording
 _AMBIGUOUS = (
