@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._dtypes import castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import any_needs_grad, check_memory, inplace
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, version_of
 
@@ -127,6 +127,7 @@ def store(result: Any, out: Any) -> Any:
         return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
+    check_inference(out)
     source, target = result._array, out._array
     if not castable(source.dtype, target.dtype):
         raise RuntimeError(

@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl.autograd.graph import Node, SeveralNode, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
+from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import Tensor, wrap
-
-NODES = (Node, SeveralNode, tuple)
+from mini_dl.tensor import Tensor, typename, wrap
 
 
 def run_backward(
@@ -85,6 +83,21 @@ def run_backward(
             heappush(queue, (edge.seq, edge))
         slots[number] = grad if slots[number] is None else total(slots[number], grad, owned, (edge, number))
 
+    def send_nothing(edge: Any) -> None:
+        """Let what is behind `edge` know that no gradient comes: its hooks, and the user's own operations, run all the same."""
+        for one in edge if type(edge) is list else (edge,):
+            target = one[0] if type(one) is tuple else one
+            if target is None or target in pending:
+                continue
+            if inputs is not None and target not in needed and id(target) not in leaf_positions:
+                continue
+            if not isinstance(target, Tensor):
+                pending[target] = [None] * len(target.shape) if target.several else None
+                heappush(queue, (target.seq, target))
+            elif target._hooks is not None:
+                pending[target] = None
+                leaves.append(target)
+
     everything = inputs is None
     watching = mode.anomaly and mode.check_nan
     before = mode.enabled
@@ -107,7 +120,10 @@ def run_backward(
                     continue
             if node.hooks is not None:
                 grad = run_hooks_before(node, grad)
-            sent = node.op.backward(node, grad)
+            if (grad is None or (node.several and all_none(grad))) and not node.op.runs_without:
+                sent = [None] * len(node.edges)
+            else:
+                sent = node.op.backward(node, grad)
             if watching:
                 refuse_nan(node, sent)
             if node.hooks is not None and node.hooks.after:
@@ -133,22 +149,27 @@ def run_backward(
                         for one, part in zip(edge, g):
                             if one is not None and part is not None:
                                 send(one, part)
+                            else:
+                                send_nothing(one)
                         part = None
                     else:
                         send(edge, g)
+                elif edge is not None:
+                    send_nothing(edge)
             del sent
             g = None
         for leaf in leaves:
             grad = pending.pop(leaf)
             if leaf._hooks is not None:
-                grad = run_leaf_hooks(leaf, grad)
+                grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
             if leaf_positions:
                 for position in leaf_positions.get(id(leaf), ()):
                     results[position] = grad
-            if accumulate and grad is not None and accumulates(leaf):
-                box = [grad]
-                del grad
-                add_to_grad(leaf, box, create_graph)
+            if accumulate and accumulates(leaf):
+                if grad is not None:
+                    box = [grad]
+                    del grad
+                    add_to_grad(leaf, box, create_graph)
                 if leaf._hooks is not None:
                     run_post_accumulate_hooks(leaf)
     finally:
@@ -165,7 +186,11 @@ def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dic
         if node is None or node in seen:
             continue
         seen.add(node)
-        stack += [edge[0] if type(edge) is tuple else edge for edge in flat_edges(node.edges) if type(edge) in NODES]
+        stack += [
+            edge[0] if type(edge) is tuple else edge
+            for edge in flat_edges(node.edges)
+            if edge is not None and not isinstance(edge, Tensor)
+        ]
     needed: set[Node] = set()
     for node in sorted(seen, key=lambda n: -n.seq):
         if node in wanted or leads_on(node, needed, leaves):
@@ -205,8 +230,17 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     return grad
 
 
-def total(first: Tensor, second: Tensor, owned: set[Any], place: Any) -> Tensor:
+def all_none(grads: Sequence[Any]) -> bool:
+    for grad in grads:
+        if grad is not None:
+            return False
+    return True
+
+
+def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:
     """The sum of two gradients; in place once the first is a sum that was made here."""
+    if first is None:
+        return second
     if mode.enabled:
         return first + second
     if place in owned:
@@ -261,11 +295,7 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
     assert hooks is not None
     grads = list(grad) if node.several else [grad]
     for number, registered in hooks.tensor.items():
-        for hook in list(registered.values()):
-            if grads[number] is not None:
-                changed = hook(grads[number])
-                if changed is not None:
-                    grads[number] = checked_replacement(changed, grads[number])
+        grads[number] = run_tensor_hooks(registered, grads[number])
     for number, reference in hooks.retain.items():
         tensor = reference()
         if tensor is not None and grads[number] is not None:
@@ -282,8 +312,16 @@ def run_hooks_before(node: Node, grad: Any) -> Any:
     for hook in list(node.hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:
-            grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            grads = checked_replacements(changed, grads, hook)
     return grads if node.several else grads[0]
+
+
+def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor | None) -> Tensor | None:
+    for hook in list(hooks.values()):
+        changed = hook(grad)
+        if changed is not None:
+            grad = checked_replacement(changed, grad, hook)
+    return grad
 
 
 def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
@@ -294,7 +332,7 @@ def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
     for hook in list(node.hooks.after.values()):
         changed = hook(tuple(flat), tuple(grad) if node.several else (grad,))
         if changed is not None:
-            flat = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            flat = checked_replacements(changed, flat, hook)
     out, at = [], 0
     for edge, g in zip(node.edges, sent):
         if type(edge) is list and g is not None:
@@ -306,27 +344,39 @@ def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
     return out
 
 
-def run_leaf_hooks(leaf: Tensor, grad: Tensor) -> Tensor:
-    for hook in list(leaf._hooks.tensor.get(0, {}).values()):
-        changed = hook(grad)
-        if changed is not None:
-            grad = checked_replacement(changed, grad)
-    return grad
-
-
 def run_post_accumulate_hooks(leaf: Tensor) -> None:
     for hook in list(leaf._hooks.after.values()):
-        hook(leaf)
+        changed = hook(leaf)
+        if changed is not None:
+            checked_replacement(changed, leaf, hook)
 
 
-def checked_replacement(changed: Any, grad: Tensor) -> Tensor:
+def checked_replacements(changed: Any, grads: Sequence[Any], hook: Any) -> list[Any]:
+    """What the hook of a node returned in the place of `grads`. TypeError or RuntimeError if it does not fit."""
+    if not isinstance(changed, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(changed).__name__}'")
+    if len(changed) != len(grads):
+        raise RuntimeError(
+            f"hook '{name_of(hook)}' has returned an incorrect number of values (got {len(changed)}, but expected {len(grads)})"
+        )
+    return [None if c is None else checked_replacement(c, g, hook) for c, g in zip(changed, grads)]
+
+
+def checked_replacement(changed: Any, grad: Tensor | None, hook: Any) -> Tensor:
+    if grad is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
     if not isinstance(changed, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
-    if changed._array.shape != grad._array.shape:
-        raise RuntimeError(f"hook '<hook>' has changed the size of value: {tuple(grad.shape)} to {tuple(changed.shape)}")
     if changed._array.dtype != grad._array.dtype:
-        raise RuntimeError(f"hook '<hook>' has changed the type of value (was {grad.dtype} got {changed.dtype})")
+        raise RuntimeError(f"hook '{name_of(hook)}' has changed the type of value (was {typename(grad)} got {typename(changed)})")
+    if changed._array.shape != grad._array.shape:
+        raise RuntimeError(f"hook '{name_of(hook)}' has changed the size of value: {list(grad.shape)} to {list(changed.shape)}")
     return changed
+
+
+def name_of(hook: Any) -> str:
+    name = getattr(hook, "__name__", None)
+    return name if isinstance(name, str) else "<unknown>"
 
 
 # ------------------------------------------------------------------------------------------------ entry points

@@ -186,7 +186,7 @@ def edge_of(tensor: Tensor) -> Edge | None:
 class _Nowhere:
     """The op of a node at which gradients end: of a view that was made without recording, of a base that needs a gradient."""
 
-    grad_name = "None"
+    grad_name, runs_without = "None", False
 
     def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
         return ()

@@ -123,7 +123,10 @@ def backward(
 
 def detach(self: Tensor) -> Tensor:
     """The same memory without history."""
-    return alias(self)
+    out = alias(self)
+    if inference.anywhere or self._inference:
+        out._inference = self._inference
+    return out
 
 
 def detach_(self: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, promote
+from mini_dl.autograd.formal import formal
 from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
@@ -39,6 +40,10 @@ class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
     call: Any
+    runs_without = False
+    """Whether `backward` is called where no gradient came: some operations see zeros then."""
+    formal: frozenset[str] = frozenset()
+    """The arguments whose gradient depends on them in form only (see `piecewise`)."""
 
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
         self.forward, self.name, self.together = forward, forward.__name__, together
@@ -164,14 +169,17 @@ def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
     """
     lines = ["def backward(node, grad):", "  saved, edges = node.saved, node.edges"]
     lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
-    names: dict[str, Any] = {"FREED": FREED, "restore": restore}
+    names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
     for i, (_, formula, asks) in enumerate(primitive.formulas):
         names[f"formula{i}"] = formula
         arguments = ", ".join([f"restore(saved[{name!r}], node)" for name in asks])
         if primitive.together:
             lines.append(f"    *formula{i}(grad, [edge is not None for edge in edges], {arguments}),")
             break
-        lines.append(f"    None if edges[{i}] is None else formula{i}(grad, {arguments}),")
+        gradient = f"formula{i}(grad, {arguments})"
+        if primitive.params[primitive.formulas[i][0]] in primitive.formal:
+            gradient = f"formal({gradient}, edges[{i}])"
+        lines.append(f"    None if edges[{i}] is None else {gradient},")
     exec(compile("\n".join([*lines, "  )"]), f"<backward of {primitive.name}>", "exec"), names)
     return names["backward"]
 

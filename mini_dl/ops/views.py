@@ -182,7 +182,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 def view_(input: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`input` in another shape over the same memory. RuntimeError if that needs a copy."""
     out = _view(input, shape)
-    if out._base is None and input._array.size:
+    if out._base is None and input._array.size and not (input._inference and np.may_share_memory(out._array, input._array)):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
@@ -967,6 +967,7 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -
     shape = nonnegative(size)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
+    check_inference(self)
     array, count = self._array, 1
     for n in shape:
         count *= n
