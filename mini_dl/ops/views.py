@@ -921,7 +921,7 @@ namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 class _NotImplemented:
     """The op of a tensor that was given other memory while gradients flowed to it."""
 
-    grad_name = "NotImplemented"
+    grad_name, runs_without = "NotImplemented", False
 
     def backward(self, node: Node, grad: Any) -> Any:
         raise RuntimeError("derivative for set_ is not implemented")
