@@ -64,6 +64,7 @@ class Tensor:
     _stamp: int = 0  # the version at which _edge was valid (views only)
     _restricted: str | None = None  # why this view may not be written while recording: how it came about
     _grad: Tensor | None = None
+    _detached: int = 0  # the number that a node made last when `detach_` took the history away
     _retains: bool = False  # keep .grad although this is not a leaf
     _hooks: Any = None  # of the value this tensor has now, shared with its node
     _inference: bool = False

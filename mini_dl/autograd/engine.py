@@ -17,7 +17,7 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import Tensor, typename, wrap
+from mini_dl.tensor import Tensor, typename, version_of, wrap
 
 
 def run_backward(
@@ -245,10 +245,14 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
         return first + second
     if place in owned:
         mode.run(np.add, first._array, second._array, first._array)
+        version_of(first)[0] += 1
         return first
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
-    return wrap(array)
+    out = wrap(array)
+    if first is not second and first._base is None and 0 not in first._array.strides:
+        out._counter = [1]  # torch adds to the first, which nobody else holds, in place
+    return out
 
 
 def accumulates(leaf: Tensor) -> bool:

@@ -321,6 +321,11 @@ def restore(item: Any, node: Node) -> Any:
         version = tensor._counter
         if version is not None and version[0] != expected:
             raise_stale(tensor, version[0], expected)
+        if tensor._edge is None and node.seq > tensor._detached:
+            raise RuntimeError(
+                "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). "
+                "This is not supported, please use out-of-place `.detach()` instead"
+            )
         return tensor
     if kind < 4:
         return item[0]

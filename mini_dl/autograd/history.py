@@ -8,7 +8,7 @@ from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl.autograd import engine
-from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad
+from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad, next_seq
 from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of
 
 
@@ -135,6 +135,8 @@ def detach_(self: Tensor) -> Tensor:
         return self
     if self._base is not None:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    if not is_end(self):
+        self._detached = next_seq()
     self._edge = None
     return self
 
