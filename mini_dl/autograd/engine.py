@@ -219,6 +219,10 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
         dims = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1])
         if not dims or extra < 0:
             grad = grad.expand(shape)
+        elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
+            raise RuntimeError(
+                f"an invalid gradient was returned - got {list(array.shape)} but expected shape compatible with {list(shape)}"
+            )
         else:
             grad = grad.sum(dims, keepdim=True)
             if extra:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl.autograd.places import Place, place_of
-from mini_dl.tensor import LEAF, Edge, Tensor, version_of, wrap
+from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, version_of, wrap
 
 next_seq = itertools.count(-1, -1).__next__
 """Counts down: the newest node has the smallest number and comes first from a heap."""
@@ -40,7 +40,7 @@ class Node:
         return str(self.op.grad_name)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{self.name().rpartition('::')[2]} object at {hex(id(self))}>"
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -169,18 +169,19 @@ def needs_grad(tensor: Tensor) -> bool:
 
 def is_end(tensor: Tensor) -> bool:
     """Whether no operation is known to have made `tensor`, as long as nobody asks whether its base was written since."""
-    return tensor._edge is None or tensor._edge is LEAF
+    edge = tensor._edge
+    return edge is None or edge is LEAF or edge is LEAF_VIEW
 
 
 def edge_of(tensor: Tensor) -> Edge | None:
     """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was written since gets a new history."""
     edge, base = tensor._edge, tensor._base
-    if base is not None and (base._edge is not None or (edge is not None and edge is not LEAF)):
+    if base is not None and (base._edge is not None or not is_end(tensor)):
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
             edge = refreshed(tensor, place_of(tensor._array, base._array))
         elif edge is None:
             edge = Node(_NOWHERE, (), None, tensor._array)
-    return tensor if edge is LEAF else edge
+    return tensor if edge is LEAF or edge is LEAF_VIEW else edge
 
 
 class _Nowhere:
@@ -236,7 +237,7 @@ AS_STRIDED: Any = None
 
 def refreshed(view: Tensor, place: Place) -> Edge:
     """The new history of a view whose memory was written: it shows a part of what its base is now."""
-    base, before = root_of(view), view._edge
+    base, before = root_of(view), None if is_end(view) else view._edge
     if view._restricted is not None:
         raise forbidden_write(view, "its base or another view of its base has been")
     view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place,)}, view._array)
@@ -250,7 +251,7 @@ def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
     if tensor._hooks is not None:
         tensor._hooks.tensor = {}
     if tensor._retains:
-        node, number = grad_fn_and_number(None if before is LEAF else before)
+        node, number = grad_fn_and_number(before)
         if getattr(node, "hooks", None) is not None:
             node.hooks.retain.pop(number, None)
         keep_grad(tensor, after)
@@ -352,7 +353,7 @@ class Results(Sequence[Any]):
 
 
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
-    node, number = grad_fn_and_number(None if tensor._edge is LEAF else tensor._edge)
+    node, number = grad_fn_and_number(None if is_end(tensor) else tensor._edge)
     output = f"output {number} of {node.name()}" if node is not None else "a leaf or a constant"
     kind = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor"}.get(
         np.dtype(tensor._array.dtype).name, f"{tensor._array.dtype.name}Tensor"

@@ -182,11 +182,11 @@ def rebase(target: Tensor, edge: Edge | None) -> None:
     """Give `target`, whose memory was written, the history `edge`; what a view shows is written into the history of its base."""
     base = target._base
     if base is None:
-        before, target._edge = target._edge, edge
+        before, target._edge = None if is_end(target) else target._edge, edge
         if edge is not None:
             move_hooks(target, before, edge)
         return
-    before, place = base._edge, place_of(target._array, base._array)
+    before, place = None if is_end(base) else base._edge, place_of(target._array, base._array)
     saved = {"place": (place, None, None)}
     base._edge = Node(copy_slices.op, (edge_of(base), edge), saved, base._array)  # type: ignore[attr-defined]
     if needs_grad(target):

@@ -117,7 +117,7 @@ def copy_slices(base: Array, source: Array, place: Place) -> Array:
     return base
 
 
-copy_slices.op.grad_name = "CopySlices"  # type: ignore[attr-defined]
+copy_slices.op.grad_name = "torch::autograd::CopySlices"  # type: ignore[attr-defined]
 
 
 @op(input=lambda grad, place: spread(grad, place))
