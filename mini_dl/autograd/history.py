@@ -89,7 +89,7 @@ def _output_nr(self: Tensor) -> int:
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without history and without its version: writes to it go unnoticed by autograd."""
     out = alias(self)
-    out._counter = None
+    out._counter, out._inference = None, self._inference
     return out
 
 

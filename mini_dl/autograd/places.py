@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,3 +44,35 @@ def address_of(array: Array) -> int:
     if array.flags.writeable:  # a third of the time that `__array_interface__` takes
         return ctypes.addressof(ctypes.c_char.from_buffer(array[(0,) * array.ndim + (...,)]))  # type: ignore[arg-type]
     return int(array.__array_interface__["data"][0])
+
+
+def memory_of(array: Array) -> Array:
+    """The bytes that `array` looks into: all of what its owner has."""
+    while True:
+        base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
+        if not isinstance(base, np.ndarray):
+            break
+        array = base
+    if not array.flags.c_contiguous:
+        if not array.flags.f_contiguous:
+            low, high = np.lib.array_utils.byte_bounds(array)
+            start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
+            return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
+        array = array.T
+    return np.ndarray((array.nbytes,), np.uint8, array)
+
+
+def offset_of(array: Array) -> int:
+    """How far into its memory `array` starts, in elements."""
+    return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
+
+
+def resized(array: Array, shape: tuple[int, ...]) -> Array:
+    """`array` in another shape, compact: in the memory it has where that is enough, else in new memory that begins as the old."""
+    memory, start = memory_of(array), offset_of(array) * array.itemsize
+    needed = start + math.prod(shape) * array.itemsize
+    if needed > memory.nbytes:
+        grown = np.empty(needed, np.uint8)
+        grown[: memory.nbytes] = memory
+        memory = grown
+    return np.ndarray(shape, array.dtype, memory, start)
