@@ -40,7 +40,7 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "diagonal": lambda x: x.diagonal(),
     "unsqueeze": lambda x: x.unsqueeze(0),
     "squeeze": lambda x: x.squeeze(0),
-    "permute": lambda x: x.permute(*range(x.ndim)[::-1]),
+    "permute": lambda x: x.permute(tuple(range(x.ndim))[::-1]),
     "unfold": lambda x: x.unfold(0, 2, 1),
     "split": lambda x: x.split(1)[0],
     "unbind": lambda x: x.unbind(-1)[-1],

@@ -124,7 +124,7 @@ def test_an_integer_tensor_never_requires_grad(torch, rng):
 @twin
 def test_a_gradient_with_a_graph_has_memory_of_its_own(torch, rng):
     x, g = rng(3, grad=True), torch.ones(3)
-    (x * 1).backward(g, create_graph=True)
+    x.backward(g, create_graph=True)
     x.grad.data.zero_()
     return g, x.grad
 
@@ -219,9 +219,11 @@ def test_a_view_made_without_recording_can_be_a_leaf_of_its_own(torch, rng):
     x = rng(2, 3, grad=True)
     with torch.no_grad():
         v = x[0]
-    v.requires_grad_()
-    (v * v).sum().backward()
-    return v.grad, x.grad, flags(v), raised(lambda: v.add_(1)), raised(lambda: v.sum().backward(inputs=[v]))
+    w = v.requires_grad_() * 1
+    x.detach_()
+    x.mul_(rng(1, grad=True))
+    errors = raised(lambda: v.is_leaf), raised(lambda: v.add_(1)), raised(lambda: w.sum().backward()), raised(lambda: v * 2)
+    return errors, v.requires_grad
 
 
 @twin
@@ -247,6 +249,14 @@ def test_a_view_that_is_a_leaf_of_its_own(torch, rng):
     base.mul_(a)
     z = v * 2
     return error, raised(lambda: y.sum().backward()), flags(v), raised(lambda: z.sum().backward()), a.grad, v.grad
+
+
+@twin
+def test_a_part_that_one_call_made_shows_what_its_base_became(torch, rng):
+    base = rng(2, 3)
+    part = base.unbind()[0]
+    base.requires_grad_()
+    return flags(part), raised(lambda: part.mul_(2)), (part * 2).grad_fn.next_functions[0][0]
 
 
 @twin
@@ -282,10 +292,11 @@ def test_a_write_through_a_view_of_a_view(torch, rng):
 def test_writes_through_views_differentiate_twice(torch, rng):
     x, w = rng(3, 4, dtype="float64", grad=True), rng(2, dtype="float64", grad=True)
     y = x * x
-    y.as_strided((2,), (5,), 1).mul_(w)
+    part = y.as_strided((2,), (5,), 1).mul_(w)
     y.unfold(0, 2, 1)[1, 2].sin_()
+    names = part.grad_fn.name(), y.grad_fn.name()
     gx, gw = torch.autograd.grad((y * y * y).sum(), [x, w], create_graph=True)
-    return gx, gw, torch.autograd.grad((gx * gx).sum() + gw.sum(), [x, w])
+    return names, gx, gw, torch.autograd.grad((gx * gx).sum() + gw.sum(), [x, w])
 
 
 @twin
@@ -297,7 +308,7 @@ def test_views_of_complex_tensors_are_written(torch, rng):
     z = torch.view_as_real(x * 2)
     torch.view_as_complex(z)[1:].mul_(1j)
     (y.abs().sum() + (z * z).sum()).backward()
-    return x.grad, y, z
+    return x.grad, y, z, y.grad_fn.name()
 
 
 @twin
@@ -401,12 +412,22 @@ def test_inference_mode_and_the_state(torch, rng):
 
 
 @twin
+def test_out_that_takes_another_shape_keeps_its_memory(torch, rng):
+    base = rng(2, 3)
+    part = base[0]
+    torch.add(torch.ones(2, 1), 1, out=part)
+    x = rng(1, 3)
+    return base, part, raised(lambda: torch.add(x, torch.ones(2, 3), out=x)), x
+
+
+@twin
 def test_what_an_index_chooses_is_compact(torch, rng):
     x = rng(2, 3, 4)
     return [
         (y, y.stride(), y.is_contiguous())
         for y in (
-            x[:, [0, 1]], x[..., [0, 0]], x[:, [[0, 1], [1, 1]]], x[:, [0, 1], [1, 1]], x[:, None, [0, 1], 1:], x[[0, 1], :, [0, 1]],
+            x[:, [0, 1]], x[..., [0, 0]], x[:, [[0, 1], [1, 1]]], x[:, [0, 1], [1, 1]], x[:, None, [0, 1], 1:],
+            x[[0, 1], :, [0, 1]],
         )
     ], x[:, [0, 1]].view(-1)  # fmt: skip
 
