@@ -105,9 +105,9 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
         if check == "apart":
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)
-        if sum([isinstance(value, Tensor) for value in args]) > 1 and any([out is value for value in args]):
-            if out._array.shape != result._array.shape:  # what is read while it is written cannot take another shape
-                raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
+        read = [value for value in args if isinstance(value, Tensor)]
+        if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
+            raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
             check(result, out, args)
         return store(result, out)

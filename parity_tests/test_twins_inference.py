@@ -17,7 +17,13 @@ LOOKS = {
 
 
 def described(torch, tensor):
-    return torch.is_inference(tensor), tensor.is_inference(), tensor.requires_grad, tensor._is_view(), raised(lambda: tensor._version)
+    return (
+        torch.is_inference(tensor),
+        tensor.is_inference(),
+        tensor.requires_grad,
+        tensor._is_view(),
+        raised(lambda: tensor._version),
+    )
 
 
 @twin

@@ -235,10 +235,7 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
 
 
 def all_none(grads: Sequence[Any]) -> bool:
-    for grad in grads:
-        if grad is not None:
-            return False
-    return True
+    return all([grad is None for grad in grads])
 
 
 def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:

@@ -28,6 +28,7 @@ def aim_of(edge: Edge) -> tuple[tuple[int, ...], Any]:
 
 class _Formal:
     name, grad_name, runs_without = "formal", "FormalBackward0", False
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor]:
         edge = node.edges[1]
@@ -59,6 +60,7 @@ def piecewise(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 class _Kinked:
     name, grad_name, runs_without = "kinked", "KinkedBackward0", False
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor]:
         return (formal(grad, node.edges[0]),)

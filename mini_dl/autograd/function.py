@@ -72,6 +72,7 @@ class _Applied:
     """Stands where an Op stands, for all classes of the user's: the node itself knows what to do."""
 
     runs_without = True
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: BackwardCFunction, grads: Sequence[Any]) -> list[Any]:
         if node.materialize_grads:
@@ -246,7 +247,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
 
 def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], apart: bool) -> tuple[Any, ...]:
-    """All arguments by position: gradients are counted so. With `apart`, `forward` takes no ctx and its defaults are filled in."""
+    """All arguments by position, as gradients are counted. With `apart`, `forward` takes no ctx, and defaults are filled in."""
     signature = inspect.signature(forward)
     bound = signature.bind(*args, **kwargs) if apart else signature.bind(None, *args, **kwargs)
     if apart:
@@ -408,6 +409,7 @@ def _barred(tensor: Tensor) -> Tensor:
 
 class _Barrier:
     name, grad_name, runs_without = "DelayedError", "DelayedError", False
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> list[Any]:
         raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

@@ -34,6 +34,22 @@ class Node:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
         self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
 
+    def __getattr__(self, name: str) -> Any:
+        """``_saved_self``, ``_saved_result``, ``_saved_dim`` ...: what was kept for the way back, under torch's names."""
+        if name.startswith("_saved_"):
+            key = kept_name(name[7:])
+            if self.saved is None and key in self.op.asked:
+                raise RuntimeError(FREED)
+            if self.saved is not None and key in self.saved:
+                value = restore(self.saved[key], self)
+                return wrap(np.asarray(value)) if key in ("input", "other") and not isinstance(value, Tensor) else value
+            if key in self.op.asked:
+                return None
+        raise AttributeError(f"{self.name()!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *["_saved_" + shown_name(key) for key in self.op.asked]})
+
     # What torch shows of a node ------------------------------------------------------------------------------
 
     def name(self) -> str:
@@ -62,6 +78,19 @@ class Node:
     def register_prehook(self, hook: Callable[..., Any]) -> Handle:
         """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
         return Handle(hooks_of(self).before, hook)
+
+
+def kept_name(shown: str) -> str:
+    """Our name of what torch shows as ``_saved_<shown>``."""
+    if shown.endswith("_sym_sizes"):
+        return kept_name(shown.removesuffix("_sym_sizes")) + "_shape"
+    return "input" if shown == "self" else shown
+
+
+def shown_name(key: str) -> str:
+    if key.endswith("_shape"):
+        return shown_name(key.removesuffix("_shape")) + "_sym_sizes"
+    return "self" if key == "input" else key
 
 
 class SeveralNode(Node):
@@ -188,6 +217,8 @@ class _Nowhere:
     """The op of a node at which gradients end: of a view that was made without recording, of a base that needs a gradient."""
 
     grad_name, runs_without = "None", False
+    asked: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
         return ()

@@ -42,6 +42,8 @@ class Op:
     call: Any
     runs_without = False
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
+    asked: frozenset[str] = frozenset()
+    """What the formulas ask for."""
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
 
@@ -70,6 +72,7 @@ class Op:
             if formula.__name__ == "<lambda>":
                 formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
             self.formulas.append((self.index[argument], formula, asks))
+        self.asked = frozenset([name for _, _, asks in self.formulas for name in asks])
         self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
 
     @functools.cached_property
@@ -303,6 +306,16 @@ def _primitive(formulas: dict[str, Formula], together: bool) -> Callable[[Callab
 def declared(call: Any, primitive: Op) -> Callable[..., Any]:
     call.op = primitive
     return call  # type: ignore[no-any-return]
+
+
+def recorded_as(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give the nodes of a primitive another name than its own: torch's."""
+
+    def decorate(call: Any) -> Any:
+        call.op.grad_name = name
+        return call
+
+    return decorate
 
 
 def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:

@@ -20,7 +20,7 @@ from mini_dl._kernels import choose, elementwise, in_slices, keep, one_and_exp_o
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import op, recorded_as, unary
 from mini_dl.ops.pointwise import masked
 from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor
@@ -133,6 +133,7 @@ def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
     return choose(np.asarray(input > 0), upstream, upstream * weight)
 
 
+@recorded_as("PreluKernelBackward0")
 @piecewise("input", "weight")
 @op(
     input=lambda grad, input, weight: _prelu_slope(grad, input, weight),
@@ -322,6 +323,7 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 
 
 @public("nn.functional", out=True)
+@recorded_as("LogSigmoidBackward0")
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
 @elementwise
 def logsigmoid(input: Array) -> Array:

@@ -12,12 +12,13 @@ from mini_dl._device import channels_last, channels_last_3d, contiguous_format, 
 from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
 
 
+@recorded_as("CloneBackward0")
 @op(input=lambda grad: grad)
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):

@@ -95,7 +95,13 @@ def tied(result: Array, source: Array) -> Array:
     return result.copy()
 
 
-@op(source=lambda grad: None)
+@op(source=lambda grad, source_shape: (grad.sum() * 0).expand(source_shape))
+def tied_to_empty(result: Array, source: Array) -> Array:
+    """As `tied`, where torch computes the gradient of the empty `source` all the same."""
+    return result.copy()
+
+
+@op(result=lambda grad: grad, source=lambda grad: None)
 def tied_without_gradient(result: Array, source: Array) -> Array:
     """As `tied`, where torch then gives no gradient instead of zeros."""
     return result.copy()
@@ -802,7 +808,7 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
     if not (mode.enabled and requires_grad(A)):
         return Q, R
     if 0 in (m, n):
-        return tied(Q, kinked(A)), tied(R, kinked(A))
+        return tied_to_empty(Q, kinked(A)), tied_to_empty(R, kinked(A))
     if how == "r":
         why = (
             "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "

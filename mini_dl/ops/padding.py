@@ -11,12 +11,13 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, Number, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import piecewise
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.tensor import Tensor
 
 Pads = tuple[tuple[int, int], ...]  # of each of the last dimensions, first to last: what goes before and after
 
 
+@recorded_as("ConstantPadNdBackward0")
 @op(input=lambda grad, pads: _pad_constant(grad, tuple([(-a, -b) for a, b in pads]), 0))
 def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
     """(*, *in) -> (*, *(before + in + after))"""

@@ -173,7 +173,7 @@ def cummin(input: Tensor, dim: int) -> Any:
 
 def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int) -> Tensor:
     """``exp(input[k]) * sum over j >= k of grad[j] / exp(result[j])``, as a recurrence whose factors are at most 1."""
-    if not input._array.size:
+    if not input._array.ndim or not input._array.size:
         return grad
     before = shift(result, dim, 1, -math.inf)
     decay, weight = conj((before - result).exp()), conj((input - result).exp())

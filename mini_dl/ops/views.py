@@ -901,6 +901,7 @@ class _NotImplemented:
     """The op of a tensor that was given other memory while gradients flowed to it."""
 
     grad_name, runs_without = "NotImplemented", False
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> Any:
         raise RuntimeError("derivative for set_ is not implemented")

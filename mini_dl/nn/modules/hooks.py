@@ -20,6 +20,7 @@ class _Identity:
     """The operation of the nodes that pass gradients on; missing ones become zeros."""
 
     name, grad_name, runs_without = "backward_hook", "BackwardHookFunctionBackward", True
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grads: Any) -> list[Any]:
         expected = zip(grads, node.shape, node.dtype)
