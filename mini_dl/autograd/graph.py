@@ -218,7 +218,6 @@ class _Nowhere:
 
     grad_name, runs_without = "None", False
     asked: frozenset[str] = frozenset()
-    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
         return ()
