@@ -77,6 +77,30 @@ def test_a_tensor_asked_for_sees_its_gradient_after_its_hooks_only_where_it_is_l
 
 
 @twin
+def test_hooks_of_a_single_root_run_where_nothing_asked_for_lies_behind_it(torch, rng):
+    seen = []
+    x, other = rng(2, grad=True), rng(2, grad=True)
+    x.register_hook(lambda g: seen.append(("leaf", g.clone())))
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda g: seen.append(("made", g.clone())))
+    for root in (x, y):
+        torch.autograd.grad(root, other, torch.ones(2), retain_graph=True, allow_unused=True)
+    return seen, y.grad, x.grad
+
+
+@twin
+def test_a_result_that_was_written_through_a_view_is_found_stale(torch, rng):
+    x = rng(3, grad=True)
+    y = x * 1
+    y[:2].tanh_()
+    before = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    with torch.no_grad():
+        y.mul_(2)
+    return before, raised(lambda: y.sum().backward())
+
+
+@twin
 def test_backward_to_a_tensor_runs_the_operation_that_made_it(torch, rng):
     x = rng(2, grad=True)
     y = x * x

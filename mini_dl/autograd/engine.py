@@ -105,6 +105,8 @@ def run_backward(
     try:
         for tensor, gradient in zip(tensors, gradients):
             send(edge_of(tensor), gradient)
+        if len(tensors) == 1 and not pending:  # nothing that is asked for lies behind it: torch runs the hooks of a single root
+            run_hooks_of_root(edge_of(tensors[0]), gradients[0])
         del gradients
         while queue:
             node = heappop(queue)[1]
@@ -216,8 +218,9 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     array = grad._array
     if array.shape != shape:
         extra = array.ndim - len(shape)
-        dims = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1])
-        if not dims or extra < 0:
+        ones = [i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1] if extra >= 0 else []
+        dims = (*range(extra), *ones)
+        if not dims:
             grad = grad.expand(shape)
         elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
             raise RuntimeError(
@@ -307,6 +310,16 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
             kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
     return grads if node.several else grads[0]
+
+
+def run_hooks_of_root(edge: Any, grad: Tensor) -> None:
+    if isinstance(edge, Tensor):
+        if edge._hooks is not None:
+            run_tensor_hooks(edge._hooks.tensor.get(0, {}), grad)
+        return
+    node, number = grad_fn_and_number(edge)
+    if node is not None and node.hooks is not None:
+        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape))] if node.several else grad)
 
 
 def run_hooks_before(node: Node, grad: Any) -> Any:

@@ -174,7 +174,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     version_of(target)[0] += 1
     if recorded:
         rebase(target, edge)
-        if own_result and target._base is None:
+        if own_result:
             adopt(target, edge)
 
 

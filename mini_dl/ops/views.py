@@ -947,8 +947,8 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -
     shape = nonnegative(size)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
-    check_inference(self)
     if shape != self._array.shape:
+        check_inference(self)
         self._array = resized(self._array, shape)
         version_of(self)[0] += 1
     return self
