@@ -174,7 +174,7 @@ def suffixes(self: Tensor) -> Iterator[str]:
     try:
         node = self.grad_fn
         if node is not None:
-            yield f"grad_fn=<{node.name()}>"
+            yield f"grad_fn=<{node.name().rpartition('::')[2]}>"
         elif self.requires_grad:
             yield "requires_grad=True"
     except RuntimeError:  # a view that may not be looked at since its base was written

@@ -17,7 +17,7 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import Tensor, typename, wrap
+from mini_dl.tensor import Tensor, typename, version_of, wrap
 
 
 def run_backward(
@@ -105,6 +105,8 @@ def run_backward(
     try:
         for tensor, gradient in zip(tensors, gradients):
             send(edge_of(tensor), gradient)
+        if len(tensors) == 1 and not pending:  # nothing that is asked for lies behind it: torch runs the hooks of a single root
+            run_hooks_of_root(edge_of(tensors[0]), gradients[0])
         del gradients
         while queue:
             node = heappop(queue)[1]
@@ -216,9 +218,14 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     array = grad._array
     if array.shape != shape:
         extra = array.ndim - len(shape)
-        dims = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1])
-        if not dims or extra < 0:
+        ones = [i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1] if extra >= 0 else []
+        dims = (*range(extra), *ones)
+        if not dims:
             grad = grad.expand(shape)
+        elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
+            raise RuntimeError(
+                f"an invalid gradient was returned - got {list(array.shape)} but expected shape compatible with {list(shape)}"
+            )
         else:
             grad = grad.sum(dims, keepdim=True)
             if extra:
@@ -243,10 +250,14 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
         return first + second
     if place in owned:
         mode.run(np.add, first._array, second._array, first._array)
+        version_of(first)[0] += 1
         return first
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
-    return wrap(array)
+    out = wrap(array)
+    if first is not second and first._base is None and 0 not in first._array.strides:
+        out._counter = [1]  # torch adds to the first, which nobody else holds, in place
+    return out
 
 
 def accumulates(leaf: Tensor) -> bool:
@@ -300,6 +311,16 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
             kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
     return grads if node.several else grads[0]
+
+
+def run_hooks_of_root(edge: Any, grad: Tensor) -> None:
+    if isinstance(edge, Tensor):
+        if edge._hooks is not None:
+            run_tensor_hooks(edge._hooks.tensor.get(0, {}), grad)
+        return
+    node, number = grad_fn_and_number(edge)
+    if node is not None and node.hooks is not None:
+        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape))] if node.several else grad)
 
 
 def run_hooks_before(node: Node, grad: Any) -> Any:

@@ -6,11 +6,12 @@ import itertools
 import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from mini_dl.tensor import LEAF, Edge, Tensor, version_of, wrap
+from mini_dl.autograd.places import Place, place_of
+from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, version_of, wrap
 
 next_seq = itertools.count(-1, -1).__next__
 """Counts down: the newest node has the smallest number and comes first from a heap."""
@@ -55,7 +56,7 @@ class Node:
         return str(self.op.grad_name)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{self.name().rpartition('::')[2]} object at {hex(id(self))}>"
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -129,7 +130,7 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
         return edge
     if isinstance(edge, Tensor):
         return AccumulateGrad(edge), 0
-    return (None if edge.op is NOWHERE else edge), 0
+    return (None if edge.op is _NOWHERE else edge), 0
 
 
 class Hooks:
@@ -197,18 +198,19 @@ def needs_grad(tensor: Tensor) -> bool:
 
 def is_end(tensor: Tensor) -> bool:
     """Whether no operation is known to have made `tensor`, as long as nobody asks whether its base was written since."""
-    return tensor._edge is None or tensor._edge is LEAF
+    edge = tensor._edge
+    return edge is None or edge is LEAF or edge is LEAF_VIEW
 
 
 def edge_of(tensor: Tensor) -> Edge | None:
     """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was written since gets a new history."""
     edge, base = tensor._edge, tensor._base
-    if base is not None and (base._edge is not None or (edge is not None and edge is not LEAF)):
+    if base is not None and (base._edge is not None or not is_end(tensor)):
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
-            edge = _refreshed(tensor)
+            edge = refreshed(tensor, place_of(tensor._array, base._array))
         elif edge is None:
-            edge = Node(NOWHERE, (), None, tensor._array)
-    return tensor if edge is LEAF else edge
+            edge = Node(_NOWHERE, (), None, tensor._array)
+    return tensor if edge is LEAF or edge is LEAF_VIEW else edge
 
 
 class _Nowhere:
@@ -221,7 +223,7 @@ class _Nowhere:
         return ()
 
 
-NOWHERE = _Nowhere()
+_NOWHERE = _Nowhere()
 
 NO_GRAD, INFERENCE, SEVERAL, CUSTOM = "no_grad", "inference", "several", "custom"  # why a view may not be written while recording
 _AMBIGUOUS = (
@@ -263,13 +265,12 @@ AS_STRIDED: Any = None
 """The op of a view's history after a write to its memory, set by `autograd.memory`: it is a primitive, and they need edges."""
 
 
-def _refreshed(view: Tensor) -> Edge:
+def refreshed(view: Tensor, place: Place) -> Edge:
     """The new history of a view whose memory was written: it shows a part of what its base is now."""
-    base, before = view._base, view._edge
-    assert base is not None
+    base, before = root_of(view), None if is_end(view) else view._edge
     if view._restricted is not None:
         raise forbidden_write(view, "its base or another view of its base has been")
-    view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place_of(view),)}, view._array)
+    view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place,)}, view._array)
     view._stamp = version_of(view)[0]
     move_hooks(view, before, view._edge)
     return view._edge
@@ -280,7 +281,7 @@ def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
     if tensor._hooks is not None:
         tensor._hooks.tensor = {}
     if tensor._retains:
-        node, number = grad_fn_and_number(None if before is LEAF else before)
+        node, number = grad_fn_and_number(before)
         if getattr(node, "hooks", None) is not None:
             node.hooks.retain.pop(number, None)
         keep_grad(tensor, after)
@@ -296,34 +297,6 @@ def keep_grad(tensor: Tensor, edge: Edge) -> None:
 def root_of(view: Tensor) -> Tensor:
     """The tensor whose memory this one looks into, or itself."""
     return view if view._base is None else view._base
-
-
-class Layout(NamedTuple):
-    """How elements lie in memory: `strides` in bytes."""
-
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
-class Place(NamedTuple):
-    """Where a view lies in the memory of its base: its first element `offset` bytes from that of the base."""
-
-    base: Layout
-    view: Layout
-    offset: int
-
-
-def layout_of(array: Any) -> Layout:
-    return Layout(array.shape, array.strides, array.dtype)
-
-
-def place_of(view: Tensor) -> Place:
-    array, base = view._array, root_of(view)._array
-    # a tensor that was given another's memory, by `set_` or `data`, is taken to look where its base begins
-    apart = array.size == 0 or not np.may_share_memory(array, base)
-    offset = 0 if apart else array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    return Place(layout_of(base), layout_of(array), offset)
 
 
 # ------------------------------------------------------------------------------------------------ saved values
@@ -379,6 +352,11 @@ def restore(item: Any, node: Node) -> Any:
         version = tensor._counter
         if version is not None and version[0] != expected:
             raise_stale(tensor, version[0], expected)
+        if tensor._edge is None and node.seq > tensor._detached:
+            raise RuntimeError(
+                "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). "
+                "This is not supported, please use out-of-place `.detach()` instead"
+            )
         return tensor
     if kind < 4:
         return item[0]
@@ -405,7 +383,7 @@ class Results(Sequence[Any]):
 
 
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
-    node, number = grad_fn_and_number(None if tensor._edge is LEAF else tensor._edge)
+    node, number = grad_fn_and_number(None if is_end(tensor) else tensor._edge)
     output = f"output {number} of {node.name()}" if node is not None else "a leaf or a constant"
     kind = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor"}.get(
         np.dtype(tensor._array.dtype).name, f"{tensor._array.dtype.name}Tensor"

@@ -8,8 +8,8 @@ from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl.autograd import engine
-from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad
-from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of
+from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad, next_seq
+from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 
 def _set_requires_grad(self: Tensor, flag: bool) -> None:
@@ -26,7 +26,7 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-    self._edge = LEAF if flag else None
+    self._edge = (LEAF if self._base is None else LEAF_VIEW) if flag else None
 
 
 def _assign_requires_grad(self: Tensor, flag: bool) -> None:
@@ -89,7 +89,7 @@ def _output_nr(self: Tensor) -> int:
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without history and without its version: writes to it go unnoticed by autograd."""
     out = alias(self)
-    out._counter = None
+    out._counter, out._inference = None, self._inference
     return out
 
 
@@ -135,6 +135,8 @@ def detach_(self: Tensor) -> Tensor:
         return self
     if self._base is not None:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    if not is_end(self):
+        self._detached = next_seq()
     self._edge = None
     return self
 

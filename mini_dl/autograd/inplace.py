@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, castable, scalar_name
-from mini_dl.autograd.graph import Node, edge_of, forbidden_write, is_end, move_hooks, needs_grad, place_of, save_result
+from mini_dl.autograd.graph import Node, edge_of, forbidden_write, is_end, move_hooks, needs_grad, refreshed, save_result
 from mini_dl.autograd.memory import copy_slices
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.places import place_of
 from mini_dl.tensor import Edge, Tensor, inference, version_of, wrap
 
 
@@ -173,7 +174,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     version_of(target)[0] += 1
     if recorded:
         rebase(target, edge)
-        if own_result and target._base is None:
+        if own_result:
             adopt(target, edge)
 
 
@@ -181,16 +182,16 @@ def rebase(target: Tensor, edge: Edge | None) -> None:
     """Give `target`, whose memory was written, the history `edge`; what a view shows is written into the history of its base."""
     base = target._base
     if base is None:
-        before, target._edge = target._edge, edge
+        before, target._edge = None if is_end(target) else target._edge, edge
         if edge is not None:
             move_hooks(target, before, edge)
         return
-    before = base._edge
-    place = (place_of(target), None, None)
-    base._edge = Node(copy_slices.op, (edge_of(base), edge), {"place": place}, base._array)  # type: ignore[attr-defined]
+    before, place = None if is_end(base) else base._edge, place_of(target._array, base._array)
+    saved = {"place": (place, None, None)}
+    base._edge = Node(copy_slices.op, (edge_of(base), edge), saved, base._array)  # type: ignore[attr-defined]
     if needs_grad(target):
         move_hooks(base, before, base._edge)
-    edge_of(target)
+    refreshed(target, place)
 
 
 def check_inference(target: Tensor) -> None:

@@ -5,13 +5,14 @@ A gradient of the base is laid out as the base is; the view's part of it then li
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
-from mini_dl.autograd.graph import Layout, Place
+from mini_dl.autograd.places import Layout, Place
 from mini_dl.autograd.primitive import op
 
 
@@ -23,18 +24,25 @@ def _ends(layout: Layout) -> tuple[int, int]:
     return sum([s for s in steps if s < 0]), sum([s for s in steps if s > 0]) + layout.dtype.itemsize
 
 
-def _memory(place: Place) -> tuple[Array, Array]:
-    """Memory full of zeros, as the base sees it and as the view does."""
+@functools.lru_cache(1024)
+def _span(place: Place) -> tuple[int, int, int]:
+    """How many bytes base and view cover together, and where in them the first element of each lies."""
     (low, high), (first, last) = _ends(place.base), _ends(place.view)
     start = min(low, place.offset + first)
-    memory = np.zeros(max(high, place.offset + last) - start, np.uint8)
-    base, view = [
-        np.ndarray(layout.shape, layout.dtype, memory, max(offset, 0) if 0 in layout.shape else offset, layout.strides)
-        for layout, offset in ((place.base, -start), (place.view, place.offset - start))
-    ]
-    return base, view
+    return max(high, place.offset + last) - start, -start, place.offset - start
 
 
+def _memory(place: Place) -> tuple[Array, Array]:
+    """Memory full of zeros, as the base sees it and as the view does."""
+    size, at_base, at_view = _span(place)
+    memory, (base, view, _) = np.zeros(size, np.uint8), place
+    return (
+        np.ndarray(base.shape, base.dtype, memory, at_base, base.strides),
+        np.ndarray(view.shape, view.dtype, memory, at_view, view.strides),
+    )
+
+
+@functools.lru_cache(1024)
 def overlaps(layout: Layout) -> bool:
     """Whether some elements share memory."""
     reach = layout.dtype.itemsize
@@ -60,10 +68,10 @@ def _counts(layout: Layout) -> Array:
     return np.bincount(numbers.reshape(-1))[numbers] if numbers.size else numbers
 
 
-def _add(target: Array, values: Array) -> None:
-    """``target += values``, also where elements of `target` share memory, which is zero before."""
-    if overlaps(graph.layout_of(target)):
-        numbers = _numbers(graph.layout_of(target)).reshape(-1)
+def _add(target: Array, values: Array, layout: Layout) -> None:
+    """``target += values`` over memory full of zeros, also where elements of `target` share it."""
+    if overlaps(layout):
+        numbers = _numbers(layout).reshape(-1)
         sums = np.zeros(numbers.max(initial=-1) + 1, target.dtype)
         np.add.at(sums, numbers, values.reshape(-1))
         values = sums[numbers].reshape(target.shape)
@@ -79,7 +87,7 @@ def _shared_evenly(values: Array, layout: Layout) -> Array:
 def shown(input: Array, place: Place) -> Array:
     """What the view shows of `input`, which is laid out as its base."""
     base, view = _memory(place)
-    _add(base, _shared_evenly(input, place.base))
+    _add(base, _shared_evenly(input, place.base), place.base)
     return view.copy()
 
 
@@ -87,7 +95,7 @@ def shown(input: Array, place: Place) -> Array:
 def spread(input: Array, place: Place) -> Array:
     """Zeros like the base, with `input` where the view lies; added up where the view shows a place several times."""
     base, view = _memory(place)
-    _add(view, input)
+    _add(view, input, place.view)
     return _shared_evenly(base, place.base)
 
 
@@ -109,7 +117,7 @@ def copy_slices(base: Array, source: Array, place: Place) -> Array:
     return base
 
 
-copy_slices.op.grad_name = "CopySlices"  # type: ignore[attr-defined]
+copy_slices.op.grad_name = "torch::autograd::CopySlices"  # type: ignore[attr-defined]
 
 
 @op(input=lambda grad, place: spread(grad, place))

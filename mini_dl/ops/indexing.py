@@ -1174,7 +1174,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         common = broadcast_shapes(shape, theirs)
         if common != shape:
             raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
-    if needs_recording(self, src):
+    if needs_recording(self, src) and self._array.dtype.kind in "fc":
         check_memory(self._array)
         return _recorded_copy_(self, src)
     check_inference(self)

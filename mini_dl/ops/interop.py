@@ -12,8 +12,8 @@ from mini_dl._dtypes import Array
 from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.history import requires_grad_
+from mini_dl.autograd.places import memory_of
 from mini_dl.ops.creation import numpy_of, over_array
-from mini_dl.ops.views import memory_of
 from mini_dl.tensor import Tensor, new, wrap
 
 

@@ -25,10 +25,11 @@ from mini_dl._device import CPU, device, strided
 from mini_dl._dtypes import Array, of_numpy, scalar_name
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
-from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL, Layout, Node, Place, edge_of, layout_of, needs_grad
+from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL, Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, op, view
 from mini_dl.tensor import Size, Tensor, inference, version_of, wrap
 
@@ -726,27 +727,6 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 # ------------------------------------------------------------------------------------------------ memory by itself
 
 
-def memory_of(array: Array) -> Array:
-    """The bytes that `array` looks into: all of what its owner has."""
-    while True:
-        base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
-        if not isinstance(base, np.ndarray):
-            break
-        array = base
-    if not array.flags.c_contiguous:
-        if not array.flags.f_contiguous:
-            low, high = np.lib.array_utils.byte_bounds(array)
-            start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
-            return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
-        array = array.T
-    return np.ndarray((array.nbytes,), np.uint8, array)
-
-
-def offset_of(array: Array) -> int:
-    """How far into its memory `array` starts, in elements."""
-    return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
-
-
 def strides_of(array: Array) -> tuple[int, ...]:
     """The distance of neighbours in each dimension, in elements; where there are none, what it would be in a compact tensor."""
     strides, step = [], 1
@@ -920,7 +900,7 @@ namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 class _NotImplemented:
     """The op of a tensor that was given other memory while gradients flowed to it."""
 
-    grad_name = "NotImplemented"
+    grad_name, runs_without = "NotImplemented", False
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> Any:
@@ -967,17 +947,9 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -
     shape = nonnegative(size)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
-    check_inference(self)
-    array, count = self._array, 1
-    for n in shape:
-        count *= n
-    memory, start = memory_of(array), offset_of(array) * array.itemsize
-    if shape != array.shape:
-        if start + count * array.itemsize > memory.nbytes:
-            grown = np.empty(start + count * array.itemsize, np.uint8)
-            grown[: memory.nbytes] = memory
-            memory = grown
-        self._array = np.ndarray(shape, array.dtype, memory, start)
+    if shape != self._array.shape:
+        check_inference(self)
+        self._array = resized(self._array, shape)
         version_of(self)[0] += 1
     return self
 
