@@ -126,6 +126,25 @@ def edges(array: Array) -> Array:
     return array
 
 
+def _rows(part: Array, indent: int, show: Any, width: int, cut: bool) -> str:
+    edge = options.edgeitems
+    if not part.ndim:
+        return show(part.item())
+    shorten = cut and len(part) > 2 * edge
+    ends = [*range(edge), *range(len(part) - edge, len(part))] if shorten else range(len(part))
+    if part.ndim > 1:
+        texts = [_rows(part[i], indent + 1, show, width, cut) for i in ends]
+        if shorten:
+            texts.insert(edge, "...")
+        return "[" + ("," + "\n" * (part.ndim - 1) + " " * (indent + 1)).join(texts) + "]"
+    texts = [show(part[i].item()) for i in ends]
+    if shorten:
+        texts.insert(edge, " ..." if edge else "...")
+    per_line = max(1, (options.linewidth - indent) // (width + 2))
+    lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
+    return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+
 def body(array: Array, indent: int) -> str:
     """The numbers in brackets; lines after the first are indented."""
     if not array.size:
@@ -133,26 +152,7 @@ def body(array: Array, indent: int) -> str:
     cut = array.size > options.threshold
     shown = edges(array) if cut else array
     width, show = (complex_formatter if array.dtype.kind == "c" else formatter)(shown)
-    edge = options.edgeitems
-
-    def rows(part: Array, indent: int) -> str:
-        if not part.ndim:
-            return show(part.item())
-        shorten = cut and len(part) > 2 * edge
-        ends = [*range(edge), *range(len(part) - edge, len(part))] if shorten else range(len(part))
-        if part.ndim > 1:
-            texts = [rows(part[i], indent + 1) for i in ends]
-            if shorten:
-                texts.insert(edge, "...")
-            return "[" + ("," + "\n" * (part.ndim - 1) + " " * (indent + 1)).join(texts) + "]"
-        texts = [show(part[i].item()) for i in ends]
-        if shorten:
-            texts.insert(edge, " ..." if edge else "...")
-        per_line = max(1, (options.linewidth - indent) // (width + 2))
-        lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
-        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
-
-    return rows(array, indent)
+    return _rows(array, indent, show, width, cut)
 
 
 # ------------------------------------------------------------------------------------------------ a tensor
@@ -174,7 +174,7 @@ def suffixes(self: Tensor) -> Iterator[str]:
     try:
         node = self.grad_fn
         if node is not None:
-            yield f"grad_fn=<{node.name()}>"
+            yield f"grad_fn=<{node.name().rpartition('::')[2]}>"
         elif self.requires_grad:
             yield "requires_grad=True"
     except RuntimeError:  # a view that may not be looked at since its base was written

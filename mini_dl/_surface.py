@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import castable, scalar_name
-from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.inplace import any_needs_grad, check_memory, inplace
+from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor, version_of
 
 Function = Callable[..., Any]
@@ -104,6 +105,9 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
         if check == "apart":
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)
+        read = [value for value in args if isinstance(value, Tensor)]
+        if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
+            raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
             check(result, out, args)
         return store(result, out)
@@ -127,6 +131,7 @@ def store(result: Any, out: Any) -> Any:
         return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
+    check_inference(out)
     source, target = result._array, out._array
     if not castable(source.dtype, target.dtype):
         raise RuntimeError(
@@ -140,7 +145,7 @@ def store(result: Any, out: Any) -> Any:
                 "outputs will not be resized unless they have zero elements.",
                 stacklevel=4,
             )
-        out._array = np.empty(source.shape, target.dtype)
+        out._array = resized(target, source.shape)
     if out._array.size:
         check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
@@ -184,4 +189,4 @@ def return_type(name: str, fields: str) -> Any:
 
 def requires_grad(tensor: Tensor) -> bool:
     """Whether gradients flow to `tensor`."""
-    return edge_of(tensor) is not None
+    return needs_grad(tensor)

@@ -16,6 +16,9 @@ ndarray, new = np.ndarray, object.__new__
 LEAF = "LEAF"
 """The edge of a tensor that nobody computed and that wants its gradient kept."""
 
+LEAF_VIEW = "LEAF_VIEW"
+"""The same of a view, which may come to have a history when its base is written."""
+
 Edge: TypeAlias = Any
 """Where a gradient goes: a leaf Tensor, a Node (its output 0), or a pair (Node, number of the output)."""
 
@@ -58,14 +61,15 @@ class Tensor:
     """
 
     _array: Array
-    _edge: Edge | None = None  # None: needs no gradient; LEAF; or what computed it
+    _edge: Edge | None = None  # None: needs no gradient; LEAF, LEAF_VIEW; or what computed it
     _counter: list[int] | None = None  # [writes so far], shared by all tensors over one memory; made when first needed
-    _base: Tensor | None = None  # the tensor whose memory this one looks into ...
-    _view: tuple[Any, ...] | None = None  # ... and how: (the view before or None, function, arguments)
+    _base: Tensor | None = None  # the tensor whose memory this one looks into
     _stamp: int = 0  # the version at which _edge was valid (views only)
     _restricted: str | None = None  # why this view may not be written while recording: how it came about
     _grad: Tensor | None = None
-    _hooks: Any = None  # of a leaf; those of other tensors live on their nodes
+    _detached: int = 0  # the number that a node made last when `detach_` took the history away
+    _retains: bool = False  # keep .grad although this is not a leaf
+    _hooks: Any = None  # of the value this tensor has now, shared with its node
     _inference: bool = False
     _backward_hooks: Any = None
     __array_priority__ = 1000
@@ -87,10 +91,6 @@ class Tensor:
     @property
     def device(self) -> device:
         return CPU
-
-    @property
-    def is_leaf(self) -> bool:
-        return self._edge is None or self._edge is LEAF
 
     @property
     def itemsize(self) -> int:

@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl.autograd.graph import Node, SeveralNode, edge_of, flat_edges, grad_fn_and_number
+from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import Tensor, wrap
-
-NODES = (Node, SeveralNode, tuple)
+from mini_dl.tensor import Tensor, typename, version_of, wrap
 
 
 def run_backward(
@@ -85,6 +83,21 @@ def run_backward(
             heappush(queue, (edge.seq, edge))
         slots[number] = grad if slots[number] is None else total(slots[number], grad, owned, (edge, number))
 
+    def send_nothing(edge: Any) -> None:
+        """Let what is behind `edge` know that no gradient comes: its hooks, and the user's own operations, run all the same."""
+        for one in edge if type(edge) is list else (edge,):
+            target = one[0] if type(one) is tuple else one
+            if target is None or target in pending:
+                continue
+            if inputs is not None and target not in needed and id(target) not in leaf_positions:
+                continue
+            if not isinstance(target, Tensor):
+                pending[target] = [None] * len(target.shape) if target.several else None
+                heappush(queue, (target.seq, target))
+            elif target._hooks is not None:
+                pending[target] = None
+                leaves.append(target)
+
     everything = inputs is None
     watching = mode.anomaly and mode.check_nan
     before = mode.enabled
@@ -92,19 +105,27 @@ def run_backward(
     try:
         for tensor, gradient in zip(tensors, gradients):
             send(edge_of(tensor), gradient)
+        if len(tensors) == 1 and not pending:  # nothing that is asked for lies behind it: torch runs the hooks of a single root
+            run_hooks_of_root(edge_of(tensors[0]), gradients[0])
         del gradients
         while queue:
             node = heappop(queue)[1]
             grad = pending.pop(node)
-            if node.hooks is not None:
-                grad = run_hooks_before(node, grad, accumulate)
             if wanted and node in wanted:
+                last = not accumulate and not leads_on(node, needed, leaf_positions)
+                if last and node.hooks is not None:
+                    grad = run_hooks_of_tensors(node, grad)
                 for number, positions in wanted[node].items():
                     for position in positions:
                         results[position] = grad[number] if node.several else grad
-                if not leads_on(node, needed, leaf_positions):
+                if last:
                     continue
-            sent = node.op.backward(node, grad)
+            if node.hooks is not None:
+                grad = run_hooks_before(node, grad)
+            if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op.runs_without:
+                sent = [None] * len(node.edges)
+            else:
+                sent = node.op.backward(node, grad)
             if watching:
                 refuse_nan(node, sent)
             if node.hooks is not None and node.hooks.after:
@@ -130,22 +151,27 @@ def run_backward(
                         for one, part in zip(edge, g):
                             if one is not None and part is not None:
                                 send(one, part)
+                            else:
+                                send_nothing(one)
                         part = None
                     else:
                         send(edge, g)
+                elif edge is not None:
+                    send_nothing(edge)
             del sent
             g = None
         for leaf in leaves:
             grad = pending.pop(leaf)
             if leaf._hooks is not None:
-                grad = run_leaf_hooks(leaf, grad)
+                grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
             if leaf_positions:
                 for position in leaf_positions.get(id(leaf), ()):
                     results[position] = grad
-            if accumulate and grad is not None:
-                box = [grad]
-                del grad
-                add_to_grad(leaf, box, create_graph)
+            if accumulate and accumulates(leaf):
+                if grad is not None:
+                    box = [grad]
+                    del grad
+                    add_to_grad(leaf, box, create_graph)
                 if leaf._hooks is not None:
                     run_post_accumulate_hooks(leaf)
     finally:
@@ -162,7 +188,11 @@ def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dic
         if node is None or node in seen:
             continue
         seen.add(node)
-        stack += [edge[0] if type(edge) is tuple else edge for edge in flat_edges(node.edges) if type(edge) in NODES]
+        stack += [
+            edge[0] if type(edge) is tuple else edge
+            for edge in flat_edges(node.edges)
+            if edge is not None and not isinstance(edge, Tensor)
+        ]
     needed: set[Node] = set()
     for node in sorted(seen, key=lambda n: -n.seq):
         if node in wanted or leads_on(node, needed, leaves):
@@ -188,9 +218,14 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     array = grad._array
     if array.shape != shape:
         extra = array.ndim - len(shape)
-        dims = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1])
-        if not dims or extra < 0:
+        ones = [i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1] if extra >= 0 else []
+        dims = (*range(extra), *ones)
+        if not dims:
             grad = grad.expand(shape)
+        elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
+            raise RuntimeError(
+                f"an invalid gradient was returned - got {list(array.shape)} but expected shape compatible with {list(shape)}"
+            )
         else:
             grad = grad.sum(dims, keepdim=True)
             if extra:
@@ -202,23 +237,42 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     return grad
 
 
-def total(first: Tensor, second: Tensor, owned: set[Any], place: Any) -> Tensor:
+def all_none(grads: Sequence[Any] | None) -> bool:
+    """Whether no gradient came: to a node of one output, or to any of several."""
+    return grads is None or all([grad is None for grad in grads])
+
+
+def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:
     """The sum of two gradients; in place once the first is a sum that was made here."""
+    if first is None:
+        return second
     if mode.enabled:
         return first + second
     if place in owned:
         mode.run(np.add, first._array, second._array, first._array)
+        version_of(first)[0] += 1
         return first
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
-    return wrap(array)
+    out = wrap(array)
+    if first is not second and first._base is None and 0 not in first._array.strides:
+        out._counter = [1]  # torch adds to the first, which nobody else holds, in place
+    return out
+
+
+def accumulates(leaf: Tensor) -> bool:
+    """Whether a tensor that was a leaf still wants its gradient. RuntimeError if it has a history by now."""
+    edge = edge_of(leaf)
+    if edge is not None and edge is not leaf and grad_fn_and_number(edge)[0] is not None:
+        raise RuntimeError("leaf variable has been moved into the graph interior")
+    return edge is not None
 
 
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
     if create_graph:
-        leaf._grad = box.pop() if held is None else held + box.pop()
+        leaf._grad = box.pop().clone() if held is None else held + box.pop()
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
@@ -244,28 +298,49 @@ def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
 # ------------------------------------------------------------------------------------------------ hooks
 
 
-def run_hooks_before(node: Node, grad: Any, accumulate: bool) -> Any:
-    """The hooks of the outputs, those of tensors that keep their gradient, then the node's own."""
+def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
+    """The hooks of the outputs, then those of tensors that keep their gradient."""
     hooks = node.hooks
     assert hooks is not None
     grads = list(grad) if node.several else [grad]
     for number, registered in hooks.tensor.items():
-        for hook in list(registered.values()):
-            if grads[number] is not None:
-                changed = hook(grads[number])
-                if changed is not None:
-                    grads[number] = checked_replacement(changed, grads[number])
-    if accumulate:
-        for number, reference in hooks.retain.items():
-            tensor = reference()
-            if tensor is not None and grads[number] is not None:
-                kept = grads[number] if mode.enabled else wrap(grads[number]._array.copy())
-                tensor._grad = kept if tensor._grad is None else tensor._grad + kept
-    for hook in list(hooks.before.values()):
+        grads[number] = run_tensor_hooks(registered, grads[number])
+    for number, reference in hooks.retain.items():
+        tensor = reference()
+        if tensor is not None and grads[number] is not None:
+            kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
+            tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+    return grads if node.several else grads[0]
+
+
+def run_hooks_of_root(edge: Any, grad: Tensor) -> None:
+    if isinstance(edge, Tensor):
+        if edge._hooks is not None:
+            run_tensor_hooks(edge._hooks.tensor.get(0, {}), grad)
+        return
+    node, number = grad_fn_and_number(edge)
+    if node is not None and node.hooks is not None:
+        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape))] if node.several else grad)
+
+
+def run_hooks_before(node: Node, grad: Any) -> Any:
+    """The hooks of the outputs, then the node's own."""
+    grad = run_hooks_of_tensors(node, grad)
+    assert node.hooks is not None
+    grads = list(grad) if node.several else [grad]
+    for hook in list(node.hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:
-            grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            grads = checked_replacements(changed, grads, hook)
     return grads if node.several else grads[0]
+
+
+def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor | None) -> Tensor | None:
+    for hook in list(hooks.values()):
+        changed = hook(grad)
+        if changed is not None:
+            grad = checked_replacement(changed, grad, hook)
+    return grad
 
 
 def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
@@ -276,7 +351,7 @@ def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
     for hook in list(node.hooks.after.values()):
         changed = hook(tuple(flat), tuple(grad) if node.several else (grad,))
         if changed is not None:
-            flat = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            flat = checked_replacements(changed, flat, hook)
     out, at = [], 0
     for edge, g in zip(node.edges, sent):
         if type(edge) is list and g is not None:
@@ -288,27 +363,41 @@ def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
     return out
 
 
-def run_leaf_hooks(leaf: Tensor, grad: Tensor) -> Tensor:
-    for hook in list(leaf._hooks.tensor.get(0, {}).values()):
-        changed = hook(grad)
-        if changed is not None:
-            grad = checked_replacement(changed, grad)
-    return grad
-
-
 def run_post_accumulate_hooks(leaf: Tensor) -> None:
     for hook in list(leaf._hooks.after.values()):
-        hook(leaf)
+        changed = hook(leaf)
+        if changed is not None:
+            checked_replacement(changed, leaf, hook)
+            if changed is not leaf:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
-def checked_replacement(changed: Any, grad: Tensor) -> Tensor:
+def checked_replacements(changed: Any, grads: Sequence[Any], hook: Any) -> list[Any]:
+    """What the hook of a node returned in the place of `grads`. TypeError or RuntimeError if it does not fit."""
+    if not isinstance(changed, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(changed).__name__}'")
+    if len(changed) != len(grads):
+        raise RuntimeError(
+            f"hook '{name_of(hook)}' has returned an incorrect number of values (got {len(changed)}, but expected {len(grads)})"
+        )
+    return [None if c is None else checked_replacement(c, g, hook) for c, g in zip(changed, grads)]
+
+
+def checked_replacement(changed: Any, grad: Tensor | None, hook: Any) -> Tensor:
+    if grad is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
     if not isinstance(changed, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
-    if changed._array.shape != grad._array.shape:
-        raise RuntimeError(f"hook '<hook>' has changed the size of value: {tuple(grad.shape)} to {tuple(changed.shape)}")
     if changed._array.dtype != grad._array.dtype:
-        raise RuntimeError(f"hook '<hook>' has changed the type of value (was {grad.dtype} got {changed.dtype})")
+        raise RuntimeError(f"hook '{name_of(hook)}' has changed the type of value (was {typename(grad)} got {typename(changed)})")
+    if changed._array.shape != grad._array.shape:
+        raise RuntimeError(f"hook '{name_of(hook)}' has changed the size of value: {list(grad.shape)} to {list(changed.shape)}")
     return changed
+
+
+def name_of(hook: Any) -> str:
+    name = getattr(hook, "__name__", None)
+    return name if isinstance(name, str) else "<unknown>"
 
 
 # ------------------------------------------------------------------------------------------------ entry points
@@ -321,7 +410,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
     for i, (out, grad) in enumerate(zip(outputs, gradients)):
         if not isinstance(out, Tensor):
             raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
-        if edge_of(out) is None:
+        if grad_fn_and_number(edge_of(out))[0] is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if grad is None:
             if out._array.size != 1:
@@ -372,13 +461,13 @@ def backward(
             "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this.",
             stacklevel=3,
         )
+    for target in targets or ():
+        if not needs_grad(target):
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if not is_end(target) and not target._retains:
+            keep_grad(target, edge_of(target))
     keep = create_graph if retain_graph is None else retain_graph
-    found = run_backward(outputs, started, targets, keep, create_graph, True)
-    for target, grad in zip(targets or (), found):
-        if target._edge is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-        if not target.is_leaf and grad is not None:
-            add_to_grad(target, [grad], create_graph)
+    run_backward(outputs, started, targets, keep, create_graph, True)
 
 
 def grad(
@@ -419,7 +508,7 @@ def grad(
     for target in targets:
         if not isinstance(target, Tensor):
             raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
-        if edge_of(target) is None:
+        if not needs_grad(target):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     found = run_backward(outs, started, targets, keep, create_graph, False)
     for g in found:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mini_dl.autograd.graph import CUSTOM, FREED, Node, SeveralNode, edge_of, restore, save, save_result
-from mini_dl.autograd.inplace import check_writable
+from mini_dl._checks import type_name
+from mini_dl.autograd.formal import aim_of
+from mini_dl.autograd.graph import (
+    CUSTOM,
+    FREED,
+    SEVERAL,
+    Node,
+    edge_of,
+    is_end,
+    needs_grad,
+    next_seq,
+    restore,
+    save,
+    save_result,
+)
+from mini_dl.autograd.inplace import check_writable, rebase
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import look_into
 from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
@@ -19,51 +34,156 @@ from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
 class FunctionCtx:
     """What `forward` leaves for `backward`. Any attribute may be set on it besides."""
 
-    _to_save: tuple[Any, ...] = ()
-    _dirty: tuple[Tensor, ...] = ()
-    _non_differentiable: tuple[Tensor, ...] = ()
-    _materialize = True
-    _node: Any = None
-    needs_input_grad: tuple[bool, ...] = ()
+    to_save: Any = None
+    saved_for_forward: Any = None
+    dirty_tensors: Any = None
+    non_differentiable: Any = None
+    materialize_grads = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs for the way back; a later in-place write to them is then noticed."""
-        for tensor in tensors:
-            if tensor is not None and not isinstance(tensor, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but got a {type(tensor).__name__}")
-        self._to_save = tensors
+        self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
         """Accepted for torch's sake: there is no forward-mode differentiation."""
+        for tensor in tensors:
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise AssertionError(
+                    "save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes on ctx."
+                )
+        self.saved_for_forward = tensors
+
+    def mark_dirty(self, *args: Tensor) -> None:
+        """Say which inputs `forward` wrote in place; each must be among the outputs."""
+        self.dirty_tensors = args
+
+    def mark_non_differentiable(self, *args: Tensor) -> None:
+        """Say which outputs have no gradient."""
+        self.non_differentiable = args
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether `backward` sees zeros (True) or None for outputs that got no gradient."""
+        if not isinstance(value, bool):
+            raise TypeError(f"set_materialize_grads() takes a bool, not {type_name(value)}")
+        self.materialize_grads = value
+
+
+class _Applied:
+    """Stands where an Op stands, for all classes of the user's: the node itself knows what to do."""
+
+    runs_without = True
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: BackwardCFunction, grads: Sequence[Any]) -> list[Any]:
+        if node.materialize_grads:
+            grads = [
+                wrap(np.zeros(shape, dtype)) if g is None and shape is not None else g
+                for g, shape, dtype in zip(grads, node.shape, node.dtype)
+            ]
+        return node.gradients(node.apply(*grads))
+
+
+class BackwardCFunction(Node, FunctionCtx):
+    """The node of one call of a Function: also the `ctx` that `forward` and `backward` see. Each Function has a subclass."""
+
+    _forward_cls: ClassVar[Any] = None
+    several = True  # edges to it name the output also where there is one
+    op = _Applied()
+    needs_input_grad: tuple[bool, ...] = ()
+
+    def __init__(self, args: Sequence[Any]) -> None:
+        self.is_variable_input = [isinstance(a, Tensor) for a in args]
+        edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
+        self.needs_input_grad = tuple([isinstance(a, Tensor) and needs_grad(a) for a in args])
+        self.edges = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
+        self.saved, self.seq, self.hooks = {"tensors": []}, 0, None
+        self.shape, self.dtype = [], []
+
+    def start(self, outs: Sequence[Any]) -> None:
+        """Be the newest node, with `outs` as outputs."""
+        self.seq = next_seq()
+        places = [(o._array.shape, o._array.dtype) if isinstance(o, Tensor) else (None, None) for o in outs]
+        self.shape, self.dtype = [shape for shape, _ in places], [dtype for _, dtype in places]
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{self.name()} object at {hex(id(self))}>"
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What ``save_for_backward`` kept. RuntimeError once the graph was freed, or if a tensor was written since."""
-        if self._node is None:
-            return self._to_save
-        node = self._node()
-        if node.saved is None:
+        if self.saved is None:
             raise RuntimeError(FREED)
-        return tuple([restore(item, node) for item in node.saved.get("tensors", ())])
+        return tuple([restore(item, self) for item in self.saved["tensors"]])
 
-    def mark_dirty(self, *args: Tensor) -> None:
-        """Say which inputs `forward` wrote in place; each must be among the outputs."""
-        self._dirty = args
+    def apply(self, *grads: Any) -> Any:
+        """What the user's `backward` makes of the gradients of the outputs."""
+        cls = self._forward_cls
+        if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of "
+                "them."
+            )
+        return (cls.backward if cls.vjp is Function.vjp else cls.vjp)(self, *grads)
 
-    def mark_non_differentiable(self, *args: Tensor) -> None:
-        """Say which outputs have no gradient."""
-        self._non_differentiable = args
+    def gradients(self, found: Any) -> list[Any]:
+        """The gradients of the tensors among the inputs. RuntimeError where `found` does not fit them."""
+        results = found if isinstance(found, tuple) else (found,)
+        expected = len(self.is_variable_input)
+        if all([r is None for r in results[expected:]]):
+            results = results[:expected]
+        if len(results) != expected:
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got {len(results)})"
+            )
+        grads = []
+        for i, (result, is_tensor) in enumerate(zip(results, self.is_variable_input)):
+            if result is not None and not is_tensor:
+                raise RuntimeError(
+                    f"function {self.name()} returned a gradient different than None at position {i + 1}, but the corresponding "
+                    "forward input was not a Variable"
+                )
+            if result is not None and not isinstance(result, Tensor):
+                raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
+            if is_tensor:
+                grads.append(result)
+        for i, (grad, edge) in enumerate(zip(grads, self.edges)):
+            if grad is not None and edge is not None:
+                check_gradient(self, i, grad, *aim_of(edge))
+        return grads
 
-    def set_materialize_grads(self, value: bool) -> None:
-        """Whether `backward` sees zeros (True) or None for outputs that got no gradient."""
-        self._materialize = value
+
+def check_gradient(node: Node, index: int, grad: Tensor, shape: tuple[int, ...], dtype: Any) -> None:
+    """RuntimeError unless `grad` is what `shape` broadcasts to (it is then summed), and of a type that can be cast to `dtype`."""
+    given = grad._array.shape
+    fits = len(given) >= len(shape) and all([n in (1, m) for n, m in zip(shape[::-1], given[::-1])])
+    if not fits:
+        raise RuntimeError(
+            f"Function {node.name()} returned an invalid gradient at index {index} - got {list(given)} but expected shape "
+            f"compatible with {list(shape)}"
+        )
+    if grad._array.dtype.kind != "f" and (grad._array.dtype.kind == "c") != (dtype.kind == "c"):
+        raise RuntimeError(
+            f"Function {node.name()} returned an invalid gradient at index {index} - got {grad.dtype}, which cannot be cast to "
+            f"{dtype.name}"
+        )
 
 
-class Function(FunctionCtx):
+class FunctionMeta(type):
+    """Gives each Function a class of nodes with its name."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> None:
+        super().__init__(name, bases, attributes)
+        cls._backward_cls = type(name + "Backward", (BackwardCFunction,), {"_forward_cls": cls})
+
+
+class Function(FunctionCtx, metaclass=FunctionMeta):
     """Base of operations with their own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
 
-    `forward` may also take the arguments alone, with `setup_context(ctx, inputs, output)` beside it. `backward` returns one
-    gradient per argument, None where there is none. Use it by ``apply``.
+    `forward` may also take the arguments alone, with `setup_context(ctx, inputs, output)` beside it. `backward` (or `vjp`, its
+    other name) returns one gradient per argument, None where there is none. Use it by ``apply``.
 
     >>> import mini_dl as torch
     >>> class Cube(torch.autograd.Function):
@@ -81,6 +201,8 @@ class Function(FunctionCtx):
     >>> x.grad
     tensor(12.)
     """
+
+    _backward_cls: ClassVar[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
@@ -110,104 +232,155 @@ class Function(FunctionCtx):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`; record `backward` if any argument needs a gradient."""
-        ctx = object.__new__(cls)
-        tensors = [a for a in args if isinstance(a, Tensor)]
-        recording = mode.enabled and any([edge_of(t) is not None for t in tensors])
-        ctx.needs_input_grad = tuple([isinstance(a, Tensor) and edge_of(a) is not None for a in args])
-        edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
+        apart = cls.setup_context is not Function.setup_context
+        if apart or kwargs:
+            args = _positional(cls.forward, args, kwargs, apart)
+        ctx = cls._backward_cls(args)
+        recording = mode.enabled and any(ctx.needs_input_grad)
         with no_grad():
-            if cls.setup_context is Function.setup_context:
-                result = cls.forward(ctx, *args, **kwargs)
-            else:
-                result = cls.forward(*args, **kwargs)
+            result = cls.forward(*args) if apart else cls.forward(ctx, *args)
+            if apart:
                 cls.setup_context(ctx, args, result)
         outs = result if isinstance(result, tuple) else (result,)
-        outs = tuple([_output(out, tensors, ctx, recording) for out in outs])
-        if recording:
-            _record(ctx, edges, outs)
+        outs = _record(ctx, [a for a in args if isinstance(a, Tensor)], outs, recording, apart)
         return outs if isinstance(result, tuple) else outs[0]
 
 
-def _output(out: Any, inputs: list[Tensor], ctx: FunctionCtx, recording: bool) -> Any:
-    """An input that is returned as it came becomes another tensor over the same memory, unless it was written in place."""
-    if any([out is t for t in ctx._dirty]) or not any([out is t for t in inputs]):
-        return out
-    differentiable = out._array.dtype.kind in "fc" and not any([out is t for t in ctx._non_differentiable])
-    return as_it_came(out) if recording and differentiable else alias(out)
+def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], apart: bool) -> tuple[Any, ...]:
+    """All arguments by position, as gradients are counted. With `apart`, `forward` takes no ctx, and defaults are filled in."""
+    signature = inspect.signature(forward)
+    bound = signature.bind(*args, **kwargs) if apart else signature.bind(None, *args, **kwargs)
+    if apart:
+        bound.apply_defaults()
+    if bound.kwargs:
+        raise TypeError(f"forward() got an unexpected keyword argument {next(iter(bound.kwargs))!r}")
+    return bound.args if apart else bound.args[1:]
 
 
-def as_it_came(input: Tensor) -> Tensor:
+# ------------------------------------------------------------------------------------------------ outputs
+
+
+def is_among(tensor: Any, tensors: Sequence[Any]) -> bool:
+    return any([tensor is t for t in tensors])
+
+
+def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
+    """The outputs as the caller sees them: each has the node `ctx` behind it, if anything is recorded."""
+    to_save, ctx.to_save = ctx.to_save or (), None
+    fixed, ctx.non_differentiable = ctx.non_differentiable or (), None
+    dirty, ctx.dirty_tensors = ctx.dirty_tensors or (), None
+    kept = (*to_save, *(ctx.saved_for_forward or ())) if apart else ()
+    ctx.saved_for_forward = None
+    if recording:
+        _check_tensors(to_save, TypeError, "save_for_backward can only save variables, but argument {i} is of type {kind}")
+    _check_tensors(fixed, RuntimeError, "mark_non_differentiable only accepts variable arguments, but got {kind}")
+    _check_tensors(dirty, RuntimeError, "mark_dirty can only accept variables, but argument {i} is of type {kind}")
+    for tensor in dirty:
+        version_of(tensor)[0] += 1
+    if recording:
+        ctx.start(outs)
+    made = []
+    for number, out in enumerate(outs):
+        if isinstance(out, Tensor):
+            differentiable = recording and out._array.dtype.kind in "fc" and not is_among(out, fixed)
+            edge = (ctx, number) if differentiable else None
+            out = _output(out, edge, is_among(out, inputs), is_among(out, dirty), is_among(out, kept), len(outs))
+        made.append(out)
+    if recording and sum([differentiates(ctx, out) for out in made]) > 1:
+        for out in made:
+            if isinstance(out, Tensor) and out._base is not None:
+                out._restricted = SEVERAL
+    for tensor in dirty:
+        if not is_among(tensor, outs):
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+                "modified inplace must all be outputs of the Function."
+            )
+    if recording:
+        ctx.saved["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
+    return tuple(made)
+
+
+def _check_tensors(tensors: Sequence[Any], error: type[Exception], message: str) -> None:
+    for i, tensor in enumerate(tensors):
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise error(message.format(i=i, kind=type_name(tensor)))
+
+
+def differentiates(ctx: Any, out: Any) -> bool:
+    """Whether the gradient of `out` goes to the node `ctx`."""
+    return isinstance(out, Tensor) and type(out._edge) is tuple and out._edge[0] is ctx
+
+
+def _saved(ctx: Any, tensor: Tensor | None) -> Any:
+    """What to keep of a tensor; of an output without the output itself, which holds its node: that would be a cycle."""
+    if tensor is None or not differentiates(ctx, tensor):
+        return save(tensor)
+    edge: Any = tensor._edge
+    return save_result(tensor, edge[1])
+
+
+def _output(out: Tensor, edge: Any, is_input: bool, is_dirty: bool, is_kept: bool, count: int) -> Tensor:
+    """`out` with its gradient going to `edge`, None if it has none. An input that is returned as it came becomes another tensor
+    over the same memory, unless it was written."""
+    if edge is None:
+        if needs_grad(out) and is_input:
+            return alias(out)
+        if needs_grad(out):
+            if out._base is None:
+                out._edge = None
+        elif is_input and not is_dirty:
+            return as_it_came(out, is_kept)
+    elif is_dirty:
+        _transplant(out, edge, is_input, count)
+    else:
+        if is_input:
+            out = as_it_came(out, is_kept)
+        out._edge = edge
+        out._stamp = version_of(out)[0]
+    if out._base is not None and not (is_input and is_dirty):
+        out._restricted = CUSTOM
+    return out
+
+
+def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
     """Another tensor over the memory of `input`, to be put behind a node of its own: it may not be written while recording."""
+    if is_kept:
+        raise RuntimeError(
+            "A input that has been returned as-is as output is being saved for backward. This is not supported if you override "
+            "setup_context. You should return and save a view of the input instead, e.g. with x.view_as(x) or setup ctx inside "
+            "the forward function itself."
+        )
     out = alias(input)
-    look_into(input, out, alias, ())
+    look_into(input, out)
     out._restricted = CUSTOM
     return out
 
 
-def _record(ctx: FunctionCtx, edges: list[Any], outs: tuple[Any, ...]) -> None:
-    recorded = [o for o in outs if isinstance(o, Tensor)]
-    for tensor in ctx._dirty:
-        check_writable(tensor)
-        version_of(tensor)[0] += 1
-    if not recorded:
-        return
-    made = SeveralNode if len(outs) > 1 else Node
-    node = made(_UserOp(ctx), edges, {}, recorded[0]._array)
-    if len(outs) > 1:
-        node.shape = [o._array.shape if isinstance(o, Tensor) else None for o in outs]
-        node.dtype = [o._array.dtype if isinstance(o, Tensor) else None for o in outs]
-    if ctx._to_save:
-        node.saved["tensors"] = [_saved(tensor, outs) for tensor in ctx._to_save]
-    for number, out in enumerate(outs):
-        differentiable = isinstance(out, Tensor) and out._array.dtype.kind in "fc"
-        if differentiable and not any([out is t for t in ctx._non_differentiable]):
-            out._edge = (node, number) if len(outs) > 1 else node
-    ctx._to_save = ()
+def _transplant(out: Tensor, edge: Any, is_input: bool, count: int) -> None:
+    """Let a tensor that was written in place, and the base of a view, have its gradient go to `edge`."""
+    if is_end(out) and needs_grad(out):
+        raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
+    if not is_input:
+        warnings.warn(
+            "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it to "
+            "mark_dirty().",
+            stacklevel=5,
+        )
+    if out._base is not None and count > 1:
+        raise RuntimeError(
+            "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than "
+            "one Tensor. This is not supported by the current autograd engine. You should either make sure the input is not a "
+            "view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it into two "
+            "Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations)."
+        )
+    out._grad = None
+    if out._base is not None:
+        check_writable(out)
+    rebase(out, edge)
 
 
-def _saved(tensor: Tensor | None, outs: tuple[Any, ...]) -> Any:
-    for number, out in enumerate(outs):
-        if tensor is out and tensor is not None:
-            return save_result(tensor, number if len(outs) > 1 else None)
-    return save(tensor)
-
-
-class _UserOp:
-    """Stands where an Op stands, for a class of the user's."""
-
-    def __init__(self, ctx: Any) -> None:
-        self.ctx = ctx
-        self.name = type(ctx).__name__
-        self.grad_name = self.name + "Backward"
-
-    def backward(self, node: Node, grad: Any) -> list[Any]:
-        ctx, cls = self.ctx, type(self.ctx)
-        grads = list(grad) if node.several else [grad]
-        if ctx._materialize:
-            shapes = node.shape if node.several else [node.shape]
-            dtypes = node.dtype if node.several else [node.dtype]
-            grads = [
-                wrap(np.zeros(shape, dtype)) if g is None and shape is not None else g
-                for g, shape, dtype in zip(grads, shapes, dtypes)
-            ]
-        ctx._node = lambda: node
-        method = cls.vjp if cls.backward is Function.backward else cls.backward
-        try:
-            found = method(ctx, *grads)
-        finally:
-            ctx._node = None if node.saved is None else ctx._node
-        results = list(found) if isinstance(found, (tuple, list)) else [found]
-        expected = len(node.edges)
-        if len(results) > expected and all([r is None for r in results[expected:]]):
-            results = results[:expected]
-        if len(results) != expected:
-            raise RuntimeError(
-                f"function {self.grad_name} returned an incorrect number of gradients (expected {expected}, got {len(results)})"
-            )
-        for i, (result, edge) in enumerate(zip(results, node.edges)):
-            if result is not None and edge is not None and not isinstance(result, Tensor):
-                raise RuntimeError(f"expected Variable or None (got {type(result).__name__}) as gradient {i} of {self.grad_name}")
-        return results
+# ------------------------------------------------------------------------------------------------ once
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -238,7 +411,8 @@ def _barred(tensor: Tensor) -> Tensor:
 
 
 class _Barrier:
-    name, grad_name = "DelayedError", "DelayedErrorBackward"
+    name, grad_name, runs_without = "DelayedError", "DelayedError", False
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Any) -> list[Any]:
         raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

@@ -14,8 +14,8 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.autograd import engine
-from mini_dl.autograd.graph import edge_of
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.autograd.graph import Node, edge_of
+from mini_dl.tensor import Tensor, alias, wrap
 
 
 class GradcheckError(RuntimeError):
@@ -43,6 +43,9 @@ def gradcheck(
     """Whether the gradients of `func` at `inputs` (double precision) equal central differences within `atol` and `rtol`.
 
     Every input that requires grad is perturbed by `eps`, element by element; with `fast_mode` along one random direction.
+    `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad` outputs that get no gradient must act as outputs
+    with a gradient of zeros. NotImplementedError where a check is asked for that needs forward mode or vmap. `masked` concerns
+    sparse tensors only.
     Raises GradcheckError where they differ, or returns False if `raise_exception` is False.
 
     >>> import mini_dl as torch
@@ -50,8 +53,18 @@ def gradcheck(
     >>> torch.autograd.gradcheck(torch.exp, (x,))
     True
     """
-    if check_forward_ad or check_batched_forward_grad:
-        raise NotImplementedError("mini_dl has no forward-mode differentiation to check")
+    if not (check_forward_ad or check_backward_ad):
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
+    if check_batched_grad and not check_backward_ad:
+        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
+    if check_batched_forward_grad and not check_forward_ad:
+        raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
+    if check_forward_ad:
+        raise NotImplementedError("check_forward_ad: mini_dl has no forward-mode differentiation to check")
+    if check_batched_grad:
+        raise NotImplementedError(
+            "check_batched_grad: mini_dl has no vmap; is_grads_batched goes row by row, so nothing could differ"
+        )
     try:
         return _check(func, _as_tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode)
     except GradcheckError:
@@ -79,12 +92,17 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """As `gradcheck`, for the gradient of `func` as a function of its inputs and of `grad_outputs` (random where None)."""
+    """As `gradcheck`, for the gradient of `func` as a function of its inputs and of `grad_outputs` (random where None).
+
+    With `gen_non_contig_grad_outputs` the random ones do not lie in memory in order. `check_fwd_over_rev` and
+    `check_rev_over_rev` are the `check_forward_ad` and `check_backward_ad` of this check.
+    """
     inputs = _as_tuple(inputs)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
         outs = _differentiable_outputs(func(*inputs))
-        grad_outputs = tuple([_leaf(_random_like(rng, out._array)) for out in outs])
+        make = _apart_in_memory if gen_non_contig_grad_outputs else _leaf
+        grad_outputs = tuple([make(_random_like(rng, out._array)) for out in outs])
     else:
         grad_outputs = _as_tuple(grad_outputs)
     count = len(grad_outputs)
@@ -106,7 +124,11 @@ def gradgradcheck(
         nondet_tol=nondet_tol,
         check_undefined_grad=check_undefined_grad,
         check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
         fast_mode=fast_mode,
+        masked=masked,
     )
 
 
@@ -133,6 +155,12 @@ def _check(
                 "fail if all the inputs are not of double precision floating point or complex. ",
                 stacklevel=3,
             )
+        if any([step <= 0 and n > 1 for step, n in zip(t._array.strides, t._array.shape)]):
+            raise RuntimeError(
+                f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be "
+                "able to compute the numerical gradients correctly. You should call .contiguous on the input before passing it "
+                "to gradcheck."
+            )
     outs = _differentiable_outputs(func(*inputs))
     if not outs:
         for i, t in wanted:
@@ -151,7 +179,8 @@ def _check(
                     f"Backward is not reentrant: gradients of output {j} with respect to input {i} differ by run"
                 )
             _compare(numerical[j], analytical, i, j, atol, rtol, numerical.direction)
-    if check_undefined and len(outs) > 1:
+    _check_linear(outs, [t for _, t in wanted])
+    if check_undefined:
         _check_undefined(func, inputs, [t for _, t in wanted])
     return True
 
@@ -218,20 +247,51 @@ def _compare(numerical: Array, analytical: Array, i: int, j: int, atol: float, r
         )
 
 
+def _check_linear(outs: list[Tensor], wanted: list[Tensor]) -> None:
+    """A gradient of zeros must give zeros."""
+    zeros = [wrap(np.zeros_like(o._array)) for o in outs]
+    for g in engine.grad(outs, wanted, zeros, retain_graph=True, allow_unused=True):
+        if g is not None and np.any(g._array != 0):
+            raise GradcheckError("backward not multiplied by grad_output")
+
+
+class _Undefined:
+    """The op of a node that sends no gradient on."""
+
+    name, grad_name, runs_without = "undefined", "UndefinedGrad", False
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: Node, grad: Any) -> tuple[None]:
+        return (None,)
+
+
+_UNDEFINED = _Undefined()
+
+
+def _without_gradient(out: Tensor) -> Tensor:
+    """`out`, which gets no gradient."""
+    made = alias(out)
+    made._edge = Node(_UNDEFINED, (edge_of(out),), {}, out._array)
+    return made
+
+
 def _check_undefined(func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Tensor]) -> None:
-    """Outputs without a gradient must act as outputs with a zero gradient."""
-    outs = _differentiable_outputs(func(*inputs))
-    for missing in range(len(outs)):
-        cotangents = [wrap(np.ones_like(o._array)) for o in outs]
-        kept = [(o, c) for k, (o, c) in enumerate(zip(outs, cotangents)) if k != missing]
-        without = engine.grad([o for o, _ in kept], wanted, [c for _, c in kept], retain_graph=True, allow_unused=True)
-        cotangents[missing] = wrap(np.zeros_like(outs[missing]._array))
-        zero = engine.grad(outs, wanted, cotangents, retain_graph=True, allow_unused=True)
-        for a, b in zip(without, zero):
-            first = 0 if a is None else a._array
-            second = 0 if b is None else b._array
-            if not np.allclose(first, second, equal_nan=True):
-                raise GradcheckError("Expected backward function to handle undefined output grads")
+    """All outputs without a gradient, and of several each in turn, must act as outputs with a gradient of zeros."""
+    count = len(_differentiable_outputs(func(*inputs)))
+    for missing in [range(count), *[(k,) for k in range(count) if count > 1]]:
+        outs = [_without_gradient(o) if k in missing else o for k, o in enumerate(_differentiable_outputs(func(*inputs)))]
+        zeros = [wrap(np.zeros_like(o._array)) for o in outs]
+        try:
+            grads = engine.grad(outs, wanted, zeros, allow_unused=True)
+        except RuntimeError as error:
+            raise _mishandled(f"Expected backward function to handle undefined output grads, but it raised: {error}") from error
+        if any([g is not None and np.any(g._array != 0) for g in grads]):
+            raise _mishandled("Expected all input grads to be undefined or zero when all output grads are undefined or zero")
+
+
+def _mishandled(what: str) -> GradcheckError:
+    warnings.warn("Outputs without gradients are tried too, unless check_undefined_grad is False.", stacklevel=5)
+    return GradcheckError(what)
 
 
 def _random_like(rng: np.random.Generator, array: Array) -> Array:
@@ -243,6 +303,11 @@ def _leaf(array: Array) -> Tensor:
     tensor = wrap(array)
     tensor.requires_grad = True
     return tensor
+
+
+def _apart_in_memory(array: Array) -> Tensor:
+    """A leaf whose elements have others between them."""
+    return _leaf(np.repeat(array[..., None], 2, -1)[..., 0])
 
 
 def _tensors(result: Any) -> list[Tensor]:

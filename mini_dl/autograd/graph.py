@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl.autograd.mode import enable_grad
-from mini_dl.tensor import LEAF, Edge, Tensor, version_of, wrap
+from mini_dl.autograd.places import Place, place_of
+from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, version_of, wrap
 
 next_seq = itertools.count(-1, -1).__next__
 """Counts down: the newest node has the smallest number and comes first from a heap."""
@@ -33,13 +34,29 @@ class Node:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
         self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
 
+    def __getattr__(self, name: str) -> Any:
+        """``_saved_self``, ``_saved_result``, ``_saved_dim`` ...: what was kept for the way back, under torch's names."""
+        if name.startswith("_saved_"):
+            key = _kept_name(name[7:])
+            if self.saved is None and key in self.op.asked:
+                raise RuntimeError(FREED)
+            if self.saved is not None and key in self.saved:
+                value = restore(self.saved[key], self)
+                return wrap(np.asarray(value)) if key in ("input", "other") and not isinstance(value, Tensor) else value
+            if key in self.op.asked:
+                return None
+        raise AttributeError(f"{self.name()!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *["_saved_" + _shown_name(key) for key in self.op.asked]})
+
     # What torch shows of a node ------------------------------------------------------------------------------
 
     def name(self) -> str:
         return str(self.op.grad_name)
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{self.name().rpartition('::')[2]} object at {hex(id(self))}>"
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -61,6 +78,19 @@ class Node:
     def register_prehook(self, hook: Callable[..., Any]) -> Handle:
         """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
         return Handle(hooks_of(self).before, hook)
+
+
+def _kept_name(shown: str) -> str:
+    """Our name of what torch shows as ``_saved_<shown>``."""
+    if shown.endswith("_sym_sizes"):
+        return _kept_name(shown.removesuffix("_sym_sizes")) + "_shape"
+    return "input" if shown == "self" else shown
+
+
+def _shown_name(key: str) -> str:
+    if key.endswith("_shape"):
+        return _shown_name(key.removesuffix("_shape")) + "_sym_sizes"
+    return "self" if key == "input" else key
 
 
 class SeveralNode(Node):
@@ -98,7 +128,9 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
         return None, 0
     if type(edge) is tuple:
         return edge
-    return (AccumulateGrad(edge), 0) if isinstance(edge, Tensor) else (edge, 0)
+    if isinstance(edge, Tensor):
+        return AccumulateGrad(edge), 0
+    return (None if edge.op is _NOWHERE else edge), 0
 
 
 class Hooks:
@@ -159,21 +191,49 @@ class Handle:
 # ------------------------------------------------------------------------------------------------ edges
 
 
+def needs_grad(tensor: Tensor) -> bool:
+    """Whether gradients flow to `tensor`, or to the one whose memory it looks into."""
+    return tensor._edge is not None or (tensor._base is not None and tensor._base._edge is not None)
+
+
+def is_end(tensor: Tensor) -> bool:
+    """Whether no operation is known to have made `tensor`, as long as nobody asks whether its base was written since."""
+    edge = tensor._edge
+    return edge is None or edge is LEAF or edge is LEAF_VIEW
+
+
 def edge_of(tensor: Tensor) -> Edge | None:
     """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was written since gets a new history."""
-    edge = tensor._edge
-    if tensor._base is not None and edge is not LEAF and tensor._counter[0] != tensor._stamp:  # type: ignore[index]
-        edge = _refresh(tensor)
-    return tensor if edge is LEAF else edge
+    edge, base = tensor._edge, tensor._base
+    if base is not None and (base._edge is not None or not is_end(tensor)):
+        if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
+            edge = refreshed(tensor, place_of(tensor._array, base._array))
+        elif edge is None:
+            edge = Node(_NOWHERE, (), None, tensor._array)
+    return tensor if edge is LEAF or edge is LEAF_VIEW else edge
 
 
-NO_GRAD, SEVERAL, CUSTOM = "no_grad", "several", "custom"  # why a view may not be written while recording
+class _Nowhere:
+    """The op of a node at which gradients end: of a view that was made without recording, of a base that needs a gradient."""
+
+    grad_name, runs_without = "None", False
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
+        return ()
+
+
+_NOWHERE = _Nowhere()
+
+NO_GRAD, INFERENCE, SEVERAL, CUSTOM = "no_grad", "inference", "several", "custom"  # why a view may not be written while recording
+_AMBIGUOUS = (
+    "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+    "view and the inplace either both inside the {mode} block (if you don't want the inplace to be tracked) or both outside "
+    "(if you want the inplace to be tracked)."
+)
 _REMEDY = {
-    NO_GRAD: (
-        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
-        "view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside "
-        "(if you want the inplace to be tracked)."
-    ),
+    NO_GRAD: _AMBIGUOUS.format(mode="no_grad"),
+    INFERENCE: _AMBIGUOUS.format(mode="inference_mode"),
     SEVERAL: (
         "This view is the output of a function that returns multiple views. Such functions do not allow the output views to be "
         "modified inplace. You should replace the inplace operation by an out-of-place one."
@@ -188,42 +248,55 @@ _REMEDY = {
 
 def forbidden_write(view: Tensor, written: str) -> RuntimeError:
     """The error for a write to a view, or to its base, that cannot be recorded."""
-    node, number = grad_fn_and_number(view._edge if view._edge is not LEAF else None)
-    if node is None:
-        what = f"A view was created in no_grad mode and {written} inplace with grad mode enabled."
-    else:
-        origin = " of a view which was created in no_grad mode" if view._restricted == NO_GRAD else ""
-        what = f"Output {number} of {re.sub('Backward[0-9]*$', '', node.name())} is a view{origin} and {written} inplace."
-    return RuntimeError(f"{what} {_REMEDY[view._restricted or SEVERAL]}")
+    why = view._restricted or SEVERAL
+    node, number = grad_fn_and_number(None if is_end(view) else view._edge)
+    if node is None or why in (NO_GRAD, INFERENCE):
+        what = "A view" if node is None else f"Output {number} of {_stem(node)} is a view of a view which"
+        made, when = ("inference mode", "in normal mode") if why == INFERENCE else ("no_grad mode", "with grad mode enabled")
+        return RuntimeError(f"{what} was created in {made} and {written} modified inplace {when}. {_REMEDY[why]}")
+    return RuntimeError(f"Output {number} of {_stem(node)} is a view and {written} modified inplace. {_REMEDY[why]}")
 
 
-def _refresh(view: Tensor) -> Edge | None:
-    base = root_of(view)
-    if view._restricted == CUSTOM or (view._restricted is not None and base._edge is not None):
-        raise forbidden_write(view, "its base or another view of its base has been modified")
-    with enable_grad():
-        view._edge = look(view._view, base)._edge
+def _stem(node: Any) -> str:
+    return re.sub("Backward[0-9]*$", "", node.name())
+
+
+AS_STRIDED: Any = None
+"""The op of a view's history after a write to its memory, set by `autograd.memory`: it is a primitive, and they need edges."""
+
+
+def refreshed(view: Tensor, place: Place) -> Edge:
+    """The new history of a view whose memory was written: it shows a part of what its base is now."""
+    base, before = root_of(view), None if is_end(view) else view._edge
+    if view._restricted is not None:
+        raise forbidden_write(view, "its base or another view of its base has been")
+    view._edge = Node(AS_STRIDED, (edge_of(base),), {"place": (place,)}, view._array)
     view._stamp = version_of(view)[0]
+    move_hooks(view, before, view._edge)
     return view._edge
 
 
+def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
+    """`tensor` has a new history: hooks stay with the value they were registered for, the gradient to keep is that of the new."""
+    if tensor._hooks is not None:
+        tensor._hooks.tensor = {}
+    if tensor._retains:
+        node, number = grad_fn_and_number(before)
+        if getattr(node, "hooks", None) is not None:
+            node.hooks.retain.pop(number, None)
+        keep_grad(tensor, after)
+
+
+def keep_grad(tensor: Tensor, edge: Edge) -> None:
+    """Let the gradient that reaches `edge` become ``.grad`` of `tensor`."""
+    node, number = grad_fn_and_number(edge)
+    hooks_of(node).retain[number] = weakref.ref(tensor)
+    tensor._retains = True
+
+
 def root_of(view: Tensor) -> Tensor:
-    """The tensor at the root of the views: a base that was transposed in place has itself become a view of what it was."""
-    base = view._base
-    while base is not None:
-        view, base = base, base._base
-    return view
-
-
-def look(view: tuple[Any, ...] | None, base: Any) -> Tensor:
-    """What a view shows of another tensor of the base's shape: `view` is (the view before or None, function, arguments)."""
-    chain = []
-    while view is not None:
-        view, function, args = view
-        chain.append((function, args))
-    for function, args in reversed(chain):
-        base = function(base, *args)
-    return base  # type: ignore[no-any-return]
+    """The tensor whose memory this one looks into, or itself."""
+    return view if view._base is None else view._base
 
 
 # ------------------------------------------------------------------------------------------------ saved values
@@ -243,7 +316,8 @@ FREED = (
 
 # A saved item is a tuple whose length tells its kind, or a list of items:
 #   (value,)                              anything but a tensor
-#   (tensor, array, version)              a tensor, with the array and the version it had
+#   (tensor, version)                     a tensor, with the version it had
+#   (value, None, None)                   anything but a tensor, of a node that backward frees all the same
 #   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle
 
 
@@ -257,7 +331,7 @@ def save(value: Any) -> Any:
                 "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
             )
         version = value._counter
-        return value, value._array, 0 if version is None else version[0]
+        return value, 0 if version is None else version[0]
     if type(value) in (list, tuple) and any([isinstance(v, Tensor) for v in value]):
         return [save(v) for v in value]
     return (value,)
@@ -273,17 +347,18 @@ def restore(item: Any, node: Node) -> Any:
     if type(item) is list:
         return Results(item, node) if item and len(item[0]) == 4 else [restore(one, node) for one in item]
     kind = len(item)
-    if kind == 3:
-        tensor, array, expected = item
+    if kind == 2:
+        tensor, expected = item
         version = tensor._counter
         if version is not None and version[0] != expected:
             raise_stale(tensor, version[0], expected)
-        if tensor._array is array:
-            return tensor
-        out = wrap(array)
-        out._edge = tensor._edge
-        return out
-    if kind == 1:
+        if tensor._edge is None and node.seq > tensor._detached:
+            raise RuntimeError(
+                "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). "
+                "This is not supported, please use out-of-place `.detach()` instead"
+            )
+        return tensor
+    if kind < 4:
         return item[0]
     array, version, expected, number = item
     out = wrap(array)
@@ -308,7 +383,7 @@ class Results(Sequence[Any]):
 
 
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
-    node, number = grad_fn_and_number(None if tensor._edge is LEAF else tensor._edge)
+    node, number = grad_fn_and_number(None if is_end(tensor) else tensor._edge)
     output = f"output {number} of {node.name()}" if node is not None else "a leaf or a constant"
     kind = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor"}.get(
         np.dtype(tensor._array.dtype).name, f"{tensor._array.dtype.name}Tensor"

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl.autograd import engine
-from mini_dl.autograd.graph import NO_GRAD, Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, root_of
-from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of
-
-
-def _requires_grad(self: Tensor) -> bool:
-    """Whether gradients flow to this tensor; of a view that was made without recording, whether they flow to its base."""
-    if self._restricted == NO_GRAD and self._edge is None:
-        return root_of(self)._edge is not None
-    return edge_of(self) is not None
+from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad, next_seq
+from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 
 def _set_requires_grad(self: Tensor, flag: bool) -> None:
     if not isinstance(flag, bool):
         raise RuntimeError("requires_grad must be a bool")
-    if not self.is_leaf:
+    if not is_end(self):
         if flag:
             return
         raise RuntimeError(
@@ -34,11 +26,11 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-    self._edge = LEAF if flag else None
+    self._edge = (LEAF if self._base is None else LEAF_VIEW) if flag else None
 
 
 def _assign_requires_grad(self: Tensor, flag: bool) -> None:
-    if not self.is_leaf and flag is True:
+    if not is_end(self) and flag is True:
         raise RuntimeError("you can only change requires_grad flags of leaf variables.")
     _set_requires_grad(self, flag)
 
@@ -51,7 +43,7 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
 
 def _get_grad(self: Tensor) -> Tensor | None:
     """The gradient accumulated so far; None before the first backward."""
-    if self._grad is None and not self.is_leaf and not _retains_grad(self):
+    if self._grad is None and not is_end(self) and not self._retains:
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
             "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
@@ -81,25 +73,30 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
 
 def _grad_fn(self: Tensor) -> Any:
     """The node that computed this tensor; None for a leaf."""
-    edge = None if self._edge is LEAF else edge_of(self)
-    return grad_fn_and_number(edge)[0]
+    edge = edge_of(self)
+    return None if isinstance(edge, Tensor) else grad_fn_and_number(edge)[0]
+
+
+def _is_leaf(self: Tensor) -> bool:
+    """Whether no operation made this tensor."""
+    return is_end(self) if self._base is None else _grad_fn(self) is None
 
 
 def _output_nr(self: Tensor) -> int:
-    return grad_fn_and_number(None if self._edge is LEAF else edge_of(self))[1]
+    return grad_fn_and_number(None if is_end(self) else self._edge)[1]
 
 
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without history and without its version: writes to it go unnoticed by autograd."""
     out = alias(self)
-    out._counter = None
+    out._counter, out._inference = None, self._inference
     return out
 
 
 def _set_data(self: Tensor, data: Tensor) -> None:
     if not isinstance(data, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type_name(data)}")
-    if self._edge is not None and data._array.dtype.kind not in "fc":
+    if needs_grad(self) and data._array.dtype.kind not in "fc":
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     self._array = data._array
 
@@ -126,26 +123,30 @@ def backward(
 
 def detach(self: Tensor) -> Tensor:
     """The same memory without history."""
-    return alias(self)
+    out = alias(self)
+    if inference.anywhere or self._inference:
+        out._inference = self._inference
+    return out
 
 
 def detach_(self: Tensor) -> Tensor:
     """Forget the history. RuntimeError on a view, whose history is its base's."""
-    if self._base is not None and self._base._edge is not None:
-        raise RuntimeError("Can't detach views in-place; use detach() instead.")
+    if inference.here:
+        return self
+    if self._base is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    if not is_end(self):
+        self._detached = next_seq()
     self._edge = None
     return self
 
 
 def retain_grad(self: Tensor) -> None:
     """Keep ``.grad`` of this tensor although it is no leaf."""
-    edge = edge_of(self)
-    if edge is None:
+    if not needs_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if self._edge is LEAF:
-        return
-    node, number = grad_fn_and_number(edge)
-    hooks_of(node).retain[number] = weakref.ref(self)
+    if not is_end(self) and not self._retains:
+        keep_grad(self, edge_of(self))
 
 
 def _version(self: Tensor) -> int:
@@ -155,43 +156,33 @@ def _version(self: Tensor) -> int:
     return version_of(self)[0]
 
 
-def _retains_grad(self: Tensor) -> bool:
-    edge = None if self._edge is LEAF else edge_of(self)
-    if edge is None:
-        return False
-    node, number = grad_fn_and_number(edge)
-    hooks = getattr(node, "hooks", None)
-    reference = None if hooks is None else hooks.retain.get(number)
-    return reference is not None and reference() is self
-
-
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
     """Call ``hook(grad)`` when the gradient of this tensor is complete; a tensor it returns replaces it.
 
     RuntimeError if this tensor needs no gradient. Returns a handle with ``remove()``.
     """
-    edge = edge_of(self)
-    if edge is None:
+    if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if self._edge is LEAF:
-        return Handle(_leaf_hooks(self).tensor.setdefault(0, {}), hook)
-    node, number = grad_fn_and_number(edge)
-    return Handle(hooks_of(node).tensor.setdefault(number, {}), hook)
+    own = _own_hooks(self).tensor
+    if 0 not in own:  # one dict for the tensor and its node: what is added to it later belongs to the value of now
+        node, number = (None, 0) if _is_leaf(self) else grad_fn_and_number(edge_of(self))
+        own[0] = {} if node is None else hooks_of(node).tensor.setdefault(number, {})
+    return Handle(own[0], hook)
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
     """Call ``hook(leaf)`` after a gradient was added to ``.grad`` of this leaf."""
-    if edge_of(self) is None:
+    if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if self._edge is not LEAF:
+    if _grad_fn(self) is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    return Handle(_leaf_hooks(self).after, hook)
+    return Handle(_own_hooks(self).after, hook)
 
 
-def _leaf_hooks(leaf: Tensor) -> Hooks:
-    if leaf._hooks is None:
-        leaf._hooks = Hooks()
-    hooks: Hooks = leaf._hooks
+def _own_hooks(tensor: Tensor) -> Hooks:
+    if tensor._hooks is None:
+        tensor._hooks = Hooks()
+    hooks: Hooks = tensor._hooks
     return hooks
 
 
@@ -208,12 +199,13 @@ def _attach() -> None:
     for method in methods:
         setattr(Tensor, method.__name__, method)
     properties: dict[str, tuple[Any, ...]] = {
-        "requires_grad": (_requires_grad, _assign_requires_grad),
+        "requires_grad": (needs_grad, _assign_requires_grad),
         "grad": (_get_grad, _set_grad, lambda self: _set_grad(self, None)),
         "grad_fn": (_grad_fn,),
+        "is_leaf": (_is_leaf,),
         "data": (_get_data, _set_data),
         "output_nr": (_output_nr,),
-        "retains_grad": (_retains_grad,),
+        "retains_grad": (lambda self: self._retains,),
         "_version": (_version,),
     }
     for name, accessors in properties.items():

@@ -1,6 +1,6 @@
 """Writing in place: *compute, then write*, and let the tensor take over the history of the result.
 
-A write through a view is recorded on the base: what was looked at is replaced, the rest stays (`view_scatter`).
+A write through a view is recorded on the base: what was looked at is replaced, the rest stays (`copy_slices`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, castable, scalar_name
-from mini_dl.autograd.graph import Node, edge_of, forbidden_write, look, root_of, save_result
+from mini_dl.autograd.graph import Node, edge_of, forbidden_write, is_end, move_hooks, needs_grad, refreshed, save_result
+from mini_dl.autograd.memory import copy_slices
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
-from mini_dl.tensor import LEAF, Tensor, alias, inference, version_of, wrap
+from mini_dl.autograd.places import place_of
+from mini_dl.tensor import Edge, Tensor, inference, version_of, wrap
 
 
 def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callable[..., Tensor]:
@@ -27,7 +28,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
             return self
-        if not (mode.enabled and (edge_of(self) is not None or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
+        if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
             if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
                 mode.spare = self._array
                 try:
@@ -43,13 +44,10 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
             write(self, result)
             return self
         check_writable(self)
-        edge = self._edge if self._edge is LEAF else edge_of(self)
-        if primitive is None or primitive.wants_input:  # the formulas need the value from before the write
-            before = wrap(self._array.copy())
-            before._edge = edge
-        else:
-            before = wrap(self._array)
-            before._edge = edge
+        edge = edge_of(self)
+        needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
+        before = wrap(self._array.copy() if needs_copy else self._array)
+        before._edge = edge
         write(self, function(before, *args, **kwargs), primitive is not None)
         return self
 
@@ -120,7 +118,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
 def any_needs_grad(values: Any) -> bool:
     for value in values:
         if isinstance(value, Tensor):
-            if edge_of(value) is not None:
+            if needs_grad(value):
                 return True
         elif type(value) in (list, tuple) and any_needs_grad(value):
             return True
@@ -128,13 +126,15 @@ def any_needs_grad(values: Any) -> bool:
 
 
 def check_writable(tensor: Tensor) -> None:
-    """RuntimeError if `tensor` is a leaf that requires grad, or a view of one."""
-    if tensor._edge is LEAF:
+    """RuntimeError if a write to `tensor` cannot be recorded: it is a leaf that requires grad, or a view of one or of others."""
+    base = tensor._base
+    if base is not None:
+        if tensor._restricted is not None:
+            raise forbidden_write(tensor, "is being")
+        if is_end(base) and needs_grad(tensor):
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if is_end(tensor) and needs_grad(tensor):
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    if tensor._restricted is not None:
-        raise forbidden_write(tensor, "is being modified")
-    if root_of(tensor)._edge is LEAF:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
 
 
 def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
@@ -160,37 +160,38 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """As `write`, for a result already known to fit (or meant to be cast, as ``copy_`` does)."""
     array = target._array
-    check_memory(array)
-    check_inference(target)
-    edge = None
-    if mode.enabled:
+    recorded = mode.enabled and array.dtype.kind in "fc" and (needs_grad(result) or needs_grad(target))
+    if recorded:
+        check_writable(target)
         if result._array.shape != array.shape:
             result = result.expand(array.shape)
-        if result._array.dtype != array.dtype and edge_of(result) is not None:
+        if result._array.dtype != array.dtype and needs_grad(result):
             result = result.to(target.dtype)
-        edge = edge_of(result)
-        if (
-            edge is not None
-            or edge_of(target) is not None
-            or (target._restricted is not None and root_of(target)._edge is not None)
-        ):
-            check_writable(target)
+    check_memory(array)
+    check_inference(target)
+    edge = edge_of(result) if recorded else None
     mode.run(np.copyto, array, result._array, "unsafe")
-    version = version_of(target)
-    version[0] += 1
-    if not mode.enabled:
+    version_of(target)[0] += 1
+    if recorded:
+        rebase(target, edge)
+        if own_result:
+            adopt(target, edge)
+
+
+def rebase(target: Tensor, edge: Edge | None) -> None:
+    """Give `target`, whose memory was written, the history `edge`; what a view shows is written into the history of its base."""
+    base = target._base
+    if base is None:
+        before, target._edge = None if is_end(target) else target._edge, edge
+        if edge is not None:
+            move_hooks(target, before, edge)
         return
-    owner = root_of(target)
-    if owner is target:
-        if edge is not None or target._edge is not None:
-            target._edge = edge
-            if own_result:
-                adopt(target, edge)
-        return
-    if edge is not None or owner._edge is not None:
-        before = alias(owner, owner._edge)
-        owner._edge = view_scatter(before, result, target._view)._edge
-        target._stamp = -1  # stale: `edge_of` rebuilds it from the owner
+    before, place = None if is_end(base) else base._edge, place_of(target._array, base._array)
+    saved = {"place": (place, None, None)}
+    base._edge = Node(copy_slices.op, (edge_of(base), edge), saved, base._array)  # type: ignore[attr-defined]
+    if needs_grad(target):
+        move_hooks(base, before, base._edge)
+    refreshed(target, place)
 
 
 def check_inference(target: Tensor) -> None:
@@ -216,23 +217,3 @@ def adopt(target: Tensor, edge: Any) -> None:
     """Let the node keep the memory of `target` as its result: a later write is then noticed, and the copy is freed."""
     if type(edge) is Node and "result" in edge.saved:
         edge.saved["result"] = save_result(target)
-
-
-@op(
-    base=lambda grad, view: _without(grad, view),
-    source=lambda grad, view: look(view, grad),
-)
-def view_scatter(base: Any, source: Any, view: Any) -> Any:
-    """`base` after `source` was written where `view` looks. The memory is written already."""
-    return base
-
-
-view_scatter.op.grad_name = "CopySlices"  # type: ignore[attr-defined]
-
-
-def _without(grad: Tensor, view: Any) -> Tensor:
-    """`grad` with zeros where `view` looks."""
-    out: Tensor = grad.clone()
-    seen = look(view, out)
-    overwrite(seen, wrap(np.zeros_like(seen._array)))
-    return out

@@ -27,7 +27,8 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, promote
-from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
+from mini_dl.autograd.formal import formal
+from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
@@ -39,6 +40,12 @@ class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
     call: Any
+    runs_without = False
+    """Whether `backward` is called where no gradient came: some operations see zeros then."""
+    asked: frozenset[str] = frozenset()
+    """What the formulas ask for."""
+    formal: frozenset[str] = frozenset()
+    """The arguments whose gradient depends on them in form only (see `piecewise`)."""
 
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
         self.forward, self.name, self.together = forward, forward.__name__, together
@@ -65,6 +72,7 @@ class Op:
             if formula.__name__ == "<lambda>":
                 formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
             self.formulas.append((self.index[argument], formula, asks))
+        self.asked = frozenset([name for _, _, asks in self.formulas for name in asks])
         self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
 
     @functools.cached_property
@@ -164,14 +172,17 @@ def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
     """
     lines = ["def backward(node, grad):", "  saved, edges = node.saved, node.edges"]
     lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
-    names: dict[str, Any] = {"FREED": FREED, "restore": restore}
+    names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
     for i, (_, formula, asks) in enumerate(primitive.formulas):
         names[f"formula{i}"] = formula
         arguments = ", ".join([f"restore(saved[{name!r}], node)" for name in asks])
         if primitive.together:
             lines.append(f"    *formula{i}(grad, [edge is not None for edge in edges], {arguments}),")
             break
-        lines.append(f"    None if edges[{i}] is None else formula{i}(grad, {arguments}),")
+        gradient = f"formula{i}(grad, {arguments})"
+        if primitive.params[primitive.formulas[i][0]] in primitive.formal:
+            gradient = f"formal({gradient}, edges[{i}])"
+        lines.append(f"    None if edges[{i}] is None else {gradient},")
     exec(compile("\n".join([*lines, "  )"]), f"<backward of {primitive.name}>", "exec"), names)
     return names["backward"]
 
@@ -295,6 +306,16 @@ def _primitive(formulas: dict[str, Formula], together: bool) -> Callable[[Callab
 def declared(call: Any, primitive: Op) -> Callable[..., Any]:
     call.op = primitive
     return call  # type: ignore[no-any-return]
+
+
+def recorded_as(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give the nodes of a primitive another name than its own: torch's."""
+
+    def decorate(call: Any) -> Any:
+        call.op.grad_name = name
+        return call
+
+    return decorate
 
 
 def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
@@ -532,7 +553,7 @@ def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Te
                 or not array.size
                 or np.may_share_memory(source, array)
             ):
-                look_into(input, out, call, args)
+                look_into(input, out)
             return out
 
         return declared(call, primitive)
@@ -540,17 +561,18 @@ def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Te
     return decorate
 
 
-def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...]) -> None:
-    """Mark `out` as what ``function(input, *args)`` shows of the memory of `input`."""
-    base = input if input._base is None else input._base
-    out._base = base
+def look_into(input: Tensor, out: Tensor) -> None:
+    """Mark `out` as a view of the memory of `input`."""
+    if input._inference:  # which has no versions: a view of it is another such tensor
+        out._inference = True
+        return
     if inference.anywhere:
-        out._inference = input._inference
-    out._view = (input._view, function, args)
+        out._inference = False
+    out._base = input if input._base is None else input._base
     out._counter = version = version_of(input)
     out._stamp = version[0]
     if not mode.enabled:
-        out._restricted = NO_GRAD
+        out._restricted = INFERENCE if inference.anywhere and inference.here else NO_GRAD
     elif input._restricted is not None:
         out._restricted = input._restricted
 

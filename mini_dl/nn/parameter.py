@@ -9,7 +9,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import nonnegative
 from mini_dl._device import require_cpu
-from mini_dl.tensor import LEAF, Tensor, new, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
 
 def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
@@ -24,8 +24,12 @@ def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:
         data = empty(0)
     if requires_grad and data._array.dtype.kind not in "fc":
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    if requires_grad and data._inference and not inference.here:
+        raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
     out = new(kind)
     out._array, out._counter = data._array, version_of(data)
+    if data._inference:
+        out._inference = True
     out._edge, out._base = (LEAF if requires_grad else None), None
     return out
 

@@ -18,8 +18,9 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, scalar_name
 from mini_dl._kernels import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
 from mini_dl._surface import namespace, public
+from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import op, recorded_as, unary
 from mini_dl.ops.pointwise import masked
 from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor
@@ -39,6 +40,7 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
 
 
 @public("torch:relu", "Tensor:relu", inplace_too=True)
+@piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
     if input.dtype.kind == "b":
@@ -59,6 +61,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_relu, inplace, input)
 
 
+@piecewise("input")
 @op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
@@ -74,6 +77,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _apply(_threshold, inplace, input, threshold, value)
 
 
+@piecewise("input")
 @op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
 def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
     if input.dtype.kind == "b":
@@ -106,6 +110,7 @@ def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
     return choose(np.asarray(input > 0), upstream, upstream * upstream.dtype.type(slope))
 
 
+@piecewise("input")
 @op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
 def _leaky_relu(input: Array, negative_slope: float) -> Array:
     scaled = real_floating(input, "leaky_relu_cpu") * input.dtype.type(negative_slope)
@@ -128,6 +133,8 @@ def _prelu_slope(upstream: Array, input: Array, weight: Array) -> Array:
     return choose(np.asarray(input > 0), upstream, upstream * weight)
 
 
+@recorded_as("PreluKernelBackward0")
+@piecewise("input", "weight")
 @op(
     input=lambda grad, input, weight: _prelu_slope(grad, input, weight),
     weight=lambda grad, input: masked(grad * input, ~(input > 0)),
@@ -161,12 +168,14 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 @public("nn.functional", "torch", "Tensor", out=True)
+@piecewise("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """`input` where ``|input| > lambd``, else 0"""
     return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= input.dtype.type(lambd))))
 
 
+@piecewise("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def _softshrink(input: Array, lambd: float) -> Array:
     limit = real_floating(input, "softshrink_check").dtype.type(lambd)
@@ -184,6 +193,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return _softshrink(input, lambd)
 
 
+@piecewise("input")
 @op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
 @elementwise
 def _hardsigmoid(input: Array) -> Array:
@@ -313,6 +323,7 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 
 
 @public("nn.functional", out=True)
+@recorded_as("LogSigmoidBackward0")
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
 @elementwise
 def logsigmoid(input: Array) -> Array:

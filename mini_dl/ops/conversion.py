@@ -11,13 +11,14 @@ from mini_dl._checks import type_name
 from mini_dl._device import channels_last, channels_last_3d, contiguous_format, device, preserve_format, require_cpu
 from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
 from mini_dl._surface import function, method, public, tensor_method
-from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
 
 
+@recorded_as("CloneBackward0")
 @op(input=lambda grad: grad)
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):
@@ -186,7 +187,7 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
-    if edge_of(self) is not None and not force:
+    if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     return self._array
 

@@ -21,7 +21,7 @@ from mini_dl._kernels import copy, in_slices, matmul, number_of_pieces, scratch,
 from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op, op_together
+from mini_dl.autograd.primitive import op, op_together, recorded_as
 from mini_dl.ops import _winograd
 from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
@@ -65,6 +65,7 @@ def _gradients(
     )
 
 
+@recorded_as("ConvolutionBackward0")
 @op_together(_gradients, "input", "weight", "bias")
 def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
     """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""

@@ -77,7 +77,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     if p == 2 and columns and many and compute_mode != modes[2]:
         squares = (x1 * x1).sum(-1, keepdim=True) + (x2 * x2).sum(-1).unsqueeze(-2)
         return _root(squares - 2 * (x1 @ x2.transpose(-1, -2)))
-    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+    return _length(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
 
 
 @public("nn.functional", "torch")
@@ -90,4 +90,12 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     i, j = np.triu_indices(input._array.shape[0], 1)
-    return (input.index_select(0, wrap(i)) - input.index_select(0, wrap(j))).norm(p, -1)
+    return _length(input.index_select(0, wrap(i)) - input.index_select(0, wrap(j)), p)
+
+
+def _length(difference: Tensor, p: float) -> Tensor:
+    """The p-norm along the last dimension; a count (`p` = 0) has a gradient of zeros here, and none in ``norm``."""
+    norm: Tensor = difference.norm(p, -1)
+    if p:
+        return norm
+    return norm + masked(difference, wrap(np.zeros(difference._array.shape, bool))).sum(-1)

@@ -13,6 +13,7 @@ from mini_dl import _distributions
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._generator import Generator, uniform
 from mini_dl._surface import namespace, public
+from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
@@ -236,7 +237,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
     if input._array.dtype.kind != "f":
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
-    return input.mul_(slope) if inplace else input * slope  # type: ignore[no-any-return]
+    return input.mul_(slope) if inplace else kinked(input) * slope  # type: ignore[no-any-return]
 
 
 def _slopes(array: Array, lower: float, upper: float, generator: Generator) -> Array:

@@ -207,7 +207,8 @@ def _index(input: Array, indices: Indices) -> Array:
         if shape is not None:
             return np.empty(shape, input.dtype)
         raise index_error(error, [i.shape for i in indices if i is not None]) from None
-    return out if any([i is not None and i.ndim for i in indices]) else np.array(out)
+    # NumPy puts what was chosen first in memory; here memory is in the order of the result
+    return out if out.flags.c_contiguous and any([i is not None and i.ndim for i in indices]) else np.array(out, order="C")
 
 
 @op(input=lambda grad, indices: _index(grad, indices))
@@ -727,24 +728,80 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
         raise (IndexError if name == "index_fill" else RuntimeError)(
             f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}"
         )
-    n = input._array.shape[dim] if input._array.ndim else 1
-    if positions.size:
-        low, high = positions.min(), positions.max()
-        if high >= n or low < 0:
-            raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
     if source is not None:
-        shape, count = source._array.shape, positions.size
-        if (shape[dim] if shape else 1) != count:
-            raise (IndexError if name == "index_copy" else RuntimeError)(
-                f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({shape[dim] if shape else 1})"
-            )
-        mine = input._array.shape
-        if (shape[:dim] + shape[dim + 1 :]) != (mine[:dim] + mine[dim + 1 :]):
-            raise RuntimeError(
-                "source tensor shape must match self tensor shape, excluding the specified dimension. "
-                f"Got self.shape = {list(mine)} source.shape = {list(shape)}"
-            )
+        (check_copied if name == "index_copy" else check_added)(name + "_", input, dim, positions.size, source)
+    check_in_range(name, input, dim, positions)
     return dim
+
+
+def check_added(name: str, input: Tensor, dim: int, count: int, source: Tensor) -> None:
+    mine, theirs = input._array.shape, source._array.shape
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({scalar_name(input._array.dtype)}) and source ({scalar_name(source._array.dtype)}) must have the "
+            "same scalar type"
+        )
+    if dim and dim >= len(theirs):
+        raise RuntimeError(f"{name}(): Indexing dim {dim} is out of bounds of the source tensor with dim {len(theirs)}")
+    if count != (theirs[dim] if theirs else 1):
+        if not theirs:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+        raise RuntimeError(
+            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({theirs[dim]}), for dim: {dim}"
+        )
+    if mine and theirs:
+        same = without_dim(mine, dim) == without_dim(theirs, dim)
+    else:
+        same = mine == theirs
+    if not same:
+        raise RuntimeError(
+            "source tensor shape must match self tensor shape, excluding the specified dimension. "
+            f"Got self.shape = {list(mine)} source.shape = {list(theirs)}"
+        )
+
+
+def check_copied(name: str, input: Tensor, dim: int, count: int, source: Tensor) -> None:
+    mine, theirs = input._array.shape, source._array.shape
+    if not theirs and count != 1:
+        raise IndexError(f"{name}(): When source is scalar, index should have one element (got {count})")
+    if mine and theirs and len(mine) != len(theirs):
+        raise IndexError(
+            f"{name}(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
+            f"({len(theirs)}), destination dimensionality ({len(mine)})"
+        )
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            f"{name}(): self and source expected to have the same dtype, but got (self) {scalar_name(input._array.dtype)} and "
+            f"(source) {scalar_name(source._array.dtype)}"
+        )
+    if without_dim(mine, dim) != without_dim(theirs, dim):
+        raise RuntimeError(
+            f"{name}(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+            f"{list(without_dim(mine, dim))} at dimension {dim} and source slice shape: {list(without_dim(theirs, dim))} at "
+            f"dimension 0."
+        )
+    if theirs and count != theirs[dim]:
+        raise IndexError(f"{name}(): Number of indices ({count}) should be equal to source.size(dim) ({theirs[dim]})")
+
+
+def without_dim(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    return shape[:dim] + shape[dim + 1 :]
+
+
+def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None:
+    shape = input._array.shape
+    n = shape[dim] if shape else 1
+    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
+        return
+    high = positions.max()
+    if high < n and positions.min() >= 0:
+        return
+    bad = f"index {high if high >= n else positions.min()} is out of bounds for dimension {dim} with size {n}"
+    if name == "index_copy":
+        raise IndexError(f"index_copy_(): {bad}")
+    if name == "index_add" and dim in (0, len(shape) - 1) and len(shape) > 1 and positions.dtype.itemsize == 8:
+        raise RuntimeError(bad)
+    raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
 
 
 @op(input=lambda grad, input_shape, dim, index: _index_add(zeros_as(grad, input_shape), dim, index, grad))
@@ -766,7 +823,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 @op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
-    add_rows(rows_of(out, dim), index.reshape(-1), rows_of(source, dim))
+    if out.size:
+        add_rows(rows_of(out, dim), index.reshape(-1), rows_of(source, dim))
     return out
 
 
@@ -775,7 +833,6 @@ def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
     dim = checked_rows("index_add", input, dim, index, source)
-    same_type("index_add", input, source, "source")
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
@@ -793,13 +850,7 @@ def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
 @spares_copy
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """``result[index[i]] = source[i]`` along `dim`."""
-    dim = checked_rows("index_copy", input, dim, index, source)
-    if input._array.dtype != source._array.dtype:
-        raise RuntimeError(
-            "index_copy_(): self and source expected to have the same dtype, but got (self) "
-            f"{scalar_name(input._array.dtype)} and (source) {scalar_name(source._array.dtype)}"
-        )
-    return _index_copy(input, dim, index, source)
+    return _index_copy(input, checked_rows("index_copy", input, dim, index, source), index, source)
 
 
 @op(
@@ -847,7 +898,6 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
     """As ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
     checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
     dim = checked_rows("index_reduce", input, dim, index, source)
-    same_type("index_reduce", input, source, "source")
     return _index_reduce(input, dim, index, source, reduce, include_self)
 
 
@@ -1124,7 +1174,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         common = broadcast_shapes(shape, theirs)
         if common != shape:
             raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
-    if needs_recording(self, src):
+    if needs_recording(self, src) and self._array.dtype.kind in "fc":
         check_memory(self._array)
         return _recorded_copy_(self, src)
     check_inference(self)
@@ -1181,7 +1231,7 @@ def zero_(input: Tensor) -> Tensor:
 
 
 def needs_recording(*tensors: Tensor) -> bool:
-    return mode.enabled and (any_needs_grad(tensors) or any([t._restricted is not None for t in tensors]))
+    return mode.enabled and any_needs_grad(tensors)
 
 
 @tensor_method()

@@ -10,10 +10,10 @@ import numpy as np
 from mini_dl._device import require_cpu
 from mini_dl._dtypes import Array
 from mini_dl._surface import function, public, tensor_method
-from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.history import requires_grad_
+from mini_dl.autograd.places import memory_of
 from mini_dl.ops.creation import numpy_of, over_array
-from mini_dl.ops.views import memory_of
 from mini_dl.tensor import Tensor, new, wrap
 
 
@@ -68,7 +68,7 @@ def __dlpack__(
     self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
 ) -> Any:
     """A capsule through which another library can look at this memory. BufferError if it requires grad."""
-    if edge_of(self) is not None:
+    if needs_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if stream is not None and stream != -1:
         raise BufferError("stream should be None on cpu.")

@@ -18,6 +18,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype, scalar_name
 from mini_dl._surface import method, public, requires_grad, return_type
+from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.joining import cat
@@ -91,6 +92,18 @@ def first_failure(info: Array) -> tuple[str, int]:
 @op(source=lambda grad, source_shape: wrap(np.zeros(source_shape)))
 def tied(result: Array, source: Array) -> Array:
     """`result`, of which torch says that it requires grad with `source`, although it does not depend on it."""
+    return result.copy()
+
+
+@op(source=lambda grad, source_shape: (grad.sum() * 0).expand(source_shape))
+def tied_to_empty(result: Array, source: Array) -> Array:
+    """As `tied`, where torch computes the gradient of the empty `source` all the same."""
+    return result.copy()
+
+
+@op(result=lambda grad: grad, source=lambda grad: None)
+def tied_without_gradient(result: Array, source: Array) -> Array:
+    """As `tied`, where torch then gives no gradient instead of zeros."""
     return result.copy()
 
 
@@ -795,7 +808,7 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
     if not (mode.enabled and requires_grad(A)):
         return Q, R
     if 0 in (m, n):
-        return tied(Q, A), tied(R, A)
+        return tied_to_empty(Q, kinked(A)), tied_to_empty(R, kinked(A))
     if how == "r":
         why = (
             "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "
@@ -859,6 +872,11 @@ def _reflect(a: Tensor, tau: Tensor, other: Tensor, left: bool, adjoint: bool) -
     return other
 
 
+def _tied_to_both(result: Tensor, a: Tensor, tau: Tensor) -> Tensor:
+    """What no reflector made of `result`."""
+    return tied_without_gradient(tied_without_gradient(result, a), tau)  # type: ignore[no-any-return]
+
+
 @method(out=True)
 @public("linalg:householder_product", out=True)
 def orgqr(A: Tensor, tau: Tensor) -> Tensor:
@@ -886,7 +904,7 @@ def orgqr(A: Tensor, tau: Tensor) -> Tensor:
             f"{name}: tau dtype {scalar_name(tau._array.dtype)} does not match input dtype {scalar_name(A._array.dtype)}"
         )
     eye = wrap(np.broadcast_to(np.eye(m, n, dtype=A._array.dtype), A._array.shape))
-    return _reflect(A, tau, eye, True, False) if tau._array.shape[-1] else tied(eye, A)
+    return _reflect(A, tau, eye, True, False) if tau._array.size else _tied_to_both(eye, A, tau)
 
 
 @method(out=True)
@@ -926,7 +944,7 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
                 f"{scalar_name(input._array.dtype)} "
                 f"and {label} has dtype {scalar_name(t._array.dtype)}"
             )
-    return _reflect(input, tau, other, left, transpose)
+    return _reflect(input, tau, other, left, transpose) if tau._array.size else _tied_to_both(other, input, tau)
 
 
 # ------------------------------------------------------------------------------------------------ eigenvalues

@@ -19,6 +19,7 @@ from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import elementwise, in_slices, keep, real_floating
 from mini_dl._surface import namespace, public
+from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, unary
 from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, relu, softmax
@@ -469,7 +470,7 @@ def nll_loss(
 
 
 def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
-    rows = _rows(input)
+    rows = _rows(kinked(input))
     losses = -_pick(rows, classes.index) * wrap(mode.run(classes.factors, reduction).astype(input._array.dtype, copy=False))
     if classes.kept is not None:
         losses = masked(losses, wrap(classes.kept))

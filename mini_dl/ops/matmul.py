@@ -17,7 +17,7 @@ from mini_dl import _kernels
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.tensor import Tensor
 
 C_NAMES = {
@@ -61,6 +61,7 @@ def conj(tensor: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ primitives
 
 
+@recorded_as("MmBackward0")
 @op(
     input=lambda grad, weight, flip: _rows(grad, conj(weight), not flip),
     weight=lambda grad, input, flip: _paired(grad, conj(input)) if flip else _paired(conj(input), grad),
@@ -97,6 +98,7 @@ def _paired(input: Array, other: Array) -> Array:
     return gemm(input.reshape(rows, input.shape[-1]).T, other.reshape(rows, other.shape[-1]))
 
 
+@recorded_as("BmmBackward0")
 @op(
     input=lambda grad, other, flip, flop: (
         _batched(conj(other), grad, flop, True) if flip else _batched(grad, conj(other), False, not flop)
@@ -433,6 +435,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
 # ------------------------------------------------------------------------------------------------ linear layers
 
 
+@recorded_as("AddmmBackward0")
 @op(
     input=lambda grad, weight: _rows(grad, conj(weight), False),
     weight=lambda grad, input: _paired(grad, conj(input)),
@@ -508,11 +511,15 @@ def chain(matrices: Sequence[Tensor]) -> Tensor:
             cost[i][j], split[i][j] = min(
                 (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
             )
+    return _product(matrices, split, 0, n - 1)
 
-    def product(i: int, j: int) -> Tensor:
-        return matrices[i] if i == j else mm(product(i, split[i][j]), product(split[i][j] + 1, j))
 
-    return product(0, n - 1)
+def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
+    """The product of the matrices from `i` to `j`, split where `split` says."""
+    if i == j:
+        return matrices[i]  # type: ignore[no-any-return]
+    k = split[i][j]
+    return mm(_product(matrices, split, i, k), _product(matrices, split, k + 1, j))
 
 
 @function(out=True)

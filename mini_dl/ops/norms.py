@@ -12,7 +12,7 @@ from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.reduction import Dims, add_up, add_up_squares, checked, reduce, reduced, shares
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Tensor
 
 
 def magnitude(x: Array) -> Array:
@@ -20,15 +20,15 @@ def magnitude(x: Array) -> Array:
     return np.abs(x.astype(np.float32) if x.dtype.char == "e" else x)
 
 
-def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor:
-    """0 where the norm is 0 (a subgradient), also where the formula would give 0 / 0."""
+def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor | None:
+    """None for a count; 0 where the norm is 0 (a subgradient), also where the formula would give 0 / 0."""
     if not keepdim:
         whole = reduced(input._array.shape, dims, True)
         norm, grad = result.reshape(whole), grad.reshape(whole)
     else:
         norm = result
     if ord == 0:
-        return wrap(np.zeros_like(input._array))
+        return None
     if ord == 1:
         return input.sgn() * grad
     if ord == 2:

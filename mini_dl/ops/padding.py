@@ -10,12 +10,14 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, Number, scalar_name
 from mini_dl._surface import public
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.formal import piecewise
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.tensor import Tensor
 
 Pads = tuple[tuple[int, int], ...]  # of each of the last dimensions, first to last: what goes before and after
 
 
+@recorded_as("ConstantPadNdBackward0")
 @op(input=lambda grad, pads: _pad_constant(grad, tuple([(-a, -b) for a, b in pads]), 0))
 def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
     """(*, *in) -> (*, *(before + in + after))"""
@@ -28,6 +30,7 @@ def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
     return out
 
 
+@piecewise("input")
 @op(input=lambda grad, input_shape, pads, mode: _fold_back(grad, input_shape, pads, mode))
 def _pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
     """As `_pad_constant`, the border filled from the input itself, dimension by dimension."""
@@ -39,6 +42,11 @@ def _pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
             padded[to] = out[of]
         out = padded
     return out
+
+
+@op(input=lambda grad, input_shape, pads: _fold_back(grad, input_shape, pads, "circular"))
+def _pad_circular(input: Array, pads: Pads) -> Array:
+    return _pad_by_position.op.forward(input, pads, "circular")  # type: ignore[attr-defined, no-any-return]
 
 
 @op(output=lambda grad, pads, mode: _pad_by_position(grad, pads, mode))
@@ -126,6 +134,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
             raise RuntimeError(
                 f"input ({'DHW'[i - n]}: {size}) is too small. Calculated output {'DHW'[i - n]}: {size + before + after}"
             )
+    if mode == "circular":
+        return _pad_circular(input, pads)  # type: ignore[no-any-return]
     return _pad_by_position(input, pads, mode)  # type: ignore[no-any-return]
 
 

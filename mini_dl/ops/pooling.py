@@ -19,6 +19,7 @@ from mini_dl._dtypes import Array, scalar_name
 from mini_dl._kernels import keep, slices
 from mini_dl._parallel import share
 from mini_dl._surface import public
+from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -52,6 +53,7 @@ class Windows(NamedTuple):
 # ------------------------------------------------------------------------------------------------ maxima
 
 
+@piecewise("input")
 @op(input=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _maxima(input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out)"""
@@ -318,6 +320,7 @@ def _adaptive_regions(size: int, out: int) -> Regions:
     return _regions(i * size // max(out, 1), -(-(i + 1) * size // max(out, 1)), size)
 
 
+@piecewise("input")
 @op(input=lambda grad, regions, divisor: _spread_means(grad, regions, divisor))
 def _means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """(*, *in) -> (*, *out): the sums over regions, divided."""
@@ -748,7 +751,7 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Any) -> tuple[Tensor,
         taps = np.arange(int((ends - starts).max(initial=1)))
         axes.append(np.minimum(starts[:, None] + taps, ends[:, None] - 1))  # (out, K), the last repeated where there are fewer
     places = wrap(mode.run(_largest, input._array, axes))
-    return _values_at(input, places, n), places
+    return _values_at(kinked(input), places, n), places
 
 
 def _largest(input: Array, axes: list[Array]) -> Array:
@@ -902,7 +905,7 @@ def _fractional_max_pool(
         for d, s in enumerate(order)
     ]
     places = wrap(mode.run(_largest, x, axes))
-    return _values_at(input, places, n), places
+    return _values_at(kinked(input), places, n), places
 
 
 def _intervals(sample: Array, size: int, out: int, kernel: int) -> Array:

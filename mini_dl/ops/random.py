@@ -16,7 +16,7 @@ from mini_dl._distributions import Draw, not_implemented
 from mini_dl._dtypes import Array
 from mini_dl._generator import Generator, default_generator, here
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
-from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -141,7 +141,7 @@ def _replaced(by: Any, input: Any, other: Any = None) -> Any:
 
 def put(target: Tensor, generator: Any, draw: Draw) -> Tensor:
     """Write random numbers into `target`. RuntimeError if it is a leaf that requires grad."""
-    recorded = mode.enabled and edge_of(target) is not None
+    recorded = mode.enabled and needs_grad(target)
     if recorded:
         check_writable(target)
     check_memory(target._array)

@@ -86,7 +86,7 @@ def conj(x: Tensor) -> Tensor:
 
 def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
-    if not input._array.ndim or input._array.shape[dim] == 1:
+    if input._array.size < 2 or input._array.shape[dim] == 1:
         return grad
     if input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
@@ -173,6 +173,8 @@ def cummin(input: Tensor, dim: int) -> Any:
 
 def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int) -> Tensor:
     """``exp(input[k]) * sum over j >= k of grad[j] / exp(result[j])``, as a recurrence whose factors are at most 1."""
+    if not input._array.ndim or not input._array.size:
+        return grad
     before = shift(result, dim, 1, -math.inf)
     decay, weight = conj((before - result).exp()), conj((input - result).exp())
     return weight * recurrence(shift(decay, dim, -1), grad, dim, True)

@@ -22,15 +22,16 @@ from mini_dl._checks import (
     wrap_dims,
 )
 from mini_dl._device import CPU, device, strided
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, of_numpy, scalar_name
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, public, store, tensor_method
-from mini_dl.autograd.graph import SEVERAL, edge_of
-from mini_dl.autograd.inplace import check_writable
+from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL, Node, edge_of, needs_grad
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
+from mini_dl.autograd.memory import spread
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, op, view
-from mini_dl.tensor import Size, Tensor, version_of, wrap
-from mini_dl.tensor import alias as same_memory
+from mini_dl.tensor import Size, Tensor, inference, version_of, wrap
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 
@@ -103,9 +104,10 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+@spread_out
+def broadcast_to(input: Tensor, size: tuple[int, ...]) -> Tensor:
     """``input.expand(size)``"""
-    return expand_to(input, sizes(size))
+    return expand_to(input, size)
 
 
 @view(input=lambda grad, input_shape: grad.reshape(input_shape))
@@ -180,7 +182,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 def view_(input: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`input` in another shape over the same memory. RuntimeError if that needs a copy."""
     out = _view(input, shape)
-    if out._base is None and input._array.size:
+    if out._base is None and input._array.size and not (input._inference and np.may_share_memory(out._array, input._array)):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
@@ -486,7 +488,7 @@ def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Ten
 def together(views: list[Tensor]) -> tuple[Tensor, ...]:
     """Views that one call made: while recording, none of them may be written."""
     for out in views:
-        if out._base is not None and out._restricted is None:
+        if out._base is not None and out._restricted not in (NO_GRAD, INFERENCE):
             out._restricted = SEVERAL
     return tuple(views)
 
@@ -725,27 +727,6 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 # ------------------------------------------------------------------------------------------------ memory by itself
 
 
-def memory_of(array: Array) -> Array:
-    """The bytes that `array` looks into: all of what its owner has."""
-    while True:
-        base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
-        if not isinstance(base, np.ndarray):
-            break
-        array = base
-    if not array.flags.c_contiguous:
-        if not array.flags.f_contiguous:
-            low, high = np.lib.array_utils.byte_bounds(array)
-            start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
-            return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
-        array = array.T
-    return np.ndarray((array.nbytes,), np.uint8, array)
-
-
-def offset_of(array: Array) -> int:
-    """How far into its memory `array` starts, in elements."""
-    return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
-
-
 def strides_of(array: Array) -> tuple[int, ...]:
     """The distance of neighbours in each dimension, in elements; where there are none, what it would be in a compact tensor."""
     strides, step = [], 1
@@ -758,33 +739,8 @@ def strides_of(array: Array) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
-Geometry = tuple[tuple[int, ...], tuple[int, ...], int]
-"""Sizes, strides and offset, in elements."""
-
-
-def _places(geometry: Geometry, start: int) -> Array:
-    """The positions, counted from `start`, of all elements of a tensor of this geometry."""
-    size, stride, offset = geometry
-    where = np.full((1,) * len(size), offset - start)
-    for i, (n, step) in enumerate(zip(size, stride)):
-        where = where + (np.arange(n) * step).reshape((-1,) + (1,) * (len(size) - 1 - i))
-    return where
-
-
-def _as_strided_gradient(grad: Tensor, geometry: Geometry, size: Any, stride: Any, offset: int) -> Tensor:
-    """What was looked at several times is added up in memory; what of the input shares memory then shares it evenly."""
-    start = min(offset, geometry[2])
-    target, source = _places((size, stride, offset), start), _places(geometry, start)
-    count = 1 + int(max(target.max(initial=-1), source.max(initial=-1)))
-    memory = wrap(np.zeros(count, grad._array.dtype)).index_add(0, wrap(target.reshape(-1)), grad.reshape(-1))
-    shared = np.bincount(source.reshape(-1), minlength=count)
-    if shared.max(initial=0) > 1:
-        memory = memory / wrap(np.maximum(shared, 1))
-    return memory[wrap(source)]
-
-
-@view(input=_as_strided_gradient)
-def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, geometry: Geometry) -> Array:
+@view(input=lambda grad, place: spread(grad, place))
+def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, place: Place) -> Array:
     step = input.itemsize
     return np.ndarray(size, input.dtype, memory_of(input), offset * step, [s * step for s in stride])
 
@@ -809,11 +765,15 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
             f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
             f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
         )
-    args = (sizes_, strides, offset, (array.shape, strides_of(array), offset_of(array)))
-    out = _as_strided(input, *args)
+    out = _as_strided(input, sizes_, strides, offset, _strided_place(array, sizes_, strides, offset))
     if out._base is None:  # another part of the same memory
-        look_into(input, out, _as_strided, args)
+        look_into(input, out)
     return out
+
+
+def _strided_place(array: Array, sizes: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Place:
+    view = Layout(sizes, tuple([s * array.itemsize for s in strides]), array.dtype)
+    return Place(layout_of(array), view, (offset - offset_of(array)) * array.itemsize)
 
 
 # ------------------------------------------------------------------------------------------------ copies with a part replaced
@@ -870,8 +830,8 @@ def as_strided_scatter(
     """A copy of `input` with `src` in place of ``input.as_strided(size, stride, storage_offset)``."""
     compact = input.clone(memory_format=None) if input._array.flags.c_contiguous else input.contiguous()
     seen = as_strided(compact, size, stride, storage_offset)
-    args = (tuple(size), tuple(stride), storage_offset or 0, (compact._array.shape, strides_of(compact._array), 0))
-    return _replace(compact, src, seen, _as_strided, args)
+    where = tuple(size), tuple(stride), storage_offset or 0
+    return _replace(compact, src, seen, _as_strided, (*where, _strided_place(compact._array, *where)))
 
 
 # ------------------------------------------------------------------------------------------------ several at once
@@ -914,17 +874,15 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
 
     @functools.wraps(function)
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if mode.enabled and edge_of(self) is not None:
+        recorded = mode.enabled and needs_grad(self)
+        if recorded:
             check_writable(self)
-        before = same_memory(self, self._edge)
+        check_inference(self)
         out = function(self, *args, **kwargs)
-        if out is self:
-            return self
         self._array = out._array
         version_of(self)[0] += 1
-        if self._base is None:  # other views may look into it: they go on to look at what it was
-            self._base = before
-        self._view, self._edge, self._stamp = out._view, out._edge, version_of(self)[0]
+        if recorded:
+            self._edge, self._stamp = out._edge, version_of(self)[0]
         return self
 
     call.__name__ = call.__qualname__ = name
@@ -939,24 +897,47 @@ _becoming(as_strided, "as_strided_")
 namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 
 
+class _NotImplemented:
+    """The op of a tensor that was given other memory while gradients flowed to it."""
+
+    grad_name, runs_without = "NotImplemented", False
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: Node, grad: Any) -> Any:
+        raise RuntimeError("derivative for set_ is not implemented")
+
+
 @tensor_method()
 def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
-    """Look at the memory of `source` from now on, with these sizes and strides; at none without it."""
+    """Look at the memory of `source` from now on, with these sizes and strides; at none without it.
+
+    RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
+    """
+    taken = [self, source] if isinstance(source, Tensor) else [self]
+    recorded = mode.enabled and any_needs_grad(taken)
+    if recorded:
+        check_writable(self)
+    check_inference(self)
+    edges = [edge_of(tensor) for tensor in taken] if recorded else []
+    self._array = _memory_as(self._array.dtype, source, storage_offset, size, stride)
+    version_of(self)[0] += 1
+    if recorded:
+        rebase(self, Node(_NotImplemented(), edges, None, self._array))
+    return self
+
+
+def _memory_as(dtype: np.dtype[Any], source: Any, storage_offset: int, size: Any, stride: Any) -> Array:
     if source is None:
-        self._array = np.empty(0, self._array.dtype)
-        return self
+        return np.empty(0, dtype)
     if isinstance(source, Tensor) and size is None:
-        if source._array.dtype != self._array.dtype:
-            raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}")
-        self._array = source._array.view()
-        self._counter = version_of(source)
-        return self
+        if source._array.dtype != dtype:
+            raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {of_numpy(dtype)}")
+        return source._array.view()
     memory = memory_of(source._array) if isinstance(source, Tensor) else source._bytes
-    step = self._array.itemsize
+    step = dtype.itemsize
     shape = (memory.nbytes // step - storage_offset,) if size is None else sizes((size,))
     strides = None if stride is None else [s * step for s in stride]
-    self._array = np.ndarray(shape, self._array.dtype, memory, storage_offset * step, strides)
-    return self
+    return np.ndarray(shape, dtype, memory, storage_offset * step, strides)
 
 
 @tensor_method()
@@ -964,18 +945,11 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
 def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -> Tensor:
     """Take another shape: the first elements in memory stay, new ones are not initialised. RuntimeError if it requires grad."""
     shape = nonnegative(size)
-    if edge_of(self) is not None:
+    if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
-    array, count = self._array, 1
-    for n in shape:
-        count *= n
-    memory, start = memory_of(array), offset_of(array) * array.itemsize
-    if shape != array.shape:
-        if start + count * array.itemsize > memory.nbytes:
-            grown = np.empty(start + count * array.itemsize, np.uint8)
-            grown[: memory.nbytes] = memory
-            memory = grown
-        self._array = np.ndarray(shape, array.dtype, memory, start)
+    if shape != self._array.shape:
+        check_inference(self)
+        self._array = resized(self._array, shape)
         version_of(self)[0] += 1
     return self
 
@@ -1213,7 +1187,7 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
 @tensor_method()
 def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     """``callable(x)`` written in place of each element x. Slow, and not recorded."""
-    if edge_of(self) is not None:
+    if needs_grad(self):
         raise TypeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
     return self.copy_(
         wrap(np.array([callable(x) for x in self._array.reshape(-1).tolist()], self._array.dtype).reshape(self.shape))
@@ -1223,7 +1197,7 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
 @tensor_method()
 def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
     """``callable(x, y)`` written in place of each element x, y being that of `tensor`. Slow, and not recorded."""
-    if edge_of(self) is not None or edge_of(tensor) is not None:
+    if needs_grad(self) or needs_grad(tensor):
         raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())
     return self.copy_(wrap(np.array([callable(x, y) for x, y in pairs], self._array.dtype).reshape(self.shape)))

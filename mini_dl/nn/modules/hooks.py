@@ -19,7 +19,8 @@ Hook = Callable[..., Any]
 class _Identity:
     """The operation of the nodes that pass gradients on; missing ones become zeros."""
 
-    name, grad_name = "backward_hook", "BackwardHookFunctionBackward"
+    name, grad_name, runs_without = "backward_hook", "BackwardHookFunctionBackward", True
+    asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grads: Any) -> list[Any]:
         expected = zip(grads, node.shape, node.dtype)

@@ -781,26 +781,9 @@ class Module:
         if metadata is not None:
             state._metadata = metadata
 
-        def load(module: Module, state: Any, prefix: str = "") -> None:
-            local_metadata = dict((metadata or {}).get(prefix[:-1], {}))
-            if assign:
-                local_metadata["assign_to_params_buffers"] = assign
-            module._load_from_state_dict(state, prefix, local_metadata, True, missing, unexpected, errors)
-            for name, child in module._modules.items():
-                if child is not None:
-                    below = f"{prefix}{name}."
-                    load(child, {key: value for key, value in state.items() if key.startswith(below)}, below)
-            keys = _IncompatibleKeys(missing, unexpected)
-            for hook in module._load_state_dict_post_hooks.values():
-                if hook(module, keys) is not None:
-                    raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
-                        "incompatible_keys need to be modified, it should be done inplace."
-                    )
-
         before = _Snapshot(self, copies=not assign)
         try:
-            load(self, state)
+            _load_tree(self, state, "", metadata or {}, assign, missing, unexpected, errors)
         except BaseException:
             before.restore()
             raise
@@ -927,6 +910,35 @@ class _HookedCall:
         if node is not None:
             for hook in hooks:
                 node.register_hook(_WithModule(hook, self.module))
+
+
+def _load_tree(
+    module: Module,
+    state: Any,
+    prefix: str,
+    metadata: Any,
+    assign: bool,
+    missing: list[str],
+    unexpected: list[str],
+    errors: list[str],
+) -> None:
+    """Load `module` and what is below it; what does not fit is added to the lists."""
+    local_metadata = dict(metadata.get(prefix[:-1], {}))
+    if assign:
+        local_metadata["assign_to_params_buffers"] = assign
+    module._load_from_state_dict(state, prefix, local_metadata, True, missing, unexpected, errors)
+    for name, child in module._modules.items():
+        if child is not None:
+            below = f"{prefix}{name}."
+            part = {key: value for key, value in state.items() if key.startswith(below)}
+            _load_tree(child, part, below, metadata, assign, missing, unexpected, errors)
+    keys = _IncompatibleKeys(missing, unexpected)
+    for hook in module._load_state_dict_post_hooks.values():
+        if hook(module, keys) is not None:
+            raise AssertionError(
+                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
+                "incompatible_keys need to be modified, it should be done inplace."
+            )
 
 
 class _Snapshot:

@@ -163,11 +163,11 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     elif tensor_name in module._buffers or tensor_name in module._parameters:
         several = ParametrizationList([parametrization], getattr(module, tensor_name), unsafe)
         delattr(module, tensor_name)
+        plain = type_before_parametrizations(module)
         if not is_parametrized(module):
-            _give_own_class(module)
             module.parametrizations = ModuleDict()
-        setattr(type(module), tensor_name, _computed(tensor_name))
         _lists(module)[tensor_name] = several
+        module.__class__ = _class_with(plain, frozenset(_lists(module)))
     else:
         raise ValueError(
             f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name '{tensor_name}'"
@@ -204,12 +204,12 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
             "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms of a sequence of "
             "tensors."
         )
-    delattr(type(module), tensor_name)
+    plain = type_before_parametrizations(module)
     del _lists(module)[tensor_name]
+    module.__class__ = _class_with(plain, frozenset(_lists(module))) if _lists(module) else plain
     _register(module, tensor_name, tensor)
     if not is_parametrized(module):
         delattr(module, "parametrizations")
-        module.__class__ = type(module).__bases__[0]
     return module
 
 
@@ -292,10 +292,17 @@ def _computed(name: str) -> property:
     return property(get, set_original)
 
 
-def _give_own_class(module: Module) -> None:
-    """Properties live on classes, so a parametrized module has one of its own."""
-    plain = type(module)
+def _class_with(plain: type, names: frozenset[str]) -> type:
+    """The subclass of `plain` on which `names` are properties. Made once and kept by `plain`: each class is a reference cycle."""
+    if "_parametrized_classes" not in plain.__dict__:
+        setattr(plain, "_parametrized_classes", {})  # noqa: B010
+    classes: dict[frozenset[str], type] = plain.__dict__["_parametrized_classes"]
+    if names not in classes:
+        classes[names] = _subclass_with(plain, names)
+    return classes[names]
 
+
+def _subclass_with(plain: Any, names: frozenset[str]) -> type:
     def __getstate__(self: Any) -> Any:
         raise RuntimeError("Serialization of parametrized modules is only supported through state_dict().")
 
@@ -308,4 +315,4 @@ def _give_own_class(module: Module) -> None:
     members: dict[str, Any] = {"__getstate__": __getstate__}
     if not hasattr(plain, "__deepcopy__"):
         members["__deepcopy__"] = __deepcopy__
-    module.__class__ = type(f"Parametrized{plain.__name__}", (plain,), members)
+    return type(f"Parametrized{plain.__name__}", (plain,), members | {name: _computed(name) for name in names})

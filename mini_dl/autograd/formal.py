@@ -1,0 +1,79 @@
+"""Gradients that depend on their input in form only.
+
+The gradient of a piecewise linear function is constant between the kinks: its own derivative is zero, not absent. Parameters
+behind it then get a gradient of zeros in second order, which an optimizer with momentum or weight decay tells from None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl.autograd.graph import Node, edge_of
+from mini_dl.autograd.mode import mode
+from mini_dl.tensor import Edge, Tensor, alias, wrap
+
+
+def aim_of(edge: Edge) -> tuple[tuple[int, ...], Any]:
+    """The shape and the type of the gradient that `edge` leads to."""
+    if isinstance(edge, Tensor):
+        return edge._array.shape, edge._array.dtype
+    if type(edge) is tuple:
+        node, number = edge
+        return node.shape[number], node.dtype[number]
+    return edge.shape, edge.dtype
+
+
+class _Formal:
+    name, grad_name, runs_without = "formal", "FormalBackward0", False
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor]:
+        edge = node.edges[1]
+        shape, dtype = aim_of(edge)
+        return formal(grad, edge), wrap(np.zeros(shape, dtype))
+
+
+_FORMAL = _Formal()
+
+
+def formal(grad: Tensor, edge: Edge) -> Tensor:
+    """`grad`, with a derivative of zeros for what `edge` leads to, where gradients of gradients are recorded."""
+    if not mode.enabled:
+        return grad
+    out = alias(grad)
+    out._edge = Node(_FORMAL, (edge_of(grad), edge), {}, grad._array)
+    return out
+
+
+def piecewise(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a primitive whose gradients of `arguments` depend on these in form only."""
+
+    def decorate(call: Any) -> Any:
+        call.op.formal = frozenset(arguments)
+        return call
+
+    return decorate
+
+
+class _Kinked:
+    name, grad_name, runs_without = "kinked", "KinkedBackward0", False
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: Node, grad: Tensor) -> tuple[Tensor]:
+        return (formal(grad, node.edges[0]),)
+
+
+_KINKED = _Kinked()
+
+
+def kinked(input: Tensor) -> Tensor:
+    """`input`, whose gradient depends on it in form only: for piecewise linear functions composed of linear ones."""
+    edge = edge_of(input) if mode.enabled else None
+    if edge is None:
+        return input
+    out = alias(input)
+    out._edge = Node(_KINKED, (edge,), {}, input._array)
+    return out

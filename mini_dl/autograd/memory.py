@@ -1,0 +1,130 @@
+"""Gradients of memory: what a view shows of its base, and what of the base remains after a write through a view.
+
+A gradient of the base is laid out as the base is; the view's part of it then lies where the view lies in the base's memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.autograd import graph
+from mini_dl.autograd.places import Layout, Place
+from mini_dl.autograd.primitive import op
+
+
+def _ends(layout: Layout) -> tuple[int, int]:
+    """The first byte, and the one after the last, counted from the first element."""
+    if 0 in layout.shape:
+        return 0, 0
+    steps = [(n - 1) * step for n, step in zip(layout.shape, layout.strides)]
+    return sum([s for s in steps if s < 0]), sum([s for s in steps if s > 0]) + layout.dtype.itemsize
+
+
+@functools.lru_cache(1024)
+def _span(place: Place) -> tuple[int, int, int]:
+    """How many bytes base and view cover together, and where in them the first element of each lies."""
+    (low, high), (first, last) = _ends(place.base), _ends(place.view)
+    start = min(low, place.offset + first)
+    return max(high, place.offset + last) - start, -start, place.offset - start
+
+
+def _memory(place: Place) -> tuple[Array, Array]:
+    """Memory full of zeros, as the base sees it and as the view does."""
+    size, at_base, at_view = _span(place)
+    memory, (base, view, _) = np.zeros(size, np.uint8), place
+    return (
+        np.ndarray(base.shape, base.dtype, memory, at_base, base.strides),
+        np.ndarray(view.shape, view.dtype, memory, at_view, view.strides),
+    )
+
+
+@functools.lru_cache(1024)
+def overlaps(layout: Layout) -> bool:
+    """Whether some elements share memory."""
+    reach = layout.dtype.itemsize
+    for step, n in sorted([(abs(step), n) for n, step in zip(layout.shape, layout.strides) if n > 1]):
+        if step < reach:
+            return _counts(layout).max(initial=0) > 1
+        reach += step * (n - 1)
+    return False
+
+
+def _numbers(layout: Layout) -> Array:
+    """For each element, the number of its place in memory."""
+    size = layout.dtype.itemsize
+    where = np.full((1,) * len(layout.shape), -_ends(layout)[0] // size)
+    for i, (n, step) in enumerate(zip(layout.shape, layout.strides)):
+        where = where + (np.arange(n) * (step // size)).reshape((-1,) + (1,) * (len(layout.shape) - 1 - i))
+    return where
+
+
+def _counts(layout: Layout) -> Array:
+    """How many elements lie at the place of each."""
+    numbers = _numbers(layout)
+    return np.bincount(numbers.reshape(-1))[numbers] if numbers.size else numbers
+
+
+def _add(target: Array, values: Array, layout: Layout) -> None:
+    """``target += values`` over memory full of zeros, also where elements of `target` share it."""
+    if overlaps(layout):
+        numbers = _numbers(layout).reshape(-1)
+        sums = np.zeros(numbers.max(initial=-1) + 1, target.dtype)
+        np.add.at(sums, numbers, values.reshape(-1))
+        values = sums[numbers].reshape(target.shape)
+    target[...] = values
+
+
+def _shared_evenly(values: Array, layout: Layout) -> Array:
+    """`values` divided by the number of elements that share the memory of each."""
+    return values / _counts(layout).astype(values.real.dtype) if overlaps(layout) else values
+
+
+@op(input=lambda grad, place: spread(grad, place))
+def shown(input: Array, place: Place) -> Array:
+    """What the view shows of `input`, which is laid out as its base."""
+    base, view = _memory(place)
+    _add(base, _shared_evenly(input, place.base), place.base)
+    return view.copy()
+
+
+@op(input=lambda grad, place: shown(grad, place))
+def spread(input: Array, place: Place) -> Array:
+    """Zeros like the base, with `input` where the view lies; added up where the view shows a place several times."""
+    base, view = _memory(place)
+    _add(view, input, place.view)
+    return _shared_evenly(base, place.base)
+
+
+@op(input=lambda grad, place: hidden(grad, place))
+def hidden(input: Array, place: Place) -> Array:
+    """`input`, which is laid out as the base, with zeros where the view lies."""
+    base, view = _memory(place)
+    base[...] = input
+    view[...] = 0
+    return base
+
+
+@op(
+    base=lambda grad, place: hidden(grad, place),
+    source=lambda grad, place: shown(grad, place),
+)
+def copy_slices(base: Array, source: Array, place: Place) -> Array:
+    """`base` after `source` was written through a view. The memory is written already."""
+    return base
+
+
+copy_slices.op.grad_name = "torch::autograd::CopySlices"  # type: ignore[attr-defined]
+
+
+@op(input=lambda grad, place: spread(grad, place))
+def as_strided(input: Array, place: Place) -> Any:
+    """A view of the memory of `input`: `graph.edge_of` records it after a write."""
+    return _memory(place)[1]
+
+
+as_strided.op.grad_name = "AsStridedBackward0"  # type: ignore[attr-defined]
+graph.AS_STRIDED = as_strided.op  # type: ignore[attr-defined]

@@ -1,0 +1,78 @@
+"""Where a view lies in the memory of its base."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+
+
+class Layout(NamedTuple):
+    """How elements lie in memory: `strides` in bytes."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Place(NamedTuple):
+    """Where a view lies: its first element `offset` bytes from that of the base."""
+
+    base: Layout
+    view: Layout
+    offset: int
+
+
+def layout_of(array: Array) -> Layout:
+    return Layout(array.shape, array.strides, array.dtype)
+
+
+def place_of(view: Array, base: Array) -> Place:
+    offset = 0
+    # a tensor that was given another's memory, by `set_` or `data`, counts as looking where its base begins
+    if view.size and base.size and (view.base is base or view.base is base.base or np.may_share_memory(view, base)):
+        offset = address_of(view) - address_of(base)
+    return Place(layout_of(base), layout_of(view), offset)
+
+
+def address_of(array: Array) -> int:
+    """Where the first element lies."""
+    if array.flags.writeable:  # a third of the time that `__array_interface__` takes
+        return ctypes.addressof(ctypes.c_char.from_buffer(array[(0,) * array.ndim + (...,)]))  # type: ignore[arg-type]
+    return int(array.__array_interface__["data"][0])
+
+
+def memory_of(array: Array) -> Array:
+    """The bytes that `array` looks into: all of what its owner has."""
+    while True:
+        base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
+        if not isinstance(base, np.ndarray):
+            break
+        array = base
+    if not array.flags.c_contiguous:
+        if not array.flags.f_contiguous:
+            low, high = np.lib.array_utils.byte_bounds(array)
+            start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
+            return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
+        array = array.T
+    return np.ndarray((array.nbytes,), np.uint8, array)
+
+
+def offset_of(array: Array) -> int:
+    """How far into its memory `array` starts, in elements."""
+    return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
+
+
+def resized(array: Array, shape: tuple[int, ...]) -> Array:
+    """`array` in another shape, compact: in the memory it has where that is enough, else in new memory that begins as the old."""
+    memory, start = memory_of(array), offset_of(array) * array.itemsize
+    needed = start + math.prod(shape) * array.itemsize
+    if needed > memory.nbytes:
+        grown = np.empty(needed, np.uint8)
+        grown[: memory.nbytes] = memory
+        memory = grown
+    return np.ndarray(shape, array.dtype, memory, start)
