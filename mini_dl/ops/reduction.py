@@ -291,19 +291,38 @@ def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
         return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
     n = count(x.shape, dims)
     if x.dtype.char == "f" and x.size <= 16384:  # in double, so that equal elements have their very value as mean
-        apart = x - (reduce(np.add, x, dims, True, np.float64) / n).astype(np.float32)
-    else:
-        apart = x - add_up(x, dims, True) / x.dtype.type(n)
+        apart = x.astype(np.float64)
+        apart -= reduce(np.add, apart, dims, True) / n
+        return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
+    mean = add_up(x, dims, True) / x.dtype.type(n)
+    apart = x - mean
+    total = add_up_sizes(apart, dims)
+    if not (np.square(np.absolute(mean)) * x.dtype.type(n) <= 100 * total).all():  # the rounding of the mean shows
+        apart -= add_up(apart, dims, True) / x.dtype.type(n)
+        total = add_up_sizes(apart, dims)
+    return np.divide(total, total.dtype.type(divisor)).reshape(reduced(x.shape, dims, keepdim))
+
+
+def add_up_sizes(x: Array, dims: Dims) -> Array:
+    """The sum of squared absolute values over `dims`, which become 1."""
     if x.dtype.kind == "c":
-        total = add_up_squares(apart.real, dims, keepdim) + add_up_squares(apart.imag, dims, keepdim)
-    else:
-        total = add_up_squares(apart, dims, keepdim)
-    return np.divide(total, total.dtype.type(divisor))
+        return add_up_squares(x.real, dims, True) + add_up_squares(x.imag, dims, True)
+    return add_up_squares(x, dims, True)
 
 
 def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, divisor: float) -> Tensor:
     shape = input._array.shape
-    return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _mean(input, dims, True))
+    return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _near_mean(input, dims, True))
+
+
+@op(input=lambda grad, input_shape, dims, keepdim: spread(grad / count(input_shape, dims), input_shape, dims, keepdim))
+def _near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
+    """The mean, to which that of the distances from it is added: right but for the last rounding."""
+    x = input.astype(np.float32) if input.dtype.char == "e" else input
+    n = x.dtype.type(count(x.shape, dims))
+    mean = add_up(x, dims, True) / n
+    mean += np.nan_to_num(add_up(x - mean, dims, True), copy=False, nan=0, posinf=0, neginf=0) / n
+    return mean.reshape(reduced(x.shape, dims, keepdim)).astype(input.dtype, copy=False)
 
 
 @op(input=lambda grad, input, dims, keepdim, divisor: _var_gradient(grad, input, dims, keepdim, divisor))
@@ -347,7 +366,7 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """``(var, mean)``"""
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
-    return _var(x, dims, keepdim, divisor), _mean(x, dims, keepdim)
+    return _var(x, dims, keepdim, divisor), _near_mean(x, dims, keepdim)
 
 
 @public("torch")
@@ -356,7 +375,7 @@ def std_mean(
 ) -> tuple[Tensor, Tensor]:
     """``(std, mean)``"""
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
-    return _std(x, dims, keepdim, divisor), _mean(x, dims, keepdim)
+    return _std(x, dims, keepdim, divisor), _near_mean(x, dims, keepdim)
 
 
 # ------------------------------------------------------------------------------------------------ extremes
