@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, is_number, promote
+from mini_dl._dtypes import Array, is_number, promote, wide
 from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
@@ -350,6 +350,8 @@ CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
 
 def constant(number: Any, dtype: np.dtype[Any]) -> Any:
     """`number` as an array of a floating point type, kept for the next time; the number itself where it is out of range."""
+    if number.__class__ is int and not -(2**63) <= number < 2**63:
+        wide(number)
     if number == 0 or number != number or abs(number) > 1e4:  # 0 is equal to -0, NaN to nothing
         return number
     array = np.asarray(number, dtype)
@@ -427,6 +429,8 @@ def binary(
                             a, b = promote(a, b)
                     elif a.__class__ not in NEUTRAL or b.dtype.kind != "f":
                         a, b = promote(a, b)
+                    elif a not in CONSTANTS["f"]:
+                        a = constant(a, b.dtype)
                 elif number_last and other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == "f":
                     b = CONSTANTS[a.dtype.char].get(other)
                     if b is None:

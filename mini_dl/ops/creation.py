@@ -16,7 +16,7 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format, require_cpu, strided
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, c_name, number_as
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
@@ -150,10 +150,14 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     try:
         array = np.array(leaves, through).reshape(shape)
     except OverflowError:
-        raise ValueError("Overflow when unpacking long long") from None
+        if found.kind in "fc":
+            raise
+        if target.kind in "iu":
+            raise ValueError("Overflow when unpacking long long") from None
+        array = np.array(list(map(builtins.bool if target.kind == "b" else builtins.float, leaves))).reshape(shape)
     if target.kind in "iu" and found.kind != "b":
         limits = np.iinfo(target)
-        low = limits.min if target.kind == "i" else -limits.max - 1  # negative numbers may wrap around, as in torch
+        low = limits.min if target.kind == "i" else -limits.max  # negative numbers may wrap around, as in torch
         if array.size and not (array.min() >= low and array.max() <= limits.max):
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
         if array.dtype.kind == "f":
@@ -309,23 +313,6 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
     return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
 
 
-def number_as(number: Any, target: np.dtype[Any]) -> Array:
-    """A number in type `target`. RuntimeError where it cannot be: too large an int, a complex number in a real type."""
-    if isinstance(number, complex) and target.kind != "c":
-        if number.imag:
-            raise RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow")
-        number = number.real
-    if target.kind in "iu" and not isinstance(number, builtins.bool):
-        limits = np.iinfo(target)
-        if number != number or not (limits.min if target.kind == "i" else -limits.max - 1) <= number <= limits.max:
-            raise RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow")
-    return _dtypes.as_type(number, target)
-
-
-def c_name(target: np.dtype[Any]) -> str:
-    return {"float32": "float", "float64": "double", "float16": "at::Half", "int64": "int64_t"}.get(target.name, target.name)
-
-
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
     if any([n < 0 for n in size]):
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
@@ -366,6 +353,7 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type_name(size)}")
     if dtype is None:
         dtype = fill_value._array.dtype if isinstance(fill_value, Tensor) else _dtypes.dtype_of_number(fill_value)
+        dtype = np.dtype(np.int64) if dtype == np.uint64 and not isinstance(fill_value, Tensor) else dtype
     return _filled(nonnegative(sizes(size)), fill_value, dtype)
 
 

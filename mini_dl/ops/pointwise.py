@@ -14,9 +14,11 @@ from mini_dl._dtypes import (
     Array,
     Number,
     as_type,
+    default_numpy,
     dtype_of_number,
     floating,
     is_number,
+    number_as,
     of_numpy,
     promote,
     result_numpy,
@@ -70,11 +72,11 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
-    """As `promote`, but integers become floating point numbers before a number could wrap around."""
-    array = input if type(input) is np.ndarray else other
-    if array.dtype.kind not in "fc" and (input is not array or type(other) is not np.ndarray):
-        return promote(floating(array), other) if input is array else promote(input, floating(array))
-    return promote(input, other)
+    """As `promote`, but integers become floating point numbers at once, before the one could wrap around in the other's type."""
+    common = result_numpy(input, other)
+    if common.kind in "fc":
+        return promote(input, other)
+    return as_type(input, default_numpy()), as_type(other, default_numpy())
 
 
 _PLAIN = (float, int, type(None))
@@ -401,6 +403,7 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     common = input.dtype if input.dtype.kind == "f" and type(exponent) in _PLAIN else result_numpy(input, exponent)
     if common.kind in "iu" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    power = number_as(exponent, common) if common.char in "bBhilqe" and exponent not in (0, 1, 2, 3) else exponent
     input = input.astype(common, copy=False)
     if exponent == 1:
         return input.copy()
@@ -419,7 +422,7 @@ def _pow_number(input: Array, exponent: Any) -> Array:
             return np.reciprocal(input)
         if exponent == -2:
             return np.reciprocal(input * input)
-    return _power(input, as_type(exponent, common))
+    return _power(input, as_type(power, common))
 
 
 @method(inplace=True, out=True)
@@ -760,6 +763,7 @@ def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
     input=lambda grad, input, other: _atan2_slope(grad, input, other) * other,
     other=lambda grad, input, other: _atan2_slope(grad, input, other) * -input,
     numbers="",
+    promote=promote_floating,
 )
 def atan2(input: Array, other: Array) -> Array:
     """The angle of the point (`other`, `input`), between -pi and pi."""
@@ -914,10 +918,12 @@ def nextafter(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 where `input` is negative, 1 where it is positive, `values` where it is 0."""
+    if not (isinstance(input, Tensor) and isinstance(values, Tensor)):
+        return _heaviside(input, values)
     for tensor in (input, values):
-        if isinstance(tensor, Tensor) and tensor._array.dtype.kind == "c":
+        if tensor._array.dtype.kind == "c":
             raise RuntimeError("heaviside is not yet implemented for complex tensors.")
-    if isinstance(input, Tensor) and isinstance(values, Tensor) and input._array.dtype != values._array.dtype:
+    if input._array.dtype != values._array.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     return _heaviside(input, values)
 
