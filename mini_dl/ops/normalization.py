@@ -52,6 +52,27 @@ def _working(array: Array | None, like: Array) -> Array | None:
     return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
 
 
+def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
+    """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 beside float16."""
+    own = input._array.dtype
+    types = [p._array.dtype for p in parameters if p is not None]
+    if all([found is own for found in types]):
+        return
+    if types[0] != own:
+        if any([found.char != "f" for found in types]):
+            raise RuntimeError(
+                "mixed dtype (CPU): expect parameter to have scalar type of Float, "
+                f"got input {scalar_name(own)} and parameters {[scalar_name(found) for found in types]}"
+            )
+        if own.char != "e":
+            raise RuntimeError(
+                f"mixed dtype (CPU): all inputs must share same datatype. Got input {scalar_name(own)} and parameters Float"
+            )
+    for found in types:
+        if found != own and types[0] == own:
+            raise RuntimeError(f"expected scalar type {scalar_name(own)} but found {scalar_name(found)}")
+
+
 # ------------------------------------------------------------------------------------------------ rows
 
 
@@ -194,6 +215,8 @@ def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor 
 def _over_trailing(
     input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, centre: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if centre:
+        _of_one_type(input, weight, bias)
     n = math.prod(shape)
     whole = input._array.shape
     rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
@@ -475,6 +498,13 @@ def _batch_norm(
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
     channels = input._array.shape[1] if input.ndim > 1 else 0
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _of_one_type(input, weight, bias, running_mean, running_var)
+    for name, kept in (("running_mean", running_mean), ("running_var", running_var)):
+        if kept is not None and kept.requires_grad and mode.enabled:
+            raise RuntimeError(
+                f"The function 'native_batch_norm' is not differentiable with respect to argument '{name}'. This input cannot have "
+                "requires_grad True."
+            )
     if not input._array.size:
         out = input.clone() if weight is None else input * weight[:1].sum()
         return out if bias is None else out + bias[:1].sum(), None, None
@@ -598,9 +628,11 @@ def _torch_instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
-        return _batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)[0]
+        mean, variance = (kept.detach().to(input.dtype) for kept in (running_mean, running_var))  # of any type here
+        return _batch_norm(input, weight, bias, mean, variance, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _of_one_type(input, weight, bias)
     out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array.mean(0), momentum)
@@ -647,6 +679,7 @@ def _torch_group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
                 f"{list(parameter.shape)} and input of shape {list(input.shape)}"
             )
+    _of_one_type(input, weight, bias)
     return _back(_channel_norm(_three(input), weight, bias, num_groups, eps)[0], input)
 
 
@@ -655,6 +688,7 @@ def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
+    _of_one_type(input, weight, bias)
     x = input.reshape(N, C, HxW)
     out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
     if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too

@@ -190,4 +190,4 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     dim = wrap_dim(dim, ndim)
     others = tuple([d for d in range(ndim) if d != dim])
     size = vector_norm(x, p, others, True)
-    return x * (maxnorm / (size + 1e-7)).masked_fill(size <= maxnorm, 1)
+    return x * (maxnorm / (size + 1e-7)).masked_fill(~(size > maxnorm), 1)

@@ -212,13 +212,23 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype |
     return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
+@op(
+    input=lambda grad, input, dims, keepdim: spread(grad, input._array.shape, dims, keepdim) * input.isnan().logical_not()
+)
+def _nansum(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return add_up(np.where(np.isnan(input), input.dtype.type(0), input), dims, keepdim)
+
+
 @method(out=True)
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The sum that takes NaN as 0."""
     x = checked("nansum", input, keepdim)
     if x.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
-    return sum(x.masked_fill(x.isnan(), 0) if x.is_floating_point() else x, dim, keepdim, dtype=dtype)
+    if not x.is_floating_point():
+        return sum(x, dim, keepdim, dtype=dtype)
+    x = of_type(x, dtype)
+    return of_type(_nansum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
 @op(input=lambda grad, input_shape, dims, keepdim: spread(grad / count(input_shape, dims), input_shape, dims, keepdim))
@@ -389,28 +399,31 @@ def ordered(name: str, input: Tensor) -> None:
 
 
 @op()
-def shares(input: Array, result: Array, dims: Dims, keepdim: bool) -> Array:
-    """What part of the gradient of an extreme each element gets: those equal to it share evenly; of NaN, those that are NaN."""
+def shares(input: Array, result: Array, dims: Dims, keepdim: bool, all_nan: bool = False) -> Array:
+    """What part of the gradient of an extreme each element gets: those equal to it share evenly; of NaN those that are NaN, or,
+    if `all_nan`, all elements get NaN."""
     extreme = result if keepdim or not dims else np.expand_dims(result, dims)
-    ties = (input == extreme) | ((input != input) & (extreme != extreme))
+    ties = input == extreme
+    if not all_nan:
+        ties |= (input != input) & (extreme != extreme)
     out = ties.astype(input.dtype)
     n = np.add.reduce(ties, dims, np.int64, keepdims=True)
-    if n.size and n.max() > 1:
+    if n.size and (n.max() > 1 or n.min() < 1):
         out /= n
     return out
 
 
-def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
-    return spread(grad, input._array.shape, dims, keepdim) * shares(input, result, dims, keepdim)
+def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool, all_nan: bool) -> Tensor:
+    return spread(grad, input._array.shape, dims, keepdim) * shares(input, result, dims, keepdim, all_nan)
 
 
-@op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
-def _amax(input: Array, dims: Dims, keepdim: bool) -> Array:
+@op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
+def _amax(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
     return reduce(np.maximum, input, dims, keepdim)
 
 
-@op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
-def _amin(input: Array, dims: Dims, keepdim: bool) -> Array:
+@op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
+def _amin(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
     return reduce(np.minimum, input, dims, keepdim)
 
 
@@ -502,7 +515,7 @@ def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim
         ordered(f"{name}_all", x)
         dims = tuple(range(x._array.ndim))
         not_empty(name, x._array.shape, dims, False)
-        return reduce(x, dims, False)
+        return reduce(x, dims, False, False)
     dim = wrap_dim(dim, x._array.ndim)
     if x._array.dtype.kind == "c":
         raise RuntimeError(f"{name}(): does not support complex input")

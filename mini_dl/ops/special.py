@@ -282,8 +282,8 @@ def xlog1py(input: Array, other: Array) -> Array:
 
 
 def _xlog1py_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    indicator = (input != 0).to(input.dtype) if isinstance(input, Tensor) else float(input != 0)
-    return grad * xlog1py(indicator, other)
+    slope = xlog1py(grad, other)
+    return slope.masked_fill((input == 0) & (other <= -1), 0.0) if isinstance(input, Tensor) or input == 0 else slope
 
 
 # ------------------------------------------------------------------------------------------------ gamma
@@ -739,7 +739,7 @@ def _declare(name: str, kernel: Callable[..., Array], summary: str) -> None:
 
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = summary
-    public("special", out=True)(unary(input=lambda grad: _no_derivative(f"special_{name}"))(forward))
+    public("special", out=True)(unary()(forward))
 
 
 for _order in (0, 1):
