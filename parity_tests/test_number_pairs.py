@@ -219,6 +219,10 @@ def not_compared(form: str, a: Any, b: Any) -> str | None:
             return "torch gives NaN for quotients beyond the digits of the type"
     if "pow" in form and "c" in kinds and any(type(v) in (int, float) and not abs(v) < 1e30 for v in values + others):
         return "complex powers of and by what overflows"
+    if form.endswith("alpha") and not isinstance(a, np.ndarray) or ("remainder out" in form or "bitwise_and out" in form) and not isinstance(a, np.ndarray):
+        return "a wrong call"
+    if "zeta" in form and any(type(v) is int and v > 100 for v in values + others):
+        return "NaN in torch, which leaves the range of its own formula"
     if form in NUMBER_LAST and isinstance(b, np.ndarray) and b.ndim:
         return "a wrong call"
     if any(isinstance(v, np.ndarray) and v.dtype.char == "e" for v in (a, b)):
@@ -245,7 +249,7 @@ def differences(names: list[str] | None = None, few: bool = False) -> tuple[int,
                 warnings.simplefilter("ignore")
                 theirs, ours = run(form, real, a, b), run(form, bridge.mini_dl, a, b)
             count += 1
-            if why := difference(ours, theirs, "out=" in name):  # computed in float32, then written in float64
+            if why := difference(ours, theirs, "out=" in name or "ldexp" in name):  # computed in float32, then written in float64
                 found.append((name, pair, why))
     return count, found
 

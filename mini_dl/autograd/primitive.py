@@ -559,6 +559,15 @@ def look_into(input: Tensor, out: Tensor, function: Callable[..., Tensor], args:
         out._restricted = input._restricted
 
 
+def number_of(name: str, argument: str, value: Any) -> Any:
+    """`value`, or the number in a 0-d tensor. TypeError for anything else."""
+    if isinstance(value, Tensor) and not value._array.ndim:
+        return value._array.item()
+    if not is_number(value):
+        raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type_name(value)}")
+    return value
+
+
 def not_a_tensor(primitive: Any, argument: str, position: int, value: Any) -> TypeError:
     """The error for a `value` that is no tensor; `primitive` is anything that has the function's `name`."""
     name = primitive if isinstance(primitive, str) else primitive.name

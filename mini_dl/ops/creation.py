@@ -21,7 +21,7 @@ from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import number_of, op
 from mini_dl.ops.views import _diagonal, place
 from mini_dl.tensor import Size, Tensor, wrap
 
@@ -308,8 +308,7 @@ def _default(dtype: Any) -> Any:
 
 
 def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
-    if isinstance(value, Tensor):
-        value = value._array.item()
+    value = number_of("full", "fill_value", value)
     return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
 
 
@@ -352,8 +351,8 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type_name(size)}")
     if dtype is None:
-        dtype = fill_value._array.dtype if isinstance(fill_value, Tensor) else _dtypes.dtype_of_number(fill_value)
-        dtype = np.dtype(np.int64) if dtype == np.uint64 and not isinstance(fill_value, Tensor) else dtype
+        dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value))
+        dtype = np.dtype(np.int64) if dtype == np.uint64 else dtype
     return _filled(nonnegative(sizes(size)), fill_value, dtype)
 
 

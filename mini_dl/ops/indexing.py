@@ -839,6 +839,9 @@ def one_value(name: str, input: Tensor, value: Any, cast: bool = False) -> Tenso
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
+    number = value._array if isinstance(value, Tensor) else value
+    if np.iscomplexobj(number) and input._array.dtype.kind != "c":
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
 
 
@@ -1021,6 +1024,8 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements where `mask` holds replaced, in order, by those of `source`."""
+    if not isinstance(source, Tensor):
+        raise TypeError(f"masked_scatter(): argument 'source' (position 2) must be Tensor, not {type_name(source)}")
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes but got "
@@ -1126,7 +1131,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
             raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
-        src = wrap(_dtypes.as_type(src, _dtypes.dtype_of_number(src)))
+        kind = np.dtype(np.float64) if isinstance(src, float) else _dtypes.dtype_of_number(src)
+        src = wrap(_dtypes.as_type(src, kind))
     shape, theirs = self._array.shape, src._array.shape
     if theirs != shape:
         common = broadcast_shapes(shape, theirs)

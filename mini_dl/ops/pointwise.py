@@ -28,7 +28,7 @@ from mini_dl._kernels import choose, elementwise, keep, sigmoid_of
 from mini_dl._surface import function, method, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
+from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, op, unary, view
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ tools
@@ -117,19 +117,18 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category than that."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
-    if isinstance(alpha, Tensor) and alpha._array.ndim:
-        raise TypeError(f"argument 'alpha' must be Number, not {type_name(alpha)}")
-    kind = kind_of(alpha._array if isinstance(alpha, Tensor) else alpha)
+    alpha = number_of("add", "alpha", alpha)
+    kind = kind_of(alpha)
     if kind == "b" and common.kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if common.kind not in "fc" and kind in "fc":
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if common.kind != "c" and kind == "c":
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
-    factor = number_as(alpha.item() if isinstance(alpha, Tensor) else alpha, common).item()
+    factor = number_as(alpha, common)
     if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
-        return _mul(other if other._array.dtype == common else other.to(of_numpy(common)), factor)
-    return other * factor
+        return _mul(other if other._array.dtype == common else other.to(of_numpy(common)), factor.item())
+    return np.multiply(as_type(other, common), factor).item()
 
 
 def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
@@ -234,8 +233,8 @@ def _floor_div(input: Array, other: Array) -> Array:
 def _trunc_div(input: Array, other: Array) -> Array:
     accept("div_trunc_cpu", "iuf", input, other)
     _divisible(input, other)
-    if getattr(input, "dtype", other.dtype).char == getattr(other, "dtype", input.dtype).char == "e":
-        return np.trunc(np.divide(input, other, dtype=np.float32)).astype(np.float16)
+    if "e" in [v.dtype.char for v in (input, other) if isinstance(v, np.ndarray)]:
+        return np.trunc(np.divide(input, other, dtype=np.float32)).astype(np.float16)  # two roundings could reach the next integer
     if kind_of(input) == "f" or kind_of(other) == "f":
         return np.trunc(np.divide(input, other))
     return (input - np.fmod(input, other)) // other
@@ -335,6 +334,11 @@ def _tensors(name: str, **arguments: Any) -> None:
             raise not_a_tensor(name, argument, position, value)
 
 
+def _factor(name: str, value: Any, like: Tensor) -> Any:
+    """A factor as a number of the type of `like`, in which the product stays."""
+    return number_as(number_of(name, "value", value), like._array.dtype).item()
+
+
 def _in_one_type(name: str, input: Tensor, tensor1: Tensor, tensor2: Tensor) -> list[Tensor]:
     """Three tensors in the type of the result, so that no product wraps around in a smaller one."""
     _tensors(name, input=input, tensor1=tensor1, tensor2=tensor2)
@@ -358,13 +362,16 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     if _half(input, tensor1, tensor2):
         return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
     plain = value.__class__ is int and value == 1
-    return _add(input, _mul(tensor1 if plain else _scaled(input, tensor1, value), tensor2))
+    if tensor1._array.dtype.kind == "b":
+        raise NotImplementedError("\"addcmul_cpu_out\" not implemented for 'Bool'")
+    return _add(input, _mul(tensor1 if plain else tensor1 * _factor("addcmul", value, tensor1), tensor2))
 
 
 @method(inplace=True, out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``. RuntimeError for integer `tensor1` and `tensor2`."""
     _tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
+    number_of("addcdiv", "value", value)
     if tensor1._array.dtype.kind in "biu" and tensor2._array.dtype.kind in "biu":
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division "
@@ -376,7 +383,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     if _half(input, tensor1, tensor2):
         return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
     plain = value.__class__ is int and value == 1
-    return _add(input, _div(tensor1 if plain else _scaled(input, tensor1, value), tensor2))
+    return _add(input, _div(tensor1 if plain else tensor1 * _factor("addcdiv", value, tensor1), tensor2))
 
 
 # ------------------------------------------------------------------------------------------------ powers
@@ -519,8 +526,8 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
         if kinds[1] == "b":
             raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'")
         return _ldexp(input, other)
-    base = np.asarray(2, input._array.real.dtype if kinds[0] == "c" else default_numpy())
-    return _mul(input, pow(wrap(base), other))
+    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] == "c" else 2.0
+    return _mul(input, pow(base, other))
 
 
 @op(input=lambda grad, exponent: _ldexp(grad, exponent))
@@ -1150,6 +1157,8 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     if any([kind_of(v) == "c" for v in (input, *bounds)]):
         raise NotImplementedError("clamp is not supported for complex types")
     common = result_numpy(input, *bounds)
+    if common.kind == "b" and not all([isinstance(bound, np.ndarray) for bound in bounds]):
+        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
     min, max = (bound if bound is None or isinstance(bound, np.ndarray) else number_as(bound, common) for bound in (min, max))
     if not any([isinstance(bound, np.ndarray) for bound in bounds]) and any([bound != bound for bound in bounds]):
         return np.full_like(input, np.nan, dtype=common)
@@ -1183,6 +1192,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         and min is not max
         and isinstance(input, Tensor)
         and input._array.dtype.kind == "f"
+        and all([bound is None or -6e4 < bound < 6e4 for bound in (min, max)])
     ):
         return _clamp_to(input, min, max)  # type: ignore[no-any-return]
     if min is None and max is None:
@@ -1190,12 +1200,17 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     for name, bound in (("min", min), ("max", max)):
         if bound is not None and not isinstance(bound, Tensor) and not is_number(bound):
             raise TypeError(f"clamp(): argument '{name}' must be Number or Tensor, not {type_name(bound)}")
-    if result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, min, max) if v is not None]).kind == "b":
-        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
     return _clamp(input, min, max)
 
 
-@method(inplace=True, out=True)
+def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
+    """RuntimeError unless ``out=`` has the type of the result: bounds that are numbers do not cast."""
+    if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
+        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
+        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
+
+
+@method(inplace=True, out=_type_of_clamped)
 @written_by(np.maximum)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``maximum(input, min)``"""
@@ -1203,7 +1218,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     return _clamp(input, min, None)  # type: ignore[no-any-return]
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_type_of_clamped)
 @written_by(np.minimum)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``minimum(input, max)``"""

@@ -331,7 +331,8 @@ def _near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
     x = input.astype(np.float32) if input.dtype.char == "e" else input
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n
-    mean += np.nan_to_num(add_up(x - mean, dims, True), copy=False, nan=0, posinf=0, neginf=0) / n
+    rest = add_up(x - mean, dims, True) / n
+    mean += np.where(np.isfinite(rest), rest, 0)  # an infinite mean stays
     return mean.reshape(reduced(x.shape, dims, keepdim)).astype(input.dtype, copy=False)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, public, return_type
+from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import Dims, checked, of_type, ordered, reduce, same_types, spread
@@ -113,7 +114,7 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
         return grad
     if input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
-    if whole and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are, infinite or NaN
+    if whole and not mode.enabled and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
         return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)
@@ -177,6 +178,7 @@ def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int
     """``exp(input[k]) * sum over j >= k of grad[j] / exp(result[j])``, as a recurrence whose factors are at most 1."""
     before = shift(result, dim, 1, -math.inf)
     decay, weight = conj((before - result).exp()), conj((input - result).exp())
+    decay = decay.masked_fill((before == result) & result.isinf(), 1)  # where inf - inf is NaN
     return weight * recurrence(shift(decay, dim, -1), grad, dim, True)
 
 

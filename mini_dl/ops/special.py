@@ -407,6 +407,8 @@ def _zeta(x: Array, q: Array) -> Array:
 def zeta(input: Array, other: Array) -> Array:
     """Hurwitz' zeta function: the sum of ``(k + other) ** -input`` over k from 0, by the formula of Euler and Maclaurin."""
     accept("zeta_cpu", "biuf", input, other)
+    if "e" in [v.dtype.char for v in (input, other) if isinstance(v, np.ndarray)]:
+        raise NotImplementedError("\"zeta_cpu\" not implemented for 'Half'")
     input, other = both_floating(input, other)
     return _zeta(input, other)
 
@@ -423,7 +425,8 @@ def _no_derivative(name: str) -> Any:
 def _trigamma(x: Array) -> Array:
     return piecewise(
         x,
-        (x >= 0.5, lambda x: _zeta(np.full_like(x, 2.0), x)),
+        (x == np.inf, np.zeros_like),
+        ((x >= 0.5) & (x < np.inf), lambda x: _zeta(np.full_like(x, 2.0), x)),
         (x < 0.5, lambda x: (np.pi / _sine_of_pi(x)) ** 2 - _zeta(np.full_like(x, 2.0), 1 - x)),
     )
 
