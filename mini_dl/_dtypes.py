@@ -244,7 +244,8 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
         dtype_of_number(number)
     if target.kind in "iu" and not isinstance(number, builtins.bool):
         limits = np.iinfo(target)
-        if number != number or not (limits.min if target.kind == "i" else -limits.max) <= number <= limits.max:
+        wraps = target.kind == "u" and isinstance(number, (builtins.int, np.integer))
+        if number != number or not (-limits.max if wraps else limits.min) <= number <= limits.max:
             raise _overflow(number, target)
     elif target.char in "efF" and not isinstance(number, builtins.bool):
         greatest = np.finfo(target).max

@@ -131,7 +131,9 @@ ACCIDENTS = {
     **dict.fromkeys(["kthvalue (rows)", "mode (rows)"], _TIES),
     **dict.fromkeys(["complex abs (two)", "complex angle (two)"], _COMPLEX),
     **dict.fromkeys(["norm 0 (rows)", "vector_norm 0 (rows)"], "no gradient there, zeros here"),
-    **dict.fromkeys(["addcmul (two)", "addcdiv (two)"], "products in the range only because they are fused, and out of it by squares"),
+    **dict.fromkeys(
+        ["addcmul (two)", "addcdiv (two)"], "products in the range only because they are fused, and out of it by squares"
+    ),
     "bce logits pos": "an infinite target",
     "cumprod (rows)": "0 * inf, which the recurrence here never multiplies",
     **dict.fromkeys(["var_mean (rows)", "std_mean (rows)"], "the mean of infinity, NaN by its way of computing"),
@@ -289,8 +291,18 @@ def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[t
     others = []
     if elementwise(name):  # as torch answers beside vectors, and one by one
         n = len(arrays[0])
-        others.append({k: v[:n] if isinstance(v, np.ndarray) else v for k, v in answers(real, body, [np.resize(a, n * 16) for a in arrays], order).items()})
-        others.append({k: v[::16] if isinstance(v, np.ndarray) else v for k, v in answers(real, body, [np.repeat(a, 16) for a in arrays], order).items()})
+        others.append(
+            {
+                k: v[:n] if isinstance(v, np.ndarray) else v
+                for k, v in answers(real, body, [np.resize(a, n * 16) for a in arrays], order).items()
+            }
+        )
+        others.append(
+            {
+                k: v[::16] if isinstance(v, np.ndarray) else v
+                for k, v in answers(real, body, [np.repeat(a, 16) for a in arrays], order).items()
+            }
+        )
         single = [answers(real, body, [a[i : i + 1] for a in arrays], order) for i in range(n)]
         keys = [k for k, v in single[0].items() if all(isinstance(one.get(k), np.ndarray) for one in single)]
         others.append({k: np.concatenate([one[k] for one in single]) for k in keys})
@@ -364,4 +376,6 @@ if __name__ == "__main__":
             print(f"{number_type} | {name} | {what} | {line}")
         kinds = Counter((name, what) for name, what, _ in different)
         print(f"{sum(name not in ACCIDENTS for name, _, _ in different)} of them no accident")
-        print(f"{number_type}: {compared_values} values, {len(different)} differ, in {len(kinds)} results of {len({n for n, _ in kinds})} functions")
+        print(
+            f"{number_type}: {compared_values} values, {len(different)} differ, in {len(kinds)} results of {len({n for n, _ in kinds})} functions"
+        )

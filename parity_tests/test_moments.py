@@ -117,11 +117,14 @@ def measured(name: str, shape: tuple[int, ...], mean: float, scale: float, draws
             totals[layout] = here if layout not in totals else np.maximum(totals[layout], here)
     for layout, found in totals.items():
         eps = np.finfo(np.float32).eps
-        yield layout, [
-            f"result {i}: {mine:.3g} from the float64 result, torch {torchs:.3g}, greatest value {size:.3g}"
-            for i, (mine, torchs, size) in enumerate(found)
-            if not mine <= 2 * torchs + 4 * eps * size
-        ]
+        yield (
+            layout,
+            [
+                f"result {i}: {mine:.3g} from the float64 result, torch {torchs:.3g}, greatest value {size:.3g}"
+                for i, (mine, torchs, size) in enumerate(found)
+                if not mine <= 2 * torchs + 4 * eps * size
+            ],
+        )
 
 
 def kind_of(name: str) -> str:
@@ -130,11 +133,7 @@ def kind_of(name: str) -> str:
 
 def grid(largest: int) -> list[Any]:
     return [
-        (name, shape, mean)
-        for name in CASES
-        for shape in SHAPES[kind_of(name)]
-        for mean in MEANS
-        if np.prod(shape) <= largest
+        (name, shape, mean) for name in CASES for shape in SHAPES[kind_of(name)] for mean in MEANS if np.prod(shape) <= largest
     ]
 
 

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, is_number, promote, wide
+from mini_dl._dtypes import Array, is_number, number_as, promote, wide
 from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
@@ -566,6 +566,15 @@ def number_of(name: str, argument: str, value: Any) -> Any:
     if not is_number(value):
         raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type_name(value)}")
     return value
+
+
+def real_number_of(name: str, argument: str, value: Any) -> Any:
+    """As `number_of`, of an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor that is not
+    real."""
+    if isinstance(value, complex):
+        raise TypeError(f"{name}(): argument '{argument}' must be float, not complex: {value}")
+    number = number_of(name, argument, value)
+    return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number
 
 
 def not_a_tensor(primitive: Any, argument: str, position: int, value: Any) -> TypeError:

@@ -19,7 +19,7 @@ from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
 from mini_dl._kernels import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import number_of, op, unary
 from mini_dl.ops.pointwise import masked
 from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor
@@ -70,7 +70,7 @@ def _threshold(input: Array, threshold: float, value: float) -> Array:
 @public("nn.functional", "torch")
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """`input` where it exceeds `threshold`, else `value`"""
-    return _apply(_threshold, inplace, input, threshold, value)
+    return _apply(_threshold, inplace, input, threshold, number_of("threshold", "value", value))
 
 
 @op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
@@ -106,8 +106,9 @@ def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
 
 @op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
 def _leaky_relu(input: Array, negative_slope: float) -> Array:
-    scaled = real_floating(input, "leaky_relu_cpu") * number_as(negative_slope, input.dtype)
-    if 0 < negative_slope <= 1:
+    slope = number_as(negative_slope, real_floating(input, "leaky_relu_cpu").dtype)
+    scaled = input * slope
+    if 0 < slope <= 1:
         return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
     return choose(np.asarray(input > 0), input, scaled)
 
@@ -115,6 +116,7 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
 @public("nn.functional")
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`input` where it is positive, else ``negative_slope * input``"""
+    negative_slope = number_of("leaky_relu", "negative_slope", negative_slope)
     return _apply(_leaky_relu, inplace, input, negative_slope)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format, require_cpu, strided
-from mini_dl._dtypes import Array, c_name, number_as
+from mini_dl._dtypes import Array, number_as
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
@@ -157,7 +157,7 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
         array = np.array(list(map(builtins.bool if target.kind == "b" else builtins.float, leaves))).reshape(shape)
     if target.kind in "iu" and found.kind != "b":
         limits = np.iinfo(target)
-        low = limits.min if target.kind == "i" else -limits.max  # negative numbers may wrap around, as in torch
+        low = -limits.max if target.kind == "u" and array.dtype.kind in "iu" else limits.min  # negative ints may wrap around
         if array.size and not (array.min() >= low and array.max() <= limits.max):
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
         if array.dtype.kind == "f":

@@ -28,7 +28,7 @@ from mini_dl._kernels import choose, elementwise, keep, sigmoid_of
 from mini_dl._surface import function, method, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, op, unary, view
+from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, op, real_number_of, unary, view
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ tools
@@ -233,8 +233,6 @@ def _floor_div(input: Array, other: Array) -> Array:
 def _trunc_div(input: Array, other: Array) -> Array:
     accept("div_trunc_cpu", "iuf", input, other)
     _divisible(input, other)
-    if "e" in [v.dtype.char for v in (input, other) if isinstance(v, np.ndarray)]:
-        return np.trunc(np.divide(input, other, dtype=np.float32)).astype(np.float16)  # two roundings could reach the next integer
     if kind_of(input) == "f" or kind_of(other) == "f":
         return np.trunc(np.divide(input, other))
     return (input - np.fmod(input, other)) // other
@@ -358,6 +356,7 @@ def _half(*tensors: Tensor) -> bool:
 @method(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``"""
+    number_of("addcmul", "value", value)
     input, tensor1, tensor2 = _in_one_type("addcmul", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
         return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
@@ -460,7 +459,7 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     if common.kind == "f":
         if exponent == 0.5:
             return np.sqrt(input)
-        if exponent == -0.5:
+        if exponent == -0.5 and common.char != "e":
             return np.reciprocal(np.sqrt(input))
         if exponent == -1:
             return np.reciprocal(input)
@@ -526,7 +525,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
         if kinds[1] == "b":
             raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'")
         return _ldexp(input, other)
-    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] == "c" else 2.0
+    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] in "fc" else 2.0
     return _mul(input, pow(base, other))
 
 
@@ -1233,7 +1232,9 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 def _where(condition: Array, input: Any, other: Any) -> Array:
     if type(input) is not np.ndarray or type(other) is not np.ndarray or input.dtype is not other.dtype:
         common = result_numpy(input, other)
-        input, other = (v.astype(common, copy=False) if isinstance(v, np.ndarray) else number_as(v, common) for v in (input, other))
+        input, other = (
+            v.astype(common, copy=False) if isinstance(v, np.ndarray) else number_as(v, common) for v in (input, other)
+        )
     return choose(condition, input, other)
 
 
@@ -1274,7 +1275,9 @@ public("Tensor")(_where_method)
 @method(inplace=True, out=True)
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and least finite)."""
-    return _nan_to_num(input, nan, posinf, neginf)  # type: ignore[no-any-return]
+    _tensors("nan_to_num", input=input)
+    numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
+    return _nan_to_num(input, *numbers)  # type: ignore[no-any-return]
 
 
 @op(input=lambda grad, input: masked(grad, input.isfinite()))

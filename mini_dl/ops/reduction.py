@@ -212,9 +212,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype |
     return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
-@op(
-    input=lambda grad, input, dims, keepdim: spread(grad, input._array.shape, dims, keepdim) * input.isnan().logical_not()
-)
+@op(input=lambda grad, input, dims, keepdim: spread(grad, input._array.shape, dims, keepdim) * input.isnan().logical_not())
 def _nansum(input: Array, dims: Dims, keepdim: bool) -> Array:
     return add_up(np.where(np.isnan(input), input.dtype.type(0), input), dims, keepdim)
 
