@@ -158,7 +158,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
 
 
 def dtype_of_number(number: Any) -> np.dtype[Any]:
-    """The type a Python number has as a tensor: bool, int64 (uint64 if only that holds it), the default dtype or its complex type."""
+    """The type a Python number has as a tensor: bool, int64 (uint64 if only that holds it), the default dtype, complex."""
     if isinstance(number, (builtins.bool, np.bool_)):
         return bool.numpy
     if isinstance(number, (builtins.int, np.integer)):

@@ -1,7 +1,8 @@
 """Values and gradients at the edges: signed zeros, infinities, NaN, the greatest and least numbers, borders of domains, ties.
 
 Where torch answers differently for one element and for many (its vector kernels), either answer is right. What torch answers by
-accident stands in `ACCIDENTS`, with the reason. `python -m parity_tests.test_edges [function ...]` lists what differs, also in float64 and second order.
+accident stands in `ACCIDENTS`, with the reason. `python -m parity_tests.test_edges [--second] [function ...]` lists all that
+differs, with the gradients of gradients.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ def points(dtype: str) -> list[float]:
 
 
 UNARY = (
-    "abs acos acosh angle asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac isfinite isinf "
-    "isnan isneginf isposinf lgamma log log10 log1p log2 logit nan_to_num neg positive rad2deg reciprocal relu round rsqrt "
-    "sigmoid sign sgn signbit sin sinc sinh sqrt square tan tanh trunc i0 logical_not frexp "
-    "special.bessel_j0 special.bessel_j1 special.bessel_y0 special.bessel_y1 special.entr special.erfcx special.i0e special.i1 special.i1e "
-    "special.log_ndtr special.modified_bessel_i0 special.modified_bessel_i1 special.modified_bessel_k0 special.modified_bessel_k1 "
-    "special.ndtr special.ndtri special.scaled_modified_bessel_k0 special.scaled_modified_bessel_k1 special.spherical_bessel_j0 "
-    "special.airy_ai "
-    "nn.functional.celu nn.functional.elu nn.functional.gelu nn.functional.hardshrink nn.functional.hardsigmoid nn.functional.hardswish "
-    "nn.functional.hardtanh nn.functional.leaky_relu nn.functional.logsigmoid nn.functional.mish nn.functional.relu6 "
-    "nn.functional.rrelu nn.functional.selu nn.functional.silu nn.functional.softplus nn.functional.softshrink nn.functional.softsign "
-    "nn.functional.tanhshrink"
+    "abs acos acosh angle asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac "
+    "isfinite isinf isnan isneginf isposinf lgamma log log10 log1p log2 logit nan_to_num neg positive rad2deg reciprocal "
+    "relu round rsqrt sigmoid sign sgn signbit sin sinc sinh sqrt square tan tanh trunc i0 logical_not frexp "
+    "special.bessel_j0 special.bessel_j1 special.bessel_y0 special.bessel_y1 special.entr special.erfcx special.i0e "
+    "special.i1 special.i1e special.log_ndtr special.modified_bessel_i0 special.modified_bessel_i1 "
+    "special.modified_bessel_k0 special.modified_bessel_k1 special.ndtr special.ndtri special.scaled_modified_bessel_k0 "
+    "special.scaled_modified_bessel_k1 special.spherical_bessel_j0 special.airy_ai nn.functional.celu nn.functional.elu "
+    "nn.functional.gelu nn.functional.hardshrink nn.functional.hardsigmoid nn.functional.hardswish nn.functional.hardtanh "
+    "nn.functional.leaky_relu nn.functional.logsigmoid nn.functional.mish nn.functional.relu6 nn.functional.rrelu "
+    "nn.functional.selu nn.functional.silu nn.functional.softplus nn.functional.softshrink nn.functional.softsign "
+    "nn.functional.tanhshrink "
 ).split()
 UNARY_FORMS: dict[str, Body] = {
     "gelu tanh": lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
@@ -69,8 +70,8 @@ UNARY_FORMS: dict[str, Body] = {
     "glu": lambda torch, x: torch.nn.functional.glu(torch.stack([x, x.flip(0)]), 0),
 }
 BINARY = (
-    "add sub mul div atan2 pow fmod remainder floor_divide maximum minimum fmax fmin hypot copysign nextafter logaddexp logaddexp2 "
-    "xlogy special.xlog1py special.zeta heaviside ldexp eq lt ge isclose special.gammainc special.gammaincc"
+    "add sub mul div atan2 pow fmod remainder floor_divide maximum minimum fmax fmin hypot copysign nextafter logaddexp "
+    "logaddexp2 xlogy special.xlog1py special.zeta heaviside ldexp eq lt ge isclose special.gammainc special.gammaincc "
 ).split()
 BINARY_FORMS: dict[str, Body] = {
     "div floor": lambda torch, x, y: torch.div(x, y, rounding_mode="floor"),
@@ -143,8 +144,8 @@ ACCIDENTS = {
 ROWS = [0.0, -0.0, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan]
 ALONG: dict[str, Body] = {
     name: lambda torch, x, n=name: getattr(torch, n)(x, 1)
-    for name in "sum mean prod amax amin max min median nanmedian mode logsumexp softmax log_softmax cumsum cumprod cummax cummin "
-    "logcumsumexp var std nansum nanmean argmax argmin sort argsort all any count_nonzero norm var_mean std_mean".split()
+    for name in "sum mean prod amax amin max min median nanmedian mode logsumexp softmax log_softmax cumsum cumprod cummax "
+    "cummin logcumsumexp var std nansum nanmean argmax argmin sort argsort all any count_nonzero norm var_mean std_mean".split()
 }  # fmt: skip
 ALONG |= {
     "kthvalue": lambda torch, x: torch.kthvalue(x, 2, 1),
@@ -291,18 +292,9 @@ def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[t
     others = []
     if elementwise(name):  # as torch answers beside vectors, and one by one
         n = len(arrays[0])
-        others.append(
-            {
-                k: v[:n] if isinstance(v, np.ndarray) else v
-                for k, v in answers(real, body, [np.resize(a, n * 16) for a in arrays], order).items()
-            }
-        )
-        others.append(
-            {
-                k: v[::16] if isinstance(v, np.ndarray) else v
-                for k, v in answers(real, body, [np.repeat(a, 16) for a in arrays], order).items()
-            }
-        )
+        for many, chosen in ((lambda a: np.resize(a, n * 16), slice(n)), (lambda a: np.repeat(a, 16), slice(None, None, 16))):
+            found = answers(real, body, [many(a) for a in arrays], order)
+            others.append({key: value[chosen] for key, value in found.items() if isinstance(value, np.ndarray)})
         single = [answers(real, body, [a[i : i + 1] for a in arrays], order) for i in range(n)]
         keys = [k for k, v in single[0].items() if all(isinstance(one.get(k), np.ndarray) for one in single)]
         others.append({k: np.concatenate([one[k] for one in single]) for k in keys})
@@ -376,6 +368,7 @@ if __name__ == "__main__":
             print(f"{number_type} | {name} | {what} | {line}")
         kinds = Counter((name, what) for name, what, _ in different)
         print(f"{sum(name not in ACCIDENTS for name, _, _ in different)} of them no accident")
+        functions = len({name for name, _ in kinds})
         print(
-            f"{number_type}: {compared_values} values, {len(different)} differ, in {len(kinds)} results of {len({n for n, _ in kinds})} functions"
+            f"{number_type}: {compared_values} values, {len(different)} differ in {len(kinds)} results of {functions} functions"
         )

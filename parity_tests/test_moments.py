@@ -1,4 +1,4 @@
-"""Moments of values whose mean is far from zero, few and many, in every layout: no further from the float64 result than torch twice.
+"""Moments of values whose mean is far from zero, few and many, in every layout: an error of at most twice torch's.
 
 `python -m parity_tests.test_moments` measures a larger grid and lists what is worse.
 """

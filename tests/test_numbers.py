@@ -32,22 +32,18 @@ def test_ints_beyond_64_bits_are_refused_and_change_nothing(number, dtype):
     assert x.tolist() == torch.ones(2, dtype=dtype).tolist()
 
 
-def test_values_that_do_not_fit_are_refused():
-    for dtype, value in (
-        (torch.int8, 128),
-        (torch.uint8, -256),
-        (torch.float16, 1e5),
-        (torch.float32, 1e39),
-        (torch.float32, 1j),
-    ):
-        x = torch.zeros(2, dtype=dtype)
-        for action in (
-            lambda: torch.full((2,), value, dtype=dtype),
-            lambda: x.fill_(value),
-            lambda: x.masked_fill(x == 0, value),
-        ):
-            with pytest.raises(RuntimeError, match="without overflow"):
-                action()
+TOO_LARGE = [(torch.int8, 128), (torch.uint8, -256), (torch.float16, 1e5), (torch.float32, 1e39), (torch.float32, 1j)]
+
+
+@pytest.mark.parametrize(("dtype", "value"), TOO_LARGE)
+def test_values_that_do_not_fit_are_refused(dtype, value):
+    x = torch.zeros(2, dtype=dtype)
+    for action in (lambda: torch.full((2,), value, dtype=dtype), lambda: x.fill_(value), lambda: x.masked_fill(x == 0, value)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            action()
+
+
+def test_large_ints_become_floats_but_no_ints():
     assert torch.tensor(2**63, dtype=torch.float32).item() == 2.0**63
     with pytest.raises(ValueError, match="Overflow"):
         torch.tensor([2**63])

@@ -569,8 +569,8 @@ def number_of(name: str, argument: str, value: Any) -> Any:
 
 
 def real_number_of(name: str, argument: str, value: Any) -> Any:
-    """As `number_of`, of an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor that is not
-    real."""
+    """As `number_of`, of an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor unless
+    its imaginary part is 0."""
     if isinstance(value, complex):
         raise TypeError(f"{name}(): argument '{argument}' must be float, not complex: {value}")
     number = number_of(name, argument, value)

@@ -155,7 +155,8 @@ def scaled_dot_product_attention(
     (N, *, L, V).
 
     `scale` is by default ``1 / sqrt(E)``. A boolean `attn_mask` says which keys take part; a query without any gives zeros.
-    `is_causal`: query i sees the keys up to i; beside a mask only in four dimensions. `enable_gqa`: groups of query heads share a head of key and value.
+    `is_causal`: query i sees the keys up to i; beside a mask only in four dimensions. `enable_gqa`: groups of query heads share a
+    head of key and value.
 
     >>> import mini_dl as torch
     >>> q = torch.ones(1, 2, 4)

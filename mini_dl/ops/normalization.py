@@ -26,8 +26,8 @@ from mini_dl.tensor import Tensor, version_of
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """Of input, weight and bias."""
 _FAR = 2.0
-"""From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is first moved by its rounded mean. What the
-rounding left, many deviations where the mean is large, is then measured and taken off as well."""
+"""From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is first moved by its rounded mean. What
+the rounding left, many deviations where the mean is large, is then measured and taken off as well."""
 _RUN = 1024
 """As many numbers are added up in one go, the sums of such runs one by one: errors grow with the length of a run."""
 
@@ -397,7 +397,7 @@ def _moved(x: Array, mean: Array, groups: int, count: float) -> tuple[Array, Arr
 
 
 def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
-    """Mean and biased variance in float64; and `x` itself and its mean, or, if the mean is far from 0, what `_moved` makes of it."""
+    """Mean and biased variance in float64; and `x` and its mean as they are or, if the mean is far from 0, from `_moved`."""
     n, c, length = x.shape
     count = n * length if not groups else c // groups * length
     if x.size <= BLOCK // 4:
@@ -502,8 +502,8 @@ def _batch_norm(
     for name, kept in (("running_mean", running_mean), ("running_var", running_var)):
         if kept is not None and kept.requires_grad and mode.enabled:
             raise RuntimeError(
-                f"The function 'native_batch_norm' is not differentiable with respect to argument '{name}'. This input cannot have "
-                "requires_grad True."
+                f"The function 'native_batch_norm' is not differentiable with respect to argument '{name}'. This input cannot "
+                "have requires_grad True."
             )
     if not input._array.size:
         out = input.clone() if weight is None else input * weight[:1].sum()

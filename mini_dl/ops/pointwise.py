@@ -483,8 +483,8 @@ def _pow_operator(self: Tensor, other: Any) -> Any:
 def _type_of_power(result: Tensor, out: Tensor, args: Any) -> None:
     if result._array.dtype != out._array.dtype:
         raise RuntimeError(
-            f"the output given to float_power has dtype {scalar_name(out._array.dtype)} but the operation's result requires dtype "
-            f"{scalar_name(result._array.dtype)}"
+            f"the output given to float_power has dtype {scalar_name(out._array.dtype)} but the operation's result requires "
+            f"dtype {scalar_name(result._array.dtype)}"
         )
 
 
