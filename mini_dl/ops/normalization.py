@@ -61,12 +61,12 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
     if types[0] != own:
         if any([found.char != "f" for found in types]):
             raise RuntimeError(
-                "mixed dtype (CPU): expect parameter to have scalar type of Float, "
-                f"got input {scalar_name(own)} and parameters {[scalar_name(found) for found in types]}"
+                "mixed dtype (CPU): expect parameter to have scalar type of Float\n"
+                f"The input is {scalar_name(own)}, the parameters are {', '.join(map(scalar_name, types))}."
             )
         if own.char != "e":
             raise RuntimeError(
-                f"mixed dtype (CPU): all inputs must share same datatype. Got input {scalar_name(own)} and parameters Float"
+                f"mixed dtype (CPU): all inputs must share same datatype.\nThe input is {scalar_name(own)}, the parameters are Float."
             )
     for found in types:
         if found != own and types[0] == own:

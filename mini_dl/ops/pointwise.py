@@ -1184,16 +1184,17 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), -1, 1)
     tensor([-1.0000,  0.5000,  1.0000])
     """
-    _tensors("clamp", input=input)
     if (
         type(min) in _PLAIN
         and type(max) in _PLAIN
         and min is not max
         and isinstance(input, Tensor)
         and input._array.dtype.kind == "f"
-        and all([bound is None or -6e4 < bound < 6e4 for bound in (min, max)])
+        and (min is None or -6e4 < min < 6e4)
+        and (max is None or -6e4 < max < 6e4)
     ):
         return _clamp_to(input, min, max)  # type: ignore[no-any-return]
+    _tensors("clamp", input=input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     for name, bound in (("min", min), ("max", max)):
