@@ -163,16 +163,25 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
 
 
 def dtype_of_number(number: Any) -> np.dtype[Any]:
-    """The type a Python number has as a tensor: bool, int64, the default dtype or its complex type."""
+    """The type a Python number has as a tensor: bool, int64 (uint64 if only that holds it), the default dtype, complex."""
     if isinstance(number, (builtins.bool, np.bool_)):
         return bool.numpy
     if isinstance(number, (builtins.int, np.integer)):
-        return int64.numpy
+        return int64.numpy if -(2**63) <= number < 2**63 else wide(builtins.int(number))
     if isinstance(number, (builtins.float, np.floating)):
         return _default_numpy
     if isinstance(number, (builtins.complex, np.complexfloating)):
         return _default.to_complex().numpy
     raise TypeError(f"expected a number, got {type(number).__name__}")
+
+
+def wide(number: builtins.int) -> np.dtype[Any]:
+    """uint64, for a `number` that int64 does not hold. OverflowError if uint64 does not either."""
+    if number < 0:
+        raise OverflowError(f"can't convert negative int to unsigned: {number} is below -2**63")
+    if number >= 2**64:
+        raise OverflowError(f"int too big to convert: it has {number.bit_length()} bits")
+    return uint64.numpy
 
 
 _NUMBERS = frozenset((builtins.bool, builtins.int, builtins.float, builtins.complex))
@@ -225,6 +234,41 @@ def as_type(operand: Any, target: np.dtype[Any]) -> Array:
     if isinstance(operand, builtins.int) and target.kind in "iu" and not _fits(operand, target):
         return np.asarray(operand & 0xFFFFFFFFFFFFFFFF, np.uint64).astype(target)
     return np.asarray(operand).astype(target)
+
+
+def number_as(number: Any, target: np.dtype[Any]) -> Array:
+    """A number in type `target`. RuntimeError where it is out of range, or complex with an imaginary part in a real type.
+
+    Infinity and NaN become any floating point type, negative ints wrap around to unsigned ones, and bool takes all.
+    """
+    if isinstance(number, (builtins.complex, np.complexfloating)) and target.kind not in "cb":
+        if number.imag:
+            raise _overflow(number, target)
+        number = number.real
+    if isinstance(number, (builtins.int, np.integer)) and not isinstance(number, builtins.bool):
+        dtype_of_number(number)
+    if target.kind in "iu" and not isinstance(number, builtins.bool):
+        limits = np.iinfo(target)
+        wraps = target.kind == "u" and isinstance(number, (builtins.int, np.integer))
+        if number != number or not (-limits.max if wraps else limits.min) <= number <= limits.max:
+            raise _overflow(number, target)
+    elif target.char in "efF" and not isinstance(number, builtins.bool):
+        greatest = np.finfo(target).max
+        for part in (number.real, number.imag):
+            if greatest < np.absolute(builtins.float(part)) < np.inf:
+                raise _overflow(number, target)
+    return as_type(number, target)
+
+
+def _overflow(number: Any, target: np.dtype[Any]) -> RuntimeError:
+    return RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow: {number}")
+
+
+def c_name(numpy_dtype: np.dtype[Any]) -> str:
+    """What C++, and so torch's message, calls a type."""
+    known = {"float32": "float", "float64": "double", "float16": "c10::Half", "complex64": "c10::complex<float>"}
+    known |= {"complex128": "c10::complex<double>", "bool": "bool", "int32": "int"}
+    return known.get(numpy_dtype.name, numpy_dtype.name + "_t")
 
 
 def _fits(number: builtins.int, target: np.dtype[Any]) -> builtins.bool:

@@ -170,7 +170,7 @@ def programs() -> dict[str, Any]:
         "gelu": (F.gelu, x2),
         "silu": (F.silu, x2),
         "relu": (F.relu, x2),
-        "layer_norm": (lambda x: F.layer_norm(x, (17,), torch.arange(17.0), torch.ones(17)), x2),
+        "layer_norm": (lambda x: F.layer_norm(x, (17,), torch.arange(17).to(x.dtype), torch.ones(17, dtype=x.dtype)), x2),
         "batch_norm": (lambda x: F.batch_norm(x, None, None, training=True), x4),
         "group_norm": (lambda x: F.group_norm(x, 2), x4),
         "max_pool": (lambda x: F.max_pool2d(x, 3, 2, 1), x4),

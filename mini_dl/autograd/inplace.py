@@ -105,8 +105,8 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
             other = other._array
             if other.dtype is not array.dtype:
                 return False
-        elif type(other) is not float and type(other) is not int:
-            return False
+        elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
+            return False  # also numbers that may be out of range, of which the function decides
         try:
             mode.run(ufunc, array, other, out=array)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written

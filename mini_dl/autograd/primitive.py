@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, is_number, promote
+from mini_dl._dtypes import Array, is_number, number_as, promote, wide
 from mini_dl.autograd.formal import formal
 from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
@@ -371,6 +371,8 @@ CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
 
 def constant(number: Any, dtype: np.dtype[Any]) -> Any:
     """`number` as an array of a floating point type, kept for the next time; the number itself where it is out of range."""
+    if number.__class__ is int and not -(2**63) <= number < 2**63:
+        wide(number)
     if number == 0 or number != number or abs(number) > 1e4:  # 0 is equal to -0, NaN to nothing
         return number
     array = np.asarray(number, dtype)
@@ -448,6 +450,8 @@ def binary(
                             a, b = promote(a, b)
                     elif a.__class__ not in NEUTRAL or b.dtype.kind != "f":
                         a, b = promote(a, b)
+                    elif a not in CONSTANTS["f"]:
+                        a = constant(a, b.dtype)
                 elif number_last and other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == "f":
                     b = CONSTANTS[a.dtype.char].get(other)
                     if b is None:
@@ -575,6 +579,24 @@ def look_into(input: Tensor, out: Tensor) -> None:
         out._restricted = INFERENCE if inference.anywhere and inference.here else NO_GRAD
     elif input._restricted is not None:
         out._restricted = input._restricted
+
+
+def number_of(name: str, argument: str, value: Any) -> Any:
+    """`value`, or the number in a 0-d tensor. TypeError for anything else."""
+    if isinstance(value, Tensor) and not value._array.ndim:
+        return value._array.item()
+    if not is_number(value):
+        raise TypeError(f"{name}(): argument '{argument}' must be Number, not {type_name(value)}")
+    return value
+
+
+def real_number_of(name: str, argument: str, value: Any) -> Any:
+    """As `number_of`, of an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor unless
+    its imaginary part is 0."""
+    if isinstance(value, complex):
+        raise TypeError(f"{name}(): argument '{argument}' must be float, not complex: {value}")
+    number = number_of(name, argument, value)
+    return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number
 
 
 def not_a_tensor(primitive: Any, argument: str, position: int, value: Any) -> TypeError:

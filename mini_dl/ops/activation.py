@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array, Number, dtype, scalar_name
+from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
 from mini_dl._kernels import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import op, recorded_as, unary
+from mini_dl.autograd.primitive import number_of, op, recorded_as, unary
 from mini_dl.ops.pointwise import masked
 from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor
@@ -66,15 +66,14 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
-    cast = input.dtype.type
-    limit = np.float32(threshold) if input.dtype.char == "e" else cast(threshold)
-    return choose(np.asarray(input <= limit), np.asarray(cast(value)), input)
+    limit = number_as(threshold, np.dtype(np.float32) if input.dtype.char == "e" else input.dtype)
+    return choose(np.asarray(input <= limit), number_as(value, input.dtype), input)
 
 
 @public("nn.functional", "torch")
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """`input` where it exceeds `threshold`, else `value`"""
-    return _apply(_threshold, inplace, input, threshold, value)
+    return _apply(_threshold, inplace, input, threshold, number_of("threshold", "value", value))
 
 
 @piecewise("input")
@@ -86,8 +85,7 @@ def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
         raise NotImplementedError("clamp is not supported for complex types")
     if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):  # type: ignore[operator]
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    cast = input.dtype.type
-    return np.minimum(np.maximum(input, cast(min_val)), cast(max_val))
+    return np.minimum(np.maximum(input, number_as(min_val, input.dtype)), number_as(max_val, input.dtype))
 
 
 @public("nn.functional")
@@ -113,8 +111,9 @@ def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
 @piecewise("input")
 @op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
 def _leaky_relu(input: Array, negative_slope: float) -> Array:
-    scaled = real_floating(input, "leaky_relu_cpu") * input.dtype.type(negative_slope)
-    if 0 < negative_slope <= 1:
+    slope = number_as(negative_slope, real_floating(input, "leaky_relu_cpu").dtype)
+    scaled = input * slope
+    if 0 < slope <= 1:
         return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
     return choose(np.asarray(input > 0), input, scaled)
 
@@ -122,6 +121,7 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
 @public("nn.functional")
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`input` where it is positive, else ``negative_slope * input``"""
+    negative_slope = number_of("leaky_relu", "negative_slope", negative_slope)
     return _apply(_leaky_relu, inplace, input, negative_slope)
 
 

@@ -155,7 +155,8 @@ def scaled_dot_product_attention(
     (N, *, L, V).
 
     `scale` is by default ``1 / sqrt(E)``. A boolean `attn_mask` says which keys take part; a query without any gives zeros.
-    `is_causal`: query i sees the keys up to i. `enable_gqa`: groups of query heads share a head of key and value.
+    `is_causal`: query i sees the keys up to i; beside a mask only in four dimensions. `enable_gqa`: groups of query heads share a
+    head of key and value.
 
     >>> import mini_dl as torch
     >>> q = torch.ones(1, 2, 4)
@@ -175,7 +176,7 @@ def scaled_dot_product_attention(
     if query._array.dtype.kind not in "fc":
         raise RuntimeError(f"expected scalar type Float but found {scalar_name(query._array.dtype)}")
     if attn_mask is not None:
-        if is_causal:
+        if is_causal and not _takes_both(query, key, value, attn_mask, dropout_p):
             raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
         if attn_mask._array.dtype.kind != "b" and attn_mask._array.dtype not in (query._array.dtype, np.dtype(np.float32)):
             raise RuntimeError(
@@ -218,18 +219,27 @@ def _for_heads(array: Array, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(array, shape).reshape(-1, *shape[-2:])
 
 
+def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float) -> bool:
+    """Whether torch's kernel applies a mask together with `is_causal`, which its other ways of computing refuse."""
+    compact = all([x._array.ndim == 4 and x._array.strides[-1] == x._array.itemsize for x in (query, key, value)])
+    return compact and mask._array.ndim in (2, 4) and dropout_p == 0 and not mask.requires_grad
+
+
 def _mask(
     attn_mask: Tensor | None, is_causal: bool, shape: tuple[int, int], numpy_dtype: np.dtype[Any]
 ) -> tuple[Tensor | None, Array | None]:
     """What to add to the scores, and which queries see any key, (*, L, 1); None if all do."""
-    if is_causal:
-        return wrap(np.where(np.tri(*shape, dtype=bool), 0, -np.inf).astype(numpy_dtype)), None
+    past = np.tri(*shape, dtype=bool)
+    if is_causal and attn_mask is None:
+        return wrap(np.where(past, 0, -np.inf).astype(numpy_dtype)), None
     if attn_mask is None:
         return None, None
     if attn_mask._array.dtype.kind == "b":
         attn_mask = wrap(np.where(attn_mask._array, 0, -np.inf).astype(numpy_dtype))
     if attn_mask._array.dtype != numpy_dtype:
         attn_mask = attn_mask.to(dtype(numpy_dtype.name))
+    if is_causal:
+        attn_mask = wrap(np.where(past, attn_mask._array, numpy_dtype.type(-np.inf)))
     hidden = np.isneginf(attn_mask._array).all(-1, keepdims=True)
     return attn_mask, np.logical_not(hidden) if hidden.any() else None
 

@@ -16,12 +16,12 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format, require_cpu, strided
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, number_as
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, store, tensor_method
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import number_of, op
 from mini_dl.ops.views import _diagonal, place
 from mini_dl.tensor import Size, Tensor, wrap
 
@@ -150,10 +150,14 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     try:
         array = np.array(leaves, through).reshape(shape)
     except OverflowError:
-        raise ValueError("Overflow when unpacking long long") from None
+        if found.kind in "fc":
+            raise
+        if target.kind in "iu":
+            raise ValueError("Overflow when unpacking long long") from None
+        array = np.array(list(map(builtins.bool if target.kind == "b" else builtins.float, leaves))).reshape(shape)
     if target.kind in "iu" and found.kind != "b":
         limits = np.iinfo(target)
-        low = limits.min if target.kind == "i" else -limits.max - 1  # negative numbers may wrap around, as in torch
+        low = -limits.max if target.kind == "u" and array.dtype.kind in "iu" else limits.min  # negative ints may wrap around
         if array.size and not (array.min() >= low and array.max() <= limits.max):
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
         if array.dtype.kind == "f":
@@ -304,26 +308,8 @@ def _default(dtype: Any) -> Any:
 
 
 def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
-    if isinstance(value, Tensor):
-        value = value._array.item()
+    value = number_of("full", "fill_value", value)
     return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
-
-
-def number_as(number: Any, target: np.dtype[Any]) -> Array:
-    """A number in type `target`. RuntimeError where it cannot be: too large an int, a complex number in a real type."""
-    if isinstance(number, complex) and target.kind != "c":
-        if number.imag:
-            raise RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow")
-        number = number.real
-    if target.kind in "iu" and not isinstance(number, builtins.bool):
-        limits = np.iinfo(target)
-        if number != number or not (limits.min if target.kind == "i" else -limits.max - 1) <= number <= limits.max:
-            raise RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow")
-    return _dtypes.as_type(number, target)
-
-
-def c_name(target: np.dtype[Any]) -> str:
-    return {"float32": "float", "float64": "double", "float16": "at::Half", "int64": "int64_t"}.get(target.name, target.name)
 
 
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -365,7 +351,8 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type_name(size)}")
     if dtype is None:
-        dtype = fill_value._array.dtype if isinstance(fill_value, Tensor) else _dtypes.dtype_of_number(fill_value)
+        dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value))
+        dtype = np.dtype(np.int64) if dtype == np.uint64 else dtype
     return _filled(nonnegative(sizes(size)), fill_value, dtype)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, c_name, number_as, scalar_name
 from mini_dl._kernels import choose
 from mini_dl._surface import function, method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import (
@@ -27,7 +27,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.creation import c_name, from_data, number_as
+from mini_dl.ops.creation import from_data
 from mini_dl.ops.views import _alias, _new_axes, _pick, _select, _slice, place
 from mini_dl.tensor import Tensor, version_of, wrap
 
@@ -312,7 +312,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         seen = self._array[key]
         check_inference(self)
         check_memory(seen)
-        seen[...] = number_as(value, seen.dtype)
+        seen[...] = assigned(value, seen.dtype)
         version_of(self)[0] += 1
         return
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
@@ -322,7 +322,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
                 type_name(value) if type(value).__module__ == "builtins" else f"{type(value).__module__}.{type(value).__name__}"
             )
             raise TypeError(f"can't assign a {name.split(' ')[0]} to a torch.{scalar_name(self._array.dtype)}Tensor")
-        value = wrap(number_as(value, self._array.dtype))
+        value = wrap(assigned(value, self._array.dtype))
     shape = value._array.shape
     leading = 0
     while leading < len(shape) and shape[leading] == 1:
@@ -863,14 +863,22 @@ def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     return out
 
 
-def one_value(name: str, input: Tensor, value: Any) -> Tensor:
-    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`."""
+def assigned(number: Any, target: np.dtype[Any]) -> Array:
+    """A number to be written by an index in type `target`. ValueError for an int that int64 does not hold."""
+    if type(number) is int and not -(2**63) <= number < 2**63:
+        raise ValueError(f"Overflow when unpacking long long: {number.bit_length()} bits")
+    return number_as(number, target)
+
+
+def one_value(name: str, input: Tensor, value: Any, cast: bool = False) -> Tensor:
+    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError where it does not fit, unless
+    `cast`, for a tensor."""
     if isinstance(value, Tensor):
         if value._array.ndim:
             raise RuntimeError(
                 f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
             )
-        if value._array.dtype.kind == "c" and input._array.dtype.kind != "c":
+        if not cast:
             number_as(value._array.item(), input._array.dtype)
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
@@ -882,6 +890,9 @@ def one_value(name: str, input: Tensor, value: Any) -> Tensor:
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
+    number = value._array if isinstance(value, Tensor) else value
+    if np.iscomplexobj(number) and input._array.dtype.kind != "c":
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
 
 
@@ -1063,6 +1074,8 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements where `mask` holds replaced, in order, by those of `source`."""
+    if not isinstance(source, Tensor):
+        raise TypeError(f"masked_scatter(): argument 'source' (position 2) must be Tensor, not {type_name(source)}")
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes but got "
@@ -1168,7 +1181,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
             raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
-        src = wrap(number_as(src, self._array.dtype))
+        kind = np.dtype(np.float64) if isinstance(src, float) else _dtypes.dtype_of_number(src)
+        src = wrap(_dtypes.as_type(src, kind))
     shape, theirs = self._array.shape, src._array.shape
     if theirs != shape:
         common = broadcast_shapes(shape, theirs)
@@ -1220,7 +1234,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
 @public("torch", "Tensor")
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Write one value everywhere."""
-    value = one_value("fill_", input, value)
+    value = one_value("fill_", input, value, cast=True)
     return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
 
 

@@ -22,13 +22,23 @@ from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, unary
-from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, relu, softmax
+from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, softmax
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.pointwise import masked
+from mini_dl.ops.pointwise import masked, where
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ reduction
+
+
+def _without_gradient(name: str, **arguments: Tensor | None) -> None:
+    """RuntimeError if one of the `arguments`, for which the loss has no derivative, requires grad."""
+    for argument, value in arguments.items():
+        if isinstance(value, Tensor) and mode.enabled and value.requires_grad:
+            raise RuntimeError(
+                f"The function '{name}' is not differentiable with respect to argument '{argument}'. This input cannot have "
+                "requires_grad True."
+            )
 
 
 def _check(reduction: str, size_average: bool | None = None, reduce: bool | None = None, stacklevel: int = 3) -> str:
@@ -284,6 +294,7 @@ def binary_cross_entropy(
         raise RuntimeError("all elements of input should be between 0 and 1")
     if t.size and not (t.min() >= 0 and t.max() <= 1):
         raise RuntimeError("all elements of target should be between 0 and 1")
+    _without_gradient("binary_cross_entropy", weight=weight)
     loss = _bce(input, target)
     return _reduced(loss if weight is None else loss * weight, reduction)
 
@@ -308,6 +319,7 @@ def binary_cross_entropy_with_logits(
             f"result type {scalar_name(input._array.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target._array.dtype)}"
         )
+    _without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     log_sigmoid = logsigmoid(input)
     if pos_weight is not None:
         log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
@@ -323,8 +335,9 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``log(1 + exp(-target * input))``"""
+    """``log(1 + exp(-target * input))``; `target` takes no gradient."""
     reduction = _check(reduction, size_average, reduce)
+    _without_gradient("soft_margin_loss", target=target)
     return _reduced(-logsigmoid(input * target), reduction)
 
 
@@ -464,6 +477,7 @@ def nll_loss(
     weights, without the targets `ignore_index`. IndexError if a target is no class.
     """
     reduction = _check(reduction, size_average, reduce)
+    _without_gradient("nll_loss_forward", weight=weight)
     classes = _Classes(input, target, weight, ignore_index)
     real_floating(input._array, "nll_loss_out_frame")
     return _nll(input, classes, reduction)
@@ -551,6 +565,7 @@ def cross_entropy(
     dim = 0 if len(shape) == 1 else 1
     if target._array.shape == shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    _without_gradient("nll_loss_forward", weight=weight)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
@@ -603,6 +618,11 @@ def _soft_cross_entropy(
     return total / (input._array.size / classes) if input._array.size else total * math.nan
 
 
+def _positive(excess: Tensor, where: Array) -> Tensor:
+    """`excess` where it is positive and counts, else 0: of NaN too."""
+    return masked(excess, wrap((excess._array > 0) & where))
+
+
 @public("nn.functional")
 def multi_margin_loss(
     input: Tensor,
@@ -636,12 +656,13 @@ def multi_margin_loss(
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     if labels.dtype.char not in "lq":
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    _without_gradient("multi_margin_loss", weight=weight)
     index = labels.reshape(-1)
     if index.size and not (index.min() >= 0 and index.max() < classes):
         raise RuntimeError("target out of range")
-    others = np.ones((count, classes), rows._array.dtype)
-    others[np.arange(count), index] = 0
-    excess = relu(rows - _pick(rows, index).unsqueeze(1) + margin) * wrap(others)
+    others = np.ones((count, classes), np.bool_)
+    others[np.arange(count), index] = False
+    excess = _positive(rows - _pick(rows, index).unsqueeze(1) + margin, others)
     losses = (excess if p == 1 else excess * excess).sum(1) / classes
     if weight is not None:
         losses = losses * wrap(weight._array[index])
@@ -680,8 +701,8 @@ def multilabel_margin_loss(
     valid = np.logical_and.accumulate(labels >= 0, axis=1)
     times = np.zeros((count, classes), rows._array.dtype)  # how often each class is listed
     np.add.at(times, (np.nonzero(valid)[0], labels[valid]), 1)
-    pairs = wrap(times[:, :, None] * (times == 0)[:, None, :])
-    losses = (relu(1 - rows.unsqueeze(2) + rows.unsqueeze(1)) * pairs).sum((1, 2)) / classes
+    pairs = times[:, :, None] * (times == 0)[:, None, :]
+    losses = (_positive(1 - rows.unsqueeze(2) + rows.unsqueeze(1), pairs != 0) * wrap(pairs)).sum((1, 2)) / classes
     return losses.reshape(shape[:-1]) if reduction == "none" else _reduced(losses, reduction)
 
 
@@ -699,8 +720,8 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """`input` where `target` is 1, ``max(0, margin - input)`` where it is -1"""
     reduction = _check(reduction, size_average, reduce)
-    apart = (margin - input).clamp(min=0) * (target != 1)
-    return _reduced(apart + input * (target != -1), reduction)
+    apart, together = (margin - input).clamp(min=0), input  # chosen, not multiplied: either may be infinite
+    return _reduced(where(target != 1, apart, 0.0) + where(target != -1, together, 0.0), reduction)
 
 
 @public("nn.functional")

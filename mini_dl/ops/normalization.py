@@ -25,8 +25,11 @@ from mini_dl.tensor import Tensor, version_of
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """Of input, weight and bias."""
-_FAR = 10.0
-"""From ``mean ** 2 > 10 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is centred first."""
+_FAR = 2.0
+"""From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is first moved by its rounded mean. What
+the rounding left, many deviations where the mean is large, is then measured and taken off as well."""
+_RUN = 1024
+"""As many numbers are added up in one go, the sums of such runs one by one: errors grow with the length of a run."""
 
 
 def _standardised(x: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True) -> tuple[Tensor, Tensor]:
@@ -49,6 +52,27 @@ def _working(array: Array | None, like: Array) -> Array | None:
     return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
 
 
+def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
+    """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 beside float16."""
+    own = input._array.dtype
+    types = [p._array.dtype for p in parameters if p is not None]
+    if all([found is own for found in types]):
+        return
+    if types[0] != own:
+        if any([found.char != "f" for found in types]):
+            raise RuntimeError(
+                "mixed dtype (CPU): expect parameter to have scalar type of Float\n"
+                f"The input is {scalar_name(own)}, the parameters are {', '.join(map(scalar_name, types))}."
+            )
+        if own.char != "e":
+            raise RuntimeError(
+                f"mixed dtype (CPU): all inputs must share same datatype.\nThe input is {scalar_name(own)}, the parameters are Float."
+            )
+    for found in types:
+        if found != own and types[0] == own:
+            raise RuntimeError(f"expected scalar type {scalar_name(own)} but found {scalar_name(found)}")
+
+
 # ------------------------------------------------------------------------------------------------ rows
 
 
@@ -69,6 +93,17 @@ def _row_gradients(
     )
 
 
+def _row_sums(x: Array, y: Array | None = None) -> Array:
+    """(R, n) -> sums of x, or of x * y, in their type: (R,)"""
+    n = x.shape[1]
+    if n <= _RUN:
+        return x @ ones(n, x.dtype) if y is None else np.vecdot(x, y)  # type: ignore[no-any-return]
+    total = np.zeros(len(x), x.dtype)
+    for i in range(0, n, _RUN):
+        total += _row_sums(x[:, i : i + _RUN], None if y is None else y[:, i : i + _RUN])
+    return total
+
+
 @op_together(_row_gradients, "input", "weight", "bias")
 def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool) -> tuple[Array, Array, Array]:
     """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
@@ -80,16 +115,17 @@ def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float
 
     def norm(rows: slice) -> None:
         part, y = x[rows], out[rows]
-        variance = np.vecdot(part, part)
+        variance = _row_sums(part, part)
         variance /= n
         average = None
         if centre:
-            average = np.divide(part @ ones(n, x.dtype), n, mean[rows])
+            average = np.divide(_row_sums(part), n, mean[rows])
             square = average * average
             variance -= square
             if not (square <= _FAR * variance).all():
-                part, average = np.subtract(part, average[:, None], y), None
-                variance = np.vecdot(part, part) / n
+                part = np.subtract(part, average[:, None], y)
+                average = _row_sums(part) / x.dtype.type(n)
+                variance = _row_sums(part, part) / n - average * average
         variance += x.dtype.type(eps)
         scale = np.divide(1, np.sqrt(variance, variance), rstd[rows])
         np.multiply(part, scale[:, None], y)
@@ -126,8 +162,9 @@ def _row_norm_backward(
         factors = np.ones((2, len(part)), x.dtype)
         shift = np.multiply(average, scale, factors[0])
         if centre and not (shift * shift <= _FAR).all():
-            part, average = part - average[:, None], np.zeros_like(average)
-            shift[...] = 0
+            part = part - average[:, None]
+            average = _row_sums(part) / x.dtype.type(n)
+            np.multiply(average, scale, shift)
         np.multiply(gradient, scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
         products = np.multiply(h, part, scratch("norm products", part.shape, x.dtype))
@@ -178,6 +215,8 @@ def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor 
 def _over_trailing(
     input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, centre: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if centre:
+        _of_one_type(input, weight, bias)
     n = math.prod(shape)
     whole = input._array.shape
     rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
@@ -280,17 +319,15 @@ def _channel_norm(
     real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
     x = _working(input, input)
     assert x is not None
-    mean, variance, far = _moments(x, groups)
+    mean, variance, moved, rest = _moments(x, groups)
     rstd = 1 / np.sqrt(variance + eps)
-    average, scale = _per_channel(mean, x, groups), _per_channel(rstd, x, groups)
+    scale = _per_channel(rstd, x, groups)
     if weight is not None:
         scale = scale * weight
-    if far:
-        x, average = x - average.astype(x.dtype)[:, :, None], np.zeros_like(average)
-    shift = -average * scale
+    shift = -_per_channel(rest, x, groups) * scale
     if bias is not None:
         shift = shift + bias
-    out = _combined(shift, (x, scale))
+    out = _combined(shift, (moved, scale))
     return out.astype(input.dtype, copy=False), mean.astype(x.dtype), rstd.astype(x.dtype), variance.astype(x.dtype)
 
 
@@ -302,14 +339,15 @@ def _channel_norm_backward(
     g, x = _working(grad, input), _working(input, input)
     assert g is not None and x is not None
     average, scale = (_per_channel(a.astype(np.float64), x, groups) for a in (mean, rstd))
+    count = x.size / max(1, mean.size)
     if not (average * average * scale * scale <= _FAR).all():
-        x, average = x - average.astype(x.dtype)[:, :, None], np.zeros_like(average)
+        x, rest = _moved(x, mean, groups, count)
+        average = _per_channel(rest, x, groups)
     sums, products = _sums(g, None, groups), _sums(g, x, groups)
     units = (products - average * sums) * scale  # (N or 1, C): sum of grad * unit
     to_weight, to_bias = units.sum(0), sums.sum(0)
     if weight is not None:
         sums, units = sums * weight, units * weight
-    count = x.size / max(1, mean.size)
     first = _per_channel(_shared_sum(sums, groups) / count, x, groups)
     second = _per_channel(_shared_sum(units, groups) / count, x, groups) * scale * scale
     to_grad = scale if weight is None else scale * weight
@@ -321,16 +359,24 @@ def _sums(x: Array, y: Array | None, groups: int) -> Array:
     """(N, C, L) -> sums of x, or of x * y, in float64: (N, C), or over the batch too (1, C) if that shares its statistics."""
     n, c, length = x.shape
     if groups or length >= 32:
-        rows = x.reshape(n * c, length)
-        sums = rows @ ones(length, x.dtype) if y is None else np.vecdot(rows, y.reshape(n * c, length))
-        sums = sums.reshape(n, c).astype(np.float64)
+        rows, others = x.reshape(n * c, length), None if y is None else y.reshape(n * c, length)
+        sums = np.zeros(n * c)
+        for i in range(0, length, _RUN):
+            part = rows[:, i : i + _RUN]
+            sums += part @ ones(part.shape[1], x.dtype) if others is None else np.vecdot(part, others[:, i : i + _RUN])
+        sums = sums.reshape(n, c)
         return sums if groups else sums.sum(0, keepdims=True)
     rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
     total = np.zeros(c * length)
     step = max(1, BLOCK // max(1, c * length))
     for i in range(0, n, step):
         part = rows[i : i + step]
-        total += ones(len(part), x.dtype) @ (part if others is None else part * others[i : i + step])
+        part = part if others is None else part * others[i : i + step]
+        whole = len(part) - len(part) % 64  # BLAS adds up a column in one number: few rows at a time
+        if whole > 64:
+            total += np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length)).sum(0, np.float64)
+            part = part[whole:]
+        total += ones(len(part), x.dtype) @ part
     return total.reshape(1, c, length).sum(2)
 
 
@@ -344,22 +390,31 @@ def _per_channel(values: Array, x: Array, groups: int) -> Array:
     return np.repeat(values, x.shape[1] // groups, 1) if groups else values
 
 
-def _moments(x: Array, groups: int) -> tuple[Array, Array, bool]:
-    """Mean and biased variance in float64, and whether the mean is so far from 0 that the data should be centred."""
+def _moved(x: Array, mean: Array, groups: int, count: float) -> tuple[Array, Array]:
+    """`x` minus its rounded mean, and what is left of the mean, in float64."""
+    moved = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
+    return moved, _shared_sum(_sums(moved, None, groups), groups) / count
+
+
+def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
+    """Mean and biased variance in float64; and `x` and its mean as they are or, if the mean is far from 0, from `_moved`."""
     n, c, length = x.shape
     count = n * length if not groups else c // groups * length
-    mean = _shared_sum(_sums(x, None, groups), groups) / count
-
-    def centred() -> Array:
-        y = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
-        return _shared_sum(_sums(y, y, groups), groups) / count  # type: ignore[no-any-return]
-
-    small = x.size <= BLOCK // 4
-    variance = centred() if small else _shared_sum(_sums(x, x, groups), groups) / count - mean * mean
-    far = not (mean * mean <= _FAR * variance).all()
-    if far and not small:
-        variance = centred()
-    return mean, variance, far
+    if x.size <= BLOCK // 4:
+        shape, dims = _shared(x.shape, groups)
+        mean = np.add.reduce(x.reshape(shape), dims, np.float64).reshape(-1, groups or c) / count
+        near = mean.astype(x.dtype)
+        moved, rest = x - _per_channel(near, x, groups)[:, :, None], mean - near
+    else:
+        mean = _shared_sum(_sums(x, None, groups), groups) / count
+        square = mean * mean
+        variance = _shared_sum(_sums(x, x, groups), groups) / count - square
+        if (square <= _FAR * variance).all():
+            return mean, variance, x, mean
+        moved, rest = _moved(x, mean, groups, count)
+        mean = mean.astype(x.dtype) + rest
+    variance = _shared_sum(_sums(moved, moved, groups), groups) / count - rest * rest
+    return mean, np.maximum(variance, 0), moved, rest
 
 
 def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
@@ -443,6 +498,13 @@ def _batch_norm(
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
     channels = input._array.shape[1] if input.ndim > 1 else 0
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _of_one_type(input, weight, bias, running_mean, running_var)
+    for name, kept in (("running_mean", running_mean), ("running_var", running_var)):
+        if kept is not None and kept.requires_grad and mode.enabled:
+            raise RuntimeError(
+                f"The function 'native_batch_norm' is not differentiable with respect to argument '{name}'. This input cannot "
+                "have requires_grad True."
+            )
     if not input._array.size:
         out = input.clone() if weight is None else input * weight[:1].sum()
         return out if bias is None else out + bias[:1].sum(), None, None
@@ -566,9 +628,11 @@ def _torch_instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
-        return _batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps)[0]
+        mean, variance = (kept.detach().to(input.dtype) for kept in (running_mean, running_var))  # of any type here
+        return _batch_norm(input, weight, bias, mean, variance, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _of_one_type(input, weight, bias)
     out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array.mean(0), momentum)
@@ -615,6 +679,7 @@ def _torch_group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
                 f"{list(parameter.shape)} and input of shape {list(input.shape)}"
             )
+    _of_one_type(input, weight, bias)
     return _back(_channel_norm(_three(input), weight, bias, num_groups, eps)[0], input)
 
 
@@ -623,6 +688,7 @@ def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
+    _of_one_type(input, weight, bias)
     x = input.reshape(N, C, HxW)
     out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
     if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too

@@ -11,6 +11,7 @@ from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.primitive import op
+from mini_dl.ops.pointwise import where
 from mini_dl.ops.reduction import Dims, add_up, add_up_squares, checked, reduce, reduced, shares
 from mini_dl.tensor import Tensor
 
@@ -189,5 +190,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {ndim} dimensions")
     dim = wrap_dim(dim, ndim)
     others = tuple([d for d in range(ndim) if d != dim])
-    size = vector_norm(x, p, others, True)
-    return x * (maxnorm / (size + 1e-7)).masked_fill(size <= maxnorm, 1)
+    small = ~(vector_norm(x.detach(), p, others, True) > maxnorm)  # or NaN: left alone, by its gradient too
+    large = x.masked_fill(small, 1)
+    scaled = large * (maxnorm / (vector_norm(large, p, others, True) + 1e-7))
+    return where(small, x, scaled)  # type: ignore[no-any-return]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, Number, scalar_name
+from mini_dl._dtypes import Array, Number, number_as, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import piecewise
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import op, real_number_of, recorded_as
 from mini_dl.tensor import Tensor
 
 Pads = tuple[tuple[int, int], ...]  # of each of the last dimensions, first to last: what goes before and after
@@ -23,7 +23,8 @@ def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
     """(*, *in) -> (*, *(before + in + after))"""
     space = input.shape[input.ndim - len(pads) :]
     out = np.empty((*input.shape[: input.ndim - len(pads)], *[a + n + b for n, (a, b) in zip(space, pads)]), input.dtype)
-    out[...] = np.asarray(value).astype(input.dtype)
+    if any([n > 0 for pair in pads for n in pair]):
+        out[...] = number_as(value, input.dtype)
     to: Any = (Ellipsis, *[slice(max(a, 0), out_n - max(b, 0)) for out_n, (a, b) in zip(out.shape[out.ndim - len(pads) :], pads)])
     of: Any = (Ellipsis, *[slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(space, pads)])
     out[to] = input[of]
@@ -96,7 +97,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if not isinstance(input, Tensor):
         raise TypeError(f"pad(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
     if mode == "constant":
-        return constant_pad_nd(input, pad, 0 if value is None else value)
+        return constant_pad_nd(input, pad, 0.0 if value is None else float(real_number_of("pad", "value", value)))
     pads, shape = _pairs(input, pad), input._array.shape
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")

@@ -14,9 +14,11 @@ from mini_dl._dtypes import (
     Array,
     Number,
     as_type,
+    default_numpy,
     dtype_of_number,
     floating,
     is_number,
+    number_as,
     of_numpy,
     promote,
     result_numpy,
@@ -26,8 +28,8 @@ from mini_dl._kernels import choose, elementwise, keep, sigmoid_of
 from mini_dl._surface import function, method, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary, view
-from mini_dl.tensor import Tensor
+from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, op, real_number_of, unary, view
+from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ tools
 
@@ -70,14 +72,20 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
-    """As `promote`, but integers become floating point numbers before a number could wrap around."""
-    array = input if type(input) is np.ndarray else other
-    if array.dtype.kind not in "fc" and (input is not array or type(other) is not np.ndarray):
-        return promote(floating(array), other) if input is array else promote(input, floating(array))
-    return promote(input, other)
+    """As `promote`, but integers become floating point numbers at once, before the one could wrap around in the other's type."""
+    common = result_numpy(input, other)
+    if common.kind in "fc":
+        return promote(input, other)
+    return as_type(input, default_numpy()), as_type(other, default_numpy())
 
 
 _PLAIN = (float, int, type(None))
+
+
+def _tensor_first(result: Any, out: Any, args: Any) -> None:
+    """TypeError if a number was given before the tensor: such overloads take no ``out=``."""
+    if args and not isinstance(args[0], Tensor):
+        raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")
 
 
 @op(input=lambda grad, mask: masked(grad, mask))
@@ -103,12 +111,13 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), alpha=2)
     tensor([21., 42.])
     """
-    return _add(input, other if alpha == 1 and alpha is not True else _scaled(input, other, alpha))
+    return _add(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
 
 
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category than that."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
+    alpha = number_of("add", "alpha", alpha)
     kind = kind_of(alpha)
     if kind == "b" and common.kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
@@ -116,7 +125,10 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if common.kind != "c" and kind == "c":
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
-    return _mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+    factor = number_as(alpha, common)
+    if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
+        return _mul(other if other._array.dtype == common else other.to(of_numpy(common)), factor.item())
+    return np.multiply(as_type(other, common), factor).item()
 
 
 def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
@@ -142,7 +154,7 @@ def _sub(input: Array, other: Array) -> Array:
 @written_by(np.subtract, _sub)
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``"""
-    return _sub(input, other if alpha == 1 and alpha is not True else _scaled(input, other, alpha))
+    return _sub(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
 
 
 @method()
@@ -150,7 +162,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``other - alpha * input``"""
     if not isinstance(input, Tensor):
         raise not_a_tensor("rsub", "input", 1, input)
-    return _sub(other, input if alpha == 1 and alpha is not True else _scaled(other, input, alpha))
+    return _sub(other, input if alpha.__class__ is int and alpha == 1 else _scaled(other, input, alpha))
 
 
 @public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
@@ -237,13 +249,16 @@ def floor_divide(input: Array, other: Array) -> Array:
     return _floored(input, other)
 
 
-@public("torch", "Tensor", inplace_too=True, out=True)
+@public("torch", "Tensor", inplace_too=True, out=_tensor_first)
 @binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _floor_div(input, other))
 def remainder(input: Array, other: Array) -> Array:
     """``input - other * floor(input / other)``: the sign is that of `other`. RuntimeError for an integer division by zero."""
     accept("remainder_cpu", "iuf", input, other)
     _divisible(input, other)
-    return np.remainder(input, other)
+    result = np.remainder(input, other)
+    if result.dtype.kind == "f" and not result.all():  # a remainder of 0 has the sign of `input`
+        return np.where(result == 0, np.copysign(result, input), result)
+    return result
 
 
 @method(inplace=True, out=True)
@@ -310,6 +325,29 @@ def rsqrt(input: Array) -> Array:
     return np.reciprocal(y, _own(y))
 
 
+def _tensors(name: str, **arguments: Any) -> None:
+    """TypeError unless all are tensors."""
+    for position, (argument, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise not_a_tensor(name, argument, position, value)
+
+
+def _factor(name: str, value: Any, like: Tensor) -> Any:
+    """A factor as a number of the type of `like`, in which the product stays."""
+    return number_as(number_of(name, "value", value), like._array.dtype).item()
+
+
+def _in_one_type(name: str, input: Tensor, tensor1: Tensor, tensor2: Tensor) -> list[Tensor]:
+    """Three tensors in the type of the result, so that no product wraps around in a smaller one."""
+    _tensors(name, input=input, tensor1=tensor1, tensor2=tensor2)
+    three = [input, tensor1, tensor2]
+    types = {t._array.dtype for t in three}
+    if len(types) == 1:
+        return three
+    common = result_numpy(*[t._array for t in three])
+    return [t if t._array.dtype == common else t.to(of_numpy(common)) for t in three]
+
+
 def _half(*tensors: Tensor) -> bool:
     """Whether all are float16, whose sums of products are computed in float32."""
     return all([t._array.dtype.char == "e" for t in tensors])
@@ -318,15 +356,21 @@ def _half(*tensors: Tensor) -> bool:
 @method(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``"""
+    number_of("addcmul", "value", value)
+    input, tensor1, tensor2 = _in_one_type("addcmul", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
         return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
-    product = _mul(tensor1, tensor2)
-    return _add(input, product if value == 1 else _scaled(input, product, value))
+    plain = value.__class__ is int and value == 1
+    if tensor1._array.dtype.kind == "b":
+        raise NotImplementedError("\"addcmul_cpu_out\" not implemented for 'Bool'")
+    return _add(input, _mul(tensor1 if plain else tensor1 * _factor("addcmul", value, tensor1), tensor2))
 
 
 @method(inplace=True, out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``. RuntimeError for integer `tensor1` and `tensor2`."""
+    _tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
+    number_of("addcdiv", "value", value)
     if tensor1._array.dtype.kind in "biu" and tensor2._array.dtype.kind in "biu":
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division "
@@ -334,10 +378,11 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
             "(input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
             "(input + value * tensor1 / tensor2) for float inputs."
         )
+    input, tensor1, tensor2 = _in_one_type("addcdiv", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
         return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
-    quotient = _div(tensor1, tensor2)
-    return _add(input, quotient if value == 1 else _scaled(input, quotient, value))
+    plain = value.__class__ is int and value == 1
+    return _add(input, _div(tensor1 if plain else tensor1 * _factor("addcdiv", value, tensor1), tensor2))
 
 
 # ------------------------------------------------------------------------------------------------ powers
@@ -401,6 +446,7 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     common = input.dtype if input.dtype.kind == "f" and type(exponent) in _PLAIN else result_numpy(input, exponent)
     if common.kind in "iu" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    power = number_as(exponent, common) if common.char in "bBhilqe" and exponent not in (0, 1, 2, 3) else exponent
     input = input.astype(common, copy=False)
     if exponent == 1:
         return input.copy()
@@ -413,13 +459,13 @@ def _pow_number(input: Array, exponent: Any) -> Array:
     if common.kind == "f":
         if exponent == 0.5:
             return np.sqrt(input)
-        if exponent == -0.5:
+        if exponent == -0.5 and common.char != "e":
             return np.reciprocal(np.sqrt(input))
         if exponent == -1:
             return np.reciprocal(input)
         if exponent == -2:
             return np.reciprocal(input * input)
-    return _power(input, as_type(exponent, common))
+    return _power(input, as_type(power, common))
 
 
 @method(inplace=True, out=True)
@@ -434,7 +480,15 @@ def _pow_operator(self: Tensor, other: Any) -> Any:
     return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
 
 
-@method(out=True)
+def _type_of_power(result: Tensor, out: Tensor, args: Any) -> None:
+    if result._array.dtype != out._array.dtype:
+        raise RuntimeError(
+            f"the output given to float_power has dtype {scalar_name(out._array.dtype)} but the operation's result requires "
+            f"dtype {scalar_name(result._array.dtype)}"
+        )
+
+
+@method(out=_type_of_power)
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """``input ** exponent`` in float64, or complex128."""
     target = _power_type(input, exponent)
@@ -465,9 +519,19 @@ def _in_type(operand: Any, target: np.dtype[Any]) -> Any:
 @method(inplace=True, out=True)
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """``input * 2 ** other``"""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("ldexp", "input", 1, input)
-    return _mul(input, pow(2.0, other))
+    _tensors("ldexp", input=input, other=other)
+    kinds = input._array.dtype.kind, other._array.dtype.kind
+    if kinds[0] == "f" and kinds[1] in "biu":
+        if kinds[1] == "b":
+            raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'")
+        return _ldexp(input, other)
+    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] in "fc" else 2.0
+    return _mul(input, pow(base, other))
+
+
+@op(input=lambda grad, exponent: _ldexp(grad, exponent))
+def _ldexp(input: Array, exponent: Array) -> Array:
+    return np.ldexp(input, np.clip(exponent, -(2**20), 2**20).astype(np.int32))
 
 
 # ------------------------------------------------------------------------------------------------ exponentials and logarithms
@@ -572,18 +636,15 @@ def xlogy(input: Array, other: Array) -> Array:
 
 
 def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    return grad * xlogy(_nonzero(input), other)
+    """``grad * log(other)``, and 0 where that is nothing and `input` is 0."""
+    slope = xlogy(grad, other)
+    return slope.masked_fill((input == 0) & (other <= 0), 0.0) if isinstance(input, Tensor) or input == 0 else slope
 
 
 def _times_log(input: Array, other: Array, logarithm: Array) -> Array:
     steady = (input == 0) & (other == other)
     product = np.multiply(input, logarithm)
     return np.where(steady, product.dtype.type(0), product) if steady.any() else product
-
-
-def _nonzero(input: Any) -> Any:
-    """1 where `input` is not 0."""
-    return (input != 0).to(input.dtype) if isinstance(input, Tensor) else float(input != 0)
 
 
 def _through_sigmoid(grad: Tensor, result: Tensor) -> Tensor:
@@ -616,9 +677,11 @@ def _logit(input: Array, eps: float | None) -> Array:
 
 
 def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
-    slope = grad / (input * (1 - input))
-    if eps is None or eps < 0:
+    if eps is None or eps < 0:  # at both borders infinite, of the sign of `grad`
+        border = (input == 0) | (input == 1)
+        slope = where(border, grad * math.inf, grad / (input * (1 - input)))
         return where((input >= 0) & (input <= 1), slope, math.nan)
+    slope = grad / (input * (1 - input))
     return masked(slope, (input >= eps) & (input <= 1 - eps))
 
 
@@ -723,10 +786,16 @@ def asinh(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
-@unary(input=lambda grad, input: grad * _conj(rsqrt(input - 1) * rsqrt(input + 1)))
+@unary(input=lambda grad, input: _acosh_gradient(grad, input))
 def acosh(input: Array) -> Array:
     """The number whose hyperbolic cosine is `input`; NaN below 1."""
     return np.arccosh(floating(input))
+
+
+def _acosh_gradient(grad: Tensor, input: Tensor) -> Tensor:
+    if input._array.dtype.kind != "c":
+        return grad * rsqrt(input * input - 1)
+    return grad * _conj(rsqrt(input - 1) * rsqrt(input + 1))
 
 
 @method(inplace=True, out=True)
@@ -751,8 +820,9 @@ def _sinc(input: Array) -> Array:
 
 def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
     angle = input * math.pi
-    slope = (angle * angle.cos() - angle.sin()) / (angle * input)
-    return where(input == 0, 0.0, grad * _conj(slope))
+    size = angle * input
+    slope = (angle * angle.cos() - angle.sin()) / size
+    return where(size == 0, 0.0, grad * _conj(slope))
 
 
 @public("torch", "Tensor", "torch:arctan2", "Tensor:arctan2", inplace_too=True, out=True)
@@ -760,6 +830,7 @@ def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
     input=lambda grad, input, other: _atan2_slope(grad, input, other) * other,
     other=lambda grad, input, other: _atan2_slope(grad, input, other) * -input,
     numbers="",
+    promote=promote_floating,
 )
 def atan2(input: Array, other: Array) -> Array:
     """The angle of the point (`other`, `input`), between -pi and pi."""
@@ -914,10 +985,12 @@ def nextafter(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 where `input` is negative, 1 where it is positive, `values` where it is 0."""
+    if not (isinstance(input, Tensor) and isinstance(values, Tensor)):
+        return _heaviside(input, values)
     for tensor in (input, values):
-        if isinstance(tensor, Tensor) and tensor._array.dtype.kind == "c":
+        if tensor._array.dtype.kind == "c":
             raise RuntimeError("heaviside is not yet implemented for complex tensors.")
-    if isinstance(input, Tensor) and isinstance(values, Tensor) and input._array.dtype != values._array.dtype:
+    if input._array.dtype != values._array.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     return _heaviside(input, values)
 
@@ -1081,8 +1154,11 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     bounds = [bound for bound in (min, max) if bound is not None]
     broadcast_shapes(*map(np.shape, (input, *bounds)))
     if any([kind_of(v) == "c" for v in (input, *bounds)]):
-        raise RuntimeError("clamp is not supported for complex types")
+        raise NotImplementedError("clamp is not supported for complex types")
     common = result_numpy(input, *bounds)
+    if common.kind == "b" and not all([isinstance(bound, np.ndarray) for bound in bounds]):
+        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
+    min, max = (bound if bound is None or isinstance(bound, np.ndarray) else number_as(bound, common) for bound in (min, max))
     if not any([isinstance(bound, np.ndarray) for bound in bounds]) and any([bound != bound for bound in bounds]):
         return np.full_like(input, np.nan, dtype=common)
     out: Array = input.astype(common, copy=False)
@@ -1114,29 +1190,39 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         and min is not max
         and isinstance(input, Tensor)
         and input._array.dtype.kind == "f"
+        and (min is None or -6e4 < min < 6e4)
+        and (max is None or -6e4 < max < 6e4)
     ):
         return _clamp_to(input, min, max)  # type: ignore[no-any-return]
+    _tensors("clamp", input=input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     for name, bound in (("min", min), ("max", max)):
         if bound is not None and not isinstance(bound, Tensor) and not is_number(bound):
             raise TypeError(f"clamp(): argument '{name}' must be Number or Tensor, not {type_name(bound)}")
-    if result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, min, max) if v is not None]).kind == "b":
-        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
     return _clamp(input, min, max)
 
 
-@method(inplace=True, out=True)
+def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
+    """RuntimeError unless ``out=`` has the type of the result: bounds that are numbers do not cast."""
+    if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
+        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
+        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
+
+
+@method(inplace=True, out=_type_of_clamped)
 @written_by(np.maximum)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``maximum(input, min)``"""
+    _tensors("clamp_min", input=input)
     return _clamp(input, min, None)  # type: ignore[no-any-return]
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_type_of_clamped)
 @written_by(np.minimum)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``minimum(input, max)``"""
+    _tensors("clamp_max", input=input)
     return _clamp(input, None, max)  # type: ignore[no-any-return]
 
 
@@ -1147,7 +1233,9 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 def _where(condition: Array, input: Any, other: Any) -> Array:
     if type(input) is not np.ndarray or type(other) is not np.ndarray or input.dtype is not other.dtype:
         common = result_numpy(input, other)
-        input, other = as_type(input, common), as_type(other, common)
+        input, other = (
+            v.astype(common, copy=False) if isinstance(v, np.ndarray) else number_as(v, common) for v in (input, other)
+        )
     return choose(condition, input, other)
 
 
@@ -1188,7 +1276,9 @@ public("Tensor")(_where_method)
 @method(inplace=True, out=True)
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and least finite)."""
-    return _nan_to_num(input, nan, posinf, neginf)  # type: ignore[no-any-return]
+    _tensors("nan_to_num", input=input)
+    numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
+    return _nan_to_num(input, *numbers)  # type: ignore[no-any-return]
 
 
 @op(input=lambda grad, input: masked(grad, input.isfinite()))
@@ -1204,6 +1294,12 @@ _C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "in
 @method(inplace=True, out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
+    _tensors("lerp", input=input, end=end)
+    if not isinstance(weight, Tensor):
+        if input._array.dtype.kind in "fc" and not (type(weight) is float and builtins.abs(weight) < 60000):
+            number_as(weight, input._array.dtype)
+    elif not weight._array.ndim and input._array.dtype == end._array.dtype and weight._array.dtype != input._array.dtype:
+        input, end, weight = _in_one_type("lerp", input, end, weight)  # a 0-d weight takes part in the promotion
     for name, tensor in (("end", end), ("weight", weight)):
         if isinstance(tensor, Tensor) and tensor._array.dtype != input._array.dtype:
             expected, got = [_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (input, tensor)]
@@ -1291,7 +1387,7 @@ def bitwise_not(input: Array) -> Array:
     return np.invert(input)
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_tensor_first)
 @binary()
 def bitwise_and(input: Array, other: Array) -> Array:
     """The bits set in both."""
@@ -1299,7 +1395,7 @@ def bitwise_and(input: Array, other: Array) -> Array:
     return np.bitwise_and(input, other)
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_tensor_first)
 @binary()
 def bitwise_or(input: Array, other: Array) -> Array:
     """The bits set in either."""
@@ -1307,7 +1403,7 @@ def bitwise_or(input: Array, other: Array) -> Array:
     return np.bitwise_or(input, other)
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_tensor_first)
 @binary()
 def bitwise_xor(input: Array, other: Array) -> Array:
     """The bits set in exactly one."""
@@ -1315,7 +1411,7 @@ def bitwise_xor(input: Array, other: Array) -> Array:
     return np.bitwise_xor(input, other)
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_tensor_first)
 @binary()
 def bitwise_left_shift(input: Array, other: Array) -> Array:
     """``input * 2 ** other``; 0 where `other` is negative or as large as the number of bits."""
@@ -1323,7 +1419,7 @@ def bitwise_left_shift(input: Array, other: Array) -> Array:
     return np.left_shift(input, other)
 
 
-@method(inplace=True, out=True)
+@method(inplace=True, out=_tensor_first)
 @binary()
 def bitwise_right_shift(input: Array, other: Array) -> Array:
     """``floor(input / 2 ** other)``; all bits are the sign where `other` is negative or as large as the number of bits."""

@@ -214,13 +214,21 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype |
     return of_type(_sum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
+@op(input=lambda grad, input, dims, keepdim: spread(grad, input._array.shape, dims, keepdim) * input.isnan().logical_not())
+def _nansum(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return add_up(np.where(np.isnan(input), input.dtype.type(0), input), dims, keepdim)
+
+
 @method(out=True)
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The sum that takes NaN as 0."""
     x = checked("nansum", input, keepdim)
     if x.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
-    return sum(x.masked_fill(x.isnan(), 0) if x.is_floating_point() else x, dim, keepdim, dtype=dtype)
+    if not x.is_floating_point():
+        return sum(x, dim, keepdim, dtype=dtype)
+    x = of_type(x, dtype)
+    return of_type(_nansum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
 def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bool) -> Tensor:
@@ -229,10 +237,6 @@ def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bo
 
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
 def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    return _mean_array(input, dims, keepdim)
-
-
-def _mean_array(input: Array, dims: Dims, keepdim: bool) -> Array:
     half = input.dtype.char == "e"
     total = add_up(input.astype(np.float32) if half else input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
     return total.astype(np.float16) if half else total
@@ -301,19 +305,43 @@ def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
         return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
     n = count(x.shape, dims)
     if x.dtype.char == "f" and x.size <= 16384:  # in double, so that equal elements have their very value as mean
-        apart = x - (reduce(np.add, x, dims, True, np.float64) / n).astype(np.float32)
-    else:
-        apart = x - add_up(x, dims, True) / x.dtype.type(n)
+        apart = x.astype(np.float64)
+        apart -= reduce(np.add, apart, dims, True) / n
+        return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
+    mean = add_up(x, dims, True) / x.dtype.type(n)
+    apart = x - mean
+    total = add_up_sizes(apart, dims)
+    if not (np.square(np.absolute(mean)) * x.dtype.type(n) <= 100 * total).all():  # the rounding of the mean shows
+        apart -= add_up(apart, dims, True) / x.dtype.type(n)
+        total = add_up_sizes(apart, dims)
+    return np.divide(total, total.dtype.type(divisor)).reshape(reduced(x.shape, dims, keepdim))
+
+
+def add_up_sizes(x: Array, dims: Dims) -> Array:
+    """The sum of squared absolute values over `dims`, which become 1."""
     if x.dtype.kind == "c":
-        total = add_up_squares(apart.real, dims, keepdim) + add_up_squares(apart.imag, dims, keepdim)
-    else:
-        total = add_up_squares(apart, dims, keepdim)
-    return np.divide(total, total.dtype.type(divisor))
+        return add_up_squares(x.real, dims, True) + add_up_squares(x.imag, dims, True)
+    return add_up_squares(x, dims, True)
 
 
 def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, divisor: float) -> Tensor:
     shape = input._array.shape
-    return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _mean(input, dims, True))
+    return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _near_mean(input, dims, True))
+
+
+@op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
+def _near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return near_mean(input, dims, keepdim)
+
+
+def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
+    """The mean, to which that of the distances from it is added: right but for the last rounding."""
+    x = input.astype(np.float32) if input.dtype.char == "e" else input
+    n = x.dtype.type(count(x.shape, dims))
+    mean = add_up(x, dims, True) / n
+    rest = add_up(x - mean, dims, True) / n
+    mean += np.where(np.isfinite(rest), rest, 0)  # an infinite mean stays
+    return mean.reshape(reduced(x.shape, dims, keepdim)).astype(input.dtype, copy=False)
 
 
 @op(input=lambda grad, input, dims, keepdim, divisor: _var_gradient(grad, input, dims, keepdim, divisor))
@@ -351,7 +379,7 @@ def total_of(grads: Any) -> Any:
     )
 )
 def _var_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
-    return squares(input, dims, keepdim, divisor), _mean_array(input, dims, keepdim)
+    return squares(input, dims, keepdim, divisor), near_mean(input, dims, keepdim)
 
 
 @op(
@@ -363,7 +391,7 @@ def _var_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[
     )
 )
 def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
-    return _std_array(input, dims, keepdim, divisor), _mean_array(input, dims, keepdim)
+    return _std_array(input, dims, keepdim, divisor), near_mean(input, dims, keepdim)
 
 
 @method(out=True)
@@ -414,28 +442,31 @@ def ordered(name: str, input: Tensor) -> None:
 
 
 @op()
-def shares(input: Array, result: Array, dims: Dims, keepdim: bool) -> Array:
-    """What part of the gradient of an extreme each element gets: those equal to it share evenly; of NaN, those that are NaN."""
+def shares(input: Array, result: Array, dims: Dims, keepdim: bool, all_nan: bool = False) -> Array:
+    """What part of the gradient of an extreme each element gets: those equal to it share evenly; of NaN those that are NaN, or,
+    if `all_nan`, all elements get NaN."""
     extreme = result if keepdim or not dims else np.expand_dims(result, dims)
-    ties = (input == extreme) | ((input != input) & (extreme != extreme))
+    ties = input == extreme
+    if not all_nan:
+        ties |= (input != input) & (extreme != extreme)
     out = ties.astype(input.dtype)
     n = np.add.reduce(ties, dims, np.int64, keepdims=True)
-    if n.size and n.max() > 1:
+    if n.size and (n.max() > 1 or n.min() < 1):
         out /= n
     return out
 
 
-def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
-    return spread(grad, input._array.shape, dims, keepdim) * shares(input, result, dims, keepdim)
+def _extreme_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool, all_nan: bool) -> Tensor:
+    return spread(grad, input._array.shape, dims, keepdim) * shares(input, result, dims, keepdim, all_nan)
 
 
-@op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
-def _amax(input: Array, dims: Dims, keepdim: bool) -> Array:
+@op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
+def _amax(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
     return reduce(np.maximum, input, dims, keepdim)
 
 
-@op(input=lambda grad, input, result, dims, keepdim: _extreme_gradient(grad, input, result, dims, keepdim))
-def _amin(input: Array, dims: Dims, keepdim: bool) -> Array:
+@op(input=lambda grad, input, result, dims, keepdim, all_nan: _extreme_gradient(grad, input, result, dims, keepdim, all_nan))
+def _amin(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Array:
     return reduce(np.minimum, input, dims, keepdim)
 
 
@@ -537,7 +568,7 @@ def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim
         ordered(f"{name}_all", x)
         dims = tuple(range(x._array.ndim))
         not_empty(name, x._array.shape, dims, False)
-        return reduce(x, dims, False)
+        return reduce(x, dims, False, False)
     dim = wrap_dim(dim, x._array.ndim)
     if x._array.dtype.kind == "c":
         raise RuntimeError(f"{name}(): does not support complex input")

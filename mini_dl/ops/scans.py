@@ -11,10 +11,11 @@ import numpy as np
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, public, return_type
+from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import Dims, checked, of_type, ordered, reduce, same_types, spread
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
 WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
 """What long chains of additions and products are kept in."""
@@ -106,22 +107,24 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     return of_type(_cumprod(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
 
-def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool) -> Tensor:
+def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool, whole: bool) -> Tensor:
     """``grad * (product of the others)``: by division or, where an element is 0, from the products on both sides."""
     shape = input._array.shape
     if not shape:
         return grad
     if input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
+    if whole and not mode.enabled and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
+        return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
-        return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True).reshape(shape)
+        return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)
     x = conj(input)
     others = shift(_cumprod(x, dims[0], False), dims[0], 1, 1) * shift(_cumprod(x, dims[0], True), dims[0], -1, 1)
     return spread(grad, shape, dims, keepdim) * others
 
 
-@op(input=lambda grad, input, result, dims, keepdim: _prod_gradient(grad, input, result, dims, keepdim))
-def _prod(input: Array, dims: Dims, keepdim: bool) -> Array:
+@op(input=lambda grad, input, result, dims, keepdim, whole: _prod_gradient(grad, input, result, dims, keepdim, whole))
+def _prod(input: Array, dims: Dims, keepdim: bool, whole: bool) -> Array:
     return reduce(np.multiply, input, dims, keepdim, input.dtype if input.dtype.kind in "fc" else np.int64)
 
 
@@ -131,7 +134,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     x = of_type(checked("prod", input, keepdim), dtype)
     ndim = x._array.ndim
     dims = tuple(range(ndim)) if dim is None else (wrap_dim(dim, ndim),) if ndim else (wrap_dim(dim, ndim),)[:0]
-    return of_type(_prod(x, dims, keepdim), dtype)
+    return of_type(_prod(x, dims, keepdim, dim is None), dtype)
 
 
 # ------------------------------------------------------------------------------------------------ extremes
@@ -177,6 +180,7 @@ def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int
         return grad
     before = shift(result, dim, 1, -math.inf)
     decay, weight = conj((before - result).exp()), conj((input - result).exp())
+    decay = decay.masked_fill((before == result) & result.isinf(), 1)  # where inf - inf is NaN
     return weight * recurrence(shift(decay, dim, -1), grad, dim, True)
 
 
@@ -282,6 +286,9 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[T
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral of `y` along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
     areas, dim = _areas("trapezoid", y, x, dx, dim)
+    if x is None and (n := y._array.shape[dim]):  # the sum without half of both ends
+        ends = (y.narrow(dim, 0, 1) + y.narrow(dim, n - 1, 1)).squeeze(dim) / 2
+        return (y.sum(dim) - ends) * (1 if dx is None else dx)
     return areas.sum(dim) / 2
 
 

@@ -282,8 +282,8 @@ def xlog1py(input: Array, other: Array) -> Array:
 
 
 def _xlog1py_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    indicator = (input != 0).to(input.dtype) if isinstance(input, Tensor) else float(input != 0)
-    return grad * xlog1py(indicator, other)
+    slope = xlog1py(grad, other)
+    return slope.masked_fill((input == 0) & (other <= -1), 0.0) if isinstance(input, Tensor) or input == 0 else slope
 
 
 # ------------------------------------------------------------------------------------------------ gamma
@@ -407,6 +407,8 @@ def _zeta(x: Array, q: Array) -> Array:
 def zeta(input: Array, other: Array) -> Array:
     """Hurwitz' zeta function: the sum of ``(k + other) ** -input`` over k from 0, by the formula of Euler and Maclaurin."""
     accept("zeta_cpu", "biuf", input, other)
+    if "e" in [v.dtype.char for v in (input, other) if isinstance(v, np.ndarray)]:
+        raise NotImplementedError("\"zeta_cpu\" not implemented for 'Half'")
     input, other = both_floating(input, other)
     return _zeta(input, other)
 
@@ -423,7 +425,8 @@ def _no_derivative(name: str) -> Any:
 def _trigamma(x: Array) -> Array:
     return piecewise(
         x,
-        (x >= 0.5, lambda x: _zeta(np.full_like(x, 2.0), x)),
+        (x == np.inf, np.zeros_like),
+        ((x >= 0.5) & (x < np.inf), lambda x: _zeta(np.full_like(x, 2.0), x)),
         (x < 0.5, lambda x: (np.pi / _sine_of_pi(x)) ** 2 - _zeta(np.full_like(x, 2.0), 1 - x)),
     )
 
@@ -739,7 +742,7 @@ def _declare(name: str, kernel: Callable[..., Array], summary: str) -> None:
 
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = summary
-    public("special", out=True)(unary(input=lambda grad: _no_derivative(f"special_{name}"))(forward))
+    public("special", out=True)(unary()(forward))
 
 
 for _order in (0, 1):

@@ -61,13 +61,11 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     w: Any = f if a is None else a if f is None else f * a
     if w is None:
         total: Any = n
-        mean = x.sum(1, keepdim=True) / n if n else x.sum(1, keepdim=True) * math.nan
         norm: Any = n - correction
     else:
         total = w.sum()
         if not total._array:
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")
-        mean = (x * w).sum(1, keepdim=True) / total
         norm = total - correction if a is None or correction == 0 else total - correction * (w * a).sum() / total
     if (norm._array if isinstance(norm, Tensor) else norm) <= 0:
         warnings.warn(
@@ -76,7 +74,8 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         norm = x.new_zeros(()) if not isinstance(norm, Tensor) else norm * 0
     elif not isinstance(norm, Tensor):
         norm = wrap(np.asarray(norm))
-    x = x - mean
+    for _ in range(2 if n else 1):  # the second time what the rounding of a large mean left
+        x = x - ((x if w is None else x * w).sum(1, keepdim=True) / total if n else math.nan)
     weighted = x if w is None else x * w
     return ((x @ weighted.transpose(0, 1).conj()) / norm).squeeze()
 
