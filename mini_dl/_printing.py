@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
+from mini_dl._leaving import block
 from mini_dl._surface import function
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
@@ -61,12 +61,12 @@ def get_printoptions() -> dict[str, Any]:
     return asdict(options)
 
 
-@contextlib.contextmanager
+@block
 def printoptions(**kwargs: Any) -> Iterator[None]:
     """``set_printoptions`` until the block ends."""
     before = get_printoptions()
-    set_printoptions(**kwargs)
     try:
+        set_printoptions(**kwargs)
         yield
     finally:
         set_printoptions(**before)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
+from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.graph import Node, SeveralNode, edge_of, flat_edges, grad_fn_and_number
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, wrap
@@ -86,10 +87,10 @@ def run_backward(
         slots[number] = grad if slots[number] is None else total(slots[number], grad, owned, (edge, number))
 
     everything = inputs is None
-    watching = mode.anomaly and mode.check_nan
+    watching = anomaly.setting.on and anomaly.setting.check_nan
     before = mode.enabled
-    mode.enabled = create_graph
     try:
+        mode.enabled = create_graph
         for tensor, gradient in zip(tensors, gradients):
             send(edge_of(tensor), gradient)
         del gradients

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from mini_dl._leaving import Block
 from mini_dl._room import here, run
 from mini_dl.tensor import inference
 
@@ -15,8 +16,6 @@ from mini_dl.tensor import inference
 class _Mode(threading.local):
     enabled: bool = True  # record operations
     spare: Any = None  # the array that a kernel may write into instead of copying it first
-    anomaly: bool = False  # look for NaN on the way back
-    check_nan: bool = True
     run = staticmethod(run)  # a kernel in the quiet room of this thread
     enter: Callable[..., Any]  # the same, but for the refusal while the room is in use
 
@@ -27,18 +26,14 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-class _Switch:
+class _Switch(Block):
     """A context manager and decorator that sets the mode and puts back what was there."""
 
-    def __enter__(self) -> None:
-        self.before = mode.enabled, inference.here
-        self._enter()
+    def _state(self) -> Any:
+        return mode.enabled
 
-    def _enter(self) -> None:
-        raise NotImplementedError
-
-    def __exit__(self, *exception: object) -> None:
-        mode.enabled, inference.here = self.before
+    def _put_back(self, before: Any) -> None:
+        mode.enabled = before
 
     def clone(self) -> _Switch:
         """One for a single use: decorated functions may recurse."""
@@ -97,14 +92,14 @@ class no_grad(_Plain):
     False
     """
 
-    def _enter(self) -> None:
+    def _change(self, before: object) -> None:
         mode.enabled = False
 
 
 class enable_grad(_Plain):
     """Within it operations are recorded, also inside ``no_grad``."""
 
-    def _enter(self) -> None:
+    def _change(self, before: object) -> None:
         mode.enabled = True
 
 
@@ -113,20 +108,20 @@ class set_grad_enabled(_Switch):
 
     def __init__(self, mode: bool) -> None:
         self.flag = bool(mode)
-        self.before = globals()["mode"].enabled, inference.here
-        self._enter()
+        self.before: bool = super()._state()
+        self._change(self.before)
 
-    def __enter__(self) -> None:
-        self._enter()
+    def _state(self) -> bool:
+        return self.before
 
-    def _enter(self) -> None:
+    def _change(self, before: object) -> None:
         mode.enabled = self.flag
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        mode.enabled = self.before[0]  # used as a decorator, it sets nothing now
+        mode.enabled = self.before  # used as a decorator, it sets nothing now
         return super().__call__(function)
 
 
@@ -143,8 +138,14 @@ class inference_mode(_Switch):
     def __init__(self, mode: bool = True) -> None:
         self.flag = bool(mode)
 
-    def _enter(self) -> None:
+    def _state(self) -> tuple[bool, bool]:
+        return mode.enabled, inference.here
+
+    def _change(self, before: object) -> None:
         mode.enabled, inference.here = not self.flag, self.flag
+
+    def _put_back(self, before: tuple[bool, bool]) -> None:
+        mode.enabled, inference.here = before
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mini_dl._leaving import block
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.container import ModuleDict, ModuleList
 from mini_dl.nn.modules.module import Module
@@ -32,7 +33,7 @@ _CHANGES = (
 )
 
 
-@contextlib.contextmanager
+@block
 def cached() -> Iterator[None]:
     """Within the block each parametrized tensor is computed once, when it is first asked for."""
     global _caching
