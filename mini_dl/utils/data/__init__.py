@@ -1,7 +1,7 @@
 """Datasets, the order in which they are read, and the loader that makes batches of them."""
 
 from mini_dl.utils.data.collate import default_collate, default_collate_fn_map, default_convert
-from mini_dl.utils.data.dataloader import DataLoader, WorkerInfo, get_worker_info
+from mini_dl.utils.data.dataloader import DataLoader
 from mini_dl.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -20,6 +20,7 @@ from mini_dl.utils.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from mini_dl.utils.data.worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",

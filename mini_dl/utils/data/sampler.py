@@ -66,7 +66,7 @@ class RandomSampler(Sampler[int]):
         if generator is None:
             generator = Generator().manual_seed(random_seed(None))
         if self.replacement:
-            for drawn in (*[32] * (self.num_samples // 32), self.num_samples % 32):
+            for drawn in itertools.chain(itertools.repeat(32, self.num_samples // 32), (self.num_samples % 32,)):
                 yield from randint(high=n, size=(drawn,), generator=generator).tolist()
             return
         for _ in range(self.num_samples // n):
