@@ -39,7 +39,7 @@ _held: list[Any] = []
 
 def _hold_all() -> None:
     """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
-    for reference in list(_all.data.values()):
+    for reference in _all.valuerefs():
         generator = reference()
         if generator is not None and generator._bits.lock.acquire(timeout=1):
             _held.append(generator._bits.lock)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ContextDecorator
 from typing import Any, ParamSpec
 
@@ -114,11 +114,11 @@ class _Steps(Block, ContextDecorator):
         before.close()
 
 
-def block(function: Callable[P, Steps]) -> Callable[P, _Steps]:
+def block(function: Callable[P, Iterator[Any]]) -> Callable[P, _Steps]:
     """As ``contextlib.contextmanager``, of a generator function that does all it does after its ``yield`` in a ``finally``."""
 
     @functools.wraps(function)
     def make(*args: P.args, **kwargs: P.kwargs) -> _Steps:
-        return _Steps(functools.partial(function, *args, **kwargs))
+        return _Steps(functools.partial(function, *args, **kwargs))  # type: ignore[arg-type]
 
     return make

@@ -144,7 +144,7 @@ class _Crew:
                 if errors:
                     rest.clear()
                 done.get() if not rest else take()
-            except BaseException as error:
+            except BaseException as error:  # noqa: PERF203
                 errors.append(error)
         if errors:
             try:
@@ -175,7 +175,7 @@ def _threads_at_first() -> int:
 
 _crew = _Crew()
 _blas_is_single = limit_threads(1) > 0
-"""From the start and for good: BLAS cuts a product up for its threads in another way than for one, and the threads it has belong to the
-whole process, so that the bits of a result would depend on what else ran, and when."""
+"""From the start and for good: BLAS cuts a product up for its threads in another way than for one, and the threads it has belong
+to the whole process, so that the bits of a result would depend on what else ran, and when."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_crew.forget)

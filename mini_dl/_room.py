@@ -1,7 +1,7 @@
 """The quiet room of each thread, in which kernels run: NumPy warns of nothing there, and buffers wait for the next kernel.
 
-A kernel may be interrupted by another of the same thread: of a signal handler, a ``__del__``, a tracer, an ``__index__``. That one
-gets a room of its own.
+A kernel may be interrupted by another of the same thread: of a signal handler, a ``__del__``, a tracer, an ``__index__``. That
+one gets a room of its own.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import random
@@ -69,10 +70,9 @@ def test_what_ends_a_worker_is_an_error_in_the_reader(error: BaseException, work
     ):
         for _ in range(2):
             batches, seen = iter(loader), []
-            with pytest.raises(RuntimeError, match="DataLoader worker .* exited unexpectedly"):
-                for batch in batches:
-                    seen.append(batch if isinstance(batch, list) else batch.tolist())
-            assert seen == given
+            with pytest.raises(RuntimeError, match=r"DataLoader worker .* exited unexpectedly"):
+                seen.extend(batches)
+            assert [batch if isinstance(batch, list) else batch.tolist() for batch in seen] == given
 
 
 def test_the_other_workers_go_on_after_one_ended() -> None:
@@ -88,7 +88,8 @@ class Two(Exception):
 
 
 @pytest.mark.parametrize(
-    "error, kind", [(ValueError("bad"), ValueError), (KeyError("bad"), KeyError), (StopIteration("bad"), None), (Two(1, 2), RuntimeError)]
+    "error, kind",
+    [(ValueError("bad"), ValueError), (KeyError("bad"), KeyError), (StopIteration("bad"), None), (Two(1, 2), RuntimeError)],
 )
 def test_an_error_keeps_its_type_and_says_where_it_arose(error: Exception, kind: Any) -> None:
     batches = iter(DataLoader(Raises(error, 5), 2, num_workers=2))
@@ -99,7 +100,9 @@ def test_an_error_keeps_its_type_and_says_where_it_arose(error: Exception, kind:
         with pytest.raises(kind) as caught:
             next(batches)
         text = str(caught.value)
-        assert text.startswith(f"Caught {type(error).__name__} in DataLoader worker thread 0.\nOriginal Traceback (most recent call")
+        assert text.startswith(
+            f"Caught {type(error).__name__} in DataLoader worker thread 0.\nOriginal Traceback (most recent call"
+        )
         assert "in __getitem__" in text and "\n" in text
     assert [b.tolist() for b in batches] == [[6, 7], [8, 9], [10, 11]]
 
@@ -139,7 +142,7 @@ def test_after_a_time_out_the_batches_come_in_order(workers: int, persistent: bo
     seen = [next(batches).tolist(), next(batches).tolist()]
     batches.timeout = 0.05  # type: ignore[attr-defined]
     for _ in range(3):
-        with pytest.raises(RuntimeError, match="timed out after 0.05 seconds"):
+        with pytest.raises(RuntimeError, match=r"timed out after 0\.05 seconds"):
             next(batches)
     batches.timeout = 30  # type: ignore[attr-defined]
     gate.open.set()
@@ -158,7 +161,7 @@ def test_the_epoch_after_a_time_out_is_whole() -> None:
     assert [[b.tolist() for b in loader] for _ in range(2)] == [WHOLE, WHOLE]
 
 
-INTERRUPTED = '''
+INTERRUPTED = """
 import random, signal, sys
 import mini_dl as torch
 from mini_dl.utils.data import DataLoader
@@ -181,7 +184,7 @@ for _ in range(150):
     wrong += seen != whole[: len(seen)]
     wrong += [b.tolist() for b in loader] != whole
 print(wrong, interrupts > 0)
-'''
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no interval timers here")
@@ -225,10 +228,8 @@ def test_no_thread_stays_behind_and_nothing_waits_for_the_collector(persistent: 
     try:
         loader = DataLoader(dataset, 2, num_workers=2, persistent_workers=persistent)
         batches = iter(loader)
-        try:
+        with contextlib.suppress(ValueError, RuntimeError):
             deque(itertools.islice(batches, {"never read": 0, "left early": 2}.get(how)), 0)
-        except (ValueError, RuntimeError):
-            pass
         gone = weakref.ref(batches), weakref.ref(loader), weakref.ref(dataset)
         del batches, loader, dataset
         assert [reference() for reference in gone] == [None] * 3

@@ -39,7 +39,8 @@ class Encoder(nn.Module):
 
 MODELS = {
     "mlp": (lambda: nn.Sequential(
-        nn.Linear(300, 1600), nn.LayerNorm(1600), nn.GELU(), nn.Linear(1600, 1600), nn.LayerNorm(1600), nn.GELU(), nn.Linear(1600, 10),
+        nn.Linear(300, 1600), nn.LayerNorm(1600), nn.GELU(), nn.Linear(1600, 1600), nn.LayerNorm(1600), nn.GELU(),
+        nn.Linear(1600, 10),
     ), (170, 300), 170),
     "cnn": (lambda: nn.Sequential(
         nn.Conv2d(3, 48, 3, padding=1), nn.BatchNorm2d(48), nn.ReLU(), nn.Conv2d(48, 64, 3, padding=1), nn.MaxPool2d(2),

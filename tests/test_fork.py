@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
-START = '''
+START = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 import numpy as np
@@ -45,17 +45,17 @@ def forever(work):
     threading.Thread(target=loop, daemon=True).start()
 
 
-'''
+"""
 
 PROGRAMS = {
-    "random numbers": '''
+    "random numbers": """
 forever(lambda: torch.rand(5))
 forever(lambda: torch.randn(3000))
 own = torch.Generator()
 forever(lambda: torch.randn(3000, generator=own))
 in_child(lambda: (torch.rand(3), torch.randn(40, generator=own), torch.manual_seed(1), torch.randperm(9)), 60)
-''',
-    "modes": '''
+""",
+    "modes": """
 def switch():
     with torch.no_grad():
         with torch.inference_mode():
@@ -72,8 +72,8 @@ def check():
 
 forever(switch)
 in_child(check, 60)
-''',
-    "shared kernels": '''
+""",
+    "shared kernels": """
 x, a = torch.randn(1200, 500), torch.randn(500, 500)
 softmax, product = F.softmax(x, 1), a @ a
 forever(lambda: F.softmax(x, 1))
@@ -88,8 +88,8 @@ def check():
 
 
 in_child(check, 30)
-''',
-    "a live loader": '''
+""",
+    "a live loader": """
 batches = iter(DataLoader(range(40), 2, num_workers=2))
 assert next(batches).tolist() == [0, 1]
 
@@ -100,8 +100,8 @@ def check():
 
 in_child(check, 10)
 check()
-''',
-    "a live loader whose workers are busy": '''
+""",
+    "a live loader whose workers are busy": """
 class Slow:
     def __len__(self):
         return 20
@@ -121,8 +121,8 @@ def check():
 
 in_child(check, 5)
 check()
-''',
-    "a persistent loader": '''
+""",
+    "a persistent loader": """
 loader = DataLoader(range(9), 2, num_workers=2, persistent_workers=True)
 next(iter(loader))
 
@@ -134,8 +134,8 @@ def check():
 
 in_child(check, 10)
 check()
-''',
-    "a live loader over a stream": '''
+""",
+    "a live loader over a stream": """
 class Stream(IterableDataset):
     def __iter__(self):
         return iter(range(20))
@@ -158,7 +158,7 @@ def check():
 
 in_child(check, 5)
 assert len(list(batches)) == 9
-''',
+""",
 }
 
 

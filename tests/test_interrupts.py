@@ -72,7 +72,7 @@ def test_an_interrupt_at_any_instruction_of_a_block_puts_the_mode_back(name: str
     while True:
         try:
             interrupted = interrupted_at(number, block)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             pytest.fail(f"{error!r} at instruction {number}")
         assert state() == before, f"instruction {number}"
         if not interrupted:
@@ -86,9 +86,8 @@ def test_an_interrupt_at_any_instruction_of_a_block_puts_the_mode_back(name: str
 def test_a_block_puts_the_mode_back_as_before(name: str) -> None:
     make, state = MODES[name]
     before = state()
-    with make():
-        with make():
-            pass
+    with make(), make():
+        pass
     with pytest.raises(ZeroDivisionError), make():
         raise ZeroDivisionError
     assert state() == before
@@ -111,7 +110,7 @@ def test_switches_may_be_entered_by_hand_and_nested_in_themselves() -> None:
     assert torch.is_grad_enabled()
 
 
-SIGNALS = '''
+SIGNALS = """
 import random, signal, sys
 import mini_dl as torch
 
@@ -132,7 +131,7 @@ for _ in range(400):
         left += (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) != (True, False)
         torch.set_grad_enabled(True)
 print(left)
-'''
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no interval timers here")

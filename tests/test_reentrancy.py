@@ -25,6 +25,7 @@ def programs() -> Programs:
     x4, deep, rows = torch.randn(2, 4, 7, 6), torch.randn(1, 48, 9, 8), torch.randn(19, 24)
     w, wide, thin = torch.randn(6, 4, 3, 3), torch.randn(48, 48, 3, 3), torch.randn(4, 1, 3, 3)
     heads, steps, table = torch.randn(2, 3, 5, 4), torch.randn(5, 3, 8), torch.arange(24.0).reshape(6, 4)
+    start = table.clone()
     places, square = torch.tensor([4, 1, 4]), torch.randn(6, 6)
     lstm, gru = torch.nn.LSTM(8, 8), torch.nn.GRU(8, 8)
 
@@ -77,7 +78,7 @@ def programs() -> Programs:
         "sort": lambda: [*torch.sort(rows, 1), *rows.topk(3, 0)],
         "index": both_ways(lambda x: x[places].sum(1), rows),
         "index_fill": lambda: table.index_fill(0, places, 7.0),
-        "index_fill_ and back": lambda: [table.index_fill_(0, places, 9.0).clone(), table.copy_(torch.arange(24.0).reshape(6, 4))][:1],
+        "index_fill_ and back": lambda: [table.index_fill_(0, places, 9.0).clone(), table.copy_(start)][:1],
         "scatter": lambda: table.scatter(0, places[None], -1.0),
         "linalg": both_ways(lambda x: torch.linalg.inv(x) + torch.linalg.det(x), square),
         "fft": lambda: torch.fft.fft(rows).abs(),

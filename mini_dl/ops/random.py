@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import operator
 from collections.abc import Callable
-from typing import Any, ContextManager
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def set_rng_state(new_state: Tensor) -> None:
 @public("random")
 def fork_rng(
     devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: Any = None
-) -> ContextManager[None]:
+) -> AbstractContextManager[None]:
     """Within it draw as you like: afterwards the default stream continues as if nothing had been drawn."""
     return _Forked() if enabled else contextlib.nullcontext()
 

@@ -1,4 +1,4 @@
-"""The iterators of a DataLoader: batches read here, or ahead by workers. They keep what they need of the loader, not the loader."""
+"""The iterators of a DataLoader: batches read here, or ahead by workers. They keep what they need of the loader, not itself."""
 
 from __future__ import annotations
 
@@ -65,14 +65,18 @@ class Reader:
 class WorkersReader(Reader):
     """Hands the indices round to the workers, ahead of what is asked for, and gives the batches in the order of the indices.
 
-    Each task has a number, and what comes of it is kept under that number until it is given out. So a reader that was interrupted,
-    or lost patience, goes on where it was.
+    Each task has a number, and what comes of it is kept under that number until it is given out. So a reader that was
+    interrupted, or lost patience, goes on where it was.
     """
 
     def start(self, loader: Any) -> None:
         if loader.prefetch_factor <= 0:
             raise AssertionError("prefetch_factor must be greater than 0 for a DataLoader with workers")
-        self.limit, self.in_order, self.keep = loader.prefetch_factor * loader.num_workers, loader.in_order, loader.persistent_workers
+        self.limit, self.in_order, self.keep = (
+            loader.prefetch_factor * loader.num_workers,
+            loader.in_order,
+            loader.persistent_workers,
+        )
         self.prepare = loader.worker_init_fn
         self.results, self.workers = Results(), list[Worker]()
         self.close = weakref.finalize(self, _close, self.results, self.workers)
@@ -196,7 +200,9 @@ class WorkersReader(Reader):
     def revive(self) -> None:
         """In a forked process, which has none of the threads: the tasks that were under way are given to new ones."""
         if self.iterable:
-            raise RuntimeError("the workers that read an iterable dataset are in the process that was forked: iterate over the loader anew")
+            raise RuntimeError(
+                "the workers that read an iterable dataset are in the process that was forked: iterate over the loader anew"
+            )
         for number, old in enumerate(self.workers):
             worker = self.workers[number] = Worker(old.info, self.results, self.how, None)
             worker.active = old.active
