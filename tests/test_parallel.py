@@ -68,6 +68,27 @@ def test_what_a_piece_raises_is_raised_and_the_next_share_works(bad: int) -> Non
     test_every_piece_is_done_once_and_by_several_threads()
 
 
+def test_an_interrupted_share_ends_when_no_piece_is_under_way() -> None:
+    """Pieces write to the arrays of the caller, who goes on after the interrupt."""
+    caller, other = threading.get_ident(), threading.Event()
+    begun: list[int] = []
+    ended: list[int] = []
+
+    def work(piece: int) -> None:
+        begun.append(piece)
+        if threading.get_ident() == caller:
+            assert other.wait(30)
+            raise KeyboardInterrupt
+        other.set()
+        time.sleep(0.05)
+        ended.append(piece)
+
+    with pytest.raises(KeyboardInterrupt):
+        _parallel.share(work, range(1000), _parallel.ENOUGH)
+    assert len(begun) == len(ended) + 1 < 1000
+    test_every_piece_is_done_once_and_by_several_threads()
+
+
 def test_a_share_within_a_share_does_its_pieces_in_turn() -> None:
     done: list[tuple[int, int]] = []
 
