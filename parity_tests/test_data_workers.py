@@ -78,7 +78,15 @@ class Speaking(Exception):
         self.message = message
 
 
-ERRORS = (ValueError("bad"), KeyError("bad"), IndexError(3), Two(1, 2), StopIteration("no"), OSError(2, "no file"), UnicodeError("x"))
+ERRORS = (
+    ValueError("bad"),
+    KeyError("bad"),
+    IndexError(3),
+    Two(1, 2),
+    StopIteration("no"),
+    OSError(2, "no file"),
+    UnicodeError("x"),
+)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
@@ -113,7 +121,7 @@ def test_errors_of_workers_and_the_batches_around_them(error, where):
         for _ in range(2 if where in ("prepare", "iter") else 6):
             try:
                 seen.append(next(batches))
-            except Exception as caught:
+            except Exception as caught:  # noqa: PERF203
                 first, *rest = str(caught).replace("process", "thread").split("\n")
                 seen.append((type(caught).__name__, first, rest[-2:]))
                 if where in ("prepare", "iter"):  # torch's worker then stumbles over a name of its own
@@ -133,8 +141,7 @@ def test_a_worker_that_ends_is_a_runtime_error_after_the_batches_before_it(error
 
         seen = []
         try:
-            for batch in d.DataLoader(range(8), 2, num_workers=2, collate_fn=collate):
-                seen.append(batch)
+            seen.extend(d.DataLoader(range(8), 2, num_workers=2, collate_fn=collate))
         except Exception as caught:
             seen.append((type(caught).__name__, "exited unexpectedly" in str(caught)))
         return seen
