@@ -132,7 +132,9 @@ def test_errors_of_workers_and_the_batches_around_them(error, where):
 
 
 @pytest.mark.parametrize("error", (SystemExit(1), KeyboardInterrupt(), GeneratorExit()), ids=repr)
-def test_a_worker_that_ends_is_a_runtime_error_after_the_batches_before_it(error):
+def test_a_worker_that_ends_is_a_runtime_error(error):
+    """After which of the batches before, depends in torch on when it looks."""
+
     def program(m, d):
         def collate(samples):
             if 4 in samples:
@@ -143,12 +145,13 @@ def test_a_worker_that_ends_is_a_runtime_error_after_the_batches_before_it(error
         try:
             seen.extend(d.DataLoader(range(8), 2, num_workers=2, collate_fn=collate))
         except Exception as caught:
-            seen.append((type(caught).__name__, "exited unexpectedly" in str(caught)))
+            return type(caught).__name__, "exited unexpectedly" in str(caught), seen == [[0, 1], [2, 3]][: len(seen)]
         return seen
 
     same(program, seeds=(0,))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of torch's half-made iterator
 @pytest.mark.parametrize("options", ({"num_workers": 2, "prefetch_factor": 0}, {"timeout": 1}), ids=str)
 def test_loaders_that_cannot_be_read_are_refused_when_iteration_begins(options):
     def program(m, d):
