@@ -12,6 +12,7 @@ import math
 import operator
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,27 @@ STATE = np.dtype(
 )
 
 
+_all: weakref.WeakValueDictionary[int, Generator] = weakref.WeakValueDictionary()
+_held: list[Any] = []
+
+
+def _hold_all() -> None:
+    """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
+    for reference in _all.valuerefs():
+        generator = reference()
+        if generator is not None and generator._bits.lock.acquire(timeout=1):
+            _held.append(generator._bits.lock)
+
+
+def _release_all() -> None:
+    while _held:
+        _held.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all)
+
+
 class Generator:
     """A source of random numbers: the stream of torch's generator of the same seed.
 
@@ -49,6 +71,7 @@ class Generator:
         self._numpy = np.random.RandomState(self._bits)  # for its seeding and its bulk draws
         self._normal: float | None = None  # Box-Muller makes two: the one not yet given out
         self.manual_seed(67280421310721)
+        _all[id(self)] = self
 
     @property
     def device(self) -> device:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._parallel import get_num_threads, share, share_product, worth_sharing
+from mini_dl._room import here
 
 BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
@@ -138,26 +138,18 @@ LINE = 64
 """Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
 
 
-class _Buffers(threading.local):
-    def __init__(self) -> None:
-        self.named: dict[str, Array] = {}
-
-
-_buffers = _Buffers()
-
-
 def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Memory to work in, one piece for all calls with this `name` in a thread: a fresh page costs more than filling it.
 
-    What is in it is anything, and lost at the next call: never to be returned. Up to 8 MB are kept.
+    What is in it is anything, and lost at the next call of the same kernel: never to be returned. Up to 8 MB are kept.
     """
     size = math.prod(shape) * dtype.itemsize
     if size > 2**23:
         return np.empty(shape, dtype)
-    buffer = _buffers.named.get(name)
+    buffer = here.buffers.get(name)
     if buffer is None or buffer.size < size:
         whole = np.empty(size + LINE, np.uint8)
-        buffer = _buffers.named[name] = whole[-whole.ctypes.data % LINE :]
+        buffer = here.buffers[name] = whole[-whole.ctypes.data % LINE :]
     return buffer[:size].view(dtype).reshape(shape)
 
 
@@ -179,7 +171,7 @@ LARGE = 1 << 23
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``np.matmul`` of stacks of matrices. While BLAS is kept to one thread, a large product is shared by ours."""
+    """``np.matmul`` of stacks of matrices. A large product is cut up, by its shape and the number of threads, and shared."""
     if a.size * b.shape[-1] < LARGE:
         return np.matmul(a, b, out)
     if out is None:

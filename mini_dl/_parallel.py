@@ -12,20 +12,14 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-import numpy as np
-
 from mini_dl._blas import limit_threads
+from mini_dl._room import run
 
 Piece = TypeVar("Piece")
 
 
-MANY = 1 << 19
-"""Elements from which it pays to share a kernel of several passes over them: waking a thread takes as long as one such pass."""
 ENOUGH = 1 << 18
-"""As many where BLAS is kept to one thread already, and sharing costs nothing more."""
-PRODUCTS = 200
-"""Large matrix products in a row after which BLAS gets back its threads. They wait in a busy loop, up to 0.1 s, on the cores of
-ours: where kernels are shared too, ours do the products as well; where there are products alone, BLAS is better at them."""
+"""Elements from which it pays to share a kernel of several passes over them: waking a thread takes as long as one such pass."""
 
 
 def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -> None:
@@ -35,39 +29,30 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
     likewise within another `share`, or beside one of another thread. Pieces must write to different places. So that results do
     not depend on who was faster, sums over pieces are kept one for each piece and added up afterwards.
     """
-    if len(pieces) < 2 or not worth_sharing(size) or not _crew.lock.acquire(blocking=False):
+    if worth_sharing(size):
+        _share_always(work, pieces)
+    else:
         for piece in pieces:
             work(piece)
-        return
-    try:
-        if size >= MANY:
-            _crew.products = 0
-        if not _crew.blas_threads:
-            _crew.blas_threads = limit_threads(1)
-        _crew.share(work, pieces)
-    finally:
-        _crew.lock.release()
 
 
 def share_product(multiply: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
-    """Do the pieces of a large matrix product, on all threads if BLAS is kept to one now; False if it is not: nothing is done."""
-    if not _crew.blas_threads or len(pieces) < 2 or not _crew.lock.acquire(blocking=False):
+    """Do the pieces of a large matrix product as `share` does; False if BLAS has threads of its own for it: nothing is done."""
+    if not _blas_is_single:
         return False
-    try:
-        _crew.products += 1
-        if _crew.products > PRODUCTS:
-            limit_threads(_crew.blas_threads)
-            _crew.blas_threads = 0
-            return False
-        _crew.share(multiply, pieces)
-        return True
-    finally:
-        _crew.lock.release()
+    _share_always(multiply, pieces)
+    return True
+
+
+def _share_always(work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
+    if len(pieces) < 2 or _crew.threads < 2 or not _crew.share(work, pieces):
+        for piece in pieces:
+            work(piece)
 
 
 def worth_sharing(size: int) -> bool:
-    """Whether a kernel over `size` elements is shared. It depends on what was shared before, never on time."""
-    return _crew.threads > 1 and size >= (ENOUGH if _crew.blas_threads else MANY)
+    """Whether a kernel over `size` elements is shared. It depends on nothing but `size` and the number of threads."""
+    return _crew.threads > 1 and size >= ENOUGH
 
 
 def get_num_threads() -> int:
@@ -78,7 +63,7 @@ def get_num_threads() -> int:
 def set_num_threads(num: int) -> None:
     """Let `num` threads share the work of one operation. RuntimeError unless it is a positive int.
 
-    From the first kernel that is shared, the OpenBLAS of NumPy is kept to one thread; this gives it back `num`.
+    They share matrix products too: the OpenBLAS of NumPy is kept to one thread.
 
     >>> import mini_dl as torch
     >>> before = torch.get_num_threads()
@@ -91,13 +76,10 @@ def set_num_threads(num: int) -> None:
         raise RuntimeError(f"set_num_threads expects an int, but got {type(num).__name__}")
     if num < 1:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {num}")
-    with _crew.lock:
-        _crew.threads, _crew.blas_threads = num, 0
-        limit_threads(num)
+    _crew.threads = num
 
 
 Task = Callable[[], None]
-_END = object()
 
 
 class _Crew:
@@ -109,53 +91,78 @@ class _Crew:
 
     def forget(self) -> None:
         """Also after a fork, whose child has none of the threads."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a thread that was interrupted just after it took it, can go on
+        self.busy = False
         self.tasks: list[SimpleQueue[Task]] = []
-        self.blas_threads = 0  # those that BLAS had, while it is kept to one
-        self.products = 0  # since a kernel was shared
 
-    def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        helpers = min(self.threads, len(pieces)) - 1
-        rest = deque[Any]([*pieces, *[_END] * (helpers + 1)])  # its popleft is atomic, also without the interpreter's lock
-        errors, done = list[BaseException](), SimpleQueue[None]()
+    def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
+        """Whether the pieces were done: not if the threads are at work already, for another thread or for this one."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            if self.busy:
+                return False
+            self.busy = True
+            try:
+                self._share(work, pieces)
+            finally:
+                self.busy = False
+        finally:
+            self.lock.release()
+        return True
+
+    def _share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
+        rest = deque[Any](pieces)  # its popleft is atomic, also without the interpreter's lock
+        came, went, done = list[None](), list[None](), SimpleQueue[None]()  # a helper that comes late finds nothing
+        errors = list[BaseException]()
 
         def take() -> None:
             try:
-                while (piece := rest.popleft()) is not _END:
+                while rest:
+                    try:
+                        piece = rest.popleft()
+                    except IndexError:
+                        return
                     work(piece)
             except BaseException as error:
                 errors.append(error)
 
         def help() -> None:
+            came.append(None)
             take()
+            went.append(None)
             done.put(None)
 
-        for tasks in self.hired(helpers):
-            tasks.put(help)
-        take()
-        for _ in range(helpers):
-            done.get()
+        try:
+            for tasks in self.hired(min(self.threads, len(pieces)) - 1):
+                tasks.put(help)
+            take()
+        except BaseException as error:
+            errors.append(error)
+        while rest or len(went) < len(came):  # also when this thread was interrupted: others write to the caller's arrays
+            try:
+                if errors:
+                    rest.clear()
+                done.get() if not rest else take()
+            except BaseException as error:  # noqa: PERF203
+                errors.append(error)
         if errors:
-            raise errors[0]
+            try:
+                raise next((error for error in errors if not isinstance(error, Exception)), errors[0])
+            finally:
+                errors.clear()  # their tracebacks hold this frame
 
     def hired(self, count: int) -> list[SimpleQueue[Task]]:
         while len(self.tasks) < count:
             tasks: SimpleQueue[Task] = SimpleQueue()
-            threading.Thread(target=_help, args=(tasks,), daemon=True, name=f"mini_dl helper {len(self.tasks) + 1}").start()
+            threading.Thread(target=run, args=(_help, tasks), daemon=True, name=f"mini_dl helper {len(self.tasks) + 1}").start()
             self.tasks.append(tasks)
         return self.tasks[:count]
 
 
 def _help(tasks: SimpleQueue[Task]) -> None:
-    be_quiet()  # of this thread alone
     while True:
         tasks.get()()
-
-
-def be_quiet() -> None:
-    """NumPy's settings for kernels: no warnings, and a buffer through which rows of 256 numbers or more are not expanded."""
-    np.seterr(all="ignore")
-    np.setbufsize(256)
 
 
 def _threads_at_first() -> int:
@@ -167,5 +174,8 @@ def _threads_at_first() -> int:
 
 
 _crew = _Crew()
+_blas_is_single = limit_threads(1) > 0
+"""From the start and for good: BLAS cuts a product up for its threads in another way than for one, and the threads it has belong
+to the whole process, so that the bits of a result would depend on what else ran, and when."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_crew.forget)

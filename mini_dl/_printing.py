@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
+from mini_dl._leaving import Block
 from mini_dl._surface import function
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
@@ -61,14 +62,19 @@ def get_printoptions() -> dict[str, Any]:
     return asdict(options)
 
 
-@contextlib.contextmanager
-def printoptions(**kwargs: Any) -> Iterator[None]:
+class printoptions(Block, ContextDecorator):
     """``set_printoptions`` until the block ends."""
-    before = get_printoptions()
-    set_printoptions(**kwargs)
-    try:
-        yield
-    finally:
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._wanted = kwargs
+
+    def _state(self) -> dict[str, Any]:
+        return get_printoptions()
+
+    def _change(self, before: object) -> None:
+        set_printoptions(**self._wanted)
+
+    def _put_back(self, before: dict[str, Any]) -> None:
         set_printoptions(**before)
 
 

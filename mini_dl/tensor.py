@@ -165,22 +165,28 @@ def wrap(array: Any) -> Tensor:
 
 
 class _Inference:
-    """Whether tensors made now may never take part in recording: in this thread (`here`), or in any (`anywhere`, a count that
-    is cheaper to read)."""
+    """Whether tensors made now may never take part in recording: in this thread (`here`), or in any (`anywhere`, which is not
+    empty then, and cheaper to read)."""
 
     def __init__(self) -> None:
-        self.anywhere = 0
-        self._local, self._lock = threading.local(), threading.Lock()
+        self.anywhere: set[object] = set()
+        self._thread = _Thread()
 
     @property
     def here(self) -> bool:
-        return getattr(self._local, "on", False)
+        return self._thread.key in self.anywhere
 
     @here.setter
-    def here(self, on: bool) -> None:
-        with self._lock:
-            self.anywhere += on - self.here
-        self._local.on = on
+    def here(self, on: bool) -> None:  # in one step, which no signal and no other thread divides
+        if on:
+            self.anywhere.add(self._thread.key)
+        else:
+            self.anywhere.discard(self._thread.key)
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.key = object()
 
 
 inference = _Inference()

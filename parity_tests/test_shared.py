@@ -31,19 +31,15 @@ NAMES = """
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Three threads share whatever there is; the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
-    for name in ("MANY", "ENOUGH"):
-        monkeypatch.setattr(_parallel, name, 1)
+    monkeypatch.setattr(_parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):
         monkeypatch.setattr(_kernels, name, 4)
     monkeypatch.setattr(_kernels, "LARGE", 1)
-    monkeypatch.setattr(_parallel, "PRODUCTS", 10**9)
     monkeypatch.setattr(convolution, "BLOCK", 64)
     inner = _parallel._Crew.share
     monkeypatch.setattr(_parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
     convolution.columns_of.cache_clear()
     mini_dl.set_num_threads(3)
-    _parallel.share(lambda piece: None, range(3), 1)  # from here on products are shared too
-    shared.clear()
     yield shared
     mini_dl.set_num_threads(before)
     convolution.columns_of.cache_clear()

@@ -29,12 +29,10 @@ def three_threads() -> Iterator[None]:
 @pytest.fixture
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is shared, in pieces of a few elements."""
-    for name in ("MANY", "ENOUGH"):
-        monkeypatch.setattr(_parallel, name, 1)
+    monkeypatch.setattr(_parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):
         monkeypatch.setattr(_kernels, name, 16)
     monkeypatch.setattr(_kernels, "LARGE", 1)
-    monkeypatch.setattr(_parallel, "PRODUCTS", 10**9)
     monkeypatch.setattr(convolution, "BLOCK", 64)
     convolution.columns_of.cache_clear()
 
@@ -46,7 +44,7 @@ def test_every_piece_is_done_once_and_by_several_threads() -> None:
         time.sleep(0.01)
         done.append((piece, threading.get_ident()))
 
-    _parallel.share(work, range(12), _parallel.MANY)
+    _parallel.share(work, range(12), _parallel.ENOUGH)
     assert sorted(piece for piece, _ in done) == list(range(12))
     assert len({thread for _, thread in done}) == 3
 
@@ -66,7 +64,28 @@ def test_what_a_piece_raises_is_raised_and_the_next_share_works(bad: int) -> Non
 
     for _ in range(2):
         with pytest.raises(ZeroDivisionError, match=f"piece {bad}"):
-            _parallel.share(work, range(8), _parallel.MANY)
+            _parallel.share(work, range(8), _parallel.ENOUGH)
+    test_every_piece_is_done_once_and_by_several_threads()
+
+
+def test_an_interrupted_share_ends_when_no_piece_is_under_way() -> None:
+    """Pieces write to the arrays of the caller, who goes on after the interrupt."""
+    caller, other = threading.get_ident(), threading.Event()
+    begun: list[int] = []
+    ended: list[int] = []
+
+    def work(piece: int) -> None:
+        begun.append(piece)
+        if threading.get_ident() == caller:
+            assert other.wait(30)
+            raise KeyboardInterrupt
+        other.set()
+        time.sleep(0.05)
+        ended.append(piece)
+
+    with pytest.raises(KeyboardInterrupt):
+        _parallel.share(work, range(1000), _parallel.ENOUGH)
+    assert len(begun) == len(ended) + 1 < 1000
     test_every_piece_is_done_once_and_by_several_threads()
 
 
@@ -80,9 +99,9 @@ def test_a_share_within_a_share_does_its_pieces_in_turn() -> None:
             assert threading.get_ident() == here
             done.append((i, j))
 
-        _parallel.share(inner, range(4), _parallel.MANY)
+        _parallel.share(inner, range(4), _parallel.ENOUGH)
 
-    _parallel.share(outer, range(4), _parallel.MANY)
+    _parallel.share(outer, range(4), _parallel.ENOUGH)
     assert sorted(done) == [(i, j) for i in range(4) for j in range(4)]
 
 
@@ -92,7 +111,7 @@ def test_threads_of_the_user_share_side_by_side() -> None:
     def program(number: int) -> None:
         done: list[int] = []
         for _ in range(50):
-            _parallel.share(done.append, range(6), _parallel.MANY)
+            _parallel.share(done.append, range(6), _parallel.ENOUGH)
         results[number] = done
 
     threads = [threading.Thread(target=program, args=(number,)) for number in range(4)]
@@ -105,7 +124,7 @@ def test_threads_of_the_user_share_side_by_side() -> None:
 
 def test_numpy_is_quiet_in_the_helpers_too() -> None:
     with np.errstate(all="raise"):  # of the caller's room; kernels run in one of their own
-        x = torch.full((3 * _parallel.MANY,), 200.0)
+        x = torch.full((3 * _parallel.ENOUGH,), 200.0)
         assert torch.isinf(F.silu(x) * x.exp()).all()
 
 
@@ -126,32 +145,25 @@ def test_the_number_of_threads_is_a_positive_int(bad: Any) -> None:
     assert torch.get_num_threads() == 3
 
 
-def test_blas_is_kept_to_one_thread_while_kernels_are_shared_and_gets_them_back() -> None:
+def test_blas_is_kept_to_one_thread_whatever_runs() -> None:
     functions = _blas.functions()
     if functions is None:
         pytest.skip("NumPy here has no OpenBLAS that can be reached")
-    threads_of_blas = functions.get_threads
-    assert threads_of_blas() == 3  # as set_num_threads said
-    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
-    assert threads_of_blas() == 1
     a = torch.ones(512, 512)
-    for _ in range(_parallel.PRODUCTS):
+    for threads in (3, 1, 2):
+        torch.set_num_threads(threads)
+        _parallel.share(lambda piece: None, range(3), _parallel.ENOUGH)
         a @ a
-    assert threads_of_blas() == 1
-    a @ a
-    assert threads_of_blas() == 3
-    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
-    assert threads_of_blas() == 1
-    torch.set_num_threads(2)
-    assert threads_of_blas() == 2
+        assert functions.get_threads() == 1
 
 
 def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own threads would do each of our pieces at once."""
-    monkeypatch.setattr(_blas, "functions", lambda: None)
+    monkeypatch.setattr(_parallel, "_blas_is_single", False)
     calls = []
-    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(args))
-    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
+    inner = _parallel._Crew.share
+    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(args) or inner(*args))
+    _parallel.share(lambda piece: None, range(3), _parallel.ENOUGH)
     assert len(calls) == 1
     a = torch.ones(512, 512)
     a @ a
@@ -198,7 +210,6 @@ def test_shared_kernels_give_the_same_numbers(name: str, tiny_pieces: None) -> N
     results = []
     for threads in (1, 3, 3):
         torch.set_num_threads(threads)
-        _parallel.share(lambda piece: None, range(3), _parallel.MANY)  # from here on products are shared too
         arguments = [x.detach().double().requires_grad_() for x in inputs]
         out = function(*arguments)
         cotangent = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).reshape(out.shape)
@@ -213,7 +224,6 @@ def test_pieces_of_a_kernel_are_shared(tiny_pieces: None, monkeypatch: pytest.Mo
     calls = []
     inner = _parallel._Crew.share
     monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
-    _parallel.share(lambda piece: None, range(3), _parallel.MANY)
     for name, (function, *inputs) in programs().items():
         calls.clear()
         out = function(*[x.requires_grad_() for x in inputs])

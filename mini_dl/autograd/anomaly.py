@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
-from mini_dl.autograd.mode import mode
-
-_mode = mode
+from mini_dl._leaving import Block
 
 
-class set_detect_anomaly:
-    """Check each gradient for NaN on the way back, at once and until the block ends.
+class _Setting(NamedTuple):
+    on: bool = False  # look for NaN on the way back
+    check_nan: bool = True
+
+
+class _Anomaly:
+    """One setting for all threads, as in torch."""
+
+    setting = _Setting()
+
+
+anomaly = _Anomaly()
+
+
+class set_detect_anomaly(Block):
+    """Check each gradient for NaN on the way back, at once and until the block ends, in all threads.
 
     A backward that meets NaN then raises RuntimeError with the name of the node that made it.
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self.before = _mode.anomaly, _mode.check_nan
-        _mode.anomaly, _mode.check_nan = mode, check_nan
+        self.before = anomaly.setting
+        anomaly.setting = _Setting(mode, check_nan)
 
-    def __enter__(self) -> None:
+    def _state(self) -> _Setting:
+        return self.before
+
+    def _change(self, before: object) -> None:
         pass
 
-    def __exit__(self, *exception: object) -> None:
-        _mode.anomaly, _mode.check_nan = self.before
+    def _put_back(self, before: _Setting) -> None:
+        anomaly.setting = before
 
 
 class detect_anomaly(set_detect_anomaly):
     """``set_detect_anomaly(True)`` for a block, with a warning that it is slow."""
 
     def __init__(self, check_nan: bool = True) -> None:
-        self.check_nan = check_nan
-        self.before = mode.anomaly, mode.check_nan
+        self.check_nan, self.before = check_nan, anomaly.setting
         warnings.warn(
             "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.",
             stacklevel=2,
         )
 
-    def __enter__(self) -> None:
-        super().__init__(True, self.check_nan)
+    def _change(self, before: object) -> None:
+        anomaly.setting = _Setting(True, self.check_nan)
 
 
 def is_anomaly_enabled() -> bool:
-    return mode.anomaly
+    return anomaly.setting.on

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
+from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor, typename, version_of, wrap
@@ -99,10 +100,10 @@ def run_backward(
                 leaves.append(target)
 
     everything = inputs is None
-    watching = mode.anomaly and mode.check_nan
+    watching = anomaly.setting.on and anomaly.setting.check_nan
     before = mode.enabled
-    mode.enabled = create_graph
     try:
+        mode.enabled = create_graph
         for tensor, gradient in zip(tensors, gradients):
             send(edge_of(tensor), gradient)
         if len(tensors) == 1 and not pending:  # nothing that is asked for lies behind it: torch runs the hooks of a single root

@@ -30,12 +30,13 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
             return self
         if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
             if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
-                mode.spare = self._array
+                before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation knows
+                spare = mode.spare
                 try:
-                    result = function(self, *args, **kwargs)
+                    result = function(wrap(spare), *args, **kwargs)
                 finally:
-                    mode.spare = None
-                if result._array is self._array:
+                    mode.spare = before
+                if result._array is spare:
                     check_inference(self)
                     version_of(self)[0] += 1
                     return self

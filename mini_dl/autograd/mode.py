@@ -1,56 +1,39 @@
-"""Whether operations are recorded, per thread; and the quiet room in which kernels run."""
+"""Whether operations are recorded, per thread."""
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from mini_dl._parallel import be_quiet
+from mini_dl._leaving import Block
+from mini_dl._room import here, run
 from mini_dl.tensor import inference
-
-
-def quiet_room() -> contextvars.Context:
-    """A context in which NumPy warns of nothing and expands broadcast rows without its buffer.
-
-    ``room.run(kernel, *arrays)`` leaves the caller's NumPy settings alone and costs 0.05 us, where ``np.errstate`` costs 1 us.
-    """
-    room = contextvars.copy_context()
-    room.run(be_quiet)
-    return room
 
 
 class _Mode(threading.local):
     enabled: bool = True  # record operations
     spare: Any = None  # the array that a kernel may write into instead of copying it first
-    anomaly: bool = False  # look for NaN on the way back
-    check_nan: bool = True
-    room: contextvars.Context
-    run: Callable[..., Any]
+    run = staticmethod(run)  # a kernel in the quiet room of this thread
+    enter: Callable[..., Any]  # the same, but for the refusal while the room is in use
 
     def __init__(self) -> None:
-        self.room = quiet_room()
-        self.run = self.room.run
+        self.enter = here.enter
 
 
 mode = _Mode()
 
 
-class _Switch:
+class _Switch(Block):
     """A context manager and decorator that sets the mode and puts back what was there."""
 
-    def __enter__(self) -> None:
-        self.before = mode.enabled, inference.here
-        self._enter()
+    def _state(self) -> Any:
+        return mode.enabled
 
-    def _enter(self) -> None:
-        raise NotImplementedError
-
-    def __exit__(self, *exception: object) -> None:
-        mode.enabled, inference.here = self.before
+    def _put_back(self, before: Any) -> None:
+        mode.enabled = before
 
     def clone(self) -> _Switch:
         """One for a single use: decorated functions may recurse."""
@@ -109,14 +92,14 @@ class no_grad(_Plain):
     False
     """
 
-    def _enter(self) -> None:
+    def _change(self, before: object) -> None:
         mode.enabled = False
 
 
 class enable_grad(_Plain):
     """Within it operations are recorded, also inside ``no_grad``."""
 
-    def _enter(self) -> None:
+    def _change(self, before: object) -> None:
         mode.enabled = True
 
 
@@ -125,20 +108,20 @@ class set_grad_enabled(_Switch):
 
     def __init__(self, mode: bool) -> None:
         self.flag = bool(mode)
-        self.before = globals()["mode"].enabled, inference.here
-        self._enter()
+        self.before: bool = super()._state()
+        self._change(self.before)
 
-    def __enter__(self) -> None:
-        self._enter()
+    def _state(self) -> bool:
+        return self.before
 
-    def _enter(self) -> None:
+    def _change(self, before: object) -> None:
         mode.enabled = self.flag
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        mode.enabled = self.before[0]  # used as a decorator, it sets nothing now
+        mode.enabled = self.before  # used as a decorator, it sets nothing now
         return super().__call__(function)
 
 
@@ -155,8 +138,14 @@ class inference_mode(_Switch):
     def __init__(self, mode: bool = True) -> None:
         self.flag = bool(mode)
 
-    def _enter(self) -> None:
+    def _state(self) -> tuple[bool, bool]:
+        return mode.enabled, inference.here
+
+    def _change(self, before: object) -> None:
         mode.enabled, inference.here = not self.flag, self.flag
+
+    def _put_back(self, before: tuple[bool, bool]) -> None:
+        mode.enabled, inference.here = before
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)

@@ -27,6 +27,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, number_as, promote, wide
+from mini_dl._room import is_refusal, run_beside
 from mini_dl.autograd.formal import formal
 from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
@@ -191,7 +192,9 @@ def text_of(primitive: Op) -> str:
     """The text of a call of the primitive, without loops over its arguments, which would cost as much as a kernel::
 
     def call(input, weight, flip):
-        computed = current.run(primitive.forward, input._array if isinstance(input, Tensor) else array_of(input), ...)
+        try: computed = current.enter(primitive.forward, input._array if isinstance(input, Tensor) else array_of(input), ...)
+        except RuntimeError as error:  # another kernel of this thread is under way: `room.run`, unrolled
+            ...
         if computed.__class__ is not ndarray: ...
         wrapped = new(Tensor)
         wrapped._array = computed
@@ -216,7 +219,10 @@ def text_of(primitive: Op) -> str:
     arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
     lines = [
         f"def make(primitive):\n def call({', '.join(listed)}):",
-        f"  computed = current.run(primitive.forward, {', '.join(arrays)})",
+        f"  try: computed = current.enter(primitive.forward, {', '.join(arrays)})",
+        "  except RuntimeError as error:",
+        "   if not is_refusal(error): raise",
+        f"   computed = run_beside(primitive.forward, {', '.join(arrays)})",
         "  if computed.__class__ is not ndarray:",
         f"   if computed.__class__ is tuple: return primitive.several(({''.join([name + ', ' for name in params])}), computed)",
         "   computed = np.asarray(computed)",
@@ -246,8 +252,9 @@ def text_of(primitive: Op) -> str:
 
 SIMPLE = {int, bool, float, str, type(None)}
 current = mode  # an argument may be called mode, none has a name that the text uses
-_TAKEN = {"Node", "SIMPLE", "Tensor", "array_of", "computed", "current", "edge_of", "edges_of", "inference", "isinstance",
-          "ndarray", "new", "np", "primitive", "save", "save_result", "saved", "shape_of", "wrapped"}  # fmt: skip
+_TAKEN = {"Node", "RuntimeError", "SIMPLE", "Tensor", "array_of", "computed", "current", "edge_of", "edges_of", "error",
+          "inference", "is_refusal", "isinstance", "ndarray", "new", "np", "primitive", "run_beside", "save", "save_result",
+          "saved", "shape_of", "wrapped"}  # fmt: skip
 
 
 def edges_of(value: Any) -> list[Any] | None:
@@ -330,7 +337,12 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
         def call(input: Any) -> Tensor:
             if not isinstance(input, Tensor):
                 raise not_a_tensor(primitive, "input", 1, input)
-            array = mode.run(forward, input._array)
+            try:
+                array = mode.enter(forward, input._array)
+            except RuntimeError as error:
+                if not is_refusal(error):
+                    raise
+                array = run_beside(forward, input._array)
             if array.__class__ is not ndarray:
                 array = np.asarray(array)
             out: Tensor = new(Tensor)
@@ -461,7 +473,11 @@ def binary(
                 else:
                     return refuse(primitive, "other", 2, other, call, input, other)
                 try:
-                    array = mode.run(forward, a, b)
+                    array = mode.enter(forward, a, b)
+                except RuntimeError as error:
+                    if not is_refusal(error):
+                        raise
+                    array = run_beside(forward, a, b)
                 except ValueError:
                     broadcast_shapes(np.shape(a), np.shape(b))
                     raise

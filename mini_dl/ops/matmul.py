@@ -31,7 +31,7 @@ def gemm(input: Array, other: Array) -> Array:
     """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
     dtype = input.dtype
     if dtype.char == "e":
-        return np.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+        return _kernels.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
     if input.ndim == other.ndim == 2 and input.size * other.shape[1] < _kernels.LARGE:
         return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
     return _kernels.matmul(_readable(input), _readable(other))

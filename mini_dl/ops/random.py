@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mini_dl._device import require_cpu
 from mini_dl._distributions import Draw, not_implemented
 from mini_dl._dtypes import Array
 from mini_dl._generator import Generator, default_generator, here
+from mini_dl._leaving import Block
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
@@ -63,18 +65,23 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 @public("random")
-@contextlib.contextmanager
 def fork_rng(
     devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: Any = None
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Within it draw as you like: afterwards the default stream continues as if nothing had been drawn."""
-    generator = here.generator
-    before = generator.dump() if enabled else None
-    try:
-        yield
-    finally:
-        if before is not None:
-            generator.load(before)
+    return _Forked() if enabled else contextlib.nullcontext()
+
+
+class _Forked(Block, contextlib.ContextDecorator):
+    def _state(self) -> tuple[Generator, Array]:
+        return here.generator, here.generator.dump()
+
+    def _change(self, before: object) -> None:
+        pass
+
+    def _put_back(self, before: tuple[Generator, Array]) -> None:
+        generator, state = before
+        generator.load(state)
 
 
 def _get_state(self: Generator) -> Tensor:

@@ -281,7 +281,7 @@ def _to_weight(to_gates: Array, hidden: Array, hiddens: Array, reverse: bool) ->
     gates, size = to_gates.shape[2], hidden.shape[1]
     later, earlier = (to_gates[:-1], hiddens[1:]) if reverse else (to_gates[1:], hiddens[:-1])
     out: Array = to_gates[-1 if reverse else 0].T @ hidden
-    out += later.reshape(-1, gates).T @ earlier.reshape(-1, size)
+    out += matmul(later.reshape(-1, gates).T, earlier.reshape(-1, size))
     return out
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from mini_dl._leaving import Block
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.container import ModuleDict, ModuleList
 from mini_dl.nn.modules.module import Module
@@ -23,7 +24,7 @@ __all__ = [
     "type_before_parametrizations",
 ]
 
-_caching = 0  # how many `cached` blocks are open
+_caching: set[object] = set()  # a mark for each open `cached` block
 _cache: dict[tuple[int, str], Tensor] = {}
 
 _CHANGES = (
@@ -32,15 +33,17 @@ _CHANGES = (
 )
 
 
-@contextlib.contextmanager
-def cached() -> Iterator[None]:
+class cached(Block, contextlib.ContextDecorator):
     """Within the block each parametrized tensor is computed once, when it is first asked for."""
-    global _caching
-    _caching += 1
-    try:
-        yield
-    finally:
-        _caching -= 1
+
+    def _state(self) -> object:
+        return object()
+
+    def _change(self, before: object) -> None:
+        _caching.add(before)
+
+    def _put_back(self, before: object) -> None:
+        _caching.discard(before)
         if not _caching:
             _cache.clear()
 

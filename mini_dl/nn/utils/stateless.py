@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from mini_dl._leaving import block
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
 
@@ -47,7 +47,7 @@ def call_with(
         return module(*args, **(kwargs or {}))
 
 
-@contextlib.contextmanager
+@block
 def replaced(module: Module, tensors: Tensors, tie_weights: bool, strict: bool) -> Iterator[None]:
     """`module` with other tensors for the time of a block."""
     wanted = _with_tied(module, tensors) if tie_weights else tensors

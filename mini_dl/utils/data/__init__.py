@@ -11,8 +11,6 @@ from mini_dl.utils.data.collate import (
     default_convert as default_convert,
 )
 from mini_dl.utils.data.dataloader import DataLoader as DataLoader
-from mini_dl.utils.data.dataloader import WorkerInfo as WorkerInfo
-from mini_dl.utils.data.dataloader import get_worker_info as get_worker_info
 from mini_dl.utils.data.dataset import (
     ChainDataset as ChainDataset,
 )
@@ -55,5 +53,7 @@ from mini_dl.utils.data.sampler import (
 from mini_dl.utils.data.sampler import (
     WeightedRandomSampler as WeightedRandomSampler,
 )
+from mini_dl.utils.data.worker import WorkerInfo as WorkerInfo
+from mini_dl.utils.data.worker import get_worker_info as get_worker_info
 
 list_names(globals())

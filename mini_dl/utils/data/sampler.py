@@ -66,9 +66,8 @@ class RandomSampler(Sampler[int]):
         if generator is None:
             generator = Generator().manual_seed(random_seed(None))
         if self.replacement:
-            for _ in range(self.num_samples // 32):
-                yield from randint(high=n, size=(32,), generator=generator).tolist()
-            yield from randint(high=n, size=(self.num_samples % 32,), generator=generator).tolist()
+            for drawn in itertools.chain(itertools.repeat(32, self.num_samples // 32), (self.num_samples % 32,)):
+                yield from randint(high=n, size=(drawn,), generator=generator).tolist()
             return
         for _ in range(self.num_samples // n):
             yield from randperm(n, generator=generator).tolist()

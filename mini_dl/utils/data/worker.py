@@ -1,0 +1,189 @@
+"""A worker of a DataLoader: a thread with a copy of the dataset and random numbers of its own."""
+
+from __future__ import annotations
+
+import random
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from mini_dl._generator import Generator, here
+from mini_dl.tensor import Tensor
+from mini_dl.utils.data.collate import collate_tensor_fn, default_collate, default_collate_fn_map
+from mini_dl.utils.data.dataset import IterableDataset, collated_rows
+
+
+@dataclass(frozen=True)
+class WorkerRandom:
+    """The streams of a worker, seeded as torch seeds ``random``, ``torch`` and ``numpy.random`` in its worker processes."""
+
+    random_generator: random.Random
+    torch_generator: Generator
+    numpy_generator: np.random.RandomState
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What a worker knows of itself."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+    rng: WorkerRandom
+    worker_method: str = "thread"
+
+
+def streams_of(base_seed: int, worker: int) -> WorkerRandom:
+    seed = base_seed + worker
+    words = np.random.SeedSequence([worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]).generate_state(4)
+    return WorkerRandom(random.Random(seed), Generator().manual_seed(seed), np.random.RandomState(words))
+
+
+class _Here(threading.local):
+    info: WorkerInfo | None = None
+
+
+_here = _Here()
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """In a worker of a DataLoader its id, their number, its seed, its copy of the dataset and, as `rng`, its streams of random
+    numbers; elsewhere None.
+
+    >>> from mini_dl.utils.data import get_worker_info
+    >>> get_worker_info() is None
+    True
+    """
+    return _here.info
+
+
+class Fetch:
+    """From an index, or a list of them, to a batch. StopIteration when an iterable dataset has no more."""
+
+    def __init__(self, dataset: Any, collate: Callable[[Any], Any], batched: bool, drop_last: bool) -> None:
+        self.dataset, self.collate, self.batched, self.drop_last = dataset, collate, batched, drop_last
+        self.stream = iter(dataset) if isinstance(dataset, IterableDataset) else None
+
+    def __call__(self, index: Any) -> Any:
+        if self.stream is not None:
+            return self.collate(self._next(index))
+        if not self.batched:
+            return self.collate(self.dataset[index])
+        if self.collate is default_collate and default_collate_fn_map.get(Tensor) is collate_tensor_fn:
+            rows = collated_rows(self.dataset, index)
+            if rows is not None:
+                return rows
+        if getattr(self.dataset, "__getitems__", None):
+            return self.collate(self.dataset.__getitems__(index))
+        return self.collate([self.dataset[i] for i in index])
+
+    def _next(self, index: Any) -> Any:
+        assert self.stream is not None
+        if not self.batched:
+            return next(self.stream)
+        samples = [sample for _, sample in zip(index, self.stream)]
+        if not samples or (self.drop_last and len(samples) < len(index)):
+            raise StopIteration
+        return samples
+
+
+class _Message(str):
+    """A message that KeyError shows as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return self
+
+
+class Failure:
+    """What a worker raised, as text: the error itself would keep alive the frames it went through."""
+
+    def __init__(self, error: BaseException, worker: int) -> None:
+        self.kind, self.worker, self.fatal = type(error), worker, not isinstance(error, Exception)
+        self.text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+    def error(self) -> BaseException:
+        """An error of the same type, if it can be made from a message, else a RuntimeError."""
+        if self.fatal:
+            return RuntimeError(f"DataLoader worker (thread {self.worker}) exited unexpectedly.\nOriginal {self.text}")
+        message = f"Caught {self.kind.__name__} in DataLoader worker thread {self.worker}.\nOriginal {self.text}"
+        try:
+            if self.kind is KeyError:
+                return KeyError(_Message(message))
+            if getattr(self.kind, "message", None):
+                return self.kind(message=message)  # type: ignore[call-arg]
+            return self.kind(message)
+        except Exception:
+            return RuntimeError(message)
+
+
+ENDED = object()
+"""What comes of a task when an iterable dataset has no more."""
+AGAIN, STOP = object(), object()
+
+Key = tuple[int, int]
+"""Number of the epoch, and of the task in it."""
+
+
+class Results:
+    """Where the workers put what came of their tasks. It knows nobody, so that threads keep no loader alive."""
+
+    def __init__(self) -> None:
+        self.found: dict[Key, Any] = {}  # in the order in which they came
+        self.news: SimpleQueue[None] = SimpleQueue()  # wakes the reader, who then looks: one that was missed does no harm
+        self.closed = False
+
+
+class Worker:
+    def __init__(self, info: WorkerInfo, results: Results, how: tuple[Any, bool, bool], prepare: Any) -> None:
+        self.info, self.how = info, how
+        self.tasks: SimpleQueue[Any] = SimpleQueue()
+        self.active = True  # has data, as far as the reader knows
+        name = f"DataLoader worker {info.id}"
+        arguments = (info, self.tasks, results, how, prepare)
+        self.thread = threading.Thread(target=_work, args=arguments, daemon=True, name=name)
+
+
+def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tuple[Any, bool, bool], prepare: Any) -> None:
+    _here.info, here.generator = info, info.rng.torch_generator
+    fetch: Fetch | None = None
+    failed: Failure | None = None
+    try:
+        if prepare is not None:
+            prepare(info.id)
+        fetch = Fetch(info.dataset, *how)
+    except BaseException as error:
+        failed = Failure(error, info.id)
+    ended = False
+    while (task := tasks.get()) is not STOP:
+        outcome: Any = failed
+        if task is AGAIN:
+            ended = False
+            if fetch is not None:
+                try:
+                    fetch = Fetch(info.dataset, *how)
+                    failed = None
+                except BaseException as error:
+                    failed = Failure(error, info.id)
+            continue
+        if ended or results.closed:
+            continue
+        key, index = task
+        if failed is None and fetch is not None:
+            try:
+                outcome = fetch(index)
+            except BaseException as error:
+                ended = isinstance(error, StopIteration) and fetch.stream is not None
+                outcome = ENDED if ended else Failure(error, info.id)
+        results.found[key] = outcome
+        results.news.put(None)
+        if isinstance(outcome, Failure) and outcome.fatal:
+            return
+        del task, index, outcome  # the batch is the reader's now
