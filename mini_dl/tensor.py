@@ -43,7 +43,7 @@ class Size(tuple[int, ...]):
         return Size(tuple.__add__(self, other))
 
     def __radd__(self, other: tuple[int, ...]) -> Size:
-        return Size(tuple.__add__(tuple(other), self))
+        return Size(tuple.__add__(other, self)) if isinstance(other, tuple) else NotImplemented
 
     def __mul__(self, other: Any) -> Size:
         return Size(tuple.__mul__(self, other))
@@ -152,6 +152,16 @@ class Tensor:
         def __int__(self) -> int: ...
         def __float__(self) -> float: ...
         def __index__(self) -> int: ...
+
+
+INTERNAL = frozenset(Tensor.__annotations__)
+"""The attributes that make up a tensor; whatever else stands in its ``__dict__`` was put there by its user."""
+
+
+def attributes_of(tensor: Tensor) -> dict[str, Any]:
+    """The Python attributes that its user gave a tensor."""
+    own = tensor.__dict__
+    return {} if own.keys() <= INTERNAL else {name: value for name, value in own.items() if name not in INTERNAL}
 
 
 def wrap(array: Any) -> Tensor:

@@ -380,8 +380,8 @@ def binary(
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
     once) may be a Python number; `promote` gives both operands the type of the computation where their types differ.
 
-    Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number or an
-    array, and they return NotImplemented for anything else.
+    Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
+    they return NotImplemented for anything else.
     """
 
     def decorate(forward: Callable[..., Any]) -> Binary:
@@ -474,9 +474,10 @@ def raise_not_a_tensor(primitive: Op, argument: str, position: int, value: Any, 
 
 
 def defer(primitive: Op, argument: str, position: int, value: Any, call: Any, input: Any, other: Any) -> Any:
-    """What an operator does with a foreign operand: an array counts as a tensor, anything else is left to Python."""
-    if isinstance(value, ndarray):
-        return call(wrap(value), other) if argument == "input" else call(input, wrap(value))
+    """What an operator does with a foreign operand: it is left to Python, and so arrays are to NumPy, but for equality, which
+    Python would decide by identity."""
+    if isinstance(value, ndarray) and primitive.name in ("eq", "ne") and value.dtype.kind in "biufc":
+        return call(input, wrap(value))
     if isinstance(input if argument == "other" else other, Tensor) and not is_number(value):
         return NotImplemented
     raise TypeError(f"descriptor of {primitive.name!r} doesn't apply to a {type_name(value)!r} object")

@@ -9,6 +9,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import nonnegative
 from mini_dl._device import require_cpu
+from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.tensor import LEAF, Tensor, new, version_of, wrap
 
 
@@ -53,18 +54,18 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         if id(self) not in memo:
-            memo[id(self)] = _owned(type(self), wrap(self._array.copy()), self._edge is not None)
+            memo[id(self)] = _owned(type(self), wrap(self._array.copy("K")), self._edge is not None)
         return memo[id(self)]
 
     def __repr__(self, **kwargs: Any) -> str:
         return "Parameter containing:\n" + super().__repr__(**kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild_parameter, (self._array, self._edge is not None)
+        return _rebuild_parameter, (self.data, self.requires_grad, state_of(self))
 
 
-def _rebuild_parameter(array: Any, requires_grad: bool) -> Parameter:
-    return Parameter(wrap(array), requires_grad)
+def _rebuild_parameter(data: Tensor, requires_grad: bool, state: Any) -> Any:
+    return restore_state(Parameter(data, requires_grad), state)
 
 
 class _BufferMeta(type):
