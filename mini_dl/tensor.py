@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -49,6 +50,15 @@ class Size(tuple[int, ...]):
         return Size(tuple.__mul__(self, other))
 
     __rmul__ = __mul__
+
+
+when_subclassed: list[Callable[[], None]] = []
+"""What is called when a subclass of Tensor is declared that takes part in operations as itself."""
+
+
+def disabled_torch_function(func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    """The ``__torch_function__`` of subclasses that count as plain tensors."""
+    return func(*args, **(kwargs or {}))
 
 
 class Tensor:
@@ -106,6 +116,12 @@ class Tensor:
         return len(self._array)
 
     __hash__ = object.__hash__
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if getattr(cls, "__torch_function__", None) is not disabled_torch_function:
+            for call in when_subclassed:
+                call()
 
     if TYPE_CHECKING:  # attached by mini_dl.ops
 
@@ -207,6 +223,15 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     """Another tensor over the same memory and version, with another history."""
     out = wrap(tensor._array)
     out._counter, out._edge = version_of(tensor), edge
+    return out
+
+
+def in_class(kind: type[Tensor], tensor: Tensor) -> Any:
+    """`tensor` as an instance of another class: the same memory, history and attributes."""
+    if type(tensor) is kind:
+        return tensor
+    out = new(kind)
+    out.__dict__.update(tensor.__dict__)
     return out
 
 

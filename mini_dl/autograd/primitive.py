@@ -29,6 +29,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, promote
 from mini_dl.autograd.graph import FREED, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
+from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
 ndarray = np.ndarray
@@ -39,6 +40,7 @@ class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
     call: Any
+    operators: tuple[Any, Any]  # of a binary one, as special methods of the first operand and of the second
 
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
         self.forward, self.name, self.together = forward, forward.__name__, together
@@ -464,6 +466,7 @@ def binary(
 
         function: Any = build(raise_not_a_tensor, "input" in numbers, "other" in numbers)
         function.operator, function.reflected = build(defer, False, True), swapped(build(defer, True, False))
+        primitive.operators = function.operator, function.reflected
         return function
 
     return decorate
@@ -476,6 +479,11 @@ def raise_not_a_tensor(primitive: Op, argument: str, position: int, value: Any, 
 def defer(primitive: Op, argument: str, position: int, value: Any, call: Any, input: Any, other: Any) -> Any:
     """What an operator does with a foreign operand: it is left to Python, and so arrays are to NumPy, but for equality, which
     Python would decide by identity."""
+    if overrides(value):
+        special = primitive.operators[argument == "input"]
+        found = [name for name, member in vars(Tensor).items() if member is special and name.startswith("__")]
+        name = found[0] if found else primitive.name.lstrip("_")
+        return ask_operator(name, input, other) if argument == "other" else ask_operator(name, other, input)
     if isinstance(value, ndarray) and primitive.name in ("eq", "ne") and value.dtype.kind in "biufc":
         return call(input, wrap(value))
     if isinstance(input if argument == "other" else other, Tensor) and not is_number(value):

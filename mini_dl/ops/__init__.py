@@ -39,6 +39,7 @@ from mini_dl.ops import (
     special_tables,
     statistics,
     stft,
+    subclasses,
     views,
     windows,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "special_tables",
     "statistics",
     "stft",
+    "subclasses",
     "views",
     "windows",
 ]

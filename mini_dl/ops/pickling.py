@@ -17,7 +17,7 @@ from mini_dl._dtypes import Array
 from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
 from mini_dl.ops.views import memory_of
-from mini_dl.tensor import LEAF, Tensor, attributes_of, new, wrap
+from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, new, wrap
 
 
 def located(array: Array) -> tuple[Array, int]:
@@ -39,11 +39,7 @@ def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any,
 
 def rebuild_from_type(rebuild: Any, kind: type[Tensor], args: tuple[Any, ...], state: Any) -> Tensor:
     """What ``rebuild(*args)`` gives, as a tensor of class `kind` with the Python attributes `state`."""
-    out = rebuild(*args)
-    if type(out) is not kind:
-        plain, out = out, new(kind)
-        out.__dict__.update(plain.__dict__)
-    return restore_state(out, state)
+    return restore_state(in_class(kind, rebuild(*args)), state)
 
 
 def state_of(tensor: Tensor) -> Any:
