@@ -119,7 +119,14 @@ def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *a
 
     TypeError if all of them return NotImplemented.
     """
-    found = overriding(relevant_args)
+    found: list[Any] = []
+    for value in relevant_args:  # plain tensors among them are named, and decline
+        if type(value) is Tensor or overrides(value):
+            _insert(found, value)
+    return _answer(public_api, found, args, kwargs)
+
+
+def _answer(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     kinds = tuple([type(value) for value in found])
     for value in found:
         result = value.__torch_function__(public_api, kinds, args, kwargs)
@@ -190,7 +197,7 @@ def _asking_function(function: Function, module: str, name: str, prefix: str) ->
         if not state.off:
             found = overriding((*args, *kwargs.values()))
             if found:
-                return handle_torch_function(call, found, *args, **kwargs)
+                return _answer(call, found, args, kwargs)
         return function(*args, **kwargs)
 
     call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where it is
@@ -230,11 +237,11 @@ def _asking_method(method: Function, name: str) -> Function:
         found = overriding((*args, *kwargs.values()) if kwargs else args)
         if not found:
             return method(*args, **kwargs)
-        asked = vars(Tensor)[AS.get(name, name)]
+        asked = vars(Tensor)["eq" if name == "__eq__" and type(args[0]) in _PLAIN else AS.get(name, name)]
         if name not in OPERATORS:
-            return handle_torch_function(asked, found, *args, **kwargs)
+            return _answer(asked, found, args, kwargs)
         try:
-            return handle_torch_function(asked, found, *args)
+            return _answer(asked, found, args, {})
         except TypeError:
             return NotImplemented
 
@@ -248,7 +255,7 @@ def _asking_property(member: property) -> property:
     def get(self: Tensor) -> Any:
         if state.off or not overrides(self):
             return read(self)
-        return handle_torch_function(asked.__get__, (self,), self)
+        return _answer(asked.__get__, [self], (self,), {})
 
     asked = property(get, member.fset, member.fdel, member.__doc__)
     return asked

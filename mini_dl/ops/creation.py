@@ -155,7 +155,9 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     try:
         array = np.array(leaves, "float64" if found.kind == "i" and target.kind == "f" else through).reshape(shape)
     except OverflowError:
-        raise ValueError("Overflow when unpacking long long") from None
+        if target.kind != "b":
+            raise ValueError("Overflow when unpacking long long") from None
+        array = np.array([builtins.bool(leaf) for leaf in leaves]).reshape(shape)
     if target.kind in "iu" and found.kind != "b":
         limits = np.iinfo(target)
         low = limits.min if target.kind == "i" else -limits.max - 1  # negative numbers may wrap around, as in torch
@@ -230,7 +232,9 @@ def _converted(leaf: Any, kind: str) -> Any:
         return builtins.int(leaf) if isinstance(leaf, builtins.float) else operator.index(leaf)
     if kind == "f":
         return builtins.float(leaf)
-    return builtins.bool(leaf) if kind == "b" else complex(leaf)
+    if kind == "b":
+        return builtins.bool(leaf if isinstance(leaf, (builtins.float, np.bool_)) else operator.index(leaf))
+    return complex(leaf)
 
 
 def _dtype_of_leaf(leaf: Any) -> np.dtype[Any]:
@@ -310,6 +314,14 @@ def asarray(
     """
     require_cpu(device)
     wanted = numpy_of(dtype)
+    if requires_grad is None:
+        requires_grad = isinstance(obj, Tensor) and obj.requires_grad
+        if requires_grad:
+            warnings.warn(
+                "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. Pass "
+                "requires_grad=False explicitly to get the old behavior and silence this warning.",
+                stacklevel=2,
+            )
     if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
         shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))
     elif isinstance(obj, np.generic):
@@ -319,7 +331,7 @@ def asarray(
     else:
         if copy is False:
             raise ValueError("can't alias arbitrary sequence into a tensor.")
-        return finished(from_data(obj, wanted), builtins.bool(requires_grad))
+        return finished(from_data(obj, wanted), requires_grad)
     have = shared._array.dtype
     if wanted is not None and wanted != have:
         if copy is False:
@@ -329,14 +341,6 @@ def asarray(
         shared = shared.to(_dtypes.of_numpy(wanted))
     elif copy:
         shared = shared.clone()
-    if requires_grad is None:
-        requires_grad = isinstance(obj, Tensor) and obj.requires_grad
-        if requires_grad:
-            warnings.warn(
-                "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. Pass "
-                "requires_grad=False explicitly to get the old behavior and silence this warning.",
-                stacklevel=2,
-            )
     if not requires_grad:
         return requires_grad_(shared, False) if shared.is_leaf else shared.detach()
     return shared if shared.requires_grad else requires_grad_(shared)
