@@ -2,7 +2,24 @@
 
 from math import e, inf, nan, pi
 
-from mini_dl import _printing, autograd, fft, func, linalg, masked, nn, ops, optim, random, serialization, signal, special, utils
+from mini_dl import (
+    _C,
+    _printing,
+    autograd,
+    fft,
+    func,
+    linalg,
+    masked,
+    nn,
+    ops,
+    optim,
+    overrides,
+    random,
+    serialization,
+    signal,
+    special,
+    utils,
+)
 from mini_dl._device import device
 from mini_dl._dtypes import (
     bool,
@@ -45,9 +62,10 @@ from mini_dl.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from mini_dl.overrides import asking as _asking
 from mini_dl.tensor import Size, Tensor, typename
 
 __version__ = "0.1.0"
 newaxis = None
 
-globals().update(_namespace("torch"))
+globals().update(_asking(_namespace("torch"), __name__))

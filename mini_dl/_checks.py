@@ -45,7 +45,7 @@ def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
     try:
         return tuple([operator.index(n) for n in shape])
     except TypeError:
-        bad = next(n for n in shape if not hasattr(type(n), "__index__"))
+        bad = next((n for n in shape if not hasattr(type(n), "__index__")), shape[0])
         raise TypeError(f"expected a size to be int, but got {type(bad).__name__} in {tuple(shape)}") from None
 
 

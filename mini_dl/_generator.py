@@ -100,9 +100,7 @@ class Generator:
 
     def clone_state(self) -> Generator:
         """Another generator at the same place of the same stream."""
-        other = Generator()
-        other.load(self.dump())
-        return other
+        return _at(self.dump())
 
     def dump(self) -> Array:
         """The state in torch's layout: 5056 bytes."""
@@ -132,12 +130,8 @@ class Generator:
         self._seed, self._fresh = int(fields["seed"]), following == 0
         self._normal = float(fields["normal"]) if fields["has_normal"] else None
 
-    def __getstate__(self) -> Array:
-        return self.dump()
-
-    def __setstate__(self, state: Array) -> None:
-        self.__init__()  # type: ignore[misc]
-        self.load(state)
+    def __reduce__(self) -> Any:
+        return _at, (self.dump(),)
 
     # -------------------------------------------------------------------------------------------- draws
 
@@ -160,6 +154,13 @@ class Generator:
     def next_word(self) -> int:
         self._fresh = False
         return int(self._bits.random_raw())
+
+
+def _at(state: Array) -> Generator:
+    """A generator that goes on from `state`."""
+    generator = Generator()
+    generator.load(state)
+    return generator
 
 
 def _device(value: Any) -> device:

@@ -182,9 +182,17 @@ def return_type(name: str, fields: str) -> Any:
         lines = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self))
         return f"torch.return_types.{name}(\n{lines})"
 
-    made = type(name, (base,), {"__repr__": __repr__, "__slots__": (), "__module__": "torch.return_types"})
+    def __reduce__(self: Any) -> Any:
+        return _named_result, (name, tuple(self))
+
+    members = {"__repr__": __repr__, "__reduce__": __reduce__, "__slots__": (), "__module__": "torch.return_types"}
+    made = type(name, (base,), members)
     namespace("return_types")[name] = made
     return made
+
+
+def _named_result(name: str, values: tuple[Any, ...]) -> Any:
+    return namespace("return_types")[name](*values)
 
 
 def requires_grad(tensor: Tensor) -> bool:

@@ -2,5 +2,6 @@
 
 from mini_dl._surface import namespace
 from mini_dl.ops.fft import fft as fft
+from mini_dl.overrides import asking
 
-globals().update(namespace("fft"))
+globals().update(asking(namespace("fft"), __name__, "fft_"))

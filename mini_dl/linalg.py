@@ -2,5 +2,6 @@
 
 from mini_dl._surface import namespace
 from mini_dl.ops.linalg import LinAlgError as LinAlgError
+from mini_dl.overrides import asking
 
-globals().update(namespace("linalg"))
+globals().update(asking(namespace("linalg"), __name__, "linalg_"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -46,12 +47,21 @@ class Size(tuple[int, ...]):
         return Size(tuple.__add__(self, other))
 
     def __radd__(self, other: tuple[int, ...]) -> Size:
-        return Size(tuple.__add__(tuple(other), self))
+        return Size(tuple.__add__(other, self)) if isinstance(other, tuple) else NotImplemented
 
     def __mul__(self, other: Any) -> Size:
         return Size(tuple.__mul__(self, other))
 
     __rmul__ = __mul__
+
+
+when_subclassed: list[Callable[[], None]] = []
+"""What is called when a subclass of Tensor is declared that takes part in operations as itself."""
+
+
+def disabled_torch_function(func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    """The ``__torch_function__`` of subclasses that count as plain tensors."""
+    return func(*args, **(kwargs or {}))
 
 
 class Tensor:
@@ -107,6 +117,12 @@ class Tensor:
 
     __hash__ = object.__hash__
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if getattr(cls, "__torch_function__", None) is not disabled_torch_function:
+            for call in when_subclassed:
+                call()
+
     if TYPE_CHECKING:  # attached by mini_dl.ops
 
         def __getattr__(self, name: str) -> Any: ...
@@ -152,6 +168,16 @@ class Tensor:
         def __int__(self) -> int: ...
         def __float__(self) -> float: ...
         def __index__(self) -> int: ...
+
+
+INTERNAL = frozenset(Tensor.__annotations__)
+"""The attributes that make up a tensor; whatever else stands in its ``__dict__`` was put there by its user."""
+
+
+def attributes_of(tensor: Tensor) -> dict[str, Any]:
+    """The Python attributes that its user gave a tensor."""
+    own = tensor.__dict__
+    return {} if own.keys() <= INTERNAL else {name: value for name, value in own.items() if name not in INTERNAL}
 
 
 def wrap(array: Any) -> Tensor:
@@ -203,6 +229,15 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     """Another tensor over the same memory and version, with another history."""
     out = wrap(tensor._array)
     out._counter, out._edge = version_of(tensor), edge
+    return out
+
+
+def in_class(kind: type[Tensor], tensor: Tensor) -> Any:
+    """`tensor` as an instance of another class: the same memory, history and attributes."""
+    if type(tensor) is kind:
+        return tensor
+    out = new(kind)
+    out.__dict__.update(tensor.__dict__)
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, castable, scalar_name
+from mini_dl._dtypes import Array, castable, is_number, scalar_name
 from mini_dl.autograd.graph import Node, edge_of, forbidden_write, is_end, move_hooks, needs_grad, refreshed, save_result
 from mini_dl.autograd.memory import copy_slices
 from mini_dl.autograd.mode import mode
@@ -19,8 +19,11 @@ from mini_dl.autograd.places import place_of
 from mini_dl.tensor import Edge, Tensor, inference, version_of, wrap
 
 
-def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callable[..., Tensor]:
-    """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned."""
+def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
+    """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned.
+
+    As an `operator`, it leaves an operand that is neither tensor nor number to Python, which then tries the operator without "=".
+    """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
 
@@ -28,6 +31,8 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
             return self
+        if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
+            return NotImplemented
         if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
             if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
                 before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation knows

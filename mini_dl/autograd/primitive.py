@@ -31,6 +31,7 @@ from mini_dl._room import is_refusal, run_beside
 from mini_dl.autograd.formal import formal
 from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
+from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 
 ndarray = np.ndarray
@@ -47,6 +48,7 @@ class Op:
     """What the formulas ask for."""
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
+    operators: tuple[Any, Any]  # of a binary one, as special methods of the first operand and of the second
 
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
         self.forward, self.name, self.together = forward, forward.__name__, together
@@ -415,8 +417,8 @@ def binary(
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
     once) may be a Python number; `promote` gives both operands the type of the computation where their types differ.
 
-    Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number or an
-    array, and they return NotImplemented for anything else.
+    Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
+    they return NotImplemented for anything else.
     """
 
     def decorate(forward: Callable[..., Any]) -> Binary:
@@ -505,6 +507,7 @@ def binary(
 
         function: Any = build(raise_not_a_tensor, "input" in numbers, "other" in numbers)
         function.operator, function.reflected = build(defer, False, True), swapped(build(defer, True, False))
+        primitive.operators = function.operator, function.reflected
         return function
 
     return decorate
@@ -515,9 +518,15 @@ def raise_not_a_tensor(primitive: Op, argument: str, position: int, value: Any, 
 
 
 def defer(primitive: Op, argument: str, position: int, value: Any, call: Any, input: Any, other: Any) -> Any:
-    """What an operator does with a foreign operand: an array counts as a tensor, anything else is left to Python."""
-    if isinstance(value, ndarray):
-        return call(wrap(value), other) if argument == "input" else call(input, wrap(value))
+    """What an operator does with a foreign operand: it is left to Python, and so arrays are to NumPy, but for equality, which
+    Python would decide by identity."""
+    if overrides(value):
+        special = primitive.operators[argument == "input"]
+        found = [name for name, member in vars(Tensor).items() if member is special and name.startswith("__")]
+        name = found[0] if found else primitive.name.lstrip("_")
+        return ask_operator(name, input, other) if argument == "other" else ask_operator(name, other, input)
+    if isinstance(value, ndarray) and primitive.name in ("eq", "ne") and value.dtype.kind in "biufc":
+        return call(input, wrap(value))
     if isinstance(input if argument == "other" else other, Tensor) and not is_number(value):
         return NotImplemented
     raise TypeError(f"descriptor of {primitive.name!r} doesn't apply to a {type_name(value)!r} object")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from mini_dl import ops  # noqa: F401  (publishes the names)
 from mini_dl._surface import namespace
+from mini_dl.overrides import asking
 
 __all__ = sorted(namespace("nn.functional"))
 
-globals().update(namespace("nn.functional"))
+globals().update(asking(namespace("nn.functional"), __name__))
 
 if TYPE_CHECKING:
 

@@ -9,7 +9,9 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import nonnegative
 from mini_dl._device import require_cpu
-from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
+from mini_dl.ops.pickling import restore_state, state_of
+from mini_dl.overrides import overrides
+from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new, version_of, wrap
 
 
 def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
@@ -50,25 +52,33 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     >>> torch.nn.Parameter(torch.ones(2))
     Parameter containing:
     tensor([1., 1.], requires_grad=True)
+
+    A tensor of another subclass keeps its class and is marked instead.
     """
 
-    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
-        return _owned(cls, data, requires_grad)
+    __torch_function__ = staticmethod(disabled_torch_function)
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
+        if data is None or type(data) is Tensor or isinstance(data, cls) or not overrides(data):
+            return _owned(cls, data, requires_grad)
+        out = data.detach().requires_grad_(requires_grad)
+        out._is_param = True
+        return out
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         if id(self) not in memo:
-            memo[id(self)] = _owned(type(self), wrap(self._array.copy()), self._edge is not None)
+            memo[id(self)] = _owned(type(self), wrap(self._array.copy("K")), self._edge is not None)
         return memo[id(self)]
 
     def __repr__(self, **kwargs: Any) -> str:
         return "Parameter containing:\n" + super().__repr__(**kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild_parameter, (self._array, self._edge is not None)
+        return _rebuild_parameter, (self.data, self.requires_grad, state_of(self))
 
 
-def _rebuild_parameter(array: Any, requires_grad: bool) -> Parameter:
-    return Parameter(wrap(array), requires_grad)
+def _rebuild_parameter(data: Tensor, requires_grad: bool, state: Any) -> Any:
+    return restore_state(Parameter(data, requires_grad), state)
 
 
 class _BufferMeta(type):
@@ -81,6 +91,7 @@ class _BufferMeta(type):
 class Buffer(Tensor, metaclass=_BufferMeta):
     """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`."""
 
+    __torch_function__ = staticmethod(disabled_torch_function)
     persistent: bool
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
@@ -92,6 +103,7 @@ class Buffer(Tensor, metaclass=_BufferMeta):
 class UninitializedTensorMixin(Tensor):
     """A tensor without a shape, until `materialize` gives it one. Any operation on it is a ValueError."""
 
+    __torch_function__ = staticmethod(disabled_torch_function)
     cls_to_become: type[Tensor]
     _numpy_dtype: np.dtype[Any]
 

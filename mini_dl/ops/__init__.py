@@ -25,6 +25,7 @@ from mini_dl.ops import (
     normalization,
     norms,
     padding,
+    pickling,
     pointwise,
     polynomials,
     pooling,
@@ -38,6 +39,7 @@ from mini_dl.ops import (
     special_tables,
     statistics,
     stft,
+    subclasses,
     views,
     windows,
 )
@@ -67,6 +69,7 @@ __all__ = [
     "normalization",
     "norms",
     "padding",
+    "pickling",
     "pointwise",
     "polynomials",
     "pooling",
@@ -80,6 +83,7 @@ __all__ = [
     "special_tables",
     "statistics",
     "stft",
+    "subclasses",
     "views",
     "windows",
 ]

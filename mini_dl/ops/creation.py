@@ -124,37 +124,42 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
         return data._array.astype(target or data._array.dtype)
-    if isinstance(data, (np.ndarray, np.generic)):
-        return mode.run(np.array, checked_array(np.asarray(data)), target)
-    shape: tuple[builtins.int, ...] = ()
-    if _dtypes.is_number(data):
-        leaves = [data]
-    else:
+    if isinstance(data, np.ndarray):
+        return mode.run(np.array, checked_array(data), target)
+    try:
         shape, leaves = _leaves(data)
+    except (TypeError, ValueError):
+        if target is None:
+            _check_typed(data)  # torch looks for a type first
+        raise
     kinds = set(map(type, leaves))
     plain = kinds <= _KINDS.keys()
-    if not plain:
-        leaves = [_leaf(leaf) for leaf in leaves]
+    if not plain and target is not None:
+        leaves = [_converted(leaf, target.kind) for leaf in leaves]
+        plain = True
+        kinds = set(map(type, leaves))
     if plain:
         rank = builtins.max([_KINDS[kind] for kind in kinds], default=2)
         found = [np.dtype("bool"), np.dtype("int64"), _dtypes.default_numpy(), _dtypes.get_default_dtype().to_complex().numpy][
             rank
         ]
     else:
+        _check_typed(leaves)
         found = functools.reduce(_dtypes.promote_numpy, [_dtype_of_leaf(leaf) for leaf in leaves])
+        leaves = [_converted(leaf, found.kind) for leaf in leaves]
     target = found if target is None else target
     if found.kind == "c" and target.kind not in "cb":
         raise TypeError("must be real number, not complex")
-    # ints go through int64, or uint64 where that is wanted; floats through float64, so that each is rounded once
+    # ints go through int64, or uint64 where that is wanted; what becomes floating goes through float64, as in torch
     through = {"i": "uint64" if target.char in "QL" else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
     try:
-        array = np.array(leaves, through).reshape(shape)
+        array = np.array(leaves, "float64" if found.kind == "i" and target.kind in "fc" else through).reshape(shape)
     except OverflowError:
-        if found.kind in "fc":
+        if target.kind in "fc" or target.char in "QL":
             raise
         if target.kind in "iu":
             raise ValueError("Overflow when unpacking long long") from None
-        array = np.array(list(map(builtins.bool if target.kind == "b" else builtins.float, leaves))).reshape(shape)
+        array = np.array([builtins.bool(leaf) for leaf in leaves]).reshape(shape)
     if target.kind in "iu" and found.kind != "b":
         limits = np.iinfo(target)
         low = -limits.max if target.kind == "u" and array.dtype.kind in "iu" else limits.min  # negative ints may wrap around
@@ -170,49 +175,78 @@ def _is_sequence(value: Any) -> builtins.bool:
         return True
     if isinstance(value, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(value).__name__}'")
-    return (
-        not isinstance(value, (Tensor, dict))
-        and hasattr(value, "__len__")
-        and hasattr(value, "__getitem__")
-        and np.ndim(value) > 0
-    )
+    return hasattr(type(value), "__getitem__") and not isinstance(value, (Tensor, dict, np.generic))
 
 
 def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
-    """The shape of nested sequences, and what stands in them, in order. ValueError if those of one level differ in length."""
-    if not _is_sequence(data):
-        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    """The shape of nested sequences, and what stands in them, in order. The first of each level tells the shape; ValueError if
+    another differs in length, TypeError if it is no sequence."""
     shape: list[builtins.int] = []
+    first = data
+    while _is_sequence(first):
+        shape.append(len(first))
+        if len(shape) > 64:
+            raise ValueError(f"too many dimensions '{type(first).__name__}'")
+        if not shape[-1]:
+            break
+        first = first[0]
     level: list[Any] = [data]
-    while level and _is_sequence(level[0]):
-        n = len(level[0])
+    for dim, n in enumerate(shape):
+        below: list[Any] = []
         for item in level:
-            if not _is_sequence(item):
-                raise TypeError("not a sequence")
-            if len(item) != n:
-                raise ValueError(f"expected sequence of length {n} at dim {len(shape)} (got {len(item)})")
-        shape.append(n)
-        level = [leaf for item in level for leaf in item]
+            row = item if isinstance(item, (list, tuple)) else _listed(item)
+            if len(row) != n:
+                raise ValueError(f"expected sequence of length {n} at dim {dim} (got {len(row)})")
+            below += row
+        level = below
     return tuple(shape), level
 
 
-def _leaf(leaf: Any) -> Any:
-    """The NumPy scalar in a tensor of one element; a number as it is."""
-    if isinstance(leaf, Tensor):
-        if leaf._array.size != 1:
-            raise TypeError("only integer tensors of a single element can be converted to an index")
-        return leaf._array.reshape(-1)[0]
-    if not _dtypes.is_number(leaf):
-        if isinstance(leaf, (str, bytes)):
-            raise TypeError(f"new(): invalid data type '{type(leaf).__name__}'")
-        if isinstance(leaf, (list, tuple)):
-            raise TypeError(f"'{type(leaf).__name__}' object cannot be interpreted as an integer")
-        raise RuntimeError(f"Could not infer dtype of {type(leaf).__name__}")
-    return leaf
+def _listed(sequence: Any) -> list[Any]:
+    try:
+        return list(sequence)
+    except TypeError:
+        raise TypeError("not a sequence") from None
+
+
+def _check_typed(data: Any) -> None:
+    """TypeError for text, RuntimeError for what else has no type as a tensor; both wherever it stands in nested sequences."""
+    level: list[Any] = [data]
+    while level:
+        for value in level:
+            if type(value) not in _TYPED and not (
+                isinstance(value, (Tensor, np.ndarray, np.generic)) or _dtypes.is_number(value) or _is_sequence(value)
+            ):
+                raise RuntimeError(f"Could not infer dtype of {type(value).__name__}")
+        level = [one for item in level if _is_sequence(item) and not isinstance(item, np.ndarray) for one in item]
+
+
+_TYPED = {*_KINDS, list, tuple}
+
+
+def _converted(leaf: Any, kind: str) -> Any:
+    """The number that `leaf` is in a type of this kind, by Python's own conversions: only a Python float becomes an integer."""
+    if type(leaf) in _KINDS:
+        return leaf
+    if isinstance(leaf, (str, bytes)):
+        raise TypeError(f"must be a number, not {type(leaf).__name__}")
+    if kind in "iu":
+        return builtins.int(leaf) if isinstance(leaf, builtins.float) else operator.index(leaf)
+    if kind == "f":
+        return builtins.float(leaf)
+    if kind == "b":
+        return builtins.bool(leaf if isinstance(leaf, (builtins.float, np.bool_)) else operator.index(leaf))
+    return complex(leaf)
 
 
 def _dtype_of_leaf(leaf: Any) -> np.dtype[Any]:
-    return leaf.dtype if isinstance(leaf, np.generic) else _dtypes.dtype_of_number(leaf)
+    if isinstance(leaf, Tensor):
+        return leaf._array.dtype
+    if isinstance(leaf, (np.generic, np.ndarray)):
+        return _dtypes.of_numpy(leaf.dtype).numpy
+    if isinstance(leaf, (list, tuple)):
+        return functools.reduce(_dtypes.promote_numpy, [_dtype_of_leaf(one) for one in leaf], np.dtype("bool"))
+    return _dtypes.dtype_of_number(leaf)
 
 
 def _class_name(value: Any) -> str:
@@ -268,17 +302,33 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 @function()
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: builtins.bool | None = None, requires_grad: builtins.bool = False
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: builtins.bool | None = None,
+    requires_grad: builtins.bool | None = None,
 ) -> Tensor:
     """`obj` as a tensor that shares its memory where that can be, or must (`copy` False), or must not (`copy` True).
 
-    `obj` is a tensor, an array, a buffer, a number or a sequence. ValueError where sharing is asked for and impossible.
+    `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it off.
+    ValueError where sharing is asked for and impossible.
     """
     require_cpu(device)
     wanted = numpy_of(dtype)
+    if requires_grad is None:
+        requires_grad = isinstance(obj, Tensor) and obj.requires_grad
+        if requires_grad:
+            warnings.warn(
+                "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. Pass "
+                "requires_grad=False explicitly to get the old behavior and silence this warning.",
+                stacklevel=2,
+            )
     if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
         shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))
-    elif isinstance(obj, (bytes, bytearray, memoryview)):
+    elif isinstance(obj, np.generic):
+        shared = wrap(checked_array(np.array(obj)))
+    elif _has_buffer(obj):
         shared = wrap(np.frombuffer(obj, _default(wanted)))
     else:
         if copy is False:
@@ -293,11 +343,17 @@ def asarray(
         shared = shared.to(_dtypes.of_numpy(wanted))
     elif copy:
         shared = shared.clone()
-    if isinstance(obj, Tensor):
-        if not requires_grad:
-            return shared.detach() if shared.requires_grad else shared
-        return shared if shared.requires_grad else requires_grad_(shared.detach())
-    return requires_grad_(shared) if requires_grad else shared
+    if not requires_grad:
+        return requires_grad_(shared, False) if shared.is_leaf else shared.detach()
+    return shared if shared.requires_grad else requires_grad_(shared)
+
+
+def _has_buffer(value: Any) -> builtins.bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
 
 
 # ------------------------------------------------------------------------------------------------ one value
@@ -694,7 +750,7 @@ def _legacy(cls: Any, args: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
             return data._array
         if isinstance(data, (builtins.float, complex)) or data is None:
             raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
-        if not isinstance(data, builtins.int):
+        if not isinstance(data, (builtins.int, np.integer)):
             return from_data(data, dtype)
     return np.empty(sizes(args) if args else 0, dtype)
 

@@ -1287,5 +1287,11 @@ def _reversed(self: Tensor) -> Tensor:
     return self.flip(0) if self._array.ndim else self
 
 
-for _name, _function in {"__iter__": _iter, "__contains__": _contains, "__reversed__": _reversed}.items():
+def _delitem(self: Tensor, index: Any) -> None:
+    raise TypeError("Tensor does not support deleting items")
+
+
+for _name, _function in {
+    "__iter__": _iter, "__contains__": _contains, "__reversed__": _reversed, "__delitem__": _delitem,
+}.items():  # fmt: skip
     setattr(Tensor, _name, _function)

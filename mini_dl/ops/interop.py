@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from mini_dl._dtypes import Array
 from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.history import requires_grad_
-from mini_dl.autograd.places import memory_of
 from mini_dl.ops.creation import numpy_of, over_array
-from mini_dl.tensor import Tensor, new, wrap
+from mini_dl.tensor import Tensor, wrap
 
 
 @function()
@@ -58,6 +56,12 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
         )
     made = over_array(np.frombuffer(buffer, kind, count, offset))
     return requires_grad_(made) if requires_grad else made
+
+
+@tensor_method()
+def __array_wrap__(self: Tensor, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy's functions give of tensors: a tensor over the result, in uint8 where it is boolean."""
+    return over_array(array.astype(np.uint8) if array.dtype.kind == "b" else array)
 
 
 # ------------------------------------------------------------------------------------------------ DLPack
@@ -110,6 +114,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor over the memory of another library's: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
     require_cpu(device)
     if isinstance(ext_tensor, Tensor):
+        if edge_of(ext_tensor) is not None:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return ext_tensor.detach().clone() if copy else ext_tensor.detach()
     if isinstance(ext_tensor, np.ndarray):
         return wrap(ext_tensor.copy() if copy else ext_tensor)
@@ -130,32 +136,3 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 def to_dlpack(tensor: Tensor) -> Any:
     """A capsule of the memory of `tensor`, for another library to take in once."""
     return tensor.__dlpack__()
-
-
-@tensor_method()
-def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
-    """A leaf over a copy of the memory, with a copy of its gradient; tensors over one memory, copied together, share the copy.
-
-    RuntimeError for a tensor with a history.
-    """
-    if id(self) in memo:
-        return memo[id(self)]
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. If you were "
-            "attempting to deepcopy a module, this may be because of a weight_norm or a pruning of it."
-        )
-    array, memory = self._array, memory_of(self._array)
-    start = memory.__array_interface__["data"][0]
-    copied, counter = memo.setdefault((start, memory.nbytes), (memory.copy(), [0]))
-    out = memo[id(self)] = new(type(self))
-    if array.size:
-        offset = array.__array_interface__["data"][0] - start
-        out._array = np.ndarray(array.shape, array.dtype, copied, offset, array.strides)
-    else:
-        out._array = np.empty_like(array)
-    out._counter, out._edge, out._base = counter, self._edge, None
-    out._grad = copy.deepcopy(self._grad, memo)
-    own = {name: value for name, value in self.__dict__.items() if name != "_array" and not hasattr(Tensor, name)}
-    out.__dict__.update(copy.deepcopy(own, memo))
-    return out

@@ -18,6 +18,7 @@ from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 
 C_NAMES = {
@@ -317,11 +318,15 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 
 def _matmul_operator(self: Tensor, other: Any) -> Any:
-    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+    if isinstance(other, Tensor):
+        return matmul(self, other)
+    return ask_operator("__matmul__", self, other) if overrides(other) else NotImplemented
 
 
 def _rmatmul_operator(self: Tensor, other: Any) -> Any:
-    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+    if isinstance(other, Tensor):
+        return matmul(other, self)
+    return ask_operator("__rmatmul__", self, other) if overrides(other) else NotImplemented
 
 
 setattr(Tensor, "__matmul__", _matmul_operator)  # noqa: B010

@@ -1574,7 +1574,7 @@ def _two_floats(a: Tensor, b: Tensor) -> None:
 
 def _divided_into(self: Tensor, other: Any) -> Any:
     """``other / self`` as torch rounds it."""
-    return mul.operator(self.reciprocal(), other)
+    return self.reciprocal() * other
 
 
 _BINARY = {
@@ -1584,8 +1584,8 @@ _BINARY = {
 for _name, _primitive in _BINARY.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
     setattr(Tensor, f"__r{_name}__", _primitive.reflected)
-    _in_place = {"truediv": "div_", "floordiv": "floor_divide_"}.get(_name, _primitive.__name__.lstrip("_") + "_")
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, _in_place))
+    _in_place = {"truediv": "div", "floordiv": "floor_divide"}.get(_name, _primitive.__name__.lstrip("_"))
+    setattr(Tensor, f"__i{_name}__", in_place(getattr(Tensor, _in_place), _in_place + "_", operator=True))
 
 for _name, _operator in {
     "__neg__": neg,
@@ -1594,7 +1594,7 @@ for _name, _operator in {
     "__abs__": abs,
     "__pow__": _pow_operator,
     "__rpow__": _pow.reflected,
-    "__ipow__": vars(Tensor)["pow_"],
+    "__ipow__": in_place(pow, "pow_", operator=True),
     "__rtruediv__": _divided_into,
     "__div__": _div.operator,
     "__rdiv__": _divided_into,

@@ -1,0 +1,117 @@
+"""How tensors are copied and pickled: as their memory, the place in it that they look into, and their Python attributes.
+
+Neither the history nor the hooks go along: what was computed comes back as a leaf.
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import Array
+from mini_dl._surface import requires_grad, tensor_method
+from mini_dl.autograd.graph import Hooks, grad_fn_and_number
+from mini_dl.ops.views import memory_of
+from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, new, wrap
+
+
+def located(array: Array) -> tuple[Array, int]:
+    """The bytes that `array` looks into, and how many come before its first element."""
+    memory = memory_of(array)
+    offset = array.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
+    return memory, offset if 0 <= offset <= memory.nbytes else 0  # an array without elements may point anywhere
+
+
+def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any, strides: Any, requires_grad: bool) -> Tensor:
+    """A leaf that looks into `memory`, as `Tensor.__reduce_ex__` described it."""
+    if not memory.flags.writeable:  # unpickled from bytes
+        memory = memory.copy()
+    out = wrap(np.ndarray(shape, dtype.numpy, memory, offset, strides))
+    out._counter = [1]
+    out._edge = LEAF if requires_grad and dtype.numpy.kind in "fc" else None
+    return out
+
+
+def rebuild_from_type(rebuild: Any, kind: type[Tensor], args: tuple[Any, ...], state: Any) -> Tensor:
+    """What ``rebuild(*args)`` gives, as a tensor of class `kind` with the Python attributes `state`."""
+    return restore_state(in_class(kind, rebuild(*args)), state)
+
+
+def state_of(tensor: Tensor) -> Any:
+    """The Python attributes of a tensor, those in slots apart in a second dictionary; whatever its class says they are."""
+    getstate = getattr(type(tensor), "__getstate__", None)
+    if getstate is not getattr(object, "__getstate__", None):
+        return tensor.__getstate__()
+    slots = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
+    if not slots:
+        return attributes_of(tensor)
+    return attributes_of(tensor), {name: getattr(tensor, name) for name in slots if hasattr(tensor, name)}
+
+
+def restore_state(tensor: Any, state: Any) -> Any:
+    """Give `tensor` what `state_of` told of another."""
+    if hasattr(tensor, "__setstate__"):
+        tensor.__setstate__(state)
+        return tensor
+    attributes, slots = state if isinstance(state, tuple) else (state, {})
+    for name, value in {**attributes, **slots}.items():
+        setattr(tensor, name, value)
+    return tensor
+
+
+def _warn_of_hooks(tensor: Tensor) -> None:
+    number = 0
+    hooks: Hooks | None = tensor._hooks
+    if not tensor.is_leaf:
+        node, number = grad_fn_and_number(tensor._edge)
+        hooks = node.hooks
+    for hook in hooks.tensor.get(number, {}).values() if hooks is not None else ():
+        if not hasattr(hook, "__torch_unserializable__"):
+            warnings.warn(
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can decorate the function "
+                "with @torch.utils.hooks.unserializable_hook to suppress this warning",
+                stacklevel=4,
+            )
+
+
+@tensor_method()
+def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
+    """How pickle and ``copy.copy`` take this tensor apart: its memory and place, and what it is beyond a plain tensor."""
+    _warn_of_hooks(self)
+    array = self._array
+    memory, offset = located(array)
+    args = (memory, self.dtype, offset, array.shape, array.strides, requires_grad(self))
+    state = state_of(self)
+    if type(self) is Tensor and not state:
+        return rebuild_tensor, args
+    return rebuild_from_type, (rebuild_tensor, type(self), args, state)
+
+
+@tensor_method()
+def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
+    """A leaf over a copy of the memory, with a copy of its gradient; tensors over one memory, copied together, share the copy.
+
+    RuntimeError for a tensor with a history.
+    """
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. If you were "
+            "attempting to deepcopy a module, this may be because of a weight_norm or a pruning of it."
+        )
+    array = self._array
+    memory, offset = located(array)
+    place = memory.__array_interface__["data"][0], memory.nbytes
+    if place not in memo:
+        memo[place] = memory.copy(), memory  # which is held, so that its address stays its own
+    out = memo[id(self)] = new(type(self))
+    out._array = np.ndarray(array.shape, array.dtype, memo[place][0], offset, array.strides)
+    out._counter, out._edge, out._base = [1], LEAF if requires_grad(self) else None, None
+    out._grad = copy.deepcopy(self._grad, memo)
+    return restore_state(out, copy.deepcopy(state_of(self), memo))

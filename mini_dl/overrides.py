@@ -1,0 +1,293 @@
+"""``__torch_function__``: how subclasses of Tensor, and classes that only look like tensors, take part in operations.
+
+A public function asks its arguments whether one of them wants to answer instead. While there are plain tensors only, nobody is
+asked: functions look for such arguments when they have failed, and methods are replaced by ones that look (`watch`) once a
+subclass of Tensor is declared or an object that answers has been met.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mini_dl.tensor import Tensor, disabled_torch_function, when_subclassed
+
+__all__ = [
+    "DisableTorchFunctionSubclass",
+    "get_default_nowrap_functions",
+    "handle_torch_function",
+    "has_torch_function",
+    "is_tensor_like",
+    "is_tensor_method_or_property",
+    "wrap_torch_function",
+]
+
+Function = Callable[..., Any]
+
+FACTORIES = frozenset(
+    "arange as_tensor asarray bartlett_window blackman_window broadcast_shapes empty empty_permuted empty_strided eye fftfreq "
+    "fork_rng from_dlpack from_numpy frombuffer full get_default_device get_rng_state hamming_window hann_window initial_seed "
+    "is_tensor kaiser_window linspace load logspace manual_seed normal ones rand randint randn randperm range rfftfreq save "
+    "scalar_tensor seed set_printoptions set_rng_state tensor to_dlpack tril_indices triu_indices vander zeros".split()
+)
+"""Public functions that no argument answers for."""
+
+APART = frozenset(
+    "__array_wrap__ __deepcopy__ __delitem__ __dlpack__ __dlpack_device__ __hash__ __init__ __init_subclass__ __iter__ __new__ "
+    "__reduce_ex__ __reversed__ __setstate__ _is_view _make_subclass as_subclass is_inference".split()
+)
+"""Methods that do not ask their arguments."""
+
+AS = {
+    "__add__": "add", "__radd__": "add", "__iadd__": "add_", "__sub__": "sub", "__isub__": "sub_", "__mul__": "mul",
+    "__rmul__": "mul", "__imul__": "mul_", "__truediv__": "div", "__rtruediv__": "__rdiv__", "__itruediv__": "div_",
+    "__div__": "div", "__idiv__": "div_", "__ifloordiv__": "floor_divide_", "__mod__": "remainder", "__imod__": "remainder_",
+    "__pow__": "pow", "__ipow__": "pow_", "__matmul__": "matmul", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt",
+    "__ge__": "ge", "__neg__": "neg", "__pos__": "positive", "__abs__": "abs",
+}  # fmt: skip
+"""The methods under whose names operators ask."""
+
+OPERATORS = frozenset(
+    [*AS, "__rsub__", "__rdiv__", "__floordiv__", "__rfloordiv__", "__rmod__", "__rpow__", "__rmatmul__", "__eq__"]
+    + [f"__{kind}{name}__" for name in ("and", "or", "xor", "lshift", "rshift") for kind in ("", "r", "i")]
+) - {"__neg__", "__pos__", "__abs__"}
+"""Methods whose TypeError leaves the operand to Python."""
+
+
+class _State(threading.local):
+    off = False  # in this thread nobody is asked
+
+
+state = _State()
+
+
+class DisableTorchFunctionSubclass:
+    """Within it no argument is asked: subclasses count as plain tensors."""
+
+    def __enter__(self) -> None:
+        self.before, state.off = state.off, True
+
+    def __exit__(self, *exception: object) -> None:
+        state.off = self.before
+
+
+# ------------------------------------------------------------------------------------------------ who is asked
+
+_PLAIN = {Tensor, int, float, bool, complex, str, type(None), types.FunctionType, type}
+
+
+def overrides(value: Any) -> bool:
+    """Whether `value` is of a class that answers for functions."""
+    kind = type(value)
+    return kind not in _PLAIN and getattr(kind, "__torch_function__", disabled_torch_function) is not disabled_torch_function
+
+
+def overriding(values: Iterable[Any]) -> list[Any]:
+    """Those of `values`, or of the lists among them, that answer for functions: one of each class, subclasses first."""
+    found: list[Any] = []
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is list or kind is tuple:
+            for one in value:
+                if overrides(one):
+                    _insert(found, one)
+        elif overrides(value):
+            _insert(found, value)
+    return found
+
+
+def _insert(found: list[Any], value: Any) -> None:
+    kind = type(value)
+    if any([type(other) is kind for other in found]):
+        return
+    at = next((i for i, other in enumerate(found) if issubclass(kind, type(other))), len(found))
+    found.insert(at, value)
+
+
+def has_torch_function(relevant_args: Iterable[Any]) -> bool:
+    """Whether any of the arguments answers for functions."""
+    return not state.off and bool(overriding(relevant_args))
+
+
+def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+    """What the first of `relevant_args` that does not decline says that ``public_api(*args, **kwargs)`` is.
+
+    TypeError if all of them return NotImplemented.
+    """
+    found: list[Any] = []
+    for value in relevant_args:  # plain tensors among them are named, and decline
+        if type(value) is Tensor or overrides(value):
+            _insert(found, value)
+    return _answer(public_api, found, args, kwargs)
+
+
+def _answer(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    kinds = tuple([type(value) for value in found])
+    for value in found:
+        result = value.__torch_function__(public_api, kinds, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    name = f"{getattr(public_api, '__module__', None)}.{getattr(public_api, '__name__', public_api)}"
+    raise TypeError(f"no implementation found for '{name}' on types that implement __torch_function__: {list(kinds)}")
+
+
+def wrap_torch_function(dispatcher: Function) -> Callable[[Function], Function]:
+    """Let a function ask the arguments that ``dispatcher(*args, **kwargs)`` returns."""
+
+    def inner(function: Function) -> Function:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            relevant = dispatcher(*args, **kwargs)
+            if has_torch_function(relevant):
+                return handle_torch_function(wrapped, relevant, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return inner
+
+
+def is_tensor_like(inp: Any) -> bool:
+    """Whether `inp` is a tensor or answers for functions."""
+    return isinstance(inp, Tensor) or hasattr(inp, "__torch_function__")
+
+
+def get_default_nowrap_functions() -> set[Any]:
+    """The functions whose results the default `__torch_function__` leaves as they are."""
+    return {vars(Tensor)["grad"].__get__}
+
+
+def is_tensor_method_or_property(func: Function) -> bool:
+    """Whether `func` is a method of Tensor, or what reads one of its properties."""
+    return getattr(func, "__name__", "") == "__get__" or any([func is member for member in vars(Tensor).values()])
+
+
+# ------------------------------------------------------------------------------------------------ where they are asked
+
+watching = False
+"""Whether methods look, and functions before they run: somebody may have to be asked."""
+
+
+def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, Any]:
+    """The public `names` of a module, its functions asking their arguments when they fail, or before, when `watching`; they ask
+    under their names with `prefix`."""
+    return {
+        name: _asking_function(value, module, name, prefix)
+        if type(value) is types.FunctionType and name not in FACTORIES
+        else value
+        for name, value in names.items()
+    }
+
+
+def _asking_function(function: Function, module: str, name: str, prefix: str) -> Function:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not watching:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                if not overriding((*args, *kwargs.values())):
+                    raise
+            watch()
+        if not state.off:
+            found = overriding((*args, *kwargs.values()))
+            if found:
+                return _answer(call, found, args, kwargs)
+        return function(*args, **kwargs)
+
+    call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where it is
+    return call
+
+
+def ask_operator(name: str, self: Tensor, other: Any) -> Any:
+    """What ``self.name(other)`` gives when `other` is the first object met that answers for functions."""
+    watch()
+    return getattr(Tensor, name)(self, other)
+
+
+def watch() -> None:
+    """Let the methods of Tensor ask their arguments from now on."""
+    global watching
+    if watching:
+        return
+    watching = True
+    members = dict(vars(Tensor))
+    methods = {
+        name: _asking_method(member, name)
+        for name, member in members.items()
+        if type(member) is types.FunctionType and name not in APART
+    }
+    for name, asking_method in methods.items():
+        setattr(Tensor, name, asking_method)
+    for name, member in members.items():
+        if isinstance(member, property) and member.fget is not None:
+            setattr(Tensor, name, _asking_property(member))
+
+
+def _asking_method(method: Function, name: str) -> Function:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if state.off:
+            return method(*args, **kwargs)
+        found = overriding((*args, *kwargs.values()) if kwargs else args)
+        if not found:
+            return method(*args, **kwargs)
+        asked = vars(Tensor)["eq" if name == "__eq__" and type(args[0]) in _PLAIN else AS.get(name, name)]
+        if name not in OPERATORS:
+            return _answer(asked, found, args, kwargs)
+        try:
+            return _answer(asked, found, args, {})
+        except TypeError:
+            return NotImplemented
+
+    call.__name__ = AS.get(name, name)
+    return call
+
+
+def _asking_property(member: property) -> property:
+    read: Any = member.fget
+
+    def get(self: Tensor) -> Any:
+        if state.off or not overrides(self):
+            return read(self)
+        return _answer(asked.__get__, [self], (self,), {})
+
+    asked = property(get, member.fset, member.fdel, member.__doc__)
+    return asked
+
+
+when_subclassed.append(watch)
+
+
+# ------------------------------------------------------------------------------------------------ what subclasses answer
+
+
+def converted(result: Any, kind: type[Tensor]) -> Any:
+    """The tensors in a result as tensors of class `kind`."""
+    if kind is Tensor:
+        return result
+    if isinstance(result, Tensor) and not isinstance(result, kind):
+        return result.as_subclass(kind)
+    if isinstance(result, (tuple, list)):
+        parts = [converted(one, kind) for one in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)  # type: ignore[call-arg,arg-type]
+    return result
+
+
+def _torch_function(
+    cls: Any, func: Function, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+) -> Any:
+    """What `func` gives of plain tensors, as tensors of this class; NotImplemented if another class among `types` is no base."""
+    if not all([issubclass(cls, kind) for kind in types]):
+        return NotImplemented
+    with DisableTorchFunctionSubclass():
+        result = func(*args, **(kwargs or {}))
+        return result if func in get_default_nowrap_functions() else converted(result, cls)
+
+
+setattr(Tensor, "__torch_function__", classmethod(_torch_function))  # noqa: B010
