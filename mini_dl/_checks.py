@@ -66,7 +66,7 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
             given, args = args[before:], args[:before]
         return function(*args, sizes(given), **kwargs)
 
-    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__signature__, call.spread = signature, True  # type: ignore[attr-defined]
     return call
 
 
