@@ -122,7 +122,7 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
                 chosen.append(integers(item if isinstance(item, Tensor) else wrap(array)))
                 dim += 1
                 continue
-        if isinstance(item, (bool, np.bool_)):
+        if isinstance(item, bool):
             basic.append(None)
             chosen.append(wrap(np.zeros(1 if item else 0, "int64")))
             continue

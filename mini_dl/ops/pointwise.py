@@ -1481,6 +1481,13 @@ def _divided_into(self: Tensor, other: Any) -> Any:
     return mul.operator(self.reciprocal(), other)
 
 
+def _inverted(self: Tensor) -> Tensor:
+    """``~self``; TypeError where there are no bits."""
+    if self._array.dtype.kind not in "biu":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
 _BINARY = {
     "add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": floor_divide, "mod": remainder,
     "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor, "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
@@ -1493,7 +1500,7 @@ for _name, _primitive in _BINARY.items():
 
 for _name, _operator in {
     "__neg__": neg,
-    "__invert__": bitwise_not,
+    "__invert__": _inverted,
     "__pos__": positive,
     "__abs__": abs,
     "__pow__": _pow_operator,

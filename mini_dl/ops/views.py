@@ -103,9 +103,10 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+@spread_out
+def broadcast_to(input: Tensor, size: tuple[int, ...]) -> Tensor:
     """``input.expand(size)``"""
-    return expand_to(input, sizes(size))
+    return expand_to(input, size)
 
 
 @view(input=lambda grad, input_shape: grad.reshape(input_shape))
@@ -1208,6 +1209,12 @@ def is_shared(self: Tensor) -> bool:
 def is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether the memory is locked: no."""
     return False
+
+
+@tensor_method()
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """RuntimeError: without a GPU there is no pinned memory."""
+    raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
 @tensor_method()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from itertools import chain, repeat
@@ -52,7 +52,10 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+        before = self.__dict__.get("_optimizer_step_pre_hooks")
+        if before is None:  # its class does not call `Optimizer.__init__`
+            return step(self, *args, **kwargs)
+        after = self._optimizer_step_post_hooks
         if not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
             return step(self, *args, **kwargs)
         all_args: tuple[Any, ...] = (self, *args)
@@ -119,7 +122,7 @@ class Optimizer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "step" in cls.__dict__:
+        if "step" in cls.__dict__ and not hasattr(cls.__dict__["step"], "hooked"):
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
     _optimizer_step_pre_hooks: dict[int, Hook]
@@ -131,7 +134,19 @@ class Optimizer:
 
     def _make_hooks(self) -> None:
         for name in ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post"):
-            self.__dict__.setdefault(f"_optimizer_{name}_hooks", {})
+            self.__dict__.setdefault(f"_optimizer_{name}_hooks", OrderedDict())
+        self._zero_grad_profile_name = f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"
+        self._warned_capturable_if_run_uncaptured = True
+
+    @staticmethod
+    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+        """`func`, a step, between the hooks that are registered for it."""
+        return func if hasattr(func, "hooked") else _with_hooks(func)
+
+    def _cuda_graph_capture_health_check(self) -> None:
+        """Nothing to check without a GPU; steps of programs call it."""
+
+    _accelerator_graph_capture_health_check = _cuda_graph_capture_health_check
 
     # -------------------------------------------------------------------------------------------- the step
 
@@ -403,7 +418,7 @@ def check_at_least_zero(**options: Any) -> None:
 
 def check_betas(betas: tuple[Any, Any]) -> None:
     """ValueError for a decay outside of [0, 1)."""
-    for i, beta in enumerate(betas):
+    for i, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
