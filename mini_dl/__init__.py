@@ -2,7 +2,23 @@
 
 from math import e, inf, nan, pi
 
-from mini_dl import _printing, autograd, cuda, fft, func, linalg, masked, nn, ops, optim, random, serialization, signal, special, utils
+from mini_dl import (
+    _printing,
+    autograd,
+    cuda,
+    fft,
+    func,
+    linalg,
+    masked,
+    nn,
+    ops,
+    optim,
+    random,
+    serialization,
+    signal,
+    special,
+    utils,
+)
 from mini_dl._device import device
 from mini_dl._dtypes import (
     bool,

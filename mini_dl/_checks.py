@@ -54,14 +54,16 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
         elif isinstance(shape[0], bool):
             raise TypeError(f"{argument} must be tuple of ints, not bool")
     try:
-        found = tuple([operator.index(n) for n in shape])
+        known = tuple([operator.index(n) for n in shape])
     except TypeError:
         at = next((i for i, n in enumerate(shape) if not isinstance(n, int)), 0)
-        raise TypeError(f"{argument} must be tuple of ints, but found element of type {type_name(shape[at])} at pos {at}") from None
-    for n in found:
+        raise TypeError(
+            f"{argument} must be tuple of ints, but found element of type {type_name(shape[at])} at pos {at}"
+        ) from None
+    for n in known:
         if not -(2**63) <= n < 2**63:
             raise TypeError(f"{argument} has a size that does not fit into 64 bits: {n}")
-    return found
+    return known
 
 
 def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:

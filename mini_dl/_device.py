@@ -26,6 +26,8 @@ class device:
                     else f"Invalid device string: '{type}'"
                 )
             number = int(tail) if tail else index
+        elif isinstance(type, int):
+            raise RuntimeError("Cannot access accelerator device when none is available.")
         else:
             raise TypeError(f"device(): argument 'type' must be str or torch.device, not {_type_name(type)}")
         self.type, self.index = name, number

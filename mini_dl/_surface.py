@@ -37,7 +37,7 @@ WRITTEN_IN_PYTHON = frozenset(
     "set_printoptions split broadcast_tensors broadcast_shapes get_default_device atleast_1d atleast_2d atleast_3d block_diag "
     "meshgrid cartesian_prod chain_matmul tensordot is_tensor cdist manual_seed seed initial_seed get_rng_state set_rng_state "
     "einsum unravel_index from_dlpack norm lu svd_lowrank pca_lowrank unique unique_consecutive stft save load backward "
-    "register_hook register_post_accumulate_grad_hook unflatten share_memory_ is_shared rsub istft".split()
+    "register_hook register_post_accumulate_grad_hook unflatten share_memory_ is_shared".split()
 )
 """The functions and methods of torch that its parser of arguments never sees: they take no other names."""
 PARSED_FUNCTIONAL = frozenset(
@@ -51,6 +51,8 @@ PARSED_FUNCTIONAL = frozenset(
 
 def has_parser(where: str, name: str) -> bool:
     """Whether torch's parser stands before the function of this name there."""
+    if where == "Tensor" and name == "istft":
+        return False
     if where in ("torch", "Tensor"):
         return name not in WRITTEN_IN_PYTHON and not name.startswith("__")
     return name in PARSED_FUNCTIONAL if where == "nn.functional" else where in ("special", "linalg", "fft")
@@ -73,13 +75,15 @@ def public(
     """
 
     def decorate(function: Function) -> Function:
-        exact = parsed(function)
-        versions = {True: (exact, with_out(exact, out) if out else exact), False: (function, function)}
-        if out and not all(has_parser(*spelled(place, function)) for place in places):
-            versions[False] = function, with_out(function, out)
+        versions: dict[bool, tuple[Function, Function]] = {}
         for place in places:
             where, name = spelled(place, function)
-            plain, writing = versions[has_parser(where, name)]
+            native = has_parser(where, name)
+            if native not in versions:
+                alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+                exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
+                versions[native] = exact, with_out(exact, out) if out else exact
+            plain, writing = versions[native]
             if where == "Tensor":
                 setattr(Tensor, name, plain)
             else:

@@ -14,6 +14,7 @@ from typing import Any, Union
 import numpy as np
 
 from mini_dl import _device, _dtypes
+from mini_dl._arguments import loosely_parsed
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import channels_last, channels_last_3d, contiguous_format, require_cpu, strided
 from mini_dl._dtypes import Array
@@ -467,7 +468,7 @@ def _like(name: str, fill: Any) -> None:
     first = {"input": parameters.pop("input")}
     given = {**first, **at, **parameters} if name == "full_like" else {**first, **parameters}
     make.__signature__ = inspect.Signature(list(given.values()))  # type: ignore[attr-defined]
-    namespace("torch")[name] = make
+    namespace("torch")[name] = loosely_parsed(make)
 
 
 _like("zeros_like", 0)
@@ -756,7 +757,7 @@ class TensorType:
         return wrap(_legacy(Tensor, args, self.dtype.numpy))
 
     def __or__(self, other: Any) -> Any:
-        return Union[self, other]
+        return Union[self, other]  # noqa: UP007 - for an object that is no class
 
     __ror__ = __or__
 

@@ -118,6 +118,8 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
                     dim += array.ndim
                     continue
             else:
+                if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype.char not in "ilq":
+                    raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
                 basic.append(WHOLE)
                 chosen.append(integers(item if isinstance(item, Tensor) else wrap(array)))
                 dim += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import cmath
+import functools
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from mini_dl._dtypes import (
     Array,
     Number,
     as_type,
+    castable,
     dtype_of_number,
     floating,
     is_number,
@@ -1487,6 +1489,25 @@ def _inverted(self: Tensor) -> Tensor:
         raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
     return bitwise_not(self)
 
+
+def _shift_of_type(shift: Any) -> Any:
+    """`shift`, an in-place shift, that checks first whether its result has the type of what it is written into."""
+
+    @functools.wraps(shift)
+    def call(self: Tensor, other: Any) -> Tensor:
+        have = self._array.dtype
+        known = isinstance(other, (Tensor, builtins.int, builtins.float, builtins.complex))
+        common = result_numpy(self._array, other._array if isinstance(other, Tensor) else other) if known else have
+        if not castable(common, have):
+            names = scalar_name(common), scalar_name(have)
+            raise RuntimeError("result type {} can't be cast to the desired output type {}".format(*names))
+        return shift(self, other)
+
+    return call
+
+
+for _name in ("bitwise_left_shift_", "bitwise_right_shift_"):
+    setattr(Tensor, _name, _shift_of_type(getattr(Tensor, _name)))
 
 _BINARY = {
     "add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": floor_divide, "mod": remainder,
