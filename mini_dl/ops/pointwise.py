@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._arguments import parsed
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import (
     Array,
@@ -1507,7 +1508,7 @@ def _shift_of_type(shift: Any) -> Any:
 
 
 for _name in ("bitwise_left_shift_", "bitwise_right_shift_"):
-    setattr(Tensor, _name, _shift_of_type(getattr(Tensor, _name)))
+    setattr(Tensor, _name, parsed(_shift_of_type(getattr(Tensor, _name))))
 
 _BINARY = {
     "add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": floor_divide, "mod": remainder,
