@@ -226,7 +226,7 @@ def kind_of(parameter: inspect.Parameter) -> str:
 
 
 def optional(parameter: inspect.Parameter) -> bool:
-    return "None" in str(parameter.annotation) or parameter.default is None
+    return "None" in str(parameter.annotation) or parameter.default is None or parameter.default == ()
 
 
 # ------------------------------------------------------------------------------------------------ what fits

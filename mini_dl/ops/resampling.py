@@ -70,8 +70,8 @@ def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
 
 
 def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
-    """The same of bytes as torch computes it: each dimension with weights in whole 2**-bits that fit into 16 bits, rounded to bytes
-    before the next one. The products are exact in float64.
+    """The same of bytes as torch computes it: each dimension with weights in whole 2**-bits that fit 16 bits, then rounded to
+    bytes. The products are exact in float64.
     """
     out = input
     for dim in reversed(range(len(axes))):

@@ -583,6 +583,8 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
 @function()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """As ``chunk``, but the parts may be written."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = -(-input._array.shape[wrap_dim(dim, input._array.ndim)] // chunks)
     return unsafe_split(input, size, dim) if size else unsafe_split_with_sizes(input, [0] * chunks, dim)
 
@@ -594,7 +596,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
 
 
 for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
-    setattr(Tensor, _unsafe.__name__, _unsafe)
+    setattr(Tensor, _unsafe.__name__, namespace("torch")[_unsafe.__name__])
 
 
 @method()

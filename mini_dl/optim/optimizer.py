@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mini_dl import _blas, _dtypes
+from mini_dl._checks import type_name
 from mini_dl._dtypes import Array
 from mini_dl._kernels import scratch
 from mini_dl._parallel import get_num_threads, share, worth_sharing
@@ -157,7 +158,9 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        differentiable = self.defaults.get("differentiable")
+        differentiable = self.defaults.get("differentiable", False)
+        if not isinstance(differentiable, bool):
+            raise TypeError(f"argument 'differentiable' must be bool, not {type_name(differentiable)}")
         for group in self.param_groups:
             self._check_before_step(group)
             if differentiable:
