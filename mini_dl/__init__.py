@@ -6,6 +6,7 @@ from mini_dl import (
     _C,
     _printing,
     autograd,
+    cuda,
     fft,
     func,
     linalg,

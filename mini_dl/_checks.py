@@ -13,14 +13,21 @@ from typing import Any
 def wrap_dim(dim: Any, ndim: int) -> int:
     """`dim` counted from the front. A 0-d tensor takes 0 and -1, as if it had one dimension. IndexError otherwise."""
     if type(dim) is not int:
-        try:
-            dim = operator.index(dim)
-        except TypeError:
-            raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}") from None
+        dim = index_of(dim, "argument 'dim' must be int")
     n = ndim or 1
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return int(dim % n)
+
+
+def index_of(number: Any, must: str) -> int:
+    """The int that `number` stands for; TypeError for a bool and for what is none."""
+    try:
+        if not isinstance(number, bool):
+            return operator.index(number)
+    except TypeError:
+        pass
+    raise TypeError(f"{must}, not {type_name(number)}")
 
 
 def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
@@ -38,15 +45,25 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     return dims if ndim else ()
 
 
-def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
-    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``: what is left of ``*shape`` after unpacking one sequence."""
-    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
-        shape = shape[0]
+def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
+    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``: what is left of ``*shape`` after unpacking one sequence. TypeError, about
+    the `argument`, for what is no shape."""
+    if len(shape) == 1:
+        if isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        elif isinstance(shape[0], bool):
+            raise TypeError(f"{argument} must be tuple of ints, not bool")
     try:
-        return tuple([operator.index(n) for n in shape])
+        known = tuple([operator.index(n) for n in shape])
     except TypeError:
-        bad = next((n for n in shape if not hasattr(type(n), "__index__")), shape[0])
-        raise TypeError(f"expected a size to be int, but got {type(bad).__name__} in {tuple(shape)}") from None
+        at = next((i for i, n in enumerate(shape) if not isinstance(n, int)), 0)
+        raise TypeError(
+            f"{argument} must be tuple of ints, but found element of type {type_name(shape[at])} at pos {at}"
+        ) from None
+    for n in known:
+        if not -(2**63) <= n < 2**63:
+            raise TypeError(f"{argument} has a size that does not fit into 64 bits: {n}")
+    return known
 
 
 def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,19 +71,24 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     before, name = len(positional) - 1, positional[-1]
+    argument = f"{function.__name__}(): argument '{name}' (position {len(positional)})"
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and name in kwargs:
             given = kwargs.pop(name)
-            given = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+            if not isinstance(given, (tuple, list)):
+                raise TypeError(f"{argument} must be tuple of ints, not {type_name(given)}")
         else:
-            if (len(args) < before and not kwargs) or (len(args) == before and not before):
+            here = before if not kwargs else before - len([1 for other in positional[:before] if other in kwargs])
+            if len(args) <= here:
                 raise TypeError(f'{function.__name__}() missing 1 required positional arguments: "{positional[len(args)]}"')
-            given, args = args[before:], args[:before]
-        return function(*args, sizes(given), **kwargs)
+            given, args = args[here:], args[:here]
+        if not kwargs:
+            return function(*args, sizes(given, argument))
+        return function(*args, **{name: sizes(given, argument)}, **kwargs)
 
-    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__signature__, call.spread = signature, True  # type: ignore[attr-defined]
     return call
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
@@ -26,6 +26,8 @@ class device:
                     else f"Invalid device string: '{type}'"
                 )
             number = int(tail) if tail else index
+        elif isinstance(type, int):
+            raise RuntimeError("Cannot access accelerator device when none is available.")
         else:
             raise TypeError(f"device(): argument 'type' must be str or torch.device, not {_type_name(type)}")
         self.type, self.index = name, number
@@ -44,6 +46,14 @@ class device:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (str(self),)
+
+    def __enter__(self) -> device:
+        """New tensors are made on this device, which must be the CPU."""
+        require_cpu(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
 
 CPU = device("cpu")
@@ -74,11 +84,18 @@ contiguous_format, preserve_format, channels_last, channels_last_3d = [
 ]
 
 
+def compiled_without(name: str) -> NoReturn:
+    """The error for what only a GPU could do."""
+    raise AssertionError(f"Torch not compiled with {name} enabled")
+
+
 def require_cpu(where: Any) -> None:
-    """RuntimeError unless `where` is None or names the CPU."""
+    """AssertionError for a GPU, RuntimeError for any other device, unless `where` is None or names the CPU."""
     if where is None or where is CPU:
         return
     wanted = where if isinstance(where, device) else device(where)
+    if wanted.type in ("cuda", "xpu"):
+        compiled_without(wanted.type.upper())
     if wanted.type != "cpu":
         raise RuntimeError(f"mini_dl computes on the CPU only: no device '{wanted}' here")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._arguments import parsed
 from mini_dl._dtypes import castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
@@ -33,6 +34,30 @@ FUNCTIONS_IN_PLACE = frozenset(
 )
 """The in-place methods that torch also offers as functions."""
 
+WRITTEN_IN_PYTHON = frozenset(
+    "set_printoptions split broadcast_tensors broadcast_shapes get_default_device atleast_1d atleast_2d atleast_3d block_diag "
+    "meshgrid cartesian_prod chain_matmul tensordot is_tensor cdist manual_seed seed initial_seed get_rng_state set_rng_state "
+    "einsum unravel_index from_dlpack norm lu svd_lowrank pca_lowrank unique unique_consecutive stft save load backward "
+    "register_hook register_post_accumulate_grad_hook unflatten share_memory_ is_shared".split()
+)
+"""The functions and methods of torch that its parser of arguments never sees: they take no other names."""
+PARSED_FUNCTIONAL = frozenset(
+    "hardshrink softshrink softplus logsigmoid gelu relu_ selu_ celu_ linear bilinear scaled_dot_product_attention conv1d conv2d "
+    "conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc pairwise_distance cosine_similarity pdist rrelu_ one_hot "
+    "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle avg_pool1d avg_pool2d avg_pool3d prelu "
+    "adaptive_avg_pool1d".split()
+)
+"""The functions of ``nn.functional`` that it does see."""
+
+
+def has_parser(where: str, name: str) -> bool:
+    """Whether torch's parser stands before the function of this name there."""
+    if where == "Tensor" and name == "istft":
+        return False
+    if where in ("torch", "Tensor"):
+        return name not in WRITTEN_IN_PYTHON and not name.startswith("__")
+    return name in PARSED_FUNCTIONAL if where == "nn.functional" else where in ("special", "linalg", "fft")
+
 
 def namespace(name: str) -> dict[str, Any]:
     """The public names of ``torch`` or of one of its parts: ``special``, ``linalg``, ``fft``, ``nn.functional``."""
@@ -51,16 +76,21 @@ def public(
     """
 
     def decorate(function: Function) -> Function:
-        writing = with_out(function, out) if out else function
+        versions: dict[bool, tuple[Function, Function]] = {}
         for place in places:
-            where, _, name = place.partition(":")
-            name = name or function.__name__
+            where, name = spelled(place, function)
+            native = has_parser(where, name)
+            if native not in versions:
+                alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
+                exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
+                versions[native] = exact, with_out(exact, out) if out else exact
+            plain, writing = versions[native]
             if where == "Tensor":
-                setattr(Tensor, name, function)
+                setattr(Tensor, name, plain)
             else:
                 namespace(where)[name] = writing
             if inplace_too:
-                in_place = inplace(function, name + "_")
+                in_place = inplace(plain, name + "_")
                 if where == "Tensor":
                     setattr(Tensor, name + "_", in_place)
                 elif where == "torch" and name + "_" in FUNCTIONS_IN_PLACE:
@@ -70,6 +100,11 @@ def public(
         return function
 
     return decorate
+
+
+def spelled(place: str, function: Function) -> tuple[str, str]:
+    where, _, name = place.partition(":")
+    return where, name or function.__name__
 
 
 def method(*, inplace: bool = False, out: bool | str | Function = False, operators: str = "") -> Callable[[Function], Any]:

@@ -37,6 +37,8 @@ def _assign_requires_grad(self: Tensor, flag: bool) -> None:
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Ask for (or give up) the gradient of a leaf. RuntimeError if it is no leaf, or not floating point."""
+    if not isinstance(requires_grad, bool):
+        raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type_name(requires_grad)}")
     _set_requires_grad(self, requires_grad)
     return self
 

@@ -123,6 +123,16 @@ class UninitializedTensorMixin(Tensor):
         )
 
     @property
+    def data(self) -> Tensor:  # type: ignore[override]
+        """An empty tensor of the type: writing into it does nothing."""
+        return wrap(np.empty(0, self._numpy_dtype))
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self.materialize(value.shape, dtype=value.dtype)
+        self._array[...] = value._array
+
+    @property
     def dtype(self) -> _dtypes.dtype:
         return _dtypes.of_numpy(self._numpy_dtype)
 

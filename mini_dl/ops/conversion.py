@@ -8,7 +8,15 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._device import channels_last, channels_last_3d, contiguous_format, device, preserve_format, require_cpu
+from mini_dl._device import (
+    channels_last,
+    channels_last_3d,
+    compiled_without,
+    contiguous_format,
+    device,
+    preserve_format,
+    require_cpu,
+)
 from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -141,6 +149,12 @@ for _name, _type in {**_dtypes.NAMES, "char": _dtypes.int8, "byte": _dtypes.uint
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """This tensor in the type of `other`."""
     return cast(self, other._array.dtype)
+
+
+@tensor_method()
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """AssertionError: there is no GPU here."""
+    compiled_without("CUDA")
 
 
 @tensor_method()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -509,15 +510,15 @@ def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> 
 def _tuple_of(name: str, value: Any, n: int) -> Ints:
     """`value` for each of `n` dimensions: an int, or one or `n` of them."""
     if not isinstance(value, (tuple, list)):
-        return (int(value),) * n
+        return (operator.index(value),) * n
     if len(value) == 1:
-        return (int(value[0]),) * n
+        return (operator.index(value[0]),) * n
     if len(value) != n:
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of {n} values to match the convolution dimensions, "
             f"but got {name}={list(value)}"
         )
-    return tuple([int(v) for v in value])
+    return tuple([operator.index(v) for v in value])
 
 
 class Arrays(NamedTuple):

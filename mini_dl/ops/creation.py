@@ -9,13 +9,14 @@ import math
 import operator
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
 from mini_dl import _device, _dtypes
+from mini_dl._arguments import loosely_parsed
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
-from mini_dl._device import contiguous_format, require_cpu, strided
+from mini_dl._device import channels_last, channels_last_3d, contiguous_format, require_cpu, strided
 from mini_dl._dtypes import Array, number_as
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import function, method, namespace, store, tensor_method
@@ -77,7 +78,13 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
                     f"dtype {_dtypes.scalar_name(wanted)} does not match dtype of out parameter "
                     f"({_dtypes.scalar_name(out._array.dtype)})"
                 )
-            return finished(mode.run(functools.partial(make, *args, dtype=wanted, **kwargs)), requires_grad, out)
+            if requires_grad is not True and requires_grad is not False:
+                raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
+            try:
+                array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
+            except MemoryError as error:
+                raise RuntimeError(f"{make.__name__}(): {error}") from None
+            return finished(array, requires_grad, out)
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]
@@ -371,6 +378,13 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
     if any([n < 0 for n in size]):
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
+    return _countable(size)
+
+
+def _countable(size: tuple[int, ...]) -> tuple[int, ...]:
+    """`size` if its elements, of 16 bytes at most, can be counted in 64 bits; RuntimeError otherwise."""
+    if math.prod(size) >= 2**59:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)}")
     return size
 
 
@@ -390,9 +404,19 @@ def ones(size: tuple[int, ...], *, dtype: Any) -> Array:
 
 @factory()
 @spread_out
-def empty(size: tuple[int, ...], *, dtype: Any) -> Array:
-    """A tensor of this shape whose values are whatever the memory held."""
-    return np.empty(nonnegative(size), _default(dtype))
+def empty(size: tuple[int, ...], *, dtype: Any, memory_format: Any = None) -> Array:
+    """A tensor of this shape, in the order of `memory_format`, whose values are whatever the memory held."""
+    size = _countable(nonnegative(size))
+    if memory_format is None or memory_format is contiguous_format:
+        return np.empty(size, _default(dtype))
+    if memory_format is not channels_last and memory_format is not channels_last_3d:
+        if not isinstance(memory_format, type(contiguous_format)):
+            raise TypeError(f"empty(): argument 'memory_format' must be torch.memory_format, not {type_name(memory_format)}")
+        raise RuntimeError(f"unsupported memory format {memory_format}")
+    rank = 4 if memory_format is channels_last else 5
+    if len(size) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {memory_format.name} format")
+    return np.moveaxis(np.empty((size[0], *size[2:], size[1]), _default(dtype)), -1, 1)
 
 
 @factory()
@@ -407,9 +431,10 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type_name(size)}")
     if dtype is None:
-        dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value))
-        dtype = np.dtype(np.int64) if dtype == np.uint64 else dtype
-    return _filled(nonnegative(sizes(size)), fill_value, dtype)
+        kind = fill_value._array.dtype if isinstance(fill_value, Tensor) else None
+        dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value)) if kind is None else kind
+        dtype = np.dtype(np.int64) if dtype == np.uint64 and kind is None else dtype
+    return _filled(_countable(nonnegative(sizes(size))), fill_value, dtype)
 
 
 @factory(out=False)
@@ -487,7 +512,7 @@ def _like(name: str, fill: Any) -> None:
     first = {"input": parameters.pop("input")}
     given = {**first, **at, **parameters} if name == "full_like" else {**first, **parameters}
     make.__signature__ = inspect.Signature(list(given.values()))  # type: ignore[attr-defined]
-    namespace("torch")[name] = make
+    namespace("torch")[name] = loosely_parsed(make)
 
 
 _like("zeros_like", 0)
@@ -774,6 +799,11 @@ class TensorType:
 
     def __call__(self, *args: Any, device: Any = None) -> Tensor:
         return wrap(_legacy(Tensor, args, self.dtype.numpy))
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007 - for an object that is no class
+
+    __ror__ = __or__
 
     def __instancecheck__(self, value: object) -> builtins.bool:
         return isinstance(value, Tensor) and value.dtype is self.dtype

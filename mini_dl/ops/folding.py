@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,10 @@ def _taps(padded: Array, kernel: Ints, g: Geometry) -> Array:
 
 def _pair(name: str, value: Any) -> Ints:
     if not isinstance(value, (tuple, list)):
-        return (int(value),) * 2
+        return (operator.index(value),) * 2
     if len(value) not in (1, 2):
         raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(value)}")
-    return tuple([int(v) for v in value]) * (3 - len(value))
+    return tuple([operator.index(v) for v in value]) * (3 - len(value))
 
 
 def _blocks(space: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Ints, Geometry]:

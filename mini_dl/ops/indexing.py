@@ -118,11 +118,13 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
                     dim += array.ndim
                     continue
             else:
+                if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype.char not in "ilq":
+                    raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
                 basic.append(WHOLE)
                 chosen.append(integers(item if isinstance(item, Tensor) else wrap(array)))
                 dim += 1
                 continue
-        if isinstance(item, (bool, np.bool_)):
+        if isinstance(item, bool):
             basic.append(None)
             chosen.append(wrap(np.zeros(1 if item else 0, "int64")))
             continue

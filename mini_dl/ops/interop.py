@@ -114,7 +114,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor over the memory of another library's: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
     require_cpu(device)
     if isinstance(ext_tensor, Tensor):
-        if edge_of(ext_tensor) is not None:
+        if needs_grad(ext_tensor):
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return ext_tensor.detach().clone() if copy else ext_tensor.detach()
     if isinstance(ext_tensor, np.ndarray):

@@ -28,8 +28,11 @@ from mini_dl.ops.reduction import checked
 from mini_dl.tensor import Tensor, wrap
 
 
-class LinAlgError(RuntimeError):
+class _LinAlgError(RuntimeError):
     """A matrix does not have what was asked for: an inverse, a Cholesky factor, ..."""
+
+
+LinAlgError = _LinAlgError
 
 
 # ------------------------------------------------------------------------------------------------ arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,7 +153,7 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
 
 def _pairs(input: Tensor, pad: Any) -> Pads:
     """(before, after) of the dimensions that `pad` names, first to last."""
-    widths = [int(p) for p in pad]
+    widths = [operator.index(p) for p in pad]
     if len(widths) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(widths) > 2 * input._array.ndim:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import builtins
 import cmath
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
+from mini_dl._arguments import parsed
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import (
     Array,
     Number,
     as_type,
+    castable,
     default_numpy,
     dtype_of_number,
     floating,
@@ -1577,6 +1580,32 @@ def _divided_into(self: Tensor, other: Any) -> Any:
     return self.reciprocal() * other
 
 
+def _inverted(self: Tensor) -> Tensor:
+    """``~self``; TypeError where there are no bits."""
+    if self._array.dtype.kind not in "biu":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+def _shift_of_type(shift: Any) -> Any:
+    """`shift`, an in-place shift, that checks first whether its result has the type of what it is written into."""
+
+    @functools.wraps(shift)
+    def call(self: Tensor, other: Any) -> Tensor:
+        have = self._array.dtype
+        known = isinstance(other, (Tensor, builtins.int, builtins.float, builtins.complex))
+        common = result_numpy(self._array, other._array if isinstance(other, Tensor) else other) if known else have
+        if not castable(common, have):
+            names = scalar_name(common), scalar_name(have)
+            raise RuntimeError("result type {} can't be cast to the desired output type {}".format(*names))
+        return shift(self, other)
+
+    return call
+
+
+for _name in ("bitwise_left_shift_", "bitwise_right_shift_"):
+    setattr(Tensor, _name, parsed(_shift_of_type(getattr(Tensor, _name))))
+
 _BINARY = {
     "add": _add, "sub": _sub, "mul": mul, "truediv": _div, "floordiv": floor_divide, "mod": remainder,
     "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor, "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
@@ -1589,7 +1618,7 @@ for _name, _primitive in _BINARY.items():
 
 for _name, _operator in {
     "__neg__": neg,
-    "__invert__": bitwise_not,
+    "__invert__": _inverted,
     "__pos__": positive,
     "__abs__": abs,
     "__pow__": _pow_operator,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -396,9 +397,9 @@ WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
 def _ints(name: str, what: str, value: Any, n: int) -> Ints:
     """`value` for each of `n` dimensions."""
     if not isinstance(value, (tuple, list)):
-        return (int(value),) * n
+        return (operator.index(value),) * n
     if len(value) == 1:
-        return (int(value[0]),) * n
+        return (operator.index(value[0]),) * n
     if len(value) != n:
         if n == 1:
             raise RuntimeError(
@@ -406,7 +407,7 @@ def _ints(name: str, what: str, value: Any, n: int) -> Ints:
             )
         omitted = "be omitted, a single int, or a tuple of" if what == "stride" else "be a single int, or a tuple of"
         raise RuntimeError(f"{name}: {what} must either {omitted} {WORDS[n]}")
-    return tuple([int(v) for v in value])
+    return tuple([operator.index(v) for v in value])
 
 
 def _geometry(

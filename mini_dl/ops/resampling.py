@@ -26,6 +26,10 @@ Ints = tuple[int, ...]
 # ------------------------------------------------------------------------------------------------ to another size
 
 
+BYTE_MODES = ("bilinear", "bicubic", "lanczos")
+"""What resizes bytes by integer weights."""
+
+
 class Axis:
     """How one dimension is resampled: output i is the sum over k of ``weights[i, k] * input[places[i, k]]``."""
 
@@ -51,6 +55,8 @@ class Axis:
 @op(input=lambda grad, axes: _spread_back(grad, axes))
 def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
     """(*, *in) -> (*, *out)"""
+    if input.dtype.char == "B" and axes[0].weights is not None:
+        return _resample_bytes(input, axes)
     out = _computed(input)
     for dim in reversed(range(len(axes))):
         at = out.ndim - len(axes) + dim
@@ -62,6 +68,24 @@ def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
             total = seen if total is None else np.add(total, seen, out=total)
         out = total
     return out.astype(input.dtype, copy=False)
+
+
+def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
+    """The same of bytes as torch computes it: each dimension with weights in whole 2**-bits that fit 16 bits, then rounded to
+    bytes. The products are exact in float64.
+    """
+    out = input
+    for dim in reversed(range(len(axes))):
+        at = out.ndim - len(axes) + dim
+        matrix = axes[dim].matrix(np.float64)
+        bits, most = 0, matrix.max(initial=0.0)
+        while bits < 22 and int(0.5 + most * 2 ** (bits + 1)) < 2**15:
+            bits += 1
+        weights = np.trunc(matrix * 2.0**bits + np.copysign(0.5, matrix))
+        total = np.moveaxis(out, at, -1).astype(np.float64) @ weights.T
+        rounded = np.clip(np.floor((total + 2.0 ** (bits - 1)) / 2.0**bits), 0, 255)
+        out = np.moveaxis(rounded, -1, at).astype(np.uint8)
+    return out
 
 
 @op(output=lambda grad, axes: _resample(grad, axes))
@@ -279,11 +303,11 @@ def _resized(input: Tensor, mode: str, out: Ints, factors: list[float] | None, a
         )
     dtype = input._array.dtype
     nearest = mode.startswith("nearest")
-    if dtype.kind != "f" and not (nearest and dtype.char == "B"):
+    if dtype.kind != "f" and not (dtype.char == "B" and (nearest or mode in BYTE_MODES)):
         raise NotImplementedError(f"\"upsample_{mode}{len(out)}d\" not implemented for '{scalar_name(dtype)}'")
     if antialias and dtype.char == "e":
         raise NotImplementedError("\"compute_index_ranges_weights\" not implemented for 'Half'")
-    real = np.float64 if dtype.char == "d" else np.float32
+    real = np.float64 if dtype.char in "dB" and not nearest else np.float32
     axes = []
     scales: list[float | None] = [*factors] if factors else [None] * len(out)
     for size, o, factor in zip(space, out, scales):

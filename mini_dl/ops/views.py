@@ -217,14 +217,14 @@ def _view_as_type(input: Tensor, target: DType) -> Tensor:
     return _view_type(input, wanted)
 
 
-def _tensor_view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
+def _tensor_view(self: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
     """The same elements in another shape, or the same bytes as another type, over the same memory.
 
     RuntimeError if the number of elements differs or the memory does not allow it: then use ``reshape``.
     """
-    if dtype is not None or (len(size) == 1 and isinstance(size[0], DType)):
-        return _view_as_type(self, dtype or size[0])
-    return _view_as_shape(self, *size)
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], DType)):
+        return _view_as_type(self, dtype or shape[0])
+    return _view_as_shape(self, *(shape or size))
 
 
 @spread_out
@@ -584,6 +584,8 @@ def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, 
 @function()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """As ``chunk``, but the parts may be written."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = -(-input._array.shape[wrap_dim(dim, input._array.ndim)] // chunks)
     return unsafe_split(input, size, dim) if size else unsafe_split_with_sizes(input, [0] * chunks, dim)
 
@@ -595,7 +597,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
 
 
 for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
-    setattr(Tensor, _unsafe.__name__, _unsafe)
+    setattr(Tensor, _unsafe.__name__, namespace("torch")[_unsafe.__name__])
 
 
 @method()
@@ -842,6 +844,9 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """All tensors expanded to the shape they broadcast to."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type_name(t)}")
     shape = broadcast_shapes(*[t._array.shape for t in tensors])
     return tuple([t if t._array.shape == shape else _expand(t, shape) for t in tensors])
 
@@ -891,7 +896,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
 
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
-    _becoming(_function, _function.__name__ + "_")
+    _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")
 _becoming(swapdims, "swapdims_")
 _becoming(as_strided, "as_strided_")
 namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
@@ -1019,13 +1024,10 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     return bool(a.__array_interface__["data"] == b.__array_interface__["data"] and a.shape == b.shape and a.strides == b.strides)
 
 
-@function()
+@method()
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape."""
     return input._array.shape == other._array.shape
-
-
-setattr(Tensor, "is_same_size", is_same_size)  # noqa: B010
 
 
 @method()
@@ -1182,6 +1184,12 @@ def is_shared(self: Tensor) -> bool:
 def is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether the memory is locked: no."""
     return False
+
+
+@tensor_method()
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """RuntimeError: without a GPU there is no pinned memory."""
+    raise RuntimeError("Cannot access accelerator device when none is available.")
 
 
 @tensor_method()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from mini_dl import _dtypes
+from mini_dl._checks import type_name
 from mini_dl._dtypes import Array
 from mini_dl._parallel import get_num_threads, share, worth_sharing
 from mini_dl.autograd.graph import Handle
@@ -51,7 +52,10 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+        before = self.__dict__.get("_optimizer_step_pre_hooks")
+        if before is None:  # its class does not call `Optimizer.__init__`
+            return step(self, *args, **kwargs)
+        after = self._optimizer_step_post_hooks
         if not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
             return step(self, *args, **kwargs)
         all_args: tuple[Any, ...] = (self, *args)
@@ -131,7 +135,7 @@ class Optimizer:
             parameters = inspect.signature(cls.__init__).parameters.values()
             flags = {p.name: p.default for p in parameters if p.default is None or isinstance(p.default, bool)}
             cls.newer_options = {**flags, **cls.__dict__.get("newer_options", {})}
-        if "step" in cls.__dict__:
+        if "step" in cls.__dict__ and not hasattr(cls.__dict__["step"], "hooked"):
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
     _optimizer_step_pre_hooks: dict[int, Hook]
@@ -143,7 +147,19 @@ class Optimizer:
 
     def _make_hooks(self) -> None:
         for name in ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post"):
-            self.__dict__.setdefault(f"_optimizer_{name}_hooks", {})
+            self.__dict__.setdefault(f"_optimizer_{name}_hooks", OrderedDict())
+        self._zero_grad_profile_name = f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"
+        self._warned_capturable_if_run_uncaptured = True
+
+    @staticmethod
+    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+        """`func`, a step, between the hooks that are registered for it."""
+        return func if hasattr(func, "hooked") else _with_hooks(func)
+
+    def _cuda_graph_capture_health_check(self) -> None:
+        """Nothing to check without a GPU; steps of programs call it."""
+
+    _accelerator_graph_capture_health_check = _cuda_graph_capture_health_check
 
     # -------------------------------------------------------------------------------------------- the step
 
@@ -154,7 +170,9 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        differentiable = self.defaults.get("differentiable")
+        differentiable = self.defaults.get("differentiable", False)
+        if not isinstance(differentiable, bool):
+            raise TypeError(f"argument 'differentiable' must be bool, not {type_name(differentiable)}")
         for group in self.param_groups:
             self._check_before_step(group)
             if differentiable:

@@ -57,7 +57,7 @@ def check_one_element(lr: Any) -> None:
 
 def check_betas(name: str, betas: Any) -> None:
     """ValueError for a decay outside of [0, 1)."""
-    for i, beta in enumerate(betas):
+    for i, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._device import compiled_without, require_cpu
 from mini_dl._device import device as device_class
-from mini_dl._device import require_cpu
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.hooks import BackwardHook
@@ -502,6 +502,14 @@ class Module:
     def cpu(self: Self) -> Self:
         """Nothing to do: all is there already."""
         return self
+
+    def cuda(self: Self, device: Any = None) -> Self:
+        """AssertionError: there is no GPU here."""
+        compiled_without("CUDA")
+
+    def xpu(self: Self, device: Any = None) -> Self:
+        """AssertionError: there is no GPU here."""
+        compiled_without("XPU")
 
     def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
         """Give every parameter and buffer fresh, uninitialised memory."""

@@ -47,6 +47,23 @@ class PackedSequence(_Packed):
     def cpu(self) -> PackedSequence:
         return self
 
+    def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
+        """AssertionError: there is no GPU here."""
+        return self.to("cuda")
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether ``data`` is on a GPU."""
+        return self.data.is_cuda
+
+    def is_pinned(self) -> bool:
+        """Whether the memory of ``data`` is pinned."""
+        return self.data.is_pinned()
+
+    def pin_memory(self) -> PackedSequence:
+        """RuntimeError: without a GPU there is no pinned memory."""
+        return type(self)(self.data.pin_memory(), *self[1:])
+
     def double(self) -> PackedSequence:
         return self.to(_dtypes.float64)
 
@@ -55,6 +72,21 @@ class PackedSequence(_Packed):
 
     def half(self) -> PackedSequence:
         return self.to(_dtypes.float16)
+
+    def long(self) -> PackedSequence:
+        return self.to(_dtypes.int64)
+
+    def int(self) -> PackedSequence:
+        return self.to(_dtypes.int32)
+
+    def short(self) -> PackedSequence:
+        return self.to(_dtypes.int16)
+
+    def char(self) -> PackedSequence:
+        return self.to(_dtypes.int8)
+
+    def byte(self) -> PackedSequence:
+        return self.to(_dtypes.uint8)
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
@@ -74,6 +106,8 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
     RuntimeError unless the lengths are positive, one for each sequence, and fall (or `enforce_sorted` is False).
     """
     counts = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths, np.int64)
+    if counts.ndim != 1:
+        raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {counts.ndim}D cpu Long tensor")
     input = input.transpose(0, 1) if batch_first else input
     order = None
     if not enforce_sorted:
@@ -91,6 +125,8 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
             "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you do not need "
             "ONNX exportability."
         )
+    if counts[0] > input.shape[0]:
+        raise RuntimeError(f"a length of {counts[0]} is greater than the {input.shape[0]} steps of the padded sequences")
     sizes = (counts[None, :] > np.arange(counts[0])[:, None]).sum(1)
     rows = input.reshape(-1, *input.shape[2:])
     return PackedSequence(rows.index_select(0, _rows(sizes)), wrap(sizes), order)

@@ -1,0 +1,301 @@
+"""What torch's parser of arguments does before a function runs: other names, types, and numbers given as tensors.
+
+The annotations of a function say what it takes. At its first call a prologue is written out for it that looks at the classes of
+what was given, and nothing else; only what does not fit goes the long way, through `Parser.resolve`. What takes time to look at,
+the numbers in a list, is looked at once a call has failed (`Parser.explain`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import dtype, of_numpy
+from mini_dl._generator import Generator
+from mini_dl.tensor import Tensor
+
+Function = Callable[..., Any]
+
+OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+"""NumPy's names, which torch's parser takes too."""
+
+PYTHON_TYPES = {float: of_numpy(np.dtype("d")), int: of_numpy(np.dtype("l")), bool: of_numpy(np.dtype("?")),
+                complex: of_numpy(np.dtype("D"))}  # fmt: skip
+
+
+INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output_size dim dims shifts normalized_shape s".split())
+"""Parameters that are an int or several in every function that does not say otherwise."""
+
+SEVERAL_MEANINGS = frozenset("max min var std var_mean std_mean".split())
+"""Functions whose `dim` may be something else: the other tensor, or whether to divide by one less."""
+
+HANDED_ON = frozenset("Tensor ints bool float Number".split())
+ANY_OBJECT = frozenset("inplace return_indices size_average reduce align_corners".split())
+"""What is looked at of a function that is written in Python in torch: the kinds that it hands on, but for what it takes by its
+truth value."""
+
+
+class Absent:
+    """Stands for a required argument that was not given."""
+
+
+ABSENT = Absent()
+
+
+class Parser:
+    """Calls `function` with its arguments as torch's parser would hand them over. TypeError where they do not fit."""
+
+    call: Any
+
+    def __init__(self, function: Function, strict: bool) -> None:
+        self.function, self.strict = function, strict
+
+    def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The first call, which gives `call` the code that is written out for this function."""
+        self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
+        self.names = {parameter.name for parameter in parameters}
+        names: dict[str, Any] = {}
+        kinds = [kind_of(p) for p in parameters]
+        if not self.strict:
+            kinds = [kind if kind in HANDED_ON and p.name not in ANY_OBJECT else "" for p, kind in zip(parameters, kinds)]
+        if self.function.__name__ in SEVERAL_MEANINGS:
+            kinds = ["" if kind == "ints" else kind for kind in kinds]
+        self.kinds = kinds
+        exec(
+            compile(text_of(parameters, kinds, self.strict), f"<arguments of {self.function.__name__}>", "exec"), globals(), names
+        )
+        defaults = [(p.name, ABSENT if p.default is p.empty else p.default, p.kind is p.KEYWORD_ONLY) for p in parameters]
+        self.call.__defaults__ = tuple([value for _, value, keyword in defaults if not keyword])
+        self.call.__kwdefaults__ = {name: value for name, value, keyword in defaults if keyword}
+        self.call.__code__ = names["make"](self.function, self).__code__
+        return self.call(*args, **kwargs)
+
+    def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The call with names and values put right."""
+        given = {p.name: value for p, value in zip(self.parameters, values) if value is not ABSENT}
+        kinds = dict(zip([p.name for p in self.parameters], self.kinds))
+        if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
+            return self.function(**given, **named)
+        for other in [name for name in named if name in OTHER_NAMES]:
+            meant = OTHER_NAMES[other]
+            default = next((p.default for p in self.parameters if p.name == meant), None)
+            if meant in self.names and given.get(meant, default) is default:
+                given[meant] = named.pop(other)
+        for position, parameter in enumerate(self.parameters, 1):
+            name = parameter.name
+            if name in given and given[name] is not parameter.default:
+                given[name] = self.fitted(given[name], kinds[name], parameter, position)
+        positional = [p.name for p in self.parameters if p.kind is not p.KEYWORD_ONLY]
+        first = [name for name in positional if name in given]
+        args = [given.pop(name) for name in first] if first == positional[: len(first)] else []
+        try:
+            return self.function(*args, **given, **named)
+        except Exception:
+            self.explain(values)
+            raise
+
+    def explain(self, values: tuple[Any, ...]) -> None:
+        """Called when the function has failed: the error for an argument that could not but make it fail."""
+        for position, (parameter, kind, value) in enumerate(zip(self.parameters, self.kinds, values), 1):
+            if kind == "ints" and value.__class__ in (tuple, list):
+                self.fitted(value, kind, parameter, position)
+            elif kind == "int" and value.__class__ is int and not -(2**63) <= value < 2**63:
+                raise ValueError("Overflow when unpacking long long") from None
+
+    def fitted(self, value: Any, kind: str, parameter: inspect.Parameter, position: int) -> Any:
+        """`value` as an argument of this kind."""
+        if kind not in FIT or (value is None and optional(parameter)):
+            return value
+        fits, called = FIT[kind]
+        if value.__class__ is str and parameter.name == "padding":  # "same", "valid"; or what is refused in words of its own
+            return value
+        found = fits(value)
+        if found is NotImplemented:
+            at = "" if parameter.kind is parameter.KEYWORD_ONLY else f" (position {position})"
+            named = f"{self.function.__name__}(): argument '{parameter.name}'{at}"
+            raise TypeError(f"{named} must be {called}, not {type_name(value)}") from None
+        return found
+
+
+def parsed(function: Function, strict: bool = True) -> Function:
+    """`function` with torch's checks of arguments and, if `strict`, its other names for them."""
+    if getattr(function, "spread", False):
+        return loosely_parsed(function)
+    if inspect.unwrap(function).__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return function
+    parser = Parser(function, strict)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        function  # noqa: B018 - the code that replaces this one has the same free variables
+        return parser.first(args, kwargs)
+
+    parser.call = call
+    return call
+
+
+def loosely_parsed(function: Function) -> Function:
+    """The same for a function whose last argument may be given as several."""
+    input = next(iter(inspect.signature(function).parameters))
+    others = [other for other, meant in OTHER_NAMES.items() if meant == input]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for other in others if kwargs else ():
+            if other in kwargs and input not in kwargs and not args:
+                kwargs[input] = kwargs.pop(other)
+        try:
+            return function(*args, **kwargs)
+        except AttributeError:
+            if args and input in ("input", "self") and not isinstance(args[0], Tensor):
+                text = f"{function.__name__}(): argument '{input}' (position 1) must be Tensor, not {type_name(args[0])}"
+                raise TypeError(text) from None
+            raise
+
+    return call
+
+
+def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool) -> str:
+    """The text of a call::
+
+    def call(input, dim, keepdim, *, dtype, **named_otherwise):
+        if named_otherwise or not isinstance(input, Tensor) or dim.__class__ is not int or ...:
+            return parser.resolve((input, dim, keepdim, dtype), named_otherwise)
+        try:
+            return function(input, dim, keepdim, dtype=dtype)
+        except Exception:
+            parser.explain((input, dim, keepdim, dtype))
+            raise
+    """
+    listed, handed, starred = [], [], False
+    for parameter in parameters:
+        keyword = parameter.kind is parameter.KEYWORD_ONLY
+        if keyword and not starred:
+            listed.append("*")
+            starred = True
+        listed.append(f"{parameter.name}=None")
+        handed.append(f"{parameter.name}={parameter.name}" if keyword else parameter.name)
+    doubts = [doubt for p, kind in zip(parameters, kinds) if (doubt := doubt_about(p, kind))]
+    if strict:
+        listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
+    else:
+        named = "{}"
+    values = "".join([f"{p.name}, " for p in parameters])
+    return (
+        f"def make(function, parser):\n def call({', '.join(listed)}):\n"
+        f"  if {' or '.join(doubts) or 'False'}: return parser.resolve(({values}), {named})\n"
+        f"  try: return function({', '.join(handed)})\n"
+        f"  except Exception:\n   parser.explain(({values}))\n   raise\n return call"
+    )
+
+
+QUICK = {
+    "Tensor": "not isinstance({0}, Tensor)",
+    "Tensor | Number": "{0}.__class__ is not float and {0}.__class__ is not int and not isinstance({0}, Tensor)",
+    "bool": "{0} is not True and {0} is not False",
+    "int": "{0}.__class__ is not int",
+    "float": "{0}.__class__ is not float and {0}.__class__ is not int",
+    "Number": "{0}.__class__ is not float and {0}.__class__ is not int",
+    "ints": "{0}.__class__ is not int and {0}.__class__ is not tuple and {0}.__class__ is not list",
+    "str": "{0}.__class__ is not str",
+    "dtype": "{0}.__class__ is not dtype",
+    "Generator": "{0}.__class__ is not Generator",
+}
+"""What makes the value of a parameter worth a closer look, by its annotation."""
+
+
+def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
+    """The condition under which the value of `parameter` takes the long way. None if it never does."""
+    name = parameter.name
+    if kind not in QUICK:
+        return f"{name} is ABSENT" if parameter.default is parameter.empty else None
+    condition = QUICK[kind].format(name)
+    return f"({name} is not None and {condition})" if optional(parameter) else f"({condition})"
+
+
+def kind_of(parameter: inspect.Parameter) -> str:
+    """The annotation without what says that it is optional, and without modules; "ints" for `INT_LISTS`."""
+    if parameter.annotation in ("Any", "Sequence[int]") and parameter.name in INT_LISTS:
+        return "ints"
+    return str(parameter.annotation).replace(" | None", "").replace("builtins.", "").replace("DType", "dtype")
+
+
+def optional(parameter: inspect.Parameter) -> bool:
+    return "None" in str(parameter.annotation) or parameter.default is None or parameter.default == ()
+
+
+# ------------------------------------------------------------------------------------------------ what fits
+
+
+def single(value: Any, kinds: str) -> Any:
+    """The number in a 0-d tensor that needs no gradient and whose type is of the `kinds`; NotImplemented for anything else."""
+    if isinstance(value, Tensor) and not value._array.ndim and value._array.dtype.kind in kinds and not value.requires_grad:
+        return value._array[()].item()
+    return NotImplemented
+
+
+def as_tensor(value: Any) -> Any:
+    return value if isinstance(value, Tensor) else NotImplemented
+
+
+def as_operand(value: Any) -> Any:
+    return value if isinstance(value, (Tensor, bool, int, float, complex, np.number, np.bool_)) else NotImplemented
+
+
+def as_bool(value: Any) -> Any:
+    return value if isinstance(value, bool) else NotImplemented
+
+
+def as_int(value: Any) -> Any:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    return single(value, "iu")
+
+
+def as_ints(value: Any) -> Any:
+    """An int, or a sequence of which each element is one (or None: as it is)."""
+    if not isinstance(value, (tuple, list)):
+        return NotImplemented if as_int(value) is NotImplemented else value
+    return NotImplemented if any([one is not None and as_int(one) is NotImplemented for one in value]) else value
+
+
+def as_float(value: Any) -> Any:
+    return value if isinstance(value, (int, float, np.floating, np.integer)) else single(value, "biuf")
+
+
+def as_number(value: Any) -> Any:
+    return value if isinstance(value, (int, float, complex, np.number, np.bool_)) else single(value, "biufc")
+
+
+def as_str(value: Any) -> Any:
+    return value if isinstance(value, str) else NotImplemented
+
+
+def as_dtype(value: Any) -> Any:
+    if isinstance(value, dtype):
+        return value
+    return PYTHON_TYPES.get(value, NotImplemented) if isinstance(value, type) else NotImplemented
+
+
+def as_generator(value: Any) -> Any:
+    return value if isinstance(value, Generator) else NotImplemented
+
+
+FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "Tensor": (as_tensor, "Tensor"),
+    "Tensor | Number": (as_operand, "Tensor"),
+    "bool": (as_bool, "bool"),
+    "int": (as_int, "int"),
+    "float": (as_float, "float"),
+    "Number": (as_number, "Number"),
+    "ints": (as_ints, "tuple of ints"),
+    "str": (as_str, "str"),
+    "dtype": (as_dtype, "torch.dtype"),
+    "Generator": (as_generator, "torch.Generator"),
+}
+"""For each annotation what an argument becomes, NotImplemented where it does not fit, and how messages call the type."""

@@ -1,0 +1,343 @@
+"""Wrong calls, made from right ones: each argument in turn of another type, shape, range or dtype; too few, too many, unknown.
+
+    python -m parity_tests.wrong_calls [PATTERN ...] [--kind ops methods modules forwards optimizers] [-v]
+
+A right call comes from torch's tables. What counts is the kind of the exception that each library raises, and that nothing was
+written where ours raises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import itertools
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity_tests import adapter, bridge
+from parity_tests.bridge import Missing, NotApplicable
+from parity_tests.sweep import same_exception
+
+SAMPLES = 2  # right calls taken of each op
+CRASHES = frozenset(
+    ["native_batch_norm: argument 3 no element", "native_batch_norm: argument 4 no element", "lu_unpack: argument 1 no element"]
+)
+"""Calls that end torch's process."""
+ENDLESS = ("normal:number_mean", "nn.functional.local_response_norm", "nn.functional.interpolate", "mvlgamma")
+"""Functions that take the great numbers at their word in one library or the other."""
+FAR = 1000  # no dimension
+STACKS = ("nn.Transformer", "nn.TransformerEncoder", "nn.TransformerDecoder", "nn.RNN", "nn.GRU", "nn.LSTM")
+"""Would copy their layers so often without a word."""
+
+
+@dataclass
+class Call:
+    """One call under both libraries. `made` gives the two functions, new ones where they have a state."""
+
+    name: str
+    wrong: str
+    made: Callable[[], tuple[Any, Any]]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.wrong}"
+
+
+@dataclass
+class Difference:
+    call: Call
+    theirs: BaseException | None
+    ours: BaseException | None
+    written: bool = False
+
+    @property
+    def accident(self) -> str | None:
+        """Why torch's answer is not worth having (see docs/decisions.md), None if it is."""
+        theirs, ours, wrong = type(self.theirs), type(self.ours), self.call.wrong
+        if theirs is AttributeError and ours is TypeError:
+            return "torch's Python stumbles over what is not a tensor"
+        if "2**70" in wrong:
+            return "an int beyond 64 bits"
+        if theirs is IndexError and ours in (RuntimeError, ValueError) and wrong.startswith("argument"):
+            return "torch reads a size of a tensor that has too few dimensions before it checks them"
+        if self.call.name.startswith("__r"):
+            return "reflected operators called by hand give NotImplemented"
+        return None
+
+    def __repr__(self) -> str:
+        def shown(error: BaseException | None) -> str:
+            return (
+                "nothing"
+                if error is None
+                else f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:150]
+            )
+
+        if self.written:
+            return f"{self.call!r}\n    an argument was written before {shown(self.ours)}"
+        return f"{self.call!r}\n    torch   {shown(self.theirs)}\n    mini_dl {shown(self.ours)}"
+
+
+# ------------------------------------------------------------------------------------------------ from right to wrong
+
+
+def replacements(value: Any) -> Iterator[tuple[str, Any]]:
+    """What may stand in the place of `value` by mistake."""
+    if isinstance(value, torch.Tensor):
+        plain = value.detach()
+        yield from [("None", None), ("str", "a"), ("float", 1.5), ("list", [1.0, 2.0]), ("object", object)]
+        yield "bool tensor", plain.to(torch.bool)
+        yield "int64 tensor", plain.nan_to_num().real.to(torch.int64)
+        yield "complex tensor", plain.to(torch.complex64)
+        yield "float64 tensor", plain.real.to(torch.float64)
+        yield "one dimension more", plain.unsqueeze(0)
+        yield "no dimension", torch.ones((), dtype=plain.dtype)
+        yield "7 elements", torch.ones(7, dtype=plain.dtype)
+        yield "no element", torch.ones(0, dtype=plain.dtype)
+        if plain.ndim:
+            yield "one index less", plain.select(0, 0) if plain.shape[0] else plain
+            yield "last dimension longer", torch.cat([plain, plain], -1)
+    elif isinstance(value, bool):
+        yield from [("str", "a"), ("None", None), ("int", 2), ("float", 1.5), ("list", [True])]
+    elif isinstance(value, int):
+        yield from [("str", "a"), ("None", None), ("float", 1.5), ("far", FAR), ("far below", -FAR), ("2**70", 2**70)]
+        yield from [
+            ("list", [value]),
+            ("list of str", ["a"]),
+            ("float tensor", torch.tensor(1.5)),
+            ("bool", True),
+            ("complex", 1j),
+        ]
+        yield from [("negative", -1), ("zero", 0)]
+    elif isinstance(value, float):
+        yield from [("str", "a"), ("None", None), ("complex", 1j), ("list", [1.0]), ("negative", -1.5), ("nan", float("nan"))]
+        yield "tensor of two", torch.ones(2)
+    elif isinstance(value, str):
+        yield from [("other str", "nonsense"), ("int", 3), ("None", None)]
+    elif isinstance(value, (list, tuple)):
+        yield from [("str", "a"), ("float", 1.5), ("None", None), ("empty", type(value)()), ("object", object)]
+        if value and isinstance(value[0], int):
+            yield from [("of float", [1.5] * len(value)), ("of str", ["a"] * len(value)), ("far", [FAR] * len(value))]
+            yield from [
+                ("longer", [*value, *value, value[0]]),
+                ("negative", [-3] * len(value)),
+                ("far below", [-FAR] * len(value)),
+            ]
+        elif value:
+            yield from [("of None", [None] * len(value)), ("of str", ["a"] * len(value)), ("shorter", type(value)(value[:-1]))]
+    elif isinstance(value, torch.dtype):
+        yield from [("str", "float32"), ("int", 3), ("complex", torch.complex64), ("bool", torch.bool)]
+    elif value is None:
+        yield from [("str for None", "a"), ("object for None", object)]
+
+
+def mistakes(name: str, made: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Call]:
+    """All wrong calls that come from the right one."""
+    for i, value in enumerate(args):
+        for wrong, other in replacements(value):
+            yield Call(name, f"argument {i} {wrong}", made, (*args[:i], other, *args[i + 1 :]), kwargs)
+    for key, value in kwargs.items():
+        for wrong, other in replacements(value):
+            yield Call(name, f"{key} {wrong}", made, args, {**kwargs, key: other})
+        yield Call(name, f"without {key}", made, args, {k: v for k, v in kwargs.items() if k != key})
+    if args:
+        yield Call(name, "one argument less", made, args[:-1], kwargs)
+        yield Call(name, "no argument", made, (), kwargs)
+        yield Call(name, "first given twice", made, args, {**kwargs, "input": args[0]})
+    yield Call(name, "unknown keyword", made, args, {**kwargs, "nonsense": 1})
+    yield Call(name, "an object more", made, (*args, object), kwargs)
+    yield Call(name, "nine arguments more", made, (*args, *[1] * 9), kwargs)
+
+
+def unlike(samples: Iterator[Any], key: Callable[[Any], Any]) -> list[Any]:
+    """The first samples that differ in the kinds of their arguments."""
+    found: dict[Any, Any] = {}
+    for sample in itertools.islice(samples, 40):
+        found.setdefault(key(sample), sample)
+        if len(found) == SAMPLES:
+            break
+    return list(found.values())
+
+
+def kinds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return tuple(type(a).__name__ for a in args), tuple((k, type(v).__name__) for k, v in kwargs.items())
+
+
+# ------------------------------------------------------------------------------------------------ right calls
+
+
+def of_ops(pattern: str = "*") -> Iterator[Call]:
+    for entry in adapter.entries():
+        if not fnmatch.fnmatch(entry.name, pattern) or entry.out_of_scope or not entry.resolves():
+            continue
+        dtype = next((d for d in ("float32", "complex64", "int64", "bool", *entry.dtypes) if d in entry.dtypes), None)
+        if dtype is None:
+            continue
+        for sample in unlike(entry.samples(dtype), lambda s: kinds(s.all_args, s.kwargs)):
+            pair = entry.theirs, entry.ours
+            yield from mistakes(repr(entry), lambda pair=pair: pair, sample.all_args, sample.kwargs)
+
+
+def of_methods(pattern: str = "*") -> Iterator[Call]:
+    """Methods and in-place methods, where torch's table has them; operators are among the ops."""
+    for entry in adapter.entries():
+        if not fnmatch.fnmatch(entry.name, pattern) or entry.out_of_scope or not entry.resolves() or entry.variant:
+            continue
+        dtype = next((d for d in ("float32", "complex64", "int64", "bool") if d in entry.dtypes), None)
+        names = [getattr(f, "__name__", "") for f in (entry.info.get_method(), entry.info.get_inplace()) if f is not None]
+        for name in names:
+            if dtype is None or not hasattr(torch.Tensor, name) or not hasattr(bridge.Tensor, name):
+                continue
+            for sample in unlike(entry.samples(dtype), lambda s: kinds(s.all_args, s.kwargs)):
+                if not isinstance(sample.input, torch.Tensor):
+                    continue
+
+                def on_copy(method: str = name) -> tuple[Any, Any]:
+                    def run(input: Any, *args: Any, **kwargs: Any) -> Any:
+                        return getattr(input, method)(*args, **kwargs)
+
+                    return run, run
+
+                yield from mistakes("Tensor." + name, on_copy, sample.all_args, sample.kwargs)
+
+
+def of_constructors(pattern: str = "*") -> Iterator[Call]:
+    for entry in adapter.module_entries():
+        if fnmatch.fnmatch(entry.name, pattern) and entry.resolves():
+            for sample in unlike(entry.samples("float32", True), lambda s: kinds(s.args, s.kwargs)):
+                pair = entry.theirs, entry.ours
+                calls = mistakes(entry.name, lambda pair=pair: pair, sample.args, sample.kwargs)
+                yield from (c for c in calls if not (entry.name in STACKS and c.wrong.endswith(("far", "2**70"))))
+
+
+def of_forwards(pattern: str = "*") -> Iterator[Call]:
+    for entry in adapter.module_entries():
+        if fnmatch.fnmatch(entry.name, pattern) and entry.resolves():
+            for sample in unlike(entry.samples("float32", True), lambda s: kinds(s.inputs, s.keywords)):
+
+                def made(entry: Any = entry, sample: Any = sample) -> tuple[Any, Any]:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        ours = entry.ours(*bridge.to_mini(sample.args), **bridge.to_mini(sample.kwargs))
+                        return entry.theirs(*sample.args, **sample.kwargs), ours
+
+                yield from mistakes(entry.name + ".forward", made, sample.inputs, sample.keywords)
+
+
+def of_optimizers(pattern: str = "*") -> Iterator[Call]:
+    """Constructors, each followed by a step."""
+    for entry in adapter.optimizer_entries():
+        if not fnmatch.fnmatch(entry.name, pattern) or not entry.resolves() or entry.sparse:
+            continue
+        for options in entry.settings():
+
+            def made(entry: Any = entry) -> tuple[Any, Any]:
+                def run(cls: Any) -> Any:
+                    def step(params: Any, *args: Any, **kwargs: Any) -> None:
+                        optimizer = cls(params, *args, **kwargs)
+                        for param in params:
+                            param.grad = param.detach().clone()
+                        optimizer.step(*[lambda: (params[0] ** 2).sum()] * entry.needs_closure)
+
+                    return step
+
+                return run(entry.theirs), run(entry.ours)
+
+            yield from mistakes(entry.name, made, ([torch.ones(3, 2, requires_grad=True)],), options)
+
+
+KINDS: dict[str, Callable[[str], Iterator[Call]]] = {
+    "ops": of_ops,
+    "methods": of_methods,
+    "constructors": of_constructors,
+    "forwards": of_forwards,
+    "optimizers": of_optimizers,
+}
+
+# ------------------------------------------------------------------------------------------------ both libraries
+
+
+def raised(function: Callable[..., Any], args: Any, kwargs: Any) -> BaseException | None:
+    bridge.seed(1234)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            function(*args, **kwargs)
+        except Exception as error:
+            return error
+    return None
+
+
+def difference(call: Call) -> Difference | None:
+    """How the libraries differ on `call`. NotApplicable where torch accepts it."""
+    arguments = call.args, call.kwargs
+    args, kwargs = bridge.to_mini(arguments)
+    their_args, their_kwargs = bridge.copy(arguments)
+    theirs_function, ours_function = call.made()
+    theirs = raised(theirs_function, their_args, their_kwargs)
+    before = [(tensor, tensor._array, tensor._array.copy()) for tensor in bridge.tensors((args, kwargs))]
+    ours = raised(ours_function, args, kwargs)
+    if theirs is None:
+        if ours is None:
+            raise NotApplicable("a right call")
+        return Difference(call, theirs, ours)
+    if ours is None or not same_exception(ours, type(theirs)):
+        return Difference(call, theirs, ours)
+    if any(t._array is not a or not np.array_equal(a, b, equal_nan=a.dtype.kind in "fc") for t, a, b in before):
+        return Difference(call, theirs, ours, written=True)
+    return None
+
+
+def runs(call: Call) -> bool:
+    """Whether the call comes back in both libraries, and soon."""
+    return repr(call) not in CRASHES and not (call.name.startswith(ENDLESS) and ("far" in call.wrong or "2**70" in call.wrong))
+
+
+def compared(calls: Iterator[Call]) -> tuple[int, int, list[Difference]]:
+    """How many calls were made, how many of them torch refuses, and the differences."""
+    number = refused = 0
+    found = []
+    for call in filter(runs, calls):
+        try:
+            if (why := difference(call)) is not None:
+                found.append(why)
+                refused += why.theirs is not None
+            else:
+                refused += 1
+            number += 1
+        except NotApplicable as reason:  # noqa: PERF203
+            number += str(reason) == "a right call"
+        except Missing:
+            continue
+    return number, refused, found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("patterns", nargs="*", default=["*"])
+    parser.add_argument("--kind", nargs="*", default=list(KINDS))
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    for kind in options.kind:
+        for pattern in options.patterns:
+            number, refused, found = compared(KINDS[kind](pattern))
+            if options.v:
+                for one in found:
+                    print(one)
+            shape: Counter[Any] = Counter((type(d.theirs).__name__, type(d.ours).__name__, d.written) for d in found)
+            wanting = [one for one in found if one.accident is None]
+            print(f"{len(wanting)} differences that are not accidents of torch")
+            print(
+                f"{kind} {pattern}: {number} calls, {refused} refused by torch, {len(found)} differences {dict(shape)}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
