@@ -66,7 +66,8 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
             )
         if own.char != "e":
             raise RuntimeError(
-                f"mixed dtype (CPU): all inputs must share same datatype.\nThe input is {scalar_name(own)}, the parameters are Float."
+                "mixed dtype (CPU): all inputs must share same datatype.\n"
+                f"The input is {scalar_name(own)}, the parameters are Float."
             )
     for found in types:
         if found != own and types[0] == own:
