@@ -280,7 +280,7 @@ def test_a_module_comes_back(torch, rng, name, way):
 
 OPTIMIZERS = {
     "SGD": {"lr": 0.1, "momentum": 0.9},
-    **dict.fromkeys(("Adam", "AdamW", "RMSprop", "Adagrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"), {}),
+    **{name: {} for name in ("Adam", "AdamW", "RMSprop", "Adagrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import ClassVar
 
 import pytest
 
@@ -37,7 +38,7 @@ def plain(torch):
 
 def logging(torch):
     class Logging(torch.Tensor):
-        names: list[str] = []
+        names: ClassVar[list[str]] = []
 
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -152,7 +153,7 @@ def test_a_parameter_of_a_subclass_belongs_to_its_module(torch, rng):
 class Stranger:
     """Looks like a tensor to functions, and says what it was asked."""
 
-    handled: dict = {}
+    handled: ClassVar[dict] = {}
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -196,7 +197,7 @@ def test_functions_are_known_by_themselves(torch, rng):
     functions = [torch.add, torch.mean, torch.nn.functional.gelu, torch.linalg.det, torch.special.i0]
 
     class Knowing(Stranger):
-        handled = {function: f"the {i}th" for i, function in enumerate(functions)}
+        handled: ClassVar[dict] = {function: f"the {i}th" for i, function in enumerate(functions)}
 
     return [function(Knowing()) for function in functions[1:]], torch.add(1, Knowing())
 
