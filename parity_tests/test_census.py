@@ -106,7 +106,16 @@ OTHERWISE = {
     | (
         LINALG := set("cholesky_inverse cholesky_solve matrix_exp matrix_power orgqr ormqr triangular_solve".split())
     ),  # A, B, L, tau: the names of the manual instead of those of the schemas
-    **words(Tensor="lu to", nn__functional="elu_", autograd="backward enable_grad grad"),
+    **words(
+        Tensor="lu to",
+        nn__functional="elu_",
+        autograd="backward enable_grad grad",
+        linalg="cholesky cholesky_ex cond eig eigh eigvals eigvalsh householder_product ldl_factor ldl_factor_ex lstsq matrix_exp "
+        "matrix_norm matrix_power matrix_rank norm pinv solve_triangular tensorinv tensorsolve vector_norm",  # the manual's names
+        special="airy_ai hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p "
+        "scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 "
+        + " ".join([f"{kind}chebyshev_polynomial_{letter}" for kind in ("", "shifted_") for letter in "tuvw"]),
+    ),
 }
 OTHERWISE["Tensor"] |= LINALG
 Parameters = tuple[tuple[str, ...], dict[str, bool]]  # names in order, and of each whether it has a default
