@@ -16,7 +16,7 @@ from mini_dl import _dtypes
 from mini_dl._dtypes import Array
 from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
-from mini_dl.ops.views import memory_of
+from mini_dl.autograd.places import memory_of
 from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, new, wrap
 
 

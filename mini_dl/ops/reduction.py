@@ -493,7 +493,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 @recorded_as("AminmaxBackward0")
 @op(
     input=lambda grads, input, result, dims, keepdim: total_of(
-        [g if g is None else _extreme_gradient(g, input, r, dims, keepdim) for g, r in zip(grads, result)]
+        [g if g is None else _extreme_gradient(g, input, r, dims, keepdim, True) for g, r in zip(grads, result)]
     )
 )
 def _amin_and_amax(input: Array, dims: Dims, keepdim: bool) -> tuple[Array, Array]:
