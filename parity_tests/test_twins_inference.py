@@ -176,7 +176,6 @@ def test_inference_tensors_and_the_methods_of_history(torch, rng):
         lambda: x.requires_grad_(),
         lambda: x.detach_(),
         lambda: x.retain_grad(),
-        lambda: x.data.add_(1),
         lambda: torch.autograd.grad(x.sum(), x),
         lambda: x.register_hook(print),
         lambda: torch.nn.Parameter(x),

@@ -37,7 +37,7 @@ class Node:
     def __getattr__(self, name: str) -> Any:
         """``_saved_self``, ``_saved_result``, ``_saved_dim`` ...: what was kept for the way back, under torch's names."""
         if name.startswith("_saved_"):
-            key = _kept_name(name[7:])
+            key = kept_name(name[7:])
             if self.saved is None and key in self.op.asked:
                 raise RuntimeError(FREED)
             if self.saved is not None and key in self.saved:
@@ -48,7 +48,7 @@ class Node:
         raise AttributeError(f"{self.name()!r} object has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *["_saved_" + _shown_name(key) for key in self.op.asked]})
+        return sorted({*object.__dir__(self), *["_saved_" + shown_name(key) for key in self.op.asked]})
 
     # What torch shows of a node ------------------------------------------------------------------------------
 
@@ -80,16 +80,16 @@ class Node:
         return Handle(hooks_of(self).before, hook)
 
 
-def _kept_name(shown: str) -> str:
+def kept_name(shown: str) -> str:
     """Our name of what torch shows as ``_saved_<shown>``."""
     if shown.endswith("_sym_sizes"):
-        return _kept_name(shown.removesuffix("_sym_sizes")) + "_shape"
+        return kept_name(shown.removesuffix("_sym_sizes")) + "_shape"
     return "input" if shown == "self" else shown
 
 
-def _shown_name(key: str) -> str:
+def shown_name(key: str) -> str:
     if key.endswith("_shape"):
-        return _shown_name(key.removesuffix("_shape")) + "_sym_sizes"
+        return shown_name(key.removesuffix("_shape")) + "_sym_sizes"
     return "self" if key == "input" else key
 
 
