@@ -110,8 +110,8 @@ OTHERWISE = {
         Tensor="lu to",
         nn__functional="elu_",
         autograd="backward enable_grad grad",
-        linalg="cholesky cholesky_ex cond eig eigh eigvals eigvalsh householder_product ldl_factor ldl_factor_ex lstsq matrix_exp "
-        "matrix_norm matrix_power matrix_rank norm pinv solve_triangular tensorinv tensorsolve vector_norm",  # the manual's names
+        linalg="cholesky cholesky_ex cond eig eigh eigvals eigvalsh householder_product ldl_factor ldl_factor_ex lstsq "
+        "matrix_exp matrix_norm matrix_power matrix_rank norm pinv solve_triangular tensorinv tensorsolve vector_norm",
         special="airy_ai hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p "
         "scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 "
         + " ".join([f"{kind}chebyshev_polynomial_{letter}" for kind in ("", "shifted_") for letter in "tuvw"]),
