@@ -680,9 +680,8 @@ def _logit(input: Array, eps: float | None) -> Array:
 
 
 def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
-    if eps is None or eps < 0:  # at both borders infinite, of the sign of `grad`
-        border = (input == 0) | (input == 1)
-        slope = where(border, grad * math.inf, grad / (input * (1 - input)))
+    if eps is None or eps < 0:
+        slope = grad / abs(input * (1 - input))  # at -0.0 too it is positive infinity
         return where((input >= 0) & (input <= 1), slope, math.nan)
     slope = grad / (input * (1 - input))
     return masked(slope, (input >= eps) & (input <= 1 - eps))
