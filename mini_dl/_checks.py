@@ -54,16 +54,12 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
         elif isinstance(shape[0], bool):
             raise TypeError(f"{argument} must be tuple of ints, not bool")
     try:
-        known = tuple([operator.index(n) for n in shape])
+        return tuple([operator.index(n) for n in shape])
     except TypeError:
         at = next((i for i, n in enumerate(shape) if not isinstance(n, int)), 0)
         raise TypeError(
             f"{argument} must be tuple of ints, but found element of type {type_name(shape[at])} at pos {at}"
         ) from None
-    for n in known:
-        if not -(2**63) <= n < 2**63:
-            raise TypeError(f"{argument} has a size that does not fit into 64 bits: {n}")
-    return known
 
 
 def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,12 +76,14 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
             if not isinstance(given, (tuple, list)):
                 raise TypeError(f"{argument} must be tuple of ints, not {type_name(given)}")
         else:
-            here = before if not kwargs else before - len([1 for other in positional[:before] if other in kwargs])
+            here = before
+            if before and kwargs:
+                here -= len([1 for other in positional[:before] if other in kwargs])
             if len(args) <= here:
                 raise TypeError(f'{function.__name__}() missing 1 required positional arguments: "{positional[len(args)]}"')
             given, args = args[here:], args[:here]
-        if not kwargs:
-            return function(*args, sizes(given, argument))
+        if len(args) == before:
+            return function(*args, sizes(given, argument), **kwargs)
         return function(*args, **{name: sizes(given, argument)}, **kwargs)
 
     call.__signature__, call.spread = signature, True  # type: ignore[attr-defined]

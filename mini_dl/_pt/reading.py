@@ -234,13 +234,13 @@ def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]
         def mapped(storage: TypedStorage, location: str) -> TypedStorage:
             if location not in map_location:
                 return _restored(storage, location)
-            require_cpu(str(_text(map_location[location])))
+            _require_cpu(str(_text(map_location[location])))
             return storage
 
         return mapped
     if isinstance(map_location, (str, bytes, device)):
         target = str(_text(map_location))
-        require_cpu(target)
+        _require_cpu(target)
         return lambda storage, location: _restored(storage, target)
     if not callable(map_location):
         raise TypeError(f"map_location is a device, a dictionary or a function, not {type(map_location).__name__}")
@@ -257,6 +257,17 @@ def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]
         return result if isinstance(result, TypedStorage) else TypedStorage(result._bytes, storage._kind)
 
     return called
+
+
+def _require_cpu(location: str) -> None:
+    """RuntimeError for any other device."""
+    try:
+        require_cpu(location)
+    except AssertionError:
+        raise RuntimeError(
+            f"Attempting to deserialize object on {location}, but torch.cuda.is_available() is False. Please use torch.load with "
+            "map_location=torch.device('cpu') to map your storages to the CPU."
+        ) from None
 
 
 def _restored(storage: TypedStorage, location: Any) -> TypedStorage:

@@ -82,8 +82,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
                 raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
             try:
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
-            except MemoryError as error:
-                raise RuntimeError(f"{make.__name__}(): {error}") from None
+            except (MemoryError, ValueError, OverflowError) as error:
+                raise too_large(make.__name__, args, error) from None
             return finished(array, requires_grad, out)
 
         keyword = inspect.Parameter.KEYWORD_ONLY
@@ -378,14 +378,17 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
     if any([n < 0 for n in size]):
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
-    return _countable(size)
-
-
-def _countable(size: tuple[int, ...]) -> tuple[int, ...]:
-    """`size` if its elements, of 16 bytes at most, can be counted in 64 bits; RuntimeError otherwise."""
-    if math.prod(size) >= 2**59:
-        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)}")
     return size
+
+
+def too_large(name: str, args: tuple[Any, ...], error: Exception) -> Exception:
+    """The error for sizes in `args` that no tensor can have; `error`, with which NumPy refused them, if it is not that."""
+    size = [n for value in args for n in (value if isinstance(value, (tuple, list)) else [value]) if isinstance(n, builtins.int)]
+    if any([n >= 2**63 for n in size]):
+        return TypeError(f"{name}(): argument 'size' has a size that does not fit into 64 bits: {size}")
+    if math.prod(size) >= 2**59:
+        return RuntimeError(f"Storage size calculation overflowed with sizes={size}")
+    return RuntimeError(f"{name}(): {error}") if isinstance(error, MemoryError) else error
 
 
 @factory()
@@ -406,7 +409,7 @@ def ones(size: tuple[int, ...], *, dtype: Any) -> Array:
 @spread_out
 def empty(size: tuple[int, ...], *, dtype: Any, memory_format: Any = None) -> Array:
     """A tensor of this shape, in the order of `memory_format`, whose values are whatever the memory held."""
-    size = _countable(nonnegative(size))
+    size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
         return np.empty(size, _default(dtype))
     if memory_format is not channels_last and memory_format is not channels_last_3d:
