@@ -437,7 +437,7 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
         kind = fill_value._array.dtype if isinstance(fill_value, Tensor) else None
         dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value)) if kind is None else kind
         dtype = np.dtype(np.int64) if dtype == np.uint64 and kind is None else dtype
-    return _filled(_countable(nonnegative(sizes(size))), fill_value, dtype)
+    return _filled(nonnegative(sizes(size)), fill_value, dtype)
 
 
 @factory(out=False)
