@@ -53,7 +53,6 @@ from mini_dl._dtypes import (
     uint32,
     uint64,
 )
-from mini_dl._parallel import get_num_threads, set_num_threads
 from mini_dl._surface import namespace as _namespace
 from mini_dl.autograd import (
     enable_grad,
@@ -63,6 +62,7 @@ from mini_dl.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from mini_dl.kernels.parallel import get_num_threads, set_num_threads
 from mini_dl.overrides import asking as _asking
 from mini_dl.tensor import Size, Tensor, typename
 

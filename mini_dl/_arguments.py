@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import dtype, of_numpy
-from mini_dl._generator import Generator
+from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
 
 Function = Callable[..., Any]

@@ -10,9 +10,9 @@ import warnings
 from typing import Any
 
 from mini_dl._device import require_cpu
-from mini_dl._files import File, replaced
-from mini_dl._npz import load_npz, save_npz
-from mini_dl._pt import (
+from mini_dl._surface import public
+from mini_dl.files.npz import load_npz, save_npz
+from mini_dl.files.pt import (
     KNOWN,
     NAMES,
     Archive,
@@ -24,8 +24,8 @@ from mini_dl._pt import (
     read_pt,
     write_pt,
 )
-from mini_dl._safetensors import load_safetensors, save_safetensors
-from mini_dl._surface import public
+from mini_dl.files.replacing import File, replaced
+from mini_dl.files.safetensors import load_safetensors, save_safetensors
 
 __all__ = [
     "FileError",

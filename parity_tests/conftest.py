@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mini_dl._files import rewrite
+from mini_dl.files.replacing import rewrite
 from parity_tests import ledger
 
 REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))

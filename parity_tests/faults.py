@@ -379,7 +379,7 @@ FAULTS = [
     Fault(
         "even and odd columns of Winograd's tiles exchanged on the way back",
         "convolution",
-        lambda: attribute("ops._winograd._spread", lambda original, even, odd: original(odd, even)),
+        lambda: attribute("kernels.winograd._spread", lambda original, even, odd: original(odd, even)),
         ("twin", "modules", "test_a_wide_convolution_and_its_gradients", {}),
     ),
     op("determinant gradient transposed", "linalg", lambda: gradient("ops.linalg._det", each(transposed)), "linalg.det", "grad"),
@@ -416,7 +416,7 @@ FAULTS = [
     op(
         "random numbers off by one draw",
         "random",
-        lambda: attribute("_generator.Generator.manual_seed", one_draw_late),
+        lambda: attribute("kernels.mersenne.Generator.manual_seed", one_draw_late),
         "bernoulli",
         "forward",
     ),

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mini_dl._files import rewrite
+from mini_dl.files.replacing import rewrite
 from parity_tests import adapter, bridge, compare
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import Missing, NotApplicable

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mini_dl
-from mini_dl.ops import _winograd, convolution
+from mini_dl.kernels import winograd
+from mini_dl.ops import convolution
 from parity_tests.test_hypothesis_ops import PHASES
 
 WANTED = [(True, True), (True, True), (True, False), (False, True)]
@@ -73,7 +74,7 @@ def count_methods() -> Any:
     """Counts the calls of each method, and at the end asks that all were used."""
     patch = pytest.MonkeyPatch()
     places = [
-        *[(_winograd, name) for name in ("conv", "conv_weight", "conv_gradients")],
+        *[(winograd, name) for name in ("conv", "conv_weight", "conv_gradients")],
         *[(convolution, name) for name in ("_depthwise", "_depthwise_weight", "_spread_back")],
         *[(convolution.Columns, name) for name in ("of", "_add_runs", "add")],
     ]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import mini_dl
-from mini_dl import _kernels, _parallel
+from mini_dl.kernels import blocks, parallel
 from mini_dl.ops import convolution
 from parity_tests import adapter
 from parity_tests.sweep import run_entry
@@ -31,13 +31,13 @@ NAMES = """
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Three threads share whatever there is; the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
-    monkeypatch.setattr(_parallel, "ENOUGH", 1)
+    monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):
-        monkeypatch.setattr(_kernels, name, 4)
-    monkeypatch.setattr(_kernels, "LARGE", 1)
+        monkeypatch.setattr(blocks, name, 4)
+    monkeypatch.setattr(blocks, "LARGE", 1)
     monkeypatch.setattr(convolution, "BLOCK", 64)
-    inner = _parallel._Crew.share
-    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
+    inner = parallel._Crew.share
+    monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
     convolution.columns_of.cache_clear()
     mini_dl.set_num_threads(3)
     yield shared

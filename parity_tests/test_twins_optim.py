@@ -11,7 +11,7 @@ import pytest
 import torch as real
 
 import mini_dl
-from mini_dl import _blas
+from mini_dl.kernels import blas
 from parity_tests import bridge
 from parity_tests.test_twins_modules import message
 from parity_tests.twin import twin
@@ -528,8 +528,8 @@ def test_a_copy_goes_its_own_way(torch, rng, name):
 )
 def test_large_parameters(name, options, dtype, single, monkeypatch):
     """Those that BLAS updates in fewer passes while it uses one thread; NaN and inf go where they go under torch."""
-    _blas.functions()  # the first time it looks how many threads there are
-    monkeypatch.setattr(_blas._State, "single", single)
+    blas.functions()  # the first time it looks how many threads there are
+    monkeypatch.setattr(blas._State, "single", single)
     runs = []
     for library in (real, mini_dl):
         numbers = np.random.default_rng(0)

@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # mini_dl and parity_tests of this checkout
 
-from mini_dl._files import rewrite
+from mini_dl.files.replacing import rewrite
 
 AGREE, DISAGREE, BAD_CALL = 0, 1, 2
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 import mini_dl
-from mini_dl._files import rewrite
+from mini_dl.files.replacing import rewrite
 from tests.mutations import mutated
 
 DOCUMENTED = ("FileError", "RefusedError", "RecordError", "ByteOrderError", "EndError")

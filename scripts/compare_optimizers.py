@@ -17,7 +17,7 @@ from _images import read
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
-from mini_dl._files import replaced
+from mini_dl.files.replacing import replaced
 from scripts.book import optimizers
 from scripts.book._frame import Images, difference, first, pick
 

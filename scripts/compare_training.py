@@ -20,7 +20,7 @@ import numpy as np
 from _images import read
 from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
 
-from mini_dl._files import replaced
+from mini_dl.files.replacing import replaced
 
 LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # relative, at every step
 PARAMETER_TOLERANCE = 1e-6  # before the first step

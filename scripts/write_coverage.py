@@ -21,7 +21,7 @@ from typing import Any
 from _report import AGREE, BAD_CALL, DISAGREE
 
 import mini_dl
-from mini_dl._files import rewrite
+from mini_dl.files.replacing import rewrite
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, NAMES = ROOT / "docs" / "coverage.md", ROOT / "scripts" / "torch_names.txt"

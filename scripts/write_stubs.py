@@ -19,8 +19,8 @@ from typing import Any
 from _report import AGREE, DISAGREE
 
 import mini_dl
-from mini_dl._files import rewrite
 from mini_dl._surface import NAMESPACES
+from mini_dl.files.replacing import rewrite
 
 FOLDER = Path(mini_dl.__file__).parent
 BUILTINS = "int float bool complex str bytes list tuple dict set type object slice callable range".split()
@@ -47,7 +47,7 @@ from typing import Any, Literal
 
 from mini_dl._device import device as device
 from mini_dl._dtypes import Number, dtype as dtype
-from mini_dl._generator import Generator as Generator
+from mini_dl.kernels.mersenne import Generator as Generator
 from mini_dl._device import layout as layout, memory_format as memory_format
 from mini_dl.tensor import Size as Size, Tensor as Tensor
 '''

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import mini_dl as torch
-from mini_dl import _files, serialization
+from mini_dl import serialization
+from mini_dl.files import replacing
 
 FORMATS: dict[str, tuple[Any, Any]] = {
     "pt": (torch.save, torch.load),
@@ -50,7 +51,7 @@ def killed(ending: str, path: Path, after: float, named: bool) -> str:
     child = os.fork()
     if child == 0:
         if named:
-            _files.UNNAMED = 0
+            replacing.UNNAMED = 0
         for version in itertools.count(1):
             save(content(version), path)
             os.write(sending, b".")

@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 import pytest
 
 import mini_dl as torch
-from mini_dl import _files
-from mini_dl._files import replaced, rewrite
+from mini_dl.files import replacing as _files
+from mini_dl.files.replacing import replaced, rewrite
 from mini_dl.serialization import load_npz, load_safetensors, save_npz, save_safetensors
 from mini_dl.utils import viz
 
@@ -72,7 +72,7 @@ def test_a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one(tmp_
 LIMITED = """
 import os, resource, signal, sys
 import mini_dl as torch
-from mini_dl import _files
+from mini_dl.files import replacing as _files
 from mini_dl.serialization import save_npz, save_safetensors
 if sys.argv[3] == "with a name":
     _files.UNNAMED = 0
@@ -241,7 +241,7 @@ def test_a_group_that_cannot_be_kept_is_not_replaced_by_one_that_may_do_as_much(
 AS_NOBODY = """
 import os, sys
 import mini_dl as torch
-from mini_dl import _files
+from mini_dl.files import replacing as _files
 if sys.argv[2] == "with a name":
     _files.UNNAMED = 0
 if os.getuid() == 0:
@@ -418,7 +418,7 @@ def test_every_writer_replaces_its_file() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
         for path in paths
-        if path.name != "_files.py" and not path.name.startswith("test_")
+        if path.name != "replacing.py" and not path.name.startswith("test_")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and writes(node)
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl import _blas, _kernels, _parallel
+from mini_dl.kernels import blas, blocks, parallel
 from mini_dl.ops import convolution
 
 F = torch.nn.functional
@@ -29,10 +29,10 @@ def three_threads() -> Iterator[None]:
 @pytest.fixture
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is shared, in pieces of a few elements."""
-    monkeypatch.setattr(_parallel, "ENOUGH", 1)
+    monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):
-        monkeypatch.setattr(_kernels, name, 16)
-    monkeypatch.setattr(_kernels, "LARGE", 1)
+        monkeypatch.setattr(blocks, name, 16)
+    monkeypatch.setattr(blocks, "LARGE", 1)
     monkeypatch.setattr(convolution, "BLOCK", 64)
     convolution.columns_of.cache_clear()
 
@@ -44,14 +44,14 @@ def test_every_piece_is_done_once_and_by_several_threads() -> None:
         time.sleep(0.01)
         done.append((piece, threading.get_ident()))
 
-    _parallel.share(work, range(12), _parallel.ENOUGH)
+    parallel.share(work, range(12), parallel.ENOUGH)
     assert sorted(piece for piece, _ in done) == list(range(12))
     assert len({thread for _, thread in done}) == 3
 
 
 def test_little_work_is_not_shared() -> None:
     threads: set[int] = set()
-    _parallel.share(lambda piece: threads.add(threading.get_ident()), range(9), _parallel.ENOUGH - 1)
+    parallel.share(lambda piece: threads.add(threading.get_ident()), range(9), parallel.ENOUGH - 1)
     assert threads == {threading.get_ident()}
 
 
@@ -64,7 +64,7 @@ def test_what_a_piece_raises_is_raised_and_the_next_share_works(bad: int) -> Non
 
     for _ in range(2):
         with pytest.raises(ZeroDivisionError, match=f"piece {bad}"):
-            _parallel.share(work, range(8), _parallel.ENOUGH)
+            parallel.share(work, range(8), parallel.ENOUGH)
     test_every_piece_is_done_once_and_by_several_threads()
 
 
@@ -84,7 +84,7 @@ def test_an_interrupted_share_ends_when_no_piece_is_under_way() -> None:
         ended.append(piece)
 
     with pytest.raises(KeyboardInterrupt):
-        _parallel.share(work, range(1000), _parallel.ENOUGH)
+        parallel.share(work, range(1000), parallel.ENOUGH)
     assert len(begun) == len(ended) + 1 < 1000
     test_every_piece_is_done_once_and_by_several_threads()
 
@@ -99,9 +99,9 @@ def test_a_share_within_a_share_does_its_pieces_in_turn() -> None:
             assert threading.get_ident() == here
             done.append((i, j))
 
-        _parallel.share(inner, range(4), _parallel.ENOUGH)
+        parallel.share(inner, range(4), parallel.ENOUGH)
 
-    _parallel.share(outer, range(4), _parallel.ENOUGH)
+    parallel.share(outer, range(4), parallel.ENOUGH)
     assert sorted(done) == [(i, j) for i in range(4) for j in range(4)]
 
 
@@ -111,7 +111,7 @@ def test_threads_of_the_user_share_side_by_side() -> None:
     def program(number: int) -> None:
         done: list[int] = []
         for _ in range(50):
-            _parallel.share(done.append, range(6), _parallel.ENOUGH)
+            parallel.share(done.append, range(6), parallel.ENOUGH)
         results[number] = done
 
     threads = [threading.Thread(target=program, args=(number,)) for number in range(4)]
@@ -124,7 +124,7 @@ def test_threads_of_the_user_share_side_by_side() -> None:
 
 def test_numpy_is_quiet_in_the_helpers_too() -> None:
     with np.errstate(all="raise"):  # of the caller's room; kernels run in one of their own
-        x = torch.full((3 * _parallel.ENOUGH,), 200.0)
+        x = torch.full((3 * parallel.ENOUGH,), 200.0)
         assert torch.isinf(F.silu(x) * x.exp()).all()
 
 
@@ -146,24 +146,24 @@ def test_the_number_of_threads_is_a_positive_int(bad: Any) -> None:
 
 
 def test_blas_is_kept_to_one_thread_whatever_runs() -> None:
-    functions = _blas.functions()
+    functions = blas.functions()
     if functions is None:
         pytest.skip("NumPy here has no OpenBLAS that can be reached")
     a = torch.ones(512, 512)
     for threads in (3, 1, 2):
         torch.set_num_threads(threads)
-        _parallel.share(lambda piece: None, range(3), _parallel.ENOUGH)
+        parallel.share(lambda piece: None, range(3), parallel.ENOUGH)
         a @ a
         assert functions.get_threads() == 1
 
 
 def test_products_are_left_to_a_blas_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own threads would do each of our pieces at once."""
-    monkeypatch.setattr(_parallel, "_blas_is_single", False)
+    monkeypatch.setattr(parallel, "_blas_is_single", False)
     calls = []
-    inner = _parallel._Crew.share
-    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(args) or inner(*args))
-    _parallel.share(lambda piece: None, range(3), _parallel.ENOUGH)
+    inner = parallel._Crew.share
+    monkeypatch.setattr(parallel._Crew, "share", lambda *args: calls.append(args) or inner(*args))
+    parallel.share(lambda piece: None, range(3), parallel.ENOUGH)
     assert len(calls) == 1
     a = torch.ones(512, 512)
     a @ a
@@ -222,8 +222,8 @@ def test_shared_kernels_give_the_same_numbers(name: str, tiny_pieces: None) -> N
 def test_pieces_of_a_kernel_are_shared(tiny_pieces: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above sees nothing if no kernel is shared."""
     calls = []
-    inner = _parallel._Crew.share
-    monkeypatch.setattr(_parallel._Crew, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
+    inner = parallel._Crew.share
+    monkeypatch.setattr(parallel._Crew, "share", lambda *args: calls.append(len(args[2])) or inner(*args))
     for name, (function, *inputs) in programs().items():
         calls.clear()
         out = function(*[x.requires_grad_() for x in inputs])
@@ -267,20 +267,20 @@ def test_parameters_that_share_memory_are_updated_in_turn(tiny_pieces: None) -> 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_blas_adds_scaled_vectors_in_one_pass(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if _blas.functions() is None:
+    if blas.functions() is None:
         pytest.skip("NumPy here has no OpenBLAS that can be reached")
-    monkeypatch.setattr(_blas._State, "single", True)
+    monkeypatch.setattr(blas._State, "single", True)
     x, y = (np.random.default_rng(seed).standard_normal((7, 50)).astype(dtype) for seed in (0, 1))
     for a, b in ((0.3, 1), (1, 0.9), (-2.5, 0.1)):
         expected, target = a * x + b * y, y.copy()
-        assert _blas.add_scaled(a, x, b, target)
+        assert blas.add_scaled(a, x, b, target)
         np.testing.assert_allclose(target, expected, rtol=0, atol=4 * np.finfo(dtype).eps)
 
 
 def test_blas_leaves_alone_what_it_would_not_do_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    if _blas.functions() is None:
+    if blas.functions() is None:
         pytest.skip("NumPy here has no OpenBLAS that can be reached")
-    monkeypatch.setattr(_blas._State, "single", True)
+    monkeypatch.setattr(blas._State, "single", True)
     x, y = np.ones((4, 6), np.float32), np.zeros((4, 6), np.float32)
     fixed = y.copy()
     fixed.flags.writeable = False
@@ -296,8 +296,8 @@ def test_blas_leaves_alone_what_it_would_not_do_as_numpy_does(monkeypatch: pytes
         (1, x.astype(np.float16), 1, y.astype(np.float16)),
         (1, x.astype(np.complex64), 1, y.astype(np.complex64)),
     ]
-    assert _blas.add_scaled(1, x, 1, y.copy())
-    assert not any([_blas.add_scaled(*arguments) for arguments in refused])
-    monkeypatch.setattr(_blas._State, "single", False)  # its other threads would have to be woken
-    assert not _blas.add_scaled(1, x, 1, y)
+    assert blas.add_scaled(1, x, 1, y.copy())
+    assert not any([blas.add_scaled(*arguments) for arguments in refused])
+    monkeypatch.setattr(blas._State, "single", False)  # its other threads would have to be woken
+    assert not blas.add_scaled(1, x, 1, y)
     assert not y.any()

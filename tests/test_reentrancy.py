@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl import _kernels, _parallel
+from mini_dl.kernels import blocks, parallel
 
 F = torch.nn.functional
 Programs = dict[str, Callable[[], Any]]
@@ -104,8 +104,8 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     if request.param > 1:
-        monkeypatch.setattr(_parallel, "ENOUGH", 64)
-        monkeypatch.setattr(_kernels, "BLOCK", 64)
+        monkeypatch.setattr(parallel, "ENOUGH", 64)
+        monkeypatch.setattr(blocks, "BLOCK", 64)
     yield request.param
     torch.set_num_threads(before)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mini_dl._leaving import Block
-from mini_dl._room import here, run
+from mini_dl.kernels.room import here, run
 from mini_dl.tensor import inference
 
 

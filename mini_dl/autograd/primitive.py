@@ -27,10 +27,10 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, number_as, promote, wide
-from mini_dl._room import is_refusal, run_beside
 from mini_dl.autograd.formal import formal
 from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
 

@@ -1,5 +1,6 @@
 """The operations, one file per section. Importing this package attaches them all to Tensor and to the public names."""
 
+from mini_dl.kernels import special_tables
 from mini_dl.ops import (
     activation,
     attention,
@@ -36,7 +37,6 @@ from mini_dl.ops import (
     scans,
     sorting,
     special,
-    special_tables,
     statistics,
     stft,
     subclasses,

@@ -16,11 +16,11 @@ import numpy as np
 
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
-from mini_dl._kernels import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import number_of, op, recorded_as, unary
+from mini_dl.kernels.blocks import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
 from mini_dl.ops.pointwise import masked
 from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor

@@ -11,10 +11,10 @@ import numpy as np
 
 from mini_dl._dtypes import Array, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
-from mini_dl._kernels import in_slices
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
+from mini_dl.kernels.blocks import in_slices
 from mini_dl.ops.activation import exponentials, softmax
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear

@@ -15,15 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl import _kernels
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import copy, in_slices, matmul, number_of_pieces, scratch, slices, split, total_of
-from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together, recorded_as
-from mini_dl.ops import _winograd
+from mini_dl.kernels import blocks, winograd
+from mini_dl.kernels.blocks import copy, in_slices, matmul, number_of_pieces, scratch, slices, split, total_of
+from mini_dl.kernels.parallel import share
 from mini_dl.ops.matmul import C_NAMES, conj
 from mini_dl.tensor import Tensor
 
@@ -108,7 +107,7 @@ def channel_sums(input: Array) -> Array:
 @op()
 def _winograd_gradients(output: Array, input: Array, weight: Array) -> tuple[Array, Array]:
     """`conv_input` and `conv_weight` by Winograd's method."""
-    return _winograd.conv_gradients(input, weight, output)
+    return winograd.conv_gradients(input, weight, output)
 
 
 def _halved(kernel: Any, *args: Any) -> Array:
@@ -129,7 +128,7 @@ def _conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array
     elif is_depthwise(weight, g):
         _depthwise(input, weight, g, out)
     elif suits_winograd(n, weight.shape, input.dtype, g):
-        _winograd.conv(input, weight, g.padding, out)
+        winograd.conv(input, weight, g.padding, out)
     else:
         columns = columns_of(input.shape, kernel, g)
         rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
@@ -213,7 +212,7 @@ def _conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array
     if shape[0] == g.groups and shape[1] == 1 and max(g.stride) == 1:
         return _depthwise_weight(input, output, shape, g)
     if suits_winograd(len(input), shape, input.dtype, g):
-        return _winograd.conv_weight(input, output, g.padding)
+        return winograd.conv_weight(input, output, g.padding)
     if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else to add up products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
@@ -448,7 +447,7 @@ class Planes:
         self.valid = inner([slice(0, o) for o in g.out])
         self.count = len(self.input)
         self.size = len(self.offsets) * self.count * self.length
-        block = 2 * _kernels.BLOCK
+        block = 2 * blocks.BLOCK
         self.pieces = split(self.count, number_of_pieces(self.count * self.length, self.size, block, block))
 
     def of(self, piece: slice) -> Array:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _distributions
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._generator import Generator, uniform
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels import distributions
+from mini_dl.kernels.mersenne import Generator, uniform
 from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
 
@@ -128,7 +128,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
         factor, shift = np.zeros((), array.dtype), None
     else:
         like = _one_per_channel(array) if by_channel else array
-        draw = _distributions.bernoulli(array.dtype, 1 - p)
+        draw = distributions.bernoulli(array.dtype, 1 - p)
         if array.dtype.kind != "f":
             raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
         factor, shift = mode.run(parts, mode.run(drawn, like, source(None), draw), p)
@@ -196,7 +196,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     if p == 1:
         keep = np.zeros(array.shape, bool)
     else:
-        keep = mode.run(drawn, array, source(None), _distributions.bernoulli(array.real.dtype, 1 - p)).astype(bool)
+        keep = mode.run(drawn, array, source(None), distributions.bernoulli(array.real.dtype, 1 - p)).astype(bool)
     factor = wrap(keep).to(input.dtype)
     return input * (factor if p == 1 else factor * (1 / (1 - p))), wrap(keep)
 

@@ -13,7 +13,6 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, c_name, number_as, scalar_name
-from mini_dl._kernels import choose
 from mini_dl._surface import function, method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import (
     any_needs_grad,
@@ -27,6 +26,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.blocks import choose
 from mini_dl.ops.creation import from_data
 from mini_dl.ops.views import _alias, _new_axes, _pick, _select, _slice, place
 from mini_dl.tensor import Tensor, version_of, wrap

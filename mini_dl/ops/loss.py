@@ -17,11 +17,11 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import elementwise, in_slices, keep, real_floating
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, unary
+from mini_dl.kernels.blocks import elementwise, in_slices, keep, real_floating
 from mini_dl.ops.activation import _hardtanh, exponentials, log_softmax, logsigmoid, softmax
 from mini_dl.ops.distance import pairwise_distance
 from mini_dl.ops.matmul import linear

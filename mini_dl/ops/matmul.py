@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _kernels
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.kernels import blocks
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 
@@ -32,10 +32,10 @@ def gemm(input: Array, other: Array) -> Array:
     """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
     dtype = input.dtype
     if dtype.char == "e":
-        return _kernels.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
-    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < _kernels.LARGE:
+        return blocks.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < blocks.LARGE:
         return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
-    return _kernels.matmul(_readable(input), _readable(other))
+    return blocks.matmul(_readable(input), _readable(other))
 
 
 def _readable(array: Array) -> Array:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import BLOCK, in_slices, ones, real_floating, scratch, slices
-from mini_dl._parallel import share
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
+from mini_dl.kernels.blocks import BLOCK, in_slices, ones, real_floating, scratch, slices
+from mini_dl.kernels.parallel import share
 from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, version_of
 

@@ -27,11 +27,11 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl._kernels import choose, elementwise, keep, sigmoid_of
 from mini_dl._surface import function, method, public, return_type, store
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, op, real_number_of, unary, view
+from mini_dl.kernels.blocks import choose, elementwise, keep, sigmoid_of
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ tools

@@ -17,13 +17,13 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._kernels import keep, slices
-from mini_dl._parallel import share
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.blocks import keep, slices
+from mini_dl.kernels.parallel import share
 from mini_dl.ops.random import rand
 from mini_dl.tensor import Tensor, wrap
 

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _distributions, _dtypes, _generator
+from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import require_cpu
-from mini_dl._distributions import Draw, not_implemented
 from mini_dl._dtypes import Array
-from mini_dl._generator import Generator, default_generator, here
 from mini_dl._leaving import Block
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels import distributions, mersenne
+from mini_dl.kernels.distributions import Draw, not_implemented
+from mini_dl.kernels.mersenne import Generator, default_generator, here
 from mini_dl.ops.creation import factory, finished, numpy_of
 from mini_dl.tensor import Tensor, wrap
 
@@ -164,13 +165,13 @@ def put(target: Tensor, generator: Any, draw: Draw) -> Tensor:
 @tensor_method()
 def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers uniform on [from, to). RuntimeError unless from <= to."""
-    return put(self, generator, _distributions.uniform(self._array.dtype, from_, to))
+    return put(self, generator, distributions.uniform(self._array.dtype, from_, to))
 
 
 @tensor_method()
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers of that mean and standard deviation. RuntimeError if `std` is negative."""
-    return put(self, generator, _distributions.normal(self._array.dtype, mean, std, self._array.flags.c_contiguous))
+    return put(self, generator, distributions.normal(self._array.dtype, mean, std, self._array.flags.c_contiguous))
 
 
 _UNSAID: Any = object()
@@ -185,11 +186,11 @@ def random_(self: Tensor, from_: Any = _UNSAID, to: Any = _UNSAID, *, generator:
     """
     dtype = self._array.dtype
     if from_ is _UNSAID and to is _UNSAID:
-        return put(self, generator, _distributions.all_integers(dtype))
+        return put(self, generator, distributions.all_integers(dtype))
     if from_ is _UNSAID or to is _UNSAID:
         from_, to = 0, from_ if to is _UNSAID else to
     low, high = _index("random_", "from", from_), None if to is None else _index("random_", "to", to)
-    return put(self, generator, _distributions.integers(dtype, low, high))
+    return put(self, generator, distributions.integers(dtype, low, high))
 
 
 @tensor_method()
@@ -200,36 +201,36 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     """
     array = self._array
     if not isinstance(p, Tensor):
-        return put(self, generator, _distributions.bernoulli(array.dtype, p))
+        return put(self, generator, distributions.bernoulli(array.dtype, p))
     return put(self, generator, _coins(array, p.expand(array.shape)._array))
 
 
 def _coins(like: Array, p: Array) -> Draw:
-    return _distributions.coins(like.dtype, p if in_order(like) else p.transpose(memory_order(like)))
+    return distributions.coins(like.dtype, p if in_order(like) else p.transpose(memory_order(like)))
 
 
 @tensor_method()
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of density ``lambd exp(-lambd x)``. RuntimeError unless lambd > 0."""
-    return put(self, generator, _distributions.exponential(self._array.dtype, lambd))
+    return put(self, generator, distributions.exponential(self._array.dtype, lambd))
 
 
 @tensor_method()
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of density ``sigma / (pi ((x - median)^2 + sigma^2))``. RuntimeError unless sigma > 0."""
-    return put(self, generator, _distributions.cauchy(self._array.dtype, median, sigma))
+    return put(self, generator, distributions.cauchy(self._array.dtype, median, sigma))
 
 
 @tensor_method()
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
     """Fill with exp of normal numbers of that mean and deviation. RuntimeError unless std > 0."""
-    return put(self, generator, _distributions.log_normal(self._array.dtype, mean, std))
+    return put(self, generator, distributions.log_normal(self._array.dtype, mean, std))
 
 
 @tensor_method()
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of trials up to the first success: ``P(X = k) = (1 - p)^(k-1) p``. RuntimeError unless 0 < p < 1."""
-    return put(self, generator, _distributions.geometric(self._array.dtype, p))
+    return put(self, generator, distributions.geometric(self._array.dtype, p))
 
 
 def _index(name: str, argument: str, value: Any) -> int:
@@ -271,15 +272,15 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any) -> Array
     n = _index("randperm", "n", n)
     target = np.dtype(np.int64) if dtype is None else dtype
     nonnegative((n,))
-    if target.kind in "bc" or target.char in _distributions.BAREBONES:
+    if target.kind in "bc" or target.char in distributions.BAREBONES:
         raise not_implemented("randperm", target)
     if target.kind == "f":
-        most = 2 ** _distributions.digits(target) + 1
+        most = 2 ** distributions.digits(target) + 1
         if n > most:
             raise RuntimeError(f"n cannot be greater than {most} for {_dtypes.scalar_name(target)} type.")
     elif n > int(np.iinfo(target).max):
         raise RuntimeError(f"value cannot be converted to type {target.name}_t without overflow")
-    return _generator.permutation(source(generator), n).astype(target)
+    return mersenne.permutation(source(generator), n).astype(target)
 
 
 Distribution = Callable[[Array], Draw]
@@ -287,16 +288,16 @@ Distribution = Callable[[Array], Draw]
 
 
 def _standard_uniform(like: Array) -> Draw:
-    return _distributions.uniform(like.dtype, 0, 1)
+    return distributions.uniform(like.dtype, 0, 1)
 
 
 def _standard_normal(like: Array) -> Draw:
-    return _distributions.normal(like.dtype, 0, 1, like.flags.c_contiguous)
+    return distributions.normal(like.dtype, 0, 1, like.flags.c_contiguous)
 
 
 def _between(name: str, low: Any, high: Any) -> Distribution:
     low, high = _index(name, "low", low), _index(name, "high", high)
-    return lambda like: _distributions.integers(like.dtype, low, high)
+    return lambda like: distributions.integers(like.dtype, low, high)
 
 
 def _filled(size: Any, dtype: Any, generator: Any, distribution: Distribution) -> Array:
@@ -399,7 +400,7 @@ def normal(
         raise TypeError("normal() received an invalid combination of arguments - got (float, float) without a size")
 
     def distribution(like: Array) -> Draw:
-        return _distributions.normal(like.dtype, mean, std, blocks=True)
+        return distributions.normal(like.dtype, mean, std, blocks=True)
 
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"normal() received an invalid combination of arguments - got (float, float, {type_name(size)})")
@@ -421,7 +422,7 @@ def _normal_around(mean: Any, std: Any, generator: Generator) -> Tensor:
             raise RuntimeError("normal expects all elements of std >= 0.0")
     shape = broadcast_shapes(np.shape(center), np.shape(spread))
     like = np.empty(shape, spread.dtype if isinstance(center, float) else center.dtype)  # type: ignore[union-attr]
-    array = mode.run(drawn, like, generator, _distributions.normal(like.dtype, 0, draw_std, blocks=True))
+    array = mode.run(drawn, like, generator, distributions.normal(like.dtype, 0, draw_std, blocks=True))
     if factor is not None:
         mode.run(np.multiply, array, factor, array, casting="same_kind")
     mode.run(np.add, array, center, array, casting="same_kind")
@@ -441,7 +442,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
     elif isinstance(p, Tensor):
         draw = _coins(like, np.broadcast_to(p._array, array.shape))
     else:
-        draw = _distributions.bernoulli(array.dtype, p)
+        draw = distributions.bernoulli(array.dtype, p)
     return _replaced(mode.run(drawn, like, source(generator), draw), input)  # type: ignore[no-any-return]
 
 
@@ -449,7 +450,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events where the elements of `input` are the average numbers. RuntimeError if one is negative."""
     array = input._array
-    draw = _distributions.poisson(array)
+    draw = distributions.poisson(array)
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
 
 
@@ -466,7 +467,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
         raise RuntimeError(f"Found dtype {_dtypes.scalar_name(chances.dtype)} but expected {_dtypes.scalar_name(tries.dtype)}")
     shape = broadcast_shapes(tries.shape, chances.shape)
     tries, chances, like = np.broadcast_to(tries, shape), np.broadcast_to(chances, shape), np.empty(shape, tries.dtype)
-    return wrap(mode.run(drawn, like, source(generator), _distributions.binomial(tries, chances)))
+    return wrap(mode.run(drawn, like, source(generator), distributions.binomial(tries, chances)))
 
 
 @method()
@@ -526,7 +527,7 @@ def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
     steps = np.cumsum(weights.astype(np.float32) if weights.dtype == np.float16 else weights, axis=-1)
     steps /= steps[..., -1:].copy()
     steps[..., -1] = 1
-    u = _generator.unit_double(generator, n * (steps.size // steps.shape[-1])).reshape(*steps.shape[:-1], n)
+    u = mersenne.unit_double(generator, n * (steps.size // steps.shape[-1])).reshape(*steps.shape[:-1], n)
     if steps.ndim == 1:
         return np.searchsorted(steps.astype(np.float64), u)
     return np.stack([np.searchsorted(row, chosen) for row, chosen in zip(steps.astype(np.float64), u)])
@@ -534,7 +535,7 @@ def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
 
 def _without_replacement(weights: Array, n: int, generator: Generator) -> Array:
     """The greatest of weight / exponential number, which is Gumbel's trick. torch takes it for a single sample, too."""
-    races = weights / drawn(weights, generator, _distributions.exponential(weights.dtype, 1.0))
+    races = weights / drawn(weights, generator, distributions.exponential(weights.dtype, 1.0))
     if n == 1:
         return np.argmax(races, -1, keepdims=True)
     return np.argsort(-races, -1, kind="stable")[..., :n]

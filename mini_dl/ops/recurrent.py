@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl._kernels import matmul
 from mini_dl._surface import function
 from mini_dl.autograd.engine import grad as gradients
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
+from mini_dl.kernels.blocks import matmul
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.matmul import linear

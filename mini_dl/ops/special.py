@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, floating
-from mini_dl._kernels import elementwise
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import binary, op, unary
-from mini_dl.ops import special_tables as table
+from mini_dl.kernels import special_tables as table
+from mini_dl.kernels.blocks import elementwise
 from mini_dl.ops.pointwise import _times_log, accept, both_floating, promote_floating, where
 from mini_dl.tensor import Tensor
 

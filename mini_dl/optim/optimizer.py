@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array
-from mini_dl._parallel import get_num_threads, share, worth_sharing
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
+from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
 from mini_dl.optim.updates import Buffers, State, new_step

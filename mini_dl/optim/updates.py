@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _blas, _dtypes
+from mini_dl import _dtypes
 from mini_dl._dtypes import Array
-from mini_dl._kernels import scratch
+from mini_dl.kernels import blas
+from mini_dl.kernels.blocks import scratch
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ options
@@ -178,7 +179,7 @@ def add_scaled(target: Any, value: Any, weight: Any, buffer: Any, keep: float | 
     if type(target) is not np.ndarray:  # recorded
         target.add_scaled(value, weight, keep)
         return
-    if target.size > SMALL and _blas.add_scaled(weight, value, 1 if keep is None else keep, target):
+    if target.size > SMALL and blas.add_scaled(weight, value, 1 if keep is None else keep, target):
         return
     if keep is not None:
         target *= keep

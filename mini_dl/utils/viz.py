@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mini_dl._dtypes import dtype, get_default_dtype, of_numpy
-from mini_dl._files import rewrite
 from mini_dl.autograd.graph import AccumulateGrad
+from mini_dl.files.replacing import rewrite
 from mini_dl.nn import Module
 from mini_dl.tensor import Tensor
 

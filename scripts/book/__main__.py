@@ -21,7 +21,7 @@ from typing import Any
 for library in ("OMP", "OPENBLAS"):  # read when NumPy and torch are imported; small matrices are fastest on one thread
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from mini_dl._files import rewrite  # noqa: E402
+from mini_dl.files.replacing import rewrite  # noqa: E402
 from scripts._report import AGREE, DISAGREE, fail, libraries, progress, versions, write_page  # noqa: E402
 from scripts.book import _frame as frame  # noqa: E402
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from mini_dl._generator import Generator
+from mini_dl.kernels.mersenne import Generator
 from mini_dl.utils.data.collate import default_collate, default_convert
 from mini_dl.utils.data.dataset import IterableDataset
 from mini_dl.utils.data.reading import Reader, WorkersReader

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from mini_dl._generator import Generator, default_generator
+from mini_dl.kernels.mersenne import Generator, default_generator
 from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor
 

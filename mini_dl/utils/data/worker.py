@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._generator import Generator, here
+from mini_dl.kernels.mersenne import Generator, here
 from mini_dl.tensor import Tensor
 from mini_dl.utils.data.collate import collate_tensor_fn, default_collate, default_collate_fn_map
 from mini_dl.utils.data.dataset import IterableDataset, collated_rows

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, of_numpy
-from mini_dl._files import File, name_of, read_into, readable, replaced, size_from_here, written_archive
+from mini_dl.files.replacing import File, name_of, read_into, readable, replaced, size_from_here, written_archive
 from mini_dl.tensor import Tensor, wrap
 
 MAGIC = b"\x93NUMPY"

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 from mini_dl._dtypes import from_bfloat16
-from mini_dl._files import File, name_of, read_into, readable, replaced, size_from_here
-from mini_dl._npz import arrays_of, is_unicode, native
+from mini_dl.files.npz import arrays_of, is_unicode, native
+from mini_dl.files.replacing import File, name_of, read_into, readable, replaced, size_from_here
 from mini_dl.tensor import Tensor, wrap
 
 TYPES = {

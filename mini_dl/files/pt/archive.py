@@ -12,7 +12,7 @@ import struct
 import zlib
 from typing import Any, NamedTuple
 
-from mini_dl._pt.errors import EndError, RecordError
+from mini_dl.files.pt.errors import EndError, RecordError
 
 END, CENTRAL, LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 END64_LOCATOR, END64 = b"PK\x06\x07", b"PK\x06\x06"

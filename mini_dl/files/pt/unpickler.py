@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
-from mini_dl._pt.errors import BROKEN, EndError, FileError, RefusedError, told
+from mini_dl.files.pt.errors import BROKEN, EndError, FileError, RefusedError, told
 
 BLOCKED = ("sys", "os", "posix", "nt")
 """Modules of which nothing may be named, whatever the caller allows."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._device import device
-from mini_dl._pt import rebuild
-from mini_dl._pt.errors import FileError, RecordError
-from mini_dl._pt.rebuild import (
+from mini_dl._surface import namespace
+from mini_dl.files.pt import rebuild
+from mini_dl.files.pt.errors import FileError, RecordError
+from mini_dl.files.pt.rebuild import (
     checked_sizes,
     make_parameter,
     rebuild_tensor,
@@ -21,9 +22,8 @@ from mini_dl._pt.rebuild import (
     skip_hooks,
     with_class,
 )
-from mini_dl._pt.storages import BFLOAT16, STORAGES, UNTYPED, StorageType, warn_of_bfloat16
-from mini_dl._pt.unpickler import Globals, Missing, check_keys, set_pairs
-from mini_dl._surface import namespace
+from mini_dl.files.pt.storages import BFLOAT16, STORAGES, UNTYPED, StorageType, warn_of_bfloat16
+from mini_dl.files.pt.unpickler import Globals, Missing, check_keys, set_pairs
 from mini_dl.nn.parameter import Parameter
 from mini_dl.ops.creation import TensorType
 from mini_dl.tensor import Size, Tensor, wrap

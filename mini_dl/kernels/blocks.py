@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._parallel import get_num_threads, share, share_product, worth_sharing
-from mini_dl._room import here
+from mini_dl.kernels.parallel import get_num_threads, share, share_product, worth_sharing
+from mini_dl.kernels.room import here
 
 BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""

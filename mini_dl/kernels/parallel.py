@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from mini_dl._blas import limit_threads
-from mini_dl._room import run
+from mini_dl.kernels.blas import limit_threads
+from mini_dl.kernels.room import run
 
 Piece = TypeVar("Piece")
 

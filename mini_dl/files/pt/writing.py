@@ -18,9 +18,9 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import device, layout, memory_format
 from mini_dl._dtypes import Array
-from mini_dl._files import written_archive
-from mini_dl._pt.reading import MAGIC, PROTOCOL
-from mini_dl._pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
+from mini_dl.files.pt.reading import MAGIC, PROTOCOL
+from mini_dl.files.pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
+from mini_dl.files.replacing import written_archive
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
 from mini_dl.ops.views import UntypedStorage, strides_of
 from mini_dl.tensor import Size, Tensor, wrap

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl import _generator
 from mini_dl._dtypes import Array, of_numpy, scalar_name
-from mini_dl._generator import Generator, multiply_add, piecewise, unit_double
+from mini_dl.kernels import mersenne
+from mini_dl.kernels.mersenne import Generator, multiply_add, piecewise, unit_double
 
 DType = np.dtype[Any]
 Draw = Callable[[Generator, int], Array]
@@ -37,7 +37,7 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
         raise not_implemented("check_uniform_bounds", dtype)
     low, high = float(low), float(high)
     if 0 <= low <= high <= 1:  # the common case needs no further checks
-        return piecewise(dtype, lambda generator, n: _generator.uniform(generator, n, dtype, low, high))
+        return piecewise(dtype, lambda generator, n: mersenne.uniform(generator, n, dtype, low, high))
     limit = float(np.finfo(dtype).max)
     for name, bound in (("from", low), ("to", high)):
         if not -limit <= bound <= limit:
@@ -49,7 +49,7 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
             f"uniform_ expects to-from <= std::numeric_limits<{scalar_name(dtype)}>::max(), but found to={high:g} "
             f"and from={low:g} which result in to-from to exceed the limit"
         )
-    return piecewise(dtype, lambda generator, n: _generator.uniform(generator, n, dtype, low, high))
+    return piecewise(dtype, lambda generator, n: mersenne.uniform(generator, n, dtype, low, high))
 
 
 def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
@@ -61,7 +61,7 @@ def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
         return _in_pairs(normal(_real(dtype), mean, std / math.sqrt(2), blocks))
     if dtype.kind != "f":
         raise not_implemented("normal_kernel_cpu", dtype)
-    return lambda generator, n: _generator.normal(generator, n, dtype, float(mean), std, blocks)
+    return lambda generator, n: mersenne.normal(generator, n, dtype, float(mean), std, blocks)
 
 
 def exponential(dtype: DType, rate: float) -> Draw:
@@ -96,7 +96,7 @@ def log_normal(dtype: DType, mean: float, std: float) -> Draw:
         raise not_implemented("log_normal_cpu", dtype)
 
     def draw(generator: Generator, n: int) -> Array:
-        return np.exp(_generator.normal(generator, n, np.dtype(np.float64), mean, std, blocks=False)).astype(dtype)
+        return np.exp(mersenne.normal(generator, n, np.dtype(np.float64), mean, std, blocks=False)).astype(dtype)
 
     return piecewise(dtype, draw)
 
@@ -144,7 +144,7 @@ def coins(dtype: DType, p: Array) -> Draw:
         raise not_implemented("bernoulli_tensor_cpu_p_", p.dtype)
     if not (np.all(p >= 0) and np.all(p <= 1)):
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
-    return lambda generator, n: (_generator.unit(generator, n, p.dtype) < p.ravel()).astype(dtype)
+    return lambda generator, n: (mersenne.unit(generator, n, p.dtype) < p.ravel()).astype(dtype)
 
 
 def geometric(dtype: DType, p: float) -> Draw:
@@ -169,7 +169,7 @@ def poisson(rates: Array) -> Draw:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
 
     def draw(generator: Generator, n: int) -> Array:
-        uniforms = _generator.Lookahead(generator)
+        uniforms = mersenne.Lookahead(generator)
         values = [_events(rate, uniforms) for rate in rates.ravel().astype(np.float64).tolist()]
         uniforms.keep_in_step()
         return np.array(values, np.float64).astype(rates.dtype)
@@ -216,7 +216,7 @@ def binomial(counts: Array, chances: Array) -> Draw:
         raise not_implemented("binomial_cpu", counts.dtype)
 
     def draw(generator: Generator, n: int) -> Array:
-        uniforms = _generator.Lookahead(generator)
+        uniforms = mersenne.Lookahead(generator)
         trials = zip(counts.ravel().astype(np.float64).tolist(), chances.ravel().astype(np.float64).tolist())
         values = [_successes(count, chance, uniforms) for count, chance in trials]
         uniforms.keep_in_step()

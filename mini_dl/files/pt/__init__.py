@@ -4,13 +4,13 @@ A .pt file is a zip archive: ``data.pkl`` pickles the object, tensors as (storag
 the bytes of a storage, which several tensors may share. Files go both ways between this library and torch.
 """
 
-from mini_dl._pt.archive import Archive, is_archive
-from mini_dl._pt.errors import FileError
-from mini_dl._pt.names import KNOWN, NAMES
-from mini_dl._pt.reading import read_pt
-from mini_dl._pt.storages import StorageType, TypedStorage
-from mini_dl._pt.unpickler import globals_named
-from mini_dl._pt.writing import write_pt
+from mini_dl.files.pt.archive import Archive, is_archive
+from mini_dl.files.pt.errors import FileError
+from mini_dl.files.pt.names import KNOWN, NAMES
+from mini_dl.files.pt.reading import read_pt
+from mini_dl.files.pt.storages import StorageType, TypedStorage
+from mini_dl.files.pt.unpickler import globals_named
+from mini_dl.files.pt.writing import write_pt
 
 __all__ = [
     "KNOWN",

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl._kernels import number_of_pieces, scratch, split, total_of
-from mini_dl._parallel import share
+from mini_dl.kernels.blocks import number_of_pieces, scratch, split, total_of
+from mini_dl.kernels.parallel import share
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 KERNEL = np.kron(G, G)  # (16, 9)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import device, require_cpu
-from mini_dl._pt.archive import Archive, fill, is_archive
-from mini_dl._pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
-from mini_dl._pt.names import KNOWN, NAMES
-from mini_dl._pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
-from mini_dl._pt.unpickler import Unpickler
+from mini_dl.files.pt.archive import Archive, fill, is_archive
+from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
+from mini_dl.files.pt.names import KNOWN, NAMES
+from mini_dl.files.pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
+from mini_dl.files.pt.unpickler import Unpickler
 from mini_dl.ops.views import UntypedStorage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001

@@ -10,8 +10,8 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._dtypes import Array
-from mini_dl._pt.errors import FileError, RecordError, RefusedError
-from mini_dl._pt.storages import BFLOAT16, Memory, TypedStorage, warn_of_bfloat16
+from mini_dl.files.pt.errors import FileError, RecordError, RefusedError
+from mini_dl.files.pt.storages import BFLOAT16, Memory, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import LEAF, Tensor, wrap
 
