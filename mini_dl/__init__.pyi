@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from mini_dl._device import device as device
 from mini_dl._dtypes import Number, dtype as dtype
-from mini_dl._generator import Generator as Generator
+from mini_dl.kernels.mersenne import Generator as Generator
 from mini_dl._device import layout as layout, memory_format as memory_format
 from mini_dl.tensor import Size as Size, Tensor as Tensor
 
@@ -58,14 +58,14 @@ from mini_dl._dtypes import uint8 as uint8
 from mini_dl._dtypes import uint16 as uint16
 from mini_dl._dtypes import uint32 as uint32
 from mini_dl._dtypes import uint64 as uint64
-from mini_dl._parallel import get_num_threads as get_num_threads
-from mini_dl._parallel import set_num_threads as set_num_threads
 from mini_dl.autograd import enable_grad as enable_grad
 from mini_dl.autograd import inference_mode as inference_mode
 from mini_dl.autograd import is_grad_enabled as is_grad_enabled
 from mini_dl.autograd import is_inference_mode_enabled as is_inference_mode_enabled
 from mini_dl.autograd import no_grad as no_grad
 from mini_dl.autograd import set_grad_enabled as set_grad_enabled
+from mini_dl.kernels.parallel import get_num_threads as get_num_threads
+from mini_dl.kernels.parallel import set_num_threads as set_num_threads
 from mini_dl.tensor import Tensor as Tensor
 from mini_dl.tensor import typename as typename
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mini_dl
-from mini_dl.kernels import winograd
-from mini_dl.ops import convolution
+from mini_dl.kernels import convolution, winograd
 from parity_tests.test_hypothesis_ops import PHASES
 
 WANTED = [(True, True), (True, True), (True, False), (False, True)]

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import mini_dl
-from mini_dl.kernels import blocks, parallel
-from mini_dl.ops import convolution
+from mini_dl.kernels import blocks, convolution, parallel, products
 from parity_tests import adapter
 from parity_tests.sweep import run_entry
 from parity_tests.test_sweep import settle
@@ -34,8 +33,8 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):
         monkeypatch.setattr(blocks, name, 4)
-    monkeypatch.setattr(blocks, "LARGE", 1)
-    monkeypatch.setattr(convolution, "BLOCK", 64)
+    monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     inner = parallel._Crew.share
     monkeypatch.setattr(parallel._Crew, "share", lambda *args: shared.append(len(args[2])) or inner(*args))
     convolution.columns_of.cache_clear()

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.kernels import blas, blocks, parallel
-from mini_dl.ops import convolution
+from mini_dl.kernels import blas, blocks, convolution, parallel, products
 
 F = torch.nn.functional
 
@@ -32,8 +31,8 @@ def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):
         monkeypatch.setattr(blocks, name, 16)
-    monkeypatch.setattr(blocks, "LARGE", 1)
-    monkeypatch.setattr(convolution, "BLOCK", 64)
+    monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(convolution, "COLUMNS_IN_CACHE", 64)
     convolution.columns_of.cache_clear()
 
 

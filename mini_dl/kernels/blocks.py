@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl.kernels.parallel import get_num_threads, share, share_product, worth_sharing
+from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.kernels.room import here
 
 BLOCK = 65536
@@ -132,8 +132,6 @@ def one_and_exp_of_negative(x: Array) -> Array:
 np.empty(31 * 2**20, np.uint8)
 """Freed at once and never touched: glibc learns from it that pieces of this size come and go, and from then on keeps up to 64 MB
 of freed memory instead of handing it back to the system after each step, to be faulted in anew. Elsewhere it does nothing."""
-
-
 LINE = 64
 """Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
 
@@ -166,47 +164,9 @@ def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> 
     return functools.reduce(np.add, totals)
 
 
-LARGE = 1 << 23
-"""Multiplications of a product that take a thread as long as a few times waking another."""
-
-
-def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``np.matmul`` of stacks of matrices. A large product is cut up, by its shape and the number of threads, and shared."""
-    if a.size * b.shape[-1] < LARGE:
-        return np.matmul(a, b, out)
-    if out is None:
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
-    axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), out.ndim - 2)
-    if axis == out.ndim - 2 and out.shape[-1] > out.shape[-2]:
-        axis += 1
-    from_end = axis - out.ndim
-    left, right, result = (partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0)))
-
-    def multiply(piece: slice) -> None:
-        np.matmul(left(piece), right(piece), result(piece))
-
-    if not share_product(multiply, split(out.shape[axis], get_num_threads())):
-        np.matmul(a, b, out)
-    return out
-
-
 def copy(target: Array, source: Array) -> None:
     """``target[...] = source``, of one shape: large ones are shared, since to transpose takes as long as several passes."""
     in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
-
-
-def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
-    """What of `array` a piece along `axis`, counted from the end, needs: all, if it is broadcast along it or that is `but`."""
-    if axis == but or array.ndim < -axis or array.shape[axis] == 1:
-        return lambda piece: array
-    after: Any = (slice(None),) * (-axis - 1)
-
-    def part(piece: slice) -> Array:
-        index = (..., piece, *after)
-        return array[index]
-
-    return part
 
 
 @functools.lru_cache(64)

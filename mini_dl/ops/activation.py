@@ -20,9 +20,11 @@ from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import number_of, op, recorded_as, unary
-from mini_dl.kernels.blocks import choose, elementwise, in_slices, keep, one_and_exp_of_negative, ones, real_floating, sigmoid_of
+from mini_dl.kernels import gelu as gelu_kernel
+from mini_dl.kernels import softmax as softmax_kernel
+from mini_dl.kernels.blocks import choose, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
+from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.pointwise import masked
-from mini_dl.ops.special import erf_array
 from mini_dl.tensor import Tensor
 
 _in_place = functools.cache(in_place)
@@ -414,50 +416,25 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 # ------------------------------------------------------------------------------------------------ gelu
 
-_TANH_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
-
 
 @op(
     upstream=lambda grad, input: _gelu_tanh_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _gelu_tanh_second(input),
 )
-@elementwise
 def _gelu_tanh_backward(upstream: Array, input: Array) -> Array:
-    square = input * input
-    t = square * (_CUBIC * _TANH_SCALE)
-    t += _TANH_SCALE
-    t *= input
-    t = np.tanh(t)
-    square *= 3 * _CUBIC * _TANH_SCALE
-    square += _TANH_SCALE
-    square *= input
-    square *= 1 - t * t
-    square += t
-    square += 1
-    square *= 0.5
-    square *= upstream
-    return square
+    return gelu_tanh_backward(upstream, input)
 
 
 def _gelu_tanh_second(x: Tensor) -> Tensor:
     square = x * x
-    t = (x * (1 + _CUBIC * square) * _TANH_SCALE).tanh()
-    inner = (1 + 3 * _CUBIC * square) * _TANH_SCALE
-    return (1 - t * t) * (inner + x * (3 * _CUBIC * _TANH_SCALE * x - t * inner * inner))
+    t = (x * (1 + gelu_kernel.CUBIC * square) * gelu_kernel.TANH_SCALE).tanh()
+    inner = (1 + 3 * gelu_kernel.CUBIC * square) * gelu_kernel.TANH_SCALE
+    return (1 - t * t) * (inner + x * (3 * gelu_kernel.CUBIC * gelu_kernel.TANH_SCALE * x - t * inner * inner))
 
 
 @op(input=lambda grad, input: _gelu_tanh_backward(grad, input))
-@elementwise
 def _gelu_tanh(input: Array) -> Array:
-    t = input * real_floating(input, "GeluKernelImpl")
-    t *= _CUBIC * _TANH_SCALE
-    t += _TANH_SCALE
-    t *= input
-    t = np.tanh(t)
-    t += 1
-    t *= 0.5
-    t *= input
-    return t
+    return gelu_tanh(input)
 
 
 def _gelu_gradient(grads: Any, input: Tensor, result: list[Tensor]) -> Tensor | None:
@@ -472,55 +449,15 @@ def _gelu_gradient(grads: Any, input: Tensor, result: list[Tensor]) -> Tensor | 
         grad * upstream * (input * input * -0.5).exp() * (2 - input * input) * (1 / math.sqrt(2 * math.pi))
     ),
 )
-@elementwise
 def _gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
     """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is no argument to differentiate."""
-    slope = input * input
-    slope *= -0.5
-    slope = np.exp(slope)
-    slope *= input
-    slope *= 1 / math.sqrt(2 * math.pi)
-    slope += cdf
-    slope *= upstream
-    return slope
+    return gelu_backward(upstream, input, cdf)
 
 
 @op(input=_gelu_gradient)
 def _gelu(input: Array) -> tuple[Array, Array]:
     """``input * cdf`` and, for the gradient, ``cdf``, the normal distribution's"""
-    x = real_floating(input, "GeluKernelImpl")
-    x = np.ascontiguousarray(x, np.float32 if x.dtype.char == "e" else x.dtype)
-    out, cdf = np.empty(input.shape, x.dtype), np.empty(input.shape, x.dtype)
-    flat, flat_out, flat_cdf = x.reshape(-1), out.reshape(-1), cdf.reshape(-1)
-
-    def multiply(block: slice) -> None:
-        _normal_cdf(flat[block], flat_cdf[block])
-        np.multiply(flat[block], flat_cdf[block], flat_out[block])
-
-    in_slices(multiply, flat.size)
-    return out.astype(input.dtype, copy=False), cdf
-
-
-# atanh(2 Phi(x) - 1) / x as a polynomial in x^2 up to 5.6^2: our own fit, weighted by the slope of tanh. Phi is then within
-# 9.5e-8 in float32, which rounding alone would cost, at half the price of erf.
-_CDF = (1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.25948164e-05, 3.63330844e-02, 7.97884941e-01)
-
-
-def _normal_cdf(x: Array, out: Array) -> None:
-    if x.dtype != np.float32:
-        np.add(erf_array(x * math.sqrt(0.5)), 1, out)
-    else:
-        square = x * x
-        np.minimum(square, np.float32(5.6**2), out=square)
-        np.multiply(square, np.float32(_CDF[0]), out)
-        for coefficient in _CDF[1:-1]:
-            out += np.float32(coefficient)
-            out *= square
-        out += np.float32(_CDF[-1])
-        out *= x
-        np.tanh(out, out)
-        out += 1
-    out *= out.dtype.type(0.5)
+    return gelu_and_cdf(input)
 
 
 @public("nn.functional", out=True)
@@ -551,81 +488,6 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 # ------------------------------------------------------------------------------------------------ softmax
 
 
-def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
-    """Run ``kernel(out, *arrays)`` on blocks of rows of contiguous 2-d views; float16 is computed in float32."""
-    first = arrays[0]
-    if first.dtype.char == "e":
-        return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(np.float16)
-    n = first.shape[-1]
-    out = np.empty(first.shape, first.dtype)
-    rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
-    out_rows = out.reshape(-1, n)
-    in_slices(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), len(out_rows), n)
-    return out
-
-
-_LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
-"""Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
-
-
-def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
-    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`: the maximum, or None for 0 if all sums allow it."""
-    n = x.shape[1]
-    np.exp(x, out)
-    sums = out @ ones(n, x.dtype)
-    largest, smallest = _LIMITS[x.dtype.char]
-    if np.maximum.reduce(sums) < largest and np.minimum.reduce(sums) > smallest:
-        return sums, None
-    maximum = x.max(1, keepdims=True)
-    np.subtract(x, maximum, out)
-    np.exp(out, out)
-    return out @ ones(n, x.dtype), maximum[:, 0]
-
-
-def _softmax_rows(out: Array, x: Array) -> None:
-    sums, _ = exponentials(out, x)
-    out /= sums[:, None]  # not times the reciprocal: a probability of 1 is then exactly 1
-
-
-def _log_softmax_rows(out: Array, x: Array) -> None:
-    """The logarithm of the sum is taken off in two parts, its rounded value and the rest: one alone would cost the digits of
-    logarithms near 0."""
-    sums, maximum = exponentials(out, x)
-    if maximum is None:
-        logarithms = np.log(sums.astype(np.float64))
-        maximum = logarithms.astype(x.dtype)
-        logarithms -= maximum
-    else:
-        logarithms = np.log(sums)
-    np.subtract(x, maximum[:, None], out)
-    out -= logarithms.astype(x.dtype, copy=False)[:, None]
-
-
-def _softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
-    np.subtract(grad, np.vecdot(grad, result)[:, None], out)
-    out *= result
-
-
-def _log_softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
-    np.exp(result, out)
-    out *= (grad @ ones(grad.shape[1], grad.dtype))[:, None]
-    np.subtract(grad, out, out)
-
-
-def _along(kernel: Callable[..., None], dim: int, *arrays: Array) -> Array:
-    """Run a kernel over rows along `dim`, whose result is contiguous."""
-    first = arrays[0]
-    if not first.size:
-        return np.empty(first.shape, first.dtype)
-    if first.ndim < 2 or dim == first.ndim - 1:
-        return (
-            _over_rows(kernel, *[a.reshape(-1) for a in arrays]).reshape(first.shape)
-            if first.ndim < 2
-            else _over_rows(kernel, *arrays)
-        )
-    return np.ascontiguousarray(np.moveaxis(_over_rows(kernel, *[np.moveaxis(a, dim, -1) for a in arrays]), -1, dim))
-
-
 @op(
     upstream=lambda grad, result_, dim: _softmax_backward(grad, result_, dim),
     result_=lambda grad, upstream, result_, dim: (
@@ -634,13 +496,15 @@ def _along(kernel: Callable[..., None], dim: int, *arrays: Array) -> Array:
 )
 def _softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
     """``(upstream - sum(upstream * softmax)) * softmax``"""
-    return _along(_softmax_backward_rows, dim, upstream, result_)
+    return softmax_kernel.along(softmax_kernel.softmax_backward_rows, dim, upstream, result_)
 
 
 @op(input=lambda grad, result, dim: _softmax_backward(grad, result, dim))
 def _softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)
-    return _along(_softmax_rows, dim, real_floating(input, "softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl"))
+    return softmax_kernel.along(
+        softmax_kernel.softmax_rows, dim, real_floating(input, "softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl")
+    )
 
 
 @op(
@@ -649,14 +513,14 @@ def _softmax(input: Array, dim: int) -> Array:
 )
 def _log_softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
     """``upstream - softmax * sum(upstream)``"""
-    return _along(_log_softmax_backward_rows, dim, upstream, result_)
+    return softmax_kernel.along(softmax_kernel.log_softmax_backward_rows, dim, upstream, result_)
 
 
 @op(input=lambda grad, result, dim: _log_softmax_backward(grad, result, dim))
 def _log_softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)
     name = "log_softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl"
-    return _along(_log_softmax_rows, dim, real_floating(input, name))
+    return softmax_kernel.along(softmax_kernel.log_softmax_rows, dim, real_floating(input, name))
 
 
 @public("torch", "Tensor", "special", out=True)
@@ -727,6 +591,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
 
 # ------------------------------------------------------------------------------------------------ names in place
+
 
 for _function in (relu, elu, selu, celu, leaky_relu, hardtanh, threshold):
     namespace("nn.functional")[_function.__name__ + "_"] = in_place(_function)

@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.indexing import add_rows
+from mini_dl.kernels.indexing import add_rows
 from mini_dl.tensor import Tensor, version_of, wrap
 
 

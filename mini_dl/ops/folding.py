@@ -6,22 +6,19 @@ import math
 import operator
 from typing import Any
 
-import numpy as np
-
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.convolution import Geometry, fitted_window
+from mini_dl.kernels.convolution import Geometry
+from mini_dl.kernels.folding import Ints, fold_back, padded_for, taps_of
 from mini_dl.tensor import Tensor
-
-Ints = tuple[int, ...]
 
 
 @op(input=lambda grad, input_shape, kernel, geometry: _fold(grad, input_shape, kernel, geometry))
 def _unfold(input: Array, kernel: Ints, geometry: Geometry) -> Array:
     """(N, C, *in) -> (N, C * K, L)"""
-    return _taps(_padded(input, kernel, geometry), kernel, geometry).reshape(
+    return taps_of(padded_for(input, kernel, geometry), kernel, geometry).reshape(
         len(input), input.shape[1] * math.prod(kernel), math.prod(geometry.out)
     )
 
@@ -29,28 +26,7 @@ def _unfold(input: Array, kernel: Ints, geometry: Geometry) -> Array:
 @op(input=lambda grad, kernel, geometry: _unfold(grad, kernel, geometry))
 def _fold(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Array:
     """(N, C * K, L) -> `shape`, (N, C, *in): each value is added to the place that `_unfold` reads it from."""
-    padded = np.zeros_like(_padded(np.empty(shape, input.dtype), kernel, geometry))
-    source = input.reshape(*shape[:2], math.prod(kernel), *geometry.out)
-    for number, tap in enumerate(np.ndindex(*kernel)):
-        sizes = zip(tap, geometry.dilation, geometry.stride, geometry.out)
-        at: Any = (Ellipsis, *[slice(t * d, t * d + s * (o - 1) + 1, s) for t, d, s, o in sizes])
-        padded[at] += source[:, :, number]
-    inner: Any = (Ellipsis, *[slice(p, p + i) for p, i in zip(geometry.padding, shape[2:])])
-    return np.ascontiguousarray(padded[inner])
-
-
-def _padded(input: Array, kernel: Ints, g: Geometry) -> Array:
-    needed = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)]
-    sizes = zip(needed, g.padding, input.shape[2:])
-    return fitted_window(input, g.padding, tuple([max(n, p + i) for n, p, i in sizes]))
-
-
-def _taps(padded: Array, kernel: Ints, g: Geometry) -> Array:
-    """(N, C, *padded) -> (N, C, *kernel, *out), a view."""
-    steps = padded.strides[2:]
-    taps = [b * d for b, d in zip(steps, g.dilation)]
-    moves = [b * s for b, s in zip(steps, g.stride)]
-    return np.lib.stride_tricks.as_strided(padded, (*padded.shape[:2], *kernel, *g.out), (*padded.strides[:2], *taps, *moves))
+    return fold_back(input, shape, kernel, geometry)
 
 
 def _pair(name: str, value: Any) -> Ints:

@@ -21,6 +21,8 @@ from mini_dl._surface import method, public, requires_grad, return_type
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels import linalg as kernels
+from mini_dl.kernels.linalg import factor, first_failure, h, is_large, permutation
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import chain
 from mini_dl.ops.norms import converted, vector_norm
@@ -33,7 +35,6 @@ class _LinAlgError(RuntimeError):
 
 
 LinAlgError = _LinAlgError
-
 
 # ------------------------------------------------------------------------------------------------ arguments
 
@@ -67,10 +68,6 @@ def H(A: Tensor) -> Tensor:
     return At.conj() if A._array.dtype.kind == "c" else At
 
 
-def h(A: Array) -> Array:
-    return np.swapaxes(A, -2, -1).conj()
-
-
 def eye_like(A: Tensor, n: int) -> Tensor:
     return wrap(np.eye(n, dtype=A._array.dtype))
 
@@ -84,12 +81,6 @@ def on_diagonal(values: Tensor, rest: Tensor) -> Tensor:
     n = rest._array.shape[-1]
     identity = np.eye(n, dtype=rest._array.dtype)
     return rest * wrap(1 - identity) + values.unsqueeze(-1) * wrap(identity)
-
-
-def first_failure(info: Array) -> tuple[str, int]:
-    """Where the first matrix of a batch failed: ("(Batch element 3): ", what its info says)."""
-    at = int(np.flatnonzero(info)[0])
-    return (f"(Batch element {at}): " if info.ndim else ""), int(info.reshape(-1)[at])
 
 
 @op(source=lambda grad, source_shape: wrap(np.zeros(source_shape)))
@@ -111,40 +102,6 @@ def tied_without_gradient(result: Array, source: Array) -> Array:
 
 
 # ------------------------------------------------------------------------------------------------ LU
-
-
-def factor(A: Array) -> tuple[Array, Array, Array]:
-    """(LU in one matrix, row exchanges counted from 1, order of the first zero pivot or 0), by columns with partial pivoting."""
-    LU = np.array(A)
-    m, n = LU.shape[-2:]
-    batch = LU.shape[:-2]
-    flat = LU.reshape(math.prod(batch), m, n)
-    each = np.arange(len(flat))
-    steps = min(m, n)
-    pivots = np.empty((len(flat), steps), np.int32)
-    info = np.zeros(len(flat), np.int32)
-    for k in range(steps):
-        size = np.abs(flat[:, k:, k].real) + np.abs(flat[:, k:, k].imag)
-        p = k + size.argmax(1)
-        pivots[:, k] = p + 1
-        flat[each, k], flat[each, p] = flat[each, p], flat[each, k].copy()
-        pivot = flat[:, k, k]
-        zero = pivot == 0
-        info[zero & (info == 0)] = k + 1
-        flat[:, k + 1 :, k] /= np.where(zero, 1, pivot)[:, None]
-        flat[:, k + 1 :, k + 1 :] -= flat[:, k + 1 :, k, None] * flat[:, None, k, k + 1 :]
-    return flat.reshape(LU.shape), pivots.reshape(*batch, steps), info.reshape(batch)
-
-
-def permutation(pivots: Array, m: int) -> Array:
-    """The order of the rows after the exchanges: ``A[order] = L @ U``."""
-    flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
-    order = np.tile(np.arange(m), (len(flat), 1))
-    each = np.arange(len(flat))
-    for k in range(flat.shape[1]):
-        p = flat[:, k] - 1
-        order[each, k], order[each, p] = order[each, p], order[each, k].copy()
-    return order.reshape(*pivots.shape[:-1], m)
 
 
 def _lu_gradient(grads: Any, result: Any) -> Tensor:
@@ -483,26 +440,8 @@ def _triangular(A: Array, B: Array, upper: bool, unit: bool) -> Array:
     n = A.shape[-1]
     batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     X = np.array(np.broadcast_to(B, (*batch, *B.shape[-2:])))
-    _substitute(A, X, upper, unit, n)
+    kernels.substitute(A, X, upper, unit, n)
     return X
-
-
-def _substitute(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
-    """Solve in place: blocks of 16 rows one by one, the others by halves and a product."""
-    if n <= 16:
-        for k in range(n - 1, -1, -1) if upper else range(n):
-            known = slice(k + 1, n) if upper else slice(0, k)
-            X[..., k, :] -= (A[..., k, None, known] @ X[..., known, :])[..., 0, :]
-            if not unit:
-                X[..., k, :] /= A[..., k, k, None]
-        return
-    half = n // 2
-    first, second = slice(0, half), slice(half, n)
-    if upper:
-        first, second = second, first
-    _substitute(A[..., first, first], X[..., first, :], upper, unit, first.stop - first.start)
-    X[..., second, :] -= A[..., second, first] @ X[..., first, :]
-    _substitute(A[..., second, second], X[..., second, :], upper, unit, second.stop - second.start)
 
 
 _TriangularSolve = return_type("triangular_solve", "solution cloned_coefficient")
@@ -547,28 +486,12 @@ def _cholesky(A: Array, upper: bool) -> Array:
     return h(np.linalg.cholesky(h(A))) if upper else np.linalg.cholesky(A)
 
 
-def _minor(A: Array) -> Array:
-    """For each matrix the order of its first leading minor that is not positive, 0 if it is positive definite."""
-    info = np.zeros(A.shape[:-2], np.int32)
-    for at in np.ndindex(info.shape):
-        info[at] = next((k for k in range(1, A.shape[-1] + 1) if not _positive(A[at][:k, :k])), 0)
-    return info
-
-
-def _positive(A: Array) -> bool:
-    try:
-        np.linalg.cholesky(A)
-    except np.linalg.LinAlgError:
-        return False
-    return True
-
-
 def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
     square(name, A)
     try:
         return _cholesky(A, upper)
     except np.linalg.LinAlgError:
-        batch, order = first_failure(mode.run(_minor, A._array))
+        batch, order = first_failure(mode.run(kernels.minor, A._array))
         raise LinAlgError(
             f"{name}: {batch}The factorization could not be completed because the input is not positive-definite (the leading "
             "minor of "
@@ -600,7 +523,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     except LinAlgError:
         if check_errors:
             raise
-    info = mode.run(_minor, A._array)
+    info = mode.run(kernels.minor, A._array)
     good = wrap((info == 0)[..., None, None])
     safe = A * good + eye_like(A, A._array.shape[-1]) * good.logical_not()
     L = _cholesky(safe, upper)
@@ -639,8 +562,8 @@ def _cholesky_solve(B: Array, L: Array, upper: bool) -> Array:
     if upper:
         L = h(L)
     X = np.array(np.broadcast_to(B, (*np.broadcast_shapes(L.shape[:-2], B.shape[:-2]), *B.shape[-2:])))
-    _substitute(L, X, False, False, L.shape[-1])
-    _substitute(h(L), X, True, False, L.shape[-1])
+    kernels.substitute(L, X, False, False, L.shape[-1])
+    kernels.substitute(h(L), X, True, False, L.shape[-1])
     return X
 
 
@@ -1169,21 +1092,9 @@ def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
     if hermitian:
         L, V = np.linalg.eigh(A)
-        return (V * _inverted(L, atol, rtol)[..., None, :]) @ h(V)
+        return (V * kernels.inverted(L, atol, rtol)[..., None, :]) @ h(V)
     U, S, Vh = np.linalg.svd(A, False)
-    return (h(Vh) * _inverted(S, atol, rtol)[..., None, :]) @ h(U)
-
-
-def _inverted(values: Array, atol: Any, rtol: Any) -> Array:
-    """One over those that are not negligible, else 0."""
-    large = _large(values, atol, rtol)
-    return large / np.where(large, values, 1)
-
-
-def _large(values: Array, atol: Any, rtol: Any) -> Array:
-    size = np.abs(values)
-    limit = np.maximum(np.asarray(atol), np.asarray(rtol) * size.max(-1, initial=0))
-    return size > limit[..., None].astype(values.dtype)
+    return (h(Vh) * kernels.inverted(S, atol, rtol)[..., None, :]) @ h(U)
 
 
 def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
@@ -1239,7 +1150,7 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
     if not A._array.size:
         return wrap(np.zeros(A._array.shape[:-2], np.int64))
     values = eigvalsh(A) if hermitian else svdvals(A)
-    return wrap(np.asarray(mode.run(_large, values._array, *limits).sum(-1), np.int64))
+    return wrap(np.asarray(mode.run(is_large, values._array, *limits).sum(-1), np.int64))
 
 
 _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
@@ -1274,7 +1185,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     rtol = np.finfo(A._array.dtype).eps * max(m, n) if rcond is None else rcond
     solution = _pinv(A, 0.0, 0.0 if driver == "gels" else rtol, False) @ B
     values = wrap(mode.run(np.linalg.svd, A._array, False, False)) if A._array.size else wrap(np.zeros((*A._array.shape[:-2], 0)))
-    rank = np.asarray(mode.run(_large, values._array, 0.0, rtol).sum(-1), np.int64)
+    rank = np.asarray(mode.run(is_large, values._array, 0.0, rtol).sum(-1), np.int64)
     nothing = wrap(np.empty(0, values._array.dtype))
     residuals = tied(nothing, A)
     if driver != "gelsy" and m > n and (driver == "gels" or bool((rank == n).all())):

@@ -17,7 +17,7 @@ from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import op, recorded_as
-from mini_dl.kernels import blocks
+from mini_dl.kernels.products import gemm
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 
@@ -26,27 +26,6 @@ C_NAMES = {
     "complex128": "c10::complex<double>", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
     "uint8": "unsigned char", "bool": "bool", "uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long",
 }  # fmt: skip
-
-
-def gemm(input: Array, other: Array) -> Array:
-    """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
-    dtype = input.dtype
-    if dtype.char == "e":
-        return blocks.matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
-    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < blocks.LARGE:
-        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
-    return blocks.matmul(_readable(input), _readable(other))
-
-
-def _readable(array: Array) -> Array:
-    """`array`, or a copy if neither its rows nor its columns are contiguous: NumPy would leave BLAS for a plain loop."""
-    if array.flags.c_contiguous:
-        return array
-    rows, columns = array.strides[-2:]
-    size = array.itemsize
-    if (columns == size and rows >= size * array.shape[-1]) or (rows == size and columns >= size * array.shape[-2]):
-        return array
-    return np.ascontiguousarray(array)
 
 
 def _checked(name: str, dtype: np.dtype[Any]) -> None:
@@ -331,7 +310,6 @@ def _rmatmul_operator(self: Tensor, other: Any) -> Any:
 
 setattr(Tensor, "__matmul__", _matmul_operator)  # noqa: B010
 setattr(Tensor, "__rmatmul__", _rmatmul_operator)  # noqa: B010
-
 
 # ------------------------------------------------------------------------------------------------ sums with products
 

@@ -18,18 +18,14 @@ from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
-from mini_dl.kernels.blocks import BLOCK, in_slices, ones, real_floating, scratch, slices
-from mini_dl.kernels.parallel import share
+from mini_dl.kernels import normalization as kernels
+from mini_dl.kernels.blocks import real_floating
+from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, version_of
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """Of input, weight and bias."""
-_FAR = 2.0
-"""From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is first moved by its rounded mean. What
-the rounding left, many deviations where the mean is large, is then measured and taken off as well."""
-_RUN = 1024
-"""As many numbers are added up in one go, the sums of such runs one by one: errors grow with the length of a run."""
 
 
 def _standardised(x: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True) -> tuple[Tensor, Tensor]:
@@ -43,13 +39,6 @@ def _standardised_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[in
     """The gradient through `_standardised`, whose results were `unit` and `rstd`."""
     slope = grad - unit * (grad * unit).mean(dims, keepdim=True)
     return rstd * (slope - grad.mean(dims, keepdim=True) if centre else slope)
-
-
-def _working(array: Array | None, like: Array) -> Array | None:
-    """`array` in the type to compute in: float32 for float16, contiguous."""
-    if array is None:
-        return None
-    return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
 
 
 def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
@@ -94,99 +83,18 @@ def _row_gradients(
     )
 
 
-def _row_sums(x: Array, y: Array | None = None) -> Array:
-    """(R, n) -> sums of x, or of x * y, in their type: (R,)"""
-    n = x.shape[1]
-    if n <= _RUN:
-        return x @ ones(n, x.dtype) if y is None else np.vecdot(x, y)  # type: ignore[no-any-return]
-    total = np.zeros(len(x), x.dtype)
-    for i in range(0, n, _RUN):
-        total += _row_sums(x[:, i : i + _RUN], None if y is None else y[:, i : i + _RUN])
-    return total
-
-
 @op_together(_row_gradients, "input", "weight", "bias")
 def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool) -> tuple[Array, Array, Array]:
     """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
-    real_floating(input, "LayerNormKernelImpl" if centre else "rms_norm")
-    x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
-    assert x is not None
-    m, n = x.shape
-    out, mean, rstd = np.empty_like(x), np.zeros(m, x.dtype), np.empty(m, x.dtype)
-
-    def norm(rows: slice) -> None:
-        part, y = x[rows], out[rows]
-        variance = _row_sums(part, part)
-        variance /= n
-        average = None
-        if centre:
-            average = np.divide(_row_sums(part), n, mean[rows])
-            square = average * average
-            variance -= square
-            if not (square <= _FAR * variance).all():
-                part = np.subtract(part, average[:, None], y)
-                average = _row_sums(part) / x.dtype.type(n)
-                variance = _row_sums(part, part) / n - average * average
-        variance += x.dtype.type(eps)
-        scale = np.divide(1, np.sqrt(variance, variance), rstd[rows])
-        np.multiply(part, scale[:, None], y)
-        if average is not None:
-            y -= (average * scale)[:, None]
-        if w is not None:
-            y *= w
-        if b is not None:
-            y += b
-
-    in_slices(norm, m, n)
-    return out.astype(input.dtype, copy=False), mean, rstd
+    return row_norm(input, weight, bias, eps, centre)
 
 
 @op()
 def _row_norm_backward(
     grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, centre: bool
 ) -> tuple[Array, Array, Array]:
-    """The gradients of input (M, n), weight (n) and bias (n).
-
-    With ``unit = x * rstd - mean * rstd`` and h = grad * rstd * weight, that of input is
-    ``h - mean(h) - x * rstd * mean(h * unit)``, up to a shift of x, also a number for each row.
-    """
-    g, x, w = _working(grad, input), _working(input, input), _working(weight, input)
-    assert g is not None and x is not None
-    m, n = x.shape
-    factor, out = ones(n, x.dtype) if w is None else w, np.empty_like(x)
-    pieces = slices(m, n)
-    sums = np.zeros((2, len(pieces), n), x.dtype)  # what each piece adds to the gradients of weight and bias
-
-    def norm_backward(number: int) -> None:
-        rows = pieces[number]
-        part, gradient, h, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
-        factors = np.ones((2, len(part)), x.dtype)
-        shift = np.multiply(average, scale, factors[0])
-        if centre and not (shift * shift <= _FAR).all():
-            part = part - average[:, None]
-            average = _row_sums(part) / x.dtype.type(n)
-            np.multiply(average, scale, shift)
-        np.multiply(gradient, scale[:, None], h)
-        shifted, sums[1, number] = factors @ gradient
-        products = np.multiply(h, part, scratch("norm products", part.shape, x.dtype))
-        np.subtract(factors[1] @ products, shifted, sums[0, number])
-        first, second = h @ factor, products @ factor
-        if w is not None:
-            h *= w
-        second *= scale
-        second -= shift * first  # (rows): sum of h * unit
-        second *= scale
-        second /= n
-        h -= np.multiply(part, second[:, None], products)
-        if centre:
-            second *= average
-            first /= n
-            second -= first
-            h += second[:, None]
-
-    share(norm_backward, range(len(pieces)), x.size)
-    to_weight, to_bias = sums.sum(1)
-    return out.astype(input.dtype, copy=False), to_weight, to_bias
+    """The gradients of input (M, n), weight (n) and bias (n)."""
+    return row_norm_backward(grad, input, weight, mean, rstd, centre)
 
 
 def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
@@ -288,11 +196,6 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 # ------------------------------------------------------------------------------------------------ channels
 
 
-def _shared(shape: tuple[int, ...], groups: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A shape in which (N, C, L) has dims that share statistics: the batch (`groups` 0), or a group of channels."""
-    return ((shape[0], groups, shape[1] // groups * shape[2]), (2,)) if groups else (shape, (0, 2))
-
-
 def _channel_gradients(
     grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], groups: int, eps: float
 ) -> Gradients:
@@ -302,7 +205,7 @@ def _channel_gradients(
     if not mode.enabled:
         return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)  # type: ignore[no-any-return]
     whole = input._array.shape
-    shape, dims = _shared(whole, groups)
+    shape, dims = kernels.shared(whole, groups)
     unit, rstd = _standardised(input.reshape(shape), dims, eps)
     slope = (grad if weight is None else grad * weight.reshape(-1, 1)).reshape(shape)
     return (
@@ -317,19 +220,7 @@ def _channel_norm(
     input: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Array, Array, Array]:
     """(N, C, L), (C), (C) -> (N, C, L), and the mean, ``1 / sqrt(var + eps)`` and variance: (1, C), with `groups` (N, groups)"""
-    real_floating(input, "batch_norm" if not groups else "GroupNormKernelImpl")
-    x = _working(input, input)
-    assert x is not None
-    mean, variance, moved, rest = _moments(x, groups)
-    rstd = 1 / np.sqrt(variance + eps)
-    scale = _per_channel(rstd, x, groups)
-    if weight is not None:
-        scale = scale * weight
-    shift = -_per_channel(rest, x, groups) * scale
-    if bias is not None:
-        shift = shift + bias
-    out = _combined(shift, (moved, scale))
-    return out.astype(input.dtype, copy=False), mean.astype(x.dtype), rstd.astype(x.dtype), variance.astype(x.dtype)
+    return channel_norm(input, weight, bias, groups, eps)
 
 
 @op()
@@ -337,120 +228,7 @@ def _channel_norm_backward(
     grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
 ) -> tuple[Array, Array, Array]:
     """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``grad * a + x * b + c`` with small a, b, c."""
-    g, x = _working(grad, input), _working(input, input)
-    assert g is not None and x is not None
-    average, scale = (_per_channel(a.astype(np.float64), x, groups) for a in (mean, rstd))
-    count = x.size / max(1, mean.size)
-    if not (average * average * scale * scale <= _FAR).all():
-        x, rest = _moved(x, mean, groups, count)
-        average = _per_channel(rest, x, groups)
-    sums, products = _sums(g, None, groups), _sums(g, x, groups)
-    units = (products - average * sums) * scale  # (N or 1, C): sum of grad * unit
-    to_weight, to_bias = units.sum(0), sums.sum(0)
-    if weight is not None:
-        sums, units = sums * weight, units * weight
-    first = _per_channel(_shared_sum(sums, groups) / count, x, groups)
-    second = _per_channel(_shared_sum(units, groups) / count, x, groups) * scale * scale
-    to_grad = scale if weight is None else scale * weight
-    out = _combined(second * average - first * scale, (g, to_grad), (x, -second))
-    return out.astype(input.dtype, copy=False), to_weight.astype(x.dtype), to_bias.astype(x.dtype)
-
-
-def _sums(x: Array, y: Array | None, groups: int) -> Array:
-    """(N, C, L) -> sums of x, or of x * y, in float64: (N, C), or over the batch too (1, C) if that shares its statistics."""
-    n, c, length = x.shape
-    if groups or length >= 32:
-        rows, others = x.reshape(n * c, length), None if y is None else y.reshape(n * c, length)
-        sums = np.zeros(n * c)
-        for i in range(0, length, _RUN):
-            part = rows[:, i : i + _RUN]
-            sums += part @ ones(part.shape[1], x.dtype) if others is None else np.vecdot(part, others[:, i : i + _RUN])
-        sums = sums.reshape(n, c)
-        return sums if groups else sums.sum(0, keepdims=True)
-    rows, others = x.reshape(n, c * length), None if y is None else y.reshape(n, c * length)
-    total = np.zeros(c * length)
-    step = max(1, BLOCK // max(1, c * length))
-    for i in range(0, n, step):
-        part = rows[i : i + step]
-        part = part if others is None else part * others[i : i + step]
-        whole = len(part) - len(part) % 64  # BLAS adds up a column in one number: few rows at a time
-        if whole > 64:
-            total += np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length)).sum(0, np.float64)
-            part = part[whole:]
-        total += ones(len(part), x.dtype) @ part
-    return total.reshape(1, c, length).sum(2)
-
-
-def _shared_sum(sums: Array, groups: int) -> Array:
-    """(N, C) -> (N, groups); (1, C) as it is"""
-    return sums.reshape(len(sums), groups, sums.shape[1] // groups).sum(2) if groups else sums
-
-
-def _per_channel(values: Array, x: Array, groups: int) -> Array:
-    """(1, C) as it is; (N, groups) -> (N, C)"""
-    return np.repeat(values, x.shape[1] // groups, 1) if groups else values
-
-
-def _moved(x: Array, mean: Array, groups: int, count: float) -> tuple[Array, Array]:
-    """`x` minus its rounded mean, and what is left of the mean, in float64."""
-    moved = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
-    return moved, _shared_sum(_sums(moved, None, groups), groups) / count
-
-
-def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
-    """Mean and biased variance in float64; and `x` and its mean as they are or, if the mean is far from 0, from `_moved`."""
-    n, c, length = x.shape
-    count = n * length if not groups else c // groups * length
-    if x.size <= BLOCK // 4:
-        shape, dims = _shared(x.shape, groups)
-        mean = np.add.reduce(x.reshape(shape), dims, np.float64).reshape(-1, groups or c) / count
-        near = mean.astype(x.dtype)
-        moved, rest = x - _per_channel(near, x, groups)[:, :, None], mean - near
-    else:
-        mean = _shared_sum(_sums(x, None, groups), groups) / count
-        square = mean * mean
-        variance = _shared_sum(_sums(x, x, groups), groups) / count - square
-        if (square <= _FAR * variance).all():
-            return mean, variance, x, mean
-        moved, rest = _moved(x, mean, groups, count)
-        mean = mean.astype(x.dtype) + rest
-    variance = _shared_sum(_sums(moved, moved, groups), groups) / count - rest * rest
-    return mean, np.maximum(variance, 0), moved, rest
-
-
-def _combined(shift: Array, *terms: tuple[Array, Array]) -> Array:
-    """The sum of ``x * factor`` over the terms, and `shift`, with a number for each channel: (N, C, L), (1 or N, C) -> (N, C, L).
-
-    In blocks of samples, viewed so that the inner loops are long: one row of numbers for each sample if the channels are short.
-    """
-    x = terms[0][0]
-    n, c, length = x.shape
-    out = np.empty_like(x)
-    if not x.size:
-        return out
-    numbers = [a.astype(x.dtype) for a in (shift, *[factor for _, factor in terms])]
-    each = len(shift) > 1
-    if each or length >= 256 or x.size <= BLOCK // 4:
-        shape: tuple[int, ...] = x.shape
-        numbers = [a[:, :, None] for a in numbers]
-    else:
-        times = 1  # samples to a row
-        while times * c * length < 1024 and n % (2 * times) == 0:
-            times *= 2
-        shape = (n // times, times * c * length)
-        numbers = [np.tile(np.repeat(a[0], length), times) for a in numbers]
-    whole, parts = out.reshape(shape), [y.reshape(shape) for y, _ in terms]
-
-    def combine(block: slice) -> None:
-        last, *factors = [a[block] for a in numbers] if each else numbers
-        y = whole[block]
-        np.multiply(parts[0][block], factors[0], y)
-        for part, factor in zip(parts[1:], factors[1:]):
-            y += part[block] * factor
-        y += last
-
-    in_slices(combine, shape[0], x.size // shape[0])
-    return out
+    return channel_norm_backward(grad, input, weight, mean, rstd, groups)
 
 
 def _three(input: Tensor) -> Tensor:
@@ -480,10 +258,6 @@ def _update(running: Tensor, value: Array, momentum: float) -> None:
     array *= 1 - momentum
     array += (momentum * value).astype(array.dtype)
     version_of(running)[0] += 1
-
-
-def _unbiased(variance: Array, count: float) -> Array:
-    return variance * np.divide(count, count - 1)
 
 
 def _batch_norm(
@@ -525,7 +299,7 @@ def _batch_norm(
         mode.run(_update, running_mean, mean._array[0], momentum)
     if running_var is not None:
         count = input._array.size / max(1, channels)
-        mode.run(_update, running_var, mode.run(_unbiased, variance._array[0], count), momentum)
+        mode.run(_update, running_var, mode.run(kernels.unbiased, variance._array[0], count), momentum)
     return _back(out, input), mean, rstd
 
 
@@ -639,7 +413,7 @@ def _torch_instance_norm(
         mode.run(_update, running_mean, mean._array.mean(0), momentum)
     if running_var is not None:
         count = math.prod(input._array.shape[2:])
-        mode.run(_update, running_var, mode.run(_unbiased, variance._array.mean(0), count), momentum)
+        mode.run(_update, running_var, mode.run(kernels.unbiased, variance._array.mean(0), count), momentum)
     return _back(out, input)
 
 

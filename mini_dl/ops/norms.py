@@ -11,8 +11,9 @@ from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.sums import Dims, add_up, add_up_squares, reduce, reduced
 from mini_dl.ops.pointwise import where
-from mini_dl.ops.reduction import Dims, add_up, add_up_squares, checked, reduce, reduced, shares
+from mini_dl.ops.reduction import checked, shares
 from mini_dl.tensor import Tensor
 
 

@@ -16,9 +16,8 @@ from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, scalar_name
 from mini_dl._surface import check_apart, method, public, return_type
 from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
 from mini_dl.tensor import Tensor
-
-Dims = tuple[int, ...]
 
 # ------------------------------------------------------------------------------------------------ arguments
 
@@ -72,16 +71,6 @@ def of_type(input: Tensor, target: dtype | None) -> Tensor:
     return input if target is None else input.to(target)
 
 
-def reduced(shape: Dims, dims: Dims, keepdim: bool) -> Dims:
-    """`shape` without `dims`, or with 1 in their places."""
-    return tuple([1 if i in dims else n for i, n in enumerate(shape) if keepdim or i not in dims])
-
-
-def count(shape: Dims, dims: Dims) -> int:
-    """How many elements a reduction over `dims` takes together."""
-    return math.prod([shape[d] for d in dims])
-
-
 def spread(grad: Tensor, shape: Dims, dims: Dims, keepdim: bool) -> Tensor:
     """The gradient of a reduction over `dims`, given back its dimensions and expanded to the `shape` it came from."""
     if not keepdim and len(dims) < len(shape):
@@ -103,98 +92,6 @@ def not_empty(name: str, shape: Dims, dims: Dims, given: bool) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ sums
-
-
-def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **more: Any) -> Array:
-    return ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
-
-
-def trailing(x: Array, dims: Dims) -> bool:
-    """Whether `dims` are the last ones and `x` is contiguous: each sum is then over neighbours in memory."""
-    return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
-
-
-def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
-    """The sum over `dims`: of integers and bools in int64; of half precision, in single.
-
-    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. Where that counts,
-    take the dimensions in the order of memory and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
-    """
-    kind = x.dtype.char
-    if kind == "e":
-        return add_up(x.astype(np.float32), dims, keepdim).astype(np.float16)
-    if x.dtype.kind not in "fc":
-        return reduce(np.add, x, dims, keepdim, np.int64)
-    if not dims or x.size <= 256 or (x.size <= 16384 and (trailing(x, dims) or count(x.shape, dims) <= 256)):
-        return reduce(np.add, x, dims, keepdim)
-    sizes, shape = x.shape, reduced(x.shape, dims, keepdim)
-    times = math.prod([n for d in dims if x.strides[d] == 0 and (n := x.shape[d])])  # copies of the same elements
-    if times > 1:
-        x = x[tuple([slice(1) if i in dims and s == 0 else slice(None) for i, s in enumerate(x.strides)])]
-        return add_up(x, dims).reshape(shape) * x.dtype.type(times)
-    if kind in "FD":
-        pairs = np.ascontiguousarray(x).view("f4" if kind == "F" else "f8").reshape(*x.shape, 2)
-        return add_up(pairs, dims).view(x.dtype).reshape(shape)
-    order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
-    x = np.ascontiguousarray(x.transpose(order))
-    runs: list[list[Any]] = []  # neighbours in memory that are summed, or kept, together: [size, summed]
-    for i, n in zip(order, x.shape):
-        if runs and runs[-1][1] == (i in dims):
-            runs[-1][0] *= n
-        else:
-            runs.append([n, i in dims])
-    inner = 1  # kept elements below the run
-    for n, summed in reversed(runs):
-        if not summed:
-            inner *= n
-        else:
-            x = _rows(x.reshape(-1, n)) if inner == 1 else _columns(x.reshape(-1, n, inner))
-    kept = [i for i in order if i not in dims]
-    if kept != sorted(kept):
-        out = x.reshape([sizes[i] for i in kept])
-        x = np.ascontiguousarray(out.transpose([kept.index(i) for i in sorted(kept)]))
-    return x.reshape(shape)
-
-
-_ONES = {char: np.ones(8192, char) for char in "fd"}
-
-
-def _rows(x: Array) -> Array:
-    """(R, n) -> (R,)"""
-    n = x.shape[1]
-    if n <= 8192:
-        return x @ _ONES[x.dtype.char][:n]
-    if n % 1024 and len(x) > 1:
-        return np.add.reduce(x, 1)
-    whole = n - n % 1024
-    out = _rows(_rows(x[:, :whole].reshape(-1, 1024)).reshape(len(x), -1))
-    return out if n == whole else out + np.add.reduce(x[:, whole:], 1)
-
-
-def _columns(x: Array) -> Array:
-    """(B, n, m) -> (B, m)"""
-    n, m = x.shape[1:]
-    ones = _ONES[x.dtype.char]
-    if n <= 512:
-        return np.matmul(ones[:n], x)
-    whole = n - n % 256
-    out = _columns(np.matmul(ones[:256], x[:, :whole].reshape(-1, 256, m)).reshape(-1, whole // 256, m))
-    return out if n == whole else out + np.matmul(ones[: n - whole], x[:, whole:])
-
-
-def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
-    """The sum of squares of real elements over `dims`."""
-    if not dims or not x.size or not trailing(x, dims):
-        return add_up(np.square(x), dims, keepdim)
-    n = count(x.shape, dims)
-    rows = x.reshape(-1, n)
-    if n <= 8192:
-        out = np.vecdot(rows, rows)
-    else:
-        whole = n - n % 4096
-        blocks = rows[:, :whole].reshape(len(rows), -1, 4096)
-        out = add_up(np.vecdot(blocks, blocks), (1,)) + np.vecdot(rows[:, whole:], rows[:, whole:])
-    return out.reshape(reduced(x.shape, dims, keepdim))
 
 
 @op(input=lambda grad, input_shape, dims, keepdim: spread(grad, input_shape, dims, keepdim))
@@ -299,31 +196,6 @@ def deviations(name: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool,
     return x, dims, builtins.max(0.0, float(n - correction))
 
 
-def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
-    if x.dtype.char == "e":
-        return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
-    n = count(x.shape, dims)
-    if x.dtype.char == "f" and x.size <= 16384:  # in double, so that equal elements have their very value as mean
-        apart = x.astype(np.float64)
-        apart -= reduce(np.add, apart, dims, True) / n
-        return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
-    mean = add_up(x, dims, True) / x.dtype.type(n)
-    apart = x - mean
-    total = add_up_sizes(apart, dims)
-    if not (np.square(np.absolute(mean)) * x.dtype.type(n) <= 100 * total).all():  # the rounding of the mean shows
-        apart -= add_up(apart, dims, True) / x.dtype.type(n)
-        total = add_up_sizes(apart, dims)
-    return np.divide(total, total.dtype.type(divisor)).reshape(reduced(x.shape, dims, keepdim))
-
-
-def add_up_sizes(x: Array, dims: Dims) -> Array:
-    """The sum of squared absolute values over `dims`, which become 1."""
-    if x.dtype.kind == "c":
-        return add_up_squares(x.real, dims, True) + add_up_squares(x.imag, dims, True)
-    return add_up_squares(x, dims, True)
-
-
 def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, divisor: float) -> Tensor:
     shape = input._array.shape
     return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _near_mean(input, dims, True))
@@ -332,16 +204,6 @@ def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, diviso
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
 def _near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
     return near_mean(input, dims, keepdim)
-
-
-def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    """The mean, to which that of the distances from it is added: right but for the last rounding."""
-    x = input.astype(np.float32) if input.dtype.char == "e" else input
-    n = x.dtype.type(count(x.shape, dims))
-    mean = add_up(x, dims, True) / n
-    rest = add_up(x - mean, dims, True) / n
-    mean += np.where(np.isfinite(rest), rest, 0)  # an infinite mean stays
-    return mean.reshape(reduced(x.shape, dims, keepdim)).astype(input.dtype, copy=False)
 
 
 @op(input=lambda grad, input, dims, keepdim, divisor: _var_gradient(grad, input, dims, keepdim, divisor))
@@ -355,13 +217,7 @@ def _std_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepd
 
 @op(input=lambda grad, input, result, dims, keepdim, divisor: _std_gradient(grad, input, result, dims, keepdim, divisor))
 def _std(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    return _std_array(input, dims, keepdim, divisor)
-
-
-def _std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    half = input.dtype.char == "e"
-    variance = squares(input.astype(np.float32) if half else input, dims, keepdim, divisor)
-    return np.sqrt(variance).astype(np.float16) if half else np.sqrt(variance)
+    return std_array(input, dims, keepdim, divisor)
 
 
 def total_of(grads: Any) -> Any:
@@ -391,7 +247,7 @@ def _var_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[
     )
 )
 def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
-    return _std_array(input, dims, keepdim, divisor), near_mean(input, dims, keepdim)
+    return std_array(input, dims, keepdim, divisor), near_mean(input, dims, keepdim)
 
 
 @method(out=True)

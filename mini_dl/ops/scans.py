@@ -13,25 +13,10 @@ from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
-from mini_dl.ops.reduction import Dims, checked, of_type, ordered, reduce, same_types, spread
+from mini_dl.ops.reduction import checked, of_type, ordered, same_types, spread
 from mini_dl.tensor import Tensor, wrap
-
-WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
-"""What long chains of additions and products are kept in."""
-
-
-def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
-    """Running totals along `dim`, kept in a wider type; integers and bools in int64."""
-    if not x.ndim:
-        return accumulate(ufunc, x.reshape(1), 0, reverse).reshape(())
-    kind = WIDER.get(x.dtype.char, x.dtype) if x.dtype.kind in "fc" else np.int64
-    if reverse:
-        x = np.flip(x, dim)
-    out = ufunc.accumulate(x, dim, kind)
-    if reverse:
-        out = np.ascontiguousarray(np.flip(out, dim))
-    return out.astype(x.dtype, copy=False) if x.dtype.kind in "fc" else out
 
 
 @op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
@@ -186,24 +171,7 @@ def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int
 
 @op(input=lambda grad, input, result, dim: _logcumsumexp_gradient(grad, input, result, dim))
 def _logcumsumexp(input: Array, dim: int) -> Array:
-    if not input.ndim:
-        return input.copy()
-    if input.dtype.kind != "c":
-        return accumulate(np.logaddexp, input, dim, False)
-    out = input.astype(np.complex128)
-    along = np.moveaxis(out, dim, 0)
-    for k in range(1, len(along)):
-        along[k] = _log_add(along[k - 1], along[k])
-    return out.astype(input.dtype)
-
-
-def _log_add(x: Array, y: Array) -> Array:
-    """``log(exp(x) + exp(y))`` of complex numbers, with the phase of the larger one continued."""
-    swap = x.real > y.real
-    low, high = np.where(swap, y, x), np.where(swap, x, y)
-    out = high + np.log1p(np.exp(low - high))
-    endless = ~np.isfinite(high.real) & (low.real == high.real)
-    return np.where(endless, np.where(high.real < 0, low, np.log(np.exp(low) + np.exp(high))), out)
+    return log_cumulative_sum(input, dim)
 
 
 @method(out=True)

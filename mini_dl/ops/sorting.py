@@ -12,6 +12,8 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, dtype_of_number, is_number, scalar_name
 from mini_dl._surface import function, method, return_type
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels import sorting as kernels
+from mini_dl.kernels.sorting import median_of_all, middle, most_frequent, top
 from mini_dl.ops.reduction import checked, no_overlap, pick, same_types, shares, spread
 from mini_dl.tensor import Tensor, wrap
 
@@ -66,24 +68,7 @@ def msort(input: Tensor) -> Tensor:
 @op()
 def _top(input: Array, k: int, dim: int, largest: bool) -> Array:
     """The indices of the `k` largest or smallest along `dim`, in order."""
-    if not input.ndim:
-        return np.zeros((), np.int64)
-    x = np.moveaxis(input, dim, -1)
-    n = x.shape[-1]
-    if largest:
-        x = x[..., ::-1]
-    if 0 < k * 8 < n:
-        at = n - k if largest else k - 1
-        chosen = np.argpartition(x, at, -1)
-        chosen = chosen[..., n - k :] if largest else chosen[..., :k]
-        chosen.sort(-1)
-        chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(x, chosen, -1), -1, kind="stable"), -1)
-    else:
-        chosen = np.argsort(x, -1, kind="stable")
-        chosen = chosen[..., n - k :] if largest else chosen[..., :k]
-    if largest:
-        chosen = n - 1 - chosen[..., ::-1]
-    return np.ascontiguousarray(np.moveaxis(chosen, -1, dim))
+    return top(input, k, dim, largest)
 
 
 @method(out=same_types)
@@ -140,16 +125,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 @op()
 def _middle(input: Array, dim: int, skip_nan: bool) -> Array:
     """The index of the lower median along `dim`; of the first NaN, or (`skip_nan`) among the others."""
-    if not input.ndim or not input.size:
-        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
-    n = input.shape[dim]
-    k = (n - 1) // 2
-    missing = np.count_nonzero(input != input, dim, keepdims=True)
-    if not missing.any():
-        return np.take(np.argpartition(input, k, dim), [k], dim)
-    numbers = n - missing
-    at = np.maximum(numbers - 1, 0) // 2 if skip_nan else np.where(missing > 0, numbers, k)
-    return np.take_along_axis(np.argsort(input, dim, kind="stable"), at, dim)
+    return middle(input, dim, skip_nan)
 
 
 @op(
@@ -158,15 +134,7 @@ def _middle(input: Array, dim: int, skip_nan: bool) -> Array:
     )
 )
 def _median_of_all(input: Array, skip_nan: bool) -> Array:
-    x = input.reshape(-1)
-    if input.dtype.kind == "f":
-        numbers = x[~np.isnan(x)]
-        if not numbers.size or (len(numbers) < len(x) and not skip_nan):
-            return np.asarray(np.nan, input.dtype)
-        x = numbers
-    if not x.size:
-        return np.asarray(np.iinfo(input.dtype).min, input.dtype)
-    return np.partition(x, (len(x) - 1) // 2)[(len(x) - 1) // 2]
+    return median_of_all(input, skip_nan)
 
 
 def every(x: Tensor) -> tuple[int, ...]:
@@ -197,16 +165,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 @op()
 def _most_frequent(input: Array, dim: int) -> Array:
     """The last index of the most frequent element along `dim`, of the smallest of those."""
-    if not input.ndim or not input.size:
-        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
-    x = np.moveaxis(input, dim, -1)
-    by_value = np.argsort(x, -1, kind="stable")
-    x = np.take_along_axis(x, by_value, -1)
-    places = np.arange(x.shape[-1])
-    starts = np.zeros(x.shape, np.int64)
-    starts[..., 1:] = (x[..., 1:] != x[..., :-1]) * places[1:]
-    last = np.argmax(places - np.maximum.accumulate(starts, -1), -1, keepdims=True)
-    return np.moveaxis(np.take_along_axis(by_value, last, -1), -1, dim)
+    return most_frequent(input, dim)
 
 
 @method(out=same_types)
@@ -312,16 +271,6 @@ def _answer(values: Array, inverse: Array, counts: Array, return_inverse: bool, 
     return out if len(out) > 1 else out[0]
 
 
-def _runs(rows: Array) -> tuple[Array, Array, Array]:
-    """Of equal neighbours among `rows`: (first of each run, number of the run of each row, length of each run)."""
-    differ = rows[1:] != rows[:-1]
-    if differ.ndim > 1:
-        differ = differ.any(-1)
-    first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
-    number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
-    return first, number, np.diff(np.append(first, len(rows)))
-
-
 @method()
 def unique(
     input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
@@ -336,13 +285,13 @@ def unique(
     if dim is None:
         by_value = np.argsort(x, None, kind="stable")
         rows = x.reshape(-1)
-        first, number, counts = _runs(rows[by_value])
+        first, number, counts = kernels.runs(rows[by_value])
         inverse = np.empty(x.size, np.int64)
         inverse[by_value] = number
         return _answer(rows[by_value[first]], inverse.reshape(x.shape), counts, return_inverse, return_counts)
     dim, rows = _slices("unique", x, dim)
     by_value = np.lexsort(rows.T[::-1]) if rows.size else np.arange(len(rows))
-    first, number, counts = _runs(rows[by_value])
+    first, number, counts = kernels.runs(rows[by_value])
     inverse = np.empty(len(rows), np.int64)
     inverse[by_value] = number
     return _answer(np.take(x, by_value[first], dim), inverse, counts, return_inverse, return_counts)
@@ -354,25 +303,14 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
-        first, number, counts = _runs(rows)
+        first, number, counts = kernels.runs(rows)
         return _answer(rows[first], number.reshape(x.shape), counts, return_inverse, return_counts)
     dim, rows = _slices("unique_consecutive", x, dim)
-    first, number, counts = _runs(rows)
+    first, number, counts = kernels.runs(rows)
     return _answer(np.take(x, first, dim), number, counts, return_inverse, return_counts)
 
 
 # ------------------------------------------------------------------------------------------------ searching
-
-
-def _search(boundaries: Array, values: Array, right: bool, out_int32: bool) -> Tensor:
-    side: Any = "right" if right else "left"
-    kind = np.int32 if out_int32 else np.int64
-    if boundaries.ndim == 1:
-        return wrap(np.asarray(np.searchsorted(boundaries, values, side), kind))
-    found = np.empty(values.shape, kind)
-    for at in np.ndindex(values.shape[:-1]):
-        found[at] = np.searchsorted(boundaries[at], values[at], side)
-    return wrap(found)
 
 
 def _values(name: str, value: Any) -> Array:
@@ -432,7 +370,7 @@ def searchsorted(
         if at.size and not (at.min() >= 0 and at.max() < at.shape[-1]):
             raise RuntimeError(f"{name}: sorter index out of range")
         boundaries = np.take_along_axis(boundaries, at, -1)
-    return _search(boundaries, values, right or side == "right", out_int32)
+    return wrap(kernels.search(boundaries, values, right or side == "right", out_int32))
 
 
 @method(out=True)
@@ -444,4 +382,4 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     edges = checked("bucketize", boundaries)._array
     if edges.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({edges.ndim})")
-    return _search(edges, _values("bucketize", input), right, out_int32)
+    return wrap(kernels.search(edges, _values("bucketize", input), right, out_int32))

@@ -1,0 +1,433 @@
+"""Convolution of arrays: forward, and back to the input and to the weight, each by the method that suits its geometry."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.kernels import blocks, winograd
+from mini_dl.kernels.blocks import copy, in_slices, number_of_pieces, scratch, slices, split, total_of
+from mini_dl.kernels.parallel import share
+from mini_dl.kernels.products import matmul
+
+Ints = tuple[int, ...]
+Piece = tuple[slice, slice]
+"""Images, and lines of the first spatial dimension."""
+COLUMNS_IN_CACHE = 262144
+"""Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
+SMALL_WEIGHT = 16384
+"""Elements of a weight up to which its gradient is computed image by image."""
+
+
+class Geometry(NamedTuple):
+    """Output position o and tap t of the kernel meet input position ``o * stride + t * dilation - padding``, per dimension."""
+
+    stride: Ints
+    padding: Ints  # before the first position; what is missing after the last follows from `out`
+    dilation: Ints
+    groups: int
+    out: Ints  # the spatial shape of the output
+
+
+# ------------------------------------------------------------------------------------------------ primitives
+
+
+def halved(kernel: Any, *args: Any) -> Array:
+    """float16 is computed in float32."""
+    return kernel(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+
+
+# ------------------------------------------------------------------------------------------------ kernels
+
+
+def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
+    n, o, kernel = len(input), len(weight), weight.shape[2:]
+    out = np.empty((n, o, *g.out), input.dtype)
+    if weight[0].size == 0:
+        out[...] = 0
+    elif is_pointwise(input, kernel, g):
+        matmul(by_group(weight, g)[None], grouped(input, g), grouped(out, g))
+    elif is_depthwise(weight, g):
+        _depthwise(input, weight, g, out)
+    elif suits_winograd(n, weight.shape, input.dtype, g):
+        winograd.conv(input, weight, g.padding, out)
+    else:
+        columns = columns_of(input.shape, kernel, g)
+        rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
+
+        def multiply(piece: Piece) -> None:
+            images, lines = piece
+            matrix = columns.of(image, piece)
+            at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+            if columns.last and o >= 128:
+                at[:, 0] = np.matmul(rows[0], matrix[0]).reshape(o, len(at), at.shape[-1]).swapaxes(0, 1)
+            elif columns.last:  # the rows of the transposed matrix are contiguous
+                at[:, 0] = np.matmul(matrix[0].T, rows[0].T).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+            else:
+                stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
+                np.matmul(rows[None], stacked, out=at)
+
+        share(multiply, columns.pieces, columns.size)
+    if bias is not None:
+        out += bias.reshape(o, *[1] * len(kernel))
+    return out
+
+
+def conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array:
+    kernel, c = weight.shape[2:], weight.shape[1]
+    if 0 in output.shape or 0 in weight.shape or 0 in shape:
+        return np.zeros(shape, output.dtype)
+    if is_pointwise(output, kernel, g) and shape[2:] == g.out:
+        return matmul(by_group(weight, g).swapaxes(1, 2)[None], grouped(output, g)).reshape(shape)
+    o = len(weight) // g.groups
+    if max(g.stride) == 1 and (2 * c >= o or (c == 1 and o == 1)):  # the mirrored kernel, over the padded output
+        ends = [d * (k - 1) for d, k in zip(g.dilation, kernel)]
+        mirrored = weight.reshape(g.groups, o, c, *kernel)[inner([slice(None, None, -1)] * len(kernel))].swapaxes(1, 2)
+        back = Geometry(g.stride, tuple([e - p for e, p in zip(ends, g.padding)]), g.dilation, g.groups, shape[2:])
+        return conv(output, np.ascontiguousarray(mirrored).reshape(g.groups * c, o, *kernel), None, back)
+    needed = tuple([n + d * (k - 1) for n, d, k in zip(g.out, g.dilation, kernel)])
+    if max(g.stride) == 1 and all([p >= 0 and p + i <= n for p, i, n in zip(g.padding, shape[2:], needed)]):
+        return _spread_back(output, weight, shape, needed, g)
+    columns = columns_of(shape, kernel, g)
+    rows = columns.rows_of(weight).swapaxes(1, 2)  # (G, C/G * K, O/G)
+    source = grouped(output, g)
+    found = columns.space(output.dtype)
+
+    def add_back(pieces: list[Piece]) -> None:
+        for images, lines in pieces:
+            at = source[images, :, :, columns.positions(lines)]
+            columns.add(found[images], lines, at, rows)
+
+    share(add_back, columns.by_images, columns.size)
+    return columns.unpadded(found)
+
+
+def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geometry) -> Array:
+    """`_conv_input` at stride 1: with the output in planes of the size `needed`, the padded input's, each tap adds one run of
+    memory."""
+    kernel, o = weight.shape[2:], len(weight)
+    steps, area = [math.prod(needed[i + 1 :]) for i in range(len(needed))], math.prod(needed)
+    offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
+    rows = np.ascontiguousarray(by_group(weight, g).swapaxes(1, 2))  # (G, C/G * K, O/G)
+    seen, valid = inner([slice(0, n) for n in g.out]), inner([slice(p, p + n) for p, n in zip(g.padding, shape[2:])])
+    found = np.empty(shape, output.dtype)
+
+    def add_back(images: slice) -> None:
+        part = output[images]
+        planes = np.zeros((o, len(part), *needed), output.dtype)
+        planes[seen] = part.swapaxes(0, 1)
+        taps = np.matmul(rows, planes.reshape(g.groups, o // g.groups, -1)).reshape(shape[1], len(offsets), -1)
+        total = np.zeros((shape[1], len(part) * area), output.dtype)
+        for k, offset in enumerate(offsets):
+            run = total[:, offset:]
+            run += taps[:, k, : run.shape[1]]
+        found[images] = total.reshape(shape[1], len(part), *needed)[valid].swapaxes(0, 1)
+
+    in_slices(add_back, len(output), shape[1] * len(offsets) * area)
+    return found
+
+
+def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
+    kernel = shape[2:]
+    if 0 in input.shape or 0 in output.shape or 0 in shape:
+        return np.zeros(shape, input.dtype)
+    if shape[0] == g.groups and shape[1] == 1 and max(g.stride) == 1:
+        return _depthwise_weight(input, output, shape, g)
+    if suits_winograd(len(input), shape, input.dtype, g):
+        return winograd.conv_weight(input, output, g.padding)
+    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else to add up products takes longer
+        left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
+        images = slices(len(input), max(input[0].size, output[0].size))
+        found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
+        return found.reshape(shape)
+    columns = columns_of(input.shape, kernel, g)
+    source, image = grouped(output, g), columns.image(input)
+
+    def product(piece: Piece) -> Array:
+        images, lines = piece
+        matrix = columns.of(image, piece)
+        at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
+        if (
+            at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT
+        ):  # one long product of so few rows is several times slower
+            seen = matrix.reshape(*matrix.shape[:2], len(at), at.shape[3]).transpose(2, 0, 3, 1)
+            return np.matmul(at, seen).sum(0)
+        at = at.transpose(1, 2, 0, 3)
+        return np.matmul(at.reshape(*at.shape[:2], matrix.shape[2]), matrix.swapaxes(1, 2))
+
+    return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
+
+
+def is_pointwise(array: Array, kernel: Ints, g: Geometry) -> bool:
+    """Whether one matrix product does it all: each output position sees one input position, its own."""
+    return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
+
+
+def suits_winograd(images: int, weight: Ints, dtype: np.dtype[Any], g: Geometry) -> bool:
+    """Whether the kernel is 3 x 3 and dense, over enough channels and positions to repay the transforms."""
+    return (
+        weight[2:] == (3, 3)
+        and g.groups == max(g.stride) == max(g.dilation) == 1
+        and min(weight[:2]) >= 48
+        and min(g.padding) >= 0
+        and images * math.prod(g.out) >= 768
+        and dtype.kind == "f"
+    )
+
+
+def share_work(input: Array, weight: Array, g: Geometry) -> bool:
+    """Whether the gradients of input and weight share work."""
+    return g.padding == (1, 1) and input.itemsize > 2 and suits_winograd(len(input), weight.shape, input.dtype, g)
+
+
+def by_group(weight: Array, g: Geometry) -> Array:
+    """(O, C/G, *kernel) -> (G, O/G, C/G * K)"""
+    return weight.reshape(g.groups, len(weight) // g.groups, math.prod(weight.shape[1:]))
+
+
+def grouped(array: Array, g: Geometry) -> Array:
+    """(N, C, *) -> (N, G, C/G, L)"""
+    return array.reshape(len(array), g.groups, array.shape[1] // g.groups, math.prod(array.shape[2:]))
+
+
+@functools.lru_cache(1024)
+def columns_of(shape: Ints, kernel: Ints, g: Geometry) -> Columns:
+    return Columns(shape, kernel, g)
+
+
+class Columns:
+    """The matrix of what the taps of the kernel see: a row per channel and tap, a column per image and output position.
+
+    It is built in pieces. Two layouts: rows ordered (C, *kernel), copied from the image as it is; or, where rows of the image are
+    shorter than the channels are many, (*kernel, C), copied from the image with the channels last: longer runs of memory.
+    """
+
+    def __init__(self, shape: Ints, kernel: Ints, g: Geometry) -> None:
+        self.shape, self.kernel, self.g = shape, kernel, g
+        self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
+        run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
+        self.last = g.groups == 1 < shape[1] and run >= 3 * g.out[-1]
+        self.height = shape[1] * math.prod(kernel)
+        self.size = shape[0] * self.height * math.prod(g.out)
+        self.pieces = list(self._pieces())
+        self.by_images = [list(pieces) for _, pieces in itertools.groupby(self.pieces, lambda piece: piece[0].start)]
+        target, source = overlap(g.padding, self.needed, shape[2:])
+        self.fits = self.needed == shape[2:] and not any(g.padding)
+        self.to, self.of_input = [(*at, slice(None)) if self.last else at for at in (inner(target), inner(source))]
+
+    def _pieces(self) -> Iterator[Piece]:
+        """Ranges of images and of the first spatial dimension whose columns fit the cache."""
+        n, lines = self.shape[0], self.g.out[0]
+        line = self.height * math.prod(self.g.out[1:])
+        if line * lines <= COLUMNS_IN_CACHE:
+            step = COLUMNS_IN_CACHE // (line * lines)
+            for i in range(0, n, step):
+                yield slice(i, min(i + step, n)), slice(0, lines)
+        else:
+            step = max(1, COLUMNS_IN_CACHE // line)
+            for i in range(n):
+                for j in range(0, lines, step):
+                    yield slice(i, i + 1), slice(j, min(j + step, lines))
+
+    def positions(self, lines: slice) -> slice:
+        """`lines` of the first spatial dimension, as positions in the flattened ones."""
+        inner = math.prod(self.g.out[1:])
+        return slice(lines.start * inner, lines.stop * inner)
+
+    def of(self, image: Array, piece: Piece) -> Array:
+        """The matrix of a piece, (G, C/G * K, n * L), from what `image` gave: valid until a thread asks for its next."""
+        g, c = self.g, self.shape[1]
+        images, lines = piece
+        if self.last:
+            first, channel, steps = image.strides[0], image.strides[-1:], image.strides[1:-1]
+        else:
+            first, channel, steps = image.strides[0], image.strides[1:2], image.strides[2:]
+        taps = tuple([b * d for b, d in zip(steps, g.dilation)])
+        moves = tuple([b * s for b, s in zip(steps, g.stride)])
+        strides = (first, *moves, *taps, *channel) if self.last else (*channel, *taps, first, *moves)
+        n, out = images.stop - images.start, (lines.stop - lines.start, *g.out[1:])
+        area = math.prod(out)
+        shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
+        seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
+        filled = scratch("columns", shape, image.dtype)
+        np.copyto(filled, seen)
+        if self.last:
+            return filled.reshape(1, n * area, self.height).swapaxes(1, 2)
+        return filled.reshape(g.groups, self.height // g.groups, n * area)
+
+    def image(self, input: Array) -> Array:
+        """The input with its padding, contiguous in the order of the layout."""
+        if self.last:
+            input = np.moveaxis(input, 1, -1)
+        if self.fits:
+            return np.ascontiguousarray(input)
+        n, c = self.shape[:2]
+        out = np.zeros((n, *self.needed, c) if self.last else (n, c, *self.needed), input.dtype)
+        copy(out[self.to], input[self.of_input])
+        return out
+
+    def rows_of(self, weight: Array) -> Array:
+        """(O, C/G, *kernel) -> (G, O/G, C/G * K), the columns ordered as the rows of the matrices."""
+        return by_group(np.moveaxis(weight, 1, -1) if self.last else weight, self.g)
+
+    def weight_of(self, rows: Array, shape: Ints) -> Array:
+        """The inverse of `rows_of`."""
+        if not self.last:
+            return rows.reshape(shape)
+        return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1))
+
+    # The transpose: adding columns back to the places they were read from --------------------------------------------------
+
+    def space(self, dtype: Any) -> Array:
+        """Zeros in the shape of the padded image, in which `add` writes."""
+        n, c = self.shape[:2]
+        full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
+        if not self.last:
+            return np.zeros((n, c, *full), dtype)
+        full[-1] += self.g.stride[-1]  # as far as the last run reaches
+        return np.zeros((n, *full, c), dtype)
+
+    def add(self, found: Array, lines: slice, output: Array, rows: Array) -> None:
+        """Add ``rows @ output`` to `found`; output is (n, G, O/G, L), rows (G, C/G * K, O/G)."""
+        g = self.g
+        n, out = len(found), (lines.stop - lines.start, *g.out[1:])
+        flat = output.transpose(1, 2, 0, 3).reshape(*output.shape[1:3], n * output.shape[3])  # (G, O/G, n * L)
+        if self.last:
+            columns = np.matmul(flat.swapaxes(1, 2), rows.swapaxes(1, 2)).reshape(n, *out, *self.kernel, self.shape[1])
+            self._add_runs(found, lines.start, columns)
+            return
+        columns = np.matmul(rows, flat).reshape(self.shape[1], math.prod(self.kernel), n, *out)
+        for tap_number, tap in enumerate(np.ndindex(*self.kernel)):
+            found[inner(self._seen_by(tap, lines.start, out))] += columns[:, tap_number].swapaxes(0, 1)
+
+    def _add_runs(self, found: Array, start: int, columns: Array) -> None:
+        """With the channels last, neighbouring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
+        n, *out = columns.shape[: -len(self.kernel) - 1]
+        c, k, s = self.shape[1], self.kernel[-1], self.g.stride[-1]
+        width = s if self.g.dilation[-1] == 1 else 1
+        for tap in itertools.product(*[range(k) for k in self.kernel[:-1]], range(0, k, width)):
+            *lines, last = self._seen_by(tap, start, out)
+            taps = slice(tap[-1], min(k, tap[-1] + width))
+            part = columns[inner([*tap[:-1], taps, slice(None)])].reshape(n, *out, -1)
+            runs = found[inner([*lines, slice(last.start, last.start + s * out[-1]), slice(None)])].reshape(n, *out, s * c)
+            runs[..., : part.shape[-1]] += part
+
+    def _seen_by(self, tap: Sequence[int], start: int, out: Sequence[int]) -> list[slice]:
+        """The positions that a tap sees from `out` positions of the output, `start` the first of its lines."""
+        first = [t * d for t, d in zip(tap, self.g.dilation)]
+        first[0] += start * self.g.stride[0]
+        return [slice(f, f + s * (o - 1) + 1, s) for f, s, o in zip(first, self.g.stride, out)]
+
+    def unpadded(self, found: Array) -> Array:
+        """The image without its padding."""
+        at = [slice(p, p + i) for p, i in zip(self.g.padding, self.shape[2:])]
+        seen = np.moveaxis(found[inner([*at, slice(None)])], -1, 1) if self.last else found[inner(at)]
+        out = np.empty(self.shape, found.dtype)
+        copy(out, seen)
+        return out
+
+
+def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zeros) -> Array:
+    """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros where it has nothing."""
+    space = input.shape[2:]
+    if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
+        return input[inner([slice(-p, n - p) for p, n in zip(padding, needed)])]
+    out = zeros((*input.shape[:2], *needed), input.dtype)
+    target, source = overlap(padding, needed, space)
+    out[inner(target)] = input[inner(source)]
+    return out
+
+
+def overlap(padding: Ints, needed: Ints, space: Ints) -> tuple[list[slice], list[slice]]:
+    """Where an image of shape `space`, and which part of it, lies in a window of shape `needed` that starts at -padding."""
+    target = [slice(max(p, 0), max(min(n, p + i), 0)) for p, n, i in zip(padding, needed, space)]
+    source = [slice(max(-p, 0), max(min(i, n - p), 0)) for p, n, i in zip(padding, needed, space)]
+    return target, source
+
+
+def inner(index: Any) -> Any:
+    """The index that applies `index` to the last dimensions."""
+    return (Ellipsis, *index)
+
+
+# ------------------------------------------------------------------------------------------------ depthwise
+
+
+def is_depthwise(weight: Array, g: Geometry) -> bool:
+    """Whether each output channel sees one input channel, its own, at every position."""
+    return weight.shape[1] == 1 and len(weight) == g.groups and max(g.stride) == 1
+
+
+class Planes:
+    """An image of which each plane is flattened with its padding: each tap then sees one contiguous run, from its offset on."""
+
+    def __init__(self, input: Array, kernel: Ints, g: Geometry) -> None:
+        self.input, self.padding = input.reshape(-1, 1, *input.shape[2:]), g.padding
+        self.needed = tuple([o + d * (k - 1) for o, d, k in zip(g.out, g.dilation, kernel)])
+        steps = [math.prod(self.needed[i + 1 :]) for i in range(len(self.needed))]
+        self.offsets = [sum([t * d * s for t, d, s in zip(tap, g.dilation, steps)]) for tap in np.ndindex(*kernel)]
+        self.length = sum([(o - 1) * s for o, s in zip(g.out, steps)]) + 1  # of the runs
+        self.shown = (g.out[0], *self.needed[1:])  # the shape in which a run shows the output, and what is beyond its lines
+        self.valid = inner([slice(0, o) for o in g.out])
+        self.count = len(self.input)
+        self.size = len(self.offsets) * self.count * self.length
+        block = 2 * blocks.BLOCK
+        self.pieces = split(self.count, number_of_pieces(self.count * self.length, self.size, block, block))
+
+    def of(self, piece: slice) -> Array:
+        """(n, pitch)"""
+        return fitted_window(self.input[piece], self.padding, self.needed, _zeros).reshape(-1, math.prod(self.needed))
+
+    def runs(self, name: str, n: int, dtype: Any) -> tuple[Array, Array]:
+        """Memory for `n` runs, (n, length), and the outputs as it shows them, (n, *out)."""
+        whole = scratch(name, (n, math.prod(self.shown)), dtype)
+        return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
+
+
+def _zeros(shape: Ints, dtype: Any) -> Array:
+    zeros = scratch("depthwise planes", shape, dtype)
+    zeros[...] = 0
+    return zeros
+
+
+def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
+    planes = Planes(input, weight.shape[2:], g)
+    taps = np.tile(weight.reshape(len(weight), -1), (len(input), 1))  # (N * C, K)
+    target = out.reshape(-1, *g.out)
+
+    def add_up(piece: slice) -> None:
+        seen, factors = planes.of(piece), taps[piece]
+        total, shown = planes.runs("depthwise sums", len(seen), out.dtype)
+        term, _ = planes.runs("depthwise terms", len(seen), out.dtype)
+        for k, offset in enumerate(planes.offsets):
+            np.multiply(seen[:, offset : offset + planes.length], factors[:, k : k + 1], out=term if k else total)
+            if k:
+                np.add(total, term, out=total)
+        target[piece] = shown
+
+    share(add_up, planes.pieces, planes.size)
+
+
+def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
+    planes = Planes(input, shape[2:], g)
+    given = output.reshape(-1, *g.out)
+    found = np.empty((planes.count, len(planes.offsets)), output.dtype)
+
+    def products(piece: slice) -> None:
+        seen = planes.of(piece)
+        if seen.dtype.kind == "c":
+            seen = seen.conj()  # vecdot will once more
+        spread, shown = planes.runs("depthwise sums", len(seen), output.dtype)
+        spread[...] = 0
+        shown[...] = given[piece]
+        for k, offset in enumerate(planes.offsets):
+            np.vecdot(seen[:, offset : offset + planes.length], spread, out=found[piece, k])
+
+    share(products, planes.pieces, planes.size)
+    return found.reshape(input.shape[0], *shape).sum(0)

@@ -1,0 +1,211 @@
+"""Reading, writing and combining elements of arrays by integer indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, scalar_name
+
+Indices = list[Any]
+"""One entry per dimension: None for all of it, or integers (a Tensor; in forward bodies an array) that say which."""
+
+# ------------------------------------------------------------------------------------------------ what an index means
+
+
+WHOLE = slice(None)
+
+# ------------------------------------------------------------------------------------------------ choosing by integers
+
+
+def key_of(indices: Indices) -> tuple[Any, ...]:
+    return tuple([WHOLE if i is None else i for i in indices])
+
+
+def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
+    """NumPy's error in torch's words."""
+    text = str(error)
+    if text.startswith("shape mismatch"):
+        return IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + ", ".join(str(list(s)) for s in shapes)
+        )
+    return IndexError(text.replace("axis", "dimension"))
+
+
+def chooses_nothing(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
+    """The shape of the result where it has no elements, so that no index can be out of range; None where it has some."""
+    if any([i is not None and i.size and not n for i, n in zip(indices, shape)]):
+        return None
+    wide = [n if at >= len(indices) or indices[at] is None else 1 for at, n in enumerate(shape)]
+    first = [None if i is None else np.zeros_like(i) for i in indices]
+    found = np.broadcast_to(np.int8(0), wide)[key_of(first)]
+    return None if found.size else found.shape
+
+
+def add_at(out: Array, indices: Indices, values: Array) -> None:
+    """``out[indices] += values``, adding up where an element is pointed at several times."""
+    if not values.size:
+        return
+    leading = 0
+    while leading < len(indices) and indices[leading] is not None:
+        leading += 1
+    rest = out.shape[leading:]
+    if leading and all(i is None for i in indices[leading:]) and rest and out.flags.c_contiguous and out.size:
+        rows = np.ravel_multi_index(
+            np.broadcast_arrays(*[np.where(i < 0, i + n, i) for i, n in zip(indices[:leading], out.shape)]), out.shape[:leading]
+        )
+        values = np.broadcast_to(values, rows.shape + rest)
+        add_rows(out.reshape(-1, *rest), rows.reshape(-1), values.reshape(-1, *rest))
+    else:
+        np.add.at(out, key_of(indices), values)
+
+
+def add_rows(out: Array, rows: Array, values: Array) -> None:
+    """``out[rows[i]] += values[i]``. `np.add.at` is slow: few repeats are added in rounds, many are summed first."""
+    if not len(rows):
+        return
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    if len(starts) == len(rows):
+        out[rows] += values
+        return
+    counts = np.diff(starts, append=len(rows))
+    if counts.max() > 8:
+        out[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
+        return
+    for i in range(int(counts.max())):
+        now = order[starts[counts > i] + i]
+        out[rows[now]] += values[now]
+
+
+def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> None:
+    if out.dtype != values.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {scalar_name(out.dtype)} for the destination and "
+            f"{scalar_name(values.dtype)} for the source."
+        )
+    try:
+        if accumulate:
+            add_at(out, indices, values)
+        else:
+            out[key_of(indices)] = values
+    except IndexError as error:
+        if "broadcast" in str(error) or chooses_nothing(out.shape, indices) is None:
+            raise index_error(error, [i.shape for i in indices if i is not None]) from None
+    except ValueError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(out[key_of(indices)].shape)}"
+        ) from None
+
+
+# ------------------------------------------------------------------------------------------------ an index per element
+
+
+def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
+    """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`; elsewhere they stay."""
+    step, offsets = 1, np.zeros((1,) * index.ndim, "int64")
+    for i in reversed(range(len(shape))):
+        if i == dim:
+            along = step
+        else:
+            offsets = offsets + (np.arange(index.shape[i]) * step).reshape((-1,) + (1,) * (index.ndim - 1 - i))
+        step *= shape[i]
+    return (index if along == 1 else index * along) + offsets
+
+
+def positions(name: str, input: Array, dim: int, index: Array, src: Array | None = None) -> Array:
+    """The flat positions in `input` of the elements that `index` chooses along `dim`. RuntimeError if it does not fit."""
+    if not index.size:
+        return np.empty(index.shape, "int64")
+    if index.dtype.char not in "lqi":
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    shape, sizes = input.shape or (1,), index.shape or (1,)
+    if len(shape) != len(sizes):
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as {'input' if name == 'gather' else 'self'} tensor"
+        )
+    if src is not None and len(src.shape or (1,)) != len(sizes):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+    if any([n > have for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim]) or (
+        src is not None and any([n > have for n, have in zip(sizes, src.shape or (1,))])
+    ):
+        if name == "gather":
+            at = next(i for i, (n, have) in enumerate(zip(sizes, shape)) if i != dim and n > have)
+            raise RuntimeError(
+                f"Size does not match at dimension {at} expected index {list(sizes)} to be no larger than self {list(shape)} "
+                f"apart from dimension {dim}"
+            )
+        tail = "" if src is None else f" and to be no larger size than src {list(src.shape)}"
+        raise RuntimeError(
+            f"Expected index {list(sizes)} to be no larger than self {list(shape)} apart from dimension {dim}{tail}"
+        )
+    low, high = index.min(), index.max()
+    if low < 0 or high >= shape[dim]:
+        raise RuntimeError(f"index {low if low < 0 else high} is out of bounds for dimension {dim} with size {shape[dim]}")
+    return linear(shape, dim, index.reshape(sizes)).reshape(index.shape)
+
+
+def corner(src: Array, index: Array) -> Array:
+    """The elements of `src` that the (smaller) `index` covers, in one dimension."""
+    return src[tuple([slice(n) for n in index.shape])].reshape(-1)
+
+
+# ------------------------------------------------------------------------------------------------ combining what meets
+
+
+REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
+
+
+def neutral(reduce: str, dtype: np.dtype[Any]) -> Any:
+    """What leaves the other value as it is."""
+    if reduce in ("sum", "mean"):
+        return 0
+    if reduce == "prod":
+        return 1
+    if dtype.kind == "b":
+        return reduce == "amin"
+    if dtype.kind == "f":
+        return -np.inf if reduce == "amax" else np.inf
+    return np.iinfo(dtype).min if reduce == "amax" else np.iinfo(dtype).max
+
+
+def reduce_at(out: Array, key: Array, values: Array, reduce: str, include_self: bool) -> None:
+    """``out[key] = reduce(out[key], values)``, one after the other."""
+    if not include_self:
+        out[key] = neutral(reduce, out.dtype)
+    REDUCTIONS[reduce].at(out, key, values)
+    if reduce == "mean":
+        counts = np.full(out.shape, int(include_self))
+        np.add.at(counts, key, 1)
+        np.maximum(counts, 1, out=counts)
+        if out.dtype.kind in "fc":
+            np.divide(out, counts.astype(out.dtype), out=out)
+        else:
+            out[...] = np.floor_divide(out, counts)
+
+
+# ------------------------------------------------------------------------------------------------ along one dimension
+
+
+def rows_of(array: Array, dim: int) -> Array:
+    """A view whose first dimension is `dim`."""
+    return np.moveaxis(array, dim, 0) if array.ndim else array.reshape(1)
+
+
+# ------------------------------------------------------------------------------------------------ in one dimension
+
+
+def flat_index(index: Array, size: int) -> Array:
+    """`index` into `size` elements, negative ones counted from the end. IndexError if out of range."""
+    if index.size and not size:
+        raise IndexError("take(): tried to take from an empty tensor")
+    if index.size and not (-size <= index.min() and index.max() < size):
+        raise IndexError(
+            "out of range: tried to access index "
+            + f"{index.max() if index.max() >= size else index.min()} on a tensor of {size} elements."
+        )
+    return index.reshape(-1) % size if size else index.reshape(-1)

@@ -1,0 +1,117 @@
+"""Cross entropy over rows of scores, and the paths of connectionist temporal classification (CTC)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.kernels.blocks import in_slices, keep, real_floating
+from mini_dl.kernels.softmax import exponentials
+
+# ------------------------------------------------------------------------------------------------ classes by index
+
+
+def cross_entropy_rows(
+    input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool
+) -> tuple[Array, Array, Array]:
+    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
+    real_floating(input, "log_softmax_lastdim_kernel_impl")
+    x = np.ascontiguousarray(input, np.float32 if input.dtype.char == "e" else input.dtype)
+    out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x))
+    chosen = x[np.arange(len(index)), index]
+
+    def sum_up(block: slice) -> None:
+        sums[block], maximum = exponentials(out[block], x[block])
+        losses[block] = chosen[block] if maximum is None else chosen[block] - maximum
+
+    in_slices(sum_up, *x.shape)
+    np.subtract(np.log(sums.astype(np.float64)), losses, losses)
+    losses *= factors
+    if kept is not None:
+        losses = keep(losses, kept)
+    return (losses.sum() if reduce else losses).astype(input.dtype, copy=False), out, sums
+
+
+# ------------------------------------------------------------------------------------------------ sequences
+
+
+def _paths(log_probs: Array, extended: Array, input_lengths: Array, target_lengths: Array, skips: Array) -> Array:
+    """(T, N, L): the logarithm of the probability of all paths that are at place s of the extended target at time t."""
+    times, batch, _ = log_probs.shape
+    alpha = np.full((times, batch, extended.shape[1]), -np.inf)
+    emitted = np.take_along_axis(log_probs, np.broadcast_to(extended, (times, *extended.shape)), 2)
+    alpha[:1, :, 0] = emitted[:1, :, 0]
+    begins = target_lengths > 0
+    alpha[:1, begins, 1:2] = emitted[:1, begins, 1:2]
+    for t in range(1, times):
+        before, now = alpha[t - 1], alpha[t]
+        now[:] = before
+        now[:, 1:] = np.logaddexp(now[:, 1:], before[:, :-1])
+        now[:, 2:] = np.logaddexp(now[:, 2:], np.where(skips[:, 2:], before[:, :-2], -np.inf))
+        now += emitted[t]
+    return alpha
+
+
+def _skips(extended: Array, blank: int) -> Array:
+    """Where a path may come from two places before: a label that differs from the previous one."""
+    skips = extended != blank
+    skips[:, 2:] &= extended[:, 2:] != extended[:, :-2]
+    skips[:, :2] = False
+    return skips
+
+
+def ctc_paths(
+    log_probs: Array, extended: Array, input_lengths: Array, target_lengths: Array, blank: int, zero_infinity: bool
+) -> tuple[Array, Array]:
+    """(T, N, C), the targets with blanks between and around (N, L) -> the losses (N), and alpha (T, N, L)"""
+    real_floating(log_probs, "ctc_loss_cpu")
+    alpha = _paths(log_probs.astype(np.float64), extended, input_lengths, target_lengths, _skips(extended, blank))
+    n = np.arange(len(extended))
+    if len(alpha):
+        last = alpha[np.maximum(input_lengths - 1, 0), n]
+        end = last[n, 2 * target_lengths]
+        before_end = np.where(target_lengths > 0, last[n, np.maximum(2 * target_lengths - 1, 0)], -np.inf)
+        losses = -np.logaddexp(end, before_end)
+    else:
+        losses = np.zeros(len(n))
+    losses = np.where(input_lengths == 0, np.where(target_lengths == 0, 0, np.inf), losses)
+    if zero_infinity:
+        losses = np.where(np.isposinf(losses), 0, losses)
+    return losses.astype(log_probs.dtype), alpha
+
+
+def ctc_slopes(
+    grad: Array,
+    log_probs: Array,
+    losses: Array,
+    alpha: Array,
+    extended: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
+    zero_infinity: bool,
+) -> Array:
+    """``exp(log_probs) - occupancy``, which takes `log_probs` for a log-softmax and is the gradient of what went into that
+    (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
+    times, batch, _ = log_probs.shape
+    lengths = 2 * target_lengths + 1
+    places = np.arange(extended.shape[1])
+    backward = np.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)  # reverses what is used
+    moments = np.arange(times)[:, None]
+    later = np.where(moments < input_lengths, input_lengths - 1 - moments, moments)  # (T, N)
+    columns = np.arange(batch)
+    mirrored = np.take_along_axis(extended, backward, 1)
+    values = log_probs.astype(np.float64)
+    beta = _paths(values[later, columns], mirrored, input_lengths, target_lengths, _skips(mirrored, blank))
+    beta = np.take_along_axis(beta[later, columns], np.broadcast_to(backward, beta.shape), 2)
+    emitted = np.take_along_axis(values, np.broadcast_to(extended, beta.shape), 2)
+    used = (moments < input_lengths)[:, :, None] & (places < lengths[:, None])
+    occupancy = np.where(used, np.exp(alpha + beta - emitted + losses.astype(np.float64)[:, None]), 0)
+    out = np.exp(values)
+    for s in places:
+        out[moments, columns, extended[:, s]] -= occupancy[:, :, s]
+    out *= (moments < input_lengths)[:, :, None]
+    if zero_infinity:
+        reachable = np.logaddexp.reduce(np.where(used, alpha + beta - emitted, -np.inf), 2).max(0, initial=-np.inf) > -np.inf
+        out = np.where(reachable[:, None], out, 0)
+    return (out * grad[:, None]).astype(log_probs.dtype)

@@ -1,0 +1,70 @@
+"""Matrix products: operands that BLAS can read, shared among threads where they are large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.kernels.blocks import split
+from mini_dl.kernels.parallel import get_num_threads, share_product
+
+LARGE = 1 << 23
+"""Multiplications of a product that take a thread as long as a few times waking another."""
+
+
+def gemm(input: Array, other: Array) -> Array:
+    """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
+    dtype = input.dtype
+    if dtype.char == "e":
+        return matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
+    if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
+        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
+    return matmul(_readable(input), _readable(other))
+
+
+def _readable(array: Array) -> Array:
+    """`array`, or a copy if neither its rows nor its columns are contiguous: NumPy would leave BLAS for a plain loop."""
+    if array.flags.c_contiguous:
+        return array
+    rows, columns = array.strides[-2:]
+    size = array.itemsize
+    if (columns == size and rows >= size * array.shape[-1]) or (rows == size and columns >= size * array.shape[-2]):
+        return array
+    return np.ascontiguousarray(array)
+
+
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """``np.matmul`` of stacks of matrices. A large product is cut up, by its shape and the number of threads, and shared."""
+    if a.size * b.shape[-1] < LARGE:
+        return np.matmul(a, b, out)
+    if out is None:
+        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        out = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+    axis = next((axis for axis, size in enumerate(out.shape[:-2]) if size > 1), out.ndim - 2)
+    if axis == out.ndim - 2 and out.shape[-1] > out.shape[-2]:
+        axis += 1
+    from_end = axis - out.ndim
+    left, right, result = (partly(array, from_end, but) for array, but in ((a, -1), (b, -2), (out, 0)))
+
+    def multiply(piece: slice) -> None:
+        np.matmul(left(piece), right(piece), result(piece))
+
+    if not share_product(multiply, split(out.shape[axis], get_num_threads())):
+        np.matmul(a, b, out)
+    return out
+
+
+def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
+    """What of `array` a piece along `axis`, counted from the end, needs: all, if it is broadcast along it or that is `but`."""
+    if axis == but or array.ndim < -axis or array.shape[axis] == 1:
+        return lambda piece: array
+    after: Any = (slice(None),) * (-axis - 1)
+
+    def part(piece: slice) -> Array:
+        index = (..., piece, *after)
+        return array[index]
+
+    return part

@@ -1,0 +1,87 @@
+"""Softmax and its logarithm over rows, forward and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl.kernels.blocks import in_slices, ones
+
+# ------------------------------------------------------------------------------------------------ softmax
+
+
+def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
+    """Run ``kernel(out, *arrays)`` on blocks of rows of contiguous 2-d views; float16 is computed in float32."""
+    first = arrays[0]
+    if first.dtype.char == "e":
+        return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(np.float16)
+    n = first.shape[-1]
+    out = np.empty(first.shape, first.dtype)
+    rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]
+    out_rows = out.reshape(-1, n)
+    in_slices(lambda block: kernel(out_rows[block], *[r[block] for r in rows]), len(out_rows), n)
+    return out
+
+
+_LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
+"""Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
+
+
+def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
+    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`: the maximum, or None for 0 if all sums allow it."""
+    n = x.shape[1]
+    np.exp(x, out)
+    sums = out @ ones(n, x.dtype)
+    largest, smallest = _LIMITS[x.dtype.char]
+    if np.maximum.reduce(sums) < largest and np.minimum.reduce(sums) > smallest:
+        return sums, None
+    maximum = x.max(1, keepdims=True)
+    np.subtract(x, maximum, out)
+    np.exp(out, out)
+    return out @ ones(n, x.dtype), maximum[:, 0]
+
+
+def softmax_rows(out: Array, x: Array) -> None:
+    sums, _ = exponentials(out, x)
+    out /= sums[:, None]  # not times the reciprocal: a probability of 1 is then exactly 1
+
+
+def log_softmax_rows(out: Array, x: Array) -> None:
+    """The logarithm of the sum is taken off in two parts, its rounded value and the rest: one alone would cost the digits of
+    logarithms near 0."""
+    sums, maximum = exponentials(out, x)
+    if maximum is None:
+        logarithms = np.log(sums.astype(np.float64))
+        maximum = logarithms.astype(x.dtype)
+        logarithms -= maximum
+    else:
+        logarithms = np.log(sums)
+    np.subtract(x, maximum[:, None], out)
+    out -= logarithms.astype(x.dtype, copy=False)[:, None]
+
+
+def softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
+    np.subtract(grad, np.vecdot(grad, result)[:, None], out)
+    out *= result
+
+
+def log_softmax_backward_rows(out: Array, grad: Array, result: Array) -> None:
+    np.exp(result, out)
+    out *= (grad @ ones(grad.shape[1], grad.dtype))[:, None]
+    np.subtract(grad, out, out)
+
+
+def along(kernel: Callable[..., None], dim: int, *arrays: Array) -> Array:
+    """Run a kernel over rows along `dim`, whose result is contiguous."""
+    first = arrays[0]
+    if not first.size:
+        return np.empty(first.shape, first.dtype)
+    if first.ndim < 2 or dim == first.ndim - 1:
+        return (
+            _over_rows(kernel, *[a.reshape(-1) for a in arrays]).reshape(first.shape)
+            if first.ndim < 2
+            else _over_rows(kernel, *arrays)
+        )
+    return np.ascontiguousarray(np.moveaxis(_over_rows(kernel, *[np.moveaxis(a, dim, -1) for a in arrays]), -1, dim))

@@ -1,0 +1,102 @@
+"""Largest, middle and most frequent elements of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+
+
+def top(input: Array, k: int, dim: int, largest: bool) -> Array:
+    """The indices of the `k` largest or smallest along `dim`, in order."""
+    if not input.ndim:
+        return np.zeros((), np.int64)
+    x = np.moveaxis(input, dim, -1)
+    n = x.shape[-1]
+    if largest:
+        x = x[..., ::-1]
+    if 0 < k * 8 < n:
+        at = n - k if largest else k - 1
+        chosen = np.argpartition(x, at, -1)
+        chosen = chosen[..., n - k :] if largest else chosen[..., :k]
+        chosen.sort(-1)
+        chosen = np.take_along_axis(chosen, np.argsort(np.take_along_axis(x, chosen, -1), -1, kind="stable"), -1)
+    else:
+        chosen = np.argsort(x, -1, kind="stable")
+        chosen = chosen[..., n - k :] if largest else chosen[..., :k]
+    if largest:
+        chosen = n - 1 - chosen[..., ::-1]
+    return np.ascontiguousarray(np.moveaxis(chosen, -1, dim))
+
+
+# ------------------------------------------------------------------------------------------------ order statistics
+
+
+def middle(input: Array, dim: int, skip_nan: bool) -> Array:
+    """The index of the lower median along `dim`; of the first NaN, or (`skip_nan`) among the others."""
+    if not input.ndim or not input.size:
+        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
+    n = input.shape[dim]
+    k = (n - 1) // 2
+    missing = np.count_nonzero(input != input, dim, keepdims=True)
+    if not missing.any():
+        return np.take(np.argpartition(input, k, dim), [k], dim)
+    numbers = n - missing
+    at = np.maximum(numbers - 1, 0) // 2 if skip_nan else np.where(missing > 0, numbers, k)
+    return np.take_along_axis(np.argsort(input, dim, kind="stable"), at, dim)
+
+
+def median_of_all(input: Array, skip_nan: bool) -> Array:
+    x = input.reshape(-1)
+    if input.dtype.kind == "f":
+        numbers = x[~np.isnan(x)]
+        if not numbers.size or (len(numbers) < len(x) and not skip_nan):
+            return np.asarray(np.nan, input.dtype)
+        x = numbers
+    if not x.size:
+        return np.asarray(np.iinfo(input.dtype).min, input.dtype)
+    return np.partition(x, (len(x) - 1) // 2)[(len(x) - 1) // 2]
+
+
+def most_frequent(input: Array, dim: int) -> Array:
+    """The last index of the most frequent element along `dim`, of the smallest of those."""
+    if not input.ndim or not input.size:
+        return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
+    x = np.moveaxis(input, dim, -1)
+    by_value = np.argsort(x, -1, kind="stable")
+    x = np.take_along_axis(x, by_value, -1)
+    places = np.arange(x.shape[-1])
+    starts = np.zeros(x.shape, np.int64)
+    starts[..., 1:] = (x[..., 1:] != x[..., :-1]) * places[1:]
+    last = np.argmax(places - np.maximum.accumulate(starts, -1), -1, keepdims=True)
+    return np.moveaxis(np.take_along_axis(by_value, last, -1), -1, dim)
+
+
+# ------------------------------------------------------------------------------------------------ distinct values
+
+
+def runs(rows: Array) -> tuple[Array, Array, Array]:
+    """Of equal neighbours among `rows`: (first of each run, number of the run of each row, length of each run)."""
+    differ = rows[1:] != rows[:-1]
+    if differ.ndim > 1:
+        differ = differ.any(-1)
+    first = np.concatenate([np.zeros(min(len(rows), 1), np.int64), np.flatnonzero(differ) + 1])
+    number = np.cumsum(np.concatenate([np.zeros(min(len(rows), 1), np.int64), differ]), dtype=np.int64)
+    return first, number, np.diff(np.append(first, len(rows)))
+
+
+# ------------------------------------------------------------------------------------------------ searching
+
+
+def search(boundaries: Array, values: Array, right: bool, out_int32: bool) -> Array:
+    """Where `values` would be inserted into the sorted rows of `boundaries`."""
+    side: Any = "right" if right else "left"
+    kind = np.int32 if out_int32 else np.int64
+    if boundaries.ndim == 1:
+        return np.asarray(np.searchsorted(boundaries, values, side), kind)
+    found = np.empty(values.shape, kind)
+    for at in np.ndindex(values.shape[:-1]):
+        found[at] = np.searchsorted(boundaries[at], values[at], side)
+    return found
