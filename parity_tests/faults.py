@@ -235,7 +235,7 @@ def swapped_momentum(original: Any, running: Any, value: Any, momentum: float) -
     original(running, value, 1 - momentum)
 
 
-def stale(original: Any, view: Any) -> Any:
+def stale(original: Any, view: Any, place: Any) -> Any:
     return view._edge
 
 
@@ -436,7 +436,7 @@ FAULTS = [
     Fault(
         "a view left stale after a write",
         "in-place",
-        lambda: attribute("autograd.graph._refresh", stale),
+        lambda: attribute("autograd.graph.refreshed", stale),
         ("twin", "views", "test_gradient_through_a_write_to_the_base_after_the_view", {"view": "select"}),
     ),
     Fault(

@@ -122,7 +122,7 @@ def run_backward(
                     continue
             if node.hooks is not None:
                 grad = run_hooks_before(node, grad)
-            if (grad is None or (node.several and all_none(grad))) and not node.op.runs_without:
+            if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op.runs_without:
                 sent = [None] * len(node.edges)
             else:
                 sent = node.op.backward(node, grad)
@@ -237,8 +237,9 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
     return grad
 
 
-def all_none(grads: Sequence[Any]) -> bool:
-    return all([grad is None for grad in grads])
+def all_none(grads: Sequence[Any] | None) -> bool:
+    """Whether no gradient came: to a node of one output, or to any of several."""
+    return grads is None or all([grad is None for grad in grads])
 
 
 def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:
@@ -367,6 +368,8 @@ def run_post_accumulate_hooks(leaf: Tensor) -> None:
         changed = hook(leaf)
         if changed is not None:
             checked_replacement(changed, leaf, hook)
+            if changed is not leaf:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
 def checked_replacements(changed: Any, grads: Sequence[Any], hook: Any) -> list[Any]:

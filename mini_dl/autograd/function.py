@@ -314,7 +314,10 @@ def differentiates(ctx: Any, out: Any) -> bool:
 
 def _saved(ctx: Any, tensor: Tensor | None) -> Any:
     """What to keep of a tensor; of an output without the output itself, which holds its node: that would be a cycle."""
-    return save_result(tensor, tensor._edge[1]) if tensor is not None and differentiates(ctx, tensor) else save(tensor)
+    if tensor is None or not differentiates(ctx, tensor):
+        return save(tensor)
+    edge: Any = tensor._edge
+    return save_result(tensor, edge[1])
 
 
 def _output(out: Tensor, edge: Any, is_input: bool, is_dirty: bool, is_kept: bool, count: int) -> Tensor:

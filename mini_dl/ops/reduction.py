@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
+import operator
 import warnings
 from typing import Any
 
@@ -13,7 +15,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, dtype, scalar_name
 from mini_dl._surface import check_apart, method, public, return_type
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.tensor import Tensor
 
 Dims = tuple[int, ...]
@@ -221,8 +223,16 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtyp
     return sum(x.masked_fill(x.isnan(), 0) if x.is_floating_point() else x, dim, keepdim, dtype=dtype)
 
 
-@op(input=lambda grad, input_shape, dims, keepdim: spread(grad / count(input_shape, dims), input_shape, dims, keepdim))
+def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bool) -> Tensor:
+    return spread(grad / count(shape, dims), shape, dims, keepdim)
+
+
+@op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
 def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
+    return _mean_array(input, dims, keepdim)
+
+
+def _mean_array(input: Array, dims: Dims, keepdim: bool) -> Array:
     half = input.dtype.char == "e"
     total = add_up(input.astype(np.float32) if half else input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
     return total.astype(np.float16) if half else total
@@ -311,15 +321,49 @@ def _var(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     return squares(input, dims, keepdim, divisor)
 
 
-@op(
-    input=lambda grad, input, result, dims, keepdim, divisor: _var_gradient(
-        (grad / (result * 2)).masked_fill(result == 0, 0), input, dims, keepdim, divisor
-    )
-)
+def _std_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool, divisor: float) -> Tensor:
+    return _var_gradient((grad / (result * 2)).masked_fill(result == 0, 0), input, dims, keepdim, divisor)
+
+
+@op(input=lambda grad, input, result, dims, keepdim, divisor: _std_gradient(grad, input, result, dims, keepdim, divisor))
 def _std(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
+    return _std_array(input, dims, keepdim, divisor)
+
+
+def _std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     half = input.dtype.char == "e"
     variance = squares(input.astype(np.float32) if half else input, dims, keepdim, divisor)
     return np.sqrt(variance).astype(np.float16) if half else np.sqrt(variance)
+
+
+def total_of(grads: Any) -> Any:
+    """The sum of gradients, of those that are not None."""
+    there = [g for g in grads if g is not None]
+    return functools.reduce(operator.add, there) if there else None
+
+
+@op(
+    input=lambda grads, input, dims, keepdim, divisor: total_of(
+        (
+            grads[0] if grads[0] is None else _var_gradient(grads[0], input, dims, keepdim, divisor),
+            grads[1] if grads[1] is None else _mean_gradient(grads[1], input._array.shape, dims, keepdim),
+        )
+    )
+)
+def _var_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
+    return squares(input, dims, keepdim, divisor), _mean_array(input, dims, keepdim)
+
+
+@op(
+    input=lambda grads, input, result, dims, keepdim, divisor: total_of(
+        (
+            grads[0] if grads[0] is None else _std_gradient(grads[0], input, result[0], dims, keepdim, divisor),
+            grads[1] if grads[1] is None else _mean_gradient(grads[1], input._array.shape, dims, keepdim),
+        )
+    )
+)
+def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[Array, Array]:
+    return _std_array(input, dims, keepdim, divisor), _mean_array(input, dims, keepdim)
 
 
 @method(out=True)
@@ -347,7 +391,7 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """``(var, mean)``"""
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
-    return _var(x, dims, keepdim, divisor), _mean(x, dims, keepdim)
+    return _var_mean(x, dims, keepdim, divisor)  # type: ignore[no-any-return]
 
 
 @public("torch")
@@ -356,7 +400,7 @@ def std_mean(
 ) -> tuple[Tensor, Tensor]:
     """``(std, mean)``"""
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
-    return _std(x, dims, keepdim, divisor), _mean(x, dims, keepdim)
+    return _std_mean(x, dims, keepdim, divisor)  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------------------ extremes
@@ -415,7 +459,17 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     return _extreme("amin", "min_values_cpu", _amin, input, dim, keepdim)
 
 
-_aminmax = return_type("aminmax", "min max")
+@recorded_as("AminmaxBackward0")
+@op(
+    input=lambda grads, input, result, dims, keepdim: total_of(
+        [g if g is None else _extreme_gradient(g, input, r, dims, keepdim) for g, r in zip(grads, result)]
+    )
+)
+def _amin_and_amax(input: Array, dims: Dims, keepdim: bool) -> tuple[Array, Array]:
+    return reduce(np.minimum, input, dims, keepdim), reduce(np.maximum, input, dims, keepdim)
+
+
+_both_extremes = return_type("aminmax", "min max")
 
 
 @method(out=same_types)
@@ -427,7 +481,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     if dim is None and not x._array.size:
         raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
     not_empty("aminmax", x._array.shape, dims, dim is not None)
-    return _aminmax(_amin(x, dims, keepdim), _amax(x, dims, keepdim))
+    return _both_extremes(*_amin_and_amax(x, dims, keepdim))
 
 
 @op()
