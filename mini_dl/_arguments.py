@@ -40,6 +40,20 @@ ANY_OBJECT = frozenset("inplace return_indices size_average reduce align_corners
 truth value."""
 
 
+READ_FIRST = frozenset(
+    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d batch_norm binary_cross_entropy "
+    "binary_cross_entropy_with_logits dropout2d dropout3d embedding_bag fractional_max_pool2d fractional_max_pool3d "
+    "gaussian_nll_loss glu group_norm gumbel_softmax huber_loss instance_norm interpolate l1_loss linear_cross_entropy "
+    "local_response_norm log_softmax margin_ranking_loss max_pool3d max_unpool1d max_unpool2d max_unpool3d mse_loss "
+    "multi_head_attention_forward normalize smooth_l1_loss softmax softmin softsign tanhshrink triplet_margin_with_distance_loss "
+    "upsample_bilinear upsample_nearest".split()
+)
+"""Functions of which torch's Python reads an attribute of a tensor before anything else: an AttributeError for what has none."""
+
+HANDED_OVER = frozenset("weight bias running_mean running_var var log_target".split())
+"""Tensors that these functions hand on without a look."""
+
+
 class Absent:
     """Stands for a required argument that was not given."""
 
@@ -116,6 +130,14 @@ class Parser:
             return value
         found = fits(value)
         if found is NotImplemented:
+            if (
+                kind == "Tensor"
+                and not self.strict
+                and self.function.__name__ in READ_FIRST
+                and parameter.name not in HANDED_OVER
+            ):
+                text = f"{type(value).__name__!r} object has no attribute 'size': '{parameter.name}' must be Tensor"
+                raise AttributeError(text) from None
             at = "" if parameter.kind is parameter.KEYWORD_ONLY else f" (position {position})"
             named = f"{self.function.__name__}(): argument '{parameter.name}'{at}"
             raise TypeError(f"{named} must be {called}, not {type_name(value)}") from None

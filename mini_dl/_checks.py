@@ -48,11 +48,10 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
 def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
     """The shape meant by ``f(2, 3)`` or ``f((2, 3))``: what is left of ``*shape`` after unpacking one sequence. TypeError, about
     the `argument`, for what is no shape."""
-    if len(shape) == 1:
-        if isinstance(shape[0], (tuple, list)):
-            shape = shape[0]
-        elif isinstance(shape[0], bool):
-            raise TypeError(f"{argument} must be tuple of ints, not bool")
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    if shape and shape[0].__class__ is bool:
+        raise TypeError(f"{argument} must be tuple of ints, but found element of type bool at pos 0")
     try:
         return tuple([operator.index(n) for n in shape])
     except TypeError:
@@ -112,6 +111,16 @@ def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
         if n < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
     return shape
+
+
+def too_large(name: str, args: tuple[Any, ...], error: Exception) -> Exception:
+    """The error for sizes in `args` that no tensor can have; `error`, with which NumPy refused them, if it is not that."""
+    size = [n for value in args for n in (value if isinstance(value, (tuple, list)) else [value]) if isinstance(n, int)]
+    if any([n >= 2**63 for n in size]):
+        return TypeError(f"{name}(): argument 'size' has a size that does not fit into 64 bits: {size}")
+    if math.prod(size) >= 2**59:
+        return RuntimeError(f"Storage size calculation overflowed with sizes={size}")
+    return RuntimeError(f"{name}(): {error}") if isinstance(error, MemoryError) else error
 
 
 def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:

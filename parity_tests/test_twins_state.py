@@ -352,6 +352,24 @@ def test_views_that_show_a_place_twice(torch, rng):
 
 
 @twin
+def test_products_are_not_views(torch, rng):
+    found = []
+    for a, b in (
+        ((2, 4, 3), (3,)),
+        ((3,), (2, 3, 4)),
+        ((3,), (3, 4)),
+        ((2, 3), (3,)),
+        ((2, 1, 3), (3, 4)),
+        ((2, 1, 3), (2, 3, 4)),
+    ):
+        x = rng(*a, grad=True)
+        y = x @ rng(*b)
+        (y * y).sum().backward()
+        found.append((y._is_view(), y.detach_(), x.grad))
+    return found
+
+
+@twin
 def test_a_base_that_requires_no_gradient_any_more(torch, rng):
     x = rng(2, 3, grad=True)
     base = x * 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import nonnegative
+from mini_dl._checks import nonnegative, sizes, too_large
 from mini_dl._device import require_cpu
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
@@ -17,7 +17,11 @@ from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new
 def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
     """An uninitialised tensor: what a module makes before it draws its parameters."""
     require_cpu(device)
-    return wrap(np.empty(nonnegative(shape), _dtypes.default_numpy() if dtype is None else dtype.numpy))
+    size = nonnegative(sizes(shape, "empty(): argument 'size' (position 1)"))
+    try:
+        return wrap(np.empty(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise too_large("empty", size, error) from None
 
 
 def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._arguments import loosely_parsed
-from mini_dl._checks import nonnegative, sizes, spread_out, type_name, wrap_dim
+from mini_dl._checks import nonnegative, sizes, spread_out, too_large, type_name, wrap_dim
 from mini_dl._device import channels_last, channels_last_3d, contiguous_format, require_cpu, strided
 from mini_dl._dtypes import Array, number_as
 from mini_dl._dtypes import dtype as DType
@@ -379,16 +379,6 @@ def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
     if any([n < 0 for n in size]):
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
     return size
-
-
-def too_large(name: str, args: tuple[Any, ...], error: Exception) -> Exception:
-    """The error for sizes in `args` that no tensor can have; `error`, with which NumPy refused them, if it is not that."""
-    size = [n for value in args for n in (value if isinstance(value, (tuple, list)) else [value]) if isinstance(n, builtins.int)]
-    if any([n >= 2**63 for n in size]):
-        return TypeError(f"{name}(): argument 'size' has a size that does not fit into 64 bits: {size}")
-    if math.prod(size) >= 2**59:
-        return RuntimeError(f"Storage size calculation overflowed with sizes={size}")
-    return RuntimeError(f"{name}(): {error}") if isinstance(error, MemoryError) else error
 
 
 @factory()

@@ -18,6 +18,7 @@ from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.kernels.products import gemm
+from mini_dl.ops.views import unsafe_view
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 
@@ -165,10 +166,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         if n == 2:
             return mv(input, other)
         *lead, k = input.shape
-        return mv(input.reshape(math.prod(lead), k), other).reshape(lead)
+        return unsafe_view(mv(input.reshape(math.prod(lead), k), other), tuple(lead))
     if n == 1:
         product: Tensor = _stacks(input.reshape(1, len(input)), other)
-        return product.reshape(*product.shape[:-2], product.shape[-1])
+        return unsafe_view(product, (*product.shape[:-2], product.shape[-1]))
     return _stacks(input, other)
 
 

@@ -275,7 +275,8 @@ def _avg_pool(
         image = " ".join([f"{d}: {i}" for d, i in zip("THW", sizes)])
         kernel = " ".join([f"k{d}: {k}" for d, k in zip("THW", windows.kernel)])
         raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
-    regions = tuple(
+    placed = zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)
+    regions = tuple([kernels.window_regions(*place) for place in placed])
         [kernels.window_regions(*r) for r in zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)]
     )
     return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))  # type: ignore[no-any-return]

@@ -115,6 +115,12 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
     return input.reshape(shape)
 
 
+@op(input=lambda grad, input_shape: grad.reshape(input_shape))
+def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
+    """Another shape of an intermediate result that nobody else sees: no view."""
+    return input.reshape(shape)
+
+
 @method()
 @spread_out
 def reshape(input: Tensor, shape: tuple[int, ...]) -> Tensor:
