@@ -277,8 +277,6 @@ def _avg_pool(
         raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
     placed = zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)
     regions = tuple([kernels.window_regions(*place) for place in placed])
-        [kernels.window_regions(*r) for r in zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)]
-    )
     return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))  # type: ignore[no-any-return]
 
 
