@@ -308,10 +308,14 @@ FAULTS = [
     ),
     op("missing sum over a broadcast", "engine", lambda: attribute("autograd.engine.fitted", first_row), "add", "grad"),
     op("off-by-one padding", "padding", lambda: function("nn.functional.pad", pad_one_more), "nn.functional.pad:constant"),
-    op("wrong sign in the derivative of sin", "pointwise", lambda: gradient("ops.pointwise.sin", each(negative)), "sin", "grad"),
     op(
-        "second order of tanh lost", "pointwise", lambda: gradient("ops.pointwise._tanh_backward", each(zero)), "tanh", "gradgrad"
+        "wrong sign in the derivative of sin",
+        "pointwise",
+        lambda: gradient("ops.trigonometry.sin", each(negative)),
+        "sin",
+        "grad",
     ),
+    op("second order of tanh lost", "pointwise", lambda: gradient("ops.powers._tanh_backward", each(zero)), "tanh", "gradgrad"),
     op(
         "max-pool gradient to the wrong element",
         "pooling",
@@ -332,7 +336,7 @@ FAULTS = [
     Fault(
         "gather adjoint without accumulation",
         "indexing",
-        lambda: gradient("ops.indexing._gather", no_accumulation),
+        lambda: gradient("ops.gathering._gather", no_accumulation),
         ("twin", "indexing", "test_scatter_and_gather_with_repeats", {}),
     ),
     op(
@@ -382,7 +386,13 @@ FAULTS = [
         lambda: attribute("kernels.winograd._spread", lambda original, even, odd: original(odd, even)),
         ("twin", "modules", "test_a_wide_convolution_and_its_gradients", {}),
     ),
-    op("determinant gradient transposed", "linalg", lambda: gradient("ops.linalg._det", each(transposed)), "linalg.det", "grad"),
+    op(
+        "determinant gradient transposed",
+        "linalg",
+        lambda: gradient("ops.determinants._det", each(transposed)),
+        "linalg.det",
+        "grad",
+    ),
     op(
         "embedding gradient to other rows",
         "embedding",

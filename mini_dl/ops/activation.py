@@ -24,7 +24,7 @@ from mini_dl.kernels import gelu as gelu_kernel
 from mini_dl.kernels import softmax as softmax_kernel
 from mini_dl.kernels.blocks import choose, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
-from mini_dl.ops.pointwise import masked
+from mini_dl.ops.operands import masked
 from mini_dl.tensor import Tensor
 
 _in_place = functools.cache(in_place)

@@ -18,7 +18,7 @@ from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
 from mini_dl.ops.activation import softmax
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.pointwise import masked
+from mini_dl.ops.operands import masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused

@@ -10,7 +10,7 @@ from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import method, public
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary
-from mini_dl.ops.pointwise import kind_of
+from mini_dl.ops.operands import kind_of
 from mini_dl.tensor import Tensor
 
 

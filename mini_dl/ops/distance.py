@@ -9,7 +9,7 @@ from mini_dl._dtypes import scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import unary
-from mini_dl.ops.pointwise import masked
+from mini_dl.ops.operands import masked
 from mini_dl.tensor import Tensor, wrap
 
 

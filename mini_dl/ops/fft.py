@@ -22,7 +22,7 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import not_a_tensor, op
-from mini_dl.ops.creation import factory
+from mini_dl.ops.factories import factory
 from mini_dl.ops.padding import pad
 from mini_dl.tensor import Tensor, wrap
 

@@ -11,7 +11,8 @@ from mini_dl._dtypes import Array
 from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.history import requires_grad_
-from mini_dl.ops.creation import numpy_of, over_array
+from mini_dl.ops.factories import numpy_of
+from mini_dl.ops.from_data import over_array
 from mini_dl.tensor import Tensor, wrap
 
 

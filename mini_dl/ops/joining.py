@@ -14,7 +14,7 @@ from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._dtypes import Array, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.primitive import op
-from mini_dl.ops.views import part
+from mini_dl.ops.parts import part
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ side by side

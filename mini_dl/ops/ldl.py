@@ -14,7 +14,7 @@ from mini_dl._surface import public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import linalg as linalg_kernel
 from mini_dl.kernels.linalg import first_failure
-from mini_dl.ops.linalg import LinAlgError, matrix, square
+from mini_dl.ops.matrices import LinAlgError, matrix, square
 from mini_dl.tensor import Tensor, wrap
 
 _LDL, _LDLEx = return_type("linalg_ldl_factor", "LD pivots"), return_type("linalg_ldl_factor_ex", "LD pivots info")

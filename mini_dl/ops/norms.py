@@ -12,7 +12,7 @@ from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.sums import Dims, add_up, add_up_squares, reduce, reduced
-from mini_dl.ops.pointwise import where
+from mini_dl.ops.choice import where
 from mini_dl.ops.reduction import checked, shares
 from mini_dl.tensor import Tensor
 

@@ -10,8 +10,8 @@ from mini_dl.autograd.primitive import binary
 from mini_dl.kernels import polynomials as kernels
 from mini_dl.kernels.polynomials import recurrence
 from mini_dl.kernels.special import in_double
-from mini_dl.ops.pointwise import accept, both_floating
-from mini_dl.ops.special import _no_derivative
+from mini_dl.ops.operands import accept, both_floating
+from mini_dl.ops.special import no_derivative
 
 
 def _declare(name: str, kernel: Callable[[Array, Array], Array], summary: str) -> None:
@@ -25,7 +25,7 @@ def _declare(name: str, kernel: Callable[[Array, Array], Array], summary: str) -
     forward.__doc__ = summary
     missing = f"special_{name}"
     public("special", out=True)(
-        binary(input=lambda grad: _no_derivative(missing), other=lambda grad: _no_derivative(missing))(forward)
+        binary(input=lambda grad: no_derivative(missing), other=lambda grad: no_derivative(missing))(forward)
     )
 
 

@@ -23,7 +23,7 @@ from mini_dl.autograd.primitive import op
 from mini_dl.kernels import distributions, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, default_generator, here
-from mini_dl.ops.creation import factory, finished, numpy_of
+from mini_dl.ops.factories import factory, finished, numpy_of
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ the generator

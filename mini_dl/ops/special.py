@@ -18,7 +18,9 @@ from mini_dl._surface import public
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.kernels import special as kernels
 from mini_dl.kernels.special import erf_array, in_double
-from mini_dl.ops.pointwise import _times_log, accept, both_floating, promote_floating, where
+from mini_dl.ops.choice import where
+from mini_dl.ops.operands import accept, both_floating, promote_floating
+from mini_dl.ops.powers import times_log
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ error function
@@ -100,7 +102,7 @@ def entr(input: Array) -> Array:
     """``-input * log(input)``; 0 at 0, minus infinity below."""
     accept("entr_cpu", "biuf", input)
     input = floating(input)
-    product = 0 - _times_log(input, input, np.log(input))
+    product = 0 - times_log(input, input, np.log(input))
     return np.where(input < 0, input.dtype.type(-np.inf), product)
 
 
@@ -114,7 +116,7 @@ def xlog1py(input: Array, other: Array) -> Array:
     """``input * log(1 + other)``; 0 where `input` is 0, unless `other` is NaN."""
     accept("xlog1py_cpu", "biuf", input, other)
     input, other = both_floating(input, other)
-    return _times_log(input, other, np.log1p(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
+    return times_log(input, other, np.log1p(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
 
 
 def _xlog1py_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
@@ -142,7 +144,7 @@ def digamma(input: Array) -> Array:
 
 
 @public("special", out=True)
-@binary(input=lambda grad: _no_derivative("special_zeta"), other=lambda grad, input, other: _zeta_gradient(grad, input, other))
+@binary(input=lambda grad: no_derivative("special_zeta"), other=lambda grad, input, other: _zeta_gradient(grad, input, other))
 def zeta(input: Array, other: Array) -> Array:
     """Hurwitz' zeta function: the sum of ``(k + other) ** -input`` over k from 0, by the formula of Euler and Maclaurin."""
     accept("zeta_cpu", "biuf", input, other)
@@ -156,7 +158,7 @@ def _zeta_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
     return grad * -input * zeta(input + 1, other)
 
 
-def _no_derivative(name: str) -> Any:
+def no_derivative(name: str) -> Any:
     raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
@@ -212,7 +214,7 @@ def _igamma_slope(input: Any, other: Tensor) -> Tensor:
 
 @public("torch", "Tensor", "special:gammainc", inplace_too=True, out=True)
 @binary(
-    input=lambda grad: _no_derivative("igamma: input"),
+    input=lambda grad: no_derivative("igamma: input"),
     other=lambda grad, input, other: grad * _igamma_slope(input, other),
     numbers="",
 )
@@ -224,7 +226,7 @@ def igamma(input: Array, other: Array) -> Array:
 
 @public("torch", "Tensor", "special:gammaincc", inplace_too=True, out=True)
 @binary(
-    input=lambda grad: _no_derivative("igammac: input"),
+    input=lambda grad: no_derivative("igammac: input"),
     other=lambda grad, input, other: -grad * _igamma_slope(input, other),
     numbers="",
 )

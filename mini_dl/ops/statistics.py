@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array, is_number, scalar_name
 from mini_dl._surface import function, method, namespace, return_type
-from mini_dl.ops import pointwise
+from mini_dl.ops import complex_numbers
 from mini_dl.ops.reduction import checked
 from mini_dl.tensor import Tensor, wrap
 
@@ -94,7 +94,7 @@ def corrcoef(input: Tensor) -> Tensor:
     deviation = (d.real if d.is_complex() else d).sqrt()
     c = c / deviation.reshape(-1, 1) / deviation.reshape(1, -1)
     if c.is_complex():
-        return pointwise.complex(c.real.clamp(-1, 1), c.imag.clamp(-1, 1))
+        return complex_numbers.complex(c.real.clamp(-1, 1), c.imag.clamp(-1, 1))
     return c.clamp(-1, 1)
 
 

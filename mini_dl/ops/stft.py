@@ -8,11 +8,11 @@ from typing import Any
 from mini_dl._dtypes import of_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import not_a_tensor
+from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.creation import ones
 from mini_dl.ops.fft import complex_to_complex, complex_to_real, real_to_complex
 from mini_dl.ops.padding import pad
-from mini_dl.ops.pointwise import view_as_real
-from mini_dl.ops.views import _unfold_place
+from mini_dl.ops.parts import unfold_place
 from mini_dl.tensor import Tensor
 
 
@@ -210,5 +210,5 @@ def _centred(window: Tensor | None, length: int, n_fft: int, like: Tensor) -> Te
 
 def _overlapped(frames: Tensor, n_fft: int, hop: int, total: int) -> Tensor:
     """(B, frames, n_fft) -> (B, total)"""
-    out: Any = _unfold_place(frames, 1, n_fft, hop, (frames.shape[0], total))
+    out: Any = unfold_place(frames, 1, n_fft, hop, (frames.shape[0], total))
     return out  # type: ignore[no-any-return]

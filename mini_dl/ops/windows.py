@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl.ops.creation import factory
+from mini_dl.ops.factories import factory
 from mini_dl.ops.special import i0
 
 

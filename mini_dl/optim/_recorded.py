@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl.ops.pointwise import view_as_complex, view_as_real
+from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.optim.updates import State
 from mini_dl.tensor import Tensor, wrap
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mini_dl.autograd.mode import enable_grad, no_grad
+from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.joining import cat
-from mini_dl.ops.pointwise import view_as_real
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.updates import chosen
 from mini_dl.tensor import Tensor

@@ -11,7 +11,7 @@ from typing import Any
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import Module
-from mini_dl.ops.creation import tensor
+from mini_dl.ops.from_data import tensor
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, per_group
 from mini_dl.tensor import Tensor

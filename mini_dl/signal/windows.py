@@ -14,7 +14,9 @@ from typing import Any
 
 from mini_dl._device import strided
 from mini_dl._dtypes import float32, float64, get_default_dtype
-from mini_dl.ops.creation import arange, empty, linspace, ones, tensor
+from mini_dl.ops.creation import empty, ones
+from mini_dl.ops.from_data import tensor
+from mini_dl.ops.ranges import arange, linspace
 from mini_dl.tensor import Tensor
 
 __all__ = [

@@ -18,7 +18,7 @@ from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndErr
 from mini_dl.files.pt.names import KNOWN, NAMES
 from mini_dl.files.pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
 from mini_dl.files.pt.unpickler import Unpickler
-from mini_dl.ops.views import UntypedStorage
+from mini_dl.ops.attributes import UntypedStorage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """What a file of the old format begins with."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array, from_bfloat16
-from mini_dl.ops.views import UntypedStorage
+from mini_dl.ops.attributes import UntypedStorage
 
 STORAGES = {
     "float64": "DoubleStorage",

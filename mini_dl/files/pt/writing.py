@@ -22,7 +22,8 @@ from mini_dl.files.pt.reading import MAGIC, PROTOCOL
 from mini_dl.files.pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
 from mini_dl.files.replacing import written_archive
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
-from mini_dl.ops.views import UntypedStorage, strides_of
+from mini_dl.ops.attributes import UntypedStorage
+from mini_dl.ops.memory import strides_of
 from mini_dl.tensor import Size, Tensor, wrap
 
 ALIGNMENT = 64

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl.ops.creation import tensor
+from mini_dl.ops.from_data import tensor
 from mini_dl.ops.joining import stack
 from mini_dl.tensor import Tensor, wrap
 

@@ -1,0 +1,304 @@
+"""Sums, differences, products and quotients, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, Number, as_type, floating, number_as, of_numpy, promote, result_numpy
+from mini_dl._surface import method, public
+from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, unary
+from mini_dl.ops.operands import accept, conjugate, kind_of, own_copy, promote_floating, tensor_first, zero_of
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ arithmetic
+
+
+@binary(input=lambda grad: grad, other=lambda grad: grad)
+def _add(input: Array, other: Array) -> Array:
+    return np.add(input, other)
+
+
+@method(inplace=True, out=True)
+@written_by(np.add, _add)
+def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``input + alpha * other``
+
+    >>> import mini_dl as torch
+    >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), alpha=2)
+    tensor([21., 42.])
+    """
+    return _add(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
+
+
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category than that."""
+    common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
+    alpha = number_of("add", "alpha", alpha)
+    kind = kind_of(alpha)
+    if kind == "b" and common.kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if common.kind not in "fc" and kind in "fc":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if common.kind != "c" and kind == "c":
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    factor = number_as(alpha, common)
+    if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
+        return _mul(other if other._array.dtype == common else other.to(of_numpy(common)), factor.item())
+    return np.multiply(as_type(other, common), factor).item()
+
+
+def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
+    if kind_of(input) == "b" or kind_of(other) == "b":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+    return promote(input, other)
+
+
+@binary(input=lambda grad: grad, other=lambda grad: -grad, promote=_promote_difference)
+def _sub(input: Array, other: Array) -> Array:
+    if type(other) is np.ndarray and other.dtype.kind == "b":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. "
+            "Use the `^` or `logical_xor()` operator instead."
+        )
+    return np.subtract(input, other)
+
+
+@public("torch", "Tensor", "torch:subtract", "Tensor:subtract", inplace_too=True, out=True)
+@written_by(np.subtract, _sub)
+def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``input - alpha * other``"""
+    return _sub(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
+
+
+@method()
+def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``other - alpha * input``"""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("rsub", "input", 1, input)
+    return _sub(other, input if alpha.__class__ is int and alpha == 1 else _scaled(other, input, alpha))
+
+
+@public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
+@written_by(np.multiply)
+@binary(  # a real factor is its own conjugate: the commonest of all formulas is spared two calls
+    input=lambda grad, other: _mul(grad, other if type(other) is Tensor and other._array.dtype.kind == "f" else conjugate(other)),
+    other=lambda grad, input: _mul(grad, input if type(input) is Tensor and input._array.dtype.kind == "f" else conjugate(input)),
+)
+def mul(input: Array, other: Array) -> Array:
+    """``input * other``"""
+    return np.multiply(input, other)
+
+
+_mul: Any = mul
+
+
+@binary(
+    input=lambda grad, other: grad / conjugate(other),
+    other=lambda grad, input, other: -grad * conjugate(input / other / other),
+    promote=promote_floating,
+)
+def _div(input: Array, other: Array) -> Array:
+    if type(input) is np.ndarray and input.dtype.kind not in "fc":
+        input, other = floating(input), floating(other)
+    return np.divide(input, other)
+
+
+@public("torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True)
+@written_by(np.divide)
+def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+    """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
+
+    RuntimeError for another `rounding_mode`, and for an integer division by zero.
+    """
+    if rounding_mode is None:
+        return _div(input, other)
+    if rounding_mode == "floor":
+        return _floor_div(input, other)
+    if rounding_mode == "trunc":
+        return _trunc_div(input, other)
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
+def true_divide(input: Tensor, other: Tensor | Number) -> Tensor:
+    """``input / other``"""
+    return _div(input, other)
+
+
+def _divisible(input: Any, other: Any) -> None:
+    """RuntimeError if an integer would be divided by zero."""
+    if type(other) is np.ndarray and other.dtype.kind in "biu" and not other.all():
+        raise RuntimeError("ZeroDivisionError")
+
+
+def _floored(input: Any, other: Any) -> Array:
+    accept("div_floor_cpu", "iuf", input, other)
+    _divisible(input, other)
+    return np.floor_divide(input, other)
+
+
+@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad))
+def _floor_div(input: Array, other: Array) -> Array:
+    return _floored(input, other)
+
+
+@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad))
+def _trunc_div(input: Array, other: Array) -> Array:
+    accept("div_trunc_cpu", "iuf", input, other)
+    _divisible(input, other)
+    if kind_of(input) == "f" or kind_of(other) == "f":
+        return np.trunc(np.divide(input, other))
+    return (input - np.fmod(input, other)) // other
+
+
+def underivable(name: str) -> Any:
+    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+
+
+@method(inplace=True, out=True)
+@binary(input=lambda grad: underivable("floor_divide"), other=lambda grad: underivable("floor_divide"))
+def floor_divide(input: Array, other: Array) -> Array:
+    """``floor(input / other)``, without a derivative. RuntimeError for an integer division by zero."""
+    return _floored(input, other)
+
+
+@public("torch", "Tensor", inplace_too=True, out=tensor_first)
+@binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _floor_div(input, other))
+def remainder(input: Array, other: Array) -> Array:
+    """``input - other * floor(input / other)``: the sign is that of `other`. RuntimeError for an integer division by zero."""
+    accept("remainder_cpu", "iuf", input, other)
+    _divisible(input, other)
+    result = np.remainder(input, other)
+    if result.dtype.kind == "f" and not result.all():  # a remainder of 0 has the sign of `input`
+        return np.where(result == 0, np.copysign(result, input), result)
+    return result
+
+
+@method(inplace=True, out=True)
+@binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _trunc_div(input, other), numbers="other")
+def fmod(input: Array, other: Array) -> Array:
+    """``input - other * trunc(input / other)``: the sign is that of `input`. RuntimeError for an integer division by zero."""
+    accept("fmod_cpu", "iuf", input, other)
+    _divisible(input, other)
+    return np.fmod(input, other)
+
+
+@public("torch", "Tensor", "torch:negative", "Tensor:negative", inplace_too=True, out=True)
+@written_by(np.negative)
+@unary(input=lambda grad: -grad)
+def neg(input: Array) -> Array:
+    """``-input``. RuntimeError for bool."""
+    if input.dtype.kind == "b":
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+    return np.negative(input)
+
+
+@method()
+def positive(input: Tensor) -> Tensor:
+    """`input` itself. RuntimeError for bool."""
+    if input._array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@method(inplace=True, out=True)
+@written_by(np.reciprocal)
+@unary(input=lambda grad, result: -grad * conjugate(result * result))
+def reciprocal(input: Array) -> Array:
+    """``1 / input``"""
+    return np.reciprocal(floating(input))
+
+
+@method(inplace=True, out=True)
+@written_by(np.square)
+@unary(input=lambda grad, input: grad * 2 * conjugate(input))
+def square(input: Array) -> Array:
+    """``input ** 2``"""
+    if input.dtype.kind == "b":
+        input = input.astype(np.int64)
+    return np.multiply(input, input)
+
+
+@method(inplace=True, out=True)
+@written_by(np.sqrt)
+@unary(input=lambda grad, result: grad / (2 * conjugate(result)))
+def sqrt(input: Array) -> Array:
+    """The square root; NaN for negative numbers."""
+    return np.sqrt(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, result: grad * -0.5 * conjugate(result**3))
+def rsqrt(input: Array) -> Array:
+    """``1 / sqrt(input)``"""
+    y = np.sqrt(floating(input))
+    return np.reciprocal(y, own_copy(y))
+
+
+def as_tensors(name: str, **arguments: Any) -> None:
+    """TypeError unless all are tensors."""
+    for position, (argument, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise not_a_tensor(name, argument, position, value)
+
+
+def _factor(name: str, value: Any, like: Tensor) -> Any:
+    """A factor as a number of the type of `like`, in which the product stays."""
+    return number_as(number_of(name, "value", value), like._array.dtype).item()
+
+
+def in_one_type(name: str, input: Tensor, tensor1: Tensor, tensor2: Tensor) -> list[Tensor]:
+    """Three tensors in the type of the result, so that no product wraps around in a smaller one."""
+    as_tensors(name, input=input, tensor1=tensor1, tensor2=tensor2)
+    three = [input, tensor1, tensor2]
+    types = {t._array.dtype for t in three}
+    if len(types) == 1:
+        return three
+    common = result_numpy(*[t._array for t in three])
+    return [t if t._array.dtype == common else t.to(of_numpy(common)) for t in three]
+
+
+def _half(*tensors: Tensor) -> bool:
+    """Whether all are float16, whose sums of products are computed in float32."""
+    return all([t._array.dtype.char == "e" for t in tensors])
+
+
+@method(inplace=True, out=True)
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``"""
+    number_of("addcmul", "value", value)
+    input, tensor1, tensor2 = in_one_type("addcmul", input, tensor1, tensor2)
+    if _half(input, tensor1, tensor2):
+        return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
+    plain = value.__class__ is int and value == 1
+    if tensor1._array.dtype.kind == "b":
+        raise NotImplementedError("\"addcmul_cpu_out\" not implemented for 'Bool'")
+    return _add(input, _mul(tensor1 if plain else tensor1 * _factor("addcmul", value, tensor1), tensor2))
+
+
+@method(inplace=True, out=True)
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``. RuntimeError for integer `tensor1` and `tensor2`."""
+    as_tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
+    number_of("addcdiv", "value", value)
+    if tensor1._array.dtype.kind in "biu" and tensor2._array.dtype.kind in "biu":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true division "
+            "of tensor1 and tensor2. The historic addcdiv behavior can be implemented as "
+            "(input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as "
+            "(input + value * tensor1 / tensor2) for float inputs."
+        )
+    input, tensor1, tensor2 = in_one_type("addcdiv", input, tensor1, tensor2)
+    if _half(input, tensor1, tensor2):
+        return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
+    plain = value.__class__ is int and value == 1
+    return _add(input, _div(tensor1 if plain else tensor1 * _factor("addcdiv", value, tensor1), tensor2))

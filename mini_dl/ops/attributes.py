@@ -1,0 +1,141 @@
+"""What a tensor says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl._checks import wrap_dim
+from mini_dl._device import CPU, device, strided
+from mini_dl._dtypes import Array
+from mini_dl._surface import function, method, namespace, tensor_method
+from mini_dl.autograd.places import memory_of, offset_of
+from mini_dl.ops.memory import strides_of
+from mini_dl.tensor import Size, Tensor
+
+# ------------------------------------------------------------------------------------------------ what a tensor is
+
+
+@tensor_method()
+def size(self: Tensor, dim: int | None = None) -> Any:
+    """The shape, or its entry `dim`."""
+    if dim is None:
+        return Size(self._array.shape)
+    if not self._array.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return self._array.shape[wrap_dim(dim, self._array.ndim)]
+
+
+@method()
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input._array.size
+
+
+@tensor_method()
+def dim(self: Tensor) -> int:
+    """The number of dimensions."""
+    return self._array.ndim
+
+
+for _name, _function in {"nelement": numel, "ndimension": dim}.items():
+    setattr(Tensor, _name, _function)
+
+
+@tensor_method()
+def stride(self: Tensor, dim: int | None = None) -> Any:
+    """How many elements apart neighbours lie in memory, in each dimension or in `dim`."""
+    strides = strides_of(self._array)
+    if dim is None:
+        return strides
+    if not strides:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return strides[wrap_dim(dim, len(strides))]
+
+
+@tensor_method()
+def storage_offset(self: Tensor) -> int:
+    """How many elements of its memory lie before the first of this tensor."""
+    return offset_of(self._array)
+
+
+@tensor_method()
+def data_ptr(self: Tensor) -> int:
+    """The address of the first element."""
+    return self._array.__array_interface__["data"][0] if self._array.size else 0
+
+
+@tensor_method()
+def is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both look at the same memory in the same way."""
+    a, b = self._array, tensor._array
+    return bool(a.__array_interface__["data"] == b.__array_interface__["data"] and a.shape == b.shape and a.strides == b.strides)
+
+
+@method()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape."""
+    return input._array.shape == other._array.shape
+
+
+@method()
+def get_device(input: Tensor) -> int:
+    """-1: the CPU."""
+    return -1
+
+
+for _name in ("detach", "detach_", "is_inference"):
+    namespace("torch")[_name] = getattr(Tensor, _name)
+
+
+@function()
+def get_default_device() -> device:
+    """Where tensors are made."""
+    return CPU
+
+
+_FACTS = {
+    "layout": strided, "is_cpu": True, "is_cuda": False, "is_mps": False, "is_xpu": False, "is_meta": False,
+    "is_sparse": False, "is_sparse_csr": False, "is_quantized": False, "is_mkldnn": False, "is_nested": False,
+}  # fmt: skip
+for _name, _fact in _FACTS.items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _fact)
+
+
+class UntypedStorage:
+    """The memory of a tensor as bytes; views of one tensor share it."""
+
+    def __init__(self, memory: Array) -> None:
+        self._bytes = memory
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return self._bytes.__array_interface__["data"][0] if self._bytes.size else 0
+
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return self._bytes.nbytes
+
+    size = __len__ = nbytes
+
+    def tolist(self) -> list[int]:
+        """The bytes as ints."""
+        return self._bytes.tolist()
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._bytes[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and (self.data_ptr(), self.nbytes()) == (other.data_ptr(), other.nbytes())
+
+    def __hash__(self) -> int:
+        return hash((self.data_ptr(), self.nbytes()))
+
+
+namespace("torch")["UntypedStorage"] = UntypedStorage
+
+
+@tensor_method()
+def untyped_storage(self: Tensor) -> UntypedStorage:
+    """The memory of this tensor."""
+    return UntypedStorage(memory_of(self._array))

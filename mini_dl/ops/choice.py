@@ -1,0 +1,287 @@
+"""Extremes of two operands, limits and choice by condition."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import Array, Number, as_type, is_number, number_as, result_numpy, scalar_name
+from mini_dl._surface import function, method, public
+from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.primitive import binary, op, real_number_of
+from mini_dl.kernels.blocks import choose, elementwise
+from mini_dl.ops.arithmetic import as_tensors, in_one_type
+from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ extremes and choice
+
+
+def _ordered(name: str, *operands: Any) -> None:
+    if any([kind_of(v) == "c" for v in operands]):
+        raise RuntimeError(f"{name} not implemented for complex tensors.")
+
+
+def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
+    """All of `grad` where an argument was chosen, half of it at a tie. `rejected` is false for NaN."""
+    return where(chosen, grad / 2, masked(grad, ~rejected))
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
+    other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
+    numbers="",
+)
+def maximum(input: Array, other: Array) -> Array:
+    """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
+    _ordered("maximum", input, other)
+    return np.maximum(input, other)
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
+    other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
+    numbers="",
+)
+def minimum(input: Array, other: Array) -> Array:
+    """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
+    _ordered("minimum", input, other)
+    return np.minimum(input, other)
+
+
+@method(out=True)
+@binary(
+    input=lambda grad, input, other: masked(grad, (input >= other) | (other != other)),
+    other=lambda grad, input, other: masked(grad, ~((input >= other) | (other != other))),
+    numbers="",
+)
+def fmax(input: Array, other: Array) -> Array:
+    """The greater of the two; of a number and NaN, the number."""
+    _ordered("fmax", input, other)
+    return np.fmax(input, other)
+
+
+@method(out=True)
+@binary(
+    input=lambda grad, input, other: masked(grad, (input <= other) | (other != other)),
+    other=lambda grad, input, other: masked(grad, ~((input <= other) | (other != other))),
+    numbers="",
+)
+def fmin(input: Array, other: Array) -> Array:
+    """The smaller of the two; of a number and NaN, the number."""
+    _ordered("fmin", input, other)
+    return np.fmin(input, other)
+
+
+def _inside(input: Tensor, min: Any, max: Any) -> Tensor:
+    if min is None:
+        return input <= max
+    return input >= min if max is None else (input >= min) & (input <= max)
+
+
+@op(
+    input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)),
+    min=lambda grad, input, min, max: masked(grad, input < min if max is None else (input < min) & (min < max)),
+    max=lambda grad, input, min, max: masked(grad, input > max if min is None else (input > max) | (max < min)),
+)
+def _clamp(input: Array, min: Any, max: Any) -> Array:
+    bounds = [bound for bound in (min, max) if bound is not None]
+    broadcast_shapes(*map(np.shape, (input, *bounds)))
+    if any([kind_of(v) == "c" for v in (input, *bounds)]):
+        raise NotImplementedError("clamp is not supported for complex types")
+    common = result_numpy(input, *bounds)
+    if common.kind == "b" and not all([isinstance(bound, np.ndarray) for bound in bounds]):
+        raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
+    min, max = (bound if bound is None or isinstance(bound, np.ndarray) else number_as(bound, common) for bound in (min, max))
+    if not any([isinstance(bound, np.ndarray) for bound in bounds]) and any([bound != bound for bound in bounds]):
+        return np.full_like(input, np.nan, dtype=common)
+    out: Array = input.astype(common, copy=False)
+    if min is not None:
+        out = np.maximum(out, as_type(min, common))
+    return out if max is None else np.minimum(out, as_type(max, common))
+
+
+@op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
+def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
+    """`_clamp` of floating point numbers by Python numbers."""
+    out: Array = input if min is None else np.maximum(input, min)
+    if max is None:
+        return out
+    return np.minimum(out, max, out=None if min is None else own_copy(out))
+
+
+@public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """``minimum(maximum(input, min), max)``; a bound that is None does not bind. RuntimeError if both are None.
+
+    >>> import mini_dl as torch
+    >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if (
+        type(min) in PLAIN
+        and type(max) in PLAIN
+        and min is not max
+        and isinstance(input, Tensor)
+        and input._array.dtype.kind == "f"
+        and (min is None or -6e4 < min < 6e4)
+        and (max is None or -6e4 < max < 6e4)
+    ):
+        return _clamp_to(input, min, max)  # type: ignore[no-any-return]
+    as_tensors("clamp", input=input)
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    for name, bound in (("min", min), ("max", max)):
+        if bound is not None and not isinstance(bound, Tensor) and not is_number(bound):
+            raise TypeError(f"clamp(): argument '{name}' must be Number or Tensor, not {type_name(bound)}")
+    return _clamp(input, min, max)
+
+
+def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
+    """RuntimeError unless ``out=`` has the type of the result: bounds that are numbers do not cast."""
+    if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
+        names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
+        raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
+
+
+@method(inplace=True, out=_type_of_clamped)
+@written_by(np.maximum)
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """``maximum(input, min)``"""
+    as_tensors("clamp_min", input=input)
+    return _clamp(input, min, None)  # type: ignore[no-any-return]
+
+
+@method(inplace=True, out=_type_of_clamped)
+@written_by(np.minimum)
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """``minimum(input, max)``"""
+    as_tensors("clamp_max", input=input)
+    return _clamp(input, None, max)  # type: ignore[no-any-return]
+
+
+@op(
+    input=lambda grad, condition: masked(grad, condition),
+    other=lambda grad, condition: masked(grad, ~condition),
+)
+def _where(condition: Array, input: Any, other: Any) -> Array:
+    if type(input) is not np.ndarray or type(other) is not np.ndarray or input.dtype is not other.dtype:
+        common = result_numpy(input, other)
+        input, other = (
+            v.astype(common, copy=False) if isinstance(v, np.ndarray) else number_as(v, common) for v in (input, other)
+        )
+    return choose(condition, input, other)
+
+
+@function(out=True)
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where `condition` holds, else `other`; with `condition` alone, the indices where it holds.
+
+    >>> import mini_dl as torch
+    >>> torch.where(torch.tensor([True, False]), torch.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type_name(condition)}")
+    if condition._array.dtype.kind not in "bu" or condition._array.dtype.itemsize != 1:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition._array.dtype)}"
+        )
+    if condition._array.dtype.kind != "b":
+        condition = condition != 0
+    try:
+        return _where(condition, input, other)
+    except ValueError:
+        broadcast_shapes(*[v._array.shape for v in (condition, input, other) if isinstance(v, Tensor)])
+        raise
+
+
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """``torch.where(condition, self, other)``"""
+    return where(condition, self, other)  # type: ignore[no-any-return]
+
+
+_where_method.__name__ = "where"
+public("Tensor")(_where_method)
+
+
+@method(inplace=True, out=True)
+def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and least finite)."""
+    as_tensors("nan_to_num", input=input)
+    numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
+    return _nan_to_num(input, *numbers)  # type: ignore[no-any-return]
+
+
+@op(input=lambda grad, input: masked(grad, input.isfinite()))
+def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
+    if input.dtype.kind not in "fc":
+        return input.copy()
+    return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
+
+
+_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int", "int32": "int"}
+
+
+@method(inplace=True, out=True)
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
+    """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
+    as_tensors("lerp", input=input, end=end)
+    if not isinstance(weight, Tensor):
+        if input._array.dtype.kind in "fc" and not (type(weight) is float and builtins.abs(weight) < 60000):
+            number_as(weight, input._array.dtype)
+    elif not weight._array.ndim and input._array.dtype == end._array.dtype and weight._array.dtype != input._array.dtype:
+        input, end, weight = in_one_type("lerp", input, end, weight)  # a 0-d weight takes part in the promotion
+    for name, tensor in (("end", end), ("weight", weight)):
+        if isinstance(tensor, Tensor) and tensor._array.dtype != input._array.dtype:
+            expected, got = [_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (input, tensor)]
+            raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")
+    shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
+    broadcast_shapes(*shapes)
+    return _lerp(input, end, weight)  # type: ignore[no-any-return]
+
+
+@op(
+    input=lambda grad, weight: grad * conjugate(1 - weight),
+    end=lambda grad, weight: grad * conjugate(weight),
+    weight=lambda grad, input, end: grad * conjugate(end - input),
+)
+def _lerp(input: Array, end: Array, weight: Any) -> Array:
+    accept("lerp_kernel", "fc", input)
+    return _between(input, end, weight)
+
+
+@elementwise
+def _between(input: Array, end: Array, weight: Any) -> Array:
+    difference = end - input
+    if not isinstance(weight, np.ndarray):
+        near = np.absolute(weight) < 0.5
+        difference *= weight if near else 1 - weight
+        return np.add(input, difference, own_copy(difference)) if near else np.subtract(end, difference, own_copy(difference))
+    near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then met exactly
+    if not near_end.any():
+        return input + difference * weight
+    return np.where(near_end, end - difference * (1 - weight), input + difference * weight)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def gcd(input: Array, other: Array) -> Array:
+    """The greatest common divisor. NotImplementedError unless both are integers."""
+    accept("gcd_cpu", "iu", input, other)
+    return np.gcd(input, other)
+
+
+@method(inplace=True, out=True)
+@binary(numbers="")
+def lcm(input: Array, other: Array) -> Array:
+    """The least common multiple. NotImplementedError unless both are integers."""
+    accept("lcm_cpu", "iu", input, other)
+    return np.absolute(np.lcm(input, other))

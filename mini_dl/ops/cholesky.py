@@ -1,0 +1,129 @@
+"""Cholesky factorization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+from mini_dl._surface import method, public, return_type
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.kernels import linalg as kernels
+from mini_dl.kernels.linalg import first_failure, h
+from mini_dl.ops.matrices import H, LinAlgError, eye_like, square
+from mini_dl.ops.solving import solve_triangular
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ Cholesky
+
+
+def _cholesky_gradient(grad: Tensor, result: Tensor, upper: bool) -> Tensor:
+    """``A = L @ L.H``: from phi, the lower half of ``L.H @ grad`` with half its diagonal, made Hermitian."""
+    if upper:
+        grad, result = H(grad), H(result)
+    phi = (H(result) @ grad).tril()
+    phi = phi + H(phi.tril(-1))
+    inner = solve_triangular(H(result), phi * 0.5, upper=True)
+    return solve_triangular(result, inner, upper=False, left=False)
+
+
+def real_diagonal(A: Tensor) -> Tensor:
+    """The diagonal matrix of the real part of the diagonal."""
+    D = A * eye_like(A, A._array.shape[-1])
+    return (D + D.conj()) * 0.5 if A._array.dtype.kind == "c" else D
+
+
+@op(A=lambda grad, result, upper: _cholesky_gradient(grad, result, upper))
+def _cholesky(A: Array, upper: bool) -> Array:
+    return h(np.linalg.cholesky(h(A))) if upper else np.linalg.cholesky(A)
+
+
+def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
+    square(name, A)
+    try:
+        return _cholesky(A, upper)
+    except np.linalg.LinAlgError:
+        batch, order = first_failure(mode.run(kernels.minor, A._array))
+        raise LinAlgError(
+            f"{name}: {batch}The factorization could not be completed because the input is not positive-definite (the leading "
+            "minor of "
+            f"order {order} is not positive-definite)."
+        ) from None
+
+
+_CholeskyEx = return_type("linalg_cholesky_ex", "L info")
+
+
+@public("linalg:cholesky", out=True)
+def _linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+    """The lower triangular L with ``A = L @ L.H`` of positive definite matrices (`upper`: ``L.H``). LinAlgError if one is not."""
+    return _cholesky_of("linalg.cholesky", A, upper)
+
+
+@method(out=True)
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
+    """``linalg.cholesky``"""
+    return _cholesky_of("cholesky", input, upper)
+
+
+@public("linalg", out=True)
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+    """``(L, info)``: info is the order of the first leading minor that is not positive, 0 for a positive definite matrix."""
+    try:
+        L = _cholesky_of("linalg.cholesky_ex" if check_errors else "linalg.cholesky", A, upper)
+        return _CholeskyEx(L, wrap(np.zeros(A._array.shape[:-2], np.int32)))
+    except LinAlgError:
+        if check_errors:
+            raise
+    info = mode.run(kernels.minor, A._array)
+    good = wrap((info == 0)[..., None, None])
+    safe = A * good + eye_like(A, A._array.shape[-1]) * good.logical_not()
+    L = _cholesky(safe, upper)
+    return _CholeskyEx(L * good + (A.triu() if upper else A.tril()) * good.logical_not(), wrap(info))
+
+
+@method(out=True)
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+    """The solution of ``A @ X = B`` where ``A = L @ L.H`` (`upper`: ``L.H @ L``)."""
+    for label, M in (("b", B), ("u", L)):
+        if M._array.ndim < 2:
+            raise RuntimeError(f"{label} should have at least 2 dimensions, but has {M._array.ndim} dimensions instead")
+    if L._array.shape[-1] != L._array.shape[-2]:
+        r, c = L._array.shape[-2:]
+        raise RuntimeError(f"cholesky_solve: A must be batches of square matrices, but they are {r} by {c} matrices")
+    if L._array.shape[-1] != B._array.shape[-2]:
+        n, (r, c) = L._array.shape[-1], B._array.shape[-2:]
+        raise RuntimeError(
+            f"Incompatible matrix sizes for cholesky_solve: each A matrix is {n} by {n} but each b matrix is {r} by {c}"
+        )
+    return _cholesky_solve(B, L, upper)
+
+
+def _cholesky_solve_gradient(grad: Tensor, L: Tensor, result: Tensor, upper: bool) -> Tensor:
+    """As if all of L were read: what lies outside its triangle is 0, and its gradient is that of ``L @ L.H``."""
+    inner = _cholesky_solve(grad, L, upper) @ H(result)
+    inner = inner + H(inner)
+    return -(L @ inner) if upper else -(inner @ L)
+
+
+@op(
+    B=lambda grad, L, upper: _cholesky_solve(grad, L, upper),
+    L=lambda grad, L, result, upper: _cholesky_solve_gradient(grad, L, result, upper),
+)
+def _cholesky_solve(B: Array, L: Array, upper: bool) -> Array:
+    if upper:
+        L = h(L)
+    X = np.array(np.broadcast_to(B, (*np.broadcast_shapes(L.shape[:-2], B.shape[:-2]), *B.shape[-2:])))
+    kernels.substitute(L, X, False, False, L.shape[-1])
+    kernels.substitute(h(L), X, True, False, L.shape[-1])
+    return X
+
+
+@method(out=True)
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+    """The inverse of ``A = L @ L.H`` (`upper`: ``L.H @ L``)."""
+    square("cholesky_inverse", L)
+    n = L._array.shape[-1]
+    return cholesky_solve(eye_like(L, n).expand(L._array.shape), L, upper)

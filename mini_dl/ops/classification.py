@@ -1,0 +1,412 @@
+"""Losses over classes given by index."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import public
+from mini_dl.autograd.formal import kinked
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op, unary
+from mini_dl.kernels.blocks import in_slices, keep, real_floating
+from mini_dl.kernels.losses import cross_entropy_rows
+from mini_dl.ops.activation import log_softmax, softmax
+from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss, without_gradient
+from mini_dl.ops.matmul import linear
+from mini_dl.ops.operands import masked
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ classes by index
+
+
+@unary(input=lambda grad: _no_gradient(grad))
+def _undefined(input: Array) -> Array:
+    """The mean of no losses: NaN, and no gradient reaches what was ignored."""
+    return np.full_like(input, np.nan)
+
+
+@unary(input=lambda grad: _undefined(grad))
+def _no_gradient(input: Array) -> Array:
+    return np.zeros_like(input)
+
+
+@op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
+def _pick(input: Array, index: Array) -> Array:
+    """``input[i, index[i]]`` of each row i"""
+    return input[np.arange(len(index)), index]
+
+
+@op(values=lambda grad, index: _pick(grad, index))
+def _unpick(values: Array, index: Array, classes: int) -> Array:
+    """Rows of zeros but for ``values[i]`` at ``index[i]``"""
+    out = np.zeros((len(index), classes), values.dtype)
+    out[np.arange(len(index)), index] = values
+    return out
+
+
+class _Classes:
+    """Class indices and what each row counts: checked, flat, the ignored ones pointing to class 0."""
+
+    def __init__(self, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+        x, t = input._array, target._array
+        if x.ndim < 1:
+            raise ValueError(f"Expected 1 or more dimensions (got {x.ndim})")
+        if x.ndim == 1 and t.ndim == 1 and t.size != 1:
+            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {t.size}")
+        if x.ndim != 1 and (t.ndim < 1 or x.shape[0] != t.shape[0]):
+            raise ValueError(
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0})."
+            )
+        if x.ndim <= 2:
+            if t.ndim > 1:
+                raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        elif t.shape != (x.shape[0], *x.shape[2:]):
+            raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
+        if t.dtype.char not in "lqB":
+            raise RuntimeError(f"expected target dtype to be Long or Byte, but got {scalar_name(t.dtype)}")
+        classes = x.shape[0] if x.ndim == 1 else x.shape[1]
+        if weight is not None:
+            if weight._array.shape != (classes,):
+                raise RuntimeError(
+                    f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+                    f"shape: {list(weight.shape)}"
+                )
+            if weight._array.dtype != x.dtype:
+                raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight._array.dtype)}")
+        index = t.reshape(-1)
+        if index.dtype.char == "B":
+            index = index.astype(np.int64)
+        self.kept: Array | None = None
+        if index.size and not (np.minimum.reduce(index) >= 0 and np.maximum.reduce(index) < classes):
+            self.kept = index != ignore_index
+            index = index * self.kept
+            if index.min() < 0 or index.max() >= classes:
+                raise IndexError(f"Target {next(i for i in index if not 0 <= i < classes)} is out of bounds.")
+        elif 0 <= ignore_index < classes:
+            self.kept = index != ignore_index
+        self.index, self.shape = index, () if x.ndim == 1 else t.shape
+        self.type = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
+        self.weight: Array | None = None  # of each row; None where each counts 1
+        if weight is not None:
+            self.weight = weight._array[index].astype(self.type, copy=False)
+            if self.kept is not None:
+                self.weight = keep(self.weight, self.kept)
+        elif self.kept is not None:
+            self.weight = self.kept.astype(self.type)
+        self.total = float(len(index) if self.weight is None else self.weight.sum())
+
+    def factors(self, reduction: str) -> Array:
+        """What the loss of each row is multiplied by; the mean is by the sum of the weights."""
+        if self.weight is None:
+            return np.full(len(self.index), 1 / max(1.0, self.total) if reduction == "mean" else 1.0, self.type)
+        if reduction != "mean":
+            return self.weight
+        factors = self.weight * self.type.type(1 / self.total if self.total else math.inf)
+        return factors if self.kept is None else keep(factors, self.kept)
+
+    def mean_of_nothing(self, reduction: str) -> bool:
+        return reduction == "mean" and not (len(self.index) if self.kept is None else self.kept.any())
+
+
+def _rows(input: Tensor) -> Tensor:
+    """(C), (N, C) or (N, C, *) as rows (N * prod(*), C)."""
+    if input.ndim == 1:
+        return input.reshape(1, -1)
+    if input.ndim == 2:
+        return input
+    return input.movedim(1, -1).reshape(-1, input._array.shape[1])
+
+
+@public("nn.functional")
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-weight[target] * input[target]`` of logarithms of probabilities (C), (N, C) or (N, C, *); the mean is by the sum of the
+    weights, without the targets `ignore_index`. IndexError if a target is no class.
+    """
+    reduction = checked_reduction(reduction, size_average, reduce)
+    without_gradient("nll_loss_forward", weight=weight)
+    classes = _Classes(input, target, weight, ignore_index)
+    real_floating(input._array, "nll_loss_out_frame")
+    return _nll(input, classes, reduction)
+
+
+def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
+    rows = _rows(kinked(input))
+    losses = -_pick(rows, classes.index) * wrap(mode.run(classes.factors, reduction).astype(input._array.dtype, copy=False))
+    if classes.kept is not None:
+        losses = masked(losses, wrap(classes.kept))
+    if reduction == "none":
+        return losses.reshape(classes.shape)
+    return _undefined(losses.sum()) if classes.mean_of_nothing(reduction) else losses.sum()
+
+
+def _cross_entropy_slope_of(
+    grads: list[Tensor | None], input: Tensor, result: list[Tensor], index: Array, factors: Array
+) -> Tensor | None:
+    """``(softmax - one_hot) * grad * factor`` row by row: from the exponentials at hand, or composed to be differentiated."""
+    grad = grads[0]
+    if grad is None:
+        return None
+    if not mode.enabled:
+        return _cross_entropy_slope(grad, result[1], result[2], index, factors)
+    scale = (grad * wrap(factors)).reshape(-1, 1)
+    one_hot = np.zeros(input._array.shape, input._array.dtype)
+    one_hot[np.arange(len(index)), index] = 1
+    return (softmax(input, 1) - wrap(one_hot)) * scale
+
+
+@op()
+def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: Array, factors: Array) -> Array:
+    scale = factors * grad
+    out, factor = np.empty_like(exponentials), (scale / sums)[:, None]
+    in_slices(lambda block: np.multiply(exponentials[block], factor[block], out[block]), *out.shape)
+    out[np.arange(len(index)), index] -= scale
+    return out
+
+
+@op(input=_cross_entropy_slope_of)
+def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool) -> tuple[Array, Array, Array]:
+    """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
+    return cross_entropy_rows(input, index, factors, kept, reduce)
+
+
+@public("nn.functional")
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """``-log_softmax(input)[target]`` of logits (C), (N, C) or (N, C, *), times ``weight[target]``; the mean is by the sum of the
+    weights, without the targets `ignore_index`.
+
+    A `target` of the shape of `input` holds probabilities: ``-sum(weight * target * log_softmax(input))`` over the classes.
+    `label_smoothing` mixes the target with the uniform distribution (Szegedy et al., 2016). IndexError if a target is no class.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    reduction = checked_reduction(reduction, size_average, reduce)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    shape = input._array.shape
+    dim = 0 if len(shape) == 1 else 1
+    if target._array.shape == shape:
+        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    without_gradient("nll_loss_forward", weight=weight)
+    classes = _Classes(input, target, weight, ignore_index)
+    if label_smoothing == 0:
+        factors = mode.run(classes.factors, reduction)
+        loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
+        if reduction == "none":
+            return loss.reshape(classes.shape)
+        return _undefined(loss) if classes.mean_of_nothing(reduction) else loss
+    logarithms = log_softmax(input, dim)
+    smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)
+    if classes.kept is not None:
+        smooth = masked(smooth, wrap(classes.kept.reshape(classes.shape)))
+    if reduction != "none":
+        smooth = smooth.sum()
+    if reduction == "mean":
+        smooth = _undefined(smooth) if classes.mean_of_nothing(reduction) else smooth / classes.total
+    return _nll(logarithms, classes, reduction) * (1 - label_smoothing) + smooth * (label_smoothing / shape[dim])
+
+
+def _by_class(weight: Tensor, ndim: int) -> Tensor:
+    return weight if ndim <= 1 else weight.reshape(1, -1, *(1,) * (ndim - 2))
+
+
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor:
+    shape = input._array.shape
+    dim = 0 if len(shape) <= 1 else 1
+    if target._array.dtype.kind != "f":
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {scalar_name(target._array.dtype)}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    classes = shape[dim] if shape else 1
+    if weight is not None and weight._array.shape != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    product = log_softmax(input, dim) * target
+    if weight is not None:
+        product = product * _by_class(weight, len(shape))
+    if reduction == "none":
+        return -product.sum(dim)
+    total = -product.sum()
+    if reduction == "sum":
+        return total
+    return total / (input._array.size / classes) if input._array.size else total * math.nan
+
+
+def _positive(excess: Tensor, where: Array) -> Tensor:
+    """`excess` where it is positive and counts, else 0: of NaN too."""
+    return masked(excess, wrap((excess._array > 0) & where))
+
+
+@public("nn.functional")
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``sum over j != target of max(0, margin - input[target] + input[j]) ** p / C``, times ``weight[target]``; (N, C) or (C)."""
+    reduction = checked_reduction(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
+    shape, labels = input._array.shape, target._array
+    _nonempty_matrix(shape)
+    rows, count, classes = (
+        input.reshape(-1, shape[-1] if shape else 1),
+        1 if len(shape) < 2 else shape[0],
+        (*shape, 1)[len(shape) > 1],
+    )
+    if labels.ndim > 1 or labels.size != count:
+        raise RuntimeError(
+            f"target tensor should be 1-D with size equal to the batch size. Expected target size [{count}], but got "
+            f"{list(labels.shape)}"
+        )
+    if weight is not None and weight._array.size != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    if labels.dtype.char not in "lq":
+        raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    without_gradient("multi_margin_loss", weight=weight)
+    index = labels.reshape(-1)
+    if index.size and not (index.min() >= 0 and index.max() < classes):
+        raise RuntimeError("target out of range")
+    others = np.ones((count, classes), np.bool_)
+    others[np.arange(count), index] = False
+    excess = _positive(rows - _pick(rows, index).unsqueeze(1) + margin, others)
+    losses = (excess if p == 1 else excess * excess).sum(1) / classes
+    if weight is not None:
+        losses = losses * wrap(weight._array[index])
+    return losses.reshape(labels.shape) if reduction == "none" else reduced_loss(losses, reduction)
+
+
+def _nonempty_matrix(shape: tuple[int, ...]) -> None:
+    if len(shape) > 2 or (len(shape) == 1 and not shape[0]) or (len(shape) == 2 and not shape[1]):
+        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}")
+
+
+@public("nn.functional")
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``sum over labels k and classes j that are no label of max(0, 1 - input[k] + input[j]) / C``; (N, C) or (C).
+
+    The labels of a row are those of `target`, of the same shape, before the first -1.
+    """
+    reduction = checked_reduction(reduction, size_average, reduce)
+    shape, labels = input._array.shape, target._array
+    _nonempty_matrix(shape)
+    if labels.shape != shape and not (len(shape) < 2 and labels.ndim < 2 and labels.size == input._array.size):
+        raise RuntimeError(f"inconsistent target size: {list(labels.shape)} for input of size: {list(shape)}")
+    if labels.dtype.char not in "lq":
+        raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    classes = shape[-1] if shape else 1
+    rows, labels = input.reshape(-1, classes), labels.reshape(-1, classes)
+    if labels.size and not (labels.min() >= -1 and labels.max() < classes):
+        raise RuntimeError("argument #2 'target' is out of range")
+    count = len(labels)
+    valid = np.logical_and.accumulate(labels >= 0, axis=1)
+    times = np.zeros((count, classes), rows._array.dtype)  # how often each class is listed
+    np.add.at(times, (np.nonzero(valid)[0], labels[valid]), 1)
+    pairs = times[:, :, None] * (times == 0)[:, None, :]
+    losses = (_positive(1 - rows.unsqueeze(2) + rows.unsqueeze(1), pairs != 0) * wrap(pairs)).sum((1, 2)) / classes
+    return losses.reshape(shape[:-1]) if reduction == "none" else reduced_loss(losses, reduction)
+
+
+# ------------------------------------------------------------------------------------------------ of a linear layer
+
+
+@public("nn.functional")
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: object | None = None,
+) -> Tensor:
+    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
+
+    `options`, which tell torch how to save memory, are accepted and change nothing.
+    """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    *batch, features = input._array.shape
+    *classes, columns = linear_weight._array.shape
+    if features != columns:
+        raise RuntimeError(
+            f"expected equal input and linear_weight last dimensions (in_features), got {features} and {columns}, respectively"
+        )
+    if linear_bias is not None and linear_bias._array.shape != tuple(classes):
+        raise RuntimeError(f"expected linear_bias shape {tuple(classes)}, got {tuple(linear_bias.shape)}")
+    if len(classes) > 1 and not batch:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
+            f"(N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = (*batch, *classes)
+    if target._array.shape == shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if options is not None and (
+        len(classes) > 1 or reduction not in ("mean", "sum", "none") or label_smoothing != 0.0 or target._array.dtype != np.int64
+    ):
+        warnings.warn(
+            "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, "
+            "label_smoothing == 0, target.dtype == int64, out_features == ().",
+            stacklevel=2,
+        )
+    if len(classes) > 1:
+        linear_weight = linear_weight.reshape(-1, features)
+        linear_bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight, linear_bias).reshape(shape)
+    return cross_entropy(
+        logits,
+        target,
+        weight=weight,
+        reduction=reduction,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+    )

@@ -1,0 +1,155 @@
+"""Complex numbers: parts, conjugates, angles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import function, method, public, store
+from mini_dl.autograd.primitive import op, unary, view
+from mini_dl.ops.trigonometry import cos, sin
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ complex numbers
+
+
+@method()
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate; a real tensor is its own."""
+    return _conjugate(input) if input._array.dtype.kind == "c" else input
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate, in memory of its own; a real tensor is its own."""
+    return _conjugate(input) if input._array.dtype.kind == "c" else input
+
+
+@unary(input=lambda grad: conj(grad))
+def _conjugate(input: Array) -> Array:
+    return np.conjugate(input)
+
+
+@view(input=lambda grad: grad)  # the engine makes it complex
+def _real(input: Array) -> Array:
+    return input.real
+
+
+@view(input=lambda grad: grad * 1j)
+def _imag(input: Array) -> Array:
+    return input.imag
+
+
+@function()
+def real(input: Tensor) -> Tensor:
+    """The real part, a view; a real tensor is its own."""
+    return _real(input) if input._array.dtype.kind == "c" else input
+
+
+@function()
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part, a view. RuntimeError for a real tensor."""
+    if input._array.dtype.kind != "c":
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return _imag(input)
+
+
+def _set_real(self: Tensor, value: Any) -> None:
+    real(self).copy_(value)
+
+
+def _set_imag(self: Tensor, value: Any) -> None:
+    imag(self).copy_(value)
+
+
+for _name, _property in {"real": property(real, _set_real), "imag": property(imag, _set_imag)}.items():
+    setattr(Tensor, _name, _property)
+
+
+@view(input=lambda grad: _joined(grad))
+def _view_as_real(input: Array) -> Array:
+    part = input.real
+    return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), (*part.strides, part.itemsize))
+
+
+def _joined(grad: Tensor) -> Tensor:
+    return view_as_complex(grad.contiguous())
+
+
+@function()
+def view_as_real(input: Tensor) -> Tensor:
+    """``(*) complex -> (*, 2)``: real and imaginary part side by side, a view. RuntimeError for a real tensor."""
+    if input._array.dtype.kind != "c":
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    return _view_as_real(input)
+
+
+@view(input=lambda grad: view_as_real(grad))
+def _view_as_complex(input: Array) -> Array:
+    target = np.dtype("complex128" if input.dtype.char == "d" else "complex64")
+    return np.lib.stride_tricks.as_strided(input[..., :2].view(target), input.shape[:-1], input.strides[:-1])
+
+
+@function()
+def view_as_complex(input: Tensor) -> Tensor:
+    """``(*, 2) -> (*) complex``, a view. RuntimeError unless the last dimension holds two adjacent numbers."""
+    array = input._array
+    if array.dtype.char not in "fd":
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, "
+            f"but got a tensor of scalar type: {scalar_name(array.dtype)}"
+        )
+    if not array.ndim:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if array.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if array.strides[-1] != array.itemsize:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any([stride % (2 * array.itemsize) for stride in array.strides[:-1]]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    return _view_as_complex(input)
+
+
+@op(
+    real=lambda grad: grad.real,
+    imag=lambda grad: grad.imag,
+)
+def _complex(real: Array, imag: Array) -> Array:
+    out = np.empty(np.broadcast_shapes(real.shape, imag.shape), "complex128" if real.dtype.char == "d" else "complex64")
+    out.real, out.imag = real, imag
+    return out
+
+
+@function()
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``real + i imag``. RuntimeError unless both are floating point numbers of one type, and `out` of the type of the result."""
+    _two_floats(real, imag)
+    result: Tensor = _complex(real, imag)
+    if out is None:
+        return result
+    if out._array.dtype != result._array.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {scalar_name(result._array.dtype)} but got scalar type "
+            f"{scalar_name(out._array.dtype)} for argument 'out'"
+        )
+    return store(result, out)  # type: ignore[no-any-return]
+
+
+@function(out=True)
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """``abs * (cos(angle) + i sin(angle))``. RuntimeError unless both are floating point numbers of one type."""
+    _two_floats(abs, angle)
+    return _complex(abs * cos(angle), abs * sin(angle))
+
+
+def _two_floats(a: Tensor, b: Tensor) -> None:
+    types = a._array.dtype, b._array.dtype
+    names = [scalar_name(t) for t in types]
+    if types[0].kind != "f" or types[1].kind != "f":
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {names[0]} and {names[1]}")
+    if types[0] != types[1]:
+        raise RuntimeError(f"Expected object of scalar type {names[0]} but got scalar type {names[1]} for second argument")
+    broadcast_shapes(a._array.shape, b._array.shape)

@@ -1,0 +1,240 @@
+"""Copies with a part replaced, and the views as copies."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes, spread_out, type_name, wrap_dim
+from mini_dl._dtypes import Array
+from mini_dl._surface import function, method, namespace, public, store, tensor_method
+from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.memory import _as_strided, as_strided, strided_place
+from mini_dl.ops.parts import (
+    _diagonal,
+    _select,
+    _slice,
+    diagonal,
+    part,
+    select,
+    span,
+    split_method,
+    split_with_sizes,
+    unbind,
+    unfold,
+)
+from mini_dl.ops.views import _expand, alias, expand_to, permute, squeeze, t, tensor_view, transpose, unsqueeze, view_
+from mini_dl.tensor import Size, Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ copies with a part replaced
+
+
+@op(
+    input=lambda grad, src_shape, look, args: replaced(grad, wrap(np.zeros(src_shape, grad._array.dtype)), look, args),
+    src=lambda grad, look, args: look(grad, *args),
+)
+def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any, ...]) -> Array:
+    """A copy of `input` with `src` where the view ``look(_, *args)`` looks."""
+    out = np.array(input, order="C")
+    look.op.forward(out, *args)[...] = src  # type: ignore[attr-defined]
+    return out
+
+
+def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+    if src._array.shape != seen._array.shape:
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. "
+            f"src size = {list(src._array.shape)}, slice size = {list(seen._array.shape)}"
+        )
+    return replaced(input, src.to(input.dtype), look, args)
+
+
+@method(out=True)
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of `input` with `src` in place of ``input.select(dim, index)``."""
+    seen, dim = select(input, dim, index), wrap_dim(dim, input._array.ndim)
+    return _replace(input, src, seen, _select, (dim, index % input._array.shape[dim]))
+
+
+@method(out=True)
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """A copy of `input` with `src` in place of its part from `start` to `end` along `dim`."""
+    index = (slice(None),) * wrap_dim(dim, input._array.ndim) + (slice(start, end, step),)
+    return _replace(input, src, _slice(input, index), _slice, (index,))
+
+
+@method(out=True)
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of `input` with `src` in place of ``input.diagonal(offset, dim1, dim2)``."""
+    ndim = input._array.ndim
+    seen = diagonal(input, offset, dim1, dim2)
+    return _replace(input, src, seen, _diagonal, (offset, wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)))
+
+
+@method(out=True)
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """A copy of `input` with `src` in place of ``input.as_strided(size, stride, storage_offset)``."""
+    compact = input.clone(memory_format=None) if input._array.flags.c_contiguous else input.contiguous()
+    seen = as_strided(compact, size, stride, storage_offset)
+    where = tuple(size), tuple(stride), storage_offset or 0
+    return _replace(compact, src, seen, _as_strided, (*where, strided_place(compact._array, *where)))
+
+
+# ------------------------------------------------------------------------------------------------ several at once
+
+
+@function()
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """All tensors expanded to the shape they broadcast to."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    for i, one in enumerate(tensors):
+        if not isinstance(one, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type_name(one)}")
+    shape = broadcast_shapes(*[one._array.shape for one in tensors])
+    return tuple([one if one._array.shape == shape else _expand(one, shape) for one in tensors])
+
+
+@public("torch:broadcast_shapes")
+def _broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these shapes broadcast to. RuntimeError if they do not."""
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    for shape in given:
+        for n in shape:
+            if n < 0:
+                raise RuntimeError(f"Trying to create tensor with negative dimension ({n}): ({n})")
+    result: tuple[int, ...] = ()
+    for i, shape in enumerate(given):
+        for ours, theirs in zip(result[::-1], shape[::-1]):
+            if ours != theirs and 1 not in (ours, theirs):
+                raise RuntimeError(
+                    "Shape mismatch: objects cannot be broadcast to a single shape. "
+                    f"Mismatching argument at index {i} had {shape}; but expected shape should be broadcastable to {list(result)}"
+                )
+        result = broadcast_shapes(result, shape)
+    return Size(result)
+
+
+# ------------------------------------------------------------------------------------------------ as copies
+
+
+@method(out=True)
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A copy of ``input.narrow(dim, start, length)``."""
+    shape = input._array.shape
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if dim >= len(shape):
+        raise RuntimeError(f"narrow_copy: expected dim {dim} to be one of the {len(shape)} dimensions")
+    dim = wrap_dim(dim, len(shape))
+    return part(input, dim, *span(shape[dim], start, length)).clone()
+
+
+def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
+    """Publish ``torch.f_copy``: the view, or `several` views, with memory of its own."""
+
+    def one(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs).clone()
+
+    def many(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        copies = tuple([part.clone() for part in function(*args, **kwargs)])
+        return copies if out is None else store(copies, out) and None
+
+    call = functools.wraps(function)(many if several else one)
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"A copy of ``{function.__name__}``."
+    public("torch", out=not several)(call)
+
+
+for _function in (alias, as_strided, diagonal, permute, select, squeeze, t, transpose, unsqueeze, unfold):
+    _copying(_function, _function.__name__ + "_copy")
+for _function in (split_method, split_with_sizes, unbind):
+    _copying(_function, _function.__name__ + "_copy", several=True)
+_copying(expand_to, "expand_copy")
+_copying(tensor_view, "view_copy")
+_copying(lambda input: input.detach(), "detach_copy")
+
+
+@public("torch", out=True)
+def view_as_real_copy(input: Tensor) -> Tensor:
+    """A copy of ``view_as_real``."""
+    return namespace("torch")["view_as_real"](input).clone()  # type: ignore[no-any-return]
+
+
+@public("torch", out=True)
+def view_as_complex_copy(input: Tensor) -> Tensor:
+    """A copy of ``view_as_complex``."""
+    return namespace("torch")["view_as_complex"](input).clone()  # type: ignore[no-any-return]
+
+
+@public("torch", out=True)
+def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    """A copy of the elements from `start` to `end` along `dim`, `step` apart."""
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
+    return _slice(input, (slice(None),) * wrap_dim(dim, input.ndim) + (slice(start, end, step),)).clone()
+
+
+@tensor_method()
+@spread_out
+def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Summed along the dimensions in which a tensor of this `size` is expanded to this one. RuntimeError if it cannot be."""
+    shape = self._array.shape
+    extra = len(shape) - len(size)
+    if extra < 0 or any([n not in (1, m) for n, m in zip(size, shape[extra:])]):
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    if not size:
+        return self.sum()
+    dims = [*range(extra), *[i + extra for i, n in enumerate(size) if n != shape[i + extra]]]
+    return view_(self.sum(dims, keepdim=True), size) if dims else self
+
+
+@tensor_method()
+def share_memory_(self: Tensor) -> Tensor:
+    """This tensor: memory is shared between threads as it is."""
+    return self
+
+
+@tensor_method()
+def is_shared(self: Tensor) -> bool:
+    """Whether other processes share this memory: no."""
+    return False
+
+
+@tensor_method()
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Whether the memory is locked: no."""
+    return False
+
+
+@tensor_method()
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """RuntimeError: without a GPU there is no pinned memory."""
+    raise RuntimeError("Cannot access accelerator device when none is available.")
+
+
+@tensor_method()
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """``callable(x)`` written in place of each element x. Slow, and not recorded."""
+    if needs_grad(self):
+        raise TypeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    return self.copy_(
+        wrap(np.array([callable(x) for x in self._array.reshape(-1).tolist()], self._array.dtype).reshape(self.shape))
+    )
+
+
+@tensor_method()
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """``callable(x, y)`` written in place of each element x, y being that of `tensor`. Slow, and not recorded."""
+    if needs_grad(self) or needs_grad(tensor):
+        raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
+    pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())
+    return self.copy_(wrap(np.array([callable(x, y) for x, y in pairs], self._array.dtype).reshape(self.shape)))

@@ -1,0 +1,99 @@
+"""What the functions that make tensors share: the keywords dtype, device, layout, requires_grad, out."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from mini_dl import _dtypes
+from mini_dl._checks import too_large, type_name
+from mini_dl._device import require_cpu, strided
+from mini_dl._dtypes import Array
+from mini_dl._dtypes import dtype as DType
+from mini_dl._surface import namespace, store
+from mini_dl.autograd.history import requires_grad_
+from mini_dl.autograd.mode import mode
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ the keywords they share
+
+
+_PYTHON_TYPES = {builtins.bool: _dtypes.bool, builtins.int: _dtypes.int64, builtins.float: _dtypes.float64}
+
+
+def numpy_of(dtype: Any, default: Any = None) -> Any:
+    """The NumPy dtype that the argument `dtype` asks for, or `default` where it is None. TypeError if it is no type."""
+    if dtype is None:
+        return default
+    if isinstance(dtype, DType):
+        return dtype.numpy
+    if dtype in _PYTHON_TYPES:
+        return _PYTHON_TYPES[dtype].numpy
+    raise TypeError(f"argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
+
+
+def finished(array: Array, requires_grad: bool = False, out: Tensor | None = None) -> Tensor:
+    made = wrap(array)
+    if out is not None:
+        made = store(made, out)
+    if requires_grad and made._array.dtype.kind not in "fc":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return requires_grad_(made) if requires_grad else made
+
+
+def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+    """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
+
+    Adds the keywords that all such functions of torch have.
+    """
+
+    def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
+        @functools.wraps(make)
+        def call(
+            *args: Any,
+            out: Any = None,
+            dtype: Any = None,
+            layout: Any = None,
+            device: Any = None,
+            pin_memory: Any = False,
+            requires_grad: bool = False,
+            **kwargs: Any,
+        ) -> Tensor:
+            require_cpu(device)
+            if layout is not None and layout is not strided:
+                raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
+            wanted = numpy_of(dtype, None if out is None else out._array.dtype)
+            if out is not None and wanted != out._array.dtype:
+                raise RuntimeError(
+                    f"dtype {_dtypes.scalar_name(wanted)} does not match dtype of out parameter "
+                    f"({_dtypes.scalar_name(out._array.dtype)})"
+                )
+            if requires_grad is not True and requires_grad is not False:
+                raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
+            try:
+                array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
+            except (MemoryError, ValueError, OverflowError) as error:
+                raise too_large(make.__name__, args, error) from None
+            return finished(array, requires_grad, out)
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]
+        shared = {"dtype": None, "layout": None, "device": None, "pin_memory": False, "requires_grad": False}
+        if out:
+            shared = {"out": None, **shared}
+        added = [inspect.Parameter(name, keyword, default=value) for name, value in shared.items()]
+        call.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        namespace(place)[make.__name__] = call
+        return call
+
+    return decorate
+
+
+# ------------------------------------------------------------------------------------------------ one value
+
+
+def default_type(dtype: Any) -> Any:
+    return _dtypes.default_numpy() if dtype is None else dtype

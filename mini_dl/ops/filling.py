@@ -1,0 +1,120 @@
+"""Writing one value or another tensor everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import Array
+from mini_dl._surface import public, tensor_method
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.gathering import one_value, zeros_as
+from mini_dl.tensor import Tensor, version_of, wrap
+
+# ------------------------------------------------------------------------------------------------ writing everything
+
+
+@op(input=lambda grad: zeros_as(grad, grad._array.shape), src=lambda grad: grad)
+def _copied(input: Array, src: Array) -> Array:
+    out = np.empty(input.shape, input.dtype)
+    np.copyto(out, src, casting="unsafe")
+    return out
+
+
+_recorded_copy_ = inplace(_copied, "copy_")
+
+
+@tensor_method()
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
+    if not isinstance(src, Tensor):
+        if not _dtypes.is_number(src):
+            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
+        kind = np.dtype(np.float64) if isinstance(src, float) else _dtypes.dtype_of_number(src)
+        src = wrap(_dtypes.as_type(src, kind))
+    shape, theirs = self._array.shape, src._array.shape
+    if theirs != shape:
+        common = broadcast_shapes(shape, theirs)
+        if common != shape:
+            raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
+    if needs_recording(self, src) and self._array.dtype.kind in "fc":
+        check_memory(self._array)
+        return _recorded_copy_(self, src)
+    check_inference(self)
+    check_memory(self._array)
+    mode.run(np.copyto, self._array, src._array, "unsafe")
+    version_of(self)[0] += 1
+    return self
+
+
+@op(input=lambda grad, input_shape: zeros_as(grad, input_shape), value=lambda grad: grad.sum())
+def _fill(input: Array, value: Array) -> Array:
+    return np.full(input.shape, value, input.dtype)
+
+
+_recorded_fill_ = inplace(_fill, "fill_")
+
+
+@op(input=lambda grad, input_shape: zeros_as(grad, input_shape))
+def zero(input: Array) -> Array:
+    """Zeros like `input`."""
+    return np.zeros(input.shape, input.dtype)
+
+
+_recorded_zero_ = inplace(zero, "zero_")
+
+
+def _fill_memory(self: Tensor, value: Any) -> Tensor:
+    # that elements may share memory is no matter here, as all get one value
+    check_inference(self)
+    if not self._array.flags.writeable:
+        check_memory(self._array)
+    self._array[...] = value
+    version_of(self)[0] += 1
+    return self
+
+
+@public("torch")
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like `input` that has `value`, a number or a 0-d tensor, everywhere."""
+    return _fill(input, one_value("fill", input, value))
+
+
+@public("torch", "Tensor")
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """Write one value everywhere."""
+    value = one_value("fill_", input, value, cast=True)
+    return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
+
+
+@public("torch", "Tensor")
+def zero_(input: Tensor) -> Tensor:
+    """Write zero everywhere."""
+    return _recorded_zero_(input) if needs_recording(input) else _fill_memory(input, 0)
+
+
+def needs_recording(*tensors: Tensor) -> bool:
+    return mode.enabled and any_needs_grad(tensors)
+
+
+@tensor_method()
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write one value on the main diagonal; of a tall matrix again after each square where `wrap`."""
+    shape = self._array.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    for start in range(0, shape[0], shape[1] + 1) if wrap and len(shape) == 2 else (0,):
+        count = min([shape[0] - start, *shape[1:]])
+        if len(shape) == 2:
+            self[start : start + count].diagonal().fill_(fill_value)
+        else:
+            step = sum(self.stride())
+            self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)
+    return self

@@ -1,0 +1,283 @@
+"""Tensors from data: numbers, sequences, arrays, other tensors."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import operator
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._device import require_cpu
+from mini_dl._dtypes import Array
+from mini_dl._surface import function
+from mini_dl.autograd.history import requires_grad_
+from mini_dl.autograd.mode import mode
+from mini_dl.ops.factories import default_type, finished, numpy_of
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ from data
+
+
+@function()
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A tensor with a copy of `data`: a number, an array, or nested sequences.
+
+    Python floats become the default dtype, ints int64. ValueError if sequences of one level differ in length.
+
+    >>> import mini_dl as torch
+    >>> torch.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    require_cpu(device)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            stacklevel=2,
+        )
+    array = from_data(data, numpy_of(dtype))
+    return finished(array, requires_grad)
+
+
+_KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
+
+
+def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
+    """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
+    if isinstance(data, Tensor):
+        return data._array.astype(target or data._array.dtype)
+    if isinstance(data, np.ndarray):
+        return mode.run(np.array, checked_array(data), target)
+    try:
+        shape, leaves = _leaves(data)
+    except (TypeError, ValueError):
+        if target is None:
+            _check_typed(data)  # torch looks for a type first
+        raise
+    kinds = set(map(type, leaves))
+    plain = kinds <= _KINDS.keys()
+    if not plain and target is not None:
+        leaves = [_converted(leaf, target.kind) for leaf in leaves]
+        plain = True
+        kinds = set(map(type, leaves))
+    if plain:
+        rank = builtins.max([_KINDS[kind] for kind in kinds], default=2)
+        found = [np.dtype("bool"), np.dtype("int64"), _dtypes.default_numpy(), _dtypes.get_default_dtype().to_complex().numpy][
+            rank
+        ]
+    else:
+        _check_typed(leaves)
+        found = functools.reduce(_dtypes.promote_numpy, [_dtype_of_leaf(leaf) for leaf in leaves])
+        leaves = [_converted(leaf, found.kind) for leaf in leaves]
+    target = found if target is None else target
+    if found.kind == "c" and target.kind not in "cb":
+        raise TypeError("must be real number, not complex")
+    # ints go through int64, or uint64 where that is wanted; what becomes floating goes through float64, as in torch
+    through = {"i": "uint64" if target.char in "QL" else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
+    try:
+        array = np.array(leaves, "float64" if found.kind == "i" and target.kind in "fc" else through).reshape(shape)
+    except OverflowError:
+        if target.kind in "fc" or target.char in "QL":
+            raise
+        if target.kind in "iu":
+            raise ValueError("Overflow when unpacking long long") from None
+        array = np.array([builtins.bool(leaf) for leaf in leaves]).reshape(shape)
+    if target.kind in "iu" and found.kind != "b":
+        limits = np.iinfo(target)
+        low = -limits.max if target.kind == "u" and array.dtype.kind in "iu" else limits.min  # negative ints may wrap around
+        if array.size and not (array.min() >= low and array.max() <= limits.max):
+            raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
+        if array.dtype.kind == "f":
+            array = mode.run(array.astype, np.int64)
+    return mode.run(array.astype, target)
+
+
+def _is_sequence(value: Any) -> builtins.bool:
+    if isinstance(value, (list, tuple)):
+        return True
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(value).__name__}'")
+    return hasattr(type(value), "__getitem__") and not isinstance(value, (Tensor, dict, np.generic))
+
+
+def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
+    """The shape of nested sequences, and what stands in them, in order. The first of each level tells the shape; ValueError if
+    another differs in length, TypeError if it is no sequence."""
+    shape: list[builtins.int] = []
+    first = data
+    while _is_sequence(first):
+        shape.append(len(first))
+        if len(shape) > 64:
+            raise ValueError(f"too many dimensions '{type(first).__name__}'")
+        if not shape[-1]:
+            break
+        first = first[0]
+    level: list[Any] = [data]
+    for dim, n in enumerate(shape):
+        below: list[Any] = []
+        for item in level:
+            row = item if isinstance(item, (list, tuple)) else _listed(item)
+            if len(row) != n:
+                raise ValueError(f"expected sequence of length {n} at dim {dim} (got {len(row)})")
+            below += row
+        level = below
+    return tuple(shape), level
+
+
+def _listed(sequence: Any) -> list[Any]:
+    try:
+        return list(sequence)
+    except TypeError:
+        raise TypeError("not a sequence") from None
+
+
+def _check_typed(data: Any) -> None:
+    """TypeError for text, RuntimeError for what else has no type as a tensor; both wherever it stands in nested sequences."""
+    level: list[Any] = [data]
+    while level:
+        for value in level:
+            if type(value) not in _TYPED and not (
+                isinstance(value, (Tensor, np.ndarray, np.generic)) or _dtypes.is_number(value) or _is_sequence(value)
+            ):
+                raise RuntimeError(f"Could not infer dtype of {type(value).__name__}")
+        level = [one for item in level if _is_sequence(item) and not isinstance(item, np.ndarray) for one in item]
+
+
+_TYPED = {*_KINDS, list, tuple}
+
+
+def _converted(leaf: Any, kind: str) -> Any:
+    """The number that `leaf` is in a type of this kind, by Python's own conversions: only a Python float becomes an integer."""
+    if type(leaf) in _KINDS:
+        return leaf
+    if isinstance(leaf, (str, bytes)):
+        raise TypeError(f"must be a number, not {type(leaf).__name__}")
+    if kind in "iu":
+        return builtins.int(leaf) if isinstance(leaf, builtins.float) else operator.index(leaf)
+    if kind == "f":
+        return builtins.float(leaf)
+    if kind == "b":
+        return builtins.bool(leaf if isinstance(leaf, (builtins.float, np.bool_)) else operator.index(leaf))
+    return complex(leaf)
+
+
+def _dtype_of_leaf(leaf: Any) -> np.dtype[Any]:
+    if isinstance(leaf, Tensor):
+        return leaf._array.dtype
+    if isinstance(leaf, (np.generic, np.ndarray)):
+        return _dtypes.of_numpy(leaf.dtype).numpy
+    if isinstance(leaf, (list, tuple)):
+        return functools.reduce(_dtypes.promote_numpy, [_dtype_of_leaf(one) for one in leaf], np.dtype("bool"))
+    return _dtypes.dtype_of_number(leaf)
+
+
+def _class_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def checked_array(array: Array) -> Array:
+    """`array` if a tensor can have its memory. TypeError for a type, ValueError for a byte order or negative strides."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
+    _dtypes.of_numpy(array.dtype)
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently "
+            "not supported."
+        )
+    if array.size and any([stride < 0 for stride in array.strides]):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+        )
+    return array
+
+
+def over_array(array: Any) -> Tensor:
+    """A tensor over the memory of a NumPy array. Warns of memory that may not be written."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
+    checked_array(array)
+    if not array.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
+            "this "
+            "tensor will result in undefined behavior. You may want to copy the array to protect its data or make it writable "
+            "before converting it to a tensor.",
+            stacklevel=3,
+        )
+    return wrap(array.view(np.ndarray))
+
+
+@function()
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, without a copy where that can be: of a tensor or an array of the wanted type."""
+    require_cpu(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray):
+        made = over_array(data)
+        return made if dtype is None else made.to(_dtypes.of_numpy(numpy_of(dtype)))
+    return tensor(data, dtype=dtype)
+
+
+@function()
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: builtins.bool | None = None,
+    requires_grad: builtins.bool | None = None,
+) -> Tensor:
+    """`obj` as a tensor that shares its memory where that can be, or must (`copy` False), or must not (`copy` True).
+
+    `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it off.
+    ValueError where sharing is asked for and impossible.
+    """
+    require_cpu(device)
+    wanted = numpy_of(dtype)
+    if requires_grad is None:
+        requires_grad = isinstance(obj, Tensor) and obj.requires_grad
+        if requires_grad:
+            warnings.warn(
+                "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. Pass "
+                "requires_grad=False explicitly to get the old behavior and silence this warning.",
+                stacklevel=2,
+            )
+    if isinstance(obj, (Tensor, np.ndarray)) or hasattr(obj, "__dlpack__"):
+        shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))
+    elif isinstance(obj, np.generic):
+        shared = wrap(checked_array(np.array(obj)))
+    elif _has_buffer(obj):
+        shared = wrap(np.frombuffer(obj, default_type(wanted)))
+    else:
+        if copy is False:
+            raise ValueError("can't alias arbitrary sequence into a tensor.")
+        return finished(from_data(obj, wanted), requires_grad)
+    have = shared._array.dtype
+    if wanted is not None and wanted != have:
+        if copy is False:
+            raise ValueError(
+                f"can't alias tensor with dtype '{_dtypes.scalar_name(have)}' into dtype '{_dtypes.scalar_name(wanted)}'."
+            )
+        shared = shared.to(_dtypes.of_numpy(wanted))
+    elif copy:
+        shared = shared.clone()
+    if not requires_grad:
+        return requires_grad_(shared, False) if shared.is_leaf else shared.detach()
+    return shared if shared.requires_grad else requires_grad_(shared)
+
+
+def _has_buffer(value: Any) -> builtins.bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True

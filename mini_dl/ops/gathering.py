@@ -1,0 +1,495 @@
+"""Gathering, scattering and combining: an index per element, or along one dimension."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
+from mini_dl._dtypes import Array, c_name, number_as, scalar_name
+from mini_dl._surface import method, public, tensor_method, with_out
+from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
+from mini_dl.ops.parts import _slice
+from mini_dl.ops.views import place
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ an index per element
+
+
+def compact(input: Array) -> tuple[Array, Array]:
+    """A contiguous copy, and its elements in one dimension."""
+    out = fresh(input)
+    return out, out.reshape(-1)
+
+
+def zeros_as(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return wrap(np.zeros(shape, grad._array.dtype))
+
+
+@op(input=lambda grad, input_shape, dim, index: _scatter_add(zeros_as(grad, input_shape), dim, index, grad))
+def _gather(input: Array, dim: int, index: Array) -> Array:
+    return input.reshape(-1).take(positions("gather", input, dim, index))
+
+
+@tensor_method()
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """``result[i][j] = input[index[i][j]][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range.
+
+    >>> import mini_dl as torch
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
+    """
+    return _gather(input, wrap_dim(dim, input._array.ndim), index)
+
+
+@functools.wraps(gather)
+def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
+    if out is not None and out._array.dtype != input._array.dtype:
+        wanted, got = [c_name(t._array.dtype) for t in (input, out)]
+        raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")
+    return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
+
+
+_gather_apart = with_out(gather, "apart")
+_gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
+public("torch")(_gather_into)
+
+
+def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
+    if input._array.dtype != src._array.dtype:
+        raise RuntimeError(f"{name}(): Expected self.dtype to be equal to {what}.dtype")
+
+
+@op(input=lambda grad: grad, src=lambda grad, dim, index: _gather(grad, dim, index))
+def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
+    where = positions("scatter_add", input, dim, index, src)
+    out, flat = compact(input)
+    np.add.at(flat, where.reshape(-1), corner(src, index))
+    return out
+
+
+@method(inplace=True, out=True)
+@spares_copy
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """``result[index[i][j]][j] += src[i][j]`` for `dim` 0, for any number of dimensions. RuntimeError out of range."""
+    same_type("scatter", input, src)
+    return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
+
+
+@op(
+    input=lambda grad, dim, index: _scatter(
+        grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))
+    ),
+    src=lambda grad, dim, index: _gather(grad, dim, index),
+)
+def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
+    where = positions("scatter", input, dim, index, src)
+    out, flat = compact(input)
+    flat[where.reshape(-1)] = corner(src, index)
+    return out
+
+
+@method(inplace=True, out=True)
+@spares_copy
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """``result[index[i][j]][j] = src[i][j]`` for `dim` 0, in any number of dimensions; `src` may be a number.
+
+    `reduce` "add" or "multiply" combines instead. RuntimeError if an index is out of range or shapes do not fit.
+    """
+    src = value if src is None else src
+    if not isinstance(src, Tensor):
+        if not _dtypes.is_number(src):
+            raise TypeError(f"scatter(): argument 'src' must be Tensor or a number, not {type_name(src)}")
+        src = wrap(np.broadcast_to(number_as(src, input._array.dtype), index._array.shape))
+    same_type("scatter", input, src)
+    dim = wrap_dim(dim, input._array.ndim)
+    if reduce is None:
+        return _scatter(input, dim, index, src)
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    if mode.enabled and any_needs_grad((input, src)) and reduce == "multiply":
+        raise RuntimeError("scatter: reduce='multiply' has no derivative; scatter_reduce has one")
+    return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
+
+
+# ------------------------------------------------------------------------------------------------ combining what meets
+
+
+def checked_reduce(name: str, reduce: str, choices: Sequence[str]) -> None:
+    if reduce not in choices:
+        raise RuntimeError(f"{name}: reduce argument must be either {', '.join(choices[:-1])} or {choices[-1]}, got {reduce}.")
+
+
+def reduced_gradients(name: str) -> dict[str, Any]:
+    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are picked and put."""
+    by_element = name == "scatter_reduce"
+
+    def pick(values: Tensor, dim: int, index: Tensor) -> Tensor:
+        return values.gather(dim, index) if by_element else values.index_select(dim, index)
+
+    def add(values: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+        return values.scatter_add(dim, index, source) if by_element else values.index_add(dim, index, source)
+
+    def combine(values: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, include_self: bool) -> Tensor:
+        return (_scatter_reduce if by_element else _index_reduce)(values, dim, index, source, reduce, include_self)
+
+    def cut(src: Tensor, index: Tensor) -> Tensor:
+        return src[tuple([slice(n) for n in index.shape])] if by_element and src.ndim else src
+
+    def counts(grad: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -> Tensor:
+        start = wrap(np.full(grad.shape, include_self, grad._array.dtype))
+        return add(start, dim, index, wrap(np.ones(src.shape, grad._array.dtype))).clamp(min=1)
+
+    def ties(input: Tensor, result: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        """How many share the extreme value."""
+        return add((input == result).to(src.dtype), dim, index, (src == pick(result, dim, index)).to(src.dtype))
+
+    def of_input(
+        grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
+    ) -> Tensor:
+        src = cut(src, index)
+        out = grad
+        if reduce == "prod":
+            filled = input.masked_fill(input == 0, 1)
+            out = grad * combine(filled, dim, index, src, reduce, include_self) / filled
+        elif reduce == "mean":
+            out = grad / counts(grad, dim, index, src, include_self)
+        elif reduce != "sum":
+            out = (input == result) * (grad / ties(input, result, dim, index, src))
+        if include_self:
+            return out
+        return out.scatter(dim, index, 0) if by_element else out.index_fill(dim, index, 0)
+
+    def of_src(
+        grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
+    ) -> Tensor:
+        whole, src = src.shape, cut(src, index)
+        if reduce == "sum":
+            out = pick(grad, dim, index)
+        elif reduce == "mean":
+            out = pick(grad / counts(grad, dim, index, src, include_self), dim, index)
+        elif reduce == "prod":
+            zero = src == 0
+            zeros = pick(add(wrap(np.zeros(input.shape, src._array.dtype)), dim, index, zero.to(src.dtype)), dim, index)
+            alone = zero & (zeros == 1)
+            others = combine(input, dim, index, src.masked_fill(alone, 1), reduce, include_self)
+            out = pick(grad * result, dim, index) / src.masked_fill(zero, 1)
+            out = pick(grad * others, dim, index).where(alone, out)
+        else:
+            out = (src == pick(result, dim, index)) * pick(grad / ties(input, result, dim, index, src), dim, index)
+        if out.shape == whole:
+            return out
+        return place(out, _slice, (tuple([slice(n) for n in out.shape]),), tuple(whole))
+
+    return {"input": of_input, "src": of_src}
+
+
+@op(**reduced_gradients("scatter_reduce"))
+def _scatter_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool) -> Array:
+    where = positions("scatter_reduce", input, dim, index, src)
+    out, flat = compact(input)
+    reduce_at(flat, where.reshape(-1), corner(src, index), reduce, include_self)
+    return out
+
+
+@method(inplace=True, out=True)
+@spares_copy
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """As ``scatter``, but what meets in one place is combined: "sum", "prod", "mean", "amax" or "amin".
+
+    Without `include_self`, what was there before takes no part.
+    """
+    checked_reduce("scatter_reduce", reduce, ("sum", "prod", "mean", "amax", "amin"))
+    same_type("scatter", input, src)
+    return _scatter_reduce(input, wrap_dim(dim, input._array.ndim), index, src, reduce, include_self)
+
+
+# ------------------------------------------------------------------------------------------------ along one dimension
+
+
+def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None = None) -> int:
+    """`dim` from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
+    dim = wrap_dim(dim, input._array.ndim)
+    if not isinstance(index, Tensor):
+        raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type_name(index)}")
+    positions = index._array
+    if positions.ndim > 1:
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector"
+            + (
+                f", but got dim: {positions.ndim} with type: {scalar_name(positions.dtype)} and size: {list(positions.shape)}"
+                if name == "index_add"
+                else ""
+            )
+        )
+    if positions.dtype.char not in ("lq" if name in ("index_copy", "index_fill") else "lqi"):
+        raise (IndexError if name == "index_fill" else RuntimeError)(
+            f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}"
+        )
+    if source is not None:
+        (check_copied if name == "index_copy" else check_added)(name + "_", input, dim, positions.size, source)
+    check_in_range(name, input, dim, positions)
+    return dim
+
+
+def check_added(name: str, input: Tensor, dim: int, count: int, source: Tensor) -> None:
+    mine, theirs = input._array.shape, source._array.shape
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({scalar_name(input._array.dtype)}) and source ({scalar_name(source._array.dtype)}) must have the "
+            "same scalar type"
+        )
+    if dim and dim >= len(theirs):
+        raise RuntimeError(f"{name}(): Indexing dim {dim} is out of bounds of the source tensor with dim {len(theirs)}")
+    if count != (theirs[dim] if theirs else 1):
+        if not theirs:
+            raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+        raise RuntimeError(
+            f"{name}(): Number of indices ({count}) should be equal to source.size(dim): ({theirs[dim]}), for dim: {dim}"
+        )
+    if mine and theirs:
+        same = without_dim(mine, dim) == without_dim(theirs, dim)
+    else:
+        same = mine == theirs
+    if not same:
+        raise RuntimeError(
+            "source tensor shape must match self tensor shape, excluding the specified dimension. "
+            f"Got self.shape = {list(mine)} source.shape = {list(theirs)}"
+        )
+
+
+def check_copied(name: str, input: Tensor, dim: int, count: int, source: Tensor) -> None:
+    mine, theirs = input._array.shape, source._array.shape
+    if not theirs and count != 1:
+        raise IndexError(f"{name}(): When source is scalar, index should have one element (got {count})")
+    if mine and theirs and len(mine) != len(theirs):
+        raise IndexError(
+            f"{name}(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
+            f"({len(theirs)}), destination dimensionality ({len(mine)})"
+        )
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            f"{name}(): self and source expected to have the same dtype, but got (self) {scalar_name(input._array.dtype)} and "
+            f"(source) {scalar_name(source._array.dtype)}"
+        )
+    if without_dim(mine, dim) != without_dim(theirs, dim):
+        raise RuntimeError(
+            f"{name}(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+            f"{list(without_dim(mine, dim))} at dimension {dim} and source slice shape: {list(without_dim(theirs, dim))} at "
+            f"dimension 0."
+        )
+    if theirs and count != theirs[dim]:
+        raise IndexError(f"{name}(): Number of indices ({count}) should be equal to source.size(dim) ({theirs[dim]})")
+
+
+def without_dim(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    return shape[:dim] + shape[dim + 1 :]
+
+
+def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None:
+    shape = input._array.shape
+    n = shape[dim] if shape else 1
+    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
+        return
+    high = positions.max()
+    if high < n and positions.min() >= 0:
+        return
+    bad = f"index {high if high >= n else positions.min()} is out of bounds for dimension {dim} with size {n}"
+    if name == "index_copy":
+        raise IndexError(f"index_copy_(): {bad}")
+    if name == "index_add" and dim in (0, len(shape) - 1) and len(shape) > 1 and positions.dtype.itemsize == 8:
+        raise RuntimeError(bad)
+    raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
+
+
+@op(input=lambda grad, input_shape, dim, index: _index_add(zeros_as(grad, input_shape), dim, index, grad))
+def _index_select(input: Array, dim: int, index: Array) -> Array:
+    if not input.ndim:
+        return input.copy()
+    return input.take(index.reshape(-1), dim)
+
+
+@method(out="apart")
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The parts of `input` at the places `index`, a vector, along `dim`. IndexError if one is out of range."""
+    dim = checked_rows("index_select", input, dim, index)
+    if not input._array.ndim and index._array.size != 1:
+        raise IndexError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
+    return _index_select(input, dim, index)
+
+
+@op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
+def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
+    out = fresh(input)
+    if out.size:
+        add_rows(rows_of(out, dim), index.reshape(-1), rows_of(source, dim))
+    return out
+
+
+@method(inplace=True, out=True)
+@spares_copy
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
+    dim = checked_rows("index_add", input, dim, index, source)
+    return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
+
+
+@op(
+    input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
+    source=lambda grad, dim, index: _index_select(grad, dim, index),
+)
+def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
+    out = fresh(input)
+    rows_of(out, dim)[index.reshape(-1)] = rows_of(source, dim)
+    return out
+
+
+@method(inplace=True, out=True)
+@spares_copy
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """``result[index[i]] = source[i]`` along `dim`."""
+    return _index_copy(input, checked_rows("index_copy", input, dim, index, source), index, source)
+
+
+@op(
+    input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
+    value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
+)
+def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
+    out = fresh(input)
+    rows_of(out, dim)[index.reshape(-1)] = value
+    return out
+
+
+def assigned(number: Any, target: np.dtype[Any]) -> Array:
+    """A number to be written by an index in type `target`. ValueError for an int that int64 does not hold."""
+    if type(number) is int and not -(2**63) <= number < 2**63:
+        raise ValueError(f"Overflow when unpacking long long: {number.bit_length()} bits")
+    return number_as(number, target)
+
+
+def one_value(name: str, input: Tensor, value: Any, cast: bool = False) -> Tensor:
+    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError where it does not fit, unless
+    `cast`, for a tensor."""
+    if isinstance(value, Tensor):
+        if value._array.ndim:
+            raise RuntimeError(
+                f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
+            )
+        if not cast:
+            number_as(value._array.item(), input._array.dtype)
+        return value.to(input.dtype)
+    if not _dtypes.is_number(value):
+        raise TypeError(f"{name}(): argument 'value' must be Number, not {type_name(value)}")
+    return wrap(number_as(value, input._array.dtype))
+
+
+@method(inplace=True)
+@spares_copy
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """``result[index[i]] = value`` along `dim`."""
+    number = value._array if isinstance(value, Tensor) else value
+    if np.iscomplexobj(number) and input._array.dtype.kind != "c":
+        raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
+    return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
+
+
+@op(**reduced_gradients("index_reduce"))
+def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool) -> Array:
+    out = fresh(input)
+    reduce_at(rows_of(out, dim), index.reshape(-1), rows_of(src, dim), reduce, include_self)
+    return out
+
+
+@method(inplace=True, out=True)
+@spares_copy
+def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """As ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
+    checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
+    dim = checked_rows("index_reduce", input, dim, index, source)
+    return _index_reduce(input, dim, index, source, reduce, include_self)
+
+
+# ------------------------------------------------------------------------------------------------ in one dimension
+
+
+@op(input=lambda grad, input_shape, index: _put(zeros_as(grad, input_shape), index, grad, True))
+def _take(input: Array, index: Array) -> Array:
+    return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
+
+
+@method(out="apart")
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
+    if index._array.dtype.char not in "lq":
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
+    return _take(input, index)
+
+
+@op(
+    input=lambda grad, index, source, accumulate: grad if accumulate else _put(grad, index, zeros_as(grad, source.shape), False),
+    source=lambda grad, index, source_shape: _take(grad, index).reshape(source_shape),
+)
+def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
+    where = flat_index(index, input.size)
+    out, flat = compact(input)
+    if accumulate:
+        np.add.at(flat, where, source.reshape(-1))
+    else:
+        flat[where] = source.reshape(-1)
+    return out
+
+
+@method(inplace=True)
+@spares_copy
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """`input` with `source` written (or added) at these places of its flattened elements."""
+    if index._array.dtype.char not in "lq":
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            "put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{scalar_name(input._array.dtype)} and source.dtype = {scalar_name(source._array.dtype)}"
+        )
+    if source._array.size != index._array.size:
+        raise RuntimeError(
+            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source._array.size}, "
+            f"index.numel() = {index._array.size}"
+        )
+    return _put(input, index, source, accumulate)
+
+
+@method(out=True)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """``gather`` with both broadcast against each other; without `dim`, along the flattened `input`."""
+    if indices._array.dtype.char not in "lqi":
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices._array.dtype)}")
+    if dim is None:
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
+    if input._array.ndim != indices._array.ndim:
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
+        )
+    dim = wrap_dim(dim, input._array.ndim)
+    n = input._array.shape[dim] if input._array.ndim else 1
+    indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
+    ours, theirs = list(input._array.shape), list(indices._array.shape)
+    if ours:
+        ours[dim] = theirs[dim] = 1
+    common = broadcast_shapes(ours, theirs)
+    if not common:
+        return gather(input, 0, indices)
+    before, after = common[:dim], common[dim + 1 :]
+    return gather(
+        input.expand(*before, input._array.shape[dim], *after), dim, indices.expand(*before, indices._array.shape[dim], *after)
+    )

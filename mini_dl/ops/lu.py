@@ -1,0 +1,203 @@
+"""LU factorization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import method, public, requires_grad, return_type
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.primitive import op
+from mini_dl.kernels.linalg import factor, first_failure, permutation
+from mini_dl.ops.joining import cat
+from mini_dl.ops.matrices import H, eye_like, matrix, square
+from mini_dl.ops.solving import solve_triangular
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ LU
+
+
+def _lu_gradient(grads: Any, result: Any) -> Tensor:
+    gL, gU = grads
+    L, U = result
+    inner = None
+    if gL is not None:
+        inner = (H(L) @ gL).tril(-1)
+    if gU is not None:
+        upper = (gU @ H(U)).triu()
+        inner = upper if inner is None else inner + upper
+    assert inner is not None
+    return solve_triangular(H(L), solve_triangular(H(U), inner, upper=False, left=False), upper=True, unitriangular=True)
+
+
+@op(input=lambda grads, result: _lu_gradient(grads, result))
+def _lu_square(input: Array) -> tuple[Array, Array]:
+    """L and U of square matrices whose rows are in order already."""
+    LU = np.array(input)
+    n = LU.shape[-1]
+    for k in range(n):
+        pivot = LU[..., k, k]
+        LU[..., k + 1 :, k] /= np.where(pivot == 0, 1, pivot)[..., None]
+        LU[..., k + 1 :, k + 1 :] -= LU[..., k + 1 :, k, None] * LU[..., k, None, k + 1 :]
+    return np.tril(LU, -1) + np.eye(n, dtype=LU.dtype), np.triu(LU)
+
+
+def exchange(A: Tensor, order: Array) -> Tensor:
+    """The rows of `A` in `order`."""
+    index = wrap(np.broadcast_to(order[..., None], A._array.shape))
+    return A.gather(-2, index)
+
+
+def _lower_upper(A: Tensor) -> tuple[Tensor, Tensor, Array, Array]:
+    """(L, U, pivots, info). What is below or right of a square part follows from it by solving."""
+    LU, pivots, info = mode.run(factor, A._array)
+    m, n = A._array.shape[-2:]
+    k = min(m, n)
+    if not requires_grad(A) or not mode.enabled:
+        L = np.tril(LU[..., :k], -1)
+        L[..., range(k), range(k)] = 1
+        return wrap(L), wrap(np.triu(LU[..., :k, :])), pivots, info
+    A = exchange(A, permutation(pivots, m))
+    L, U = _lu_square(A.narrow(-2, 0, k).narrow(-1, 0, k))
+    if m > k:
+        rest = solve_triangular(U, A.narrow(-2, k, m - k), upper=True, left=False)
+        L = cat([L, rest], -2)
+    if n > k:
+        rest = solve_triangular(L, A.narrow(-1, k, n - k), upper=False, unitriangular=True)
+        U = cat([U, rest], -1)
+    return L, U, pivots, info
+
+
+def _packed(L: Tensor, U: Tensor) -> Tensor:
+    """L and U in one matrix, without the diagonal of L."""
+    m, n = L._array.shape[-2], U._array.shape[-1]
+    L = L.tril(-1)
+    if n > m:
+        return cat([L, L.narrow(-1, 0, 1).expand(*L._array.shape[:-1], n - m) * 0], -1) + U
+    if m > n:
+        return L + cat([U, U.narrow(-2, 0, 1).expand(*U._array.shape[:-2], m - n, n) * 0], -2)
+    return L + U
+
+
+_LU = return_type("linalg_lu", "P L U")
+_LUFactor, _LUFactorEx = return_type("linalg_lu_factor", "LU pivots"), return_type("linalg_lu_factor_ex", "LU pivots info")
+_LUUnpack = return_type("lu_unpack", "P L U")
+
+
+def _pivoting(pivot: bool) -> None:
+    if not pivot:
+        raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
+
+
+def _permutation_matrix(pivots: Array, m: int, kind: Any) -> Tensor:
+    order = permutation(pivots, m)
+    return wrap(np.swapaxes(np.eye(m, dtype=kind)[order], -2, -1).copy())
+
+
+@public("linalg", out=True)
+def lu(A: Tensor, *, pivot: bool = True) -> Any:
+    """``(P, L, U)`` with ``A = P @ L @ U``: a permutation, unit lower and upper triangular."""
+    _pivoting(pivot)
+    L, U, pivots, _ = _lower_upper(matrix("linalg.lu", A))
+    return _LU(_permutation_matrix(pivots, A._array.shape[-2], A._array.dtype), L, U)
+
+
+def _zero_pivot(name: str, info: Array) -> str:
+    batch, order = first_failure(info)
+    return (
+        f"{name}: {batch}U[{order},{order}] is zero and using it on lu_solve would result in a division by zero. If you still "
+        "want "
+        "to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+    )
+
+
+@public("linalg", out=True)
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
+    """As `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
+    _pivoting(pivot)
+    A = matrix("torch.linalg.lu_factor_ex", A)
+    if requires_grad(A) and mode.enabled:
+        L, U, pivots, info = _lower_upper(A)
+        LU = _packed(L, U)
+    else:
+        array, pivots, info = mode.run(factor, A._array)
+        LU = wrap(array)
+    if check_errors and info.any():
+        raise RuntimeError(_zero_pivot("torch.linalg.lu_factor_ex", info))
+    return _LUFactorEx(LU, wrap(pivots), wrap(info))
+
+
+@public("linalg", out=True)
+def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
+    """``(LU, pivots)``: L without its diagonal and U in one matrix, and the row exchanges, counted from 1."""
+    LU, pivots, info = lu_factor_ex(A, pivot=pivot)
+    if info._array.any():
+        raise RuntimeError(_zero_pivot("torch.linalg.lu_factor", info._array))
+    return _LUFactor(LU, pivots)
+
+
+@public("torch:lu", "Tensor:lu", out=True)
+def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """``linalg.lu_factor``, with ``info`` on request."""
+    LU, pivots, info = lu_factor_ex(A, pivot=pivot)
+    return (LU, pivots, info) if get_infos else (LU, pivots)
+
+
+@public("torch", out=True)
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
+    """``(P, L, U)`` from what `lu_factor` returned."""
+    if unpack_pivots and LU_pivots._array.dtype != np.int32:
+        raise RuntimeError(
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
+            "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
+        )
+    LU = matrix("torch.lu_unpack", LU_data, "LU_data", floating=False)
+    m, n = LU._array.shape[-2:]
+    k = min(m, n)
+    nothing = wrap(np.empty(0, LU._array.dtype))
+    P = _permutation_matrix(LU_pivots._array, m, LU._array.dtype) if unpack_pivots else nothing
+    if not unpack_data:
+        return _LUUnpack(P, nothing, nothing)
+    return _LUUnpack(P, LU.narrow(-1, 0, k).tril(-1) + eye_like(LU, m)[:, :k], LU.narrow(-2, 0, k).triu())
+
+
+@public("linalg:lu_solve", out=True)
+def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
+    """The solution of ``A @ X = B`` (or ``X @ A = B``; of the adjoint of A) from the LU factors of A."""
+    square("torch.linalg.lu_solve", LU, "LU")
+    matrix("torch.linalg.lu_solve", B, "B")
+    if pivots._array.dtype != np.int32:
+        raise RuntimeError(
+            f"linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32. Got {scalar_name(pivots._array.dtype)}"
+        )
+    if LU._array.dtype != B._array.dtype:
+        raise RuntimeError(
+            f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {scalar_name(LU._array.dtype)} "
+            "and B of "
+            f"type {scalar_name(B._array.dtype)} instead"
+        )
+    n = LU._array.shape[-1]
+    if pivots._array.shape != LU._array.shape[:-1]:
+        raise RuntimeError("linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix")
+    if B._array.shape[-2 if left else -1] != n:
+        r, c = B._array.shape[-2:]
+        equation = "AX = B" if left else "XA = B"
+        raise RuntimeError(f"linalg.lu_solve: Incompatible shapes of A and B for the equation {equation} ({n}x{n} and {r}x{c})")
+    if not left:
+        return H(_lu_solve(LU, pivots, H(B), adjoint=not adjoint))
+    order = permutation(pivots._array, n)
+    batch = np.broadcast_shapes(LU._array.shape[:-2], B._array.shape[:-2])
+    B = B.expand(*batch, *B._array.shape[-2:])
+    if not adjoint:
+        Y = solve_triangular(LU, exchange(B, order), upper=False, unitriangular=True)
+        return solve_triangular(LU, Y, upper=True)
+    Y = solve_triangular(H(LU), B, upper=False)
+    return exchange(solve_triangular(H(LU), Y, upper=True, unitriangular=True), np.argsort(order, -1))
+
+
+@method(out=True)
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+    """The solution of ``A @ X = input`` from the LU factors of A."""
+    return _lu_solve(LU_data, LU_pivots, input)

@@ -1,0 +1,83 @@
+"""What the arguments of linear algebra may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl.autograd.primitive import op
+from mini_dl.tensor import Tensor, wrap
+
+
+class _LinAlgError(RuntimeError):
+    """A matrix does not have what was asked for: an inverse, a Cholesky factor, ..."""
+
+
+LinAlgError = _LinAlgError
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+
+def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
+    """`A`, once it is known to be a batch of matrices that NumPy can factor."""
+    if not isinstance(A, Tensor):
+        raise TypeError(f"{name.replace('.', '_')}(): argument '{label}' (position 1) must be Tensor, not {type_name(A)}")
+    if A._array.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor {label} must have at least 2 dimensions.")
+    if floating:
+        kind = A._array.dtype
+        if kind.kind not in "fc":
+            raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
+        if kind.char == "e":
+            raise RuntimeError(f"{name}: Low precision dtypes not supported. Got Half")
+    return A
+
+
+def square(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
+    """`A`, once it is known to be a batch of square matrices."""
+    rows, columns = matrix(name, A, label, floating)._array.shape[-2:]
+    if rows != columns:
+        raise RuntimeError(f"{name}: {label} must be batches of square matrices, but they are {rows} by {columns} matrices")
+    return A
+
+
+def H(A: Tensor) -> Tensor:
+    """The conjugate transpose."""
+    At = A.transpose(-2, -1)
+    return At.conj() if A._array.dtype.kind == "c" else At
+
+
+def eye_like(A: Tensor, n: int) -> Tensor:
+    return wrap(np.eye(n, dtype=A._array.dtype))
+
+
+def diagonal(A: Tensor) -> Tensor:
+    return A.diagonal(dim1=-2, dim2=-1)
+
+
+def on_diagonal(values: Tensor, rest: Tensor) -> Tensor:
+    """`rest` with its diagonal replaced."""
+    n = rest._array.shape[-1]
+    identity = np.eye(n, dtype=rest._array.dtype)
+    return rest * wrap(1 - identity) + values.unsqueeze(-1) * wrap(identity)
+
+
+@op(source=lambda grad, source_shape: wrap(np.zeros(source_shape)))
+def tied(result: Array, source: Array) -> Array:
+    """`result`, of which torch says that it requires grad with `source`, although it does not depend on it."""
+    return result.copy()
+
+
+@op(source=lambda grad, source_shape: (grad.sum() * 0).expand(source_shape))
+def tied_to_empty(result: Array, source: Array) -> Array:
+    """As `tied`, where torch computes the gradient of the empty `source` all the same."""
+    return result.copy()
+
+
+@op(result=lambda grad: grad, source=lambda grad: None)
+def tied_without_gradient(result: Array, source: Array) -> Array:
+    """As `tied`, where torch then gives no gradient instead of zeros."""
+    return result.copy()

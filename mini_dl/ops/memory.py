@@ -1,0 +1,167 @@
+"""The memory below a tensor, and changes to the tensor itself."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import nonnegative, sizes, spread_out
+from mini_dl._dtypes import Array, of_numpy
+from mini_dl._surface import method, namespace, public, tensor_method
+from mini_dl.autograd.graph import Node, edge_of, needs_grad
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
+from mini_dl.autograd.memory import spread
+from mini_dl.autograd.mode import mode
+from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
+from mini_dl.autograd.primitive import look_into, view
+from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
+from mini_dl.tensor import Tensor, inference, version_of
+
+# ------------------------------------------------------------------------------------------------ memory by itself
+
+
+def strides_of(array: Array) -> tuple[int, ...]:
+    """The distance of neighbours in each dimension, in elements; where there are none, what it would be in a compact tensor."""
+    strides, step = [], 1
+    compact = array.flags.c_contiguous and array.size > 0
+    for n, stride in zip(reversed(array.shape), reversed(array.strides)):
+        if not compact and (stride or (n > 1 and array.size)):
+            step = stride // array.itemsize
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(strides[::-1])
+
+
+@view(input=lambda grad, place: spread(grad, place))
+def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, place: Place) -> Array:
+    step = input.itemsize
+    return np.ndarray(size, input.dtype, memory_of(input), offset * step, [s * step for s in stride])
+
+
+@method()
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """The memory of `input` read with other sizes and strides. RuntimeError where it ends before.
+
+    Gradients count elements of memory, as torch's do.
+    """
+    array = input._array
+    offset = offset_of(array) if storage_offset is None else storage_offset
+    sizes_, strides = tuple([operator.index(n) for n in size]), tuple([operator.index(n) for n in stride])
+    if len(sizes_) != len(strides):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any([s < 0 for s in strides]):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+    needed = (1 + offset + sum([(n - 1) * s for n, s in zip(sizes_, strides)])) * array.itemsize if 0 not in sizes_ else 0
+    held = memory_of(array).nbytes
+    if needed > held:
+        raise RuntimeError(
+            f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
+            f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
+        )
+    out = _as_strided(input, sizes_, strides, offset, strided_place(array, sizes_, strides, offset))
+    if out._base is None:  # another part of the same memory
+        look_into(input, out)
+    return out
+
+
+def strided_place(array: Array, sizes: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Place:
+    view = Layout(sizes, tuple([s * array.itemsize for s in strides]), array.dtype)
+    return Place(layout_of(array), view, (offset - offset_of(array)) * array.itemsize)
+
+
+# ------------------------------------------------------------------------------------------------ changing a tensor itself
+
+
+def _becoming(function: Callable[..., Tensor], name: str) -> None:
+    """Publish ``x.f_(...)``, after which `x` itself looks at its memory as ``x.f(...)`` does."""
+
+    @functools.wraps(function)
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        recorded = mode.enabled and needs_grad(self)
+        if recorded:
+            check_writable(self)
+        check_inference(self)
+        out = function(self, *args, **kwargs)
+        self._array = out._array
+        version_of(self)[0] += 1
+        if recorded:
+            self._edge, self._stamp = out._edge, version_of(self)[0]
+        return self
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"In-place version of ``{function.__name__}``: the memory stays, the shape changes."
+    setattr(Tensor, name, call)
+
+
+for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
+    _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")
+_becoming(swapdims, "swapdims_")
+_becoming(as_strided, "as_strided_")
+namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
+
+
+class _NotImplemented:
+    """The op of a tensor that was given other memory while gradients flowed to it."""
+
+    grad_name, runs_without = "NotImplemented", False
+    asked: frozenset[str] = frozenset()
+
+    def backward(self, node: Node, grad: Any) -> Any:
+        raise RuntimeError("derivative for set_ is not implemented")
+
+
+@tensor_method()
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+    """Look at the memory of `source` from now on, with these sizes and strides; at none without it.
+
+    RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
+    """
+    taken = [self, source] if isinstance(source, Tensor) else [self]
+    recorded = mode.enabled and any_needs_grad(taken)
+    if recorded:
+        check_writable(self)
+    check_inference(self)
+    edges = [edge_of(tensor) for tensor in taken] if recorded else []
+    self._array = _memory_as(self._array.dtype, source, storage_offset, size, stride)
+    version_of(self)[0] += 1
+    if recorded:
+        rebase(self, Node(_NotImplemented(), edges, None, self._array))
+    return self
+
+
+def _memory_as(dtype: np.dtype[Any], source: Any, storage_offset: int, size: Any, stride: Any) -> Array:
+    if source is None:
+        return np.empty(0, dtype)
+    if isinstance(source, Tensor) and size is None:
+        if source._array.dtype != dtype:
+            raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {of_numpy(dtype)}")
+        return source._array.view()
+    memory = memory_of(source._array) if isinstance(source, Tensor) else source._bytes
+    step = dtype.itemsize
+    shape = (memory.nbytes // step - storage_offset,) if size is None else sizes((size,))
+    strides = None if stride is None else [s * step for s in stride]
+    return np.ndarray(shape, dtype, memory, storage_offset * step, strides)
+
+
+@tensor_method()
+@spread_out
+def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -> Tensor:
+    """Take another shape: the first elements in memory stay, new ones are not initialised. RuntimeError if it requires grad."""
+    shape = nonnegative(size)
+    if needs_grad(self) and not inference.here:
+        raise RuntimeError("cannot resize variables that require grad")
+    if shape != self._array.shape:
+        check_inference(self)
+        self._array = resized(self._array, shape)
+        version_of(self)[0] += 1
+    return self
+
+
+@public("torch", "Tensor")
+def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
+    """``self.resize_(the_template.shape)``"""
+    return resize_(self, the_template._array.shape)

@@ -1,0 +1,75 @@
+"""What the operands of elementwise operations may be, and the type they are computed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import Array, as_type, default_numpy, dtype_of_number, floating, promote, result_numpy, scalar_name
+from mini_dl.autograd.primitive import op, unary
+from mini_dl.kernels.blocks import keep
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ tools
+
+
+def conjugate(value: Any) -> Any:
+    """The conjugate, for the gradient of a holomorphic function; a real value is its own."""
+    if isinstance(value, Tensor):
+        return value.conj() if value._array.dtype.kind == "c" else value
+    return value.conjugate()
+
+
+@unary()
+def zero_of(input: Array) -> Array:
+    """Zeros like `input`: the gradient of a function that is constant almost everywhere."""
+    return np.zeros_like(input)
+
+
+def kind_of(operand: Any) -> str:
+    """NumPy's letter for the category: b, u, i, f or c."""
+    return (operand.dtype if isinstance(operand, np.ndarray) else dtype_of_number(operand)).kind
+
+
+def accept(name: str, kinds: str, *arrays: Any) -> None:
+    """NotImplementedError if an array is of another kind than torch computes `name` for."""
+    for array in arrays:
+        if isinstance(array, np.ndarray) and array.dtype.kind not in kinds:
+            raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(array.dtype)}'")
+
+
+def own_copy(array: Any) -> Any:
+    """Where a ufunc may write its result: into its own temporary `array`, if that is no scalar."""
+    return array if array.ndim else None
+
+
+def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
+    """Two promoted operands, integers turned into the default floating point type."""
+    if type(input) is np.ndarray and input.dtype.kind not in "fc":
+        return floating(input), floating(other)
+    return input, other
+
+
+def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
+    """As `promote`, but integers become floating point numbers at once, before the one could wrap around in the other's type."""
+    common = result_numpy(input, other)
+    if common.kind in "fc":
+        return promote(input, other)
+    return as_type(input, default_numpy()), as_type(other, default_numpy())
+
+
+PLAIN = (float, int, type(None))
+
+
+def tensor_first(result: Any, out: Any, args: Any) -> None:
+    """TypeError if a number was given before the tensor: such overloads take no ``out=``."""
+    if args and not isinstance(args[0], Tensor):
+        raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")
+
+
+@op(input=lambda grad, mask: masked(grad, mask))
+def masked(input: Array, mask: Array) -> Array:
+    """`input` where `mask` is not 0, else 0, also where `input` is not finite."""
+    return keep(input, mask) if input.shape == mask.shape else np.where(mask, input, input.dtype.type(0))

@@ -1,0 +1,322 @@
+"""Parts of a tensor: slices, splits, chunks, diagonals."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import also_named, type_name, wrap_dim
+from mini_dl._dtypes import Array, scalar_name
+from mini_dl._surface import function, method, namespace, public, tensor_method
+from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
+from mini_dl.autograd.primitive import op, view
+from mini_dl.ops.views import place
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+@view(input=lambda grad, input_shape, dim, index: place(grad, _select, (dim, index), input_shape))
+def _select(input: Array, dim: int, index: int) -> Array:
+    return input[(slice(None),) * dim + (index, ...)]
+
+
+def _looking(name: str) -> Callable[..., Tensor]:
+    """``input[index]`` for an index of ints, slices, None and ..., recorded under `name`."""
+
+    def look(input: Array, index: tuple[Any, ...]) -> Array:
+        return input[index]
+
+    look.__name__ = name
+    made = view(input=lambda grad, input_shape, index: place(grad, made, (index,), input_shape))(look)
+    return made  # type: ignore[no-any-return]
+
+
+_slice, _pick, _new_axes, _unbind_one, _split_one, _split_with_sizes_one = map(
+    _looking, ("slice", "select", "unsqueeze", "unbind", "split", "split_with_sizes")
+)
+
+
+@method()
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The part at `index` of dimension `dim`, which disappears. IndexError out of range."""
+    shape = input._array.shape
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(dim, len(shape))
+    index = operator.index(index)
+    if not -shape[dim] <= index < shape[dim]:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+    return _select(input, dim, index % shape[dim])
+
+
+@method()
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """Elements `start` to `start + length` of dimension `dim`. RuntimeError or IndexError out of range."""
+    shape = input._array.shape
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, Tensor) and (start.ndim or start._array.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
+    dim, start = wrap_dim(dim, len(shape)), operator.index(start)
+    return part(input, dim, *span(shape[dim], start, length))
+
+
+def span(n: int, start: int, length: int) -> tuple[int, int]:
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start += n if start < 0 else 0
+    if start + length > n or length < 0:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return start, start + length
+
+
+def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Tensor] = _slice) -> Tensor:
+    """Elements `start` to `stop` along `dim`."""
+    return look(input, (slice(None),) * dim + (slice(start, stop),))
+
+
+def together(views: list[Tensor]) -> tuple[Tensor, ...]:
+    """Views that one call made: while recording, none of them may be written."""
+    for out in views:
+        if out._base is not None and out._restricted not in (NO_GRAD, INFERENCE):
+            out._restricted = SEVERAL
+    return tuple(views)
+
+
+@method()
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The parts along dimension `dim`, which disappears."""
+    if not input._array.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    dim = wrap_dim(dim, input._array.ndim)
+    before = (slice(None),) * dim
+    return together([_unbind_one(input, (*before, i, ...)) for i in range(input._array.shape[dim])])
+
+
+def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
+    out, start = [], 0
+    for length in lengths:
+        out.append(part(input, dim, start, start + length, _split_with_sizes_one))
+        start += length
+    return out
+
+
+@method()
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of at most `split_size` elements along `dim`, or of the given sizes.
+
+    >>> import mini_dl as torch
+    >>> torch.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    if isinstance(split_size_or_sections, (tuple, list)):
+        return split_with_sizes(tensor, split_size_or_sections, dim)
+    return together(_split(tensor, split_size_or_sections, dim))
+
+
+def split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """``torch.split(self, split_size, dim)``"""
+    return split(self, split_size, dim)
+
+
+split_method.__name__ = "split"
+tensor_method()(split_method)
+
+
+def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
+    if not input._array.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    dim, size = wrap_dim(dim, input._array.ndim), operator.index(split_size)
+    n = input._array.shape[dim]
+    if size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+    if size == 0 and n:
+        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+    return [part(input, dim, start, min(n, start + size), _split_one) for start in (range(0, n, size) if n else [0])]
+
+
+@method()
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of the given sizes along `dim`. RuntimeError unless they add up."""
+    if not input._array.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    dim = wrap_dim(dim, input._array.ndim)
+    n = input._array.shape[dim]
+    lengths = [operator.index(s) for s in split_sizes]
+    if any([length < 0 for length in lengths]):
+        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
+    if sum(lengths) != n:
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
+            f"but got split_sizes={lengths}"
+        )
+    return together(_lengths(input, lengths, dim))
+
+
+@method()
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size along `dim`, but for the last."""
+    if not input._array.ndim:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    dim = wrap_dim(dim, input._array.ndim)
+    size = -(-input._array.shape[dim] // chunks)
+    return split(input, size, dim) if size else split_with_sizes(input, [0] * chunks, dim)
+
+
+@function()
+def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``split``, but the parts may be written."""
+    return tuple(_split(input, split_size, dim))
+
+
+@function()
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``chunk``, but the parts may be written."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    size = -(-input._array.shape[wrap_dim(dim, input._array.ndim)] // chunks)
+    return unsafe_split(input, size, dim) if size else unsafe_split_with_sizes(input, [0] * chunks, dim)
+
+
+@function()
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """As ``split_with_sizes``, but the parts may be written."""
+    return tuple(_lengths(input, list(split_sizes), wrap_dim(dim, input._array.ndim)))
+
+
+for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
+    setattr(Tensor, _unsafe.__name__, namespace("torch")[_unsafe.__name__])
+
+
+@method()
+@also_named("sections", "indices", "tensor_indices_or_sections", "indices_or_sections")
+def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views between the given indices along `dim`, or so many of nearly equal size."""
+    if not input._array.ndim:
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    if isinstance(sections, Tensor):
+        array = sections._array
+        if array.dtype != np.int64:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to have dtype of long, but got " + scalar_name(array.dtype)
+            )
+        if array.ndim > 1:
+            raise RuntimeError(
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
+                f"got a tensor with {array.ndim} dims"
+            )
+        sections = array.tolist()
+    dim = wrap_dim(dim, input._array.ndim)
+    n = input._array.shape[dim]
+    if isinstance(sections, (tuple, list)):
+        bounds = [0, *[operator.index(i) for i in sections], n]
+    else:
+        sections = operator.index(sections)
+        if sections <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {sections}")
+        size, more = divmod(n, sections)
+        bounds = [i * size + min(i, more) for i in range(sections + 1)]
+    return tuple([part(input, dim, start, stop) for start, stop in zip(bounds[:-1], [*bounds[1:-1], n])])
+
+
+def _splitter(name: str, dim: int, least: int) -> None:
+    """Publish ``hsplit``, ``vsplit`` or ``dsplit``: ``tensor_split`` along one dimension, into equal parts only."""
+
+    def split_along(input: Tensor, sections: Any) -> tuple[Tensor, ...]:
+        ndim, along = input._array.ndim, 0 if dim == 1 and input._array.ndim == 1 else dim
+        if ndim < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
+            )
+        if isinstance(sections, int):
+            n = input._array.shape[along]
+            if sections <= 0 or n % sections:
+                raise RuntimeError(
+                    f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
+                    "divisible "
+                    f"by the split_size {sections}!"
+                )
+        elif not isinstance(sections, (tuple, list)):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(sections)}), "
+                "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"
+            )
+        return tensor_split(input, sections, along)
+
+    split_along.__name__ = split_along.__qualname__ = name
+    split_along.__doc__ = f"Views of equal size along dimension {dim}, or between the given indices."
+    method()(also_named("sections", "indices", "indices_or_sections")(split_along))
+
+
+_splitter("hsplit", 1, 1)
+_splitter("vsplit", 0, 2)
+_splitter("dsplit", 2, 3)
+
+
+@view(input=lambda grad, input_shape, offset, dim1, dim2: place(grad, _diagonal, (offset, dim1, dim2), input_shape))
+def _diagonal(input: Array, offset: int, dim1: int, dim2: int) -> Array:
+    out = input.diagonal(offset, dim1, dim2)
+    if input.flags.writeable:
+        out.flags.writeable = True
+    return out
+
+
+@method()
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The elements ``[i, i + offset]`` of dimensions `dim1` and `dim2`, as a new last dimension."""
+    first, second = wrap_dim(dim1, input._array.ndim), wrap_dim(dim2, input._array.ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    rows, columns = input._array.shape[first], input._array.shape[second]
+    return _diagonal(input, max(-rows, min(columns, offset)), first, second)
+
+
+@op(input=lambda grad, dim, size, step: _unfold(grad, dim, size, step))
+def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int, ...]) -> Array:
+    """Zeros of `shape` to which each window of `input` was added in its place: the adjoint of `_unfold`."""
+    out = np.zeros(shape, input.dtype)
+    if not shape:
+        return input.sum(-1).reshape(()) if size else out
+    windows = input.shape[dim]
+    by_window = np.moveaxis(out, dim, 0)
+    values = np.moveaxis(input, dim, 0)
+    for i in range(size):
+        by_window[i : i + (windows - 1) * step + 1 : step] += values[..., i]
+    return out
+
+
+@view(input=lambda grad, input_shape, dim, size, step: unfold_place(grad, dim, size, step, input_shape))
+def _unfold(input: Array, dim: int, size: int, step: int) -> Array:
+    if not input.ndim:
+        return np.lib.stride_tricks.as_strided(input, (size,), (input.itemsize,))
+    windows = (input.shape[dim] - size) // step + 1
+    shape = (*input.shape[:dim], windows, *input.shape[dim + 1 :], size)
+    strides = list(input.strides)
+    strides.append(strides[dim])
+    strides[dim] *= step
+    return np.lib.stride_tricks.as_strided(input, shape, strides)
+
+
+@public("Tensor:unfold")
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows of `size` elements, `step` apart, along a dimension; each window is laid along a new last one.
+
+    RuntimeError if a window is larger than the dimension.
+    """
+    dim = wrap_dim(dimension, self._array.ndim)
+    n = self._array.shape[dim] if self._array.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > n:
+        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {n} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    return _unfold(self, dim, size, step)

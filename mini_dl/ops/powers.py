@@ -1,0 +1,347 @@
+"""Powers, exponentials and logarithms."""
+
+from __future__ import annotations
+
+import builtins
+import cmath
+import math
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, Number, as_type, floating, is_number, number_as, of_numpy, result_numpy, scalar_name
+from mini_dl._surface import method, public
+from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.kernels.blocks import elementwise, sigmoid_of
+from mini_dl.ops.arithmetic import _mul, as_tensors
+from mini_dl.ops.choice import where
+from mini_dl.ops.operands import PLAIN, accept, both_floating, conjugate, kind_of, masked, promote_floating, zero_of
+from mini_dl.ops.rounding import abs
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ powers
+
+
+def _power(input: Any, other: Any) -> Array:
+    """``np.power``; float32 goes through float64, which is as fast as torch and as exact (NumPy's own is off by 1 ULP)."""
+    common = result_numpy(input, other)
+    if common.char == "f":
+        base, exponent = (as_type(as_type(x, common), np.dtype("d")) for x in (input, other))  # 0.9 is first rounded
+        return np.power(base, exponent).astype(common)
+    return np.power(input, other)
+
+
+def _raised(input: Any, other: Any) -> Array:
+    """``input ** other`` over promoted operands."""
+    if kind_of(input) == "b" and kind_of(other) == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if type(other) is np.ndarray and other.dtype.kind == "i" and (negative := other < 0).any():
+        whole = np.power(input, np.where(negative, 0, other))  # 1 / n is 0 but for n = 1 and n = -1
+        inverse = np.where(input == 1, 1, np.where(input == -1, 1 - 2 * (other & 1), 0))
+        return np.where(negative, inverse, whole).astype(other.dtype)
+    return _power(input, other)
+
+
+@binary(
+    input=lambda grad, input, other: _base_gradient(grad, input, other),
+    other=lambda grad, input, other, result: _exponent_gradient(grad, input, other, result),
+)
+def _pow(input: Array, other: Array) -> Array:
+    return _raised(input, other)
+
+
+def _base_gradient(grad: Tensor, base: Any, exponent: Any) -> Tensor:
+    return where(exponent == 0, 0.0, grad * conjugate(exponent * _pow(base, exponent - 1)))  # type: ignore[no-any-return]
+
+
+def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor) -> Tensor:
+    """``grad * result * log(base)``; 0 where 0 is raised to what is not negative."""
+    if exponent._array.dtype.kind == "c":
+        steady = (exponent.imag == 0) & (exponent.real >= 0)
+    else:
+        steady = exponent >= 0
+    if isinstance(base, Tensor):
+        logarithm = log(base.to(result.dtype))
+        slope = conjugate(result * logarithm)
+        return grad * where((base == 0) & steady, 0.0, slope)
+    if base == 0:
+        return grad * where(steady, 0.0, conjugate(result * -math.inf))
+    return grad * conjugate(result * _number_log(base))
+
+
+def _number_log(base: Any) -> Any:
+    if isinstance(base, builtins.complex):
+        return cmath.log(base)
+    return math.log(base) if base > 0 else math.nan
+
+
+@op(
+    input=lambda grad, input, exponent: (
+        grad * conjugate(exponent * _pow_number(input, exponent - 1)) if exponent else zero_of(grad)
+    )
+)
+def _pow_number(input: Array, exponent: Any) -> Array:
+    common = input.dtype if input.dtype.kind == "f" and type(exponent) in PLAIN else result_numpy(input, exponent)
+    if common.kind in "iu" and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    power = number_as(exponent, common) if common.char in "bBhilqe" and exponent not in (0, 1, 2, 3) else exponent
+    input = input.astype(common, copy=False)
+    if exponent == 1:
+        return input.copy()
+    if common.kind == "b":
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
+    if exponent == 2:
+        return np.multiply(input, input)
+    if exponent == 3:
+        return input * input * input
+    if common.kind == "f":
+        if exponent == 0.5:
+            return np.sqrt(input)
+        if exponent == -0.5 and common.char != "e":
+            return np.reciprocal(np.sqrt(input))
+        if exponent == -1:
+            return np.reciprocal(input)
+        if exponent == -2:
+            return np.reciprocal(input * input)
+    return _power(input, as_type(power, common))
+
+
+@method(inplace=True, out=True)
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """``input ** exponent``. RuntimeError for an integer raised to a negative number."""
+    if isinstance(input, Tensor) and is_number(exponent):
+        return _pow_number(input, exponent)
+    return _pow(input, exponent)
+
+
+def _pow_operator(self: Tensor, other: Any) -> Any:
+    return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
+
+
+def _type_of_power(result: Tensor, out: Tensor, args: Any) -> None:
+    if result._array.dtype != out._array.dtype:
+        raise RuntimeError(
+            f"the output given to float_power has dtype {scalar_name(out._array.dtype)} but the operation's result requires "
+            f"dtype {scalar_name(result._array.dtype)}"
+        )
+
+
+@method(out=_type_of_power)
+def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """``input ** exponent`` in float64, or complex128."""
+    target = _power_type(input, exponent)
+    return pow(_in_type(input, target), _in_type(exponent, target))
+
+
+@public("Tensor")
+def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
+    """In-place version of ``float_power``. RuntimeError unless this tensor has the type of the result."""
+    target = _power_type(self, exponent)
+    if self._array.dtype != target:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {scalar_name(self._array.dtype)} but the operation's result requires "
+            f"dtype {scalar_name(target)}"
+        )
+    return self.pow_(_in_type(exponent, target))  # type: ignore[no-any-return]
+
+
+def _power_type(*operands: Any) -> np.dtype[Any]:
+    kinds = [kind_of(v._array if isinstance(v, Tensor) else v) for v in operands]
+    return np.dtype("complex128" if "c" in kinds else "float64")
+
+
+def _in_type(operand: Any, target: np.dtype[Any]) -> Any:
+    return operand.to(of_numpy(target)) if isinstance(operand, Tensor) else as_type(operand, target).item()
+
+
+@method(inplace=True, out=True)
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """``input * 2 ** other``"""
+    as_tensors("ldexp", input=input, other=other)
+    kinds = input._array.dtype.kind, other._array.dtype.kind
+    if kinds[0] == "f" and kinds[1] in "biu":
+        if kinds[1] == "b":
+            raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'")
+        return _ldexp(input, other)
+    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] in "fc" else 2.0
+    return _mul(input, pow(base, other))
+
+
+@op(input=lambda grad, exponent: _ldexp(grad, exponent))
+def _ldexp(input: Array, exponent: Array) -> Array:
+    return np.ldexp(input, np.clip(exponent, -(2**20), 2**20).astype(np.int32))
+
+
+# ------------------------------------------------------------------------------------------------ exponentials and logarithms
+
+
+@public("torch", "Tensor", inplace_too=True, out=True)
+@written_by(np.exp)
+@unary(input=lambda grad, result: grad * conjugate(result))
+def exp(input: Array) -> Array:
+    """``e ** input``"""
+    return np.exp(floating(input))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, result: grad * conjugate(result) * math.log(2))
+def exp2(input: Array) -> Array:
+    """``2 ** input``"""
+    return np.exp2(floating(input))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, result: grad * (conjugate(result) + 1))
+def expm1(input: Array) -> Array:
+    """``e ** input - 1``, accurate near 0."""
+    return np.expm1(floating(input))
+
+
+@method(inplace=True, out=True)
+@written_by(np.log)
+@unary(input=lambda grad, input: grad / conjugate(input))
+def log(input: Array) -> Array:
+    """The natural logarithm."""
+    return np.log(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / (conjugate(input) * math.log(2)))
+def log2(input: Array) -> Array:
+    """The logarithm to base 2."""
+    return np.log2(floating(input))
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad, input: grad / (conjugate(input) * math.log(10)))
+def log10(input: Array) -> Array:
+    """The logarithm to base 10."""
+    return np.log10(floating(input))
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@unary(input=lambda grad, input: grad / (conjugate(input) + 1))
+def log1p(input: Array) -> Array:
+    """``log(1 + input)``, accurate near 0."""
+    return np.log1p(floating(input))
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: grad / (1 + conjugate((other - input).exp())),
+    other=lambda grad, input, other: grad / (1 + conjugate((input - other).exp())),
+    numbers="",
+)
+def logaddexp(input: Array, other: Array) -> Array:
+    """``log(exp(input) + exp(other))``, without overflow."""
+    accept("logaddexp_cpu", "fc", input, other)
+    if input.dtype.kind == "c":
+        return _log_of_sum(input, other)
+    return np.logaddexp(input, other)
+
+
+def _log_of_sum(a: Array, b: Array) -> Array:
+    """``log(exp(a) + exp(b))`` of complex numbers, the one with the greater real part taken out."""
+    greater = a.real >= b.real
+    high, low = np.where(greater, a, b), np.where(greater, b, a)
+    out: Array = high + np.log1p(np.exp(low - high))
+    return out
+
+
+@public("torch", "Tensor", out=True)
+@binary(
+    input=lambda grad, input, other: grad / (1 + conjugate((other - input).exp2())),
+    other=lambda grad, input, other: grad / (1 + conjugate((input - other).exp2())),
+    numbers="",
+)
+def logaddexp2(input: Array, other: Array) -> Array:
+    """``log2(2 ** input + 2 ** other)``, without overflow."""
+    accept("logaddexp2_cpu", "f", input, other)
+    return np.logaddexp2(input, other)
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@binary(
+    input=lambda grad, input, other: _xlogy_gradient(grad, input, other),
+    other=lambda grad, input, other: grad * input / other,
+    promote=promote_floating,
+)
+def xlogy(input: Array, other: Array) -> Array:
+    """``input * log(other)``; 0 where `input` is 0, unless `other` is NaN."""
+    accept("xlogy_cpu", "biuf", input, other)
+    input, other = both_floating(input, other)
+    return times_log(input, other, np.log(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
+
+
+def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
+    """``grad * log(other)``, and 0 where that is nothing and `input` is 0."""
+    slope = xlogy(grad, other)
+    return slope.masked_fill((input == 0) & (other <= 0), 0.0) if isinstance(input, Tensor) or input == 0 else slope
+
+
+def times_log(input: Array, other: Array, logarithm: Array) -> Array:
+    steady = (input == 0) & (other == other)
+    product = np.multiply(input, logarithm)
+    return np.where(steady, product.dtype.type(0), product) if steady.any() else product
+
+
+def _through_sigmoid(grad: Tensor, result: Tensor) -> Tensor:
+    return _sigmoid_backward(grad, conjugate(result))
+
+
+@public("torch", "Tensor", "special:expit", "nn.functional", inplace_too=True, out=True)
+@unary(input=lambda grad, result: _through_sigmoid(grad, result))
+def sigmoid(input: Array) -> Array:
+    """``1 / (1 + exp(-input))``"""
+    return _sigmoid(floating(input))
+
+
+_sigmoid = elementwise(sigmoid_of)
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(input / (1 - input))``, the inverse of the sigmoid; with `eps`, `input` is first clamped to ``[eps, 1 - eps]``."""
+    return _logit(input, eps)  # type: ignore[no-any-return]
+
+
+@op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))
+def _logit(input: Array, eps: float | None) -> Array:
+    accept("logit_cpu", "biuf", input)
+    input = floating(input)
+    if eps is not None:
+        input = np.minimum(np.maximum(input, input.dtype.type(eps)), input.dtype.type(1 - eps))
+    return np.log(input / (1 - input))
+
+
+def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
+    if eps is None or eps < 0:
+        slope = grad / abs(input * (1 - input))  # at -0.0 too it is positive infinity
+        return where((input >= 0) & (input <= 1), slope, math.nan)
+    slope = grad / (input * (1 - input))
+    return masked(slope, (input >= eps) & (input <= 1 - eps))
+
+
+@binary(
+    input=lambda grad, other: grad * conjugate(other * (1 - other)),
+    other=lambda grad, input, other: grad * conjugate(input * (1 - 2 * other)),
+)
+@elementwise
+def _sigmoid_backward(input: Array, other: Array) -> Array:
+    """The gradient `input` through a sigmoid whose result was `other`."""
+    return input * (other * (1 - other))
+
+
+_ONE = {char: np.ones((), char) for char in "fdFD"}
+"""Quicker than the number 1, which NumPy converts at each call."""
+
+
+@binary(
+    input=lambda grad, other: grad * conjugate(1 - other * other),
+    other=lambda grad, input, other: grad * conjugate(input * other) * -2,
+)
+@elementwise
+def _tanh_backward(input: Array, other: Array) -> Array:
+    """The gradient `input` through tanh, whose result was `other`."""
+    return input * (_ONE[other.dtype.char] - other * other)

@@ -1,0 +1,238 @@
+"""Ranges, identity matrices, diagonals and triangles."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import type_name, wrap_dim
+from mini_dl._dtypes import Array
+from mini_dl._surface import function, method
+from mini_dl.autograd.primitive import op
+from mini_dl.ops.factories import default_type, factory
+from mini_dl.ops.parts import _diagonal
+from mini_dl.ops.views import place
+from mini_dl.tensor import Tensor, wrap
+
+# ------------------------------------------------------------------------------------------------ ranges
+
+
+def _number(value: Any) -> Any:
+    """The Python number in a 0-d tensor or NumPy scalar; a number as it is."""
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
+
+
+def _steps(start: Any, end: Any, step: Any) -> Any:
+    """How many steps lead from `start` to `end`, as a fraction. RuntimeError if none ever do."""
+    if step == 0 or step != step:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (step > 0 and start > end) or (step < 0 and start < end):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if type(start) is type(end) is type(step) is builtins.int and (end - start) % step == 0:
+        return (end - start) // step  # exact, however large
+    return (end - start) / step
+
+
+def _progression(start: Any, step: Any, length: int, dtype: Any) -> Array:
+    kind = np.dtype(dtype)
+    if kind.kind in "iu":
+        return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
+    return (np.arange(length) * float(step) + float(start)).astype(kind)
+
+
+@factory()
+def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
+    """``start, start + step, ...`` below `end`: of ints int64, otherwise the default dtype.
+
+    >>> import mini_dl as torch
+    >>> torch.arange(1, 2, 0.25)
+    tensor([1.0000, 1.2500, 1.5000, 1.7500])
+    """
+    start, end, step = _number(start), _number(end), _number(step)
+    if end is None:
+        start, end = 0, start
+    if dtype is None:
+        whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
+        dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
+    if np.dtype(dtype).kind in "iu" and step == step and int(step) == 0 != step:
+        raise ValueError("step must be nonzero")
+    if np.dtype(dtype) == np.int64 and all(map(math.isfinite, (start, end, step))):
+        start, end, step = int(start), int(end), int(step)
+    if np.dtype(dtype).kind in "bc":
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{_dtypes.scalar_name(np.dtype(dtype))}'")
+    return _progression(start, step, math.ceil(_steps(start, end, step)), dtype)
+
+
+@factory()
+def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
+    """``start, start + step, ...`` up to and including `end`. Deprecated in favour of ``arange``."""
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's range "
+        "builtin. Instead, use torch.arange, which produces values in [start, end).",
+        stacklevel=3,
+    )
+    start, end, step = _number(start), _number(end), _number(step)
+    if end is None:
+        start, end = 0, start
+    return _progression(start, step, math.floor(_steps(start, end, step)) + 1, default_type(dtype))
+
+
+def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
+    """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
+    first, last = [v.ndim if isinstance(v, Tensor) else 0 for v in (start, end)]
+    if first or last:
+        raise RuntimeError(
+            f"{name} only supports 0-dimensional start and end tensors, but got start with {first} dimension(s) and end with "
+            f"{last} "
+            "dimension(s)."
+        )
+    start, end = _number(start), _number(end)
+    if not isinstance(steps, (builtins.int, np.integer)):
+        given = ", ".join([type_name(v) for v in (start, end, steps)])
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+            " * (Tensor start, Tensor end, int steps, ...)\n * (Number start, Number end, int steps, ...)"
+        )
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = np.dtype(dtype)
+    exact = kind if kind.kind in "fc" and kind.char != "e" else np.dtype("float32" if kind.char == "e" else "float64")
+    if kind.kind in "iu":
+        start, end = int(start), int(end)
+    low, high = np.asarray(start, exact), np.asarray(end, exact)
+    i = np.arange(steps).astype(exact)
+    step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
+    out = low + step * i
+    half = steps // 2
+    out[half:] = high - step * (steps - 1 - i[half:])
+    if steps == 1:
+        out[0] = low
+    return out
+
+
+def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
+    if dtype is not None:
+        return np.dtype(dtype)
+    complex_ = any([b.is_complex() if isinstance(b, Tensor) else isinstance(b, complex) for b in bounds])
+    return _dtypes.get_default_dtype().to_complex().numpy if complex_ else _dtypes.default_numpy()
+
+
+@factory()
+def linspace(start: Any, end: Any, steps: int, *, dtype: Any) -> Array:
+    """`steps` numbers in equal distance from `start` to `end`."""
+    kind = _bounds_dtype(dtype, start, end)
+    return _between("linspace", start, end, steps, kind).astype(kind)
+
+
+@factory()
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any) -> Array:
+    """``base ** x`` for `steps` numbers x in equal distance from `start` to `end`."""
+    kind = _bounds_dtype(dtype, start, end, base)
+    powers = _between("logspace", start, end, steps, kind)
+    return np.power(np.asarray(base, powers.dtype), powers).astype(kind)
+
+
+@factory()
+def eye(n: int, m: int | None = None, *, dtype: Any) -> Array:
+    """(n, m) with ones on the main diagonal and zeros elsewhere."""
+    for name, size in (("n", n), ("m", m)):
+        if size is not None and size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
+    return np.eye(n, m, dtype=default_type(dtype))
+
+
+def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
+    def make(row: int, col: int, offset: int = 0, *, dtype: Any) -> Array:
+        for axis, size in (("row", row), ("col", col)):
+            if size < 0:
+                raise RuntimeError(f"{axis} must be non-negative, got{size}")
+        kind = np.dtype("int64") if dtype is None else np.dtype(dtype)
+        if kind.char not in "ilq":
+            raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
+        return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"(2, count): rows and columns of the elements that ``{name[:4]}`` keeps of a (row, col) matrix."
+    factory(out=False)(make)
+
+
+_triangle_indices("tril_indices", np.tril)
+_triangle_indices("triu_indices", np.triu)
+
+# ------------------------------------------------------------------------------------------------ diagonals and triangles
+
+
+@method()
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Zeros with the last dimension of `input` on the diagonal of the new dimensions `dim1` and `dim2`."""
+    ndim = input.ndim + 1
+    first, second = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    if not input.ndim:
+        raise IndexError("Dimension specified as -1 but tensor has no dimensions")
+    n = input._array.shape[-1] + abs(offset)
+    shape = list(input._array.shape[:-1])
+    for d in sorted((first, second)):
+        shape.insert(d, n)
+    return place(input, _diagonal, (offset, first, second), tuple(shape))
+
+
+@method(out=True)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The matrix with this vector on a diagonal, or the diagonal of this matrix."""
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.ndim == 2:
+        return input.diagonal(diagonal).clone()
+    raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+
+
+@method()
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """The matrix with all elements of `input` on a diagonal."""
+    return diag_embed(input.reshape(-1), offset)
+
+
+def _triangle(name: str, kernel: Callable[..., Array], what: str) -> None:
+    def cut(input: Array, diagonal: int) -> Array:
+        return kernel(input, diagonal)
+
+    cut.__name__ = name
+    primitive = op(input=lambda grad, diagonal: primitive(grad, diagonal))(cut)
+
+    def call(input: Tensor, diagonal: int = 0) -> Tensor:
+        if input.ndim < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        return primitive(input, operator.index(diagonal))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"`input` with zeros {what} the diagonal, of each matrix of a batch."
+    method(inplace=True, out=True)(call)
+
+
+_triangle("tril", np.tril, "above")
+_triangle("triu", np.triu, "below")
+
+
+@function()
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of each element of a vector, as rows: x^(N-1) ... x, 1, or the other way round."""
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    n = x._array.size if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    kind = np.result_type(x._array.dtype, np.int64) if x._array.dtype.kind in "bui" else x._array.dtype
+    powers = np.arange(n)
+    return x.to(_dtypes.of_numpy(np.dtype(kind))).unsqueeze(1) ** wrap(powers if increasing else powers[::-1].copy())

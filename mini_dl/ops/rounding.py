@@ -1,0 +1,224 @@
+"""Signs, absolute values and rounding."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, floating
+from mini_dl._surface import function, method, public, return_type
+from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.ops.arithmetic import underivable
+from mini_dl.ops.choice import where
+from mini_dl.ops.operands import accept, both_floating, masked, promote_floating, zero_of
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ sign and rounding
+
+
+@public("torch", "Tensor", "torch:absolute", "Tensor:absolute", out=True)
+@written_by(np.absolute)
+@unary(input=lambda grad, input: grad * input.sgn())
+def abs(input: Array) -> Array:
+    """The absolute value; its gradient at 0 is 0."""
+    accept("abs_cpu", "iufc", input)
+    return np.absolute(input)
+
+
+@public("torch:abs_", "Tensor:abs_", "Tensor:absolute_")
+def _abs_(self: Tensor) -> Tensor:
+    """In-place version of ``abs``. RuntimeError for complex."""
+    if self._array.dtype.kind == "c":
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return _real_abs_(self)
+
+
+_real_abs_ = in_place(abs, "abs_")
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: zero_of(grad))
+def sign(input: Array) -> Array:
+    """-1, 0 or 1; 0 for NaN. RuntimeError for complex: see ``sgn``."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
+    return _sign_of(input)
+
+
+def _sign_of(input: Array) -> Array:
+    if input.dtype.kind == "b":
+        return input.copy()
+    sign = np.sign(input)
+    return np.where(sign == sign, sign, sign.dtype.type(0)) if np.isnan(sign).any() else sign  # torch: 0 for NaN
+
+
+@op(input=lambda grad, input, result: _sgn_gradient(grad, input, result))
+def _sgn(input: Array) -> Array:
+    return _sign_of(input)
+
+
+def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
+    """For complex z: ``(grad - (conj(grad) z / |z|) z / |z|) / (2 |z|)`` as a real-linear map."""
+    if input._array.dtype.kind != "c":
+        return zero_of(grad)
+    size = abs(input)
+    return where(size == 0, 0.0, grad / size - (grad / input).real * result)
+
+
+@method(inplace=True, out=True)
+def sgn(input: Tensor) -> Tensor:
+    """``input / |input|``, 0 at 0: the sign, also of complex numbers."""
+    return _sgn(input)
+
+
+@method(out=True)
+@unary(input=lambda grad, input: _angle_gradient(grad, input))
+def angle(input: Array) -> Array:
+    """The angle of a complex number in the plane; of a real one 0 or pi."""
+    if input.dtype.kind == "c":
+        return np.arctan2(input.imag, input.real)
+    input = floating(input)
+    return np.where(input < 0, input.dtype.type(math.pi), np.where(input != input, input, input.dtype.type(0)))
+
+
+def _angle_gradient(grad: Tensor, input: Tensor) -> Tensor:
+    if input._array.dtype.kind != "c":
+        return zero_of(grad)
+    square_of_size = input.real * input.real + input.imag * input.imag
+    return where(square_of_size == 0, 0.0, grad / square_of_size) * (input * 1j)
+
+
+@method(out=True)
+@unary()
+def signbit(input: Array) -> Array:
+    """Whether the sign bit is set: negative numbers and -0.0."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("signbit is not implemented for complex tensors.")
+    return np.signbit(input) if input.dtype.kind == "f" else np.less(input, 0)
+
+
+@method(inplace=True, out=True)
+@binary(
+    input=lambda grad, input, result: grad * _sign_ratio(input, result),
+    other=lambda grad: zero_of(grad),
+    numbers="other",
+    promote=promote_floating,
+)
+def copysign(input: Array, other: Array) -> Array:
+    """The size of `input` with the sign of `other`."""
+    accept("copysign_cpu", "biuf", input, other)
+    input, other = both_floating(input, other)
+    return np.copysign(input, other)
+
+
+def _sign_ratio(input: Tensor, result: Tensor) -> Tensor:
+    return where(input == 0, 0.0, result / input)
+
+
+@method(inplace=True, out=True)
+@binary(input=lambda grad, input, other: masked(grad, input != other), other=lambda grad: zero_of(grad), numbers="")
+def nextafter(input: Array, other: Array) -> Array:
+    """The next floating point number after `input` towards `other`."""
+    accept("nextafter_cpu", "f", input, other)
+    return np.nextafter(input, other)
+
+
+@method(inplace=True, out=True)
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 where `input` is negative, 1 where it is positive, `values` where it is 0."""
+    if not (isinstance(input, Tensor) and isinstance(values, Tensor)):
+        return _heaviside(input, values)
+    for tensor in (input, values):
+        if tensor._array.dtype.kind == "c":
+            raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if input._array.dtype != values._array.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return _heaviside(input, values)
+
+
+@binary(input=lambda grad: underivable("heaviside"), other=lambda grad: underivable("heaviside"), numbers="")
+def _heaviside(input: Array, other: Array) -> Array:
+    return np.where(input == 0, other, (input > 0).astype(input.dtype))
+
+
+frexp_result = return_type("frexp", "mantissa exponent")
+
+
+@function(out=True)
+def frexp(input: Tensor) -> Any:
+    """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
+    if input._array.dtype.kind != "f":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    return frexp_result(*_frexp(input))
+
+
+@op(input=lambda grads, result: grads[0] / result[1].detach().to(grads[0].dtype).exp2())
+def _frexp(input: Array) -> tuple[Array, Array]:
+    mantissa, exponent = np.frexp(input)
+    return mantissa, np.asarray(exponent, np.int32)
+
+
+public("Tensor")(frexp)
+
+
+def _rounding(ufunc: Any, input: Array) -> Array:
+    """`ufunc` on floating point numbers; integers are whole already."""
+    accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
+    return ufunc(input) if input.dtype.kind == "f" else input.copy()
+
+
+@method(inplace=True, out=True)
+@written_by(np.floor)
+@unary(input=lambda grad: zero_of(grad))
+def floor(input: Array) -> Array:
+    """The greatest integer that is not greater."""
+    return _rounding(np.floor, input)
+
+
+@method(inplace=True, out=True)
+@written_by(np.ceil)
+@unary(input=lambda grad: zero_of(grad))
+def ceil(input: Array) -> Array:
+    """The least integer that is not less."""
+    return _rounding(np.ceil, input)
+
+
+@public("torch", "Tensor", "torch:fix", "Tensor:fix", inplace_too=True, out=True)
+@unary(input=lambda grad: zero_of(grad))
+def trunc(input: Array) -> Array:
+    """The integer part."""
+    return _rounding(np.trunc, input)
+
+
+@method(inplace=True, out=True)
+@unary(input=lambda grad: grad)
+def frac(input: Array) -> Array:
+    """``input - trunc(input)``"""
+    accept("frac_cpu", "f", input)
+    return input - np.trunc(input)
+
+
+@public("torch", "Tensor", "special", inplace_too=True, out=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbour."""
+    return _round(input, decimals)
+
+
+@op(input=lambda grad: zero_of(grad))
+def _round(input: Array, decimals: int) -> Array:
+    if decimals == 0:
+        return _rounding(np.rint, input)
+    accept("round_cpu", "f", input)
+    scale = 10.0 ** builtins.abs(decimals)
+    if input.dtype.char == "e":
+        return _at_decimals(input.astype(np.float32), decimals, scale).astype(np.float16)
+    return _at_decimals(input, decimals, scale)
+
+
+def _at_decimals(input: Array, decimals: int, scale: float) -> Array:
+    return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale
