@@ -96,7 +96,8 @@ EXTRA = words(
     Tensor="bucketize rsub",
     autograd="FunctionCtx GradcheckError is_anomaly_enabled is_grad_enabled is_inference_mode_enabled once_differentiable",
     autograd__graph="AccumulateGrad Handle Hooks Results SeveralNode edge_of flat_edges forbidden_write grad_fn_and_number "
-    "hooks_of is_end keep_grad kept_name move_hooks needs_grad raise_stale refreshed restore root_of save save_result shown_name",
+    "hooks_of is_end keep_grad move_hooks needs_grad raise_stale refreshed restore root_of save save_result show_saved "
+    "shown_name",
     nn__init="lsuv_ random_walk_",  # ours: two rules of papers, for whole modules
     optim__lr_scheduler="LambdaOption",  # ours: a schedule for any option of the groups
     utils__data="WorkerInfo default_collate_fn_map",

@@ -352,6 +352,17 @@ def test_views_that_show_a_place_twice(torch, rng):
 
 
 @twin
+def test_a_view_that_was_given_the_memory_of_another(torch, rng):
+    x = rng(2, 3, grad=True)
+    y = x.clone()
+    v = y[:, :]
+    v.data = rng(2, 3)
+    y.tanh_()
+    (v * 2).sum().backward()
+    return v, y, x.grad
+
+
+@twin
 def test_products_are_not_views(torch, rng):
     found = []
     for a, b in (

@@ -18,7 +18,7 @@ from mini_dl._checks import type_name
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import Tensor, typename, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, typename, wrap
 
 
 def run_backward(
@@ -168,7 +168,7 @@ def run_backward(
             if leaf_positions:
                 for position in leaf_positions.get(id(leaf), ()):
                     results[position] = grad
-            if accumulate and accumulates(leaf):
+            if accumulate and (leaf._edge is LEAF or accumulates(leaf)):
                 if grad is not None:
                     box = [grad]
                     del grad
@@ -245,19 +245,19 @@ def all_none(grads: Sequence[Any] | None) -> bool:
 
 def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:
     """The sum of two gradients; in place once the first is a sum that was made here."""
+    if place in owned:
+        mode.run(np.add, first._array, second._array, first._array)  # type: ignore[union-attr]
+        first._counter[0] += 1  # type: ignore[index,union-attr]
+        return first  # type: ignore[return-value]
     if first is None:
         return second
     if mode.enabled:
         return first + second
-    if place in owned:
-        mode.run(np.add, first._array, second._array, first._array)
-        version_of(first)[0] += 1
-        return first
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
     out = wrap(array)
-    if first is not second and first._base is None and 0 not in first._array.strides:
-        out._counter = [1]  # torch adds to the first, which nobody else holds, in place
+    # torch adds to the first in place, where nobody else holds it and its elements do not share memory
+    out._counter = [1 if first is not second and first._base is None and 0 not in first._array.strides else 0]
     return out
 
 

@@ -34,21 +34,9 @@ class Node:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
         self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
 
-    def __getattr__(self, name: str) -> Any:
-        """``_saved_self``, ``_saved_result``, ``_saved_dim`` ...: what was kept for the way back, under torch's names."""
-        if name.startswith("_saved_"):
-            key = kept_name(name[7:])
-            if self.saved is None and key in self.op.asked:
-                raise RuntimeError(FREED)
-            if self.saved is not None and key in self.saved:
-                value = restore(self.saved[key], self)
-                return wrap(np.asarray(value)) if key in ("input", "other") and not isinstance(value, Tensor) else value
-            if key in self.op.asked:
-                return None
-        raise AttributeError(f"{self.name()!r} object has no attribute {name!r}")
-
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *["_saved_" + shown_name(key) for key in self.op.asked]})
+        others = [name for name in object.__dir__(self) if not name.startswith("_saved_")]
+        return sorted([*others, *["_saved_" + shown_name(key) for key in self.op.asked]])
 
     # What torch shows of a node ------------------------------------------------------------------------------
 
@@ -80,11 +68,25 @@ class Node:
         return Handle(hooks_of(self).before, hook)
 
 
-def kept_name(shown: str) -> str:
-    """Our name of what torch shows as ``_saved_<shown>``."""
-    if shown.endswith("_sym_sizes"):
-        return kept_name(shown.removesuffix("_sym_sizes")) + "_shape"
-    return "input" if shown == "self" else shown
+def show_saved(key: str) -> None:
+    """Let nodes show what they keep under `key` as ``_saved_<torch's name>``.
+
+    A property for each: `__getattr__` would make every look at an attribute of a node slower, also of those that are there.
+    """
+    name = "_saved_" + shown_name(key)
+
+    def saved(node: Node) -> Any:
+        if key not in node.op.asked:
+            raise AttributeError(f"{node.name()!r} object has no attribute {name!r}")
+        if node.saved is None:
+            raise RuntimeError(FREED)
+        if key not in node.saved:
+            return None
+        value = restore(node.saved[key], node)
+        return wrap(np.asarray(value)) if key in ("input", "other") and not isinstance(value, Tensor) else value
+
+    if not hasattr(Node, name):
+        setattr(Node, name, property(saved))
 
 
 def shown_name(key: str) -> str:

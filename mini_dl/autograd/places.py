@@ -32,10 +32,10 @@ def layout_of(array: Array) -> Layout:
 
 
 def place_of(view: Array, base: Array) -> Place:
-    offset = 0
     # a tensor that was given another's memory, by `set_` or `data`, counts as looking where its base begins
-    if view.size and base.size and (view.base is base or view.base is base.base or np.may_share_memory(view, base)):
-        offset = address_of(view) - address_of(base)
+    owner = view.base
+    together = (owner is not None and (owner is base or owner is base.base)) or np.may_share_memory(view, base)
+    offset = address_of(view) - address_of(base) if together and view.size and base.size else 0
     return Place(layout_of(base), layout_of(view), offset)
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, number_as, promote, wide
 from mini_dl.autograd.formal import formal
-from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result
+from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides
@@ -76,6 +76,8 @@ class Op:
                 formula.__code__ = code.replace(co_name=f"<gradient of {self.name}: {argument}>")
             self.formulas.append((self.index[argument], formula, asks))
         self.asked = frozenset([name for _, _, asks in self.formulas for name in asks])
+        for name in self.asked:
+            show_saved(name)
         self.wants_input = bool(self.params) and any(self.params[0] in asks for _, _, asks in self.formulas)
 
     @functools.cached_property
