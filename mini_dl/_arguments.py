@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import dtype, of_numpy
+from mini_dl._dtypes import dtype, number_as, of_numpy
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
 
@@ -287,7 +287,10 @@ def as_ints(value: Any) -> Any:
 
 
 def as_float(value: Any) -> Any:
-    return value if isinstance(value, (int, float, np.floating, np.integer)) else single(value, "biuf")
+    if isinstance(value, (int, float, np.floating, np.integer)):
+        return value
+    number = single(value, "biufc")
+    return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number
 
 
 def as_number(value: Any) -> Any:

@@ -3,7 +3,6 @@
 ``import mini_dl`` does not import them; ``from mini_dl import models`` does.
 """
 
-from mini_dl._listing import list_names
 from mini_dl.models.cifar import (
     CifarResNet as CifarResNet,
 )
@@ -70,5 +69,3 @@ from mini_dl.models.resnet import (
 from mini_dl.models.resnet import (
     resnet152 as resnet152,
 )
-
-list_names(globals())

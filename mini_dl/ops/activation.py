@@ -73,7 +73,7 @@ def _threshold(input: Array, threshold: float, value: float) -> Array:
 
 
 @public("nn.functional", "torch")
-def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = False) -> Tensor:
     """`input` where it exceeds `threshold`, else `value`"""
     return _apply(_threshold, inplace, input, threshold, number_of("threshold", "value", value))
 
@@ -91,7 +91,7 @@ def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
 
 
 @public("nn.functional")
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+def hardtanh(input: Tensor, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor:
     """`input` clipped to ``[min_val, max_val]``. ValueError if `min_val` exceeds `max_val`."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
@@ -121,7 +121,7 @@ def _leaky_relu(input: Array, negative_slope: float) -> Array:
 
 
 @public("nn.functional")
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+def leaky_relu(input: Tensor, negative_slope: Number = 0.01, inplace: bool = False) -> Tensor:
     """`input` where it is positive, else ``negative_slope * input``"""
     negative_slope = number_of("leaky_relu", "negative_slope", negative_slope)
     return _apply(_leaky_relu, inplace, input, negative_slope)

@@ -23,7 +23,7 @@ def _add(input: Array, other: Array) -> Array:
 
 @method(inplace=True, out=True)
 @written_by(np.add, _add)
-def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input + alpha * other``
 
     >>> import mini_dl as torch
@@ -71,7 +71,7 @@ def _sub(input: Array, other: Array) -> Array:
 
 @public("torch", "Tensor", "torch:subtract", "Tensor:subtract", inplace_too=True, out=True)
 @written_by(np.subtract, _sub)
-def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``"""
     return _sub(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
 
@@ -111,7 +111,7 @@ def _div(input: Array, other: Array) -> Array:
 
 @public("torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True)
 @written_by(np.divide)
-def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
 
     RuntimeError for another `rounding_mode`, and for an integer division by zero.
@@ -126,7 +126,7 @@ def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = No
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
-def true_divide(input: Tensor, other: Tensor | Number) -> Tensor:
+def true_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """``input / other``"""
     return _div(input, other)
 

@@ -78,9 +78,8 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type_name(size)}")
     if dtype is None:
-        kind = fill_value._array.dtype if isinstance(fill_value, Tensor) else None
-        dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value)) if kind is None else kind
-        dtype = np.dtype(np.int64) if dtype == np.uint64 and kind is None else dtype
+        dtype = _dtypes.dtype_of_number(number_of("full", "fill_value", fill_value))
+        dtype = np.dtype(np.int64) if dtype == np.uint64 else dtype
     return _filled(nonnegative(sizes(size)), fill_value, dtype)
 
 
