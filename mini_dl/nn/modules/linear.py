@@ -125,4 +125,4 @@ class LazyLinear(LazyModuleMixin, Linear):
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """`Linear` under the name that attention's output projection has."""
+    """`Linear` under the name of attention's output projection."""
