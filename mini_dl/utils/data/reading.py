@@ -1,4 +1,4 @@
-"""The iterators of a DataLoader: batches read here, or ahead by workers. They do not keep the loader, only what they need of it."""
+"""The iterators of a DataLoader: batches read here, or ahead by workers. They keep the parts of the loader that they need."""
 
 from __future__ import annotations
 
