@@ -19,7 +19,7 @@ class Digits(Images):
     test come last, so partly from writers of whom the others have nothing.
 
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
-    https://doi.org/10.24432/C50P49, CC BY 4.0 (the README beside the data says more).
+    https://doi.org/10.24432/C50P49, CC BY 4.0 (see the README next to the data).
 
     >>> from mini_dl.datasets import Digits
     >>> digits = Digits(train=False)

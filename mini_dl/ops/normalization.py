@@ -42,7 +42,7 @@ def _standardised_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[in
 
 
 def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
-    """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 beside float16."""
+    """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 with float16."""
     own = input._array.dtype
     types = [p._array.dtype for p in parameters if p is not None]
     if all([found is own for found in types]):

@@ -97,7 +97,7 @@ class RNNBase(Module):
         """Accepted, without effect: only GPU kernels need contiguous weights."""
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew."""
+        """Redraw all parameters."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
@@ -243,7 +243,7 @@ class RNNCellBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew."""
+        """Redraw all parameters."""
         bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)

@@ -39,7 +39,7 @@ class _Table(Module):
             self.weight = Parameter(given, not freeze)
 
     def reset_parameters(self) -> None:
-        """Draw the table anew."""
+        """Redraw the table."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             init.zeros_(self.weight.detach()[self.padding_idx])
