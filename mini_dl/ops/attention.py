@@ -107,7 +107,7 @@ def scaled_dot_product_attention(
     (N, *, L, V).
 
     `scale` is by default ``1 / sqrt(E)``. A bool `attn_mask` says which keys take part; a query without any gives zeros.
-    `is_causal`: query i sees the keys up to i; together with a mask only in four dimensions. `enable_gqa`: groups of query heads share a
+    `is_causal`: query i sees the keys up to i; with a mask only in four dimensions. `enable_gqa`: groups of query heads share a
     head of key and value.
 
     >>> import mini_dl as torch
