@@ -1,8 +1,8 @@
-"""What torch's parser of arguments does before a function runs: other names, types, and numbers given as tensors.
+"""What torch's argument parser does before a function runs: other names, types, and numbers given as tensors.
 
-The annotations of a function say what it takes. At its first call a prologue is written out for it that looks at the classes of
-what was given, and nothing else; only what does not fit goes the long way, through `Parser.resolve`. What takes time to look at,
-the numbers in a list, is looked at once a call has failed (`Parser.explain`).
+The annotations of a function say what it accepts. At its first call, a prologue is generated for it that looks only at the
+classes of the arguments; only arguments that do not fit take the slow path, through `Parser.resolve`. What takes time to check,
+the numbers in a list, is checked only after a call has failed (`Parser.explain`).
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from mini_dl.tensor import Tensor
 Function = Callable[..., Any]
 
 OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
-"""NumPy's names, which torch's parser takes too."""
+"""NumPy's names, which torch's parser accepts too."""
 
 PYTHON_TYPES = {float: of_numpy(np.dtype("d")), int: of_numpy(np.dtype("l")), bool: of_numpy(np.dtype("?")),
                 complex: of_numpy(np.dtype("D"))}  # fmt: skip
 
 
 INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output_size dim dims shifts normalized_shape s".split())
-"""Parameters that are an int or several in every function that does not say otherwise."""
+"""Parameters that are an int or several ints in every function that does not say otherwise."""
 
 SEVERAL_MEANINGS = frozenset("max min var std var_mean std_mean".split())
 """Functions whose `dim` may be something else: the other tensor, or whether to divide by one less."""
 
 HANDED_ON = frozenset("Tensor ints bool float Number".split())
 ANY_OBJECT = frozenset("inplace return_indices size_average reduce align_corners".split())
-"""What is looked at of a function that is written in Python in torch: the kinds that it hands on, but for what it takes by its
+"""What is checked for a function that torch wrote in Python: the kinds that it passes on, except arguments used only for their
 truth value."""
 
 
@@ -48,10 +48,10 @@ READ_FIRST = frozenset(
     "multi_head_attention_forward normalize smooth_l1_loss softmax softmin softsign tanhshrink triplet_margin_with_distance_loss "
     "upsample_bilinear upsample_nearest".split()
 )
-"""Functions of which torch's Python reads an attribute of a tensor before anything else: an AttributeError for what has none."""
+"""Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
 HANDED_OVER = frozenset("weight bias running_mean running_var var log_target".split())
-"""Tensors that these functions hand on without a look."""
+"""Tensors that these functions pass on without a check."""
 
 
 class Absent:
@@ -62,7 +62,7 @@ ABSENT = Absent()
 
 
 class Parser:
-    """Calls `function` with its arguments as torch's parser would hand them over. TypeError where they do not fit."""
+    """Calls `function` with its arguments as torch's parser would pass them. TypeError if they do not fit."""
 
     call: Any
 
@@ -70,7 +70,7 @@ class Parser:
         self.function, self.strict = function, strict
 
     def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The first call, which gives `call` the code that is written out for this function."""
+        """The first call, which gives `call` the code generated for this function."""
         self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
         self.names = {parameter.name for parameter in parameters}
         names: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class Parser:
         return self.call(*args, **kwargs)
 
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """The call with names and values put right."""
+        """Make the call with corrected names and values."""
         given = {p.name: value for p, value in zip(self.parameters, values) if value is not ABSENT}
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
@@ -114,7 +114,7 @@ class Parser:
             raise
 
     def explain(self, values: tuple[Any, ...]) -> None:
-        """Called when the function has failed: the error for an argument that could not but make it fail."""
+        """Called when the function has failed: raise the error for an argument that was bound to make it fail."""
         for position, (parameter, kind, value) in enumerate(zip(self.parameters, self.kinds, values), 1):
             if kind == "ints" and value.__class__ in (tuple, list):
                 self.fitted(value, kind, parameter, position)
@@ -126,7 +126,7 @@ class Parser:
         if kind not in FIT or (value is None and optional(parameter)):
             return value
         fits, called = FIT[kind]
-        if value.__class__ is str and parameter.name == "padding":  # "same", "valid"; or what is refused in words of its own
+        if value.__class__ is str and parameter.name == "padding":  # "same", "valid"; or what is refused with its own message
             return value
         found = fits(value)
         if found is NotImplemented:
@@ -162,7 +162,7 @@ def parsed(function: Function, strict: bool = True) -> Function:
 
 
 def loosely_parsed(function: Function) -> Function:
-    """The same for a function whose last argument may be given as several."""
+    """The same for a function whose last argument may be given as several arguments."""
     input = next(iter(inspect.signature(function).parameters))
     others = [other for other, meant in OTHER_NAMES.items() if meant == input]
 
@@ -228,11 +228,11 @@ QUICK = {
     "dtype": "{0}.__class__ is not dtype",
     "Generator": "{0}.__class__ is not Generator",
 }
-"""What makes the value of a parameter worth a closer look, by its annotation."""
+"""By annotation: the condition under which the value of a parameter needs a closer look."""
 
 
 def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
-    """The condition under which the value of `parameter` takes the long way. None if it never does."""
+    """The condition under which the value of `parameter` takes the slow path, or None if it never does."""
     name = parameter.name
     if kind not in QUICK:
         return f"{name} is ABSENT" if parameter.default is parameter.empty else None
@@ -241,7 +241,7 @@ def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
 
 
 def kind_of(parameter: inspect.Parameter) -> str:
-    """The annotation without what says that it is optional, and without modules; "ints" for `INT_LISTS`."""
+    """The annotation without modules and without the part that makes it optional; "ints" for `INT_LISTS`."""
     if parameter.annotation in ("Any", "Sequence[int]") and parameter.name in INT_LISTS:
         return "ints"
     return str(parameter.annotation).replace(" | None", "").replace("builtins.", "").replace("DType", "dtype")
@@ -255,7 +255,7 @@ def optional(parameter: inspect.Parameter) -> bool:
 
 
 def single(value: Any, kinds: str) -> Any:
-    """The number in a 0-d tensor that needs no gradient and whose type is of the `kinds`; NotImplemented for anything else."""
+    """The number in a 0-d tensor that requires no grad and whose type is one of `kinds`; NotImplemented for anything else."""
     if isinstance(value, Tensor) and not value._array.ndim and value._array.dtype.kind in kinds and not value.requires_grad:
         return value._array[()].item()
     return NotImplemented
@@ -280,7 +280,7 @@ def as_int(value: Any) -> Any:
 
 
 def as_ints(value: Any) -> Any:
-    """An int, or a sequence of which each element is one (or None: as it is)."""
+    """An int, or a sequence of ints (None is left as it is)."""
     if not isinstance(value, (tuple, list)):
         return NotImplemented if as_int(value) is NotImplemented else value
     return NotImplemented if any([one is not None and as_int(one) is NotImplemented for one in value]) else value
@@ -323,4 +323,4 @@ FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "dtype": (as_dtype, "torch.dtype"),
     "Generator": (as_generator, "torch.Generator"),
 }
-"""For each annotation what an argument becomes, NotImplemented where it does not fit, and how messages call the type."""
+"""By annotation: what an argument becomes (NotImplemented if it does not fit), and the name of the type in messages."""

@@ -1,4 +1,4 @@
-"""What arguments mean: dimensions, shapes and types, with torch's errors. Knows arrays' shapes, not tensors."""
+"""The meaning of arguments: dimensions, shapes and types, with torch's errors. Knows the shapes of arrays, but not tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
 
 
 def index_of(number: Any, must: str) -> int:
-    """The int that `number` stands for; TypeError for a bool and for what is none."""
+    """The int that `number` stands for; TypeError for a bool and for anything that is not an int."""
     try:
         if not isinstance(number, bool):
             return operator.index(number)
@@ -46,8 +46,8 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
 
 
 def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
-    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``: what is left of ``*shape`` after unpacking one sequence. TypeError, about
-    the `argument`, for what is no shape."""
+    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``: ``*shape``, unpacked if it is one sequence. TypeError, naming `argument`,
+    for anything that is not a shape."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
     if shape and shape[0].__class__ is bool:
@@ -62,7 +62,7 @@ def sizes(shape: Sequence[Any], argument: str = "a shape") -> tuple[int, ...]:
 
 
 def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the last positional parameter, a sequence of ints, also be given one by one: ``f(x, 2, 3)`` as ``f(x, (2, 3))``."""
+    """Let the last positional parameter, a sequence of ints, be given one by one: ``f(x, 2, 3)`` is ``f(x, (2, 3))``."""
     signature = inspect.signature(function)
     positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     before, name = len(positional) - 1, positional[-1]
@@ -90,7 +90,7 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the parameter `name` be given under other names, as it has in torch's overloads."""
+    """Let the parameter `name` be given under the other names it has in torch's overloads."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -114,8 +114,9 @@ def nonnegative(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def too_large(name: str, args: tuple[Any, ...], error: Exception) -> Exception:
-    """The error for sizes in `args` that no tensor can have; `error`, with which NumPy refused them, if it is not that."""
-    size = [n for value in args for n in (value if isinstance(value, (tuple, list)) else [value]) if isinstance(n, int)]
+    """The error for sizes in `args` that no tensor can have; if there are none, `error`, with which NumPy refused them."""
+    given = args[0] if args and isinstance(args[0], (tuple, list)) else args
+    size = [n for n in given if isinstance(n, int)]
     if any([n >= 2**63 for n in size]):
         return TypeError(f"{name}(): argument 'size' has a size that does not fit into 64 bits: {size}")
     if math.prod(size) >= 2**59:
@@ -124,7 +125,7 @@ def too_large(name: str, args: tuple[Any, ...], error: Exception) -> Exception:
 
 
 def infer_size(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
-    """`shape` with its one -1 replaced by what makes `numel` elements. RuntimeError if nothing does."""
+    """`shape` with its one -1 replaced so that there are `numel` elements. RuntimeError if that is impossible."""
     if math.prod(shape) == numel and (not shape or min(shape) >= 0):
         return shape
     unknown = [i for i, n in enumerate(shape) if n == -1]
@@ -164,7 +165,7 @@ def broadcast_shapes(*shapes: Iterable[int]) -> tuple[int, ...]:
 
 
 def type_name(value: Any) -> str:
-    """How error messages call the type of `value`: ``list of int`` is as deep as it goes."""
+    """The name of the type of `value` in error messages, at most as deep as ``list of int``."""
     if isinstance(value, (tuple, list)) and value:
         return f"{type(value).__name__} of {type(value[0]).__name__}"
     module = type(value).__module__

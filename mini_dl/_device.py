@@ -8,7 +8,7 @@ KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "i
 
 
 class device:
-    """Where a tensor lives. Only ``device("cpu")`` can hold tensors; other names of torch's are known and refused on use."""
+    """Where a tensor lives. Only ``device("cpu")`` can hold tensors; torch's other names are known, and refused on use."""
 
     __slots__ = ("index", "type")
     type: str
@@ -60,7 +60,7 @@ CPU = device("cpu")
 
 
 class layout:
-    """How elements are stored: ``strided`` (dense). The sparse ones are known by name only."""
+    """How elements are stored: ``strided`` (dense). Sparse layouts exist only as names."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -85,7 +85,7 @@ contiguous_format, preserve_format, channels_last, channels_last_3d = [
 
 
 def compiled_without(name: str) -> NoReturn:
-    """The error for what only a GPU could do."""
+    """The error for anything that only a GPU could do."""
     raise AssertionError(f"Torch not compiled with {name} enabled")
 
 

@@ -1,6 +1,6 @@
 """Data types and torch's promotion rules.
 
-A :class:`dtype` names what NumPy calls ``np.dtype``; the arrays themselves carry NumPy's. Promotion is torch's:
+A :class:`dtype` stands for a NumPy ``np.dtype``; the arrays themselves carry NumPy's. Promotion is torch's:
 category first (bool < integer < floating point < complex), then arrays with dimensions > 0-d arrays > Python numbers.
 """
 
@@ -19,7 +19,7 @@ CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 class dtype:
-    """A type of element, such as ``mini_dl.float32``. One object per type: compare with ``is`` or ``==``."""
+    """An element type, such as ``mini_dl.float32``. One object per type: compare with ``is`` or ``==``."""
 
     __slots__ = ("name", "numpy")
     name: str
@@ -103,7 +103,7 @@ def of_numpy(numpy_dtype: np.dtype[Any]) -> dtype:
 
 
 def from_bfloat16(halves: Array) -> Array:
-    """The float32 that bfloat16 is the upper half of; they are given as uint16."""
+    """The float32 values of which these bfloat16 values, given as uint16, are the upper halves."""
     return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
@@ -143,7 +143,7 @@ _BAREBONES = frozenset("HILQ")  # uint16, uint32 and uint64 take no part in torc
 
 
 def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
-    """The smallest type of the higher category that holds both, as ``torch.promote_types``."""
+    """The smallest type of the higher category that holds both, like ``torch.promote_types``."""
     if a == b:
         return a
     category_a, category_b = CATEGORY[a.kind], CATEGORY[b.kind]
@@ -163,7 +163,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
 
 
 def dtype_of_number(number: Any) -> np.dtype[Any]:
-    """The type a Python number has as a tensor: bool, int64 (uint64 if only that holds it), the default dtype, complex."""
+    """The type of a Python number as a tensor: bool, int64 (uint64 if only that holds it), the default dtype, complex."""
     if isinstance(number, (builtins.bool, np.bool_)):
         return bool.numpy
     if isinstance(number, (builtins.int, np.integer)):
@@ -176,7 +176,7 @@ def dtype_of_number(number: Any) -> np.dtype[Any]:
 
 
 def wide(number: builtins.int) -> np.dtype[Any]:
-    """uint64, for a `number` that int64 does not hold. OverflowError if uint64 does not either."""
+    """uint64, for a `number` that int64 cannot hold. OverflowError if uint64 cannot either."""
     if number < 0:
         raise OverflowError(f"can't convert negative int to unsigned: {number} is below -2**63")
     if number >= 2**64:
@@ -209,7 +209,7 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
             continue
         if result is None:
             result = found_at
-        elif result.kind == "f" and found_at.kind == "c":  # the precision stays that of the higher rank
+        elif result.kind == "f" and found_at.kind == "c":  # keep the precision of the higher rank
             result = np.dtype("complex128" if result.char == "d" else "complex64")
         elif CATEGORY[found_at.kind] > CATEGORY[result.kind]:
             result = promote_numpy(result, found_at) if result.kind == "b" else found_at
@@ -218,7 +218,7 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
 
 
 def promote(a: Any, b: Any) -> tuple[Array, Any]:
-    """Both operands in the type of the result. A Python number stays one where NumPy then agrees with torch."""
+    """Both operands in the type of the result. A Python number stays one if NumPy then agrees with torch."""
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
         array, number = (a, b) if type(a) is np.ndarray else (b, a)
         if array.dtype.kind == "f" and type(number) in (builtins.float, builtins.int):
@@ -237,9 +237,9 @@ def as_type(operand: Any, target: np.dtype[Any]) -> Array:
 
 
 def number_as(number: Any, target: np.dtype[Any]) -> Array:
-    """A number in type `target`. RuntimeError where it is out of range, or complex with an imaginary part in a real type.
+    """A number in type `target`. RuntimeError if it is out of range, or has an imaginary part and the type is real.
 
-    Infinity and NaN become any floating point type, negative ints wrap around to unsigned ones, and bool takes all.
+    Infinity and NaN fit any floating point type, negative ints wrap around in unsigned ones, and bool accepts everything.
     """
     if isinstance(number, (builtins.complex, np.complexfloating)) and target.kind not in "cb":
         if number.imag:
@@ -265,7 +265,7 @@ def _overflow(number: Any, target: np.dtype[Any]) -> RuntimeError:
 
 
 def c_name(numpy_dtype: np.dtype[Any]) -> str:
-    """What C++, and so torch's message, calls a type."""
+    """The name of a type in C++, and so in torch's messages."""
     known = {"float32": "float", "float64": "double", "float16": "c10::Half", "complex64": "c10::complex<float>"}
     known |= {"complex128": "c10::complex<double>", "bool": "bool", "int32": "int"}
     return known.get(numpy_dtype.name, numpy_dtype.name + "_t")
@@ -294,7 +294,7 @@ _SCALAR_NAMES = {
 
 
 def scalar_name(numpy_dtype: np.dtype[Any]) -> str:
-    """What torch's error messages call a type: ``Float`` for float32."""
+    """The name of a type in torch's error messages: ``Float`` for float32."""
     return _SCALAR_NAMES[numpy_dtype.name]
 
 

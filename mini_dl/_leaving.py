@@ -1,9 +1,9 @@
-"""Context managers that put back what they changed however their block is left, also by Ctrl-C between any two instructions.
+"""Context managers that restore what they changed however their block is left, even by Ctrl-C between any two instructions.
 
 Python calls ``__exit__`` like any function: a signal that arrives just before it runs raises in its first instruction, or in the
-last one of ``__enter__``, and then nothing is put back. What surely happens is that the frame of the block lets go of the
-``__exit__`` it had looked up. So that one is an object of its own, and where it goes without having been called to the end, the
-state is put back then.
+last one of ``__enter__``, and then nothing is restored. What is certain to happen is that the frame of the block releases the
+``__exit__`` it had looked up. So that is an object of its own, and if it dies without having been called to the end, the state is
+restored then.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Steps = Generator[Any, None, None]
 
 
 class _Entry:
-    """One passage through a block: the state before, from when it is entered until it is put back."""
+    """One passage through a block: the previous state, from when the block is entered until the state is restored."""
 
     entered = False
     before: Any = None
-    watch: Any = None  # calls `put_back` where the way out is lost
+    watch: Any = None  # calls `put_back` if the way out is lost
 
     def __init__(self, block: Block) -> None:
         self.block = block
@@ -36,14 +36,14 @@ class _Entry:
 
 
 class _Thread(threading.local):
-    coming: _Entry | None = None  # made when ``with`` looked ``__exit__`` up; the next thing that it does is to enter
+    coming: _Entry | None = None  # made when ``with`` looked up ``__exit__``; the next thing it does is enter
 
 
 _thread = _Thread()
 
 
 class _Exit:
-    """What a class has as ``__exit__``."""
+    """The ``__exit__`` of a class."""
 
     def __get__(self, block: Block | None, owner: type) -> Callable[..., None]:
         if block is None:  # as ExitStack asks for it
@@ -68,7 +68,7 @@ def _leave(block: Block, *exception: object) -> None:
 
 
 class Block:
-    """A context manager. Subclasses say what the state is, how it changes and how it is put back."""
+    """A context manager. Subclasses define what the state is, how it changes and how it is restored."""
 
     _by_hand: list[_Entry]
 
@@ -76,11 +76,11 @@ class Block:
         raise NotImplementedError
 
     def _change(self, before: Any) -> Any:
-        """Change the state; returns what the block is given."""
+        """Change the state; return what ``as`` binds."""
         raise NotImplementedError
 
     def _put_back(self, before: Any) -> None:
-        """Back to what `_state` gave. It may be called twice."""
+        """Restore what `_state` returned. It may be called twice."""
         raise NotImplementedError
 
     def __enter__(self) -> Any:
@@ -96,7 +96,7 @@ class Block:
 
 
 class _Steps(Block, ContextDecorator):
-    """What `block` makes of a call."""
+    """The context manager, and decorator, that a call of a `block` function returns."""
 
     def __init__(self, start: Callable[[], Steps]) -> None:
         self._start = start
@@ -115,7 +115,7 @@ class _Steps(Block, ContextDecorator):
 
 
 def block(function: Callable[P, Iterator[Any]]) -> Callable[P, _Steps]:
-    """As ``contextlib.contextmanager``, of a generator function that does all it does after its ``yield`` in a ``finally``."""
+    """Like ``contextlib.contextmanager``, for a generator function that does everything after its ``yield`` in a ``finally``."""
 
     @functools.wraps(function)
     def make(*args: P.args, **kwargs: P.kwargs) -> _Steps:

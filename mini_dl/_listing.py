@@ -1,4 +1,4 @@
-"""What a package offers to ``from package import *``: its names are listed once, in its imports."""
+"""What a package exports to ``from package import *``: its names are listed once, in its imports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def list_names(where: dict[str, Any], *modules: str) -> None:
-    """Set ``__all__`` among the ``globals()`` of a package: its public names, but of modules only those that are named.
+    """Set ``__all__`` among the ``globals()`` of a package: its public names, except modules that are not named.
 
     >>> package = {"A": 1, "_b": 2, "types": types, "math": types}
     >>> list_names(package, "math")

@@ -1,4 +1,4 @@
-"""How tensors print: exactly as torch's do, so that examples and logs can be compared as text."""
+"""How tensors print: exactly like torch's, so that examples and logs can be compared as text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def set_printoptions(
     profile: str | None = None,
     sci_mode: bool | None = None,
 ) -> None:
-    """Digits after the point, elements from which only `edgeitems` at each end are shown, characters per line, scientific or not.
+    """Digits after the point; elements above which only `edgeitems` at each end are shown; line width; scientific or not.
 
     `profile` "default", "short" or "full" sets all. None leaves an option as it is; `sci_mode` None lets the values decide.
     """
@@ -124,7 +124,7 @@ def complex_formatter(shown: Array) -> tuple[int, Show]:
 
 
 def edges(array: Array) -> Array:
-    """What is shown of an array too large to be shown whole."""
+    """The part that is shown of an array too large to be shown whole."""
     edge = options.edgeitems
     for dim, n in enumerate(array.shape):
         if n > 2 * edge:
@@ -165,7 +165,7 @@ def body(array: Array, indent: int) -> str:
 
 
 def suffixes(self: Tensor) -> Iterator[str]:
-    """What follows the numbers: size and type where they cannot be seen, and the history."""
+    """What follows the numbers: size and type if they are not obvious, and the history."""
     array, default = self._array, _dtypes.get_default_dtype()
     if not array.size:
         if array.ndim != 1:
@@ -183,12 +183,12 @@ def suffixes(self: Tensor) -> Iterator[str]:
             yield f"grad_fn=<{node.name().rpartition('::')[2]}>"
         elif self.requires_grad:
             yield "requires_grad=True"
-    except RuntimeError:  # a view that may not be looked at since its base was written
+    except RuntimeError:  # a view that may not be looked at because its base was modified
         yield "grad_fn=<Invalid>"
 
 
 def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
-    """The numbers, rounded for display, with type and history where they are not the usual ones."""
+    """The numbers, rounded for display, with type and history if they are not the usual ones."""
     kind = type(self).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
     text = prefix + (mode.run(body, self._array, len(prefix)) if tensor_contents is None else tensor_contents)
@@ -204,7 +204,7 @@ def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
 
 
 def _format(self: Tensor, spec: str) -> str:
-    """A 0-d tensor formats as its number."""
+    """A 0-d tensor is formatted as its number."""
     if not self._array.ndim and type(self) is Tensor:
         return format(self._array.item(), spec)
     return object.__format__(self, spec)

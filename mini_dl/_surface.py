@@ -40,7 +40,7 @@ WRITTEN_IN_PYTHON = frozenset(
     "einsum unravel_index from_dlpack norm lu svd_lowrank pca_lowrank unique unique_consecutive stft save load backward "
     "register_hook register_post_accumulate_grad_hook unflatten share_memory_ is_shared".split()
 )
-"""The functions and methods of torch that its parser of arguments never sees: they take no other names."""
+"""The functions and methods of torch that its argument parser never sees: they accept no other names."""
 PARSED_FUNCTIONAL = frozenset(
     "hardshrink softshrink softplus logsigmoid gelu relu_ selu_ celu_ linear bilinear scaled_dot_product_attention conv1d conv2d "
     "conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc pairwise_distance cosine_similarity pdist rrelu_ one_hot "
@@ -51,7 +51,7 @@ PARSED_FUNCTIONAL = frozenset(
 
 
 def has_parser(where: str, name: str) -> bool:
-    """Whether torch's parser stands before the function of this name there."""
+    """Whether torch's parser checks the arguments of the function of this name there."""
     if where == "Tensor" and name == "istft":
         return False
     if where in ("torch", "Tensor"):
@@ -67,11 +67,11 @@ def namespace(name: str) -> dict[str, Any]:
 def public(
     *places: str, inplace_too: bool = False, out: bool | str | Function = False, operators: str = ""
 ) -> Callable[[Function], Any]:
-    """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" under
-    another name.
+    """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" gives it
+    another name there.
 
-    `inplace_too` adds ``Tensor.f_`` (and ``torch.f_`` where torch has it); `out` the keyword ``out=`` (not on Tensor): "apart"
-    one that may not share memory with the arguments, a function raises, as ``check(result, out, args)``, where it does not suit.
+    `inplace_too` adds ``Tensor.f_`` (and ``torch.f_`` if torch has it). `out` adds the keyword ``out=`` (not on Tensor): with
+    "apart" it must not overlap an argument; a function ``check(result, out, args)`` raises if it is unsuitable.
     `operators` are special methods that are this very function.
     """
 
@@ -126,7 +126,7 @@ def tensor_method(operators: str = "") -> Callable[[Function], Any]:
 
 
 def with_out(function: Function, check: bool | str | Function = True) -> Function:
-    """`function` with a keyword ``out``: a tensor, or a tuple of them where there are several results."""
+    """`function` with a keyword ``out``: a tensor, or a tuple of tensors if there are several results."""
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -156,7 +156,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
 
 
 def store(result: Any, out: Any) -> Any:
-    """Write `result` into `out`, which takes its shape; RuntimeError if the type cannot be cast. Returns `out`."""
+    """Write `result` into `out`, which takes its shape, and return `out`. RuntimeError if the type cannot be cast."""
     if isinstance(result, tuple):
         outs = _tuple(out)
         if len(outs) != len(result):

@@ -1,4 +1,4 @@
-"""``torch.cuda`` of a build without CUDA: nothing is available, and what needs a GPU says so."""
+"""``torch.cuda`` of a build without CUDA: nothing is available, and functions that need a GPU say so."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def get_rng_state_all() -> list[Any]:
 
 
 def set_rng_state_all(new_states: Any) -> None:
-    """Accepted for no states. AssertionError for any other."""
+    """Accepted for an empty list. AssertionError otherwise."""
     for _ in new_states:
         compiled_without("CUDA")
 

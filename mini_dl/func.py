@@ -22,9 +22,9 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """``module(*args, **kwargs)`` with these tensors in the place of its parameters and buffers.
+    """``module(*args, **kwargs)`` with these tensors in place of its parameters and buffers.
 
-    Several dictionaries may not share a name (ValueError). With `tie_weights` a tensor that the module has under two names is
+    Several dictionaries may not share a name (ValueError). With `tie_weights`, a tensor that the module has under two names is
     replaced under both; with `strict` every parameter and buffer must be given, and nothing else (RuntimeError).
 
     >>> import mini_dl as torch
@@ -50,7 +50,7 @@ def functional_call(
 def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The parameters of several modules of one class, stacked by name into new leaves, and their buffers likewise.
 
-    RuntimeError if there is none, or if they differ in class or mode.
+    RuntimeError if there are none, or if they differ in class or mode.
     """
     if len(models) == 0:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")

@@ -1,8 +1,8 @@
-"""``__torch_function__``: how subclasses of Tensor, and classes that only look like tensors, take part in operations.
+"""``__torch_function__``: how subclasses of Tensor, and classes that merely look like tensors, take part in operations.
 
-A public function asks its arguments whether one of them wants to answer instead. While there are plain tensors only, nobody is
-asked: functions look for such arguments when they have failed, and methods are replaced by ones that look (`watch`) once a
-subclass of Tensor is declared or an object that answers has been met.
+A public function asks its arguments whether one of them wants to answer instead. While there are only plain tensors, none is
+asked: functions look for such arguments after they have failed, and methods are replaced by ones that look (`watch`) once a
+subclass of Tensor is declared or an object that answers is met.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FACTORIES = frozenset(
     "is_tensor kaiser_window linspace load logspace manual_seed normal ones rand randint randn randperm range rfftfreq save "
     "scalar_tensor seed set_printoptions set_rng_state tensor to_dlpack tril_indices triu_indices vander zeros".split()
 )
-"""Public functions that no argument answers for."""
+"""Public functions for which no argument can answer."""
 
 APART = frozenset(
     "__array_wrap__ __deepcopy__ __delitem__ __dlpack__ __dlpack_device__ __hash__ __init__ __init_subclass__ __iter__ __new__ "
@@ -48,7 +48,7 @@ AS = {
     "__pow__": "pow", "__ipow__": "pow_", "__matmul__": "matmul", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt",
     "__ge__": "ge", "__neg__": "neg", "__pos__": "positive", "__abs__": "abs",
 }  # fmt: skip
-"""The methods under whose names operators ask."""
+"""The names of methods under which operators ask."""
 
 OPERATORS = frozenset(
     [*AS, "__rsub__", "__rdiv__", "__floordiv__", "__rfloordiv__", "__rmod__", "__rpow__", "__rmatmul__", "__eq__"]
@@ -58,14 +58,14 @@ OPERATORS = frozenset(
 
 
 class _State(threading.local):
-    off = False  # in this thread nobody is asked
+    off = False  # in this thread no argument is asked
 
 
 state = _State()
 
 
 class DisableTorchFunctionSubclass:
-    """Within it no argument is asked: subclasses count as plain tensors."""
+    """No argument is asked within it: subclasses count as plain tensors."""
 
     def __enter__(self) -> None:
         self.before, state.off = state.off, True
@@ -80,13 +80,13 @@ _PLAIN = {Tensor, int, float, bool, complex, str, type(None), types.FunctionType
 
 
 def overrides(value: Any) -> bool:
-    """Whether `value` is of a class that answers for functions."""
+    """Whether the class of `value` answers for functions."""
     kind = type(value)
     return kind not in _PLAIN and getattr(kind, "__torch_function__", disabled_torch_function) is not disabled_torch_function
 
 
 def overriding(values: Iterable[Any]) -> list[Any]:
-    """Those of `values`, or of the lists among them, that answer for functions: one of each class, subclasses first."""
+    """The `values`, or elements of lists among them, that answer for functions: one of each class, subclasses first."""
     found: list[Any] = []
     for value in values:
         kind = type(value)
@@ -115,7 +115,7 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
 
 
 def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
-    """What the first of `relevant_args` that does not decline says that ``public_api(*args, **kwargs)`` is.
+    """The answer of the first of `relevant_args` that does not decline to ``public_api(*args, **kwargs)``.
 
     TypeError if all of them return NotImplemented.
     """
@@ -163,19 +163,19 @@ def get_default_nowrap_functions() -> set[Any]:
 
 
 def is_tensor_method_or_property(func: Function) -> bool:
-    """Whether `func` is a method of Tensor, or what reads one of its properties."""
+    """Whether `func` is a method of Tensor, or the getter of one of its properties."""
     return getattr(func, "__name__", "") == "__get__" or any([func is member for member in vars(Tensor).values()])
 
 
 # ------------------------------------------------------------------------------------------------ where they are asked
 
 watching = False
-"""Whether methods look, and functions before they run: somebody may have to be asked."""
+"""Whether methods look, and functions look before they run: some argument may have to be asked."""
 
 
 def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, Any]:
-    """The public `names` of a module, its functions asking their arguments when they fail, or before, when `watching`; they ask
-    under their names with `prefix`."""
+    """The public `names` of a module, with functions that ask their arguments after a failure or, when `watching`, before the
+    call; they ask under their names with `prefix`."""
     return {
         name: _asking_function(value, module, name, prefix)
         if type(value) is types.FunctionType and name not in FACTORIES
@@ -200,18 +200,18 @@ def _asking_function(function: Function, module: str, name: str, prefix: str) ->
                 return _answer(call, found, args, kwargs)
         return function(*args, **kwargs)
 
-    call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where it is
+    call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where to find it
     return call
 
 
 def ask_operator(name: str, self: Tensor, other: Any) -> Any:
-    """What ``self.name(other)`` gives when `other` is the first object met that answers for functions."""
+    """The result of ``self.name(other)`` if `other` is the first object met that answers for functions."""
     watch()
     return getattr(Tensor, name)(self, other)
 
 
 def watch() -> None:
-    """Let the methods of Tensor ask their arguments from now on."""
+    """Make the methods of Tensor ask their arguments from now on."""
     global watching
     if watching:
         return
@@ -268,7 +268,7 @@ when_subclassed.append(watch)
 
 
 def converted(result: Any, kind: type[Tensor]) -> Any:
-    """The tensors in a result as tensors of class `kind`."""
+    """A result whose tensors are of class `kind`."""
     if kind is Tensor:
         return result
     if isinstance(result, Tensor) and not isinstance(result, kind):
@@ -282,7 +282,7 @@ def converted(result: Any, kind: type[Tensor]) -> Any:
 def _torch_function(
     cls: Any, func: Function, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
-    """What `func` gives of plain tensors, as tensors of this class; NotImplemented if another class among `types` is no base."""
+    """The result of `func` for plain tensors, as tensors of this class; NotImplemented if one of `types` is not a base of it."""
     if not all([issubclass(cls, kind) for kind in types]):
         return NotImplemented
     with DisableTorchFunctionSubclass():

@@ -56,11 +56,11 @@ def save(
     _use_new_zipfile_serialization: bool = True,
     _disable_byteorder_record: bool = False,
 ) -> None:
-    """Write `obj`, tensors and all, to a .pt file that torch can read. Tensors that look into one memory still do when loaded.
+    """Write `obj`, with its tensors, to a .pt file that torch can read. Tensors that share memory still do when loaded.
 
-    A file is replaced whole or not at all: after an error, a full disk or a kill the old one is there.
+    A file is replaced as a whole or not at all: after an error, a full disk or a kill, the old one is still there.
 
-    RuntimeError for tensors that see one memory as different types. AttributeError if `f` is neither a name nor has ``write``.
+    RuntimeError for tensors that see one memory as different types. AttributeError if `f` is not a name and has no ``write``.
     """
     name = os.path.splitext(os.path.basename(os.fspath(f)))[0] if isinstance(f, (str, os.PathLike)) else ""
     with replaced(f) as file:
@@ -84,15 +84,15 @@ def load(
     mmap: bool | None = None,
     **pickle_load_args: Any,
 ) -> Any:
-    """Read what `save`, or torch, wrote to a .pt file. All tensors come to the CPU, wherever they were.
+    """Read what `save`, or torch, wrote to a .pt file. All tensors are placed on the CPU, wherever they were.
 
     Unless `weights_only` is False, or a `pickle_module` is given, a file may name nothing but tensors, their types and plain
     containers (`add_safe_globals` adds names): a pickle can run any code, so trust whoever wrote a file before you allow more.
-    `mmap` reads the tensors of a file, given by its name, when they are looked at. `encoding` is that of byte strings of
-    Python 2. bfloat16 becomes float32 and sparse tensors become dense, with a warning.
+    `mmap` reads the tensors of a file, given by its name, when they are accessed. `encoding` is that of Python 2's byte strings.
+    bfloat16 becomes float32 and sparse tensors become dense, with a warning.
 
-    FileError, an UnpicklingError, for a name that is not allowed and for every file that is damaged or something else. Where
-    torch raises a RuntimeError or an EOFError for such a file, it is one of these as well.
+    FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or of another kind. Where torch
+    raises a RuntimeError or an EOFError for such a file, it is one of these as well.
     """
     if weights_only is None:
         weights_only = pickle_module is None
@@ -114,7 +114,7 @@ def load(
 
 
 def _readable(f: Any) -> Any:
-    """The file, opened or left as it is. The error that it has itself if it is not seekable."""
+    """The file, opened or left as it is. If it is not seekable, its own error is raised."""
     if not isinstance(f, (str, os.PathLike)):
         try:
             f.seek(f.tell())
@@ -130,13 +130,13 @@ def _readable(f: Any) -> Any:
 
 
 _safe: dict[Any, dict[str, Any]] = {}
-"""By what was allowed: under which names."""
+"""For each allowed object, the names under which it is allowed."""
 
 
 def add_safe_globals(safe_globals: list[Any]) -> None:
-    """Let files name these functions and classes, or, as pairs (object, name), these objects under that name.
+    """Let files name these functions and classes or, as pairs (object, name), these objects under that name.
 
-    What belongs to this library is allowed under torch's name too. ValueError, TypeError for a pair that is none.
+    Objects of this library are allowed under torch's name too. ValueError or TypeError for a malformed pair.
     """
     for item in safe_globals:
         if not isinstance(item, tuple):

@@ -1,4 +1,4 @@
-"""Tensor: an array, its history and its version. It knows no operation; the layers above attach theirs."""
+"""Tensor: an array, its history and its version. It knows no operations; the layers above attach theirs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mini_dl._dtypes import Array
 ndarray, new = np.ndarray, object.__new__
 
 LEAF = "LEAF"
-"""The edge of a tensor that nobody computed and that wants its gradient kept."""
+"""The edge of a tensor that was not computed and that requires grad."""
 
 LEAF_VIEW = "LEAF_VIEW"
-"""The same of a view, which may come to have a history when its base is written."""
+"""The same for a view, which may acquire a history when its base is modified."""
 
 Edge: TypeAlias = Any
 """Where a gradient goes: a leaf Tensor, a Node (its output 0), or a pair (Node, number of the output)."""
@@ -56,7 +56,7 @@ class Size(tuple[int, ...]):
 
 
 when_subclassed: list[Callable[[], None]] = []
-"""What is called when a subclass of Tensor is declared that takes part in operations as itself."""
+"""Called when a subclass of Tensor is declared that takes part in operations as itself."""
 
 
 def disabled_torch_function(func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -65,21 +65,21 @@ def disabled_torch_function(func: Any, types: Any, args: tuple[Any, ...] = (), k
 
 
 class Tensor:
-    """An n-dimensional array that can remember how it was computed, to give the gradient of what follows.
+    """An n-dimensional array that can remember how it was computed, so that gradients can be computed.
 
     Make one with ``tensor``, ``zeros``, ``randn``, ``from_numpy`` and the like.
     """
 
     _array: Array
     _edge: Edge | None = None  # None: needs no gradient; LEAF, LEAF_VIEW; or what computed it
-    _counter: list[int] | None = None  # [writes so far], shared by all tensors over one memory; made when first needed
+    _counter: list[int] | None = None  # [number of writes], shared by all tensors over one memory; made when first needed
     _base: Tensor | None = None  # the tensor whose memory this one looks into
     _stamp: int = 0  # the version at which _edge was valid (views only)
-    _restricted: str | None = None  # why this view may not be written while recording: how it came about
+    _restricted: str | None = None  # why this view may not be modified while recording: how it was made
     _grad: Tensor | None = None
-    _detached: int = 0  # the number that a node made last when `detach_` took the history away
+    _detached: int = 0  # the number that the last node had when `detach_` removed the history
     _retains: bool = False  # keep .grad although this is not a leaf
-    _hooks: Any = None  # of the value this tensor has now, shared with its node
+    _hooks: Any = None  # of this tensor's present value, shared with its node
     _inference: bool = False
     _backward_hooks: Any = None
     __array_priority__ = 1000
@@ -171,11 +171,11 @@ class Tensor:
 
 
 INTERNAL = frozenset(Tensor.__annotations__)
-"""The attributes that make up a tensor; whatever else stands in its ``__dict__`` was put there by its user."""
+"""The attributes that make up a tensor; anything else in its ``__dict__`` was put there by the user."""
 
 
 def attributes_of(tensor: Tensor) -> dict[str, Any]:
-    """The Python attributes that its user gave a tensor."""
+    """The Python attributes that the user gave a tensor."""
     own = tensor.__dict__
     return {} if own.keys() <= INTERNAL else {name: value for name, value in own.items() if name not in INTERNAL}
 
@@ -184,15 +184,15 @@ def wrap(array: Any) -> Tensor:
     """A tensor over `array`, without history. A NumPy scalar becomes a 0-d array."""
     tensor: Tensor = new(Tensor)
     tensor._array = array if array.__class__ is ndarray else np.asarray(array)
-    tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute costs thrice as much
+    tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute takes three times as long
     if inference.anywhere and inference.here:
         tensor._inference = True
     return tensor
 
 
 class _Inference:
-    """Whether tensors made now may never take part in recording: in this thread (`here`), or in any (`anywhere`, which is not
-    empty then, and cheaper to read)."""
+    """Whether tensors made now may never take part in recording: in this thread (`here`), or in any thread (`anywhere`, which is
+    then not empty, and cheaper to read)."""
 
     def __init__(self) -> None:
         self.anywhere: set[object] = set()
@@ -203,7 +203,7 @@ class _Inference:
         return self._thread.key in self.anywhere
 
     @here.setter
-    def here(self, on: bool) -> None:  # in one step, which no signal and no other thread divides
+    def here(self, on: bool) -> None:  # in one step that no signal or other thread can interrupt
         if on:
             self.anywhere.add(self._thread.key)
         else:
@@ -233,7 +233,7 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
 
 
 def in_class(kind: type[Tensor], tensor: Tensor) -> Any:
-    """`tensor` as an instance of another class: the same memory, history and attributes."""
+    """`tensor` as an instance of another class, with the same memory, history and attributes."""
     if type(tensor) is kind:
         return tensor
     out = new(kind)

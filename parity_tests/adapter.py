@@ -1,4 +1,4 @@
-"""torch's own test tables. This is the only file that touches them: their names are private and may move."""
+"""torch's own test tables. Only this file touches them: their names are private and may change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUMS_OF_PRODUCTS = set(
 
 @dataclass
 class Sample:
-    """One call: `input` and what follows it. `finish` picks from the result what a gradient is asked of."""
+    """One call: `input` and the other arguments. `finish` selects the part of the result to differentiate."""
 
     input: Any
     args: tuple[Any, ...]
@@ -49,7 +49,7 @@ class ErrorSample:
 
 
 class Entry:
-    """One op of torch's table, and the same of mini_dl where there is one."""
+    """One op of torch's table, and mini_dl's counterpart if there is one."""
 
     def __init__(self, info: Any) -> None:
         self.info = info
@@ -91,7 +91,7 @@ class Entry:
 
     @property
     def undetermined(self) -> bool:
-        """Whether the values of the result are whatever was in memory."""
+        """Whether the values of the result are uninitialized memory."""
         return self.name.startswith(("empty", "new_empty"))
 
     @property
@@ -116,7 +116,7 @@ class Entry:
 
     @functools.cached_property
     def ours(self) -> Any:
-        """mini_dl's function. Missing if it has none."""
+        """mini_dl's function. Raises Missing if it has none."""
         function = self.theirs
         if self.name == "max_pool2d_with_indices_backward":
             raise bridge.Missing("a private function of torch")
@@ -219,7 +219,7 @@ def entries() -> list[Entry]:
 
 @dataclass
 class ModuleSample:
-    """How a module is made and called."""
+    """How a module is constructed and called."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -333,7 +333,7 @@ class OptimizerEntry:
             return False
 
     def settings(self) -> list[dict[str, Any]]:
-        """The keyword arguments of torch's table, then each implementation torch offers."""
+        """The keyword arguments of torch's table, then each implementation that torch offers."""
         found = [dict(one.kwargs) for one in self.info.optim_inputs_func(device="cpu")]
         return found + [{flag: True} for flag in self.info.supported_impls]
 

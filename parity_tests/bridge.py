@@ -25,7 +25,7 @@ DOUBLE = {torch.float16: torch.float64, torch.float32: torch.float64, torch.comp
 
 
 class NotApplicable(Exception):
-    """mini_dl has no such thing on purpose: bfloat16, sparse, quantized, another device."""
+    """Something mini_dl lacks on purpose: bfloat16, sparse, quantized, another device."""
 
 
 class Missing(Exception):
@@ -41,7 +41,7 @@ def name_of(dtype: Any) -> str:
 
 
 def walk(value: Any, convert: Any) -> Any:
-    """`value` with `convert` applied to all that is no container."""
+    """`value` with `convert` applied to everything that is not a container."""
     if type(value) in (list, tuple):
         return type(value)(walk(item, convert) for item in value)
     if isinstance(value, dict):
@@ -74,7 +74,7 @@ def _plain(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False, absolute: bool = False) -> Any:
-    """torch arguments with fresh leaves of the same strides; one tensor given twice stays one. `double`: in float64;
+    """torch arguments with fresh leaves of the same strides; a tensor given twice stays one tensor. `double`: in float64;
     `absolute`: all numbers made positive.
     """
     memo = {} if memo is None else memo
@@ -98,7 +98,7 @@ def copy(value: Any, memo: dict[Any, Any] | None = None, double: bool = False, a
 
 
 def _kept(plain: torch.Tensor, memo: dict[Any, Any]) -> torch.Tensor:
-    """`plain`, alive as long as `memo`: a resolved conjugate has memory of its own, and its address must not come again."""
+    """`plain`, alive as long as `memo`: a resolved conjugate has its own memory, whose address must not be reused."""
     memo.setdefault("kept", []).append(plain)
     return plain
 
@@ -122,7 +122,7 @@ def _copy_tensor(tensor: torch.Tensor, memo: dict[Any, Any], double: bool, absol
 
 
 def to_mini(value: Any, memo: dict[Any, Any] | None = None) -> Any:
-    """torch arguments as mini_dl's: the same strides, dtypes, requires_grad; one tensor given twice stays one."""
+    """torch arguments as mini_dl's: the same strides, dtypes, requires_grad; a tensor given twice stays one."""
     memo = {} if memo is None else memo
 
     def convert(item: Any) -> Any:
@@ -213,7 +213,7 @@ def array(tensor: Any) -> Any:
 
 
 def lookup(name: str) -> Any:
-    """mini_dl's object of a dotted name below torch: ``nn.functional.relu``. Missing if there is none."""
+    """mini_dl's object for a dotted name below torch: ``nn.functional.relu``. Raises Missing if there is none."""
     found: Any = mini_dl
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -246,7 +246,7 @@ def translate(function: Any) -> Any:
 
 
 class Facade:
-    """mini_dl, or a part of it, seen as torch: a name it lacks is Missing."""
+    """mini_dl, or a part of it, posing as torch: a name it lacks raises Missing."""
 
     def __init__(self, path: str = "") -> None:
         self.path = path
@@ -258,7 +258,7 @@ class Facade:
 
 
 def transplant(function: types.FunctionType) -> Any:
-    """`function` of torch's test tables over mini_dl: its globals that are torch's become mini_dl's."""
+    """`function` from torch's test tables, run over mini_dl: those of its globals that are torch's become mini_dl's."""
     names = code_names(function.__code__)
     for name in names:
         known = name == "name" or any(hasattr(place, name) for place in (Tensor, mini_dl, mini_dl.linalg))
@@ -283,13 +283,13 @@ def transplant(function: types.FunctionType) -> Any:
 
 
 def seeded(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """What torch's tables do around a random op: the seed is 42."""
+    """Run a random op as torch's tables do, with seed 42."""
     mini_dl.manual_seed(42)
     return function(*args, **kwargs)
 
 
 def code_names(code: types.CodeType) -> set[str]:
-    """All names that a function and the functions within it look up."""
+    """All names that a function and its nested functions look up."""
     names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -298,7 +298,7 @@ def code_names(code: types.CodeType) -> set[str]:
 
 
 def seed(number: int) -> None:
-    """Seed both libraries alike."""
+    """Seed both libraries with the same seed."""
     torch.manual_seed(number)
     if hasattr(mini_dl, "manual_seed"):
         mini_dl.manual_seed(number)

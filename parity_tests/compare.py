@@ -46,7 +46,7 @@ def _complex_infinities(ours: Any, theirs: Any, tolerance: tuple[float, float]) 
 
 @dataclass
 class Exact:
-    """The float64 result, and where the op is a sum of products also the sum of their absolute values."""
+    """The float64 result and, if the op is a sum of products, the sum of their absolute values."""
 
     result: Any
     magnitude: Any = None
@@ -56,9 +56,9 @@ class Exact:
 
 
 def values(ours: Any, theirs: Any, reference: Any = None, tolerance: tuple[float, float] | None = None) -> str | None:
-    """Why two arrays of equal shape and dtype differ; None if they do not.
+    """Why two arrays of equal shape and dtype differ, or None.
 
-    Where float32 exceeds the tolerance, `reference()` gives the float64 result: ours passes if its error is at most twice
+    If float32 exceeds the tolerance, `reference()` gives the float64 result: ours passes if its error is at most twice
     torch's own.
     """
     if ours.tobytes() == theirs.tobytes():
@@ -83,8 +83,8 @@ def values(ours: Any, theirs: Any, reference: Any = None, tolerance: tuple[float
 
 
 def no_worse(ours: Any, theirs: Any, exact: Any, magnitude: Any = None) -> bool:
-    """Judged three ways: the error of ours against float64 is at most twice torch's own, both in the greatest norm; or, for sums
-    of products, at most four roundings of the sum of their absolute values.
+    """Three-way judgment: our error against float64 is at most twice torch's own, both in the maximum norm; or, for sums of
+    products, at most four roundings of the sum of their absolute values.
     """
     with np.errstate(all="ignore"):
         finite = np.isfinite(exact) & np.isfinite(theirs)
@@ -101,7 +101,7 @@ def no_worse(ours: Any, theirs: Any, exact: Any, magnitude: Any = None) -> bool:
 
 
 def tensor(ours: Any, theirs: Any, reference: Any = None, tolerance: tuple[float, float] | None = None) -> str | None:
-    """Why a mini_dl tensor is not the torch one."""
+    """Why a mini_dl tensor differs from the torch one."""
     if not isinstance(ours, bridge.Tensor):
         return f"{type(ours).__name__} instead of a tensor"
     if tuple(ours.shape) != tuple(theirs.shape):

@@ -1,4 +1,4 @@
-"""Gathers what every test of the sweep counted, over all xdist workers, into report/parity.json, and prints the totals."""
+"""Collects the counts of all sweep tests, from all xdist workers, into report/parity.json, and prints the totals."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def counted() -> Tally:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of the ledger must fail; one that passes fails the suite, and so does an id that is not there."""
+    """A test in the ledger must fail; one that passes fails the suite, and so does an id that does not exist."""
     found: set[str] = set()
     whole = {item.path.name for item in items if not item.config.getoption("keyword")}
     for item in items:

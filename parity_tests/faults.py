@@ -1,4 +1,4 @@
-"""Faults that can be planted in mini_dl for a moment, each with the test that must notice it."""
+"""Faults that can be planted in mini_dl temporarily, each with the test that must notice it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Plant = contextlib.AbstractContextManager[Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """`plant()` is a with-block in which the fault is there; `seen_by` is (kind, name, ...) of what must fail in it:
+    """`plant()` is a context in which the fault is present; `seen_by` is (kind, name, ...) of what must fail in it:
     ("op", entry, checks), ("module", entry), ("optimizer", entry), ("twin", module, test, arguments).
     """
 
@@ -34,7 +34,7 @@ class Fault:
 
 
 def found(path: str) -> Any:
-    """The object of a dotted path below mini_dl: ``ops.activation._softmax``."""
+    """The object at a dotted path below mini_dl: ``ops.activation._softmax``."""
     parts = path.split(".")
     for cut in range(len(parts) - 1, -1, -1):
         try:
@@ -49,7 +49,7 @@ def found(path: str) -> Any:
 
 @contextlib.contextmanager
 def gradient(path: str, change: Callable[[Any, Any, Any], Any]) -> Iterator[None]:
-    """The gradients that the primitive at `path` sends, changed: ``change(gradients, node, grad)``."""
+    """Change the gradients that the primitive at `path` sends: ``change(gradients, node, grad)``."""
     primitive = found(path).op
     primitive.__dict__.pop("backward", None)
 
@@ -67,7 +67,7 @@ def gradient(path: str, change: Callable[[Any, Any, Any], Any]) -> Iterator[None
 
 @contextlib.contextmanager
 def function(path: str, fault: Callable[..., Any]) -> Iterator[None]:
-    """The public function at `path` replaced wherever it is published; `fault(original, *args, **kwargs)` takes its place."""
+    """Replace the public function at `path` by `fault(original, *args, **kwargs)` wherever it is published."""
     original = found(path)
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
@@ -90,7 +90,7 @@ def modules() -> list[Any]:
 
 
 def attribute(path: str, fault: Callable[..., Any]) -> Plant:
-    """One attribute (a helper, a method of a class) replaced; `fault(original, *args, **kwargs)` takes its place."""
+    """Replace one attribute (a helper, a method of a class) by `fault(original, *args, **kwargs)`."""
     owner, _, name = path.rpartition(".")
     original = found(path)
 

@@ -67,14 +67,14 @@ def known_tests() -> dict[str, str]:
 
 
 def unknown(known: dict[str, set[tuple[str, str]]]) -> list[str]:
-    """Gaps of which `known` (op to pairs of dtype and check) has never heard."""
+    """Gaps that are not in `known` (from op to pairs of dtype and check)."""
     return [
         f"{gap.op}, {gap.dtype}, {gap.check}" for gap in gaps().values() if (gap.dtype, gap.check) not in known.get(gap.op, set())
     ]
 
 
 def judge(op: str, dtype: str, failures: dict[str, list[Any]], ran: set[str]) -> tuple[list[str], dict[str, int]]:
-    """What is wrong with the failures of one op and dtype by check, and how many of each check the ledger takes."""
+    """What is wrong with the failures of one op and dtype by check, and how many of each check the ledger accepts."""
     complaints, taken = [], {}
     for check in sorted(ran | set(failures)):
         count, gap = len(failures.get(check, [])), gaps().get((op, dtype, check))

@@ -31,7 +31,7 @@ CHECKS = ("construct", "forward", "grad", "gradgrad", "buffers", "error")
 
 
 class Pair:
-    """One module made twice from one seed, then called twice with one input."""
+    """One module made under both libraries from one seed, then called with one input."""
 
     def __init__(self, entry: ModuleEntry, sample: ModuleSample, dtype: str, training: bool) -> None:
         self.entry, self.sample = entry, sample
@@ -43,11 +43,11 @@ class Pair:
             self.ours.to(getattr(bridge.mini_dl, dtype))
         self.theirs.train(training)
         self.ours.train(training)
-        if not entry.lazy:  # random initial values agree to 2.4e-7; from here on they are the same
+        if not entry.lazy:  # random initial values agree to 2.4e-7; from here on they are identical
             self.ours.load_state_dict(bridge.to_mini(dict(self.theirs.state_dict())))
 
     def state(self) -> str | None:
-        """Parameters and buffers: names, order, values, and whether they are trained; the repr."""
+        """Parameters and buffers: names, order, values, requires_grad; the repr."""
         if repr(self.ours) != repr(self.theirs):
             return f"repr {self.ours!r} instead of {self.theirs!r}"
         if list(self.ours.state_dict()) != list(self.theirs.state_dict()):
@@ -74,7 +74,7 @@ class Pair:
             self.wide = copy.deepcopy(self.theirs).double()
 
     def reference(self) -> compare.Exact | None:
-        """The same call in float64, for the judgement three ways."""
+        """The same call in float64, for the three-way judgment."""
         if self.wide is None:
             return None
         if not hasattr(self, "_reference"):
@@ -105,7 +105,7 @@ class Pair:
             found, wanted = ((len(side.outputs), len(side.inputs)) for side in (ours, theirs))
             return f"{found} differentiable (outputs, inputs) instead of {wanted}"
 
-        @functools.cache  # a second run would find the graph freed
+        @functools.cache  # a second run would find a freed graph
         def exact(order: int) -> Any:
             wide = self.reference()
             if wide is None:

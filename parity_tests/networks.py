@@ -1,4 +1,4 @@
-"""mini_dl's networks under another library: the same text, with torch in the place of mini_dl."""
+"""mini_dl's networks under another library: the same code, with torch in place of mini_dl."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODELS = "mini_dl.models"
 
 @functools.cache
 def models_of(torch: ModuleType) -> ModuleType:
-    """`mini_dl.models` as a program over `torch`: its files run again with every import of mini_dl answered by `torch`.
+    """`mini_dl.models` as a program over `torch`: its files run again, with `torch` in place of every import of mini_dl.
 
     The files import nothing but the package, ``mini_dl.nn`` and each other, so they are a program for both libraries.
     """

@@ -21,7 +21,7 @@ SHAPES = ((3, 4), (5, 2), (4,), (), (2, 3, 2))
 
 
 class Course:
-    """One optimizer of one library on its way: parameters, and a loss whose gradient is never flat."""
+    """One optimizer of one library at work: parameters, and a loss whose gradient never vanishes."""
 
     def __init__(self, library: Any, cls: Any, dtype: str, kwargs: dict[str, Any], closure: bool) -> None:
         rng = np.random.default_rng(3)

@@ -33,7 +33,7 @@ PASS, FAIL, SKIP = "pass", "fail", "n/a"
 
 @dataclass
 class Outcome:
-    """What came of one check of one sample."""
+    """The outcome of one check of one sample."""
 
     entry: str
     dtype: str
@@ -88,7 +88,7 @@ class Trial:
         self.sums = sums
 
     def reference(self) -> compare.Exact | None:
-        """The same call in float64, for the judgement three ways; None where it does not run."""
+        """The same call in float64, for the three-way judgment; None if it does not run."""
         if not hasattr(self, "_reference"):
             try:
                 self._reference = compare.Exact(*self.widened(lambda wide, result, arguments: result))
@@ -97,7 +97,7 @@ class Trial:
         return self._reference
 
     def widened(self, take: Any) -> list[Any]:
-        """What `take` finds in the call in float64, and for a sum of products in the call with all numbers made positive."""
+        """What `take` finds in the float64 call and, for a sum of products, in the call with all numbers made positive."""
         found = []
         for absolute in (False, True)[: 1 + self.sums]:
             arguments = bridge.copy((self.sample.all_args, self.sample.kwargs), double=True, absolute=absolute)
@@ -127,7 +127,7 @@ class Trial:
         return self.views(ours, theirs)
 
     def views(self, ours: list[Any], theirs: list[Any]) -> str | None:
-        """Whether results look into the memory of the inputs where torch's do, and only there."""
+        """Whether results share the memory of the inputs where torch's do, and only there."""
         for a, b in zip(bridge.tensors(self.answer), bridge.tensors(self.result)):
             if not b.numel():
                 continue
@@ -241,7 +241,7 @@ class Derivatives:
 
 
 def same_gradients(ours: Any, theirs: Any, reference: Any, word: str = "") -> str | None:
-    """None is not zeros: an optimizer leaves a parameter without gradient alone, and moves one whose gradient is zero."""
+    """None differs from zeros: an optimizer ignores a parameter without gradient, and moves one whose gradient is zero."""
     if len(ours) != len(theirs):
         return f"{word}{len(ours)} gradients instead of {len(theirs)}"
     for i, (a, b) in enumerate(zip(ours, theirs)):
@@ -310,7 +310,7 @@ def check_inplace(entry: Entry, sample: Sample) -> str | None:
 
 
 def check_out(entry: Entry, sample: Sample) -> str | None:
-    """``f(..., out=tensor)``: `out` comes back holding the result, whatever was in it, also when it must be resized."""
+    """``f(..., out=tensor)``: `out` is returned with the result, whatever it held before, even if it must be resized."""
     if not entry.supports_out:
         raise NotApplicable("no out=")
     with torch.no_grad(), bridge.mini_dl.no_grad():
@@ -365,7 +365,7 @@ def check_method(entry: Entry, sample: Sample) -> str | None:
 
 
 def same_exception(error: BaseException, expected: type[BaseException]) -> bool:
-    """torch lets a NotImplementedError be a RuntimeError and a LinAlgError too, as Python does."""
+    """In torch a NotImplementedError or a LinAlgError is also a RuntimeError, as in Python."""
     return isinstance(error, expected) or (
         type(error).__name__.lstrip("_") == expected.__name__.lstrip("_")
         and isinstance(error, tuple(b for b in expected.__bases__ if b is not object))
@@ -486,7 +486,7 @@ def run_sample(entry: Entry, dtype: str, number: int, sample: Sample, checks: An
 
 
 def literal(value: Any) -> str:
-    """Source text that makes a torch value again."""
+    """Source code that recreates a torch value."""
     if isinstance(value, torch.Tensor):
         plain = value.detach()
         if plain.numel() > 8 or plain.layout is not torch.strided:

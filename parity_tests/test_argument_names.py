@@ -1,4 +1,4 @@
-"""Arguments under the names, and of the types, that torch's parser takes: NumPy's names, numbers in tensors, several as one."""
+"""Arguments under the names, and of the types, that torch's parser accepts: NumPy's names, numbers in tensors, several as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiments of the learning notes: both libraries see the same, and what the notes say about it holds."""
+"""The experiments of the learning notes: both libraries give the same results, and what the notes say about them holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def results(name: str) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def digits(monkeypatch):
-    """The images that are always there."""
+    """The images that are always available."""
     monkeypatch.delenv("MINI_DL_DATA", raising=False)
 
 
@@ -206,7 +206,7 @@ def test_filters_begin_as_noise_and_become_smooth():
 
 
 def last_losses(norm: str, depth: int) -> tuple[float, float]:
-    """Of the plain network and of its residual twin."""
+    """The results of the plain network and of its residual twin."""
     plain, residual = (np.mean(ours("plain_and_residual")[norm][kind][depth]["losses"][-10:]) for kind in ("plain", "residual"))
     return plain, residual
 

@@ -1,4 +1,4 @@
-"""A census: every public name that mini_dl has, torch has too, with the same parameters. Prints the distance to torch."""
+"""A census: torch has every public name of mini_dl, with the same parameters. Prints the distance to torch."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ NAMESPACES = (
     "masked",
     "signal.windows",
 )
-OWN = {"namespace", "annotations"}  # public by their place, but no part of the interface
+OWN = {"namespace", "annotations"}  # public by location, but not part of the interface
 
 
 def public(where: Any) -> Iterator[tuple[str, Any]]:
-    """What a namespace itself offers: neither modules nor what it imported from a layer below."""
+    """The names a namespace itself provides: neither modules nor names imported from a layer below."""
     listed = getattr(where, "__all__", None)
     for name, value in inspect.getmembers(where):
         if (name.startswith("_") and not (name.startswith("__") and isinstance(where, type))) or name in OWN:
@@ -91,7 +91,7 @@ def words(**lists: str) -> dict[str, set[str]]:
 
 
 # Names that torch does not have in that place, and signatures known to differ: exactly these.
-# A difference that goes must be struck.
+# A difference that disappears must be removed.
 EXTRA = words(
     Tensor="bucketize rsub",
     autograd="FunctionCtx GradcheckError is_anomaly_enabled is_grad_enabled is_inference_mode_enabled once_differentiable",
@@ -198,7 +198,7 @@ def test_every_signature_is_torchs(path: str) -> None:
 
 @pytest.mark.parametrize("path", [p for p in NAMESPACES if p])
 def test_defaults_are_torchs(path: str) -> None:
-    """Where both are Python functions or classes: the same defaults and the same kinds of parameters."""
+    """If both are Python functions or classes: the same defaults and the same kinds of parameters."""
     found = []
     for name, ours, theirs in classes_and_functions(path):
         if name.startswith("__") or theirs is None or not callable(ours):
@@ -221,7 +221,7 @@ def test_defaults_are_torchs(path: str) -> None:
 
 
 def test_the_distance_to_torch(capsys: pytest.CaptureFixture[str], counted: Any) -> None:
-    """How many of torch's public names are there. The numbers are printed; they may only grow."""
+    """How many of torch's public names exist here. The numbers are printed; they may only grow."""
     lines = []
     for path in NAMESPACES:
         theirs, mine = place(torch, path), place(mini_dl, path)

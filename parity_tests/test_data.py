@@ -1,4 +1,4 @@
-"""Loading data: the same programs under both libraries, seeded alike, must read the same samples in the same order."""
+"""Loading data: the same programs under both libraries, with equal seeds, must read the same samples in the same order."""
 
 from __future__ import annotations
 

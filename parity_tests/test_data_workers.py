@@ -1,4 +1,4 @@
-"""Workers of a DataLoader beside torch's processes: what they draw, what they raise, and what comes after that."""
+"""Workers of a DataLoader compared with torch's processes: what they draw, what they raise, and what comes after that."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_worker_draws_from_streams_seeded_as_torchs(workers, options):
 
 @pytest.mark.parametrize("workers, prefetch, read", ((1, 2, 1), (2, 2, 0), (2, 1, 3), (3, 4, 2)))
 def test_the_epoch_after_one_that_was_left_early(workers, prefetch, read):
-    """What had been handed out is still done, so that the workers' streams are further."""
+    """Tasks handed out are still completed, so that the workers' streams are further along."""
 
     def program(m, d):
         loader = d.DataLoader(
@@ -124,7 +124,7 @@ def test_errors_of_workers_and_the_batches_around_them(error, where):
             except Exception as caught:  # noqa: PERF203
                 first, *rest = str(caught).replace("process", "thread").split("\n")
                 seen.append((type(caught).__name__, first, rest[-2:]))
-                if where in ("prepare", "iter"):  # torch's worker then stumbles over a name of its own
+                if where in ("prepare", "iter"):  # torch's worker then fails on a name of its own
                     break
         return seen
 
@@ -133,7 +133,7 @@ def test_errors_of_workers_and_the_batches_around_them(error, where):
 
 @pytest.mark.parametrize("error", (SystemExit(1), KeyboardInterrupt(), GeneratorExit()), ids=repr)
 def test_a_worker_that_ends_is_a_runtime_error(error):
-    """After which of the batches before, depends in torch on when it looks."""
+    """After which of the earlier batches depends, in torch, on when it looks."""
 
     def program(m, d):
         def collate(samples):

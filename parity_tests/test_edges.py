@@ -1,8 +1,8 @@
 """Values and gradients at the edges: signed zeros, infinities, NaN, the greatest and least numbers, borders of domains, ties.
 
-Where torch answers differently for one element and for many (its vector kernels), either answer is right. What torch answers by
-accident stands in `ACCIDENTS`, with the reason. `python -m parity_tests.test_edges [--second] [function ...]` lists all that
-differs, with the gradients of gradients.
+Where torch answers differently for one element and for many (its vector kernels), either answer is accepted. torch's accidental
+answers are listed in `ACCIDENTS`, with the reason. `python -m parity_tests.test_edges [--second] [function ...]` lists all
+differences, including the gradients of gradients.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Body = Callable[..., Any]
 
 
 def points(dtype: str) -> list[float]:
-    """Where a function of one variable may behave in its own way."""
+    """Points at which a function of one variable may behave in a special way."""
     limits = np.finfo(dtype)
     near_one = 1 + limits.eps
     positive = [0.0, 1.0, np.inf, limits.max, limits.smallest_normal, limits.smallest_subnormal, 0.5, 2.0, 3.0, near_one]
@@ -139,7 +139,7 @@ ACCIDENTS = {
     "cumprod (rows)": "0 * inf, which the recurrence here never multiplies",
     **dict.fromkeys(["var_mean (rows)", "std_mean (rows)"], "the mean of infinity, NaN by its way of computing"),
 }
-"""What torch answers by accident, with the reason (see docs/decisions.md): only what is exact in both is compared there."""
+"""torch's accidental answers, with the reason (see docs/decisions.md): only what is exact in both is compared there."""
 
 ROWS = [0.0, -0.0, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan]
 ALONG: dict[str, Body] = {
@@ -233,7 +233,7 @@ def cases(dtype: str) -> Iterator[tuple[str, Body, list[Any]]]:
 
 
 def answers(torch: Any, body: Body, arrays: list[Any], order: int) -> dict[str, Any]:
-    """Results, gradients and gradients of gradients by name; the type of the exception instead of what raises."""
+    """Results, gradients and gradients of gradients by name; the type of the exception in place of one that raises."""
     found: dict[str, Any] = {}
     wrap = (lambda a: real.from_numpy(a.copy())) if torch is real else (lambda a: bridge.wrap(a.copy()))
     inputs = [wrap(a).requires_grad_() for a in arrays]
@@ -290,7 +290,7 @@ def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[t
     """(what, how many values, differences)"""
     theirs, ours = answers(real, body, arrays, order), answers(bridge.mini_dl, body, arrays, order)
     others = []
-    if elementwise(name):  # as torch answers beside vectors, and one by one
+    if elementwise(name):  # torch's answers in vectors, and one by one
         n = len(arrays[0])
         for many, chosen in ((lambda a: np.resize(a, n * 16), slice(n)), (lambda a: np.repeat(a, 16), slice(None, None, 16))):
             found = answers(real, body, [many(a) for a in arrays], order)

@@ -1,4 +1,4 @@
-"""Convolutions of random geometry, with enough channels that each of the methods has its turn: torch's own samples are small."""
+"""Convolutions of random geometry, with enough channels that each method is used: torch's own samples are small."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WANTED = [(True, True), (True, True), (True, False), (False, True)]
 
 @st.composite
 def geometries(draw: Any) -> dict[str, Any]:
-    """Of 1 to 3 dimensions; half of them 3 x 3 with many channels, which suits Winograd's method."""
+    """Geometries of 1 to 3 dimensions; half of them 3 x 3 with many channels, which suits Winograd's method."""
     n = draw(st.sampled_from([1, 2, 2, 2, 3]))
     if winograd := n == 2 and draw(st.booleans()):
         kernel, stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
@@ -70,7 +70,7 @@ USED: Counter[str] = Counter()
 
 @pytest.fixture(autouse=True, scope="module")
 def count_methods() -> Any:
-    """Counts the calls of each method, and at the end asks that all were used."""
+    """Counts the calls of each method, and at the end checks that all were used."""
     patch = pytest.MonkeyPatch()
     places = [
         *[(winograd, name) for name in ("conv", "conv_weight", "conv_gradients")],

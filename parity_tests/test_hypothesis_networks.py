@@ -1,6 +1,6 @@
 """Random stacks of layers with random options, built under both libraries from one seed: one training step is compared.
 
-What torch refuses must be refused here too. The examples are derandomised: the same on every run.
+What torch refuses must be refused here too. The examples are derandomized: the same on every run.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def other(draw: Any, n: int, shape: tuple[int, ...]) -> Spec:
 
 @st.composite
 def stacks(draw: Any) -> tuple[list[Spec], torch.Tensor]:
-    """Layers that fit together, and an input. What torch refuses for the shape at hand is refused here too, and left out."""
+    """Layers that fit together, and an input. What torch refuses for the given shape is refused here too, and left out."""
     n = draw(st.integers(1, 3))
     spatial = draw(st.tuples(*[st.integers(3, [9, 7, 5][n - 1])] * n))
     shape = (draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3, 4])), *spatial)
@@ -302,7 +302,7 @@ def test_a_recurrent_layer(drawn: Any) -> None:
 
 
 def masks(draw: Any, rng: Any, shape: tuple[int, ...], boolean: Any = flags) -> torch.Tensor | None:
-    """None, a mask of booleans that leaves each row something, or numbers to add."""
+    """None, a bool mask that leaves something in each row, or numbers to add."""
     if draw(flags):
         return None
     if draw(boolean):

@@ -1,6 +1,6 @@
 """Random arguments that torch's own samples lack: odd shapes and strides, special values, extremes, repeats.
 
-The examples are derandomised: the same on every run.
+The examples are derandomized: the same on every run.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def values(rng: Any, size: tuple[int, ...], dtype: torch.dtype, kind: str) -> to
 
 
 def arranged(shape: tuple[int, ...], layout: str, make: Any) -> torch.Tensor:
-    """A tensor of this shape as a view of one kind or another."""
+    """A tensor of this shape as some kind of view."""
     if layout == "transposed" and len(shape) >= 2:
         return make((*shape[:-2], shape[-1], shape[-2])).transpose(-1, -2)
     if layout == "step" and shape:
@@ -90,7 +90,7 @@ def arranged(shape: tuple[int, ...], layout: str, make: Any) -> torch.Tensor:
 
 
 def agree(theirs: Any, ours: Any, *args: Any, gradients: bool = True, **kwargs: Any) -> None:
-    """Both do the same with these arguments: the same result and gradients, or the same exception."""
+    """Check that both do the same with these arguments: the same result and gradients, or the same exception."""
     sample = Sample(args[0], args[1:], kwargs)
     try:
         trial = Trial(theirs, ours, sample, getattr(theirs, "__name__", "") in ("matmul", "sum", "mean", "conv2d", "linear"))
@@ -415,7 +415,7 @@ def test_writing_by_any_index(data: Any) -> None:
 
 
 def test_the_strategies_reach_what_they_should() -> None:
-    """Zero strides, empty tensors, scalars and rank 5 do occur."""
+    """Zero strides, empty tensors, scalars and rank 5 are among the examples."""
     seen: set[str] = set()
 
     @settings(max_examples=300, derandomize=True, deadline=None, database=None)

@@ -1,6 +1,6 @@
 """Random problems, random options, random groups: the paths of an optimizer under both libraries are equal in float64.
 
-A path counts as long as it is stable: torch's own path from a start moved by 1e-12 must stay within a thousand times that.
+A path counts as long as it is stable: torch's own path from a start shifted by 1e-12 must stay within a thousand times that.
 """
 
 from __future__ import annotations
@@ -156,6 +156,6 @@ def test_paths_are_equal_while_they_are_stable(name: str, data: st.DataObject) -
 
 
 def test_most_steps_were_compared() -> None:
-    """Else the test above would say nothing."""
+    """Otherwise the test above would say nothing."""
     for name, (compared, met) in COUNTS.items():
         assert compared >= 0.8 * met and compared >= 300, f"{name}: {compared} of {met}"

@@ -102,7 +102,7 @@ class Machine(RuleBasedStateMachine):
             assert ours._version == theirs._version
 
     def teardown(self) -> None:
-        """The gradient through all that happened."""
+        """The gradient through everything that happened."""
         if not hasattr(self, "both"):
             return
 

@@ -1,4 +1,4 @@
-"""Tests of the tests: what is wrong is rejected, through every tolerance in use, and every planted fault is seen."""
+"""Tests of the tests: wrong results are rejected under every tolerance in use, and every planted fault is noticed."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_torch_passes_its_own_sweep(name: str, torch_under_test: None) -> None:
 
 
 def fresh(name: str) -> adapter.Entry:
-    """An entry that looks its function up anew."""
+    """An entry that looks up its function again."""
     return adapter.Entry(next(entry.info for entry in adapter.entries() if repr(entry) == name))
 
 

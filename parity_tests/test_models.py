@@ -1,4 +1,4 @@
-"""Networks: ResNet beside a reference under torch, and every network of mini_dl.models as one program of both libraries."""
+"""Networks: ResNet against a reference under torch, and every network of mini_dl.models as one program for both libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEPTHS = {
     "resnet101": (4, (3, 4, 23, 3)),
     "resnet152": (4, (3, 8, 36, 3)),
 }
-"""What table 1 of the paper says: channels of the output per channel of the block, and blocks per stage."""
+"""Table 1 of the paper: channels of the output per channel of the block, and blocks per stage."""
 
 
 class ReferenceBlock(real.nn.Module):
@@ -140,7 +140,7 @@ def assert_near(ours, theirs, bound=1e-9):
 
 
 def step_of(torch, model):
-    """Forward, backward, one step of SGD; what they give: by name, in NumPy."""
+    """Forward, backward, one step of SGD: their results by name, in NumPy."""
     numbers = np.random.default_rng(0)
     images, labels = torch.from_numpy(numbers.standard_normal((2, 3, 64, 64))), torch.tensor([3, 1])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)

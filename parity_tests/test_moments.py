@@ -1,6 +1,6 @@
-"""Moments of values whose mean is far from zero, few and many, in every layout: an error of at most twice torch's.
+"""Moments of values whose mean is far from zero, few and many, in every layout: the error is at most twice torch's.
 
-`python -m parity_tests.test_moments` measures a larger grid and lists what is worse.
+`python -m parity_tests.test_moments` measures a larger grid and lists what exceeds that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch as real
 from parity_tests import bridge
 
 DRAWS = 4
-"""So many data sets to a case: the error of one result may be small by luck."""
+"""Data sets per case: the error of a single result may be small by luck."""
 MEANS = (0.0, 0.7, 3.0, 30.0, 1e4)
 SHAPES = {
     "batch_norm": [(2, 3), (8, 5), (500, 7), (2, 1, 2, 2), (16, 6, 9, 9), (32, 16, 28, 28), (4, 3, 5, 40), (2, 2, 300, 300)],
@@ -85,7 +85,7 @@ CASES = {**NORMS, **REDUCTIONS, **MATRICES}
 
 
 def layouts(array: Any) -> Iterator[tuple[str, Any]]:
-    """The same values in several orders of memory, as strides over a larger array."""
+    """The same values in several memory orders, as strides over a larger array."""
     yield "contiguous", array
     if array.ndim > 1:
         yield "transposed", np.ascontiguousarray(array.swapaxes(0, -1)).swapaxes(0, -1)

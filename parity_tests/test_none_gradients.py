@@ -1,4 +1,4 @@
-"""None and zeros are not the same gradient: what an optimizer leaves alone, and what it moves, under both libraries."""
+"""None and zeros are different gradients: what an optimizer ignores and what it moves, under both libraries."""
 
 from __future__ import annotations
 

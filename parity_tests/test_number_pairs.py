@@ -25,7 +25,7 @@ DTYPES = "bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 co
 
 
 def values_of(dtype: str) -> list[Any]:
-    """Six values of a type, its extremes among them."""
+    """Six values of a type, including its extremes."""
     kind = np.dtype(dtype).kind
     if kind == "b":
         return [True, False, True, True, False, False]
@@ -183,7 +183,7 @@ def difference(ours: Any, theirs: Any, loose: bool = False) -> str | None:
         return f"{type(ours).__name__}: {ours} for {theirs!r}"
     if not isinstance(theirs, real.Tensor):
         return None if str(ours) == str(theirs) else f"{ours!r} for {theirs!r}"
-    if theirs.dtype is real.complex32:  # which NumPy has not
+    if theirs.dtype is real.complex32:  # which NumPy lacks
         return None if ours._array.dtype.char == "F" else f"{ours._array.dtype} for complex32"
     x, y = ours._array, theirs.resolve_conj().numpy()
     if x.shape != y.shape or x.dtype != y.dtype:
@@ -208,7 +208,7 @@ NUMBER_LAST = "nan_to_num,hardtanh,leaky_relu,threshold,pad,full_like,new_full,f
 
 
 def not_compared(form: str, a: Any, b: Any) -> str | None:
-    """Why torch has no answer to compare with: its process would end, or what it gives is an accident (see docs/decisions.md)."""
+    """Why torch has no answer to compare with: its process would end, or its answer is an accident (see docs/decisions.md)."""
     kinds = [v.dtype.kind if isinstance(v, np.ndarray) else _dtypes.dtype_of_number(v).kind for v in (a, b) if not too_big(v)]
     values, others = (v.reshape(-1).tolist() if isinstance(v, np.ndarray) else [v] for v in (a, b))
     if form == "div trunc" and any(type(v) is int and v and v % 2**31 == 0 for v in values):

@@ -27,7 +27,7 @@ IMAGES, LABELS = NUMBERS.standard_normal((20, 3)), NUMBERS.standard_normal((20, 
 
 
 class Run:
-    """A small network in training under one library."""
+    """The training of a small network under one library."""
 
     def __init__(self, library: Any, dtype: str, optimizer: str, options: dict[str, Any], schedule: Callable[..., Any]) -> None:
         nn, self.library = library.nn, library
@@ -116,7 +116,7 @@ def exponential(kinds: Any, optimizer: Any) -> Any:
 
 
 def short(optimizer: str) -> dict[str, Any]:
-    """Over 400 iterations of LBFGS the last bit of a gradient grows to 1e-7: less of them in a step."""
+    """Over 400 iterations of LBFGS the last bit of a gradient grows to 1e-7: fewer of them per step."""
     return {"max_iter": 2} if optimizer == "LBFGS" else {}
 
 

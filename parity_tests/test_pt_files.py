@@ -1,4 +1,4 @@
-"""Files of many kinds of objects go both ways, as they are in torch; damaged files are read alike or refused by both."""
+"""Files of many kinds of objects work in both directions; damaged files are read alike or refused by both."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ OBJECTS = {
 
 
 def seen(value):
-    """A value as something to compare; an own attribute of a tensor and a cycle are looked into."""
+    """A value in comparable form; attributes of tensors and cycles are followed."""
     extra = []
     if isinstance(value, (torch.Tensor, mini_dl.Tensor)):
         extra = sorted((name, repr(described(held))) for name, held in attributes(value).items())
@@ -270,7 +270,7 @@ STRICTER = (
     "not among those whose contents", "has wrong byte size", "does not fit its storage", "does not list those", "no quantized",
     "names of flags",
 )  # fmt: skip
-"""Damage that is refused here, and that torch does not look at or reads as random contents."""
+"""Damage that is refused here, and that torch ignores or reads as random contents."""
 
 
 def test_damaged_files_are_read_alike_or_refused_by_both():

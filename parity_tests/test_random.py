@@ -1,4 +1,4 @@
-"""The random stream: both libraries are seeded alike, draw alike, and must give the same numbers and end in the same state."""
+"""The random stream: seeded and used alike, both libraries must give the same numbers and end in the same state."""
 
 # ruff: noqa: B023  (each lambda is called before its loop goes on)
 

@@ -1,4 +1,4 @@
-"""Attributes and small behavior that programs read: of optimizers, packed sequences, recurrent networks, devices, indices."""
+"""Attributes and details that programs rely on: of optimizers, packed sequences, recurrent networks, devices, indices."""
 
 from __future__ import annotations
 

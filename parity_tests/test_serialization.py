@@ -1,4 +1,4 @@
-"""Files go both ways: what torch saved is loaded here, what is saved here is loaded by torch, and nothing is lost."""
+"""Files in both directions: torch's files are loaded here, ours by torch, and nothing is lost."""
 
 from __future__ import annotations
 

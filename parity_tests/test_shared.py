@@ -1,4 +1,4 @@
-"""The kernels that threads share, in pieces of a few elements, through torch's own samples.
+"""The kernels that threads share, in pieces of a few elements, on torch's own samples.
 
 The samples are small, and with one thread, as in the rest of the suite, nothing is shared: here everything is.
 """
@@ -28,7 +28,7 @@ NAMES = """
 
 @pytest.fixture
 def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Three threads share whatever there is; the number of pieces of each shared kernel."""
+    """Make three threads share everything; gives the number of pieces of each shared kernel."""
     before, shared = mini_dl.get_num_threads(), list[int]()
     monkeypatch.setattr(parallel, "ENOUGH", 1)
     for name in ("BLOCK", "LONGEST"):

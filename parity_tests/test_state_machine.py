@@ -1,6 +1,6 @@
 """A machine over the whole state of autograd: views, writes, modes, flags, hooks, kept gradients, backward.
 
-After each step both libraries must agree in values, gradients, flags, versions and in the type of what was raised.
+After each step both libraries must agree in values, gradients, flags, versions and the type of any exception.
 ``STATE_PROGRAMS=20000 pytest parity_tests/test_state_machine.py`` runs that many new programs instead of the few that are always
 the same.
 
@@ -155,7 +155,7 @@ def asked(question: Callable[[], Any]) -> Any:
 
 
 def picture(x: Any) -> dict[str, Any]:
-    """All that is to be seen of a tensor."""
+    """Everything observable about a tensor."""
     shown: dict[str, Any] = {"shape": tuple(x.shape), "dtype": str(x.dtype), "value": plain(x)}
     for name in ("requires_grad", "is_leaf", "_version", "retains_grad"):
         shown[name] = asked(lambda name=name: getattr(x, name))
@@ -181,7 +181,7 @@ def one_of(names: dict[str, Any]) -> Any:
 
 
 class Machine(RuleBasedStateMachine):
-    over = False  # no further step: the state of torch itself is not defined any more
+    over = False  # no further step: torch's own state is no longer defined
     without_versions = False  # results of inference tensors start with the versions that torch's kernels leave them
     without_engine = False  # a leaf changed its memory or shape under a graph that still knows the old one
 

@@ -31,7 +31,7 @@ def other_dtypes(entry: adapter.Entry) -> list[str]:
 
 
 def settle(counted: Any, kind: str, name: str, dtype: str, outcomes: list[Outcome]) -> None:
-    """Count the outcomes of one op; fail for what the ledger does not take."""
+    """Count the outcomes of one op; fail for those that the ledger does not accept."""
     failures: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.status == FAIL:

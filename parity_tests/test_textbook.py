@@ -1,7 +1,7 @@
 """The plain definitions of `mini_dl.textbook` against mini_dl's fast operations and torch's: three answers to one question.
 
 Where a definition differs from torch on purpose, the difference is the one that its docstring states. Random draws are compared
-by value: a stand-in for NumPy's Generator hands the textbook the numbers of torch's stream. The examples are derandomised.
+by value: a stand-in for NumPy's Generator gives the textbook the numbers of torch's stream. The examples are derandomized.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def equal(ours: Any, theirs: Any, rtol: float = 1e-10, atol: float = 1e-12, abou
 
 
 def check(ours: Any, fast: Callable[..., Any], *given: Any, rtol: float = 1e-10, atol: float = 1e-12) -> None:
-    """Fail unless `fast(library, *tensors)` equals what the textbook said, under both libraries."""
+    """Fail unless `fast(library, *tensors)` equals the textbook's result, under both libraries."""
     for library in LIBRARIES:
         equal(ours, fast(library, *[tensor(library, array) for array in given]), rtol, atol, library.__name__)
 
@@ -112,7 +112,7 @@ class TorchStream:
 
 # ------------------------------------------------------------------------------------------------ tensors
 
-PRODUCTS = {  # definition, shapes by (a, b, c, d), fast
+PRODUCTS = {  # definition, shapes by (a, b, c, d), fast version
     "vector_dot": (tb.vector_dot, lambda a, b, c, d: ((a,), (a,)), lambda lib, x, y: lib.dot(x, y)),
     "matrix_vector_dot": (tb.matrix_vector_dot, lambda a, b, c, d: ((a, b), (b,)), lambda lib, x, y: lib.mv(x, y)),
     "matrix_product": (tb.matrix_product, lambda a, b, c, d: ((a, b), (b, c)), lambda lib, x, y: lib.mm(x, y)),
@@ -561,7 +561,7 @@ def module_of(library: Any, net: Any) -> Any:
 
 
 def like_torchs(name: str, array: Any) -> Any:
-    """A matrix (inputs, outputs) as (outputs, inputs); all else as it is."""
+    """A matrix (inputs, outputs) as (outputs, inputs); anything else unchanged."""
     return array.T if name.startswith("W") and array.ndim == 2 else array
 
 

@@ -1,4 +1,4 @@
-"""Gradients cut to a norm or to a value, and norms of many tensors as one, under both libraries."""
+"""Gradients clipped to a norm or to a value, and norms of many tensors as one, under both libraries."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ STATE = {
     "ASGD": ("ax",),
     "Rprop": ("prev", "step_size"),
 }
-"""The state that is as large as the parameter."""
+"""The state tensors that are as large as the parameter."""
 
 SETTINGS = [
     ("SGD", {"lr": 0.1}),
@@ -115,7 +115,7 @@ def stepped(
     state: dict[str, Any],
     anew: bool = False,
 ) -> tuple[Any, dict[str, Any]]:
-    """The parameter after as many steps as there are gradients, and its state. `anew`: by one optimizer for each step."""
+    """The parameter after as many steps as there are gradients, and its state. `anew`: with a new optimizer for each step."""
     optimizer = None
     param = start
     for grad in grads:

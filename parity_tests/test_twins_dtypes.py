@@ -59,7 +59,7 @@ def made(torch, dtype, *shape):
 
 
 def kind(result):
-    """What shows of a result: type, shape and values where they are one number."""
+    """The visible part of a result: type, shape, and the value if it is a single number."""
     if isinstance(result, (tuple, list)):
         return [kind(item) for item in result]
     return (str(result.dtype), tuple(result.shape)) if hasattr(result, "dtype") else type(result).__name__

@@ -1,4 +1,4 @@
-"""Inference mode: what is made within, what is looked at from within, and what both may do afterwards, under both libraries."""
+"""Inference mode: tensors made in it, views taken in it, and what both may do afterwards, under both libraries."""
 
 from __future__ import annotations
 

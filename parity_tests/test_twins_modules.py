@@ -1,4 +1,4 @@
-"""Modules, their hooks and state, initialisers and nn.utils, under both libraries: messages too."""
+"""Modules, their hooks and state, initializers and nn.utils, under both libraries, including messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parity_tests.twin import either, outcome, raised, twin
 
 
 def message(action):
-    """The exception that `action` raises, with its words."""
+    """The exception that `action` raises, with its message."""
     try:
         action()
     except Exception as error:

@@ -14,7 +14,7 @@ from parity_tests.twin import raised, twin
 
 
 def trained(torch, rng, module, *shape, steps=2):
-    """What `module` is and does after some steps of SGD."""
+    """The state and behavior of `module` after some steps of SGD."""
     optimizer, outputs = torch.optim.SGD(module.parameters(), lr=0.1), []
     for _ in range(steps):
         out = module(rng(*shape, dtype=str(next(module.parameters()).dtype).removeprefix("torch.")))

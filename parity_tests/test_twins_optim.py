@@ -44,7 +44,7 @@ def parameters(rng, dtype, shapes=SHAPES):
 
 
 def to_torch(value):
-    """State of mini_dl's as torch's."""
+    """mini_dl's state as torch's."""
     if isinstance(value, bridge.mini_dl.Tensor):
         return real.from_numpy(value.numpy().copy())
     if isinstance(value, dict):
@@ -389,7 +389,7 @@ def test_steps_that_are_refused(torch, rng):
         (p,) = parameters(rng, dtype, ((2, 3),))
         p.grad = rng(2, 3, dtype=dtype)
         kind, words = message(made([p], **options).step)
-        found.append((kind, words.partition(" devices:")[0]))  # which devices is torch's matter
+        found.append((kind, words.partition(" devices:")[0]))  # the choice of devices is specific to torch
 
     step(optim.SparseAdam)
     step(optim.Adafactor, "complex64")
@@ -527,7 +527,7 @@ def test_a_copy_goes_its_own_way(torch, rng, name):
     ],
 )
 def test_large_parameters(name, options, dtype, single, monkeypatch):
-    """Those that BLAS updates in fewer passes while it uses one thread; NaN and inf go where they go under torch."""
+    """Tensors that BLAS updates in fewer passes while it uses one thread; NaN and inf end up where they do in torch."""
     blas.functions()  # the first time it looks how many threads there are
     monkeypatch.setattr(blas._State, "single", single)
     runs = []

@@ -1,4 +1,4 @@
-"""Pickling and copying, under both libraries: what comes back, and what it shares with what went in."""
+"""Pickling and copying, under both libraries: what comes back, and what it shares with the original."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ each_way = pytest.mark.parametrize("way", list(WAYS))
 
 
 def attributes(tensor):
-    """What its user put into the ``__dict__`` of a tensor, as names and texts."""
+    """What the user put into the ``__dict__`` of a tensor, as names and texts."""
     internal = INTERNAL if isinstance(tensor, mini_dl.Tensor) else ()
     return sorted((name, repr(value)) for name, value in vars(tensor).items() if name not in internal)
 
 
 def seen(tensor):
-    """All that shows of a tensor."""
+    """Everything observable about a tensor."""
     grad = tensor.grad if tensor.is_leaf else None
     return (
         type(tensor).__name__,

@@ -151,7 +151,7 @@ def test_a_parameter_of_a_subclass_belongs_to_its_module(torch, rng):
 
 
 class Stranger:
-    """Looks like a tensor to functions, and says what it was asked."""
+    """Looks like a tensor to functions, and reports what it was asked."""
 
     handled: ClassVar[dict] = {}
 

@@ -1,4 +1,4 @@
-"""Averaged models, the schedule towards their learning rate, and batch norm computed anew, under both libraries."""
+"""Averaged models, the schedule towards their learning rate, and recomputed batch norm, under both libraries."""
 
 from __future__ import annotations
 

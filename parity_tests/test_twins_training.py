@@ -10,7 +10,7 @@ from parity_tests.twin import outcome, raised, twin
 
 
 def network(nn):
-    """No bias before the normalization: its gradient is 0 but for rounding, whose sign Rprop would follow."""
+    """No bias before the normalization: its gradient is 0 except for rounding, whose sign Rprop would follow."""
     return nn.Sequential(nn.Linear(4, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
 
 

@@ -1,6 +1,6 @@
-"""Wrong calls under both libraries: the kinds of the exceptions, and that nothing was written before one.
+"""Wrong calls under both libraries: the same kinds of exceptions, and nothing written before they are raised.
 
-One call in seventeen of those that `wrong_calls` makes, each op with another part of its mistakes; all with WRONG_CALLS=all.
+One in seventeen of the calls that `wrong_calls` makes, with different mistakes for each op; WRONG_CALLS=all makes all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KNOWN = {
     ("ops", "[o-s]*"): 7, ("ops", "[t-z]*"): 8,
     ("forwards", "*"): 8, ("constructors", "*"): 1, ("optimizers", "*"): 3,
 }  # fmt: skip
-"""Differences that are left, of the calls that are made by default. They may only become fewer."""
+"""The remaining differences among the calls made by default. Their number may only fall."""
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@
         x.add_(1)
         return y, y._version
 
-There are no expected values, so there is nothing to keep in step.
+There are no expected values, so nothing has to be kept up to date.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import torch as real
 from parity_tests import bridge, compare
 from parity_tests.sweep import same_exception
 
-real.set_warn_always(True)  # else torch warns once in a process, and the order of the tests would show
+real.set_warn_always(True)  # otherwise torch warns once per process, and the order of the tests would matter
 
 
 class Draws:
@@ -56,7 +56,7 @@ class Draws:
 
 @dataclass
 class Trace:
-    """What one run of a body did."""
+    """The effects of one run of a body."""
 
     result: Any = None
     error: BaseException | None = None
@@ -97,7 +97,7 @@ def difference(ours: Trace, theirs: Trace) -> str | None:
 
 
 def check(body: Callable[..., Any], raises: bool | None = False, **arguments: Any) -> None:
-    """Fail unless `body` does the same under both libraries, and raises under torch as `raises` says (None: as it likes)."""
+    """Fail unless `body` does the same under both libraries, and raises under torch as `raises` says (None: either way)."""
     theirs = run(body, real, **arguments)
     if raises is not None and raises != (theirs.error is not None):
         pytest.fail(f"under torch the program itself {'does not raise' if raises else f'raises {theirs.error!r}'}", pytrace=False)

@@ -1,9 +1,9 @@
-"""Wrong calls, made from right ones: each argument in turn of another type, shape, range or dtype; too few, too many, unknown.
+"""Wrong calls, made from correct ones: each argument gets another type, shape, range or dtype; too few, too many, unknown.
 
     python -m parity_tests.wrong_calls [PATTERN ...] [--kind ops methods modules forwards optimizers] [-v]
 
-A right call comes from torch's tables. What counts is the kind of the exception that each library raises, and that nothing was
-written where ours raises.
+Correct calls come from torch's tables. What counts is the kind of exception that each library raises, and that nothing was
+written if ours raises.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from parity_tests import adapter, bridge
 from parity_tests.bridge import Missing, NotApplicable
 from parity_tests.sweep import same_exception
 
-SAMPLES = 2  # right calls taken of each op
+SAMPLES = 2  # correct calls taken from each op
 CRASHES = frozenset(
     ["native_batch_norm: argument 3 no element", "native_batch_norm: argument 4 no element", "lu_unpack: argument 1 no element"]
 )
 """Calls that end torch's process."""
 ENDLESS = ("normal:number_mean", "nn.functional.local_response_norm", "nn.functional.interpolate", "mvlgamma")
-"""Functions that take the great numbers at their word in one library or the other."""
+"""Functions that take huge numbers literally in one library or the other."""
 FAR = 1000  # no dimension
 STACKS = ("nn.Transformer", "nn.TransformerEncoder", "nn.TransformerDecoder", "nn.RNN", "nn.GRU", "nn.LSTM")
-"""Would copy their layers so often without a word."""
+"""Modules that would copy their layers that many times without complaint."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Difference:
 
     @property
     def accident(self) -> str | None:
-        """Why torch's answer is not worth having (see docs/decisions.md), None if it is."""
+        """Why torch's answer is not worth reproducing (see docs/decisions.md), or None."""
         theirs, ours, wrong = type(self.theirs), type(self.ours), self.call.wrong
         if theirs is AttributeError and ours is TypeError:
             return "torch's Python stumbles over what is not a tensor"
@@ -88,7 +88,7 @@ class Difference:
 
 
 def replacements(value: Any) -> Iterator[tuple[str, Any]]:
-    """What may stand in the place of `value` by mistake."""
+    """What might be given in place of `value` by mistake."""
     if isinstance(value, torch.Tensor):
         plain = value.detach()
         yield from [("None", None), ("str", "a"), ("float", 1.5), ("list", [1.0, 2.0]), ("object", object)]
@@ -138,7 +138,7 @@ def replacements(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def mistakes(name: str, made: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Call]:
-    """All wrong calls that come from the right one."""
+    """All wrong calls that are made from the correct one."""
     for i, value in enumerate(args):
         for wrong, other in replacements(value):
             yield Call(name, f"argument {i} {wrong}", made, (*args[:i], other, *args[i + 1 :]), kwargs)
@@ -185,7 +185,7 @@ def of_ops(pattern: str = "*") -> Iterator[Call]:
 
 
 def of_methods(pattern: str = "*") -> Iterator[Call]:
-    """Methods and in-place methods, where torch's table has them; operators are among the ops."""
+    """Methods and in-place methods, if torch's table has them; operators are among the ops."""
     for entry in adapter.entries():
         if not fnmatch.fnmatch(entry.name, pattern) or entry.out_of_scope or not entry.resolves() or entry.variant:
             continue
@@ -275,7 +275,7 @@ def raised(function: Callable[..., Any], args: Any, kwargs: Any) -> BaseExceptio
 
 
 def difference(call: Call) -> Difference | None:
-    """How the libraries differ on `call`. NotApplicable where torch accepts it."""
+    """How the libraries differ on `call`. Raises NotApplicable if torch accepts it."""
     arguments = call.args, call.kwargs
     args, kwargs = bridge.to_mini(arguments)
     their_args, their_kwargs = bridge.copy(arguments)
@@ -295,7 +295,7 @@ def difference(call: Call) -> Difference | None:
 
 
 def runs(call: Call) -> bool:
-    """Whether the call comes back in both libraries, and soon."""
+    """Whether the call returns in both libraries within a short time."""
     return repr(call) not in CRASHES and not (call.name.startswith(ENDLESS) and ("far" in call.wrong or "2**70" in call.wrong))
 
 

@@ -1,1 +1,1 @@
-"""Programs beside the library: comparisons with torch, generated files, the book of experiments."""
+"""Programs around the library: comparisons with torch, generated files, the book of experiments."""

@@ -1,4 +1,4 @@
-"""Images of handwritten digits as arrays, those to train and those to test."""
+"""Images of handwritten digits as arrays, for training and for testing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def read(data: str, root: Path | None, dtype: str) -> dict[str, Any]:
-    """Images as (N, 1, H, W) in 0..1 and labels. Every fifth of the digits (of MNIST's 10,000 test images) is kept to test."""
+    """Images as (N, 1, H, W) in 0..1 and labels. Every fifth of the digits (of MNIST's 10,000 test images) is for testing."""
     from mini_dl import datasets
 
     images = datasets.Digits(train=None) if data == "digits" else datasets.MNIST(root, train=False)

@@ -56,7 +56,7 @@ PAGE = """<!doctype html>
 
 
 def libraries() -> tuple[ModuleType, ModuleType | None]:
-    """mini_dl, and torch where it is installed."""
+    """mini_dl, and torch if it is installed."""
     ours = importlib.import_module("mini_dl")
     try:
         return ours, importlib.import_module("torch")
@@ -90,7 +90,7 @@ def write_page(
     footer: str,
     contents: bool = False,
 ) -> None:
-    """One HTML page, on request with a list of contents; images stand beside it unless their addresses hold them."""
+    """One HTML page, optionally with a table of contents; images are separate files unless their URLs contain them."""
     import jinja2
 
     template = jinja2.Environment(autoescape=True).from_string(PAGE)
@@ -107,7 +107,7 @@ def write_json(path: Path | None, content: Any) -> None:
 
 
 def progress(items: Any, **options: Any) -> Any:
-    """A bar on the terminal where tqdm is installed and somebody looks; else just the items."""
+    """A progress bar if tqdm is installed and the output is a terminal; otherwise just the items."""
     try:
         from tqdm import tqdm
     except ImportError:
@@ -124,6 +124,6 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def fail(message: str) -> int:
-    """Say what is wrong with the call."""
+    """Report what is wrong with the call."""
     print(message, file=sys.stderr)
     return BAD_CALL

@@ -1,4 +1,4 @@
-"""Damage .pt files at random, and compare what torch and mini_dl make of each: refused, or read, and to what.
+"""Damage .pt files at random, and compare what torch and mini_dl do with each: refuse it, or read it, and as what.
 
     python -m scripts.compare_files 6000 --seed 0
 
@@ -26,7 +26,7 @@ DOCUMENTED = ("FileError", "RefusedError", "RecordError", "ByteOrderError", "End
 
 
 def samples() -> list[bytes]:
-    """Files that torch writes, in both of its formats, of what files hold."""
+    """Files written by torch, in both of its formats, with typical contents."""
     torch.manual_seed(0)
     base = torch.arange(10.0)
     parameter = torch.nn.Parameter(torch.ones(2))
@@ -55,7 +55,7 @@ def samples() -> list[bytes]:
 
 
 def described(value: Any, depth: int = 0) -> Any:
-    """A value of either library as something that can be compared."""
+    """A value of either library in comparable form."""
     if depth > 20:
         return "deep"
     kind = type(value).__name__
@@ -99,7 +99,7 @@ def outcome(library: Any, content: bytes) -> tuple[str, Any, str]:
 
 
 def compared(content: bytes) -> tuple[str, str]:
-    """What happened, and what is odd about it: "" where the libraries agree and the error is the documented one."""
+    """What happened, and what is odd about it: "" if the libraries agree and the error is the documented one."""
     theirs, ours = outcome(torch, content), outcome(mini_dl, content)
     if ours[0] == "refused" and ours[1] not in DOCUMENTED:
         return "another error", f"{ours[1]}: {ours[2][:100]}"

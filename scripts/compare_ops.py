@@ -49,7 +49,7 @@ def errors_in_ulp(result: Any, exact: Any) -> float:
 
 
 class Measure:
-    """What was found of one op in one dtype."""
+    """The findings for one op in one dtype."""
 
     def __init__(self, name: str, dtype: str) -> None:
         self.name, self.dtype = name, dtype

@@ -1,4 +1,4 @@
-"""The classic pictures of six optimizers by mini_dl and by torch, one over the other: paths over a bowl, training curves.
+"""The classic pictures of six optimizers, by mini_dl and by torch in one plot: paths over a bowl, training curves.
 
 The bowl is f(x, y) = x^2 / 20 + y^2; the curves are those of a small network on the digits, or on MNIST. Prints the largest
 difference of each; ends with 1 if one is too large, with 2 on a wrong call.
@@ -58,7 +58,7 @@ def draw(results: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def verdicts(results: dict[str, Any], allowed: float) -> list[tuple[bool, str]]:
-    """What was promised, and whether it held."""
+    """What was promised, and whether it was kept."""
     found = []
     if len(results) > 1:
         path = max(path_difference(results, name) for name in optimizers.OPTIMIZERS)

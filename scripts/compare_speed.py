@@ -1,9 +1,9 @@
-"""How fast is mini_dl beside torch? Both do the same work in one run, in turn; medians, as a ratio (below 1 mini_dl is faster).
+"""How fast is mini_dl against torch? Both do the same work in one run, in turn; medians, as a ratio (below 1 mini_dl is faster).
 
     python scripts/compare_speed.py
     python scripts/compare_speed.py 'dispatch*' 'step*' --threads 1
 
-The column "at most" is what the project holds itself to. With --strict the script ends with 1 where a ratio is above it.
+The column "at most" is the limit the project sets itself. With --strict, the script ends with 1 if a ratio exceeds it.
 """
 
 from __future__ import annotations
@@ -334,7 +334,7 @@ def medians(works: list[Work], seconds: float) -> list[float]:
         counts.append(max(1, int(1e-3 / once)))
     samples: list[list[float]] = [[] for _ in works]
     gc.collect()
-    gc.disable()  # as timeit does: what one library leaves behind is not the other's time
+    gc.disable()  # as timeit does: one library must not pay for the garbage of the other
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(samples[0]) < 7:
         for work, count, taken in zip(works, counts, samples):
@@ -407,7 +407,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         return fail(f"no case matches {options.patterns}; --list shows them")
     if options.threads is not None and os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
-        count = str(options.threads)  # OpenBLAS reads it when NumPy loads, so begin anew
+        count = str(options.threads)  # OpenBLAS reads it when NumPy loads, so start again
         os.environ.update(OPENBLAS_NUM_THREADS=count, OMP_NUM_THREADS=count)
         os.execv(sys.executable, [sys.executable, *sys.argv])
     ours, theirs = libraries()

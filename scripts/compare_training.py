@@ -1,4 +1,4 @@
-"""Train one network twice, from one seed: under mini_dl and under torch. No weights are copied.
+"""Train the same network under mini_dl and under torch, from one seed. No weights are copied.
 
 Both libraries draw the same initial parameters, the same batches and the same dropout masks, so the losses agree step by step.
 Ends with 1 if they do not, with 2 on a wrong call.
@@ -164,7 +164,7 @@ def cells(row: dict[str, Any], names: list[str]) -> list[str]:
 
 
 def verdicts(runs: list[Run], initial: float | None, identical: bool, options: Any) -> list[tuple[bool, str]]:
-    """What was promised, and whether it held."""
+    """What was promised, and whether it was kept."""
     best, known = runs[0].accuracies[-1], options.model == "cnn" and options.epochs >= 3
     expected = f", expected above {ACCURACY_FLOOR:.0%}" if known else ""
     found = [(best > ACCURACY_FLOOR or not known, f"test accuracy of mini_dl {best:.2%}{expected}")]

@@ -1,6 +1,6 @@
-"""The polynomials of mini_dl/ops/special.py, computed with mpmath to 40 digits.
+"""The polynomials of mini_dl/kernels/special.py, computed with mpmath to 40 digits.
 
-    python scripts/fit_special.py > mini_dl/ops/special_tables.py
+    python scripts/fit_special.py > mini_dl/kernels/special_tables.py
 
 Each is f(x(t)) on -1 <= t <= 1: interpolated at Chebyshev nodes, cut off below 2e-17 of its size in the Chebyshev basis, then
 written in powers of t, the highest first.

@@ -1,8 +1,8 @@
-"""Write docs/coverage.md: which public names of torch are here, and why the others are not.
+"""Write docs/coverage.md: which public names of torch exist here, and why the others do not.
 
 python scripts/write_coverage.py
 python scripts/write_coverage.py --check     # ends with 1 if the file is not what would be written
-python scripts/write_coverage.py --names     # writes the list of torch's names anew; needs torch
+python scripts/write_coverage.py --names     # rewrites the list of torch's names; needs torch
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ LATER = "not yet"
 
 
 def place(library: ModuleType, path: str) -> Any:
-    """The module or class at a dotted path of a library; None where there is none."""
+    """The module or class at a dotted path of a library, or None."""
     here: Any = library
     for part in path.split(".") if path != "torch" else ():
         here = getattr(here, part, None)

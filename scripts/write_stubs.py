@@ -54,7 +54,7 @@ from mini_dl.tensor import Size as Size, Tensor as Tensor
 
 
 def annotation(value: Any) -> str:
-    """The type as the reader of the stub sees it: tensors where the forward body sees arrays, Any for private names."""
+    """The type for the stub: tensors where the forward body sees arrays, Any for private names."""
     if value is inspect.Parameter.empty:
         return "Any"
     text = value if isinstance(value, str) else getattr(value, "__name__", "Any")

@@ -9,12 +9,12 @@ from mini_dl._leaving import Block
 
 
 class _Setting(NamedTuple):
-    on: bool = False  # look for NaN on the way back
+    on: bool = False  # look for NaN during backward
     check_nan: bool = True
 
 
 class _Anomaly:
-    """One setting for all threads, as in torch."""
+    """The setting, one for all threads, as in torch."""
 
     setting = _Setting()
 
@@ -23,7 +23,7 @@ anomaly = _Anomaly()
 
 
 class set_detect_anomaly(Block):
-    """Check each gradient for NaN on the way back, at once and until the block ends, in all threads.
+    """Check each gradient for NaN during backward, from now on and until the block ends, in all threads.
 
     A backward that meets NaN then raises RuntimeError with the name of the node that made it.
     """

@@ -1,7 +1,7 @@
-"""Gradients that depend on their input in form only.
+"""Gradients that depend on their input only formally.
 
 The gradient of a piecewise linear function is constant between the kinks: its own derivative is zero, not absent. Parameters
-behind it then get a gradient of zeros in second order, which an optimizer with momentum or weight decay tells from None.
+behind it then get a second-order gradient of zeros, which an optimizer with momentum or weight decay distinguishes from None.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FORMAL = _Formal()
 
 
 def formal(grad: Tensor, edge: Edge) -> Tensor:
-    """`grad`, with a derivative of zeros for what `edge` leads to, where gradients of gradients are recorded."""
+    """`grad`, with a derivative of zeros for what `edge` leads to, if gradients of gradients are recorded."""
     if not mode.enabled:
         return grad
     out = alias(grad)
@@ -49,7 +49,7 @@ def formal(grad: Tensor, edge: Edge) -> Tensor:
 
 
 def piecewise(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a primitive whose gradients of `arguments` depend on these in form only."""
+    """Mark a primitive whose gradients of `arguments` depend on these only formally."""
 
     def decorate(call: Any) -> Any:
         call.op.formal = frozenset(arguments)
@@ -70,7 +70,7 @@ _KINKED = _Kinked()
 
 
 def kinked(input: Tensor) -> Tensor:
-    """`input`, whose gradient depends on it in form only: for piecewise linear functions composed of linear ones."""
+    """`input`, whose gradient depends on it only formally: for piecewise linear functions composed of linear ones."""
     edge = edge_of(input) if mode.enabled else None
     if edge is None:
         return input

@@ -1,4 +1,4 @@
-"""Operations with a derivative of the user's own: ``autograd.Function``."""
+"""Operations with a user-defined derivative: ``autograd.Function``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
 
 
 class FunctionCtx:
-    """What `forward` leaves for `backward`. Any attribute may be set on it besides."""
+    """What `forward` leaves for `backward`. Other attributes may be set on it as well."""
 
     to_save: Any = None
     saved_for_forward: Any = None
@@ -41,7 +41,7 @@ class FunctionCtx:
     materialize_grads = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep inputs or outputs for the way back; a later in-place write to them is then noticed."""
+        """Keep inputs or outputs for the backward; a later in-place write to them is then detected."""
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
@@ -54,11 +54,11 @@ class FunctionCtx:
         self.saved_for_forward = tensors
 
     def mark_dirty(self, *args: Tensor) -> None:
-        """Say which inputs `forward` wrote in place; each must be among the outputs."""
+        """Declare which inputs `forward` modified in place; each must be among the outputs."""
         self.dirty_tensors = args
 
     def mark_non_differentiable(self, *args: Tensor) -> None:
-        """Say which outputs have no gradient."""
+        """Declare which outputs have no gradient."""
         self.non_differentiable = args
 
     def set_materialize_grads(self, value: bool) -> None:
@@ -69,7 +69,7 @@ class FunctionCtx:
 
 
 class _Applied:
-    """Stands where an Op stands, for all classes of the user's: the node itself knows what to do."""
+    """Takes the place of an Op for all user-defined classes: the node itself knows what to do."""
 
     runs_without = True
     asked: frozenset[str] = frozenset()
@@ -87,7 +87,7 @@ class BackwardCFunction(Node, FunctionCtx):
     """The node of one call of a Function: also the `ctx` that `forward` and `backward` see. Each Function has a subclass."""
 
     _forward_cls: ClassVar[Any] = None
-    several = True  # edges to it name the output also where there is one
+    several = True  # edges to it name the output even if there is only one
     op = _Applied()
     needs_input_grad: tuple[bool, ...] = ()
 
@@ -113,13 +113,13 @@ class BackwardCFunction(Node, FunctionCtx):
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What ``save_for_backward`` kept. RuntimeError once the graph was freed, or if a tensor was written since."""
+        """What ``save_for_backward`` kept. RuntimeError once the graph is freed, or if a tensor was modified since."""
         if self.saved is None:
             raise RuntimeError(FREED)
         return tuple([restore(item, self) for item in self.saved["tensors"]])
 
     def apply(self, *grads: Any) -> Any:
-        """What the user's `backward` makes of the gradients of the outputs."""
+        """The result of the user's `backward` for the gradients of the outputs."""
         cls = self._forward_cls
         if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
             raise RuntimeError(
@@ -129,7 +129,7 @@ class BackwardCFunction(Node, FunctionCtx):
         return (cls.backward if cls.vjp is Function.vjp else cls.vjp)(self, *grads)
 
     def gradients(self, found: Any) -> list[Any]:
-        """The gradients of the tensors among the inputs. RuntimeError where `found` does not fit them."""
+        """The gradients of the tensors among the inputs. RuntimeError if `found` does not fit them."""
         results = found if isinstance(found, tuple) else (found,)
         expected = len(self.is_variable_input)
         if all([r is None for r in results[expected:]]):
@@ -182,8 +182,8 @@ class FunctionMeta(type):
 class Function(FunctionCtx, metaclass=FunctionMeta):
     """Base of operations with their own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
 
-    `forward` may also take the arguments alone, with `setup_context(ctx, inputs, output)` beside it. `backward` (or `vjp`, its
-    other name) returns one gradient per argument, None where there is none. Use it by ``apply``.
+    `forward` may also take only the arguments if there is a `setup_context(ctx, inputs, output)`. `backward` (or `vjp`, its other
+    name) returns one gradient per argument, or None. Call it with ``apply``.
 
     >>> import mini_dl as torch
     >>> class Cube(torch.autograd.Function):
@@ -247,7 +247,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
 
 def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], apart: bool) -> tuple[Any, ...]:
-    """All arguments by position, as gradients are counted. With `apart`, `forward` takes no ctx, and defaults are filled in."""
+    """All arguments by position, as gradients are counted. With `apart`, `forward` has no ctx, and defaults are filled in."""
     signature = inspect.signature(forward)
     bound = signature.bind(*args, **kwargs) if apart else signature.bind(None, *args, **kwargs)
     if apart:
@@ -265,7 +265,7 @@ def is_among(tensor: Any, tensors: Sequence[Any]) -> bool:
 
 
 def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
-    """The outputs as the caller sees them: each has the node `ctx` behind it, if anything is recorded."""
+    """The outputs as the caller sees them: each has the node `ctx` as its history, if anything is recorded."""
     to_save, ctx.to_save = ctx.to_save or (), None
     fixed, ctx.non_differentiable = ctx.non_differentiable or (), None
     dirty, ctx.dirty_tensors = ctx.dirty_tensors or (), None
@@ -313,7 +313,7 @@ def differentiates(ctx: Any, out: Any) -> bool:
 
 
 def _saved(ctx: Any, tensor: Tensor | None) -> Any:
-    """What to keep of a tensor; of an output without the output itself, which holds its node: that would be a cycle."""
+    """What to keep of a tensor; for an output, not the output itself, which holds its node: that would be a cycle."""
     if tensor is None or not differentiates(ctx, tensor):
         return save(tensor)
     edge: Any = tensor._edge
@@ -321,8 +321,8 @@ def _saved(ctx: Any, tensor: Tensor | None) -> Any:
 
 
 def _output(out: Tensor, edge: Any, is_input: bool, is_dirty: bool, is_kept: bool, count: int) -> Tensor:
-    """`out` with its gradient going to `edge`, None if it has none. An input that is returned as it came becomes another tensor
-    over the same memory, unless it was written."""
+    """`out` with its gradient going to `edge`, None if it has none. An input returned unchanged becomes another tensor over the
+    same memory, unless it was modified."""
     if edge is None:
         if needs_grad(out) and is_input:
             return alias(out)
@@ -384,7 +384,7 @@ def _transplant(out: Tensor, edge: Any, is_input: bool, count: int) -> None:
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """For a `backward` whose own derivative is not to be had: differentiating its result is an error."""
+    """For a `backward` that cannot be differentiated itself: differentiating its result is an error."""
 
     @functools.wraps(backward)
     def wrapper(ctx: Any, *grads: Any) -> Any:

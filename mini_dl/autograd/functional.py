@@ -1,4 +1,4 @@
-"""Derivatives of functions: products with the Jacobian and the Hessian, and these matrices themselves.
+"""Derivatives of functions: products with the Jacobian and the Hessian, and the matrices themselves.
 
 A product J v is found without forward mode: u -> u^T J is linear in u, so its own gradient along v is J v (the double-backward
 trick).
@@ -124,7 +124,7 @@ def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 
 def _prepared(inputs: Any, what: str, name: str, create_graph: bool) -> tuple[bool, list[Tensor]]:
-    """Whether a sequence was given, and the inputs as tensors that want a gradient."""
+    """Whether a sequence was given, and the inputs as tensors that require grad."""
     several = isinstance(inputs, (tuple, list))
     args: list[Tensor] = []
     for i, x in enumerate(inputs if several else (inputs,)):

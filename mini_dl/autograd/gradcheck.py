@@ -19,7 +19,7 @@ from mini_dl.tensor import Tensor, alias, wrap
 
 
 class GradcheckError(RuntimeError):
-    """Raised by `gradcheck` and `gradgradcheck` where the two Jacobians differ."""
+    """Raised by `gradcheck` and `gradgradcheck` if the two Jacobians differ."""
 
 
 def gradcheck(
@@ -43,10 +43,9 @@ def gradcheck(
     """Whether the gradients of `func` at `inputs` (double precision) equal central differences within `atol` and `rtol`.
 
     Every input that requires grad is perturbed by `eps`, element by element; with `fast_mode` along one random direction.
-    `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad` outputs that get no gradient must act as outputs
-    with a gradient of zeros. NotImplementedError where a check is asked for that needs forward mode or vmap. `masked` concerns
-    sparse tensors only.
-    Raises GradcheckError where they differ, or returns False if `raise_exception` is False.
+    `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad`, outputs that get no gradient must act like
+    outputs with a gradient of zeros. `masked` concerns only sparse tensors. Raises GradcheckError if the Jacobians differ, or
+    returns False if `raise_exception` is False; NotImplementedError if a check is requested that needs forward mode or vmap.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -92,9 +91,9 @@ def gradgradcheck(
     fast_mode: bool = False,
     masked: bool = False,
 ) -> bool:
-    """As `gradcheck`, for the gradient of `func` as a function of its inputs and of `grad_outputs` (random where None).
+    """Like `gradcheck`, for the gradient of `func` as a function of its inputs and of `grad_outputs` (random if None).
 
-    With `gen_non_contig_grad_outputs` the random ones do not lie in memory in order. `check_fwd_over_rev` and
+    With `gen_non_contig_grad_outputs`, the random ones are not contiguous. `check_fwd_over_rev` and
     `check_rev_over_rev` are the `check_forward_ad` and `check_backward_ad` of this check.
     """
     inputs = _as_tuple(inputs)
@@ -248,7 +247,7 @@ def _compare(numerical: Array, analytical: Array, i: int, j: int, atol: float, r
 
 
 def _check_linear(outs: list[Tensor], wanted: list[Tensor]) -> None:
-    """A gradient of zeros must give zeros."""
+    """A gradient of zeros must result in zeros."""
     zeros = [wrap(np.zeros_like(o._array)) for o in outs]
     for g in engine.grad(outs, wanted, zeros, retain_graph=True, allow_unused=True):
         if g is not None and np.any(g._array != 0):
@@ -276,7 +275,7 @@ def _without_gradient(out: Tensor) -> Tensor:
 
 
 def _check_undefined(func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Tensor]) -> None:
-    """All outputs without a gradient, and of several each in turn, must act as outputs with a gradient of zeros."""
+    """All outputs without a gradient, and each of several in turn, must act like outputs with a gradient of zeros."""
     count = len(_differentiable_outputs(func(*inputs)))
     for missing in [range(count), *[(k,) for k in range(count) if count > 1]]:
         outs = [_without_gradient(o) if k in missing else o for k, o in enumerate(_differentiable_outputs(func(*inputs)))]
@@ -306,7 +305,7 @@ def _leaf(array: Array) -> Tensor:
 
 
 def _apart_in_memory(array: Array) -> Tensor:
-    """A leaf whose elements have others between them."""
+    """A leaf whose elements are not contiguous."""
     return _leaf(np.repeat(array[..., None], 2, -1)[..., 0])
 
 

@@ -1,4 +1,4 @@
-"""The recorded graph: nodes, the edges between them, and what they keep for the way back."""
+"""The recorded graph: nodes, the edges between them, and what they keep for the backward pass."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """What this node sends gradients to: (node, number of its output), None where none is wanted."""
+        """Where this node sends gradients: (node, number of its output), or None where none is needed."""
         return tuple([grad_fn_and_number(edge) for edge in flat_edges(self.edges)])
 
     def register_hook(self, hook: Callable[..., Any]) -> Handle:
@@ -71,7 +71,7 @@ class Node:
 def show_saved(key: str) -> None:
     """Let nodes show what they keep under `key` as ``_saved_<torch's name>``.
 
-    A property for each: `__getattr__` would make every look at an attribute of a node slower, also of those that are there.
+    Each is a property: `__getattr__` would slow down every access to an attribute of a node, even of existing ones.
     """
     name = "_saved_" + shown_name(key)
 
@@ -136,7 +136,7 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
 
 
 class Hooks:
-    """What was asked to happen when a gradient reaches a node: per output (`tensor`), before it and after it."""
+    """What is to happen when a gradient reaches a node: for each output (`tensor`), before the node and after it."""
 
     __slots__ = ("after", "before", "retain", "tensor")
 
@@ -154,7 +154,7 @@ def hooks_of(node: Node) -> Hooks:
 
 
 class Handle:
-    """Removes the hook it was returned for.
+    """Removes the hook for which it was returned.
 
     `prepend`: the hook runs before those already there. `flags` are (dict, flag) pairs that go with the hook: where the flag is
     set, the dict marks the hook.
@@ -194,18 +194,18 @@ class Handle:
 
 
 def needs_grad(tensor: Tensor) -> bool:
-    """Whether gradients flow to `tensor`, or to the one whose memory it looks into."""
+    """Whether gradients flow to `tensor`, or to the tensor whose memory it looks into."""
     return tensor._edge is not None or (tensor._base is not None and tensor._base._edge is not None)
 
 
 def is_end(tensor: Tensor) -> bool:
-    """Whether no operation is known to have made `tensor`, as long as nobody asks whether its base was written since."""
+    """Whether no operation is known to have made `tensor`, without checking whether its base was modified since."""
     edge = tensor._edge
     return edge is None or edge is LEAF or edge is LEAF_VIEW
 
 
 def edge_of(tensor: Tensor) -> Edge | None:
-    """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was written since gets a new history."""
+    """Where the gradient of `tensor` goes; None if it needs none. A view whose memory was modified since gets a new history."""
     edge, base = tensor._edge, tensor._base
     if base is not None and (base._edge is not None or not is_end(tensor)):
         if tensor._counter[0] != tensor._stamp:  # type: ignore[index]
@@ -216,7 +216,7 @@ def edge_of(tensor: Tensor) -> Edge | None:
 
 
 class _Nowhere:
-    """The op of a node at which gradients end: of a view that was made without recording, of a base that needs a gradient."""
+    """The op of a node at which gradients end: that of a view made without recording from a base that requires grad."""
 
     grad_name, runs_without = "None", False
     asked: frozenset[str] = frozenset()
@@ -264,11 +264,11 @@ def _stem(node: Any) -> str:
 
 
 AS_STRIDED: Any = None
-"""The op of a view's history after a write to its memory, set by `autograd.memory`: it is a primitive, and they need edges."""
+"""The op of a view's history after a write to its memory. `autograd.memory` sets it: it is a primitive, and those need edges."""
 
 
 def refreshed(view: Tensor, place: Place) -> Edge:
-    """The new history of a view whose memory was written: it shows a part of what its base is now."""
+    """The new history of a view whose memory was modified: it shows a part of what its base is now."""
     base, before = root_of(view), None if is_end(view) else view._edge
     if view._restricted is not None:
         raise forbidden_write(view, "its base or another view of its base has been")
@@ -279,7 +279,7 @@ def refreshed(view: Tensor, place: Place) -> Edge:
 
 
 def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
-    """`tensor` has a new history: hooks stay with the value they were registered for, the gradient to keep is that of the new."""
+    """`tensor` has a new history: hooks stay with the value they were registered for, but the kept gradient is the new one's."""
     if tensor._hooks is not None:
         tensor._hooks.tensor = {}
     if tensor._retains:
@@ -290,7 +290,7 @@ def move_hooks(tensor: Tensor, before: Edge | None, after: Edge) -> None:
 
 
 def keep_grad(tensor: Tensor, edge: Edge) -> None:
-    """Let the gradient that reaches `edge` become ``.grad`` of `tensor`."""
+    """Make the gradient that reaches `edge` the ``.grad`` of `tensor`."""
     node, number = grad_fn_and_number(edge)
     hooks_of(node).retain[number] = weakref.ref(tensor)
     tensor._retains = True
@@ -319,7 +319,7 @@ FREED = (
 # A saved item is a tuple whose length tells its kind, or a list of items:
 #   (value,)                              anything but a tensor
 #   (tensor, version)                     a tensor, with the version it had
-#   (value, None, None)                   anything but a tensor, of a node that backward frees all the same
+#   (value, None, None)                   anything but a tensor, in a node that backward frees nevertheless
 #   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle
 
 
@@ -345,7 +345,7 @@ def save_result(out: Tensor, number: int | None = None) -> Any:
 
 
 def restore(item: Any, node: Node) -> Any:
-    """The value that was saved. RuntimeError if its memory was written since."""
+    """The value that was saved. RuntimeError if its memory was modified since."""
     if type(item) is list:
         return Results(item, node) if item and len(item[0]) == 4 else [restore(one, node) for one in item]
     kind = len(item)
@@ -371,7 +371,7 @@ def restore(item: Any, node: Node) -> Any:
 
 
 class Results(Sequence[Any]):
-    """The outputs of a node, each looked at when it is asked for: one that no formula needs may have been written."""
+    """The outputs of a node, each checked only when it is requested: one that no formula needs may have been modified."""
 
     def __init__(self, items: list[Any], node: Node) -> None:
         self._items, self._node = items, node

@@ -36,7 +36,7 @@ def _assign_requires_grad(self: Tensor, flag: bool) -> None:
 
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
-    """Ask for (or give up) the gradient of a leaf. RuntimeError if it is no leaf, or not floating point."""
+    """Ask for (or give up) the gradient of a leaf. RuntimeError if it is not a leaf, or not floating point."""
     if not isinstance(requires_grad, bool):
         raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type_name(requires_grad)}")
     _set_requires_grad(self, requires_grad)
@@ -89,7 +89,7 @@ def _output_nr(self: Tensor) -> int:
 
 
 def _get_data(self: Tensor) -> Tensor:
-    """The same memory without history and without its version: writes to it go unnoticed by autograd."""
+    """The same memory without its history and its version: autograd does not notice writes to it."""
     out = alias(self)
     out._counter, out._inference = None, self._inference
     return out
@@ -112,7 +112,7 @@ def backward(
 ) -> None:
     """Add the gradient of this tensor to ``.grad`` of each leaf it was computed from; `gradient` weighs its elements.
 
-    RuntimeError if it needs no gradient, if it is no scalar and `gradient` is missing, or if the graph was freed already.
+    RuntimeError if it needs no gradient, if it is not a scalar and `gradient` is missing, or if the graph was already freed.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -144,7 +144,7 @@ def detach_(self: Tensor) -> Tensor:
 
 
 def retain_grad(self: Tensor) -> None:
-    """Keep ``.grad`` of this tensor although it is no leaf."""
+    """Keep ``.grad`` for this non-leaf tensor."""
     if not needs_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if not is_end(self) and not self._retains:
@@ -166,14 +166,14 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hand
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     own = _own_hooks(self).tensor
-    if 0 not in own:  # one dict for the tensor and its node: what is added to it later belongs to the value of now
+    if 0 not in own:  # one dict for the tensor and its node: hooks added to it later belong to the present value
         node, number = (None, 0) if _is_leaf(self) else grad_fn_and_number(edge_of(self))
         own[0] = {} if node is None else hooks_of(node).tensor.setdefault(number, {})
     return Handle(own[0], hook)
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
-    """Call ``hook(leaf)`` after a gradient was added to ``.grad`` of this leaf."""
+    """Call ``hook(leaf)`` after a gradient is added to ``.grad`` of this leaf."""
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if _grad_fn(self) is not None:

@@ -1,6 +1,6 @@
-"""Writing in place: *compute, then write*, and let the tensor take over the history of the result.
+"""Writing in place: *compute, then write*, and give the tensor the history of the result.
 
-A write through a view is recorded on the base: what was looked at is replaced, the rest stays (`copy_slices`).
+A write through a view is recorded on the base: the part it looks at is replaced, the rest stays (`copy_slices`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mini_dl.tensor import Edge, Tensor, inference, version_of, wrap
 def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
     """``x.f_(...)`` from ``f(x, ...)``: the result is written into the memory of `x`, which is returned.
 
-    As an `operator`, it leaves an operand that is neither tensor nor number to Python, which then tries the operator without "=".
+    As an `operator`, it leaves an operand that is not a tensor or a number to Python, which then tries the operator without "=".
     """
     primitive = getattr(function, "op", None)
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
@@ -35,7 +35,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             return NotImplemented
         if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
             if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
-                before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation knows
+                before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
                 spare = mode.spare
                 try:
                     result = function(wrap(spare), *args, **kwargs)
@@ -64,20 +64,20 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
 
 
 def spares_copy(function: Any) -> Any:
-    """Mark a function whose kernel writes into a `fresh` copy of its input: its in-place version then writes without the copy."""
+    """Mark a function whose kernel writes into a `fresh` copy of its input: the in-place version then needs no copy."""
     function.spares = True
     return function
 
 
 def fresh(input: Array) -> Array:
-    """A compact copy of `input`, or `input` itself where it may be written."""
+    """A compact copy of `input`, or `input` itself if it may be modified."""
     return input if input is mode.spare else np.array(input, order="C")
 
 
 def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Any], Any]:
-    """Mark a function as what `ufunc` computes over floating point arrays: its in-place version then writes without a temporary.
+    """Mark a function that is `ufunc` on floating point arrays: its in-place version then needs no temporary.
 
-    `primitive` is the one that the function ends in; that gradients do not need its `input` then spares the copy of it.
+    `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
     """
 
     def decorate(function: Any) -> Any:
@@ -112,7 +112,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
             if other.dtype is not array.dtype:
                 return False
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
-            return False  # also numbers that may be out of range, of which the function decides
+            return False  # also numbers that may be out of range, which the function decides about
         try:
             mode.run(ufunc, array, other, out=array)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
@@ -132,7 +132,7 @@ def any_needs_grad(values: Any) -> bool:
 
 
 def check_writable(tensor: Tensor) -> None:
-    """RuntimeError if a write to `tensor` cannot be recorded: it is a leaf that requires grad, or a view of one or of others."""
+    """RuntimeError if a write to `tensor` cannot be recorded: a leaf that requires grad, a view of one, or some other views."""
     base = tensor._base
     if base is not None:
         if tensor._restricted is not None:
@@ -144,7 +144,7 @@ def check_writable(tensor: Tensor) -> None:
 
 
 def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
-    """Put `result` into the memory of `target`: whoever looks at it sees it, and its gradient flows to `result`.
+    """Put `result` into the memory of `target`: all who look at it see it, and its gradient flows to `result`.
 
     RuntimeError if the shape or type does not fit. `own_result`: nobody else has seen `result`, the output of one primitive.
     """
@@ -164,7 +164,7 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
-    """As `write`, for a result already known to fit (or meant to be cast, as ``copy_`` does)."""
+    """Like `write`, for a result known to fit (or meant to be cast, as ``copy_`` does)."""
     array = target._array
     recorded = mode.enabled and array.dtype.kind in "fc" and (needs_grad(result) or needs_grad(target))
     if recorded:
@@ -185,7 +185,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 
 def rebase(target: Tensor, edge: Edge | None) -> None:
-    """Give `target`, whose memory was written, the history `edge`; what a view shows is written into the history of its base."""
+    """Give `target`, whose memory was modified, the history `edge`; for a view, record the write on its base."""
     base = target._base
     if base is None:
         before, target._edge = None if is_end(target) else target._edge, edge
@@ -220,6 +220,6 @@ def check_memory(array: Array) -> None:
 
 
 def adopt(target: Tensor, edge: Any) -> None:
-    """Let the node keep the memory of `target` as its result: a later write is then noticed, and the copy is freed."""
+    """Let the node keep the memory of `target` as its result: a later write is then detected, and the copy is freed."""
     if type(edge) is Node and "result" in edge.saved:
         edge.saved["result"] = save_result(target)

@@ -1,4 +1,4 @@
-"""Gradients of memory: what a view shows of its base, and what of the base remains after a write through a view.
+"""Gradients of memory: what a view shows of its base, and what remains of the base after a write through a view.
 
 A gradient of the base is laid out as the base is; the view's part of it then lies where the view lies in the base's memory.
 """
@@ -54,7 +54,7 @@ def overlaps(layout: Layout) -> bool:
 
 
 def _numbers(layout: Layout) -> Array:
-    """For each element, the number of its place in memory."""
+    """For each element, the number of its memory location."""
     size = layout.dtype.itemsize
     where = np.full((1,) * len(layout.shape), -_ends(layout)[0] // size)
     for i, (n, step) in enumerate(zip(layout.shape, layout.strides)):
@@ -63,7 +63,7 @@ def _numbers(layout: Layout) -> Array:
 
 
 def _counts(layout: Layout) -> Array:
-    """How many elements lie at the place of each."""
+    """For each element, how many elements share its memory location."""
     numbers = _numbers(layout)
     return np.bincount(numbers.reshape(-1))[numbers] if numbers.size else numbers
 
@@ -93,7 +93,7 @@ def shown(input: Array, place: Place) -> Array:
 
 @op(input=lambda grad, place: shown(grad, place))
 def spread(input: Array, place: Place) -> Array:
-    """Zeros like the base, with `input` where the view lies; added up where the view shows a place several times."""
+    """Zeros like the base, with `input` where the view lies; added up where the view shows a location several times."""
     base, view = _memory(place)
     _add(view, input, place.view)
     return _shared_evenly(base, place.base)
@@ -113,7 +113,7 @@ def hidden(input: Array, place: Place) -> Array:
     source=lambda grad, place: shown(grad, place),
 )
 def copy_slices(base: Array, source: Array, place: Place) -> Array:
-    """`base` after `source` was written through a view. The memory is written already."""
+    """`base` after `source` was written through a view. The memory has been written already."""
     return base
 
 

@@ -16,8 +16,8 @@ from mini_dl.tensor import inference
 class _Mode(threading.local):
     enabled: bool = True  # record operations
     spare: Any = None  # the array that a kernel may write into instead of copying it first
-    run = staticmethod(run)  # a kernel in the quiet room of this thread
-    enter: Callable[..., Any]  # the same, but for the refusal while the room is in use
+    run = staticmethod(run)  # runs a kernel in the quiet context of this thread
+    enter: Callable[..., Any]  # the same, but it raises if the context is in use
 
     def __init__(self) -> None:
         self.enter = here.enter
@@ -27,7 +27,7 @@ mode = _Mode()
 
 
 class _Switch(Block):
-    """A context manager and decorator that sets the mode and puts back what was there."""
+    """A context manager and decorator that sets the mode and restores the previous one."""
 
     def _state(self) -> Any:
         return mode.enabled
@@ -36,7 +36,7 @@ class _Switch(Block):
         mode.enabled = before
 
     def clone(self) -> _Switch:
-        """One for a single use: decorated functions may recurse."""
+        """An instance for a single use: decorated functions may recurse."""
         return type(self)()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +58,7 @@ class _Switch(Block):
                         with self.clone():
                             inner.close()
                         raise
-                    except BaseException as error:  # thrown in by the consumer: hand it on to the generator
+                    except BaseException as error:  # thrown in by the consumer: pass it on to the generator
                         value, step = error, inner.throw
 
             return generator
@@ -83,7 +83,7 @@ class _Plain(_Switch):
 
 
 class no_grad(_Plain):
-    """Within it nothing is recorded: results need no gradient.
+    """Nothing is recorded within it: results require no gradient.
 
     >>> import mini_dl as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -97,14 +97,14 @@ class no_grad(_Plain):
 
 
 class enable_grad(_Plain):
-    """Within it operations are recorded, also inside ``no_grad``."""
+    """Operations are recorded within it, even inside ``no_grad``."""
 
     def _change(self, before: object) -> None:
         mode.enabled = True
 
 
 class set_grad_enabled(_Switch):
-    """Record or not, by a flag: at once when called, and until the block ends when used as a context manager."""
+    """Turn recording on or off: at once when called, and until the block ends when used as a context manager."""
 
     def __init__(self, mode: bool) -> None:
         self.flag = bool(mode)
@@ -126,7 +126,7 @@ class set_grad_enabled(_Switch):
 
 
 class inference_mode(_Switch):
-    """As ``no_grad``, and tensors made within can never take part in recording."""
+    """Like ``no_grad``, and tensors made within it can never take part in recording."""
 
     def __new__(cls, mode: Any = True) -> Any:
         switch = super().__new__(cls)

@@ -32,7 +32,7 @@ def layout_of(array: Array) -> Layout:
 
 
 def place_of(view: Array, base: Array) -> Place:
-    # a tensor that was given another's memory, by `set_` or `data`, counts as looking where its base begins
+    # a tensor given another's memory, by `set_` or `data`, counts as lying where its base begins
     owner = view.base
     together = (owner is not None and (owner is base or owner is base.base)) or np.may_share_memory(view, base)
     offset = address_of(view) - address_of(base) if together and view.size and base.size else 0
@@ -47,7 +47,7 @@ def address_of(array: Array) -> int:
 
 
 def memory_of(array: Array) -> Array:
-    """The bytes that `array` looks into: all of what its owner has."""
+    """The bytes that `array` looks into: all that its owner has."""
     while True:
         base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
         if not isinstance(base, np.ndarray):
@@ -68,7 +68,7 @@ def offset_of(array: Array) -> int:
 
 
 def resized(array: Array, shape: tuple[int, ...]) -> Array:
-    """`array` in another shape, compact: in the memory it has where that is enough, else in new memory that begins as the old."""
+    """`array` in another shape, compact: in its memory if that is large enough, else in new memory that begins like the old."""
     memory, start = memory_of(array), offset_of(array) * array.itemsize
     needed = start + math.prod(shape) * array.itemsize
     if needed > memory.nbytes:

@@ -1,4 +1,4 @@
-"""Images of handwritten digits: one small set that comes with the library, and MNIST from files of your own."""
+"""Images of handwritten digits: a small set that comes with the library, and MNIST from your own files."""
 
 from mini_dl._listing import list_names
 from mini_dl.datasets.digits import Digits as Digits

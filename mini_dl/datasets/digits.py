@@ -13,13 +13,13 @@ TRAINING = 1437
 
 
 class Digits(Images):
-    """Handwritten digits: the first 1,437 images to train, the last 360 to test (`train` False), or all (None).
+    """Handwritten digits: the first 1,437 images for training, the last 360 for testing (`train` False), or all (None).
 
-    Pixels go from 0 to 16. The images are in the order in which they were published, the classes in about equal numbers; those to
-    test come last, so partly from writers of whom the others have nothing.
+    Pixels go from 0 to 16. The images are in the order of publication, with classes in about equal numbers; those for
+    testing come last, so some of their writers do not occur in the others.
 
     Source: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
-    https://doi.org/10.24432/C50P49, CC BY 4.0 (the README beside the data says more).
+    https://doi.org/10.24432/C50P49, CC BY 4.0 (see the README next to the data).
 
     >>> from mini_dl.datasets import Digits
     >>> digits = Digits(train=False)

@@ -1,4 +1,4 @@
-"""What the sets of images have in common."""
+"""The base of the sets of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Transform = Callable[[Any], Any]
 
 
 class Images(Dataset[tuple[Any, Any]]):
-    """Labelled images of one channel. Sample `i` is (float tensor ``(1, height, width)`` from 0 to 1, int).
+    """Labeled images of one channel. Sample `i` is (float tensor ``(1, height, width)`` from 0 to 1, int).
 
     `transform` is applied to the image, `target_transform` to the label. ``data`` holds the pixels as stored, uint8
     ``(N, height, width)``; ``targets`` the labels, int64 ``(N,)``.

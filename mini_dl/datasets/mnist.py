@@ -1,4 +1,4 @@
-"""MNIST from its four IDX files, of which only those asked for need be there."""
+"""MNIST from its four IDX files, of which only those requested must exist."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-"""Of the files as published, gzipped and not."""
+"""The checksums of the files as published, gzipped and not."""
 
 PLACES = (".", "mnist", "MNIST/raw")
-"""Where below the root the files may lie; the last is how torchvision keeps them."""
+"""Where the files may be below the root; the last is torchvision's place."""
 
 
 class MNIST(Images):
-    """The 60,000 images of 28 x 28 pixels to train, or the 10,000 to test, from IDX files in `root`, gzipped or not.
+    """The 60,000 images of 28 x 28 pixels for training, or the 10,000 for testing, from IDX files in `root`, gzipped or not.
 
-    Without `root` the environment variable ``MINI_DL_DATA`` names it. The files' checksums are compared with those published,
+    Without `root`, the environment variable ``MINI_DL_DATA`` names it. The files' checksums are compared with those published,
     unless `checksum` is False: for other data in the same form.
 
     FileNotFoundError if a file is missing; ValueError if one is truncated or corrupt, or if images and labels differ in number.

@@ -1,1 +1,1 @@
-"""Files: how they are replaced whole, and the formats .pt, .npz and .safetensors. `mini_dl.serialization` is what users call."""
+"""Files: replacing them as a whole, and the formats .pt, .npz and .safetensors. Users call `mini_dl.serialization`."""

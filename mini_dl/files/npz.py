@@ -1,7 +1,7 @@
 """Dictionaries of tensors as .npz: a zip archive of NumPy's .npy files, one for each tensor.
 
 Sources: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html and APPNOTE.TXT of PKWARE. They are written and
-read here, since ``np.savez`` takes the names of tensors for its own arguments and ``np.load`` believes what a file says of sizes.
+read here because ``np.savez`` takes the names of tensors for its own arguments and ``np.load`` trusts the sizes in a file.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from mini_dl.tensor import Tensor, wrap
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
-"""NumPy's limit too: Python's parser takes more for an attack than for an array."""
+"""NumPy's limit too: a longer header is an attack on Python's parser rather than an array."""
 LONGEST_NAME = 65_535
 DEFLATE_AT_MOST = 1032
-"""Bytes that one compressed byte can stand for."""
+"""The most bytes that one compressed byte can stand for."""
 
 
 def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
-    """Write a dictionary of tensors, such as a ``state_dict``, as NumPy's .npz, which is added to a path that does not end so.
+    """Write a dictionary of tensors, such as a ``state_dict``, as NumPy's .npz; the suffix is added to a path that lacks it.
 
-    The file is replaced whole or not at all. TypeError for what is not a tensor and ValueError for a key that the format cannot
-    hold (with a NUL, with half a surrogate pair, longer than 65,531 bytes), before anything is written.
+    The file is replaced as a whole or not at all. TypeError for a value that is not a tensor and ValueError for a key that the
+    format cannot hold (with a NUL, with half a surrogate pair, longer than 65,531 bytes), before anything is written.
     """
     arrays = {_record_of(key): array for key, array in arrays_of(tensors).items()}
     with replaced(_with_ending(f)) as file, written_archive(file) as archive:
@@ -61,7 +61,7 @@ def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether it can be written as UTF-8: Python's strings may have halves of surrogate pairs."""
+    """Whether it can be written as UTF-8: Python's strings may contain halves of surrogate pairs."""
     return text.isascii() or re.search("[\ud800-\udfff]", text) is None
 
 
@@ -75,7 +75,7 @@ def _record_of(key: str) -> str:
 
 
 def _with_ending(f: File) -> File:
-    """As ``np.savez`` does, but for a device or a pipe."""
+    """Add the suffix as ``np.savez`` does, except to a device or a pipe."""
     if not isinstance(f, (str, os.PathLike)):
         return f
     path = os.fsdecode(f)
@@ -89,10 +89,10 @@ def _with_ending(f: File) -> File:
 
 
 def load_npz(f: File) -> dict[str, Tensor]:
-    """Read a dictionary of tensors from an .npz file. Nothing pickled is read, and values come in the byte order of this machine.
+    """Read a dictionary of tensors from an .npz file. Nothing pickled is read; values are converted to this machine's byte order.
 
-    ValueError, with the file and the record, if the file is damaged or something else, has two records of one name, or holds what
-    a tensor cannot: dates, strings, objects, records, long doubles.
+    ValueError, naming the file and the record, if the file is damaged or of another kind, has two records with the same name, or
+    holds what a tensor cannot: dates, strings, objects, records, long doubles.
     """
     where = name_of(f)
     with readable(f) as file:
@@ -117,7 +117,7 @@ def load_npz(f: File) -> dict[str, Tensor]:
 
 @contextlib.contextmanager
 def _as_value_error(message: str) -> Any:
-    """Say what is wrong with the file in place of whatever broke on it. Errors of the disk stay what they are."""
+    """Replace whatever error a bad file caused by one that says what is wrong with it. Errors of the disk are left alone."""
     try:
         yield
     except _Malformed as error:
@@ -129,11 +129,11 @@ def _as_value_error(message: str) -> Any:
 
 
 class _Malformed(Exception):
-    """What is wrong, in words of our own."""
+    """What is wrong, in our own words."""
 
 
 def _check_record(info: zipfile.ZipInfo, place: str, left: int) -> None:
-    """ValueError for what cannot be an array: `left` is what remains of the file when this record has taken its part."""
+    """ValueError for what cannot be an array: `left` is what remains of the file after this record."""
     if "\0" in info.orig_filename:
         raise ValueError(f"{place}: the name has a NUL")
     if info.flag_bits & 1:
@@ -193,7 +193,7 @@ def _parsed(header: bytes, place: str) -> tuple[np.dtype[Any], tuple[int, ...], 
 
 
 def native(array: Array) -> Array:
-    """Values just read, in the byte order of this machine, in place; of a bool every byte but 0 is True."""
+    """Values just read, converted in place to this machine's byte order; for bool, every byte other than 0 is True."""
     if array.dtype.kind == "b":
         np.minimum(array.view("uint8"), 1, out=array.view("uint8"))
     elif not array.dtype.isnative:

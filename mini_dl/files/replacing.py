@@ -1,4 +1,4 @@
-"""Files that are replaced whole, so that no moment of a save can lose what was there before; and files to read from anywhere."""
+"""Files that are replaced as a whole, so that at no moment can a save lose the old content; and files to read from anywhere."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ UNNAMED: int = getattr(os, "O_TMPFILE", 0)
 """The flag for a file that has no name and vanishes with its process; 0 where the system has none."""
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
-"""Errors of writing, which come without the name of the file."""
+"""Write errors, which do not name the file."""
 
 PIECE = 1 << 20
-"""How many bytes are read at a time."""
+"""The number of bytes read at a time."""
 
 
 @contextlib.contextmanager
 def replaced(f: File) -> Iterator[BinaryIO]:
-    """A binary file to write in, which takes the place of the file `f` at the end of the block; after an error `f` is as it was.
+    """A binary file to write to, which replaces the file `f` at the end of the block; after an error `f` is unchanged.
 
-    It is written in the folder of `f`, flushed to the disk, and put in place by ``os.replace``: whoever reads `f`, also after the
-    process was killed or the power failed, finds all of the old file or all of the new one. Of several processes that write at
-    once, the last to end wins. The new file has the permissions of the old one, and its owner and group where the system lets us
-    set them; other hard links keep the old content. A symbolic link stays, and what it points to is replaced. The folder must be
+    It is written in the folder of `f`, flushed to disk, and put in place by ``os.replace``: whoever reads `f`, even after the
+    process was killed or the power failed, finds all of the old file or all of the new one. If several processes write at once,
+    the last to finish wins. The new file has the permissions of the old one, and its owner and group where the system allows it;
+    other hard links keep the old content. A symbolic link stays, and the file it points to is replaced. The folder must be
     writable.
 
-    What has no content to lose (a device, a pipe, ``/dev/stdout``, an object with ``write``) is written in place.
+    Anything without content to lose (a device, a pipe, ``/dev/stdout``, an object with ``write``) is written in place.
 
-    A process that is killed may leave a file ``.<16 digits>.tmp`` in the folder, which nobody reads and anybody may delete. Where
-    the system has files without a name (Linux, most of its file systems), it can do so only in the instant before the end.
+    A process that is killed may leave a file ``.<16 digits>.tmp`` in the folder, which nothing reads and which may be deleted.
+    Where the system has files without a name (Linux, on most file systems), this can happen only in the instant before the end.
     """
     if not isinstance(f, (str, os.PathLike)):
         if not callable(getattr(f, "write", None)):
@@ -58,7 +58,7 @@ def replaced(f: File) -> Iterator[BinaryIO]:
 
 
 class _Stream(io.BufferedWriter):
-    """What is written from the first byte to the last. Devices say that they can seek, and do not: /dev/null stays at 0."""
+    """A target written from the first byte to the last. Devices claim to be seekable and are not: /dev/null stays at 0."""
 
     def seekable(self) -> bool:
         return False
@@ -75,9 +75,9 @@ def rewrite(f: File, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def written_archive(file: Any) -> Iterator[zipfile.ZipFile]:
-    """A zip archive written into an open file. After an error it is left unfinished, and the error stays what it was.
+    """A zip archive written into an open file. After an error it is left unfinished, and the error is passed on unchanged.
 
-    ZipFile would write the end of the archive all the same and raise what goes wrong then, a ValueError in place of an interrupt.
+    ZipFile would still write the end of the archive and raise what goes wrong then: a ValueError in place of an interrupt.
     """
     archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
     try:
@@ -89,9 +89,9 @@ def written_archive(file: Any) -> Iterator[zipfile.ZipFile]:
 
 
 def _replaceable(path: str) -> str | None:
-    """Where the file is or will be, links followed; None for what cannot be replaced: devices, pipes, files given as descriptors.
+    """The path of the file, links followed; None for what cannot be replaced: devices, pipes, files given as descriptors.
 
-    PermissionError for a file that is write-protected: to replace it would take no more than a writable folder.
+    PermissionError for a file that is write-protected: replacing it would need only a writable folder.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -113,7 +113,7 @@ def _replaceable(path: str) -> str | None:
 @contextlib.contextmanager
 def _replacement(path: str, target: str) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")  # of a length of its own: the name may be as long as allowed
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")  # of fixed length: the name may be as long as allowed
     file: BinaryIO | None = None
     try:
         file, named = _opened_beside(target, temporary)
@@ -144,7 +144,7 @@ def _opened_beside(target: str, temporary: str) -> tuple[BinaryIO, bool]:
         old = os.stat(target)
     except FileNotFoundError:
         old = None
-    mode = 0o666 if old is None else 0o600  # nobody else may look in before it has the permissions of the old file
+    mode = 0o666 if old is None else 0o600  # unreadable for others until it has the permissions of the old file
     descriptor = _unnamed(os.path.dirname(target), mode)
     named = descriptor is None
     if descriptor is None:
@@ -160,7 +160,7 @@ def _opened_beside(target: str, temporary: str) -> tuple[BinaryIO, bool]:
 
 
 def _unnamed(folder: str, mode: int) -> int | None:
-    """The descriptor of a new file without a name on the file system of `folder`; None where that has none."""
+    """The descriptor of a new file without a name on the file system of `folder`; None if that does not support them."""
     if UNNAMED and os.path.isdir("/proc/self/fd"):  # through which it gets its name
         with contextlib.suppress(OSError):
             return os.open(folder, UNNAMED | os.O_RDWR, mode)
@@ -168,7 +168,7 @@ def _unnamed(folder: str, mode: int) -> int | None:
 
 
 def _take_permissions(descriptor: int, old: os.stat_result) -> None:
-    """Owner, group and permissions of the old file, as far as the system lets us; a group that is not its own gains nothing."""
+    """Copy owner, group and permissions of the old file as far as the system allows; a different group gains no permissions."""
     mode = stat.S_IMODE(old.st_mode)
     new = os.fstat(descriptor)
     if new.st_gid != old.st_gid:
@@ -201,7 +201,7 @@ def _give_name(file: BinaryIO, temporary: str) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    """Bring the new name to the disk, where folders can be flushed (not on Windows, nor on some network drives)."""
+    """Flush the new name to disk if folders can be flushed (not on Windows, nor on some network drives)."""
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY)
@@ -216,7 +216,7 @@ def _flush_folder(folder: str) -> None:
 
 @contextlib.contextmanager
 def readable(f: File) -> Iterator[BinaryIO]:
-    """A binary file that can seek: the file of that name, the object itself, or, if that cannot seek, a copy of its content."""
+    """A seekable binary file: the file of that name, the object itself, or, if that cannot seek, a copy of its content."""
     if isinstance(f, (str, os.PathLike)):
         with open(f, "rb") as file:
             yield _seekable(file)
@@ -233,7 +233,7 @@ def _seekable(file: BinaryIO) -> BinaryIO:
 
 
 def size_from_here(file: BinaryIO) -> int:
-    """How many bytes follow the place where the file stands."""
+    """How many bytes follow the current position of the file."""
     here = file.tell()
     file.seek(0, os.SEEK_END)
     end = file.tell()
@@ -242,7 +242,7 @@ def size_from_here(file: BinaryIO) -> int:
 
 
 def read_into(file: Any, array: Array) -> int:
-    """Fill a one-dimensional array with the bytes that follow; how many there were."""
+    """Fill a one-dimensional array with the bytes that follow; return how many there were."""
     view, filled = array.view("uint8").data, 0
     while filled < len(view):
         piece = file.read(min(PIECE, len(view) - filled))
@@ -254,7 +254,7 @@ def read_into(file: Any, array: Array) -> int:
 
 
 def name_of(f: File) -> str:
-    """How messages call a file."""
+    """The name of a file in messages."""
     if isinstance(f, (str, os.PathLike)):
         return repr(os.fsdecode(f))
     name = getattr(f, "name", None)

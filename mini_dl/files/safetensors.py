@@ -45,8 +45,8 @@ MOST_DIMENSIONS = 64
 def save_safetensors(tensors: Mapping[str, Tensor], f: File, metadata: Mapping[str, str] | None = None) -> None:
     """Write a dictionary of tensors, and `metadata`, as .safetensors.
 
-    The file is replaced whole or not at all. TypeError for a type the format lacks, for what is not a tensor, and for metadata
-    that are not strings; ValueError for a key that is not Unicode or is ``__metadata__``; all before anything is written.
+    The file is replaced as a whole or not at all. TypeError for a type that the format lacks, for a value that is not a tensor,
+    and for metadata that are not strings; ValueError for a key that is not Unicode or is ``__metadata__``; all before writing.
     """
     arrays = arrays_of(tensors)
     codes = {name: code for code, name in TYPES.items() if code != "BF16"}
@@ -88,8 +88,8 @@ def _checked(metadata: Mapping[str, str]) -> dict[str, str]:
 def load_safetensors(f: File) -> dict[str, Tensor]:
     """Read a dictionary of tensors from a .safetensors file; bfloat16 becomes float32, with a warning.
 
-    ValueError, with the file and the tensor, if the file is truncated, its header is not the JSON that the format asks for, types
-    are not known here, or the tensors do not fill the rest of the file one after the other.
+    ValueError, naming the file and the tensor, if the file is truncated, its header is not the JSON that the format requires,
+    types are unknown here, or the tensors do not fill the rest of the file one after the other.
     """
     where = name_of(f)
     with readable(f) as file:
@@ -107,7 +107,7 @@ def load_safetensors(f: File) -> dict[str, Tensor]:
 
 
 def _header(file: BinaryIO, where: str) -> tuple[dict[str, Any], int]:
-    """What the header says, and how many bytes follow it, at which the file then stands."""
+    """The content of the header, and the number of bytes that follow it; the file is then positioned at these."""
     size = size_from_here(file)
     length = int.from_bytes(file.read(8), "little")
     if size < 8 + length:
@@ -175,7 +175,7 @@ def _are_sizes(given: Any) -> bool:
 
 
 def _in_order(entries: list[_Entry], size: int, where: str) -> list[_Entry]:
-    """As they stand in the file. ValueError unless each begins where the one before ends, and the last ends with the file."""
+    """In file order. ValueError unless each begins where the one before ends, and the last one ends with the file."""
     ordered = sorted(entries, key=lambda entry: (entry.begin, entry.end))
     reached = 0
     for entry in ordered:

@@ -12,13 +12,13 @@ from mini_dl.kernels.softmax import exponentials
 
 
 IN_DOUBLE = 4096
-"""Up to so many scores are computed in double, which costs nothing: a score of 100 loses 5 digits of its exponential."""
+"""Up to this many scores are computed in double, at no cost: a score of 100 loses 5 digits of its exponential."""
 
 
 def attention(
     query: Array, key: Array, value: Array, mask: Array | None, alive: Array | None, scale: float
 ) -> tuple[Array, Array, Array]:
-    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient exponentials (B, L, S) with the sums of rows (B, L).
+    """(B, L, E), (B, S, E), (B, S, V) -> (B, L, V), and for the gradient the exponentials (B, L, S) and their row sums (B, L).
 
     `mask` (1 or B, L, S) is added to the scores; `alive` (1 or B, L, 1) is false for queries that see no key. A few heads at a
     time, so that their scores stay in cache.

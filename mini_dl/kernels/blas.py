@@ -1,4 +1,4 @@
-"""What the OpenBLAS that comes with NumPy can do and NumPy does not show. With another BLAS the functions here do nothing."""
+"""Functions of the OpenBLAS bundled with NumPy that NumPy does not expose. With another BLAS, the functions here do nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _State:
 
 
 def limit_threads(threads: int) -> int:
-    """Let BLAS use so many threads; returns how many it used before, 0 if it cannot be reached."""
+    """Set the number of BLAS threads; return the previous number, or 0 if BLAS cannot be reached."""
     found = functions()
     if found is None:
         return 0
@@ -35,15 +35,15 @@ def limit_threads(threads: int) -> int:
 
 
 def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
-    """``y = a * x + b * y`` in one pass through memory, where NumPy makes three; False if it cannot be done, and nothing is.
+    """``y = a * x + b * y`` in one pass over memory, where NumPy makes three. Returns False, having done nothing, if it cannot.
 
-    It can for contiguous writeable float32 or float64 arrays of one shape, while BLAS uses one thread: to wake its others takes
+    It works on contiguous writable float32 or float64 arrays of one shape, while BLAS uses one thread: waking the others takes
     longer.
     """
     found = functions()
     if found is None or not _State.single or y.dtype.char not in found.sums:
         return False
-    if x.dtype is not y.dtype or x.shape != y.shape or a == 0 or b == 0:  # times 0, BLAS does not look for NaN
+    if x.dtype is not y.dtype or x.shape != y.shape or a == 0 or b == 0:  # BLAS skips the multiplication by 0, and with it NaN
         return False
     if not (x.flags.carray and y.flags.carray and y.size):
         return False
@@ -58,7 +58,7 @@ def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
 
 @functools.cache
 def functions() -> _Functions | None:
-    """The functions of OpenBLAS, None if this NumPy has another BLAS."""
+    """The functions of OpenBLAS, or None if this NumPy uses another BLAS."""
     package = Path(np.__file__).parent
     libraries = [path for folder in (package.parent / "numpy.libs", package / ".dylibs") for path in folder.glob("*openblas*")]
     sums = {}

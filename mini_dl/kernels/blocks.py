@@ -1,4 +1,4 @@
-"""What several kernels share: choosing by mask without branches, half precision computed in single, blocks that stay in cache.
+"""Helpers shared by kernels: branch-free selection by masks, half precision computed in single, blocks that stay in the cache.
 
 Knows NumPy arrays only. ``np.where`` on data-dependent masks costs 4 ns an element, the bit tricks here 0.2 to 0.5.
 """
@@ -19,7 +19,7 @@ from mini_dl.kernels.room import here
 BLOCK = 65536
 """Elements per array in one pass of a blocked kernel: a few such arrays fit the second-level cache."""
 LONGEST = 8 * BLOCK
-"""As many where threads share the work: to hand over the interpreter at each call costs more than the cache saves."""
+"""The same when threads share the work: handing over the interpreter at each call costs more than the cache saves."""
 
 
 def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> None:
@@ -31,14 +31,14 @@ def in_slices(work: Callable[[slice], object], count: int, each: int = 1) -> Non
 
 
 def slices(count: int, each: int = 1) -> list[slice]:
-    """``range(count)``, items of `each` elements, in slices to `share`: longer ones, a multiple of the threads, if that pays."""
+    """``range(count)``, items of `each` elements, in slices to `share`: fewer and longer ones if threads share them."""
     size = count * each
     return split(count, number_of_pieces(size, size, BLOCK, LONGEST))
 
 
 def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
-    """How many pieces of `size` elements to make, which are as much work as `work` elements of one pass: of `block`
-    elements each, or, if the work is shared, the fewest of at most `longest` that are a multiple of the threads."""
+    """The number of pieces for `size` elements that cost as much as one pass over `work` elements: pieces of `block` elements,
+    or, if threads share the work, the smallest multiple of the number of threads with pieces of at most `longest`."""
     if not worth_sharing(work):
         return -(-size // block)
     threads = get_num_threads()
@@ -46,7 +46,7 @@ def number_of_pieces(size: int, work: int, block: int, longest: int) -> int:
 
 
 def split(count: int, number: int) -> list[slice]:
-    """``range(count)`` in so many slices, or fewer."""
+    """``range(count)`` in at most `number` slices."""
     step = max(1, -(-count // max(1, number)))
     return [slice(i, min(count, i + step)) for i in range(0, count, step)]
 
@@ -130,16 +130,16 @@ def one_and_exp_of_negative(x: Array) -> Array:
 
 
 np.empty(31 * 2**20, np.uint8)
-"""Freed at once and never touched: glibc learns from it that pieces of this size come and go, and from then on keeps up to 64 MB
-of freed memory instead of handing it back to the system after each step, to be faulted in anew. Elsewhere it does nothing."""
+"""Freed at once and never touched: it teaches glibc that blocks of this size come and go, so that it then keeps up to 64 MB of
+freed memory instead of returning it to the system after each step and faulting it in again. Elsewhere it does nothing."""
 LINE = 64
-"""Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
+"""Bytes in a cache line, and in a vector register: writing three unaligned arrays takes twice as long."""
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Memory to work in, one piece for all calls with this `name` in a thread: a fresh page costs more than filling it.
+    """A work buffer, the same for all calls with this `name` in a thread: a fresh page costs more than filling it.
 
-    What is in it is anything, and lost at the next call of the same kernel: never to be returned. Up to 8 MB are kept.
+    Its contents are arbitrary, and the next call of the same kernel overwrites them: never return it. Up to 8 MB are kept.
     """
     size = math.prod(shape) * dtype.itemsize
     if size > 2**23:
@@ -152,7 +152,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 
 def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> Array:
-    """The sum of ``term(piece)``, new arrays, over pieces that are shared: for a number of threads always in the same order."""
+    """The sum of ``term(piece)``, new arrays, over shared pieces, in an order that depends only on the number of threads."""
     totals: list[Any] = [None] * min(get_num_threads() if worth_sharing(size) else 1, len(pieces))
 
     def add_up(number: int) -> None:
@@ -165,11 +165,11 @@ def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> 
 
 
 def copy(target: Array, source: Array) -> None:
-    """``target[...] = source``, of one shape: large ones are shared, since to transpose takes as long as several passes."""
+    """``target[...] = source``, of one shape. Large copies are shared: transposing takes as long as several passes."""
     in_slices(lambda piece: np.copyto(target[piece], source[piece]), len(target), target.size // max(1, len(target)))
 
 
 @functools.lru_cache(64)
 def ones(n: int, dtype: np.dtype[Any]) -> Array:
-    """Ones, to sum rows and columns by matrix products: 2 to 6 times faster than ``add.reduce``. Not to be written."""
+    """Ones, to sum rows and columns by matrix products: 2 to 6 times faster than ``add.reduce``. Read only."""
     return np.ones(n, dtype)

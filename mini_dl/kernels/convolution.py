@@ -1,4 +1,4 @@
-"""Convolution of arrays: forward, and back to the input and to the weight, each by the method that suits its geometry."""
+"""Convolution of arrays: forward, and the gradients of input and weight, each by the method that suits its geometry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL_WEIGHT = 16384
 
 
 class Geometry(NamedTuple):
-    """Output position o and tap t of the kernel meet input position ``o * stride + t * dilation - padding``, per dimension."""
+    """Output position o and kernel tap t meet at input position ``o * stride + t * dilation - padding``, per dimension."""
 
     stride: Ints
     padding: Ints  # before the first position; what is missing after the last follows from `out`
@@ -141,7 +141,7 @@ def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
         return _depthwise_weight(input, output, shape, g)
     if suits_winograd(len(input), shape, input.dtype, g):
         return winograd.conv_weight(input, output, g.padding)
-    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else to add up products takes longer
+    if is_pointwise(input, kernel, g) and shape[0] * shape[1] <= 64 * math.prod(g.out):  # else adding up products takes longer
         left, right = grouped(output, g), grouped(input, g).swapaxes(2, 3)
         images = slices(len(input), max(input[0].size, output[0].size))
         found = total_of(lambda piece: np.matmul(left[piece], right[piece]).sum(0), images, max(input.size, output.size))
@@ -155,7 +155,7 @@ def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
         at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
         if (
             at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT
-        ):  # one long product of so few rows is several times slower
+        ):  # one long product with so few rows is several times slower
             seen = matrix.reshape(*matrix.shape[:2], len(at), at.shape[3]).transpose(2, 0, 3, 1)
             return np.matmul(at, seen).sum(0)
         at = at.transpose(1, 2, 0, 3)
@@ -165,7 +165,7 @@ def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
 
 
 def is_pointwise(array: Array, kernel: Ints, g: Geometry) -> bool:
-    """Whether one matrix product does it all: each output position sees one input position, its own."""
+    """Whether one matrix product is enough: each output position sees only the input position in its place."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
 
 
@@ -205,7 +205,7 @@ class Columns:
     """The matrix of what the taps of the kernel see: a row per channel and tap, a column per image and output position.
 
     It is built in pieces. Two layouts: rows ordered (C, *kernel), copied from the image as it is; or, where rows of the image are
-    shorter than the channels are many, (*kernel, C), copied from the image with the channels last: longer runs of memory.
+    shorter than there are channels, (*kernel, C), copied from the image with the channels last: longer runs of memory.
     """
 
     def __init__(self, shape: Ints, kernel: Ints, g: Geometry) -> None:
@@ -241,7 +241,7 @@ class Columns:
         return slice(lines.start * inner, lines.stop * inner)
 
     def of(self, image: Array, piece: Piece) -> Array:
-        """The matrix of a piece, (G, C/G * K, n * L), from what `image` gave: valid until a thread asks for its next."""
+        """The matrix of a piece, (G, C/G * K, n * L), from the result of `image`: valid until the thread asks for the next."""
         g, c = self.g, self.shape[1]
         images, lines = piece
         if self.last:
@@ -282,7 +282,7 @@ class Columns:
             return rows.reshape(shape)
         return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1))
 
-    # The transpose: adding columns back to the places they were read from --------------------------------------------------
+    # The transpose: adding columns back to where they were read from -------------------------------------------------------
 
     def space(self, dtype: Any) -> Array:
         """Zeros in the shape of the padded image, in which `add` writes."""
@@ -334,7 +334,7 @@ class Columns:
 
 
 def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zeros) -> Array:
-    """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros where it has nothing."""
+    """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros outside of it."""
     space = input.shape[2:]
     if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
         return input[inner([slice(-p, n - p) for p, n in zip(padding, needed)])]
@@ -360,7 +360,7 @@ def inner(index: Any) -> Any:
 
 
 def is_depthwise(weight: Array, g: Geometry) -> bool:
-    """Whether each output channel sees one input channel, its own, at every position."""
+    """Whether each output channel sees exactly one input channel, its own."""
     return weight.shape[1] == 1 and len(weight) == g.groups and max(g.stride) == 1
 
 
@@ -422,7 +422,7 @@ def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> 
     def products(piece: slice) -> None:
         seen = planes.of(piece)
         if seen.dtype.kind == "c":
-            seen = seen.conj()  # vecdot will once more
+            seen = seen.conj()  # vecdot works again
         spread, shown = planes.runs("depthwise sums", len(seen), output.dtype)
         spread[...] = 0
         shown[...] = given[piece]

@@ -1,6 +1,6 @@
-"""Distributions: each function checks its parameters, with torch's errors, and returns what draws `n` numbers of a type.
+"""Distributions: each function checks its parameters, with torch's errors, and returns a drawer of `n` numbers of a type.
 
-Like the generator they know arrays only.
+Like the generator, they know only arrays.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
 
 
 def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
-    """Normal, in `blocks` of 16 as torch does for contiguous memory, or one by one. Complex parts have half the variance."""
+    """Normal, in `blocks` of 16 as torch draws for contiguous memory, or one by one. Complex parts have half the variance."""
     std = float(std)
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
@@ -137,7 +137,7 @@ def bernoulli(dtype: DType, p: float) -> Draw:
 
 
 def coins(dtype: DType, p: Array) -> Draw:
-    """1 with a probability `p` of its own for each, else 0. The uniform number drawn has the type of `p`."""
+    """1 with probability `p`, one for each element, else 0. The uniform number drawn has the type of `p`."""
     if dtype.kind == "c" or dtype.char in BAREBONES:
         raise not_implemented("bernoulli_tensor_cpu_self_", dtype)
     if p.dtype.kind != "f":
@@ -288,9 +288,9 @@ INT64 = np.iinfo(np.int64)
 
 
 def integers(dtype: DType, low: int, high: int | None) -> Draw:
-    """Integers of [low, high), or from `low` to the greatest the type can say: a draw modulo their number.
+    """Integers in [low, high), or from `low` to the greatest that the type can represent: a draw modulo their number.
 
-    From 2^28 numbers on the draw is a double one, so that the modulo favours none.
+    From 2^28 numbers on, the draw has 64 bits, so that the modulo favors none.
     """
     if high is None and low == INT64.min:
         if dtype.kind == "b" or dtype == np.float16 or dtype.char in BAREBONES:
@@ -323,7 +323,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
 
 
 def all_integers(dtype: DType) -> Draw:
-    """Integers from 0 to the greatest of the type; of a float, to 2^digits."""
+    """Integers from 0 to the greatest of the type; for a float, to 2^digits."""
     if dtype.kind == "c" or dtype.char in BAREBONES:
         raise not_implemented("random_kernel_cpu", dtype)
     count = _last(dtype, None) + 1
@@ -363,7 +363,7 @@ def _check_range(dtype: DType, low: int, last: int) -> None:
 
 
 def _cpp_name(dtype: DType) -> str:
-    """As torch's messages call the type."""
+    """The name of the type in torch's messages."""
     names = {"float16": "c10::Half", "float32": "float", "float64": "double", "bool": "bool", "int64": "long"}
     names |= {"uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int"}
     names |= {"uint16": "short unsigned int", "uint32": "unsigned int", "uint64": "long unsigned int"}
@@ -371,7 +371,7 @@ def _cpp_name(dtype: DType) -> str:
 
 
 def digits(dtype: DType) -> int:
-    """The binary digits of a float: up to 2^digits it can say all integers."""
+    """The binary digits of a float: it represents all integers up to 2^digits."""
     return int(np.finfo(dtype).nmant) + 1
 
 

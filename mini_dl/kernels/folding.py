@@ -14,7 +14,7 @@ Ints = tuple[int, ...]
 
 
 def fold_back(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Array:
-    """(N, C * K, L) -> `shape`, (N, C, *in): each value is added to the place that `_unfold` reads it from."""
+    """(N, C * K, L) -> `shape`, (N, C, *in): each value is added where `_unfold` reads it."""
     padded = np.zeros_like(padded_for(np.empty(shape, input.dtype), kernel, geometry))
     source = input.reshape(*shape[:2], math.prod(kernel), *geometry.out)
     for number, tap in enumerate(np.ndindex(*kernel)):

@@ -1,4 +1,4 @@
-"""The Gaussian error linear unit and its slopes."""
+"""The Gaussian error linear unit and its derivatives."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def gelu_tanh(input: Array) -> Array:
 
 @elementwise
 def gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
-    """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is no argument to differentiate."""
+    """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is not differentiated."""
     slope = input * input
     slope *= -0.5
     slope = np.exp(slope)

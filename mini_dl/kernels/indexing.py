@@ -9,7 +9,7 @@ import numpy as np
 from mini_dl._dtypes import Array, scalar_name
 
 Indices = list[Any]
-"""One entry per dimension: None for all of it, or integers (a Tensor; in forward bodies an array) that say which."""
+"""One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
 
 # ------------------------------------------------------------------------------------------------ what an index means
 
@@ -35,7 +35,7 @@ def index_error(error: IndexError, shapes: list[tuple[int, ...]]) -> IndexError:
 
 
 def chooses_nothing(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...] | None:
-    """The shape of the result where it has no elements, so that no index can be out of range; None where it has some."""
+    """The shape of a result without elements, for which no index can be out of range; None if the result has elements."""
     if any([i is not None and i.size and not n for i, n in zip(indices, shape)]):
         return None
     wide = [n if at >= len(indices) or indices[at] is None else 1 for at, n in enumerate(shape)]
@@ -45,7 +45,7 @@ def chooses_nothing(shape: tuple[int, ...], indices: Indices) -> tuple[int, ...]
 
 
 def add_at(out: Array, indices: Indices, values: Array) -> None:
-    """``out[indices] += values``, adding up where an element is pointed at several times."""
+    """``out[indices] += values``, adding up values for the same element."""
     if not values.size:
         return
     leading = 0
@@ -106,7 +106,7 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
 
 
 def linear(shape: tuple[int, ...], dim: int, index: Array) -> Array:
-    """Positions in a flat contiguous array of `shape` of the elements that `index` chooses along `dim`; elsewhere they stay."""
+    """Positions, in a flat contiguous array of `shape`, of the elements that `index` chooses along `dim`."""
     step, offsets = 1, np.zeros((1,) * index.ndim, "int64")
     for i in reversed(range(len(shape))):
         if i == dim:
@@ -154,14 +154,14 @@ def corner(src: Array, index: Array) -> Array:
     return src[tuple([slice(n) for n in index.shape])].reshape(-1)
 
 
-# ------------------------------------------------------------------------------------------------ combining what meets
+# ------------------------------------------------------------------------------------------------ combining values
 
 
 REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
 
 def neutral(reduce: str, dtype: np.dtype[Any]) -> Any:
-    """What leaves the other value as it is."""
+    """The identity element of the reduction."""
     if reduce in ("sum", "mean"):
         return 0
     if reduce == "prod":

@@ -17,7 +17,7 @@ def h(A: Array) -> Array:
 
 
 def first_failure(info: Array) -> tuple[str, int]:
-    """Where the first matrix of a batch failed: ("(Batch element 3): ", what its info says)."""
+    """The first failure in a batch: ("(Batch element 3): ", the info of that matrix)."""
     at = int(np.flatnonzero(info)[0])
     return (f"(Batch element {at}): " if info.ndim else ""), int(info.reshape(-1)[at])
 
@@ -63,7 +63,7 @@ def permutation(pivots: Array, m: int) -> Array:
 
 
 def substitute(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
-    """Solve in place: blocks of 16 rows one by one, the others by halves and a product."""
+    """Solve in place: blocks of 16 rows one by one, larger ones by splitting them in half and a product."""
     if n <= 16:
         for k in range(n - 1, -1, -1) if upper else range(n):
             known = slice(k + 1, n) if upper else slice(0, k)
@@ -103,7 +103,7 @@ def _positive(A: Array) -> bool:
 
 
 def inverted(values: Array, atol: Any, rtol: Any) -> Array:
-    """One over those that are not negligible, else 0."""
+    """The reciprocals of the values that are not negligible, else 0."""
     large = is_large(values, atol, rtol)
     return large / np.where(large, values, 1)
 

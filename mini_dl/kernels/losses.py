@@ -36,7 +36,7 @@ def cross_entropy_rows(
 
 
 def _paths(log_probs: Array, extended: Array, input_lengths: Array, target_lengths: Array, skips: Array) -> Array:
-    """(T, N, L): the logarithm of the probability of all paths that are at place s of the extended target at time t."""
+    """(T, N, L): the logarithm of the probability of all paths that are at position s of the extended target at time t."""
     times, batch, _ = log_probs.shape
     alpha = np.full((times, batch, extended.shape[1]), -np.inf)
     emitted = np.take_along_axis(log_probs, np.broadcast_to(extended, (times, *extended.shape)), 2)
@@ -53,7 +53,7 @@ def _paths(log_probs: Array, extended: Array, input_lengths: Array, target_lengt
 
 
 def _skips(extended: Array, blank: int) -> Array:
-    """Where a path may come from two places before: a label that differs from the previous one."""
+    """Where a path may come from two positions before: a label that differs from the previous one."""
     skips = extended != blank
     skips[:, 2:] &= extended[:, 2:] != extended[:, :-2]
     skips[:, :2] = False
@@ -91,7 +91,7 @@ def ctc_slopes(
     blank: int,
     zero_infinity: bool,
 ) -> Array:
-    """``exp(log_probs) - occupancy``, which takes `log_probs` for a log-softmax and is the gradient of what went into that
+    """``exp(log_probs) - occupancy``: the gradient of the log-softmax's input, assuming that `log_probs` is one
     (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
     times, batch, _ = log_probs.shape
     lengths = 2 * target_lengths + 1

@@ -1,7 +1,7 @@
-"""The random numbers of torch's CPU generator: a Mersenne Twister and what torch makes of its draws.
+"""The random numbers of torch's CPU generator: a Mersenne Twister, and the numbers torch derives from its draws.
 
 Everything is vectorised over NumPy's MT19937, which is the same engine with the same seeding. Functions that draw take a
-generator and a number of elements and return a flat array; they know no tensors. NumPy's global state is never touched.
+generator and a number of elements, and return a flat array; they know nothing of tensors. NumPy's global state is never touched.
 
 Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998).
 """
@@ -55,7 +55,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Generator:
-    """A source of random numbers: the stream of torch's generator of the same seed.
+    """A source of random numbers: the stream of torch's generator with the same seed.
 
     >>> import mini_dl as torch
     >>> generator = torch.Generator().manual_seed(0)
@@ -68,8 +68,8 @@ class Generator:
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
         self._bits = np.random.MT19937(0)
-        self._numpy = np.random.RandomState(self._bits)  # for its seeding and its bulk draws
-        self._normal: float | None = None  # Box-Muller makes two: the one not yet given out
+        self._numpy = np.random.RandomState(self._bits)  # used for its seeding and its bulk draws
+        self._normal: float | None = None  # Box-Muller makes two: the one not yet returned
         self.manual_seed(67280421310721)
         _all[id(self)] = self
 
@@ -84,12 +84,12 @@ class Generator:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
         self._numpy.seed(seed & 0xFFFFFFFF)
-        self._fresh = True  # nothing was drawn since: torch writes this state in another way than a used-up one
+        self._fresh = True  # nothing was drawn since: torch writes this state differently from a used-up one
         self._normal = None
         return self
 
     def seed(self) -> int:
-        """Start a stream that nobody can foretell; returns its seed."""
+        """Start an unpredictable stream; returns its seed."""
         seed = int.from_bytes(os.urandom(8), "little") & (2**53 - 1)
         self.manual_seed(seed)
         return seed
@@ -99,14 +99,14 @@ class Generator:
         return self._seed
 
     def clone_state(self) -> Generator:
-        """Another generator at the same place of the same stream."""
+        """Another generator at the same position in the same stream."""
         return _at(self.dump())
 
     def dump(self) -> Array:
         """The state in torch's layout: 5056 bytes."""
         state = np.zeros((), STATE)
         engine = self._bits.state["state"]
-        used = int(engine["pos"])  # words of the current 624 already given out
+        used = int(engine["pos"])  # words of the current 624 that are used up
         state["seed"], state["seeded"], state["words"] = self._seed, 1, engine["key"]
         state["left"], state["next"] = WORDS + 1 - used, 0 if self._fresh else used
         if self._normal is not None:
@@ -114,7 +114,7 @@ class Generator:
         return np.frombuffer(state.tobytes(), np.uint8).copy()
 
     def load(self, state: Array) -> None:
-        """Continue where `dump` of this library, or torch, left off. RuntimeError if this is no state."""
+        """Continue from a state that `dump`, or torch, wrote. RuntimeError if this is not a state."""
         if state.size != STATE.itemsize:
             raise RuntimeError(
                 f"Expected a CPUGeneratorImplState of size {STATE.itemsize} but found the input RNG state size to be {state.size}"
@@ -157,7 +157,7 @@ class Generator:
 
 
 def _at(state: Array) -> Generator:
-    """A generator that goes on from `state`."""
+    """A generator that continues from `state`."""
     generator = Generator()
     generator.load(state)
     return generator
@@ -178,7 +178,7 @@ default_generator = Generator()
 
 
 class _Here(threading.local):
-    """The stream of this thread, where it has one of its own: the workers of a DataLoader do."""
+    """The stream of this thread if it has one of its own, as the workers of a DataLoader do."""
 
     generator: Generator = default_generator
 
@@ -206,7 +206,7 @@ PIECE = 1 << 16
 
 
 def piecewise(dtype: np.dtype[Any], draw: Callable[[Generator, int], Array]) -> Callable[[Generator, int], Array]:
-    """`draw` in pieces that stay in the processor's cache. The numbers are the same: each takes its own draws, in order."""
+    """`draw` in pieces that stay in the processor's cache. The numbers are the same: pieces take their draws in order."""
 
     def whole(generator: Generator, n: int) -> Array:
         if n <= PIECE:
@@ -221,7 +221,7 @@ def piecewise(dtype: np.dtype[Any], draw: Callable[[Generator, int], Array]) -> 
 
 
 class Lookahead:
-    """The coming doubles of a generator one at a time, for methods that cannot tell how many they need.
+    """The next doubles of a generator, one at a time, for methods that cannot tell in advance how many they need.
 
     The numbers are drawn in bulk from a copy; `keep_in_step` moves the generator past those that were used.
     """
@@ -253,7 +253,7 @@ def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high
         return u
     start, stop = u.dtype.type(low), u.dtype.type(high)
     out = multiply_add(u, stop - start, start, u.dtype).astype(dtype, copy=False)
-    at_end = out == dtype.type(high)  # brought there by rounding: the end does not belong to the range
+    at_end = out == dtype.type(high)  # a result of rounding: the end does not belong to the range
     if at_end.any():
         out[at_end] = dtype.type(low)
     return out
@@ -300,11 +300,11 @@ def normal(generator: Generator, n: int, dtype: np.dtype[Any], mean: float, std:
     whole = n - n % BLOCK
     inner = np.dtype(np.float32 if dtype == np.float16 else dtype)
     out = np.empty(n, inner)
-    # all uniforms come before any block, but for float16 only those that whole blocks need
+    # all uniforms are drawn before any block; for float16, only those that whole blocks need
     drawn = whole if dtype == np.float16 else n
     out[:drawn] = piecewise(inner, lambda generator, n: unit(generator, n, inner))(generator, drawn)
     _normal_blocks(out[:whole], mean, std)
-    if whole != n:  # the last 16 again, with new draws
+    if whole != n:  # the last 16 again, from new draws
         out[n - BLOCK :] = unit(generator, BLOCK, inner)
         _normal_blocks(out[n - BLOCK :], mean, std)
     return out.astype(dtype, copy=False)
@@ -352,13 +352,13 @@ def normal_one_by_one(generator: Generator, n: int) -> Array:
 def permutation(generator: Generator, n: int) -> Array:
     """The integers below `n` in random order: Fisher and Yates, forward, a draw modulo the number of those that remain.
 
-    Step i swaps the places i and ``target[i] >= i``. Instead of swapping: what comes to place i is what the last earlier step
-    with the same target left there; a step leaves what lay at its own place, which an earlier step may have brought, and so on.
+    Step i swaps positions i and ``target[i] >= i``. Instead of swapping: position i receives what the last earlier step with the
+    same target left there; a step leaves what was at its own position, which an earlier step may have put there, and so on.
     """
     steps = np.arange(n)
     if n < 2:
         return steps
-    wide = n >= (2**32 - 1) // 20  # where the modulo of a single draw would favour some
+    wide = n >= (2**32 - 1) // 20  # where the modulo of a 32-bit draw would favor some
     target = steps.copy()
     draws = generator.doubles(n - 1) if wide else generator.words(n - 1)
     target[:-1] += (draws % np.arange(n, 1, -1, dtype=draws.dtype)).astype(np.int64)
@@ -368,9 +368,9 @@ def permutation(generator: Generator, n: int) -> Array:
     again = place[1:] == place[:-1]
     last = np.full(n, -1)  # the last earlier step with the same target
     last[step[1:][again]] = step[:-1][again]
-    brought = steps.copy()  # the last step that brought something to a place before its own turn; the place itself if none did
+    brought = steps.copy()  # the last step that put something at a position before its turn; the position itself if none did
     earlier = step < place
-    brought[place[earlier]] = step[earlier]  # of several the last counts
+    brought[place[earlier]] = step[earlier]  # the last of several counts
     while not np.array_equal(origin := brought[brought], brought):
         brought = origin
     return np.where(last < 0, target, brought[last])

@@ -9,14 +9,14 @@ from mini_dl.kernels.blocks import BLOCK, in_slices, ones, real_floating, scratc
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
-"""From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` has lost too much: the data is first moved by its rounded mean. What
-the rounding left, many deviations where the mean is large, is then measured and taken off as well."""
+"""From ``mean ** 2 > 2 var`` on, ``E[x ** 2] - mean ** 2`` loses too much: the rounded mean is subtracted from the data first.
+The rounding error, many deviations if the mean is large, is then measured and subtracted as well."""
 _RUN = 1024
-"""As many numbers are added up in one go, the sums of such runs one by one: errors grow with the length of a run."""
+"""How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
 
 def _working(array: Array | None, like: Array) -> Array | None:
-    """`array` in the type to compute in: float32 for float16, contiguous."""
+    """`array`, contiguous, in the type to compute in: float32 for float16."""
     if array is None:
         return None
     return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
@@ -185,7 +185,7 @@ def sums_of_channels(x: Array, y: Array | None, groups: int) -> Array:
     for i in range(0, n, step):
         part = rows[i : i + step]
         part = part if others is None else part * others[i : i + step]
-        whole = len(part) - len(part) % 64  # BLAS adds up a column in one number: few rows at a time
+        whole = len(part) - len(part) % 64  # BLAS adds up a column in one accumulator: few rows at a time
         if whole > 64:
             total += np.matmul(ones(64, x.dtype), part[:whole].reshape(-1, 64, c * length)).sum(0, np.float64)
             part = part[whole:]
@@ -204,13 +204,13 @@ def _per_channel(values: Array, x: Array, groups: int) -> Array:
 
 
 def _moved(x: Array, mean: Array, groups: int, count: float) -> tuple[Array, Array]:
-    """`x` minus its rounded mean, and what is left of the mean, in float64."""
+    """`x` minus its rounded mean, and the rest of the mean, in float64."""
     moved = x - _per_channel(mean, x, groups).astype(x.dtype)[:, :, None]
     return moved, _shared_sum(sums_of_channels(moved, None, groups), groups) / count
 
 
 def _moments(x: Array, groups: int) -> tuple[Array, Array, Array, Array]:
-    """Mean and biased variance in float64; and `x` and its mean as they are or, if the mean is far from 0, from `_moved`."""
+    """Mean and biased variance in float64, and `x` and its mean: unchanged or, if the mean is far from 0, from `_moved`."""
     n, c, length = x.shape
     count = n * length if not groups else c // groups * length
     if x.size <= BLOCK // 4:

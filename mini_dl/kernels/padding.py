@@ -1,4 +1,4 @@
-"""Padding by constants and by positions, and the way back."""
+"""Padding with constants and from positions of the input, and the transpose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Number, number_as
 
-Pads = tuple[tuple[int, int], ...]  # of each of the last dimensions, first to last: what goes before and after
+Pads = tuple[tuple[int, int], ...]  # for each of the last dimensions, first to last: the sizes before and after
 
 
 def pad_constant(input: Array, pads: Pads, value: Number) -> Array:
@@ -25,7 +25,7 @@ def pad_constant(input: Array, pads: Pads, value: Number) -> Array:
 
 
 def pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
-    """As `_pad_constant`, the border filled from the input itself, dimension by dimension."""
+    """Like `_pad_constant`, with the border filled from the input itself, dimension by dimension."""
     out = input
     for dim in range(len(pads)):
         axis = input.ndim - len(pads) + dim

@@ -1,4 +1,4 @@
-"""The pieces of a kernel on several threads: NumPy and BLAS let go of the interpreter while they compute.
+"""The pieces of a kernel on several threads: NumPy and BLAS release the interpreter while they compute.
 
 A kernel that works through a large array in pieces gives them to `share`. Each thread takes the next piece until none is left.
 """
@@ -23,11 +23,11 @@ ENOUGH = 1 << 18
 
 
 def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -> None:
-    """``work(piece)`` for every piece, each once; returns when all are done, raises what one of them raised.
+    """Call ``work(piece)`` once for each piece; return when all are done, and raise what one of them raised.
 
-    The pieces have `size` elements in all. If that is `worth_sharing`, they are done in any order by all threads, else in turn;
-    likewise within another `share`, or beside one of another thread. Pieces must write to different places. So that results do
-    not depend on who was faster, sums over pieces are kept one for each piece and added up afterwards.
+    The pieces have `size` elements in all. If that is `worth_sharing`, all threads work on them in any order. Otherwise, within
+    another `share`, or while another thread shares, they are done in turn. Pieces must write to different places. Sums over
+    pieces are kept separately and added up afterwards, so that results do not depend on which thread was faster.
     """
     if worth_sharing(size):
         _share_always(work, pieces)
@@ -37,7 +37,7 @@ def share(work: Callable[[Piece], object], pieces: Sequence[Piece], size: int) -
 
 
 def share_product(multiply: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
-    """Do the pieces of a large matrix product as `share` does; False if BLAS has threads of its own for it: nothing is done."""
+    """Do the pieces of a large matrix product as `share` does; return False, doing nothing, if BLAS has its own threads."""
     if not _blas_is_single:
         return False
     _share_always(multiply, pieces)
@@ -51,19 +51,19 @@ def _share_always(work: Callable[[Piece], object], pieces: Sequence[Piece]) -> N
 
 
 def worth_sharing(size: int) -> bool:
-    """Whether a kernel over `size` elements is shared. It depends on nothing but `size` and the number of threads."""
+    """Whether a kernel over `size` elements is shared. It depends only on `size` and the number of threads."""
     return _crew.threads > 1 and size >= ENOUGH
 
 
 def get_num_threads() -> int:
-    """How many threads share the work of one operation: those of OMP_NUM_THREADS, or as many as there are cores."""
+    """The number of threads that share the work of one operation: OMP_NUM_THREADS, or the number of cores."""
     return _crew.threads
 
 
 def set_num_threads(num: int) -> None:
     """Let `num` threads share the work of one operation. RuntimeError unless it is a positive int.
 
-    They share matrix products too: the OpenBLAS of NumPy is kept to one thread.
+    They share matrix products too: NumPy's OpenBLAS is limited to one thread.
 
     >>> import mini_dl as torch
     >>> before = torch.get_num_threads()
@@ -83,20 +83,20 @@ Task = Callable[[], None]
 
 
 class _Crew:
-    """The threads beside the caller's: begun when first needed, and then waiting for tasks."""
+    """The threads besides the caller's: started when first needed, then waiting for tasks."""
 
     def __init__(self) -> None:
         self.threads = _threads_at_first()
         self.forget()
 
     def forget(self) -> None:
-        """Also after a fork, whose child has none of the threads."""
-        self.lock = threading.RLock()  # a thread that was interrupted just after it took it, can go on
+        """Forget the threads, also after a fork: the child has none of them."""
+        self.lock = threading.RLock()  # reentrant: a thread interrupted just after taking it can go on
         self.busy = False
         self.tasks: list[SimpleQueue[Task]] = []
 
     def share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> bool:
-        """Whether the pieces were done: not if the threads are at work already, for another thread or for this one."""
+        """Whether the pieces were done: not if the threads are already working, for another thread or for this one."""
         if not self.lock.acquire(blocking=False):
             return False
         try:
@@ -112,8 +112,8 @@ class _Crew:
         return True
 
     def _share(self, work: Callable[[Piece], object], pieces: Sequence[Piece]) -> None:
-        rest = deque[Any](pieces)  # its popleft is atomic, also without the interpreter's lock
-        came, went, done = list[None](), list[None](), SimpleQueue[None]()  # a helper that comes late finds nothing
+        rest = deque[Any](pieces)  # popleft is atomic, even without the interpreter's lock
+        came, went, done = list[None](), list[None](), SimpleQueue[None]()  # a late helper finds nothing to do
         errors = list[BaseException]()
 
         def take() -> None:
@@ -139,7 +139,7 @@ class _Crew:
             take()
         except BaseException as error:
             errors.append(error)
-        while rest or len(went) < len(came):  # also when this thread was interrupted: others write to the caller's arrays
+        while rest or len(went) < len(came):  # even after an interrupt: others still write to the caller's arrays
             try:
                 if errors:
                     rest.clear()
@@ -175,7 +175,7 @@ def _threads_at_first() -> int:
 
 _crew = _Crew()
 _blas_is_single = limit_threads(1) > 0
-"""From the start and for good: BLAS cuts a product up for its threads in another way than for one, and the threads it has belong
-to the whole process, so that the bits of a result would depend on what else ran, and when."""
+"""From the start and for good: BLAS divides a product differently for several threads than for one, and its threads belong to the
+whole process, so the bits of a result would depend on what else ran, and when."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_crew.forget)

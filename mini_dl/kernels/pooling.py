@@ -31,7 +31,7 @@ class Windows(NamedTuple):
         return tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)])
 
     def taps(self, dim: int, ndim: int) -> list[Any]:
-        """For each tap of dimension `dim`, the index that shows what it sees in a padded array."""
+        """For each tap of dimension `dim`, the index of what it sees in a padded array."""
         s, d, o = self.stride[dim], self.dilation[dim], self.out[dim]
         after = (slice(None),) * (len(self.out) - dim - 1)
         return [(Ellipsis, slice(t * d, t * d + (o - 1) * s + 1, s), *after) for t in range(self.kernel[dim])]
@@ -53,9 +53,9 @@ def maxima(input: Array, windows: Windows) -> Array:
 
 
 def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
-    """(*, *out) -> (*, *in): each value at the place of its window's maximum, added up.
+    """(*, *out) -> (*, *in): each value is added to the position of its window's maximum.
 
-    The maxima are computed once more, which is cheap, so that the result of the forward may be written in place.
+    The maxima are recomputed, which is cheap, so that the result of the forward may be written in place.
     """
     out = np.empty(input.shape, output.dtype)
     n = len(windows.out)
@@ -127,7 +127,7 @@ def _by_images(n: int, *arrays: Array) -> list[tuple[Array, ...]]:
 
 
 def _unclear(maxima: Array) -> bool:
-    """Whether comparing with the maxima does not find them: there is a NaN, or padding may equal the maximum."""
+    """Whether comparing with the maxima fails to find them: there is a NaN, or padding may equal the maximum."""
     if not maxima.size:
         return False
     least = maxima.min()
@@ -151,12 +151,12 @@ def _stages(input: Array, windows: Windows) -> list[Array]:
 
 
 def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[Any, Array | None]]:
-    """For each tap of `dim`, where in `x` it looks and in which windows it is the first to hold the maximum `y`; None: in all."""
+    """For each tap of `dim`: where it looks in `x`, and in which windows it first holds the maximum `y` (None: in all)."""
     taps = windows.taps(dim, x.ndim)
     if len(taps) == 1:
         yield taps[0], None
         return
-    free: Any = None  # windows whose maximum has not been met yet
+    free: Any = None  # windows whose maximum has not been found yet
     for index in taps[:-1]:
         mask = np.equal(x[index], y)
         if free is None:
@@ -170,12 +170,12 @@ def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[An
 
 
 def lowest(dtype: np.dtype[Any]) -> Any:
-    """What no value of the type is below."""
+    """The lowest value of the type."""
     return dtype.type(-np.inf) if dtype.kind == "f" else np.iinfo(dtype).min
 
 
 def _padded(input: Array, windows: Windows, fill: Any) -> Array:
-    """`input` with `fill` around it as far as the windows reach; `input` itself where they stay inside."""
+    """`input` with `fill` around it as far as the windows reach; `input` itself if they stay inside."""
     n, needed = len(windows.out), windows.needed
     space = input.shape[-n:]
     if not any(windows.padding) and all([m <= i for m, i in zip(needed, space)]):
@@ -191,7 +191,7 @@ def _inner(windows: Windows, space: Ints) -> Any:
 
 
 def _argmax(input: Array, windows: Windows) -> Array:
-    """The place of each window's maximum in the flattened spatial dimensions: the first of equals, the last NaN."""
+    """The position of each window's maximum in the flattened spatial dimensions: the first of equals, the last NaN."""
     n = len(windows.out)
     space = input.shape[-n:]
     padded = _padded(input, windows, lowest(input.dtype))
@@ -204,13 +204,13 @@ def _argmax(input: Array, windows: Windows) -> Array:
 
 
 def _place_of_maximum(seen: Array, place: Array) -> Array:
-    """(*, K) and the place of each, -1 outside the image -> (*)"""
+    """(*, K) and the position of each, -1 outside the image -> (*)"""
     best = seen.argmax(-1)
     if seen.dtype.kind == "f" and np.isnan(seen).any():
         nan = np.isnan(seen)
         best = np.where(nan.any(-1), seen.shape[-1] - 1 - nan[..., ::-1].argmax(-1), best)
     found = np.take_along_axis(place, best[..., None], -1)[..., 0]
-    if found.size and found.min() < 0:  # nothing is above the padding: the first place that is inside
+    if found.size and found.min() < 0:  # nothing is above the padding: the first position that is inside
         first = (place >= 0).argmax(-1)
         found = np.where(found < 0, np.take_along_axis(place, first[..., None], -1)[..., 0], found)
     return found
@@ -227,14 +227,14 @@ def _all_taps(padded: Array, windows: Windows) -> Array:
 
 
 def taken_at(values: Array, places: Array, n: int) -> Array:
-    """The values at places in the flattened last `n` dimensions."""
+    """The values at positions in the flattened last `n` dimensions."""
     lead = math.prod(values.shape[: values.ndim - n])
     flat = values.reshape(lead, math.prod(values.shape[values.ndim - n :]))
     return np.take_along_axis(flat, places.reshape(lead, math.prod(places.shape[places.ndim - n :])), 1).reshape(places.shape)
 
 
 def added_at(values: Array, places: Array, shape: Ints, n: int) -> Array:
-    """Zeros of `shape` with each value added at its place in the flattened last `n` dimensions."""
+    """Zeros of `shape` with each value added at its position in the flattened last `n` dimensions."""
     lead, size = math.prod(shape[: len(shape) - n]), math.prod(shape[len(shape) - n :])
     flat = places.reshape(lead, math.prod(places.shape[places.ndim - n :])) + np.arange(0, lead * size, size or 1)[:, None]
     out = np.zeros(lead * size, values.dtype)
@@ -246,7 +246,7 @@ def added_at(values: Array, places: Array, shape: Ints, n: int) -> Array:
 
 
 class Regions(NamedTuple):
-    """The regions of one dimension that are summed. Tap t: the outputs that have a t-th element, and where it is."""
+    """The regions of one dimension that are summed. Tap t: the outputs whose regions have a t-th element, and where it is."""
 
     size: int
     out: int
@@ -286,7 +286,7 @@ def window_regions(size: int, kernel: int, stride: int, padding: int, out: int) 
 
 @functools.lru_cache(1024)
 def adaptive_regions(size: int, out: int) -> Regions:
-    """Region i is from floor(i * size / out) to ceil((i + 1) * size / out)."""
+    """Region i extends from floor(i * size / out) to ceil((i + 1) * size / out)."""
     i = np.arange(out)
     return _regions(i * size // max(out, 1), -(-(i + 1) * size // max(out, 1)), size)
 

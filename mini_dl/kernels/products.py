@@ -12,7 +12,7 @@ from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
 LARGE = 1 << 23
-"""Multiplications of a product that take a thread as long as a few times waking another."""
+"""Multiplications that take a thread a few times as long as waking another one."""
 
 
 def gemm(input: Array, other: Array) -> Array:
@@ -21,12 +21,12 @@ def gemm(input: Array, other: Array) -> Array:
     if dtype.char == "e":
         return matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
     if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
-        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for a small product
+        return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for small products
     return matmul(_readable(input), _readable(other))
 
 
 def _readable(array: Array) -> Array:
-    """`array`, or a copy if neither its rows nor its columns are contiguous: NumPy would leave BLAS for a plain loop."""
+    """`array`, or a copy if neither its rows nor its columns are contiguous: NumPy would use a plain loop instead of BLAS."""
     if array.flags.c_contiguous:
         return array
     rows, columns = array.strides[-2:]
@@ -37,7 +37,7 @@ def _readable(array: Array) -> Array:
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """``np.matmul`` of stacks of matrices. A large product is cut up, by its shape and the number of threads, and shared."""
+    """``np.matmul`` of stacks of matrices. A large product is divided, by its shape and the number of threads, and shared."""
     if a.size * b.shape[-1] < LARGE:
         return np.matmul(a, b, out)
     if out is None:
@@ -58,7 +58,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
-    """What of `array` a piece along `axis`, counted from the end, needs: all, if it is broadcast along it or that is `but`."""
+    """The part of `array` that a piece along `axis` (negative) needs: all if it is broadcast there, or if `axis` is `but`."""
     if axis == but or array.ndim < -axis or array.shape[axis] == 1:
         return lambda piece: array
     after: Any = (slice(None),) * (-axis - 1)

@@ -11,10 +11,10 @@ from mini_dl.kernels.products import matmul
 
 
 def lstm_steps(gates: Array, hidden: Array, cell: Array, weight: Array, reverse: bool) -> tuple[Array, Array, Array, Array]:
-    """Gates of the inputs (L, N, 4 H), state (N, H), (N, H), weight (4 H, H) -> hidden states (L, N, H), cell at the end (N, H).
+    """Gates of the inputs (L, N, 4 H), state (N, H), (N, H), weight (4 H, H) -> hidden states (L, N, H), final cell (N, H).
 
-    And what the way back needs: cells (L, N, H) and activated gates (L, N, 4 H). As ``sigmoid(z) = (tanh(z / 2) + 1) / 2``, one
-    tanh serves the four gates.
+    Also returns what the backward needs: cells (L, N, H) and activated gates (L, N, 4 H). One tanh serves the four gates, as
+    ``sigmoid(z) = (tanh(z / 2) + 1) / 2``.
     """
     steps, n, size = len(gates), *hidden.shape
     half = np.full(4 * size, 0.5, gates.dtype)
@@ -84,7 +84,7 @@ def lstm_steps_backward(
 def gru_steps(gates: Array, hidden: Array, weight: Array, bias: Array | None, reverse: bool) -> tuple[Array, Array]:
     """Gates of the inputs (L, N, 3 H), state (N, H), weight (3 H, H), bias (3 H) -> hidden states (L, N, H).
 
-    And what the way back needs (L, N, 4 H): the gates r, z, n, and the part of n that the hidden state gave before r.
+    Also returns what the backward needs (L, N, 4 H): the gates r, z, n, and the hidden state's part of n before r.
     """
     steps, n, size = len(gates), *hidden.shape
     transposed = np.ascontiguousarray(weight.T)

@@ -23,7 +23,7 @@ class Axis:
         self.size, self.places, self.weights = size, places, weights  # weights None: all 1
 
     def terms(self, ndim_after: int, dtype: Any) -> list[tuple[Array, Any]]:
-        """The places and the weights, shaped to multiply, of each k."""
+        """For each k, the positions and the weights, shaped to multiply."""
         shape = (len(self.places), *[1] * ndim_after)
         return [
             (self.places[:, k], None if self.weights is None else self.weights[:, k].astype(dtype).reshape(shape))
@@ -31,7 +31,7 @@ class Axis:
         ]
 
     def matrix(self, dtype: Any) -> Array:
-        """(out, in): what this does, as a matrix."""
+        """(out, in): the same as a matrix."""
         found = np.zeros((len(self.places), self.size), dtype)
         weights = 1 if self.weights is None else self.weights.astype(dtype)
         np.add.at(found, (np.arange(len(self.places))[:, None], self.places), weights)
@@ -56,8 +56,8 @@ def resample(input: Array, axes: tuple[Axis, ...]) -> Array:
 
 
 def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
-    """The same of bytes as torch computes it: each dimension with weights in whole 2**-bits that fit 16 bits, then rounded to
-    bytes. The products are exact in float64.
+    """The same for bytes, as torch computes it: in each dimension, the weights are multiples of 2**-bits that fit 16 bits, and
+    the result is rounded to bytes. The products are exact in float64.
     """
     out = input
     for dim in reversed(range(len(axes))):
@@ -86,7 +86,7 @@ def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
             grad = product.reshape(*grad.shape[:at], axis.size, *grad.shape[at + 1 :])
             continue
         found = np.zeros((*grad.shape[:at], axis.size, *grad.shape[at + 1 :]), grad.dtype)
-        for place, weight in axis.terms(len(axes) - dim - 1, grad.dtype):  # places never decrease: sums of runs
+        for place, weight in axis.terms(len(axes) - dim - 1, grad.dtype):  # positions never decrease: sums of runs
             starts = np.flatnonzero(np.diff(place, prepend=-1))
             index: Any = (Ellipsis, place[starts], *[slice(None)] * (len(axes) - dim - 1))
             found[index] += np.add.reduceat(grad if weight is None else grad * weight, starts, at)
@@ -100,14 +100,14 @@ def _computed(array: Array) -> Array:
 
 
 def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Any:
-    """How far apart in the input neighbouring outputs are."""
+    """The distance in the input between neighboring outputs."""
     if align_corners:
         return real(size - 1) / real(out - 1) if out > 1 else real(0)
     return real(1.0 / factor) if factor is not None and factor > 0 else real(size) / real(out)
 
 
 def _source(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Array:
-    """Where each output lies in the input: the centres of pixels are aligned, or those of the corners."""
+    """Where each output lies in the input: pixel edges are aligned or, with `align_corners`, the centers of the corner pixels."""
     step, i = _step(size, out, align_corners, factor, real), np.arange(out).astype(real)
     return step * i if align_corners else step * (i + real(0.5)) - real(0.5)
 
@@ -138,7 +138,7 @@ def _cubic_axis(size: int, out: int, align_corners: bool, factor: float | None, 
 
 
 def cubic_weights(t: Any, a: float) -> list[Any]:
-    """The weights of the four neighbours at -1, 0, 1, 2 for a place t between 0 and 1 (Keys, 1981), of arrays or tensors."""
+    """The weights of the four neighbors at -1, 0, 1, 2 for a position t between 0 and 1 (Keys, 1981); arrays or tensors."""
     s = 1 - t
     return [a * t * s * s, s * (1 + t - (a + 2) * t * t), t * (1 + s - (a + 2) * s * s), a * s * t * t]
 

@@ -1,7 +1,7 @@
-"""The quiet room of each thread, in which kernels run: NumPy warns of nothing there, and buffers wait for the next kernel.
+"""The NumPy settings that kernels run under, one context per thread (no warnings, a small buffer), and the thread's work buffers.
 
-A kernel may be interrupted by another of the same thread: of a signal handler, a ``__del__``, a tracer, an ``__index__``. That
-one gets a room of its own.
+A kernel may be interrupted by another one in the same thread, from a signal handler, a ``__del__``, a tracer or an ``__index__``.
+That one gets a context and buffers of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from mini_dl._dtypes import Array
 
 
 def quiet_room() -> contextvars.Context:
-    """A context in which NumPy warns of nothing and expands broadcast rows without its buffer.
+    """A context in which NumPy emits no warnings and expands broadcast rows without its buffer.
 
-    ``room.run(kernel, *arrays)`` leaves the caller's NumPy settings alone and costs 0.05 us, where ``np.errstate`` costs 1 us.
+    ``room.run(kernel, *arrays)`` leaves the caller's NumPy settings alone and costs 0.05 us; ``np.errstate`` costs 1 us.
     """
     room = contextvars.copy_context()
     room.run(_be_quiet)
@@ -27,13 +27,13 @@ def quiet_room() -> contextvars.Context:
 
 
 def _be_quiet() -> None:
-    """No warnings, and a buffer through which rows of 256 numbers or more are not expanded."""
+    """Turn off warnings, and make the buffer so small that rows of 256 numbers or more are not expanded through it."""
     np.seterr(all="ignore")
     np.setbufsize(256)
 
 
 class _Here(threading.local):
-    enter: Callable[..., Any]  # of this thread's room
+    enter: Callable[..., Any]  # `run` of this thread's context
     buffers: dict[str, Array]  # by name
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ here = _Here()
 
 
 def run(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What the kernel returns, called in the room of this thread."""
+    """Run the kernel in the context of this thread; return its result."""
     try:
         return here.enter(kernel, *args, **kwargs)
     except RuntimeError as error:
@@ -54,13 +54,13 @@ def run(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def is_refusal(error: RuntimeError) -> bool:
-    """Whether `here.enter` raised this in the frame that caught it, and not the kernel: the room is in use."""
+    """Whether `here.enter` raised this in the frame that caught it, and not the kernel: the context is in use."""
     raised = error.__traceback__
     return raised is not None and raised.tb_next is None and str(error).startswith("cannot enter context")
 
 
 def run_beside(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """As `run`, while another kernel of this thread is under way, whose buffers stay as they are."""
+    """Like `run`, while another kernel of this thread is running, whose buffers stay untouched."""
     before, here.buffers = here.buffers, {}
     try:
         return quiet_room().run(kernel, *args, **kwargs)

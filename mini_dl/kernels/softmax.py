@@ -26,11 +26,11 @@ def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
 
 
 _LIMITS = {"f": (1e37, 1e-30), "d": (1e300, 1e-250)}
-"""Sums of exponentials between these have neither overflowed nor lost what matters: no maximum is needed."""
+"""Sums of exponentials between these have neither overflowed nor lost precision: no maximum needs to be subtracted."""
 
 
 def exponentials(out: Array, x: Array) -> tuple[Array, Array | None]:
-    """``out = exp(x - m)`` row by row, with the sums of the rows and `m`: the maximum, or None for 0 if all sums allow it."""
+    """``out = exp(x - m)`` row by row, with the row sums and `m`: the maximum, or None for 0 if all sums allow it."""
     n = x.shape[1]
     np.exp(x, out)
     sums = out @ ones(n, x.dtype)
@@ -49,8 +49,8 @@ def softmax_rows(out: Array, x: Array) -> None:
 
 
 def log_softmax_rows(out: Array, x: Array) -> None:
-    """The logarithm of the sum is taken off in two parts, its rounded value and the rest: one alone would cost the digits of
-    logarithms near 0."""
+    """The logarithm of the sum is subtracted in two parts, its rounded value and the rest: a single subtraction would lose the
+    digits of logarithms near 0."""
     sums, maximum = exponentials(out, x)
     if maximum is None:
         logarithms = np.log(sums.astype(np.float64))

@@ -35,7 +35,7 @@ def top(input: Array, k: int, dim: int, largest: bool) -> Array:
 
 
 def middle(input: Array, dim: int, skip_nan: bool) -> Array:
-    """The index of the lower median along `dim`; of the first NaN, or (`skip_nan`) among the others."""
+    """The index of the lower median along `dim`: if there are NaNs, of the first one, or (`skip_nan`) among the others."""
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
     n = input.shape[dim]
@@ -61,7 +61,7 @@ def median_of_all(input: Array, skip_nan: bool) -> Array:
 
 
 def most_frequent(input: Array, dim: int) -> Array:
-    """The last index of the most frequent element along `dim`, of the smallest of those."""
+    """The last index of the most frequent element along `dim`; of several such elements, of the smallest."""
     if not input.ndim or not input.size:
         return np.zeros([1 if i == dim else n for i, n in enumerate(input.shape)], np.int64)
     x = np.moveaxis(input, dim, -1)
@@ -78,7 +78,7 @@ def most_frequent(input: Array, dim: int) -> Array:
 
 
 def runs(rows: Array) -> tuple[Array, Array, Array]:
-    """Of equal neighbours among `rows`: (first of each run, number of the run of each row, length of each run)."""
+    """The runs of equal neighbors in `rows`: (first row of each run, number of the run of each row, length of each run)."""
     differ = rows[1:] != rows[:-1]
     if differ.ndim > 1:
         differ = differ.any(-1)

@@ -82,7 +82,7 @@ def _erf_single(x: Array) -> Array:
 
 
 def _bell(x: Array) -> Array:
-    """``exp(-x^2)``, the rounding error of the square made good."""
+    """``exp(-x^2)``, corrected for the rounding error of the square."""
     x = np.minimum(np.absolute(x), 30.0)
     high = x.astype(np.float32).astype(np.float64)
     return np.exp(-high * high) * np.exp((high - x) * (high + x))
@@ -189,7 +189,7 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _stirling(x: Array) -> Array:
-    """What Stirling's formula for log gamma lacks, for x from 10 on."""
+    """The remainder of Stirling's formula for log gamma, for x from 10 on."""
     return horner(1 / (x * x), _STIRLING[::-1]) / x
 
 
@@ -390,7 +390,7 @@ def unscaled(kernel: Callable[[Array], Array], x: Array) -> Array:
 
 
 def k_kernel(order: int, scaled: bool, x: Array) -> Array:
-    """K0 and K1: what is left of ``-+log(x / 2) I_n(x)`` up to 2, a scaled expansion beyond."""
+    """K0 and K1: the remainder of ``-+log(x / 2) I_n(x)`` up to 2, a scaled expansion beyond."""
 
     def near(x: Array) -> Array:
         logarithm = np.log(0.5 * x)

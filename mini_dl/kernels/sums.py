@@ -21,7 +21,7 @@ def reduced(shape: Dims, dims: Dims, keepdim: bool) -> Dims:
 
 
 def count(shape: Dims, dims: Dims) -> int:
-    """How many elements a reduction over `dims` takes together."""
+    """How many elements a reduction over `dims` combines."""
     return math.prod([shape[d] for d in dims])
 
 
@@ -38,10 +38,10 @@ def trailing(x: Array, dims: Dims) -> bool:
 
 
 def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
-    """The sum over `dims`: of integers and bools in int64; of half precision, in single.
+    """The sum over `dims`: integers and bools in int64, half precision in single.
 
-    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. Where that counts,
-    take the dimensions in the order of memory and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
+    NumPy's sum over a leading dimension loses digits with each row, and its sum over a short last one is slow. Where that
+    matters, take the dimensions in memory order and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
     """
     kind = x.dtype.char
     if kind == "e":
@@ -124,11 +124,11 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
+    """The sum of squared distances from the mean, divided by `divisor`; half precision in single."""
     if x.dtype.char == "e":
         return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
     n = count(x.shape, dims)
-    if x.dtype.char == "f" and x.size <= 16384:  # in double, so that equal elements have their very value as mean
+    if x.dtype.char == "f" and x.size <= 16384:  # in double, so that the mean of equal elements is exactly their value
         apart = x.astype(np.float64)
         apart -= reduce(np.add, apart, dims, True) / n
         return np.divide(add_up_squares(apart, dims, keepdim), divisor).astype(np.float32)
@@ -149,7 +149,7 @@ def add_up_sizes(x: Array, dims: Dims) -> Array:
 
 
 def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    """The mean, to which that of the distances from it is added: right but for the last rounding."""
+    """The mean, corrected by the mean of the distances from it: exact except for the last rounding."""
     x = input.astype(np.float32) if input.dtype.char == "e" else input
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n
@@ -165,7 +165,7 @@ def std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
 
 
 WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
-"""What long chains of additions and products are kept in."""
+"""The type in which long chains of additions and products are accumulated."""
 
 
 def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:

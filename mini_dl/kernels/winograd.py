@@ -1,4 +1,4 @@
-"""Convolution with 3 x 3 kernels by Winograd's F(2 x 2, 3 x 3) (Lavin and Gray, 2016): 16 products where there were 36.
+"""Convolution with 3 x 3 kernels by Winograd's F(2 x 2, 3 x 3) (Lavin and Gray, 2016): 16 products instead of 36.
 
 Each tile of 2 x 2 outputs sees 4 x 4 inputs. Inputs, kernel and outputs are transformed by small matrices of 0, 1 and 1/2; in
 between, each of 16 planes is one matrix product over the channels. Arrays are kept with the channels last.
@@ -47,7 +47,7 @@ def conv_weight(input: Array, output: Array, padding: Any) -> Array:
 
 def conv_gradients(input: Array, weight: Array, output: Array) -> tuple[Array, Array]:
     """(N, C, H, W), (O, C, 3, 3), (N, O, H, W) -> the transposes of `conv` with a padding of 1 in input, (N, C, H, W), and in
-    weight, (O, C, 3, 3): both read the output, of which the tiles lie inside of what the mirrored kernel sees."""
+    weight, (O, C, 3, 3): both read the output, whose tiles lie within what the mirrored kernel sees."""
     h, w = output.shape[2:]
     kernel = _kernel(weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1))
     to_input = np.empty_like(input)
@@ -84,8 +84,8 @@ def _products(seen: Array, kernel: Array, out: Array) -> None:
 
 
 def _pieces(input: Array, h: int, w: int) -> tuple[list[Piece], int]:
-    """A few images at a time, or a few lines of outputs of large ones, an even number of lines but for the last; and how much
-    work they are."""
+    """Pieces of a few images or, of large images, a few lines of outputs (an even number except for the last piece); and the
+    amount of work they are."""
     count, th = len(input), (h + 1) // 2
     size = 16 * count * th * ((w + 1) // 2) * input.shape[1]  # of the transformed input
     number = number_of_pieces(size, 4 * size, BLOCK, 2 * BLOCK)
@@ -94,12 +94,12 @@ def _pieces(input: Array, h: int, w: int) -> tuple[list[Piece], int]:
 
 
 def _tiles(lines: slice, w: int) -> tuple[int, int]:
-    """How many tiles of 2 x 2 cover so many lines of width `w`."""
+    """The number of 2 x 2 tiles that cover the lines, of width `w`."""
     return (lines.stop - lines.start + 1) // 2, (w + 1) // 2
 
 
-# Columns are kept even ones first, then odd ones: of the tiles of a row, the first columns are one run of memory, and so are the
-# second ones. Of what follows from each other, one is kept in FIRST, the next in SECOND, and so on: both stay in the cache.
+# Columns are stored with the even ones first, then the odd ones: the first columns of the tiles in a row are one run of memory,
+# and so are the second ones. Successive results alternate between FIRST and SECOND, so that both stay in the cache.
 
 FIRST, SECOND, THIRD = "winograd 1", "winograd 2", "winograd 3"
 
@@ -136,7 +136,7 @@ def _inputs(seen: Array) -> Array:
 
 
 def _differences(parities: Array, out: Array, axis: int) -> None:
-    """Of four neighbours a, b, c, d along `axis`, the even ones a and c, the odd ones b and d: a - c, b + c, c - b, b - d."""
+    """For four neighbors a, b, c, d along `axis`, the even ones a and c, the odd ones b and d: a - c, b + c, c - b, b - d."""
     before = (slice(None),) * axis
     but_last, but_first = (*before, slice(None, -1)), (*before, slice(1, None))
     this, following = parities[but_last], parities[but_first]
@@ -157,7 +157,7 @@ def _outputs(product: Array) -> Array:
 
 
 def _sums(planes: Array, out: Array) -> None:
-    """Of four planes a, b, c, d: a + b + c and b - c - d."""
+    """For four planes a, b, c, d: a + b + c and b - c - d."""
     a, b, c, d = planes
     first, second = out
     np.add(b, c, first)

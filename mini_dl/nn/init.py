@@ -80,7 +80,7 @@ def trunc_normal_(
 
 
 def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
-    """Normal draws; what falls outside is drawn anew, all elements at a time."""
+    """Normal draws; values outside are redrawn, all elements at a time."""
     low, high = tensor._array.dtype.type(a), tensor._array.dtype.type(b)
     array = tensor.normal_(mean, std, generator=generator)._array
     while (outside := (array < low) | (array > high)).any():
@@ -240,7 +240,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     return tensor
 
 
-# ------------------------------------------------------------------------------------------------ of a whole module
+# ------------------------------------------------------------------------------------------------ whole modules
 
 
 def random_walk_(module: Module, nonlinearity: str = "relu", generator: Any = None) -> Module:
@@ -248,7 +248,7 @@ def random_walk_(module: Module, nonlinearity: str = "relu", generator: Any = No
 
     W ~ N(0, g^2 / n), n the fan in, g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
 
-    torch does not have it. Layers are drawn in the order of `module.modules()`; biases and other parameters stay.
+    Not in torch. Layers are drawn in the order of `module.modules()`; biases and other parameters are left alone.
     Returns `module`. ValueError for another nonlinearity.
     (Sussillo and Abbott 2014, "Random walk initialization for training very deep feedforward networks".)
 
@@ -271,10 +271,10 @@ def lsuv_(module: Module, input: Any, tol: float = 0.1, max_trials: int = 10, ge
 
     W <- W / sqrt(var(output)) while |var(output) - 1| >= tol, at most `max_trials` times, layer by layer in forward order
 
-    torch does not have it. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is
-    scaled at its first call; one that is never called keeps its orthogonal weight. Biases and other parameters stay. The module
-    runs once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every
-    part of it is in its former mode. Returns `module`. ValueError, with the name of the layer, if an output does not vary or is
+    Not in torch. Every dense and convolutional layer takes part. One that is called again, or shares its weight, is scaled at its
+    first call; one that is never called keeps its orthogonal weight. Biases and other parameters are left alone. The module runs
+    once on `input` (a tuple is passed as several arguments), in evaluation mode and without gradients; afterwards every part of
+    it is back in its former mode. Returns `module`. ValueError, naming the layer, if an output does not vary or is
     not finite.
     (Mishkin and Matas 2016, "All you need is a good init", algorithm 1.)
 
@@ -318,7 +318,7 @@ def lsuv_(module: Module, input: Any, tol: float = 0.1, max_trials: int = 10, ge
 
 
 def _weighted_layers(module: Module) -> list[tuple[str, Any]]:
-    """The dense and convolutional layers with their names: what has inputs, or channels, and a weight of its own."""
+    """The dense and convolutional layers with their names: modules with inputs, or channels, and a weight of their own."""
     named: list[tuple[str, Any]] = list(module.named_modules())
     return [
         (name, layer)

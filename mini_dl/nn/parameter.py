@@ -1,4 +1,4 @@
-"""Tensors that a module owns: parameters, buffers, and those whose shape is not known yet."""
+"""Tensors that a module owns: parameters, buffers, and those whose shape is not yet known."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:
 
 
 class _ParameterMeta(type):
-    """Makes ``isinstance(tensor, Parameter)`` true of tensors marked ``_is_param``."""
+    """Makes ``isinstance(tensor, Parameter)`` true for tensors marked ``_is_param``."""
 
     def __instancecheck__(self, instance: Any) -> bool:
         if super().__instancecheck__(instance):
@@ -128,7 +128,7 @@ class UninitializedTensorMixin(Tensor):
 
     @property
     def data(self) -> Tensor:  # type: ignore[override]
-        """An empty tensor of the type: writing into it does nothing."""
+        """An empty tensor of the same type: writing to it does nothing."""
         return wrap(np.empty(0, self._numpy_dtype))
 
     @data.setter
@@ -188,7 +188,7 @@ class UninitializedTensorMixin(Tensor):
 
 
 def is_lazy(param: Any) -> bool:
-    """Whether `param` is still without a shape."""
+    """Whether `param` still lacks a shape."""
     return isinstance(param, UninitializedTensorMixin)
 
 
@@ -224,7 +224,7 @@ class UninitializedBuffer(UninitializedTensorMixin):
 
 
 def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
-    """Forget the gradient of `param`, or set it to zero and cut its history."""
+    """Forget the gradient of `param`, or set it to zero and remove its history."""
     grad = param._grad
     if grad is None:
         return

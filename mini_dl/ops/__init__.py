@@ -1,4 +1,4 @@
-"""The operations, a file per section. Importing this package imports every file of it, which attaches what it defines to Tensor
+"""The operations, one file per section. Importing this package imports all its files, which attach what they define to Tensor
 and to the public names: nothing lists the files."""
 
 import importlib

@@ -450,7 +450,7 @@ def _gelu_gradient(grads: Any, input: Tensor, result: list[Tensor]) -> Tensor | 
     ),
 )
 def _gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
-    """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is no argument to differentiate."""
+    """``upstream * (cdf + input * density)``; `cdf`, known from the forward, is not differentiated."""
     return gelu_backward(upstream, input, cdf)
 
 

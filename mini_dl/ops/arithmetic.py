@@ -34,7 +34,7 @@ def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
 
 
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
-    """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category than that."""
+    """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
     alpha = number_of("add", "alpha", alpha)
     kind = kind_of(alpha)
@@ -86,7 +86,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 @public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
 @written_by(np.multiply)
-@binary(  # a real factor is its own conjugate: the commonest of all formulas is spared two calls
+@binary(  # a real factor is its own conjugate: this saves two calls in the most common formula
     input=lambda grad, other: _mul(grad, other if type(other) is Tensor and other._array.dtype.kind == "f" else conjugate(other)),
     other=lambda grad, input: _mul(grad, input if type(input) is Tensor and input._array.dtype.kind == "f" else conjugate(input)),
 )
@@ -252,7 +252,7 @@ def as_tensors(name: str, **arguments: Any) -> None:
 
 
 def _factor(name: str, value: Any, like: Tensor) -> Any:
-    """A factor as a number of the type of `like`, in which the product stays."""
+    """A factor as a number of the type of `like`, which the product keeps."""
     return number_as(number_of(name, "value", value), like._array.dtype).item()
 
 

@@ -106,8 +106,8 @@ def scaled_dot_product_attention(
     """``softmax(scale * query @ key.T + mask) @ value`` (Vaswani et al., 2017): (N, *, L, E), (N, *, S, E), (N, *, S, V) ->
     (N, *, L, V).
 
-    `scale` is by default ``1 / sqrt(E)``. A boolean `attn_mask` says which keys take part; a query without any gives zeros.
-    `is_causal`: query i sees the keys up to i; beside a mask only in four dimensions. `enable_gqa`: groups of query heads share a
+    `scale` is by default ``1 / sqrt(E)``. A bool `attn_mask` says which keys take part; a query without any gives zeros.
+    `is_causal`: query i sees the keys up to i; with a mask only in four dimensions. `enable_gqa`: groups of query heads share a
     head of key and value.
 
     >>> import mini_dl as torch
@@ -172,7 +172,7 @@ def _for_heads(array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float) -> bool:
-    """Whether torch's kernel applies a mask together with `is_causal`, which its other ways of computing refuse."""
+    """Whether torch's kernel applies a mask together with `is_causal`, which its other implementations refuse."""
     compact = all([x._array.ndim == 4 and x._array.strides[-1] == x._array.itemsize for x in (query, key, value)])
     return compact and mask._array.ndim in (2, 4) and dropout_p == 0 and not mask.requires_grad
 
@@ -180,7 +180,7 @@ def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout
 def _mask(
     attn_mask: Tensor | None, is_causal: bool, shape: tuple[int, int], numpy_dtype: np.dtype[Any]
 ) -> tuple[Tensor | None, Array | None]:
-    """What to add to the scores, and which queries see any key, (*, L, 1); None if all do."""
+    """What to add to the scores, and which queries see any key, (*, L, 1), or None if all do."""
     past = np.tri(*shape, dtype=bool)
     if is_causal and attn_mask is None:
         return wrap(np.where(past, 0, -np.inf).astype(numpy_dtype)), None
@@ -200,7 +200,7 @@ def _mask(
 
 
 def _check(condition: bool, message: str) -> None:
-    """AssertionError, which is what torch raises here, unless `condition`."""
+    """AssertionError, as in torch, unless `condition` holds."""
     if not condition:
         raise AssertionError(message)
 
@@ -237,7 +237,7 @@ def _check_dimensions(
 
 
 def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None = None) -> Tensor | None:
-    """A boolean mask, here true for what is hidden, as what to add to the scores."""
+    """What to add to the scores for a bool mask that is true for hidden keys."""
     if mask is None:
         return None
     _check(mask._array.dtype.kind in "bf", f"only bool and floating types of {name} are supported")
@@ -249,12 +249,12 @@ def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None
 
 
 def _widened(mask: Tensor | None) -> Tensor | None:
-    """`mask` with one more key, which is seen."""
+    """`mask` with one more key, which is visible."""
     return None if mask is None else cat([mask, wrap(np.zeros((*mask._array.shape[:-1], 1), mask._array.dtype))], -1)
 
 
 def _projected(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Query, key and value through their thirds of one weight (3 E, E); what is the same tensor in one product."""
+    """Query, key and value through their thirds of one weight (3 E, E), with one product for those that are the same tensor."""
     embed = query._array.shape[-1]
     biases = (None, None, None) if bias is None else bias.chunk(3)
     if key is value and query is key:
@@ -315,7 +315,7 @@ def multi_head_attention_forward(
             "`generate_square_subsequent_mask` to create this mask."
         )
     if is_causal and key_padding_mask is None and not need_weights:
-        attn_mask = None  # the hint says what it holds
+        attn_mask = None  # the hint says what the mask contains
     else:
         attn_mask = _additive(attn_mask, "attn_mask", query)
         is_causal = is_causal and key_padding_mask is None

@@ -1,4 +1,4 @@
-"""What a tensor says of itself."""
+"""Attributes of a tensor: shape, strides, device, storage."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ for _name, _function in {"nelement": numel, "ndimension": dim}.items():
 
 @tensor_method()
 def stride(self: Tensor, dim: int | None = None) -> Any:
-    """How many elements apart neighbours lie in memory, in each dimension or in `dim`."""
+    """How many elements apart neighbors lie in memory, in each dimension or in `dim`."""
     strides = strides_of(self._array)
     if dim is None:
         return strides
@@ -54,7 +54,7 @@ def stride(self: Tensor, dim: int | None = None) -> Any:
 
 @tensor_method()
 def storage_offset(self: Tensor) -> int:
-    """How many elements of its memory lie before the first of this tensor."""
+    """How many elements of the memory lie before the first element of this tensor."""
     return offset_of(self._array)
 
 
@@ -66,7 +66,7 @@ def data_ptr(self: Tensor) -> int:
 
 @tensor_method()
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
-    """Whether both look at the same memory in the same way."""
+    """Whether both have the same memory, shape and strides."""
     a, b = self._array, tensor._array
     return bool(a.__array_interface__["data"] == b.__array_interface__["data"] and a.shape == b.shape and a.strides == b.strides)
 
@@ -89,7 +89,7 @@ for _name in ("detach", "detach_", "is_inference"):
 
 @function()
 def get_default_device() -> device:
-    """Where tensors are made."""
+    """Where tensors are created."""
     return CPU
 
 

@@ -29,7 +29,7 @@ def logical_and(input: Array, other: Array) -> Array:
 @method(inplace=True, out=True)
 @binary(numbers="")
 def logical_or(input: Array, other: Array) -> Array:
-    """Whether one of the elements is nonzero."""
+    """Whether at least one of the elements is nonzero."""
     return np.logical_or(input, other)
 
 
@@ -75,7 +75,7 @@ def bitwise_xor(input: Array, other: Array) -> Array:
 @method(inplace=True, out=tensor_first)
 @binary()
 def bitwise_left_shift(input: Array, other: Array) -> Array:
-    """``input * 2 ** other``; 0 where `other` is negative or as large as the number of bits."""
+    """``input * 2 ** other``; 0 where `other` is negative or not below the number of bits."""
     accept("lshift_cpu", "iu", input, other)
     return np.left_shift(input, other)
 
@@ -83,6 +83,6 @@ def bitwise_left_shift(input: Array, other: Array) -> Array:
 @method(inplace=True, out=tensor_first)
 @binary()
 def bitwise_right_shift(input: Array, other: Array) -> Array:
-    """``floor(input / 2 ** other)``; all bits are the sign where `other` is negative or as large as the number of bits."""
+    """``floor(input / 2 ** other)``; all bits equal the sign where `other` is negative or not below the number of bits."""
     accept("rshift_cpu", "iu", input, other)
     return np.right_shift(input, other)

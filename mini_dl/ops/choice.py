@@ -1,4 +1,4 @@
-"""Extremes of two operands, limits and choice by condition."""
+"""Maximum and minimum of two operands, limits, and choice by condition."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
 
 @public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """``minimum(maximum(input, min), max)``; a bound that is None does not bind. RuntimeError if both are None.
+    """``minimum(maximum(input, min), max)``; a bound that is None has no effect. RuntimeError if both are None.
 
     >>> import mini_dl as torch
     >>> torch.clamp(torch.tensor([-2.0, 0.5, 3.0]), -1, 1)
@@ -143,7 +143,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 
 def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
-    """RuntimeError unless ``out=`` has the type of the result: bounds that are numbers do not cast."""
+    """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
     if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
         names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
         raise RuntimeError(f"Found dtype {names[0]} but expected {names[1]}")
@@ -232,7 +232,7 @@ _C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "in
 
 @method(inplace=True, out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
-    """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
+    """``input + weight * (end - input)``. RuntimeError unless all tensors have the same type."""
     as_tensors("lerp", input=input, end=end)
     if not isinstance(weight, Tensor):
         if input._array.dtype.kind in "fc" and not (type(weight) is float and builtins.abs(weight) < 60000):
@@ -265,7 +265,7 @@ def _between(input: Array, end: Array, weight: Any) -> Array:
         near = np.absolute(weight) < 0.5
         difference *= weight if near else 1 - weight
         return np.add(input, difference, own_copy(difference)) if near else np.subtract(end, difference, own_copy(difference))
-    near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then met exactly
+    near_end = np.absolute(weight) >= 0.5  # from the nearer end, which is then reached exactly
     if not near_end.any():
         return input + difference * weight
     return np.where(near_end, end - difference * (1 - weight), input + difference * weight)

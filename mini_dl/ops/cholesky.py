@@ -58,7 +58,7 @@ _CholeskyEx = return_type("linalg_cholesky_ex", "L info")
 
 @public("linalg:cholesky", out=True)
 def _linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """The lower triangular L with ``A = L @ L.H`` of positive definite matrices (`upper`: ``L.H``). LinAlgError if one is not."""
+    """The lower triangular L with ``A = L @ L.H`` for positive definite matrices (`upper`: ``L.H``). LinAlgError for others."""
     return _cholesky_of("linalg.cholesky", A, upper)
 
 
@@ -102,7 +102,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 
 
 def _cholesky_solve_gradient(grad: Tensor, L: Tensor, result: Tensor, upper: bool) -> Tensor:
-    """As if all of L were read: what lies outside its triangle is 0, and its gradient is that of ``L @ L.H``."""
+    """As if all of L were read: the elements outside its triangle are 0, and its gradient is that of ``L @ L.H``."""
     inner = _cholesky_solve(grad, L, upper) @ H(result)
     inner = inner + H(inner)
     return -(L @ inner) if upper else -(inner @ L)

@@ -1,4 +1,4 @@
-"""Losses over classes given by index."""
+"""Losses for classes given by index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @unary(input=lambda grad: _no_gradient(grad))
 def _undefined(input: Array) -> Array:
-    """The mean of no losses: NaN, and no gradient reaches what was ignored."""
+    """The mean of no losses: NaN, and ignored elements get no gradient."""
     return np.full_like(input, np.nan)
 
 
@@ -36,20 +36,20 @@ def _no_gradient(input: Array) -> Array:
 
 @op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
 def _pick(input: Array, index: Array) -> Array:
-    """``input[i, index[i]]`` of each row i"""
+    """``input[i, index[i]]`` for each row i"""
     return input[np.arange(len(index)), index]
 
 
 @op(values=lambda grad, index: _pick(grad, index))
 def _unpick(values: Array, index: Array, classes: int) -> Array:
-    """Rows of zeros but for ``values[i]`` at ``index[i]``"""
+    """Rows of zeros except for ``values[i]`` at ``index[i]``"""
     out = np.zeros((len(index), classes), values.dtype)
     out[np.arange(len(index)), index] = values
     return out
 
 
 class _Classes:
-    """Class indices and what each row counts: checked, flat, the ignored ones pointing to class 0."""
+    """Class indices and the weight of each row: checked and flat, with ignored ones pointing to class 0."""
 
     def __init__(self, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
         x, t = input._array, target._array
@@ -90,7 +90,7 @@ class _Classes:
             self.kept = index != ignore_index
         self.index, self.shape = index, () if x.ndim == 1 else t.shape
         self.type = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
-        self.weight: Array | None = None  # of each row; None where each counts 1
+        self.weight: Array | None = None  # of each row; None if all weights are 1
         if weight is not None:
             self.weight = weight._array[index].astype(self.type, copy=False)
             if self.kept is not None:
@@ -100,7 +100,7 @@ class _Classes:
         self.total = float(len(index) if self.weight is None else self.weight.sum())
 
     def factors(self, reduction: str) -> Array:
-        """What the loss of each row is multiplied by; the mean is by the sum of the weights."""
+        """The factor of the loss of each row; the mean divides by the sum of the weights."""
         if self.weight is None:
             return np.full(len(self.index), 1 / max(1.0, self.total) if reduction == "mean" else 1.0, self.type)
         if reduction != "mean":
@@ -131,8 +131,8 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``-weight[target] * input[target]`` of logarithms of probabilities (C), (N, C) or (N, C, *); the mean is by the sum of the
-    weights, without the targets `ignore_index`. IndexError if a target is no class.
+    """``-weight[target] * input[target]`` for log-probabilities (C), (N, C) or (N, C, *); the mean divides by the sum of the
+    weights, without the targets `ignore_index`. IndexError if a target is not a class.
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
@@ -154,7 +154,7 @@ def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
 def _cross_entropy_slope_of(
     grads: list[Tensor | None], input: Tensor, result: list[Tensor], index: Array, factors: Array
 ) -> Tensor | None:
-    """``(softmax - one_hot) * grad * factor`` row by row: from the exponentials at hand, or composed to be differentiated."""
+    """``(softmax - one_hot) * grad * factor`` row by row: from saved exponentials, or composed if it will be differentiated."""
     grad = grads[0]
     if grad is None:
         return None
@@ -192,11 +192,12 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """``-log_softmax(input)[target]`` of logits (C), (N, C) or (N, C, *), times ``weight[target]``; the mean is by the sum of the
-    weights, without the targets `ignore_index`.
+    """``-log_softmax(input)[target]`` for logits (C), (N, C) or (N, C, *), times ``weight[target]``; the mean divides by the sum
+    of the weights, without the targets `ignore_index`.
 
     A `target` of the shape of `input` holds probabilities: ``-sum(weight * target * log_softmax(input))`` over the classes.
-    `label_smoothing` mixes the target with the uniform distribution (Szegedy et al., 2016). IndexError if a target is no class.
+    `label_smoothing` mixes the target with the uniform distribution (Szegedy et al., 2016).
+    IndexError if a target is not a class.
 
     >>> import mini_dl as torch
     >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
@@ -263,7 +264,7 @@ def _soft_cross_entropy(
 
 
 def _positive(excess: Tensor, where: Array) -> Tensor:
-    """`excess` where it is positive and counts, else 0: of NaN too."""
+    """`excess` where it is positive and counts, else 0, also for NaN."""
     return masked(excess, wrap((excess._array > 0) & where))
 
 
@@ -326,7 +327,7 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``sum over labels k and classes j that are no label of max(0, 1 - input[k] + input[j]) / C``; (N, C) or (C).
+    """``sum over labels k and classes j that are not labels of max(0, 1 - input[k] + input[j]) / C``; (N, C) or (C).
 
     The labels of a row are those of `target`, of the same shape, before the first -1.
     """
@@ -343,7 +344,7 @@ def multilabel_margin_loss(
         raise RuntimeError("argument #2 'target' is out of range")
     count = len(labels)
     valid = np.logical_and.accumulate(labels >= 0, axis=1)
-    times = np.zeros((count, classes), rows._array.dtype)  # how often each class is listed
+    times = np.zeros((count, classes), rows._array.dtype)  # how often each class occurs
     np.add.at(times, (np.nonzero(valid)[0], labels[valid]), 1)
     pairs = times[:, :, None] * (times == 0)[:, None, :]
     losses = (_positive(1 - rows.unsqueeze(2) + rows.unsqueeze(1), pairs != 0) * wrap(pairs)).sum((1, 2)) / classes
@@ -368,7 +369,7 @@ def linear_cross_entropy(
 ) -> Tensor:
     """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
 
-    `options`, which tell torch how to save memory, are accepted and change nothing.
+    `options`, which tell torch how to save memory, are accepted but have no effect.
     """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")

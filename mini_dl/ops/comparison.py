@@ -145,7 +145,7 @@ def _isclose(input: Array, other: Array, rtol: float, atol: float, equal_nan: bo
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """``|input - other| <= atol + rtol * |other|``, element by element.
 
-    RuntimeError for two types, or for a negative tolerance.
+    RuntimeError for different types, or for a negative tolerance.
     """
     _both_tensors("isclose", input, other)
     if input._array.dtype != other._array.dtype:
@@ -159,7 +159,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
 @method()
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Whether all elements are close, as ``isclose`` says.
+    """Whether all elements are close in the sense of ``isclose``.
 
     >>> import mini_dl as torch
     >>> torch.allclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-6]))

@@ -18,13 +18,13 @@ from mini_dl.tensor import Tensor
 
 @method()
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; a real tensor is its own."""
+    """The complex conjugate; for a real tensor, itself."""
     return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
 @public("torch", "Tensor", inplace_too=True, out=True)
 def conj_physical(input: Tensor) -> Tensor:
-    """The complex conjugate, in memory of its own; a real tensor is its own."""
+    """The complex conjugate, in memory of its own; for a real tensor, itself."""
     return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
@@ -45,7 +45,7 @@ def _imag(input: Array) -> Array:
 
 @function()
 def real(input: Tensor) -> Tensor:
-    """The real part, a view; a real tensor is its own."""
+    """The real part, a view; for a real tensor, itself."""
     return _real(input) if input._array.dtype.kind == "c" else input
 
 
@@ -125,7 +125,7 @@ def _complex(real: Array, imag: Array) -> Array:
 
 @function()
 def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """``real + i imag``. RuntimeError unless both are floating point numbers of one type, and `out` of the type of the result."""
+    """``real + i imag``. RuntimeError unless both have the same floating point type, and `out` that of the result."""
     _two_floats(real, imag)
     result: Tensor = _complex(real, imag)
     if out is None:
@@ -140,7 +140,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @function(out=True)
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
-    """``abs * (cos(angle) + i sin(angle))``. RuntimeError unless both are floating point numbers of one type."""
+    """``abs * (cos(angle) + i sin(angle))``. RuntimeError unless both have the same floating point type."""
     _two_floats(abs, angle)
     return _complex(abs * cos(angle), abs * sin(angle))
 

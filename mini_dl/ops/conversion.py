@@ -1,4 +1,4 @@
-"""Copies, casts, and the way out: other types, NumPy arrays, Python numbers."""
+"""Copies, casts and conversions: to other types, NumPy arrays, Python numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 @tensor_method()
 def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
-    """This tensor, or a copy whose elements lie in memory in order."""
+    """This tensor, or a contiguous copy."""
     return self if is_contiguous(self, memory_format) else _copy(self, memory_format)
 
 
@@ -72,7 +72,7 @@ def _cast(input: Array, target: np.dtype[Any]) -> Array:
 
 
 def cast(input: Tensor, target: np.dtype[Any]) -> Tensor:
-    """`input` itself if it has type `target`, else a copy that has."""
+    """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
     return _cast(input if target.kind in "fc" else wrap(input._array), target)  # integers have no history
@@ -80,7 +80,7 @@ def cast(input: Tensor, target: np.dtype[Any]) -> Tensor:
 
 @tensor_method()
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: this tensor in another type, itself if it has it and not `copy`.
+    """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: this tensor in another type; itself if it has it, unless `copy`.
 
     Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
     """
@@ -98,7 +98,7 @@ def _converted(self: Tensor, target: np.dtype[Any], copy: bool, order: Any) -> T
 
 
 def _suggested(tensor: Tensor) -> Any:
-    """The memory format that a tensor counts as: contiguous unless it has the strides of another."""
+    """The memory format of a tensor: contiguous unless it has the strides of another format."""
     for order in _CHANNELS_LAST_NDIM:
         if is_contiguous(tensor, order) and not is_contiguous(tensor):
             return order
@@ -159,7 +159,7 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_fo
 
 @tensor_method()
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
-    """This tensor: the CPU is where it is."""
+    """This tensor: it is on the CPU."""
     return self
 
 
@@ -192,7 +192,7 @@ def element_size(self: Tensor) -> int:
 
 @function()
 def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
-    """The type of an operation over the two: tensors with dimensions count before 0-d ones, those before numbers."""
+    """The type of an operation on the two: tensors with dimensions take precedence over 0-d ones, those over numbers."""
     return of_numpy(result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (tensor1, tensor2)]))
 
 
@@ -232,7 +232,7 @@ def item(self: Tensor) -> Any:
 
 @tensor_method()
 def tolist(self: Tensor) -> Any:
-    """The elements as nested lists of Python numbers; a number of a 0-d tensor."""
+    """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
     return self._array.tolist()
 
 

@@ -30,7 +30,7 @@ from mini_dl.tensor import Tensor
 def _gradients(
     grad: Tensor, wanted: list[bool], input: Tensor, weight: Tensor, geometry: Geometry
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Of input, weight and bias."""
+    """The gradients of input, weight and bias."""
     to_bias = channel_sums(grad) if wanted[2] else None
     if wanted[0] and wanted[1] and not mode.enabled and kernels.share_work(input._array, weight._array, geometry):
         return *_winograd_gradients(grad, input, weight), to_bias
@@ -90,7 +90,7 @@ def _winograd_gradients(output: Array, input: Array, weight: Array) -> tuple[Arr
 
 
 def _tuple_of(name: str, value: Any, n: int) -> Ints:
-    """`value` for each of `n` dimensions: an int, or one or `n` of them."""
+    """`value` for each of `n` dimensions: an int, or a sequence of one or `n` ints."""
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * n
     if len(value) == 1:
@@ -104,7 +104,7 @@ def _tuple_of(name: str, value: Any, n: int) -> Ints:
 
 
 class Arrays(NamedTuple):
-    """What the checks need to know of the tensors."""
+    """What the checks need to know about the tensors."""
 
     input: Ints
     weight: Ints
@@ -113,7 +113,7 @@ class Arrays(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """The arguments of a call that say where the kernel goes, lists as tuples."""
+    """The arguments of a call that determine the geometry, with lists as tuples."""
 
     stride: Any
     padding: Any
@@ -123,7 +123,7 @@ class Setting(NamedTuple):
 
 
 def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints, Any, Ints]:
-    """Stride, padding and dilation of each dimension. RuntimeError where the arguments do not fit together."""
+    """Stride, padding and dilation of each dimension. RuntimeError if the arguments do not fit together."""
     x, w, bias, types = arrays
     transposed, groups = setting.output_padding is not None, setting.groups
     if len(x) not in (n + 1, n + 2):
@@ -192,7 +192,7 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
 
 @functools.lru_cache(4096)
 def _geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> Geometry:
-    """Where the kernel goes, of a convolution."""
+    """The geometry of a convolution."""
     stride, padding, dilation = _checked(name, n, arrays, setting)
     kernel, space = arrays.weight[2:], arrays.input[-n:]
     reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
@@ -213,7 +213,7 @@ def _geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> Geometry:
 
 @functools.lru_cache(4096)
 def _transposed_geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Geometry, Ints]:
-    """Where the kernel goes, of a transposed convolution, and the spatial shape of its result."""
+    """The geometry of a transposed convolution, and the spatial shape of its result."""
     stride, padding, dilation = _checked(name, n, arrays, setting)
     extra = _tuple_of("output_padding", setting.output_padding, n)
     if min(extra) < 0:
@@ -306,7 +306,7 @@ def conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation, (N, C, H, W), (O, C/groups, K1, K2), (O) -> (N, O, H', W'), without N as well:
+    """Cross-correlation, (N, C, H, W), (O, C/groups, K1, K2), (O) -> (N, O, H', W'), also without N:
     ``out[n, o, y, x] = bias[o] + sum(weight[o, c, i, j] * input[n, c, y * stride + i * dilation - padding, ...])``
     with H' = (H + 2 padding - dilation (K1 - 1) - 1) // stride + 1. `padding` may be "valid" (none) or "same".
 

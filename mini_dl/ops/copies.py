@@ -1,4 +1,4 @@
-"""Copies with a part replaced, and the views as copies."""
+"""Copies with a part replaced, and copying versions of the views."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
-    """Publish ``torch.f_copy``: the view, or `several` views, with memory of its own."""
+    """Publish ``torch.f_copy``: the view, or `several` views, copied to new memory."""
 
     def one(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs).clone()
@@ -186,7 +186,7 @@ def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int |
 @tensor_method()
 @spread_out
 def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Summed along the dimensions in which a tensor of this `size` is expanded to this one. RuntimeError if it cannot be."""
+    """Summed along the dimensions in which a tensor of this `size` expands to this one. RuntimeError if it cannot expand."""
     shape = self._array.shape
     extra = len(shape) - len(size)
     if extra < 0 or any([n not in (1, m) for n, m in zip(size, shape[extra:])]):
@@ -199,7 +199,7 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
 
 @tensor_method()
 def share_memory_(self: Tensor) -> Tensor:
-    """This tensor: memory is shared between threads as it is."""
+    """This tensor: threads share memory anyway."""
     return self
 
 
@@ -233,7 +233,7 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
 
 @tensor_method()
 def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
-    """``callable(x, y)`` written in place of each element x, y being that of `tensor`. Slow, and not recorded."""
+    """``callable(x, y)`` written in place of each element x, where y is that of `tensor`. Slow, and not recorded."""
     if needs_grad(self) or needs_grad(tensor):
         raise TypeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     pairs = zip(self._array.reshape(-1).tolist(), np.broadcast_to(tensor._array, self._array.shape).reshape(-1).tolist())

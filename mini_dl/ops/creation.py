@@ -1,4 +1,4 @@
-"""Making tensors: from data, from a value, from a rule."""
+"""Creating tensors: from data, from a value, from a rule."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ones(size: tuple[int, ...], *, dtype: Any) -> Array:
 @factory()
 @spread_out
 def empty(size: tuple[int, ...], *, dtype: Any, memory_format: Any = None) -> Array:
-    """A tensor of this shape, in the order of `memory_format`, whose values are whatever the memory held."""
+    """A tensor of this shape, in the order of `memory_format`, with whatever values the memory held."""
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
         return np.empty(size, default_type(dtype))
@@ -91,7 +91,7 @@ def scalar_tensor(s: Any, *, dtype: Any) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: Any) -> Array:
-    """An uninitialised tensor of this shape whose neighbours lie `stride` elements apart in memory."""
+    """An uninitialised tensor of this shape whose neighbors lie `stride` elements apart in memory."""
     shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
@@ -123,7 +123,7 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
 
 
 def _like(name: str, fill: Any) -> None:
-    """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
+    """Publish ``torch.f_like(input)``: a tensor with the shape, type and memory order of `input`, filled with `fill`."""
 
     def make(
         input: Tensor,
@@ -220,7 +220,7 @@ setattr(Tensor, "__new__", _constructor)  # noqa: B010
 
 
 class TensorType:
-    """``torch.FloatTensor`` and the like: makes tensors of one type as ``Tensor`` does, and knows its instances."""
+    """``torch.FloatTensor`` and the like: creates tensors of one type as ``Tensor`` does, and knows its instances."""
 
     def __init__(self, dtype: DType) -> None:
         self.dtype = dtype
@@ -230,7 +230,7 @@ class TensorType:
         return wrap(_legacy(Tensor, args, self.dtype.numpy))
 
     def __or__(self, other: Any) -> Any:
-        return Union[self, other]  # noqa: UP007 - for an object that is no class
+        return Union[self, other]  # noqa: UP007 - for an object that is not a class
 
     __ror__ = __or__
 

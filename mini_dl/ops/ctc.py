@@ -74,8 +74,8 @@ def ctc_loss(
     """Minus the logarithm of the probability of all alignments of `targets` (N, S), or all in one row, with `log_probs` (T, N, C)
     or (T, C) (Graves et al., 2006); the mean is over losses divided by the target lengths.
 
-    `zero_infinity` gives 0 where no alignment is possible. As torch's, the gradient holds for `log_probs` from a log-softmax, and
-    has no derivative.
+    `zero_infinity` gives 0 where no alignment is possible. As in torch, the gradient is valid for `log_probs` from a log-softmax,
+    and has no derivative.
     """
     reduction = checked_reduction(reduction)
     batched = log_probs.ndim == 3

@@ -23,7 +23,7 @@ def _det(A: Array) -> Array:
 
 
 def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
-    """``grad * cofactors``: of invertible matrices ``det * inv(A).H``, else from the minors."""
+    """``grad * cofactors``: ``det * inv(A).H`` for invertible matrices, else from the minors."""
     each = grad.unsqueeze(-1).unsqueeze(-1)
     if not A._array.size:
         return wrap(np.zeros_like(A._array))
@@ -42,7 +42,7 @@ def _nearly_singular(A: Array) -> bool:
 
 @op()
 def _cofactors(A: Array) -> Array:
-    """``d det / d A``, from the singular values, of which any may be 0."""
+    """``d det / d A``, from the singular values, any of which may be 0."""
     n = A.shape[-1]
     U, s, Vh = np.linalg.svd(A)
     others = np.stack([np.prod(np.delete(s, i, -1), -1) for i in range(n)], -1) if n else s
@@ -51,7 +51,7 @@ def _cofactors(A: Array) -> Array:
 
 
 def _minors(A: Tensor) -> Tensor:
-    """The cofactors as determinants of what is left without a row and a column: these have derivatives of any order."""
+    """The cofactors as determinants of the matrices without a row and a column: these have derivatives of any order."""
     n = A._array.shape[-1]
     kept = np.array([[k for k in range(n) if k != i] for i in range(n)], np.int64).reshape(n, n - 1)
     signs = (-1.0) ** np.add.outer(np.arange(n), np.arange(n))

@@ -39,7 +39,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
             x = x.to((x1 if x1._array.dtype.kind == "f" else x2).dtype)
         norm = x.norm(2, at, True)
         with no_grad():
-            missing = norm.clamp(min=eps) - norm  # the bound takes no part in the gradient
+            missing = norm.clamp(min=eps) - norm  # the bound does not contribute to the gradient
         return x / (norm + missing)
 
     return (unit(x1) * unit(x2)).sum(at)
@@ -58,7 +58,7 @@ def _root(input: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm distance of each row of `x1` (B, P, M) from each row of `x2` (B, R, M): (B, P, R).
 
-    Many rows at p = 2 go through a matrix product, unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
+    For many rows and p = 2, a matrix product is used unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
     """
     for name, x in (("X1", x1), ("X2", x2)):
         if x._array.dtype.kind not in "f":

@@ -1,4 +1,4 @@
-"""Dropout and its kin: a random factor for each element or each channel, while training."""
+"""The dropout family: a random factor for each element or each channel during training."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 @public("nn.functional")
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """As `alpha_dropout`, for whole channels of ``(N, C, *)``."""
+    """Like `alpha_dropout`, for whole channels of ``(N, C, *)``."""
     return _dropped(input, _checked(p), training, inplace, _shifted, by_channel=True)
 
 
 @public("nn.functional")
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """As `dropout`, for whole channels of ``(N, C, L)`` or ``(C, L)``. RuntimeError for other shapes.
+    """Like `dropout`, for whole channels of ``(N, C, L)`` or ``(C, L)``. RuntimeError for other shapes.
 
     Source: Tompson et al. (2015), https://arxiv.org/abs/1411.4280.
     """
@@ -68,7 +68,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """As `dropout`, for whole channels of ``(N, C, H, W)``. A tensor of three dimensions is taken as ``(N, C, L)``."""
+    """Like `dropout`, for whole channels of ``(N, C, H, W)``. A tensor of three dimensions is taken as ``(N, C, L)``."""
     _checked(p)
     _warn_of_dimensions("dropout2d", input, 3, 4, 2)
     if input.ndim == 3:
@@ -84,7 +84,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 @public("nn.functional")
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """As `dropout`, for whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    """Like `dropout`, for whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
     _checked(p)
     _warn_of_dimensions("dropout3d", input, 4, 5, 3)
     return _channels_dropped(input, p, training, inplace, batched=input.ndim == 5)
@@ -165,7 +165,7 @@ def _shifted(keep: Array, p: float) -> tuple[Array, Array]:
 
 
 def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
-    """``torch.f(input, p, train)`` and ``torch.f_``: without defaults, and with RuntimeError for a bad `p`."""
+    """``torch.f(input, p, train)`` and ``torch.f_``: without defaults, and with a RuntimeError for a bad `p`."""
 
     def call(input: Tensor, p: float, train: bool) -> Tensor:
         return _dropped(input, p, train, False, parts, by_channel)
@@ -187,7 +187,7 @@ _publish("feature_alpha_dropout", _shifted, True)
 
 @public("torch", out=True)
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """`dropout` and the mask of what it kept; ``train=None`` means training."""
+    """`dropout`, and the mask of the elements it kept; ``train=None`` means training."""
     array = input._array
     if train is False or not array.size:
         return input.clone(), wrap(np.ones(array.shape, bool))
@@ -241,7 +241,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
 
 
 def _slopes(array: Array, lower: float, upper: float, generator: Generator) -> Array:
-    """1 for each positive element, in order a random slope for each other."""
+    """1 for each positive element, and a random slope, in order, for each other one."""
     slopes = np.ones(array.shape, array.dtype)
     falling = array <= 0
     slopes[falling] = uniform(generator, int(falling.sum()), np.dtype(np.float64), lower, upper)

@@ -73,7 +73,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
 
 
 def _eig_gradient(grads: Any, result: Any) -> Tensor:
-    """The loss must not see the phase of the eigenvectors, whose length is 1."""
+    """The loss must not depend on the phase of the eigenvectors, whose length is 1."""
     gL, gV = grads
     L, V = result
     n = V._array.shape[-1]

@@ -12,12 +12,12 @@ from mini_dl.ops.matmul import bmm, mm
 from mini_dl.tensor import Tensor
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-Labels = list[Any]  # of each dimension: a letter, or a negative number for those under an ellipsis, -1 the last
+Labels = list[Any]  # for each dimension: a letter, or a negative number for those under an ellipsis, -1 for the last
 
 
 @function()
 def einsum(*args: Any) -> Tensor:
-    """The sum of products that an equation describes: dimensions with one letter run together, all not in the output are summed.
+    """The sum of products that an equation describes: equal letters share an index, letters not in the output are summed over.
 
     Also ``einsum(tensor, [0, 1], tensor, [1, 2], [0, 2])``. RuntimeError if the equation does not fit the operands.
 
@@ -157,7 +157,7 @@ def _labels(operand: Tensor, term: Labels, number: int) -> Labels:
 
 
 def _diagonals(tensor: Tensor, labels: Labels, number: int) -> tuple[Tensor, Labels]:
-    """The diagonal of each pair of dimensions with one label."""
+    """The diagonal of each pair of dimensions with the same label."""
     for label in [c for i, c in enumerate(labels) if c in labels[:i]]:
         first = labels.index(label)
         second = labels.index(label, first + 1)
@@ -178,7 +178,7 @@ def _summed(tensor: Tensor, labels: Labels, over: Labels) -> tuple[Tensor, Label
 
 
 def _contracted(x: Tensor, lx: Labels, y: Tensor, ly: Labels, needed: set[Any]) -> tuple[Tensor, Labels]:
-    """The product of two operands, summed over the labels that nothing later needs."""
+    """The product of two operands, summed over the labels that are not needed later."""
     if x._array.dtype != y._array.dtype:
         raise RuntimeError(f"expected scalar type {scalar_name(x._array.dtype)} but found {scalar_name(y._array.dtype)}")
     size_x, size_y = dict(zip(lx, x.shape)), dict(zip(ly, y.shape))
@@ -188,7 +188,7 @@ def _contracted(x: Tensor, lx: Labels, y: Tensor, ly: Labels, needed: set[Any]) 
         return [c for c in labels if c not in needed and (c not in theirs or (theirs[c] == 1 != mine[c]))]
 
     def dropped(tensor: Tensor, labels: Labels, theirs: dict[Any, int], mine: dict[Any, int]) -> tuple[Tensor, Labels]:
-        """Without the dimensions of size 1 that stand against a larger one that is summed."""
+        """Without the dimensions of size 1 that correspond to a larger one that is summed."""
         gone = [c for c in labels if c not in needed and c in theirs and mine[c] == 1 != theirs[c]]
         return _summed(tensor, labels, gone)
 

@@ -1,6 +1,6 @@
 """Rows of a table by index: embedding and embedding_bag.
 
-Two mutually adjoint primitives do all of it: `_rows_at` looks rows up, `_rows_summed` adds rows up by index.
+Two mutually adjoint primitives suffice: `_rows_at` looks rows up, `_rows_summed` adds rows up by index.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _embedding(weight: Array, indices: Array, padding_idx: int, by_frequency: bo
 
 
 def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
-    """Rows of `grad` added up by index, but for those of the padding; with `by_frequency` their mean."""
+    """Rows of `grad` added up by index, except those of the padding; with `by_frequency`, their mean."""
     index, width = indices._array.reshape(-1), grad._array.shape[-1]
     grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
     factors = None

@@ -126,6 +126,6 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """As `triplet_margin_loss`, with any distance of two tensors."""
+    """Like `triplet_margin_loss`, with any distance of two tensors."""
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplets(anchor, positive, negative, distance, margin, swap, checked_reduction(reduction))

@@ -1,4 +1,4 @@
-"""What the functions that make tensors share: the keywords dtype, device, layout, requires_grad, out."""
+"""What the functions that create tensors share: the keywords dtype, device, layout, requires_grad, out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PYTHON_TYPES = {builtins.bool: _dtypes.bool, builtins.int: _dtypes.int64, built
 
 
 def numpy_of(dtype: Any, default: Any = None) -> Any:
-    """The NumPy dtype that the argument `dtype` asks for, or `default` where it is None. TypeError if it is no type."""
+    """The NumPy dtype for the argument `dtype`, or `default` if it is None. TypeError if it is not a type."""
     if dtype is None:
         return default
     if isinstance(dtype, DType):

@@ -131,7 +131,7 @@ def _axes(input: Tensor, s: Any, dim: Any) -> tuple[list[int], Ints]:
 
 
 def resized(input: Tensor, lengths: Sequence[int], dims: Ints) -> Tensor:
-    """`input` cut, or padded with zeros, at the end of each of `dims`."""
+    """`input` cropped, or padded with zeros, at the end of each of `dims`."""
     for n, d in zip(lengths, dims):
         if n < input.shape[d]:
             input = input.narrow(d, 0, n)
@@ -189,7 +189,7 @@ def _single(n: Any, dim: Any, input: Any) -> tuple[Any, Any]:
 
 @public("fft", out=True)
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The Fourier transform along `dim`, of `n` elements (cut or padded with zeros).
+    """The Fourier transform along `dim`, of `n` elements (cropped or padded with zeros).
 
     >>> import mini_dl as torch
     >>> torch.fft.fft(torch.tensor([1., 0., 0., 0.]))
@@ -223,7 +223,7 @@ def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 
 @public("fft", out=True)
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The transform, real, of a signal of which the first half is given and the rest is its mirrored conjugate."""
+    """The real transform of a signal whose first half is given; the rest is its mirrored conjugate."""
     return _from_half("hfft", input, *_single(n, dim, input), norm, inverse=False)
 
 
@@ -262,7 +262,7 @@ def irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = Non
 
 @public("fft", out=True)
 def hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """The transform, real, of a signal given by its half along the last of `dim`."""
+    """The real transform of a signal given by its half along the last of `dim`."""
     return _from_half("hfftn", input, s, dim, norm, inverse=False)
 
 

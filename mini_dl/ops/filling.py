@@ -1,4 +1,4 @@
-"""Writing one value or another tensor everywhere."""
+"""Filling with a value, or with another tensor."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _recorded_zero_ = inplace(zero, "zero_")
 
 
 def _fill_memory(self: Tensor, value: Any) -> Tensor:
-    # that elements may share memory is no matter here, as all get one value
+    # overlapping elements are fine here: all of them get the same value
     check_inference(self)
     if not self._array.flags.writeable:
         check_memory(self._array)
@@ -81,20 +81,20 @@ def _fill_memory(self: Tensor, value: Any) -> Tensor:
 
 @public("torch")
 def fill(input: Tensor, value: Any) -> Tensor:
-    """A tensor like `input` that has `value`, a number or a 0-d tensor, everywhere."""
+    """A tensor like `input`, filled with `value`, a number or a 0-d tensor."""
     return _fill(input, one_value("fill", input, value))
 
 
 @public("torch", "Tensor")
 def fill_(input: Tensor, value: Any) -> Tensor:
-    """Write one value everywhere."""
+    """Fill with one value."""
     value = one_value("fill_", input, value, cast=True)
     return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
 
 
 @public("torch", "Tensor")
 def zero_(input: Tensor) -> Tensor:
-    """Write zero everywhere."""
+    """Fill with zeros."""
     return _recorded_zero_(input) if needs_recording(input) else _fill_memory(input, 0)
 
 
@@ -104,7 +104,7 @@ def needs_recording(*tensors: Tensor) -> bool:
 
 @tensor_method()
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """Write one value on the main diagonal; of a tall matrix again after each square where `wrap`."""
+    """Fill the main diagonal with one value; with `wrap`, repeat after each square of a tall matrix."""
     shape = self._array.shape
     if len(shape) < 2:
         raise RuntimeError("dimensions must larger than 1")

@@ -25,7 +25,7 @@ def _unfold(input: Array, kernel: Ints, geometry: Geometry) -> Array:
 
 @op(input=lambda grad, kernel, geometry: _unfold(grad, kernel, geometry))
 def _fold(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Array:
-    """(N, C * K, L) -> `shape`, (N, C, *in): each value is added to the place that `_unfold` reads it from."""
+    """(N, C * K, L) -> `shape`, (N, C, *in): each value is added where `_unfold` reads it."""
     return fold_back(input, shape, kernel, geometry)
 
 
@@ -38,7 +38,7 @@ def _pair(name: str, value: Any) -> Ints:
 
 
 def _blocks(space: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Ints, Geometry]:
-    """The kernel, and the geometry of its places in an image of shape `space`, after torch's checks."""
+    """The kernel, and the geometry of its positions in an image of shape `space`, after torch's checks."""
     kernel, spread = _pair("kernel_size", kernel_size), _pair("dilation", dilation)
     pads, steps = _pair("padding", padding), _pair("stride", stride)
     for name, word, (h, w) in (("kernel size", "kernel", kernel), ("dilation",) * 2 + (spread,), ("stride",) * 2 + (steps,)):
@@ -130,7 +130,7 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
 
 
 def _image(name: str, input: Any, factor: str, r: int) -> Any:
-    """The shape of an image, after checks: what comes before the channels, the channels and the space."""
+    """The checked shape of an image: the dimensions before the channels, the channels, and the spatial shape."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
     if input.ndim < 3:

@@ -57,7 +57,7 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
         shape, leaves = _leaves(data)
     except (TypeError, ValueError):
         if target is None:
-            _check_typed(data)  # torch looks for a type first
+            _check_typed(data)  # torch determines a type first
         raise
     kinds = set(map(type, leaves))
     plain = kinds <= _KINDS.keys()
@@ -77,7 +77,7 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     target = found if target is None else target
     if found.kind == "c" and target.kind not in "cb":
         raise TypeError("must be real number, not complex")
-    # ints go through int64, or uint64 where that is wanted; what becomes floating goes through float64, as in torch
+    # ints go through int64, or uint64 if that is requested; what becomes floating goes through float64, as in torch
     through = {"i": "uint64" if target.char in "QL" else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
     try:
         array = np.array(leaves, "float64" if found.kind == "i" and target.kind in "fc" else through).reshape(shape)
@@ -106,8 +106,8 @@ def _is_sequence(value: Any) -> builtins.bool:
 
 
 def _leaves(data: Any) -> tuple[tuple[builtins.int, ...], list[Any]]:
-    """The shape of nested sequences, and what stands in them, in order. The first of each level tells the shape; ValueError if
-    another differs in length, TypeError if it is no sequence."""
+    """The shape of nested sequences, and their elements in order. The first of each level determines the shape; ValueError if
+    another differs in length, TypeError if it is not a sequence."""
     shape: list[builtins.int] = []
     first = data
     while _is_sequence(first):
@@ -137,7 +137,7 @@ def _listed(sequence: Any) -> list[Any]:
 
 
 def _check_typed(data: Any) -> None:
-    """TypeError for text, RuntimeError for what else has no type as a tensor; both wherever it stands in nested sequences."""
+    """TypeError for text, RuntimeError for anything else that has no tensor type, at any depth of nested sequences."""
     level: list[Any] = [data]
     while level:
         for value in level:
@@ -152,7 +152,7 @@ _TYPED = {*_KINDS, list, tuple}
 
 
 def _converted(leaf: Any, kind: str) -> Any:
-    """The number that `leaf` is in a type of this kind, by Python's own conversions: only a Python float becomes an integer."""
+    """`leaf` as a number of a type of this kind, by Python's own conversions: only a Python float becomes an integer."""
     if type(leaf) in _KINDS:
         return leaf
     if isinstance(leaf, (str, bytes)):
@@ -182,7 +182,7 @@ def _class_name(value: Any) -> str:
 
 
 def checked_array(array: Array) -> Array:
-    """`array` if a tensor can have its memory. TypeError for a type, ValueError for a byte order or negative strides."""
+    """`array` if a tensor can share its memory. TypeError for the type, ValueError for the byte order or negative strides."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
     _dtypes.of_numpy(array.dtype)
@@ -200,7 +200,7 @@ def checked_array(array: Array) -> Array:
 
 
 def over_array(array: Any) -> Tensor:
-    """A tensor over the memory of a NumPy array. Warns of memory that may not be written."""
+    """A tensor over the memory of a NumPy array. Warns if the memory is read only."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
     checked_array(array)
@@ -217,7 +217,7 @@ def over_array(array: Any) -> Tensor:
 
 @function()
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """`data` as a tensor, without a copy where that can be: of a tensor or an array of the wanted type."""
+    """`data` as a tensor, without a copy if possible: for a tensor or an array of the requested type."""
     require_cpu(device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
@@ -236,10 +236,10 @@ def asarray(
     copy: builtins.bool | None = None,
     requires_grad: builtins.bool | None = None,
 ) -> Tensor:
-    """`obj` as a tensor that shares its memory where that can be, or must (`copy` False), or must not (`copy` True).
+    """`obj` as a tensor that shares its memory if possible, or must share it (`copy` False), or must not (`copy` True).
 
     `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it off.
-    ValueError where sharing is asked for and impossible.
+    ValueError if sharing is requested and impossible.
     """
     require_cpu(device)
     wanted = numpy_of(dtype)

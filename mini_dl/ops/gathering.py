@@ -24,7 +24,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 def compact(input: Array) -> tuple[Array, Array]:
-    """A contiguous copy, and its elements in one dimension."""
+    """A contiguous copy, and the same flattened."""
     out = fresh(input)
     return out, out.reshape(-1)
 
@@ -129,7 +129,7 @@ def checked_reduce(name: str, reduce: str, choices: Sequence[str]) -> None:
 
 
 def reduced_gradients(name: str) -> dict[str, Any]:
-    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are picked and put."""
+    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are read and written."""
     by_element = name == "scatter_reduce"
 
     def pick(values: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def reduced_gradients(name: str) -> dict[str, Any]:
         return add(start, dim, index, wrap(np.ones(src.shape, grad._array.dtype))).clamp(min=1)
 
     def ties(input: Tensor, result: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        """How many share the extreme value."""
+        """How many elements share the extreme value."""
         return add((input == result).to(src.dtype), dim, index, (src == pick(result, dim, index)).to(src.dtype))
 
     def of_input(
@@ -203,9 +203,9 @@ def _scatter_reduce(input: Array, dim: int, index: Array, src: Array, reduce: st
 @method(inplace=True, out=True)
 @spares_copy
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """As ``scatter``, but what meets in one place is combined: "sum", "prod", "mean", "amax" or "amin".
+    """Like ``scatter``, but values for the same element are combined: "sum", "prod", "mean", "amax" or "amin".
 
-    Without `include_self`, what was there before takes no part.
+    Without `include_self`, the previous value is left out.
     """
     checked_reduce("scatter_reduce", reduce, ("sum", "prod", "mean", "amax", "amin"))
     same_type("scatter", input, src)
@@ -216,7 +216,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 
 
 def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None = None) -> int:
-    """`dim` from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
+    """`dim` counted from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
     dim = wrap_dim(dim, input._array.ndim)
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type_name(index)}")
@@ -319,7 +319,7 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
 
 @method(out="apart")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The parts of `input` at the places `index`, a vector, along `dim`. IndexError if one is out of range."""
+    """The slices of `input` at the indices in the vector `index` along `dim`. IndexError if one is out of range."""
     dim = checked_rows("index_select", input, dim, index)
     if not input._array.ndim and index._array.size != 1:
         raise IndexError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
@@ -370,15 +370,15 @@ def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
 
 
 def assigned(number: Any, target: np.dtype[Any]) -> Array:
-    """A number to be written by an index in type `target`. ValueError for an int that int64 does not hold."""
+    """A number to be written by an index, in type `target`. ValueError for an int that int64 cannot hold."""
     if type(number) is int and not -(2**63) <= number < 2**63:
         raise ValueError(f"Overflow when unpacking long long: {number.bit_length()} bits")
     return number_as(number, target)
 
 
 def one_value(name: str, input: Tensor, value: Any, cast: bool = False) -> Tensor:
-    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError where it does not fit, unless
-    `cast`, for a tensor."""
+    """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError if it does not fit, unless
+    it is a tensor and `cast`."""
     if isinstance(value, Tensor):
         if value._array.ndim:
             raise RuntimeError(
@@ -412,7 +412,7 @@ def _index_reduce(input: Array, dim: int, index: Array, src: Array, reduce: str,
 @method(inplace=True, out=True)
 @spares_copy
 def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """As ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
+    """Like ``index_add``, but combining by "prod", "mean", "amax" or "amin"."""
     checked_reduce("index_reduce", reduce, ("prod", "mean", "amax", "amin"))
     dim = checked_rows("index_reduce", input, dim, index, source)
     return _index_reduce(input, dim, index, source, reduce, include_self)
@@ -428,7 +428,7 @@ def _take(input: Array, index: Array) -> Array:
 
 @method(out="apart")
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
+    """The elements at these indices of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
     if index._array.dtype.char not in "lq":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     return _take(input, index)
@@ -451,7 +451,7 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 @method(inplace=True)
 @spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """`input` with `source` written (or added) at these places of its flattened elements."""
+    """`input` with `source` written (or added) at these indices of its flattened elements."""
     if index._array.dtype.char not in "lq":
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     if input._array.dtype != source._array.dtype:

@@ -1,4 +1,4 @@
-"""What an index in brackets means."""
+"""The meaning of an index in brackets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Va
 
 
 def is_tuple_like(index: Any) -> bool:
-    """Whether a list stands for a tuple of indices: if it is short and holds anything but numbers."""
+    """Whether a list stands for a tuple of indices: if it is short and contains anything but numbers."""
     if isinstance(index, (tuple, Tensor, np.ndarray)) or not isinstance(index, Sequence):
         return isinstance(index, tuple)
     kinds = (Tensor, slice, np.ndarray, Sequence)
@@ -42,7 +42,7 @@ def is_tuple_like(index: Any) -> bool:
 
 
 def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None]:
-    """`index` into a tensor of this `shape`, in two steps: the view ``x[basic]``, then choosing by integers from what is left."""
+    """`index` into a tensor of this `shape`, in two steps: the view ``x[basic]``, then selection by integers from it."""
     items = list(index) if is_tuple_like(index) else [index]
     used = 0
     for i, item in enumerate(items):

@@ -47,13 +47,13 @@ def _index(input: Array, indices: Indices) -> Array:
         if shape is not None:
             return np.empty(shape, input.dtype)
         raise index_error(error, [i.shape for i in indices if i is not None]) from None
-    # NumPy puts what was chosen first in memory; here memory is in the order of the result
+    # NumPy puts the selected dimensions first in memory; here memory is in the order of the result
     return out if out.flags.c_contiguous and any([i is not None and i.ndim for i in indices]) else np.array(out, order="C")
 
 
 @op(input=lambda grad, indices: _index(grad, indices))
 def _index_place(input: Array, indices: Indices, shape: tuple[int, ...]) -> Array:
-    """Zeros of `shape` to which `input` was added where `indices` point: the adjoint of `_index`."""
+    """Zeros of `shape` with `input` added at `indices`: the adjoint of `_index`."""
     out = np.zeros(shape, input.dtype)
     add_at(out, indices, input)
     return out
@@ -61,7 +61,7 @@ def _index_place(input: Array, indices: Indices, shape: tuple[int, ...]) -> Arra
 
 @tensor_method(operators="__getitem__")
 def _getitem(self: Tensor, index: Any) -> Tensor:
-    """``self[index]``: a view for ints, slices, None and ...; a copy where tensors, lists or masks choose."""
+    """``self[index]``: a view for ints, slices, None and ...; a copy for tensors, lists and masks."""
     shape = self._array.shape
     if type(index) is int and shape:
         return _select(self, 0, in_range(index, shape, 0))
@@ -74,7 +74,7 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def plain(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
-    """Whether all are ints in range and slices without a step, as most are: there is nothing to parse."""
+    """Whether all are ints in range and slices without a step, as is usual: there is nothing to parse."""
     if len(items) > len(shape):
         return False
     for item, n in zip(items, shape):
@@ -103,7 +103,7 @@ def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
 
 @tensor_method(operators="__setitem__")
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
-    """``self[index] = value``: `value` expanded to what the index chooses."""
+    """``self[index] = value``: `value` expands to the selection."""
     if index is False:
         return
     kind = type_of_mask(index) if not isinstance(value, Tensor) or value._array.size == 1 else None
@@ -141,7 +141,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
 
 
 def type_of_mask(index: Any) -> np.dtype[Any] | None:
-    """The type of the mask in an index that has one and nothing else that chooses, else None: a mask may cast one value."""
+    """The type of the mask in an index that selects with one mask only, else None: a mask may cast one value."""
     found = []
     for item in index if isinstance(index, tuple) else [index]:
         if isinstance(item, (Tensor, np.ndarray)):
@@ -178,7 +178,7 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
 
 
 def _indices_of(input: Tensor, indices: Any) -> Indices:
-    """The indices of ``index_put``: integers as they are, masks as where they hold."""
+    """The indices of ``index_put``: integers unchanged, masks as the indices where they are true."""
     if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type_name(indices)}")
     shape, chosen, dim = input._array.shape, [], 0

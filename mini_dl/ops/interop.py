@@ -1,4 +1,4 @@
-"""Memory that others own: NumPy arrays, buffers, DLPack."""
+"""Memory owned by others: NumPy arrays, buffers, DLPack."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 @tensor_method()
 def __array_wrap__(self: Tensor, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
-    """What NumPy's functions give of tensors: a tensor over the result, in uint8 where it is boolean."""
+    """The result of a NumPy function for tensors, as a tensor; bool becomes uint8."""
     return over_array(array.astype(np.uint8) if array.dtype.kind == "b" else array)
 
 
@@ -90,7 +90,7 @@ def __dlpack_device__(self: Tensor) -> tuple[int, int]:
 
 
 class _Capsule:
-    """What NumPy needs to take in a bare capsule."""
+    """What NumPy needs to accept a bare capsule."""
 
     def __init__(self, capsule: Any) -> None:
         self.capsule = capsule
@@ -103,7 +103,7 @@ class _Capsule:
 
 
 class _Writable:
-    """Memory that NumPy takes for read-only, since a capsule of old cannot say whether it is."""
+    """Memory that NumPy assumes to be read only, because an old capsule cannot say whether it is."""
 
     def __init__(self, array: Array) -> None:
         self.array = array
@@ -112,7 +112,7 @@ class _Writable:
 
 @public("torch", "utils.dlpack")
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
-    """A tensor over the memory of another library's: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
+    """A tensor over another library's memory: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
     require_cpu(device)
     if isinstance(ext_tensor, Tensor):
         if needs_grad(ext_tensor):
@@ -135,5 +135,5 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 
 @public("torch", "utils.dlpack")
 def to_dlpack(tensor: Tensor) -> Any:
-    """A capsule of the memory of `tensor`, for another library to take in once."""
+    """A capsule of the memory of `tensor`, which another library can consume once."""
     return tensor.__dlpack__()

@@ -1,4 +1,4 @@
-"""Joining and repeating: tensors side by side, stacked, tiled, turned."""
+"""Joining and repeating: concatenating, stacking, tiling, rotating."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int)
 
 @op(tensors=_cat_gradients)
 def _cat(tensors: list[Array], dim: int) -> Array:
-    # empty vectors may stand among tensors of any shape
+    # empty vectors may be mixed with tensors of any shape
     kept = [t for t in tensors if t.shape != (0,)] or tensors
     return np.concatenate(kept, dim, dtype=_common_type(tensors))
 
@@ -47,7 +47,7 @@ def _common_type(arrays: list[Array]) -> Any:
 
 
 def checked(name: str, tensors: Any) -> list[Tensor]:
-    """The tensors, of which there must be some. TypeError if they are no sequence of tensors."""
+    """The tensors, of which there must be at least one. TypeError unless they are a sequence of tensors."""
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type_name(tensors)}")
     for i, t in enumerate(tensors):
@@ -172,7 +172,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 
 @function()
 def block_diag(*tensors: Tensor) -> Tensor:
-    """A matrix with the given ones along its diagonal and zeros elsewhere; vectors are rows."""
+    """A matrix with the given matrices along its diagonal and zeros elsewhere; vectors are rows."""
     blocks = []
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
@@ -201,7 +201,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 @tensor_method()
 @spread_out
 def repeat(self: Tensor, repeats: tuple[int, ...]) -> Tensor:
-    """Copies of the tensor laid side by side, `repeats` of them along each dimension; further ones come in front."""
+    """Copies of the tensor side by side, `repeats` of them along each dimension; additional dimensions come first."""
     shape = self._array.shape
     if len(repeats) < len(shape):
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
@@ -224,14 +224,14 @@ def _repeat(input: Array, repeats: tuple[int, ...]) -> Array:
 @method()
 @spread_out
 def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """As ``repeat``, but fewer repeats than dimensions are for the last ones."""
+    """Like ``repeat``, but if there are fewer repeats than dimensions, they apply to the last ones."""
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
-    """Each element, along `dim` or of the flattened tensor, `repeats` times in a row.
+    """Each element, along `dim` or of the flattened tensor, repeated `repeats` times in a row.
 
-    With one argument: the indices that repeat so. RuntimeError if counts are negative or do not fit.
+    With one argument: the indices that repeat accordingly. RuntimeError if counts are negative or do not fit.
 
     >>> import mini_dl as torch
     >>> torch.repeat_interleave(torch.tensor([5, 6]), torch.tensor([1, 2]))
@@ -283,7 +283,7 @@ def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array
 
 @method()
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """The elements moved along `dims`, those that leave at one end coming in at the other; without `dims`, as if flattened."""
+    """The elements shifted along `dims`, wrapping around at the ends; without `dims`, as if flattened."""
     moves = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     along = () if dims is None else tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
     if not moves:
@@ -331,7 +331,7 @@ def flipud(input: Tensor) -> Tensor:
 
 @method()
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Turned `k` times by 90 degrees in the plane of `dims`, from the first towards the second."""
+    """Rotated `k` times by 90 degrees in the plane of `dims`, from the first towards the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -366,7 +366,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 @function()
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """The coordinates of a grid: result i has the value of vector i in all of its places, a view. `indexing` "ij" or "xy"."""
+    """The coordinates of a grid: result i is a view with vector i along one dimension. `indexing` is "ij" or "xy"."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     if not tensors:
@@ -389,7 +389,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 @function()
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All tuples with one element of each vector, as rows; of a single vector, that vector."""
+    """All tuples with one element of each vector, as rows; for a single vector, that vector."""
     for t in checked("cartesian_prod", tensors):
         if t.ndim != 1:
             raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")

@@ -1,8 +1,8 @@
 """Symmetric indefinite systems: ``A = P @ L @ D @ L.H @ P.T``, D of blocks of size 1 and 2.
 
 J. Bunch, L. Kaufman, "Some stable methods for calculating inertia and solving symmetric linear systems" (1977), in LAPACK's
-packing: L and D share the lower triangle; a positive pivot p exchanged this row with row p, two equal negative ones belong to a
-block of 2.
+packing: L and D share the lower triangle; a positive pivot p means that this row was exchanged with row p, two equal negative
+ones belong to a block of 2.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LDL, _LDLEx = return_type("linalg_ldl_factor", "LD pivots"), return_type("linal
 
 @public("linalg", out=True)
 def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
-    """As `ldl_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
+    """Like `ldl_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
     square("torch.linalg.ldl_factor_ex", A)
     LD, pivots, info = mode.run(linalg_kernel.factors, A._array, hermitian)
     if check_errors and info.any():
@@ -33,7 +33,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
 
 @public("linalg", out=True)
 def ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
-    """``(LD, pivots)`` of symmetric (or Hermitian) matrices, of which the lower triangle is read."""
+    """``(LD, pivots)`` of symmetric (or Hermitian) matrices; only the lower triangle is read."""
     square("torch.linalg.ldl_factor", A)
     LD, pivots, _ = mode.run(linalg_kernel.factors, A._array, hermitian)
     return _LDL(wrap(LD), wrap(pivots))

@@ -1,10 +1,10 @@
-"""Linear algebra: NumPy's factorisations, with derivatives of our own.
+"""Linear algebra: NumPy's factorizations, with our own derivatives.
 
-The last two dimensions are the matrix, those before them a batch. A formula is made of products, solutions and factorisations,
+The last two dimensions are the matrix, those before them a batch. A formula consists of products, solutions and factorizations,
 which have derivatives themselves; ``A.H`` is the conjugate transpose.
 
 Formulas of the factorisations: M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
-differentiation" (2008); for complex matrices and phases, as they follow from it by requiring the loss not to see the phase.
+differentiation" (2008); for complex matrices and phases, derived from it by requiring that the loss does not depend on the phase.
 """
 
 from __future__ import annotations

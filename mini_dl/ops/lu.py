@@ -34,7 +34,7 @@ def _lu_gradient(grads: Any, result: Any) -> Tensor:
 
 @op(input=lambda grads, result: _lu_gradient(grads, result))
 def _lu_square(input: Array) -> tuple[Array, Array]:
-    """L and U of square matrices whose rows are in order already."""
+    """L and U of square matrices whose rows are already in order."""
     LU = np.array(input)
     n = LU.shape[-1]
     for k in range(n):
@@ -51,7 +51,7 @@ def exchange(A: Tensor, order: Array) -> Tensor:
 
 
 def _lower_upper(A: Tensor) -> tuple[Tensor, Tensor, Array, Array]:
-    """(L, U, pivots, info). What is below or right of a square part follows from it by solving."""
+    """(L, U, pivots, info). The part below or to the right of a square follows from it by solving."""
     LU, pivots, info = mode.run(factor, A._array)
     m, n = A._array.shape[-2:]
     k = min(m, n)
@@ -115,7 +115,7 @@ def _zero_pivot(name: str, info: Array) -> str:
 
 @public("linalg", out=True)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
-    """As `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
+    """Like `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
     if requires_grad(A) and mode.enabled:

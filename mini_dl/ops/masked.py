@@ -1,6 +1,6 @@
 """Reductions and normalizations over the elements that a mask keeps: ``torch.masked``.
 
-A mask is true where an element counts. It broadcasts to the input; what it hides takes the value that does not change the result.
+A mask is true where an element counts. It broadcasts to the input; hidden elements take a value that does not change the result.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def amin(
 def argmax(
     input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Where the largest of the elements is that `mask` keeps, in the type of the input unless `dtype` is given."""
+    """The index of the largest element that `mask` keeps, in the type of the input unless `dtype` is given."""
     out = reduction.argmax(filled(input, mask, lowest(input)), dim, bool(keepdim))
     return out.to(input.dtype if dtype is None else dtype)
 
@@ -123,7 +123,7 @@ def argmax(
 def argmin(
     input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Where the smallest of the elements is that `mask` keeps, in the type of the input unless `dtype` is given."""
+    """The index of the smallest element that `mask` keeps, in the type of the input unless `dtype` is given."""
     out = reduction.argmin(filled(input, mask, highest(input)), dim, bool(keepdim))
     return out.to(input.dtype if dtype is None else dtype)
 
@@ -179,7 +179,7 @@ def logaddexp(
     input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
 ) -> Tensor:
-    """``log(exp(input) + exp(other))`` where the masks keep both, and of the one that is kept elsewhere."""
+    """``log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere."""
     out = filled(input, input_mask, lowest(input)).logaddexp(filled(other, other_mask, lowest(other)))
     return out.to(input.dtype if dtype is None else dtype)
 
@@ -263,7 +263,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor
 
 
 def _by_name(name: str, hide: Callable[[Tensor], Any], doc: str) -> None:
-    """The functional of that name, of the elements that are kept."""
+    """The functional of that name for the elements that are kept."""
 
     def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
         kind = input.dtype if dtype is None else dtype

@@ -1,4 +1,4 @@
-"""Choosing by mask, and where something holds."""
+"""Selecting by mask, and finding where something holds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
 
 @method(inplace=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """`value` where `mask` holds, else `input`. RuntimeError unless `mask` is of bools."""
+    """`value` where `mask` holds, else `input`. RuntimeError unless `mask` is bool."""
     return _masked_fill(input, checked_mask("masked_fill", mask), one_value("masked_fill_", input, value))
 
 
@@ -111,7 +111,7 @@ def _nonzero(array: Array) -> Array:
 
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of the elements that are not zero, (count, ndim); as one tensor per dimension where `as_tuple`."""
+    """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))
@@ -125,7 +125,7 @@ def argwhere(input: Tensor) -> Tensor:
 
 @method(out=True)
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """``input.nonzero()`` cut or filled to `size` rows."""
+    """``input.nonzero()`` truncated or filled to `size` rows."""
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
     found = mode.run(_nonzero, input._array)
@@ -143,7 +143,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
 @function()
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
-    """The coordinates, one tensor per dimension of `shape`, of places in a flattened tensor."""
+    """The coordinates, one tensor per dimension of `shape`, of indices into a flattened tensor."""
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
         raise ValueError(
             "expected 'indices' to be integer dtype, but got "
@@ -161,7 +161,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 @public("nn.functional")
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """``(*) -> (*, num_classes)``: 1 at the place of each element, else 0. -1 takes the largest element plus one."""
+    """``(*) -> (*, num_classes)``: 1 at the index given by each element, else 0. -1 means the largest element plus one."""
     array = input._array
     if array.dtype.char not in "lq":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

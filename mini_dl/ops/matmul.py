@@ -30,7 +30,7 @@ C_NAMES = {
 
 
 def _checked(name: str, dtype: np.dtype[Any]) -> None:
-    """NotImplementedError for the types that have no products."""
+    """NotImplementedError for types without products."""
     if dtype.char in "?HILQ":
         raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(dtype)}'")
 
@@ -106,7 +106,7 @@ def _dot(input: Array, other: Array) -> Array:
     product=lambda grad, alpha: grad * alpha.conjugate(),
 )
 def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> Array:
-    """``beta * input + alpha * product``; with `beta` 0 the values of `input` do not matter."""
+    """``beta * input + alpha * product``; if `beta` is 0, the values of `input` do not matter."""
     dtype = product.dtype
     if alpha != 1:
         product = product * _as(alpha, dtype)
@@ -204,7 +204,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @method(out=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of as many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
+    """The products of two stacks of equally many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
         _tensors("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
@@ -508,7 +508,7 @@ def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
 
 @function(out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of matrices in the cheapest order. Deprecated in favour of ``linalg.multi_dot``."""
+    """The product of matrices in the cheapest order. Deprecated in favor of ``linalg.multi_dot``."""
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
     if not matrices:

@@ -1,4 +1,4 @@
-"""What the arguments of linear algebra may be."""
+"""Checks of the arguments of linear algebra."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 class _LinAlgError(RuntimeError):
-    """A matrix does not have what was asked for: an inverse, a Cholesky factor, ..."""
+    """A matrix does not have what was requested: an inverse, a Cholesky factor, ..."""
 
 
 LinAlgError = _LinAlgError
@@ -22,7 +22,7 @@ LinAlgError = _LinAlgError
 
 
 def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
-    """`A`, once it is known to be a batch of matrices that NumPy can factor."""
+    """`A`, after checking that it is a batch of matrices that NumPy can factor."""
     if not isinstance(A, Tensor):
         raise TypeError(f"{name.replace('.', '_')}(): argument '{label}' (position 1) must be Tensor, not {type_name(A)}")
     if A._array.ndim < 2:
@@ -37,7 +37,7 @@ def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor
 
 
 def square(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
-    """`A`, once it is known to be a batch of square matrices."""
+    """`A`, after checking that it is a batch of square matrices."""
     rows, columns = matrix(name, A, label, floating)._array.shape[-2:]
     if rows != columns:
         raise RuntimeError(f"{name}: {label} must be batches of square matrices, but they are {rows} by {columns} matrices")
@@ -67,17 +67,17 @@ def on_diagonal(values: Tensor, rest: Tensor) -> Tensor:
 
 @op(source=lambda grad, source_shape: wrap(np.zeros(source_shape)))
 def tied(result: Array, source: Array) -> Array:
-    """`result`, of which torch says that it requires grad with `source`, although it does not depend on it."""
+    """`result`, which in torch requires grad if `source` does, although it does not depend on it."""
     return result.copy()
 
 
 @op(source=lambda grad, source_shape: (grad.sum() * 0).expand(source_shape))
 def tied_to_empty(result: Array, source: Array) -> Array:
-    """As `tied`, where torch computes the gradient of the empty `source` all the same."""
+    """Like `tied`, where torch computes the gradient of the empty `source` nevertheless."""
     return result.copy()
 
 
 @op(result=lambda grad: grad, source=lambda grad: None)
 def tied_without_gradient(result: Array, source: Array) -> Array:
-    """As `tied`, where torch then gives no gradient instead of zeros."""
+    """Like `tied`, where torch then gives no gradient instead of zeros."""
     return result.copy()

@@ -74,7 +74,7 @@ def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
 
 @public("linalg", out=True)
 def cond(A: Tensor, p: Any = None) -> Tensor:
-    """The condition number ``norm(A) * norm(inv(A))``; by singular values for p of None, 2 or -2. inf where A is singular."""
+    """The condition number ``norm(A) * norm(inv(A))``; from singular values if p is None, 2 or -2. inf if A is singular."""
     matrix("linalg.cond", A, "input", floating=False)
     if isinstance(p, str) and p not in ("fro", "nuc"):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")

@@ -1,4 +1,4 @@
-"""The memory below a tensor, and changes to the tensor itself."""
+"""The memory of a tensor, and changes to the tensor itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mini_dl.tensor import Tensor, inference, version_of
 
 
 def strides_of(array: Array) -> tuple[int, ...]:
-    """The distance of neighbours in each dimension, in elements; where there are none, what it would be in a compact tensor."""
+    """The distance between neighbors in each dimension, in elements; without neighbors, as in a compact tensor."""
     strides, step = [], 1
     compact = array.flags.c_contiguous and array.size > 0
     for n, stride in zip(reversed(array.shape), reversed(array.strides)):
@@ -44,9 +44,9 @@ def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], of
 
 @method()
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
-    """The memory of `input` read with other sizes and strides. RuntimeError where it ends before.
+    """The memory of `input` read with other sizes and strides. RuntimeError if these reach beyond it.
 
-    Gradients count elements of memory, as torch's do.
+    Gradients are those of elements in memory, as in torch.
     """
     array = input._array
     offset = offset_of(array) if storage_offset is None else storage_offset
@@ -77,7 +77,7 @@ def strided_place(array: Array, sizes: tuple[int, ...], strides: tuple[int, ...]
 
 
 def _becoming(function: Callable[..., Tensor], name: str) -> None:
-    """Publish ``x.f_(...)``, after which `x` itself looks at its memory as ``x.f(...)`` does."""
+    """Publish ``x.f_(...)``, after which `x` itself views its memory as ``x.f(...)`` does."""
 
     @functools.wraps(function)
     def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -105,7 +105,7 @@ namespace("torch")["as_strided_"] = getattr(Tensor, "as_strided_")  # noqa: B009
 
 
 class _NotImplemented:
-    """The op of a tensor that was given other memory while gradients flowed to it."""
+    """The op of a tensor that was given other memory while it had a history."""
 
     grad_name, runs_without = "NotImplemented", False
     asked: frozenset[str] = frozenset()
@@ -116,7 +116,7 @@ class _NotImplemented:
 
 @tensor_method()
 def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
-    """Look at the memory of `source` from now on, with these sizes and strides; at none without it.
+    """View the memory of `source` from now on, with these sizes and strides; no memory without it.
 
     RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
     """
@@ -150,7 +150,7 @@ def _memory_as(dtype: np.dtype[Any], source: Any, storage_offset: int, size: Any
 @tensor_method()
 @spread_out
 def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -> Tensor:
-    """Take another shape: the first elements in memory stay, new ones are not initialised. RuntimeError if it requires grad."""
+    """Take another shape: the first elements in memory stay, new ones are uninitialized. RuntimeError if it requires grad."""
     shape = nonnegative(size)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")

@@ -3,7 +3,7 @@
 Two primitives. `_row_norm` works on rows (M, n) with a scale and shift per column: layer and RMS norm. `_channel_norm` works on
 (N, C, L) with a scale and shift per channel: batch, instance and group norm, which differ only in what shares its statistics.
 
-The gradients of all arguments come from one pass; where they will be differentiated again they are composed instead.
+The gradients of all arguments come from one pass; if they will be differentiated again, they are composed instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, version_of
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
-"""Of input, weight and bias."""
+"""The gradients of input, weight and bias."""
 
 
 def _standardised(x: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True) -> tuple[Tensor, Tensor]:
@@ -42,7 +42,7 @@ def _standardised_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[in
 
 
 def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
-    """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 beside float16."""
+    """RuntimeError unless weights, biases and running statistics have the type of `input`, or float32 with float16."""
     own = input._array.dtype
     types = [p._array.dtype for p in parameters if p is not None]
     if all([found is own for found in types]):
@@ -321,8 +321,8 @@ def batch_norm(
 ) -> Tensor:
     """``(input - mean) / sqrt(var + eps) * weight + bias`` per channel of (N, C, *) (Ioffe & Szegedy, 2015).
 
-    In `training` with the mean and biased variance of the batch, which move the running ones by `momentum` (the variance
-    unbiased); else with the running ones. ValueError if a channel has a single value in training.
+    In `training`, it uses the mean and biased variance of the batch, and updates the running ones by `momentum` (with the
+    unbiased variance); otherwise it uses the running ones. ValueError if a channel has a single value in training.
     """
     if training:
         _more_than_one(input.shape)
@@ -360,7 +360,7 @@ def native_batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, empty outside training."""
+    """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, which are empty outside training."""
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     if mean is None or rstd is None:
         return out, input.detach().reshape(-1)[:0].clone(), input.detach().reshape(-1)[:0].clone()
@@ -378,7 +378,7 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """`batch_norm` of each sample by itself (Ulyanov et al., 2016); the running statistics move by the mean over the batch.
+    """`batch_norm` of each sample by itself (Ulyanov et al., 2016); the running statistics are updated by batch means.
 
     ValueError if a channel has a single value while `use_input_stats`.
     """
@@ -403,7 +403,7 @@ def _torch_instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
-        mean, variance = (kept.detach().to(input.dtype) for kept in (running_mean, running_var))  # of any type here
+        mean, variance = (kept.detach().to(input.dtype) for kept in (running_mean, running_var))  # any type is accepted here
         return _batch_norm(input, weight, bias, mean, variance, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)

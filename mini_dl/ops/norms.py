@@ -18,12 +18,12 @@ from mini_dl.tensor import Tensor
 
 
 def magnitude(x: Array) -> Array:
-    """``|x|``, of half precision in single."""
+    """``|x|``, half precision in single."""
     return np.abs(x.astype(np.float32) if x.dtype.char == "e" else x)
 
 
 def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor | None:
-    """None for a count; 0 where the norm is 0 (a subgradient), also where the formula would give 0 / 0."""
+    """None for a count; 0 where the norm is 0 (a subgradient), even if the formula would give 0 / 0."""
     if not keepdim:
         whole = reduced(input._array.shape, dims, True)
         norm, grad = result.reshape(whole), grad.reshape(whole)
@@ -63,7 +63,7 @@ def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
 
 
 def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
-    """`x` in the type asked for, which may not narrow it nor cross between real and complex."""
+    """`x` in the requested type, which may neither narrow it nor cross between real and complex."""
     kind = x._array.dtype
     if kind.kind not in "fc":
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
@@ -178,7 +178,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 @method(inplace=True, out=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Each slice along `dim` scaled down to norm `maxnorm` (of order `p`) where it is larger: by ``maxnorm / (norm + 1e-7)``."""
+    """Each slice along `dim` scaled down to norm `maxnorm` (of order `p`) if it is larger: by ``maxnorm / (norm + 1e-7)``."""
     x = checked("renorm", input)
     if not is_number(p) or isinstance(p, complex):
         raise RuntimeError("renorm: p must be real-valued")

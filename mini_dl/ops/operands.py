@@ -1,4 +1,4 @@
-"""What the operands of elementwise operations may be, and the type they are computed in."""
+"""The operands that elementwise operations accept, and the type they compute in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mini_dl.tensor import Tensor
 
 
 def conjugate(value: Any) -> Any:
-    """The conjugate, for the gradient of a holomorphic function; a real value is its own."""
+    """The conjugate, for the gradient of a holomorphic function; a real value is its own conjugate."""
     if isinstance(value, Tensor):
         return value.conj() if value._array.dtype.kind == "c" else value
     return value.conjugate()
@@ -34,14 +34,14 @@ def kind_of(operand: Any) -> str:
 
 
 def accept(name: str, kinds: str, *arrays: Any) -> None:
-    """NotImplementedError if an array is of another kind than torch computes `name` for."""
+    """NotImplementedError if an array is of a kind for which torch does not compute `name`."""
     for array in arrays:
         if isinstance(array, np.ndarray) and array.dtype.kind not in kinds:
             raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(array.dtype)}'")
 
 
 def own_copy(array: Any) -> Any:
-    """Where a ufunc may write its result: into its own temporary `array`, if that is no scalar."""
+    """Where a ufunc may write its result: into its own temporary `array`, if that is not a scalar."""
     return array if array.ndim else None
 
 
@@ -53,7 +53,7 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
-    """As `promote`, but integers become floating point numbers at once, before the one could wrap around in the other's type."""
+    """Like `promote`, but integers become floating point at once, before one could wrap around in the other's type."""
     common = result_numpy(input, other)
     if common.kind in "fc":
         return promote(input, other)
@@ -64,7 +64,7 @@ PLAIN = (float, int, type(None))
 
 
 def tensor_first(result: Any, out: Any, args: Any) -> None:
-    """TypeError if a number was given before the tensor: such overloads take no ``out=``."""
+    """TypeError if a number was given before the tensor: such overloads do not accept ``out=``."""
     if args and not isinstance(args[0], Tensor):
         raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")
 

@@ -1,4 +1,4 @@
-"""Padding: each dimension is extended by a constant, its mirror image, its edge or its other end; negative padding crops."""
+"""Padding: extends a dimension by a constant, its mirror image, its edge or its opposite end; negative padding crops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
 @piecewise("input")
 @op(input=lambda grad, input_shape, pads, mode: _fold_back(grad, input_shape, pads, mode))
 def _pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
-    """As `_pad_constant`, the border filled from the input itself, dimension by dimension."""
+    """Like `_pad_constant`, with the border filled from the input itself, dimension by dimension."""
     return pad_by_position(input, pads, mode)
 
 
@@ -109,7 +109,7 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
 
 
 def _pairs(input: Tensor, pad: Any) -> Pads:
-    """(before, after) of the dimensions that `pad` names, first to last."""
+    """(before, after) of the dimensions that `pad` covers, first to last."""
     widths = [operator.index(p) for p in pad]
     if len(widths) % 2:
         raise RuntimeError("Padding length must be divisible by 2")

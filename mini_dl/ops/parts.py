@@ -82,7 +82,7 @@ def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Ten
 
 
 def together(views: list[Tensor]) -> tuple[Tensor, ...]:
-    """Views that one call made: while recording, none of them may be written."""
+    """Views made by one call: while recording, none of them may be modified."""
     for out in views:
         if out._base is not None and out._restricted not in (NO_GRAD, INFERENCE):
             out._restricted = SEVERAL
@@ -91,7 +91,7 @@ def together(views: list[Tensor]) -> tuple[Tensor, ...]:
 
 @method()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The parts along dimension `dim`, which disappears."""
+    """The slices along dimension `dim`, which disappears."""
     if not input._array.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
@@ -161,7 +161,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 @method()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views of equal size along `dim`, but for the last."""
+    """At most `chunks` views along `dim`, all of equal size except for the last."""
     if not input._array.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
@@ -173,13 +173,13 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @function()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """As ``split``, but the parts may be written."""
+    """Like ``split``, but the parts may be modified."""
     return tuple(_split(input, split_size, dim))
 
 
 @function()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """As ``chunk``, but the parts may be written."""
+    """Like ``chunk``, but the parts may be modified."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = -(-input._array.shape[wrap_dim(dim, input._array.ndim)] // chunks)
@@ -188,7 +188,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 
 @function()
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """As ``split_with_sizes``, but the parts may be written."""
+    """Like ``split_with_sizes``, but the parts may be modified."""
     return tuple(_lengths(input, list(split_sizes), wrap_dim(dim, input._array.ndim)))
 
 
@@ -199,7 +199,7 @@ for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
 @method()
 @also_named("sections", "indices", "tensor_indices_or_sections", "indices_or_sections")
 def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views between the given indices along `dim`, or so many of nearly equal size."""
+    """Views between the given indices along `dim`, or a given number of views of nearly equal size."""
     if not input._array.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     if isinstance(sections, Tensor):
@@ -281,7 +281,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 @op(input=lambda grad, dim, size, step: _unfold(grad, dim, size, step))
 def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int, ...]) -> Array:
-    """Zeros of `shape` to which each window of `input` was added in its place: the adjoint of `_unfold`."""
+    """Zeros of `shape` with each window of `input` added in its place: the adjoint of `_unfold`."""
     out = np.zeros(shape, input.dtype)
     if not shape:
         return input.sum(-1).reshape(()) if size else out
@@ -307,7 +307,7 @@ def _unfold(input: Array, dim: int, size: int, step: int) -> Array:
 
 @public("Tensor:unfold")
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` elements, `step` apart, along a dimension; each window is laid along a new last one.
+    """Windows of `size` elements, `step` apart, along a dimension; each window lies along a new last dimension.
 
     RuntimeError if a window is larger than the dimension.
     """

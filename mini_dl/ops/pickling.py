@@ -1,6 +1,6 @@
-"""How tensors are copied and pickled: as their memory, the place in it that they look into, and their Python attributes.
+"""How tensors are copied and pickled: as their memory, their position in it, and their Python attributes.
 
-Neither the history nor the hooks go along: what was computed comes back as a leaf.
+Neither the history nor the hooks are kept: a computed tensor comes back as a leaf.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any,
 
 
 def rebuild_from_type(rebuild: Any, kind: type[Tensor], args: tuple[Any, ...], state: Any) -> Tensor:
-    """What ``rebuild(*args)`` gives, as a tensor of class `kind` with the Python attributes `state`."""
+    """The result of ``rebuild(*args)`` as a tensor of class `kind` with the Python attributes `state`."""
     return restore_state(in_class(kind, rebuild(*args)), state)
 
 
 def state_of(tensor: Tensor) -> Any:
-    """The Python attributes of a tensor, those in slots apart in a second dictionary; whatever its class says they are."""
+    """The Python attributes of a tensor, with those in slots in a second dictionary; or the state its class defines."""
     getstate = getattr(type(tensor), "__getstate__", None)
     if getstate is not getattr(object, "__getstate__", None):
         return tensor.__getstate__()
@@ -54,7 +54,7 @@ def state_of(tensor: Tensor) -> Any:
 
 
 def restore_state(tensor: Any, state: Any) -> Any:
-    """Give `tensor` what `state_of` told of another."""
+    """Give `tensor` the state that `state_of` returned for another."""
     if hasattr(tensor, "__setstate__"):
         tensor.__setstate__(state)
         return tensor
@@ -81,7 +81,7 @@ def _warn_of_hooks(tensor: Tensor) -> None:
 
 @tensor_method()
 def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
-    """How pickle and ``copy.copy`` take this tensor apart: its memory and place, and what it is beyond a plain tensor."""
+    """How pickle and ``copy.copy`` take this tensor apart: its memory and position, and what it has beyond a plain tensor."""
     _warn_of_hooks(self)
     array = self._array
     memory, offset = located(array)
@@ -109,7 +109,7 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     memory, offset = located(array)
     place = memory.__array_interface__["data"][0], memory.nbytes
     if place not in memo:
-        memo[place] = memory.copy(), memory  # which is held, so that its address stays its own
+        memo[place] = memory.copy(), memory  # which is held, so that its address is not reused
     out = memo[id(self)] = new(type(self))
     out._array = np.ndarray(array.shape, array.dtype, memo[place][0], offset, array.strides)
     out._counter, out._edge, out._base = [1], LEAF if requires_grad(self) else None, None

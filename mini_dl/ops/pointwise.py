@@ -37,7 +37,7 @@ def _inverted(self: Tensor) -> Tensor:
 
 
 def _shift_of_type(shift: Any) -> Any:
-    """`shift`, an in-place shift, that checks first whether its result has the type of what it is written into."""
+    """`shift`, an in-place shift, after a check that its result has the type of its target."""
 
     @functools.wraps(shift)
     def call(self: Tensor, other: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Orthogonal polynomials of ``special``: ``f(input, n)`` by the three-term recurrence, for each element to its own degree."""
+"""Orthogonal polynomials of ``special``: ``f(input, n)`` by the three-term recurrence, with a degree for each element."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Pooling: the maximum, mean or power mean over windows of the last one, two or three dimensions.
 
-The maximum over a window is taken dimension by dimension, the last one first: that keeps to contiguous memory and finds, of equal
-maxima, the first in reading order. Its gradient goes the same way back. Sums over windows, regular or adaptive, are likewise done
+The maximum over a window is taken dimension by dimension, the last one first: that stays in contiguous memory and finds, of equal
+maxima, the first in reading order. Its gradient goes back the same way. Sums over windows, regular or adaptive, are likewise done
 one dimension at a time.
 """
 
@@ -39,7 +39,7 @@ def _maxima(input: Array, windows: Windows) -> Array:
 
 @op(output=lambda grad, input, windows: _at_maxima(grad, input, windows))
 def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
-    """(*, *out) -> (*, *in): each value at the place of its window's maximum, added up."""
+    """(*, *out) -> (*, *in): each value is added to the position of its window's maximum."""
     return to_maxima(output, input, windows)
 
 
@@ -51,7 +51,7 @@ def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
 
 @op(input=lambda grad, places, input_shape, n: _put_at(grad, places, input_shape, n))
 def _values_at(input: Array, places: Array, n: int) -> Array:
-    """(*, *in), (*, *out) -> (*, *out): the values at places in the flattened last `n` dimensions."""
+    """(*, *in), (*, *out) -> (*, *out): the values at positions in the flattened last `n` dimensions."""
     return kernels.taken_at(input, places, n)
 
 
@@ -271,7 +271,7 @@ def _avg_pool(
     windows = _geometry(name, n, input, kernel_size, stride, padding, 1, ceil_mode)
     _require(input._array.dtype, "fi", "avg_pool3d_out_frame" if n == 3 else "avg_pool2d", "bhie" if n == 3 else "bhi")
     sizes = input._array.shape[-n:]
-    if n == 3 and any([size < k for size, k in zip(sizes, windows.kernel)]):  # whatever the padding, and in 3 dimensions only
+    if n == 3 and any([size < k for size, k in zip(sizes, windows.kernel)]):  # whatever the padding, and only in 3 dimensions
         image = " ".join([f"{d}: {i}" for d, i in zip("THW", sizes)])
         kernel = " ".join([f"k{d}: {k}" for d, k in zip("THW", windows.kernel)])
         raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
@@ -281,7 +281,7 @@ def _avg_pool(
 
 
 def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Ints, count_include_pad: bool) -> Any:
-    """How many elements each window has, a number if all have as many; padding counts on request, what is beyond it never."""
+    """The number of elements of each window, one number if all are equal; padding counts on request, anything beyond never."""
     counts = []
     for region, size, k, s, p in zip(regions, sizes, windows.kernel, windows.stride, windows.padding):
         starts = np.arange(region.out) * s - p
@@ -469,7 +469,7 @@ for _n in (1, 2, 3):
 
 @op(input=lambda grad, places, n: _values_at(grad, places, n))
 def _unpool(input: Array, places: Array, out: Ints, n: int) -> Array:
-    """(*, *in) -> (*, *out): zeros but for the inputs at their places; of several for one place, the last."""
+    """(*, *in) -> (*, *out): zeros except for the inputs at their positions; of several for one position, the last."""
     lead, count = input.shape[:-n], math.prod(input.shape[-n:])
     flat = np.zeros((math.prod(lead), math.prod(out)), input.dtype)
     np.put_along_axis(flat, places.reshape(len(flat), count), input.reshape(len(flat), count), 1)
@@ -519,7 +519,7 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """Zeros but for the inputs at the places that ``max_pool1d`` found, (N, C, L) -> (N, C, L')."""
+    """Zeros except for the inputs at the positions found by ``max_pool1d``, (N, C, L) -> (N, C, L')."""
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -527,7 +527,7 @@ def max_unpool1d(
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """Zeros but for the inputs at the places that ``max_pool2d`` found, (N, C, H, W) -> (N, C, H', W')."""
+    """Zeros except for the inputs at the positions found by ``max_pool2d``, (N, C, H, W) -> (N, C, H', W')."""
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -535,7 +535,7 @@ def max_unpool2d(
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """Zeros but for the inputs at the places that ``max_pool3d`` found, (N, C, D, H, W) -> (N, C, D', H', W')."""
+    """Zeros except for the inputs at the positions found by ``max_pool3d``, (N, C, D, H, W) -> (N, C, D', H', W')."""
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
@@ -567,7 +567,7 @@ def _fractional_max_pool(
             raise RuntimeError(f"Expect _random_samples.size({dim}) equals to {what}{got}.")
     words = {2: ("height", "width"), 3: ("time", "height", "width")}[n]
     for word, size, k, o in zip(words, x.shape[-n:], kernel, out):
-        if o + k - 1 > size - (n == 3):  # torch wants one to spare in three dimensions
+        if o + k - 1 > size - (n == 3):  # torch requires one to spare in three dimensions
             raise RuntimeError(f"{name}(): pool {word} {k} too large relative to input {word} {size}")
     _require(x.dtype, "f", f"{name}_out_frame")
     drawn = samples._array[:batch].reshape(*x.shape[:-n], n)

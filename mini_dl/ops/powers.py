@@ -33,11 +33,11 @@ def _power(input: Any, other: Any) -> Array:
 
 
 def _raised(input: Any, other: Any) -> Array:
-    """``input ** other`` over promoted operands."""
+    """``input ** other`` of promoted operands."""
     if kind_of(input) == "b" and kind_of(other) == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if type(other) is np.ndarray and other.dtype.kind == "i" and (negative := other < 0).any():
-        whole = np.power(input, np.where(negative, 0, other))  # 1 / n is 0 but for n = 1 and n = -1
+        whole = np.power(input, np.where(negative, 0, other))  # 1 / n is 0 except for n = 1 and n = -1
         inverse = np.where(input == 1, 1, np.where(input == -1, 1 - 2 * (other & 1), 0))
         return np.where(negative, inverse, whole).astype(other.dtype)
     return _power(input, other)
@@ -56,7 +56,7 @@ def _base_gradient(grad: Tensor, base: Any, exponent: Any) -> Tensor:
 
 
 def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor) -> Tensor:
-    """``grad * result * log(base)``; 0 where 0 is raised to what is not negative."""
+    """``grad * result * log(base)``; 0 where 0 is raised to a nonnegative number."""
     if exponent._array.dtype.kind == "c":
         steady = (exponent.imag == 0) & (exponent.real >= 0)
     else:
@@ -242,7 +242,7 @@ def logaddexp(input: Array, other: Array) -> Array:
 
 
 def _log_of_sum(a: Array, b: Array) -> Array:
-    """``log(exp(a) + exp(b))`` of complex numbers, the one with the greater real part taken out."""
+    """``log(exp(a) + exp(b))`` of complex numbers, with the one with the greater real part factored out."""
     greater = a.real >= b.real
     high, low = np.where(greater, a, b), np.where(greater, b, a)
     out: Array = high + np.log1p(np.exp(low - high))
@@ -275,7 +275,7 @@ def xlogy(input: Array, other: Array) -> Array:
 
 
 def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    """``grad * log(other)``, and 0 where that is nothing and `input` is 0."""
+    """``grad * log(other)``, and 0 where that is NaN and `input` is 0."""
     slope = xlogy(grad, other)
     return slope.masked_fill((input == 0) & (other <= 0), 0.0) if isinstance(input, Tensor) or input == 0 else slope
 
@@ -329,12 +329,12 @@ def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
 )
 @elementwise
 def _sigmoid_backward(input: Array, other: Array) -> Array:
-    """The gradient `input` through a sigmoid whose result was `other`."""
+    """The gradient `input` passed back through a sigmoid whose result was `other`."""
     return input * (other * (1 - other))
 
 
 _ONE = {char: np.ones((), char) for char in "fdFD"}
-"""Quicker than the number 1, which NumPy converts at each call."""
+"""Faster than the number 1, which NumPy converts at each call."""
 
 
 @binary(
@@ -343,5 +343,5 @@ _ONE = {char: np.ones((), char) for char in "fdFD"}
 )
 @elementwise
 def _tanh_backward(input: Array, other: Array) -> Array:
-    """The gradient `input` through tanh, whose result was `other`."""
+    """The gradient `input` passed back through a tanh whose result was `other`."""
     return input * (_ONE[other.dtype.char] - other * other)

@@ -35,7 +35,7 @@ def _qr_gradient(grads: Any, result: Any) -> Tensor:
 
 @op(A=lambda grads, result: _qr_gradient(grads, result))
 def _qr(A: Array) -> tuple[Array, Array]:
-    """Of matrices with at least as many rows as columns: (Q of the same shape, R square)."""
+    """For matrices with at least as many rows as columns: (Q of the same shape, R square)."""
     Q, R = np.linalg.qr(A)
     return Q, R
 
@@ -95,7 +95,7 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
 
 @public("linalg:qr", out=True)
 def _linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
-    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. `mode` complete makes Q square, r leaves it out."""
+    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. Mode "complete" makes Q square, "r" leaves it out."""
     return _QR(*_factor_qr(A, mode))
 
 
@@ -140,7 +140,7 @@ def _reflect(a: Tensor, tau: Tensor, other: Tensor, left: bool, adjoint: bool) -
 
 
 def _tied_to_both(result: Tensor, a: Tensor, tau: Tensor) -> Tensor:
-    """What no reflector made of `result`."""
+    """`result`, which no reflector made: `tied_without_gradient` to both arguments."""
     return tied_without_gradient(tied_without_gradient(result, a), tau)  # type: ignore[no-any-return]
 
 

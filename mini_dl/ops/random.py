@@ -31,7 +31,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("torch", "random")
 def manual_seed(seed: int) -> Generator:
-    """Start the default stream of random numbers from `seed`; returns the generator.
+    """Start the default stream of random numbers from `seed`; return the generator.
 
     >>> import mini_dl as torch
     >>> _ = torch.manual_seed(0)
@@ -43,7 +43,7 @@ def manual_seed(seed: int) -> Generator:
 
 @public("torch", "random")
 def seed() -> int:
-    """Start a default stream that nobody can foretell; returns its seed."""
+    """Start the default stream from an unpredictable seed; return the seed."""
     return here.generator.seed()
 
 
@@ -61,7 +61,7 @@ def get_rng_state() -> Tensor:
 
 @public("torch", "random")
 def set_rng_state(new_state: Tensor) -> None:
-    """Continue the default stream from a state of this library or of torch. TypeError or RuntimeError if it is none."""
+    """Continue the default stream from a state of this library or of torch. TypeError or RuntimeError for anything else."""
     _set_state(here.generator, new_state)
 
 
@@ -69,7 +69,7 @@ def set_rng_state(new_state: Tensor) -> None:
 def fork_rng(
     devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: Any = None
 ) -> AbstractContextManager[None]:
-    """Within it draw as you like: afterwards the default stream continues as if nothing had been drawn."""
+    """Draw freely within the block: afterwards the default stream continues as if nothing had been drawn."""
     return _Forked() if enabled else contextlib.nullcontext()
 
 
@@ -91,7 +91,7 @@ def _get_state(self: Generator) -> Tensor:
 
 
 def _set_state(self: Generator, new_state: Tensor) -> Generator:
-    """Continue from a state of this library or of torch. TypeError or RuntimeError if it is none."""
+    """Continue from a state of this library or of torch. TypeError or RuntimeError for anything else."""
     if not isinstance(new_state, Tensor):
         raise TypeError(f"expected a torch.ByteTensor, but got {type_name(new_state)}")
     if new_state._array.dtype != np.uint8:
@@ -143,7 +143,7 @@ def _zero(grad: Tensor) -> Tensor:
 
 @op(input=_zero, other=_zero)
 def _replaced(by: Any, input: Any, other: Any = None) -> Any:
-    """Random numbers that took the place of `input`, or were drawn by it: the gradient is zero."""
+    """Random numbers that replaced `input`, or were drawn from it: the gradient is zero."""
     return by
 
 
@@ -181,7 +181,7 @@ _UNSAID: Any = object()
 def random_(self: Tensor, from_: Any = _UNSAID, to: Any = _UNSAID, *, generator: Generator | None = None) -> Tensor:
     """Fill with integers: ``random_(from, to)`` of [from, to), ``random_(to)`` of [0, to), ``random_()`` all from 0 on.
 
-    ``random_(from, None)`` has no end but the type's; of a float ``random_()`` gives those its digits can all say.
+    ``random_(from, None)`` has no limit but that of the type; for a float, ``random_()`` gives integers it represents exactly.
     RuntimeError if the range is empty or the type cannot hold it.
     """
     dtype = self._array.dtype
@@ -256,7 +256,7 @@ def randn(*size: Any, generator: Generator | None = None, names: None = None, dt
 
 @factory()
 def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any) -> Array:
-    """Integers of [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
+    """Integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
     if size is None:
         low, high, size = 0, low, high
     elif high is None:
@@ -268,7 +268,7 @@ def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Gene
 
 @factory()
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any) -> Array:
-    """The integers from 0 to n - 1 in random order. RuntimeError if `n` is negative or the type cannot count to it."""
+    """The integers from 0 to n - 1 in random order. RuntimeError if `n` is negative or too large for the type."""
     n = _index("randperm", "n", n)
     target = np.dtype(np.int64) if dtype is None else dtype
     nonnegative((n,))
@@ -284,7 +284,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any) -> Array
 
 
 Distribution = Callable[[Array], Draw]
-"""What draws for an array like this one."""
+"""The function that draws for an array like this one."""
 
 
 def _standard_uniform(like: Array) -> Draw:
@@ -354,7 +354,7 @@ def randint_like(
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """A tensor of the shape and type of `input`, integers of [low, high) or, with one bound, of [0, low)."""
+    """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
     if high is None:
         low, high = 0, low
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _between("randint_like", low, high))
@@ -388,7 +388,7 @@ def normal(
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Normal numbers: with `size` all alike, else each with its own mean and deviation, of which one or both are tensors.
+    """Normal numbers: with `size`, identically distributed; else each with its own mean and deviation, one or both tensors.
 
     RuntimeError if a deviation is negative.
     """
@@ -431,7 +431,7 @@ def _normal_around(mean: Any, std: Any, generator: Generator) -> Tensor:
 
 @method(out=True)
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
-    """Ones and zeros: the elements of `input` are the probabilities of ones, unless `p` is given.
+    """Ones and zeros: the elements of `input` are the probabilities of a one, unless `p` is given.
 
     RuntimeError unless 0 <= p <= 1.
     """
@@ -448,7 +448,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 
 @function()
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Numbers of events where the elements of `input` are the average numbers. RuntimeError if one is negative."""
+    """Numbers of events whose averages are the elements of `input`. RuntimeError if one is negative."""
     array = input._array
     draw = distributions.poisson(array)
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
@@ -458,7 +458,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """How many of `count` trials succeed, each with probability `prob`. Not differentiable.
 
-    ValueError unless `count` is floating point, RuntimeError where the types differ.
+    ValueError unless `count` is floating point, RuntimeError if the types differ.
     """
     tries, chances = count._array, prob._array
     if tries.dtype.kind != "f":
@@ -479,9 +479,9 @@ def multinomial(
     generator: Generator | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`num_samples` indices for each row of weights, an index as probable as its weight; without `replacement` no index twice.
+    """`num_samples` indices for each row of weights, with probabilities by weight; without `replacement`, no index twice.
 
-    RuntimeError if the weights are no floats, or negative, infinite or NaN, or sum to zero.
+    RuntimeError if the weights are not floats, or are negative, infinite or NaN, or sum to zero.
     """
     _check_weights(input, num_samples, replacement)
     if out is not None and out._array.dtype != np.int64:
@@ -534,7 +534,7 @@ def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
 
 
 def _without_replacement(weights: Array, n: int, generator: Generator) -> Array:
-    """The greatest of weight / exponential number, which is Gumbel's trick. torch takes it for a single sample, too."""
+    """The greatest of weight / exponential number, which is Gumbel's trick. torch uses it for a single sample, too."""
     races = weights / drawn(weights, generator, distributions.exponential(weights.dtype, 1.0))
     if n == 1:
         return np.argmax(races, -1, keepdims=True)

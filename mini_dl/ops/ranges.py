@@ -25,12 +25,12 @@ from mini_dl.tensor import Tensor, wrap
 
 
 def _number(value: Any) -> Any:
-    """The Python number in a 0-d tensor or NumPy scalar; a number as it is."""
+    """The Python number in a 0-d tensor or NumPy scalar; a number unchanged."""
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
 def _steps(start: Any, end: Any, step: Any) -> Any:
-    """How many steps lead from `start` to `end`, as a fraction. RuntimeError if none ever do."""
+    """How many steps lead from `start` to `end`, as a fraction. RuntimeError if no number of steps does."""
     if step == 0 or step != step:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -51,7 +51,7 @@ def _progression(start: Any, step: Any, length: int, dtype: Any) -> Array:
 
 @factory()
 def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
-    """``start, start + step, ...`` below `end`: of ints int64, otherwise the default dtype.
+    """``start, start + step, ...`` below `end`: int64 for ints, otherwise the default dtype.
 
     >>> import mini_dl as torch
     >>> torch.arange(1, 2, 0.25)
@@ -74,7 +74,7 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arr
 
 @factory()
 def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
-    """``start, start + step, ...`` up to and including `end`. Deprecated in favour of ``arange``."""
+    """``start, start + step, ...`` up to and including `end`. Deprecated in favor of ``arange``."""
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
         "Python's range "
@@ -129,14 +129,14 @@ def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
 
 @factory()
 def linspace(start: Any, end: Any, steps: int, *, dtype: Any) -> Array:
-    """`steps` numbers in equal distance from `start` to `end`."""
+    """`steps` equally spaced numbers from `start` to `end`."""
     kind = _bounds_dtype(dtype, start, end)
     return _between("linspace", start, end, steps, kind).astype(kind)
 
 
 @factory()
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any) -> Array:
-    """``base ** x`` for `steps` numbers x in equal distance from `start` to `end`."""
+    """``base ** x`` for `steps` equally spaced numbers x from `start` to `end`."""
     kind = _bounds_dtype(dtype, start, end, base)
     powers = _between("logspace", start, end, steps, kind)
     return np.power(np.asarray(base, powers.dtype), powers).astype(kind)

@@ -106,14 +106,14 @@ def _gradients(
 ) -> Sequence[Tensor | None]:
     """The gradients of the `parts`: gates, `states` parts of the state, weight (and bias).
 
-    By `kernel`; with a history of their own, through the composition of single steps.
+    Computed by `kernel` or, if they need a history, through the composition of single steps.
     """
     if all([g is None for g in grads[:states]]):
         return [None] * len(parts)
-    kept = result[:1] + result[states:]  # not the state at the end
+    kept = result[:1] + result[states:]  # not the final state
     if not mode.enabled:
         return kernel(*grads[:states], *parts[1:], *kept, reverse)  # type: ignore[no-any-return]
-    inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
+    inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may be given twice
     weights = (*inputs[1 + states :], None, None)[:3]
     outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
     reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]
@@ -168,7 +168,7 @@ def _gru_steps_backward(
 
 
 def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Sequence[Any]) -> bool:
-    """Whether a fused primitive may compute it: one type, and sizes that agree."""
+    """Whether a fused primitive can compute it: one type, and sizes that agree."""
     first, (width, size) = input._array, weight._array.shape
     same = all([x is None or x._array.dtype is first.dtype for x in (*start, weight, *biases)])
     fitting = all([x._array.shape == (first.shape[1], size) for x in start])
@@ -183,7 +183,7 @@ def _direction(
 ) -> tuple[list[Tensor], State]:
     """The hidden state after each step, in the order of the steps, and the state at the end.
 
-    `sizes` tells how many samples are left at each step (the first ones); the state of the others rests.
+    `sizes` says how many samples (the first ones) take part in each step; the state of the others is unchanged.
     """
     state, ended, outputs = start, [], []
     if sizes is not None and reverse:
@@ -203,7 +203,7 @@ def _direction(
 
 
 _FUSED: dict[Cell, int] = {_lstm: 4, _gru: 3}
-"""How many gates there are where all steps are one primitive."""
+"""The number of gates where all steps are one primitive."""
 
 
 def _layers(

@@ -23,7 +23,7 @@ from mini_dl.tensor import Tensor
 
 
 def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
-    """`input`, which must be a tensor, beside a `keepdim` that must be a bool."""
+    """`input`. TypeError unless it is a tensor and `keepdim` is a bool."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
     if not isinstance(keepdim, builtins.bool):
@@ -38,7 +38,7 @@ C_NAMES = {
 
 
 def same_types(result: Any, out: Any, args: Any) -> None:
-    """RuntimeError unless ``out=`` has the very types of the result: operations that choose elements do not cast."""
+    """RuntimeError unless ``out=`` has exactly the types of the result: operations that select elements do not cast."""
     if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
         return
     pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
@@ -51,7 +51,7 @@ def same_types(result: Any, out: Any, args: Any) -> None:
 
 
 def no_overlap(result: Any, out: Any, args: Any) -> None:
-    """`same_types`, and RuntimeError if ``out=`` looks into the memory of the input."""
+    """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
     same_types(result, out, args)
     for target in out if isinstance(out, tuple) else (out,):
         check_apart(target, args)
@@ -67,19 +67,19 @@ def type_of_input(result: Tensor, out: Tensor, args: Any) -> None:
 
 
 def of_type(input: Tensor, target: dtype | None) -> Tensor:
-    """`input`, or the result computed from it, in the type asked for."""
+    """`input`, or the result computed from it, in the requested type."""
     return input if target is None else input.to(target)
 
 
 def spread(grad: Tensor, shape: Dims, dims: Dims, keepdim: bool) -> Tensor:
-    """The gradient of a reduction over `dims`, given back its dimensions and expanded to the `shape` it came from."""
+    """The gradient of a reduction over `dims`, with these dimensions restored and expanded to the original `shape`."""
     if not keepdim and len(dims) < len(shape):
         grad = grad.reshape(reduced(shape, dims, True))
     return grad.expand(shape)
 
 
 def not_empty(name: str, shape: Dims, dims: Dims, given: bool) -> None:
-    """Where the operation has no value for nothing, the dimensions must not be empty."""
+    """Check that the dimensions are not empty, for operations without an identity."""
     if given:
         for d in dims:
             if shape[d] == 0:
@@ -118,7 +118,7 @@ def _nansum(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """The sum that takes NaN as 0."""
+    """The sum in which NaN counts as 0."""
     x = checked("nansum", input, keepdim)
     if x.is_complex():
         raise RuntimeError("nansum on CPU does not support complex inputs")
@@ -172,7 +172,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dty
 
 
 def deviations(name: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Dims, float]:
-    """The arguments of var, std and their like, whose overloads share positions: (input, dims, divisor)."""
+    """The arguments of var, std and similar functions, whose overloads share positions: (input, dims, divisor)."""
     x = checked(name, input, keepdim)
     if isinstance(dim, builtins.bool):  # f(input, unbiased)
         dim, unbiased = None, dim
@@ -221,7 +221,7 @@ def _std(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
 
 
 def total_of(grads: Any) -> Any:
-    """The sum of gradients, of those that are not None."""
+    """The sum of the gradients that are not None."""
     there = [g for g in grads if g is not None]
     return functools.reduce(operator.add, there) if there else None
 
@@ -299,8 +299,8 @@ def ordered(name: str, input: Tensor) -> None:
 
 @op()
 def shares(input: Array, result: Array, dims: Dims, keepdim: bool, all_nan: bool = False) -> Array:
-    """What part of the gradient of an extreme each element gets: those equal to it share evenly; of NaN those that are NaN, or,
-    if `all_nan`, all elements get NaN."""
+    """The part of the gradient of an extreme that each element gets: those equal to it share evenly; for NaN, those that are NaN
+    or, if `all_nan`, all elements get NaN."""
     extreme = result if keepdim or not dims else np.expand_dims(result, dims)
     ties = input == extreme
     if not all_nan:
@@ -396,13 +396,13 @@ def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim
 
 @method(out=same_types)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the largest element is (the first of equals; NaN is largest), over `dim` or in the flattened tensor."""
+    """The index of the largest element (the first of equals; NaN is largest), over `dim` or in the flattened tensor."""
     return _arg_extreme("argmax", _argmax, input, dim, keepdim)
 
 
 @method(out=same_types)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the smallest element is (the first of equals; NaN is smallest), over `dim` or in the flattened tensor."""
+    """The index of the smallest element (the first of equals; NaN is smallest), over `dim` or in the flattened tensor."""
     return _arg_extreme("argmin", _argmin, input, dim, keepdim)
 
 
@@ -410,7 +410,7 @@ _max, _min = return_type("max", "values indices"), return_type("min", "values in
 
 
 def pick(input: Tensor, dim: int, indices: Tensor, keepdim: bool) -> tuple[Tensor, Tensor]:
-    """What `indices` choose along `dim`, where they have size 1: (values, indices)."""
+    """The elements at `indices`, which have size 1 along `dim`: (values, indices)."""
     values = input.gather(dim, indices)
     return (values, indices) if keepdim or not input._array.ndim else (values.squeeze(dim), indices.squeeze(dim))
 
@@ -476,7 +476,7 @@ def _truth_out(result: Tensor, out: Tensor, args: Any) -> None:
 
 
 def _truth_dims(input: Tensor, dim: Any) -> Dims | None:
-    """() is no dimension here, where in sums it is all of them."""
+    """() means no dimensions here; for sums it means all of them."""
     return None if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, input._array.ndim)
 
 
@@ -528,7 +528,7 @@ def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
 @method(out=True)
 @public("special")
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(input)))`` over `dim`, without overflow: the largest element is taken out first."""
+    """``log(sum(exp(input)))`` over `dim`, without overflow: the largest element is factored out first."""
     x = checked("logsumexp", input, keepdim)
     if x._array.dtype.kind not in "fc":
         x = x.to(_dtypes.get_default_dtype())
@@ -543,7 +543,7 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def hash_tensor(input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
-    """The bits of all elements over `dim`, each as 64-bit integer or float, combined by exclusive or, in uint64."""
+    """The bits of all elements over `dim`, each as a 64-bit integer or float, combined by exclusive or, in uint64."""
     if mode != 0:
         raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
     checked("hash_tensor", input, keepdim)

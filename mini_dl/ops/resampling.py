@@ -1,4 +1,4 @@
-"""Resampling images: to another size (`interpolate`) and at given places (`grid_sample`)."""
+"""Resampling images: to another size (`interpolate`) and at given positions (`grid_sample`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 BYTE_MODES = ("bilinear", "bicubic", "lanczos")
-"""What resizes bytes by integer weights."""
+"""Resizes bytes with integer weights."""
 
 
 @op(input=lambda grad, axes: _spread_back(grad, axes))
@@ -94,7 +94,7 @@ def interpolate(
 
 
 def _wanted(space: Ints, n: int, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
-    """The output size, and the factors it came from."""
+    """The output size, and the factors from which it was computed."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is not None:
@@ -180,7 +180,7 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 @op(input=lambda grad, slope: grad * slope)
 def _moved(input: Array, value: Array, slope: Array) -> Array:
-    """`value`, which is what became of `input`, with `slope` as its derivative."""
+    """`value`, computed from `input`, with `slope` as its derivative."""
     return value.copy()
 
 
@@ -191,7 +191,7 @@ def _constant_in(input: Array, other: Array) -> Array:
 
 
 def _pixel(place: Tensor, size: int, align_corners: bool) -> Tensor:
-    """From [-1, 1] to pixels: -1 and 1 are the centres of the outermost pixels (`align_corners`) or their outer edges."""
+    """From [-1, 1] to pixels: -1 and 1 are the centers of the outermost pixels (`align_corners`) or their outer edges."""
     return (place + 1) * ((size - 1) / 2) if align_corners else ((place + 1) * size - 1) / 2
 
 
@@ -217,7 +217,7 @@ def _brought_inside(place: Tensor, size: int, padding_mode: str, align_corners: 
 
 
 def _pixels_at(image: Tensor, places: list[Array], n: int) -> Tensor:
-    """(N, C, *in) at whole places (N, *out) in each dimension -> (N, C, *out); zero outside."""
+    """(N, C, *in) at integer positions (N, *out) in each dimension -> (N, C, *out); zero outside."""
     shape = image._array.shape
     inside: Any = True
     flat: Any = 0
@@ -230,7 +230,7 @@ def _pixels_at(image: Tensor, places: list[Array], n: int) -> Tensor:
 
 
 def _whole(array: Array) -> Array:
-    """Places as integers; what is not a number lies outside."""
+    """Positions as integers; NaN lies outside."""
     return np.where(np.abs(array) < 2.0**31, array, -100).astype(np.int64)
 
 
@@ -282,9 +282,9 @@ PADDING = ("zeros", "border", "reflection")
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
-    """The image at places (x, y) or (x, y, z) in [-1, 1], (N, C, *in), (N, *out, n) -> (N, C, *out).
+    """The image at positions (x, y) or (x, y, z) in [-1, 1], (N, C, *in), (N, *out, n) -> (N, C, *out).
 
-    What lies outside is zero, the border, or the image reflected (Jaderberg et al., Spatial Transformer Networks, 2015).
+    Outside is zero, the border, or the reflected image (Jaderberg et al., Spatial Transformer Networks, 2015).
     """
     if mode not in INTERPOLATION:
         raise ValueError(

@@ -167,7 +167,7 @@ public("Tensor")(frexp)
 
 
 def _rounding(ufunc: Any, input: Array) -> Array:
-    """`ufunc` on floating point numbers; integers are whole already."""
+    """`ufunc` on floating point numbers; integers are returned unchanged."""
     accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
     return ufunc(input) if input.dtype.kind == "f" else input.copy()
 
@@ -205,7 +205,7 @@ def frac(input: Array) -> Array:
 
 @public("torch", "Tensor", "special", inplace_too=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbour."""
+    """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbor."""
     return _round(input, decimals)
 
 

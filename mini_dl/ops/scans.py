@@ -36,7 +36,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
 
 @op(input=lambda grad, dim, by: shift(grad, dim, -by))
 def shift(input: Array, dim: int, by: int, fill: float = 0) -> Array:
-    """`input` moved by one place along `dim`, forward (`by` = 1) or back (-1); `fill` where nothing moved to."""
+    """`input` shifted by one position along `dim`, forward (`by` = 1) or back (-1), with `fill` at the free end."""
     out = np.full(input.shape, fill, input.dtype)
     if not input.ndim:
         return out
@@ -56,7 +56,7 @@ def shift(input: Array, dim: int, by: int, fill: float = 0) -> Array:
     terms=lambda grad, factors, dim, reverse: recurrence(shift(conj(factors), dim, 1 if reverse else -1), grad, dim, not reverse),
 )
 def recurrence(factors: Array, terms: Array, dim: int, reverse: bool) -> Array:
-    """``y[k] = factors[k] * y[k - 1] + terms[k]``, from either end: every scan has its gradient among these, and so have they."""
+    """``y[k] = factors[k] * y[k - 1] + terms[k]``, from either end: the gradient of every scan has this form, even its own."""
     y = np.array(terms)
     if y.ndim:
         along, factors = np.moveaxis(y, dim, 0), np.moveaxis(factors, dim, 0)
@@ -130,7 +130,7 @@ _cummax, _cummin = return_type("cummax", "values indices"), return_type("cummin"
 
 @op()
 def _running(input: Array, dim: int, largest: bool) -> Array:
-    """Where the extreme so far is along `dim`: the last of equals; NaN is both largest and smallest."""
+    """The index of the extreme so far along `dim`: the last of equals; NaN is both largest and smallest."""
     if not input.ndim or not input.size:
         return np.zeros(input.shape, np.int64)
     extreme = (np.maximum if largest else np.minimum).accumulate(input, dim)
@@ -140,7 +140,7 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
 
 @method(out=same_types)
 def cummax(input: Tensor, dim: int) -> Any:
-    """``(values, indices)`` of the largest element up to each place along `dim`."""
+    """``(values, indices)`` of the largest element up to each position along `dim`."""
     dim = wrap_dim(dim, checked("cummax", input)._array.ndim)
     ordered("cummax_cpu", input)
     indices = _running(input, dim, True)
@@ -149,7 +149,7 @@ def cummax(input: Tensor, dim: int) -> Any:
 
 @method(out=same_types)
 def cummin(input: Tensor, dim: int) -> Any:
-    """``(values, indices)`` of the smallest element up to each place along `dim`."""
+    """``(values, indices)`` of the smallest element up to each position along `dim`."""
     dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
     ordered("cummin_cpu", input)
     indices = _running(input, dim, False)
@@ -165,7 +165,7 @@ def _logcumsumexp_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int
         return grad
     before = shift(result, dim, 1, -math.inf)
     decay, weight = conj((before - result).exp()), conj((input - result).exp())
-    decay = decay.masked_fill((before == result) & result.isinf(), 1)  # where inf - inf is NaN
+    decay = decay.masked_fill((before == result) & result.isinf(), 1)  # where inf - inf would be NaN
     return weight * recurrence(shift(decay, dim, -1), grad, dim, True)
 
 
@@ -223,7 +223,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
 
 def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
-    """Twice the areas between neighbours along `dim`."""
+    """Twice the areas between neighbors along `dim`."""
     ndim = checked(name, y)._array.ndim
     if not ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
@@ -268,7 +268,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, 
 
 
 def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
-    """The derivative along `dim` by differences of second order (`edge_order` at the ends); `steps`: a number or distances."""
+    """The derivative along `dim` by second-order differences (`edge_order` at the ends); `steps` is a number or distances."""
     n = f._array.shape[dim]
 
     def at(i: int, size: int = 1) -> Tensor:
@@ -300,9 +300,9 @@ def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
 
 @public("torch")
 def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
-    """The derivatives of samples of a function along each `dim`, by differences of neighbours.
+    """The derivatives of samples of a function along each `dim`, by differences of neighbors.
 
-    `spacing` is the distance of the samples, one for each `dim`, or for each a tensor of coordinates.
+    `spacing` is the distance of the samples, one distance for each `dim`, or a tensor of coordinates for each.
 
     >>> import mini_dl as torch
     >>> torch.gradient(torch.tensor([1.0, 4.0, 9.0, 16.0]))

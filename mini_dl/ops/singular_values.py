@@ -24,7 +24,7 @@ def _skew(A: Tensor) -> Tensor:
 
 
 def _svd_gradient(grads: Any, A_shape: Any, result: Any) -> Tensor:
-    """The loss must not see the phase common to U and V, nor (of complete factors) the columns beyond the first k."""
+    """The loss must not depend on the phase common to U and V, nor (for complete factors) on the columns beyond the first k."""
     gU, gS, gVh = grads
     U, S, Vh = result
     m, n = A_shape[-2:]
@@ -138,7 +138,7 @@ def _pinv(A: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
 
 
 def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
-    """Numbers or arrays; without both, ``eps * max(m, n)`` relative to the largest singular value."""
+    """Numbers or arrays; if neither is given, ``eps * max(m, n)`` relative to the largest singular value."""
     for label, given in (("atol", atol), ("rtol", rtol)):
         if isinstance(given, Tensor) and given._array.dtype.kind == "c":
             raise RuntimeError(f"{name}: {label} tensor of complex type is not supported.")
@@ -179,7 +179,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 @public("linalg", out=True)
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
-    """How many singular values are above ``max(atol, rtol * largest)``."""
+    """The number of singular values above ``max(atol, rtol * largest)``."""
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
     if tol is not None:
         if isinstance(tol, Tensor) and tol._array.dtype.kind == "c":
@@ -200,7 +200,7 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """``(solution, residuals, rank, singular_values)``: the X of least norm with the least ``norm(A @ X - B)``.
 
-    Residuals are given for tall matrices of full rank by the drivers gels, gelsd and gelss; singular values by the last two.
+    The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.
     """
     name = "torch.linalg.lstsq"
     matrix(name, A, "input")

@@ -29,7 +29,7 @@ def _inv(A: Array) -> Array:
     B=lambda grad, A: _solve(H(A), grad),
 )
 def _solve(A: Array, B: Array) -> Array:
-    """``A @ X = B`` for matrices B, with broadcasting."""
+    """The solution of ``A @ X = B`` for matrices B, with broadcasting."""
     return np.linalg.solve(A, B)
 
 
@@ -129,7 +129,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 @public("linalg", out=True)
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
-    """``(result, info)``: as `solve`, without an error where A is singular unless asked for."""
+    """``(result, info)``: like `solve`, without an error where A is singular unless requested."""
     info = singular(square("linalg.solve", A))
     if info.any() and not check_errors:
         A = A + eye_like(A, A._array.shape[-1]) * wrap((info != 0)[..., None, None]) * math.nan
@@ -138,7 +138,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 @public("linalg", out=True)
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
-    """The solution of ``A @ X = B`` (or ``X @ A = B``) for triangular A, of which only that triangle is read."""
+    """The solution of ``A @ X = B`` (or ``X @ A = B``) for triangular A; only that triangle is read."""
     name = "linalg.solve_triangular"
     square(name, A)
     matrix(name, B, "B")

@@ -1,4 +1,4 @@
-"""Sorting and choosing by order. Indices are found without gradient, then `gather` takes the values."""
+"""Sorting and selecting by order. Indices are found without gradient, then `gather` takes the values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @op()
 def order(input: Array, dim: int, descending: bool) -> Array:
-    """The indices that sort along `dim`, equal elements in their order; NaN counts as largest."""
+    """The indices that sort along `dim`, with equal elements in their original order; NaN counts as largest."""
     if not input.ndim:
         return np.zeros((), np.int64)
     if not descending:
@@ -29,7 +29,7 @@ def order(input: Array, dim: int, descending: bool) -> Array:
 
 
 def _sortable(name: str, input: Any, dim: Any) -> int:
-    """`dim` counted from the front, once `input` can be sorted."""
+    """`dim` counted from the front, after a check that `input` can be sorted."""
     if checked(name, input)._array.dtype.kind == "c":
         raise RuntimeError(" Sort does not support complex dtypes on CPU")
     return wrap_dim(dim, input._array.ndim)
@@ -103,7 +103,7 @@ def _kth(input: Array, k: int, dim: int) -> Array:
 
 
 def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = True) -> int:
-    """`dim` counted from the front, once its elements can be ordered and are not none."""
+    """`dim` counted from the front, after a check that it is not empty and its elements can be ordered."""
     x = checked(name, input, keepdim)._array
     if x.dtype.kind in ("bc" if no_bool else "c") and (x.ndim or "median" in name):
         raise NotImplementedError(f"\"{name.replace('nan', '')}_cpu\" not implemented for '{scalar_name(x.dtype)}'")
@@ -124,7 +124,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 
 @op()
 def _middle(input: Array, dim: int, skip_nan: bool) -> Array:
-    """The index of the lower median along `dim`; of the first NaN, or (`skip_nan`) among the others."""
+    """The index of the lower median along `dim`: if there are NaNs, of the first one, or (`skip_nan`) among the others."""
     return middle(input, dim, skip_nan)
 
 
@@ -164,7 +164,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 
 @op()
 def _most_frequent(input: Array, dim: int) -> Array:
-    """The last index of the most frequent element along `dim`, of the smallest of those."""
+    """The last index of the most frequent element along `dim`; of several such elements, of the smallest."""
     return most_frequent(input, dim)
 
 
@@ -241,7 +241,7 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
 
 @method(out=True)
 def nanquantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
-    """As `quantile`, of the elements that are not NaN."""
+    """Like `quantile`, for the elements that are not NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
 
@@ -275,7 +275,7 @@ def _answer(values: Array, inverse: Array, counts: Array, return_inverse: bool, 
 def unique(
     input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """The distinct elements in order (with `dim`, the distinct slices), and on request where each came to be and how often.
+    """The distinct elements in order (with `dim`, slices), and on request where each element is among them, and their counts.
 
     >>> import mini_dl as torch
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
@@ -299,7 +299,7 @@ def unique(
 
 @method()
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
-    """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and its length."""
+    """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and the lengths."""
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
@@ -333,7 +333,7 @@ def searchsorted(
 ) -> Tensor:
     """Where each element of `input` goes into its sorted sequence: before equal elements, or (`right`) after them.
 
-    ``(*, n), (*, m) -> (*, m)``, or one sequence ``(n,)`` for all. RuntimeError where the leading dimensions differ.
+    ``(*, n), (*, m) -> (*, m)``, or one sequence ``(n,)`` for all. RuntimeError if the leading dimensions differ.
 
     >>> import mini_dl as torch
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))

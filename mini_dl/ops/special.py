@@ -1,7 +1,7 @@
-"""Special functions: the error function, gamma and its relatives, Bessel and Airy functions.
+"""Special functions: the error function, the gamma family, Bessel and Airy functions.
 
-Kernels are written for float64 over one-dimensional arrays; `in_double` brings other types and shapes there and back. Where no
-closed form or series is at hand, they are polynomials in a variable that makes the function smooth (`special_tables`).
+Kernels are written for one-dimensional float64 arrays; `in_double` converts other types and shapes there and back. Where no
+closed form or series is available, they are polynomials in a variable that makes the function smooth (`special_tables`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def erfc(input: Array) -> Array:
 
 @unary(input=lambda grad, input, result: _erfcx_second(grad, input, result))
 def _erfcx_slope(input: Array) -> Array:
-    """The derivative of erfcx. Its terms cancel for large `input`: hence in float64."""
+    """The derivative of erfcx, in float64 because its terms cancel for large `input`."""
     x = input.astype(np.float64)
     return (2 * x * kernels.erfcx(x) - 2 / math.sqrt(math.pi)).astype(input.dtype)
 

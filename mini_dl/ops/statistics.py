@@ -18,7 +18,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tensor | None:
-    """Weights of the observations, once they are known to fit."""
+    """The checked weights of the observations."""
     if weights is None:
         return None
     w = weights._array
@@ -40,7 +40,7 @@ def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tenso
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariance matrix of variables (rows) observed together (columns): ``(x - mean) @ (x - mean).T / (n - correction)``.
 
-    `fweights` say how often an observation was made, `aweights` how much it counts.
+    `fweights` are the counts of the observations, `aweights` their weights.
 
     >>> import mini_dl as torch
     >>> torch.cov(torch.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -74,7 +74,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
         norm = x.new_zeros(()) if not isinstance(norm, Tensor) else norm * 0
     elif not isinstance(norm, Tensor):
         norm = wrap(np.asarray(norm))
-    for _ in range(2 if n else 1):  # the second time what the rounding of a large mean left
+    for _ in range(2 if n else 1):  # the second pass removes the rounding error of a large mean
         x = x - ((x if w is None else x * w).sum(1, keepdim=True) / total if n else math.nan)
     weighted = x if w is None else x * w
     return ((x @ weighted.transpose(0, 1).conj()) / norm).squeeze()
@@ -227,7 +227,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
 
 @method()
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each of 0, 1, 2, ... occurs in `input`, or the sum of the `weights` there.
+    """How often each of 0, 1, 2, ... occurs in `input`, or the sum of its `weights`.
 
     >>> import mini_dl as torch
     >>> torch.bincount(torch.tensor([1, 1, 3]))

@@ -31,9 +31,9 @@ def stft(
     align_to_window: bool | None = None,
 ) -> Tensor:
     """(*B, L) -> (*B, n_fft // 2 + 1 or n_fft, frames): the spectrum of each frame of `n_fft` samples, `hop_length` apart, times
-    `window` of `win_length` (centred in the frame). With `center`, frame t is centred at ``t * hop_length``.
+    `window` of `win_length` (centered in the frame). With `center`, frame t is centered at ``t * hop_length``.
 
-    RuntimeError where the lengths do not fit, and for a real input without `return_complex`.
+    RuntimeError if the lengths do not fit, and for a real input without `return_complex`.
 
     >>> import mini_dl as torch
     >>> torch.stft(torch.ones(16), 8, window=torch.hann_window(8), return_complex=True).shape
@@ -124,7 +124,7 @@ def istft(
     length: int | None = None,
     return_complex: bool = False,
 ) -> Tensor:
-    """(*B, n_fft // 2 + 1 or n_fft, frames) -> (*B, L): the signal of which `stft` gives `input`, or comes closest to it.
+    """(*B, n_fft // 2 + 1 or n_fft, frames) -> (*B, L): the signal whose `stft` is `input`, or comes closest to it.
 
     The frames' inverse transforms are windowed and added up where they overlap, then divided by the sum of the squared windows
     (Griffin and Lim 1984). RuntimeError where that is 0, or the lengths do not fit.

@@ -12,7 +12,7 @@ from mini_dl.tensor import Tensor, in_class
 
 @tensor_method()
 def as_subclass(self: Tensor, cls: type[Tensor]) -> Any:
-    """A view of this tensor, with its history, that is an instance of `cls`. TypeError if `cls` is no subclass of Tensor.
+    """A view of this tensor, with its history, that is an instance of `cls`. TypeError if `cls` is not a subclass of Tensor.
 
     >>> import mini_dl as torch
     >>> class Image(torch.Tensor):

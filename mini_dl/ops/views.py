@@ -53,7 +53,7 @@ def _expand(input: Array, shape: tuple[int, ...]) -> Array:
 def expand(self: Tensor, size: tuple[int, ...], *, implicit: bool = False) -> Tensor:
     """The same elements repeated along dimensions of size 1, without copying. -1 keeps a size.
 
-    RuntimeError if another size is to be changed.
+    RuntimeError if any other size would change.
     """
     return expand_to(self, size)
 
@@ -105,7 +105,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
 
 @op(input=lambda grad, input_shape: grad.reshape(input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
-    """Another shape of an intermediate result that nobody else sees: no view."""
+    """Another shape of an intermediate result that nothing else sees; not recorded as a view."""
     return input.reshape(shape)
 
 
@@ -132,7 +132,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 
 @method()
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Dimensions `start_dim` to `end_dim` made one."""
+    """Dimensions `start_dim` to `end_dim` merged into one."""
     shape = input._array.shape
     start, end = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
     if start > end:
@@ -155,7 +155,7 @@ def ravel(input: Tensor) -> Tensor:
 
 @method()
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Dimension `dim` made several of these `sizes`, of which one may be -1. RuntimeError if the product differs."""
+    """Dimension `dim` split into these `sizes`, one of which may be -1. RuntimeError if the product differs."""
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     sizes = tuple([operator.index(n) for n in sizes])
@@ -280,7 +280,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 @public("torch", "Tensor", "torch:moveaxis", "Tensor:moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    """Dimensions `source` moved to the places `destination`, the others in order around them."""
+    """Dimensions `source` moved to the positions `destination`, with the others in order around them."""
     ndim = input._array.ndim
     sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
     if len(sources) != len(targets):
@@ -317,7 +317,7 @@ def _t(input: Array) -> Array:
 
 @method()
 def t(input: Tensor) -> Tensor:
-    """A matrix transposed; a vector or number as it is. RuntimeError with more dimensions."""
+    """A matrix transposed; a vector or number unchanged. RuntimeError for more dimensions."""
     if input._array.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D")
     return _t(input)
@@ -345,12 +345,12 @@ def _matrices(input: Tensor, name: str) -> int:
 
 
 def _mT(self: Tensor) -> Tensor:
-    """Matrices transposed, in a batch each."""
+    """Each matrix of a batch transposed."""
     return transpose(self, -2, -1) if _matrices(self, "tensor.mT") else _alias(self)
 
 
 def _mH(self: Tensor) -> Tensor:
-    """Matrices transposed and conjugated, in a batch each."""
+    """Each matrix of a batch transposed and conjugated."""
     return adjoint(self) if _matrices(self, "tensor.mH") else _alias(self)
 
 
@@ -395,7 +395,7 @@ _squeeze1.op.grad_name = "SqueezeBackward1"  # type: ignore[attr-defined]  # tor
 
 @method()
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Without dimensions of size 1: all, or those of `dim`."""
+    """Without the dimensions of size 1: all of them, or those in `dim`."""
     shape = input._array.shape
     dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))
     return (_squeeze if dim is None else _squeeze1)(input, tuple([d for d in dims if shape[d] == 1]))

@@ -1,4 +1,4 @@
-"""Window functions ``torch.*_window``. The periodic window of `window_length` is the symmetric one of one point more, cut."""
+"""Window functions ``torch.*_window``. The periodic window of `window_length` is the symmetric one with one point more, cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mini_dl.ops.special import i0
 
 
 def _points(name: str, length: Any, periodic: bool, dtype: Any) -> tuple[Array, int]:
-    """``0, 1, ..., n - 1`` in the type of the window and n - 1, for the symmetric window of n points to compute."""
+    """``0, 1, ..., n - 1`` in the type of the window, and n - 1, for a symmetric window of n points."""
     if isinstance(length, bool) or not hasattr(type(length), "__index__"):
         raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {type_name(length)}")
     target = _dtypes.default_numpy() if dtype is None else dtype

@@ -30,8 +30,8 @@ _COMPARISONS = (np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """A tensor in the place of an array: the NumPy calls of an update become operations of autograd.
 
-    What is written in place is a new value here. `write` puts the last one into the tensor itself, so that no step finds changed
-    what an earlier one saved for its gradients. Comparisons give arrays, without gradients. TypeError for other ufuncs.
+    An in-place write makes a new value here. `write` puts the last one into the tensor itself, so that no step changes what an
+    earlier one saved for its gradients. Comparisons give arrays, without gradients. TypeError for other ufuncs.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -79,7 +79,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self += np.multiply(value, weight)
 
     def _set(self, value: Any) -> Recorded:
-        """Take over `value` in the own dtype, as arrays do."""
+        """Take over `value`, cast to the present dtype, as arrays do."""
         if self.value is None:
             self.value = value
         elif isinstance(value, Tensor):
@@ -89,7 +89,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return self
 
     def as_parts(self) -> Recorded:
-        """Itself, from now on with the real and imaginary parts of a complex tensor as real numbers."""
+        """Return itself, after splitting a complex tensor into real and imaginary parts."""
         if self.dtype.kind == "c":
             self.value, self.parts = view_as_real(self.value), True
         return self
@@ -100,7 +100,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 class RecordedState(State):
-    """The state of a parameter, which gives out its tensors recorded."""
+    """The state of a parameter, whose tensors are given as recorded stand-ins."""
 
     __slots__ = ("given",)
 
@@ -126,13 +126,13 @@ class RecordedState(State):
         return _standing_for(array.value.detach())
 
     def blocks(self, buffers: int, param: Any, *others: Any) -> Iterable[tuple[Any, ...]]:
-        """One piece, with stand-ins that take over whatever is written to them as buffers."""
+        """One piece, with stand-ins for buffers that take over whatever is written to them."""
         arrays = [None if one is None else one.as_parts() for one in (param, *others)]
         return ((*arrays, *[_standing_for(None) for _ in range(buffers)]),)
 
 
 def recorded_option(value: Any) -> Any:
-    """An option as an update records it: tensors of one element as recorded scalars."""
+    """An option for a recorded update: tensors of one element become recorded scalars."""
     if isinstance(value, Tensor):
         return Recorded(value.reshape(()))
     if type(value) is tuple:
@@ -141,14 +141,14 @@ def recorded_option(value: Any) -> Any:
 
 
 def _standing_for(value: Any) -> Recorded:
-    """A stand-in for a result, or, for None, for a buffer: it belongs to no tensor."""
+    """A stand-in for a result or, if None, for a buffer: it belongs to no tensor."""
     made = Recorded.__new__(Recorded)
     made.value, made.parts = value, False
     return made
 
 
 def _operand(one: Any) -> Any:
-    """Of an operation of tensors."""
+    """The operand for an operation on tensors."""
     if isinstance(one, Recorded):
         return one.value
     return wrap(one) if isinstance(one, np.ndarray) else one

@@ -1,4 +1,4 @@
-"""Adafactor: the mean square gradient of a matrix from those of its rows and columns."""
+"""Adafactor: the mean square gradient of a matrix, estimated from those of its rows and columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _root_mean_square(array: Array) -> float:
 
 
 class Adafactor(Optimizer):
-    """Steps relative to the size of the parameter, clipped at `d`, scaled by ``rows @ columns / mean(rows)`` in place of the
+    """Steps relative to the magnitude of the parameter, clipped at `d`, scaled by ``rows @ columns / mean(rows)`` in place of the
     whole mean square (Shazeer and Stern 2018)."""
 
     def __init__(

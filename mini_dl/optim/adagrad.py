@@ -1,4 +1,4 @@
-"""Steps scaled by what each element's gradients were: their sum of squares, or a running mean."""
+"""Steps scaled by the past gradients of each element: the sum of their squares, or a running mean."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Adagrad(Optimizer):
     ) -> None:  # fmt: skip
         checks, last = "lr lr_decay weight_decay initial_accumulator_value eps", "weight_decay initial_accumulator_value"
         super().__init__(params, chosen(locals(), checks, last + " foreach maximize differentiable fused"))
-        for group in self.param_groups:  # torch too begins the sums at once
+        for group in self.param_groups:  # torch too creates the sums at once
             for param in group["params"]:
                 _begin(param._array, State(self.state[param]), initial_accumulator_value)
 

@@ -16,8 +16,8 @@ class Adam(Optimizer):
     """Steps scaled by running means of the gradient and of its square (Kingma and Ba 2014).
 
     ``mean = b1 * mean + (1 - b1) * grad``, ``square = b2 * square + (1 - b2) * grad**2``, both divided by ``1 - b**step``;
-    ``param -= lr * mean / (sqrt(square) + eps)``. `amsgrad` takes the largest square so far (Reddi et al. 2018).
-    ValueError for negative options or betas outside of [0, 1).
+    ``param -= lr * mean / (sqrt(square) + eps)``. `amsgrad` uses the largest square so far (Reddi et al. 2018).
+    ValueError for negative options or betas outside [0, 1).
 
     >>> import mini_dl as torch
     >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -68,7 +68,7 @@ class Adam(Optimizer):
 
 
 def _checked_betas(betas: tuple[Any, Any], foreach: bool | None, capturable: bool) -> tuple[Any, ...]:
-    """Betas that are both floats, or both tensors of one element, those as 0-d tensors. ValueError for others."""
+    """Betas that are both floats, or both tensors of one element, returned as 0-d tensors. ValueError for others."""
     tensors = [isinstance(beta, Tensor) for beta in betas]
     if not (all(tensors) or all([isinstance(beta, float) for beta in betas])):
         raise ValueError("betas must be either both floats or both Tensors")
@@ -98,7 +98,7 @@ class AdamW(Adam):
 
 
 class Adamax(Optimizer):
-    """`Adam` with the greatest absolute gradient, decaying by b2, for the root of the mean square (Kingma and Ba 2014):
+    """`Adam` with the greatest absolute gradient, decaying by b2, in place of the root of the mean square (Kingma and Ba 2014):
     ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``."""
 
     def __init__(
@@ -160,7 +160,7 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """`Adam` that does without the square until its variance is known well enough (Liu et al. 2019): n steps are worth
+    """`Adam` that ignores the square until its variance is known well enough (Liu et al. 2019): n steps are worth
     ``r = longest - 2 n b2**n / (1 - b2**n)`` of a simple mean, with ``longest = 2 / (1 - b2) - 1``; from r > 5 on they are scaled
     by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``."""
 
@@ -177,7 +177,7 @@ class RAdam(Optimizer):
         step, (beta1, beta2) = state.advance(), group.betas
         rate, unbias = group.lr / (1 - beta1**step), 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
-        length = longest - 2 * step * beta2**step / unbias  # of the simple mean that this running one is worth
+        length = longest - 2 * step * beta2**step / unbias  # the length of the simple mean that this running mean is worth
         if length > 5.0:
             rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
             rate *= rectified**0.5 * unbias**0.5

@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 def cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) -> Any:
-    """Where the cubic through two points with their slopes is least, within `bounds` or between them (Nocedal, Wright: 3.59)."""
+    """The minimum, within `bounds` or between the points, of the cubic through two points and slopes (Nocedal, Wright: 3.59)."""
     low, high = bounds or ((a.t, b.t) if a.t <= b.t else (b.t, a.t))
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1**2 - a.slope * b.slope
@@ -38,7 +38,7 @@ def cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) -> 
 def strong_wolfe(
     evaluate: Callable[[Any], Point], start: Point, t: Any, longest: Any, tolerance: float, limit: int
 ) -> tuple[Point, int]:
-    """A step length that lowers the loss and flattens the slope enough, and how often the loss was computed
+    """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
     c1, c2 = 1e-4, 0.9
 
@@ -177,7 +177,7 @@ class LBFGS(Optimizer):
         return first_loss
 
     def _along(self, closure: Callable[[], Any], direction: Tensor) -> Callable[[Any], Point]:
-        """The loss at a step length; the parameters are put back."""
+        """The loss at a step length; the parameters are restored."""
         kept = [p.clone() for p in self._params]
 
         def evaluate(t: Any) -> Point:

@@ -43,7 +43,7 @@ class LambdaLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """All attributes but the optimizer; of the functions only the attributes of callable objects."""
+        """All attributes but the optimizer; for the functions, only the attributes of callable objects."""
         state = super().state_dict()
         state["lr_lambdas"] = [
             None if isinstance(function, types.FunctionType) else function.__dict__.copy() for function in self.lr_lambdas
@@ -249,7 +249,7 @@ class CosineAnnealingLR(LRScheduler):
             return self._unchanged()
         if self._step_count == 1 and epoch > 0:
             return [low + (base - low) * (1 + math.cos(epoch * math.pi / period)) / 2 for base in self.base_lrs]
-        if (epoch - 1 - period) % (2 * period) == 0:  # the rate before was eta_min: no ratio can leave it
+        if (epoch - 1 - period) % (2 * period) == 0:  # the previous rate was eta_min: no ratio leads away from it
             rise = 1 - math.cos(math.pi / period)
             pairs = zip(self.base_lrs, self.optimizer.param_groups)
             return [group["lr"] + (base - low) * rise / 2 for base, group in pairs]
@@ -262,7 +262,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """A cosine from ``initial_lr`` to `eta_min`, begun anew after `T_0` epochs, then after `T_mult` times as many each time
+    """A cosine from ``initial_lr`` to `eta_min`, restarted after `T_0` epochs, then after `T_mult` times as many each time
     (Loshchilov and Hutter 2016)."""
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
@@ -297,7 +297,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self._write(self._called_within_step(self.get_lr))
 
     def _locate(self, epoch: float) -> None:
-        """Set the period that `epoch` falls in, and how far into it."""
+        """Set the period that contains `epoch`, and the position in it."""
         if epoch < 0:
             raise ValueError(f"Expected non-negative epoch, but got {epoch}")
         if epoch < self.T_0:
@@ -348,7 +348,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.best, self.cooldown_counter, self.num_bad_epochs = self.mode_worse, 0, 0
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Note the metric of this epoch and lower the learning rates if it is time."""
+        """Record the metric of this epoch, and lower the learning rates if it is time."""
         current = float(metrics)
         if epoch is None:
             epoch = self.last_epoch + 1
@@ -460,7 +460,7 @@ class SequentialLR(_Composed):
         self._last_lr = first.get_last_lr()
 
     def recursive_undo(self, sched: Any = None) -> None:
-        """Take back the first step that each schedule did when it was made."""
+        """Undo the first step that each schedule took when it was made."""
         scheduler = self if sched is None else sched
         if hasattr(scheduler, "_schedulers"):
             for one in scheduler._schedulers:
@@ -481,7 +481,7 @@ class SequentialLR(_Composed):
 
 
 class ChainedScheduler(_Composed):
-    """All schedules at once, each changing what the one before set."""
+    """All schedules at once, each changing what the previous one set."""
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         if len(schedulers) < 1:

@@ -48,7 +48,7 @@ def register_optimizer_step_post_hook(hook: Hook) -> Handle:
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """`step` between the hooks that were registered for it."""
+    """`step`, wrapped in the hooks registered for it."""
 
     @functools.wraps(step)
     def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -80,7 +80,7 @@ class Optimizer:
     A subclass gives its options to ``super().__init__(params, chosen(locals()))`` and defines `update`. TypeError or ValueError
     for parameters that are not leaf tensors, appear twice, or lack a name that others have.
 
-    With ``differentiable=True`` autograd records the steps, also under ``no_grad``; the parameters are then no leaves
+    With ``differentiable=True`` autograd records the steps, also under ``no_grad``; the parameters are then not leaves
     (RuntimeError for one that requires grad). Here a gradient flows back to the learning rate:
 
     >>> import mini_dl as torch
@@ -97,9 +97,9 @@ class Optimizer:
     """
 
     newer_options: ClassVar[dict[str, Any]] = {}
-    """Options that state saved by old versions may lack, with their values then: flags with their defaults, and what is named."""
+    """Options that state saved by old versions may lack, and their values then: flags with defaults, and those named."""
     tensors_of_step: ClassVar[str] = "params and state_steps"
-    """What torch calls the tensors that a step takes."""
+    """torch's name for the tensors that a step takes."""
     foreach_is_recorded: ClassVar[bool] = False
     """Whether torch lets `foreach` and `differentiable` go together."""
 
@@ -153,11 +153,11 @@ class Optimizer:
 
     @staticmethod
     def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
-        """`func`, a step, between the hooks that are registered for it."""
+        """`func`, a step, wrapped in the hooks registered for it."""
         return func if hasattr(func, "hooked") else _with_hooks(func)
 
     def _cuda_graph_capture_health_check(self) -> None:
-        """Nothing to check without a GPU; steps of programs call it."""
+        """Does nothing without a GPU; user-defined steps call it."""
 
     _accelerator_graph_capture_health_check = _cuda_graph_capture_health_check
 
@@ -165,7 +165,7 @@ class Optimizer:
 
     @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient. `closure` computes the loss anew, which is returned."""
+        """Update every parameter that has a gradient. `closure` recomputes the loss, which is returned."""
         loss = None
         if closure is not None:
             with enable_grad():
@@ -205,7 +205,7 @@ class Optimizer:
         new = [(param, tensors) for param, tensors in found if not tensors]
 
         def update(bundle: list[tuple[Tensor, dict[str, Any]]]) -> None:
-            spare = _spare.pop() if _spare else {}  # taken away: a step within this one, or of another thread, has its own
+            spare = _spare.pop() if _spare else {}  # removed meanwhile: a step within this one, or in another thread, has its own
             for param, tensors in bundle:
                 self.update(param._array, param._grad._array, State(tensors, spare), options)  # type: ignore[union-attr]
             _spare.append(spare)
@@ -239,7 +239,7 @@ class Optimizer:
                 written.write()
 
     def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
-        """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates left."""
+        """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates kept."""
         raise NotImplementedError
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -340,7 +340,7 @@ class Optimizer:
         return state_dict
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` of an optimizer with equal groups gave. ValueError if the groups differ in size."""
+        """Restore what `state_dict` of an optimizer with equal groups returned. ValueError if the groups differ in size."""
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             changed = hook(self, state_dict)
@@ -395,7 +395,7 @@ class Optimizer:
 
 
 def _cast(param: Tensor, value: Any, key: Any, float_step: bool) -> Any:
-    """Saved state as state of `param`: floating point tensors in its type, the count of steps as it is."""
+    """Saved state as state of `param`: floating point tensors in its type, the step count unchanged."""
     if isinstance(value, Tensor):
         if key == "step":
             return value.to(_dtypes.float32) if float_step else value
@@ -408,7 +408,7 @@ def _cast(param: Tensor, value: Any, key: Any, float_step: bool) -> Any:
 
 
 _spare: list[Buffers] = []
-"""The buffers of steps that are over, for the next ones."""
+"""The buffers of finished steps, kept for the next ones."""
 
 
 def _share_memory(found: list[tuple[Tensor, dict[str, Any]]]) -> bool:
@@ -420,8 +420,8 @@ def _share_memory(found: list[tuple[Tensor, dict[str, Any]]]) -> bool:
 
 
 def _bundles(found: list[tuple[Tensor, dict[str, Any]]], size: int) -> list[list[tuple[Tensor, dict[str, Any]]]]:
-    """The largest first, in bundles of at least `size` elements: the short calls of small ones, side by side, would make the
-    threads wait for each other."""
+    """The largest first, in bundles of at least `size` elements: with short calls for small ones side by side, the threads would
+    wait for each other."""
     bundles: list[list[tuple[Tensor, dict[str, Any]]]] = []
     room = 0
     for param, state in sorted(found, key=lambda param_state: -param_state[0]._array.size):
@@ -434,10 +434,10 @@ def _bundles(found: list[tuple[Tensor, dict[str, Any]]], size: int) -> list[list
 
 
 def _number(value: Any) -> Any:
-    """An option as the algorithms want it: tensors of one element as numbers."""
+    """An option as the algorithms expect it: tensors of one element become numbers."""
     if isinstance(value, Tensor):
         scalar = value._array.reshape(())[()]
-        return scalar if scalar.dtype.itemsize < 8 else scalar.item()  # of its type: what is computed of it has that too
+        return scalar if scalar.dtype.itemsize < 8 else scalar.item()  # of its type, which what is computed from it keeps
     if type(value) is tuple:
         return tuple([_number(v) for v in value])
     return value

@@ -12,11 +12,11 @@ from mini_dl.optim.updates import State, chosen
 
 
 class Rprop(Optimizer):
-    """Steps by the gradient's sign: longer while it stays (by ``etas[1]``), shorter and skipped once it turns (by ``etas[0]``)
+    """Steps by the sign of the gradient: longer while it stays (``etas[1]``), shorter and skipped when it flips (``etas[0]``)
     (Riedmiller and Braun 1993).
 
-    This is the learning rate of each parameter's own that grows while the gradient keeps its sign and shrinks when it flips: here
-    it takes the place of the gradient's size, of which only the sign is used. It wants gradients of the whole data set.
+    Each element has a step size of its own, which replaces the magnitude of the gradient: only the sign of the gradient is used.
+    It needs gradients of the whole data set.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a learning rate schedule is: the base of all schedules."""
+"""The base of all learning rate schedules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def options_of(optimizer: Optimizer, key: str) -> list[Any]:
 
 
 def set_option(group: dict[str, Any], key: str, value: Any) -> None:
-    """Give `group` an option; a tensor keeps its identity."""
+    """Set an option of `group`; a tensor keeps its identity."""
     if isinstance(group[key], Tensor):
         group[key].fill_(value.item() if isinstance(value, Tensor) else value)
     else:
@@ -90,7 +90,7 @@ class LRScheduler:
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.__dict__.update(state_dict)
 
     def get_last_lr(self) -> list[Any]:
@@ -98,7 +98,7 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self) -> list[Any]:
-        """The learning rates of this step; ask `get_last_lr` from outside."""
+        """The learning rates of this step; from outside, use `get_last_lr`."""
         raise NotImplementedError
 
     def step(self, epoch: int | None = None) -> None:
@@ -141,7 +141,7 @@ class LRScheduler:
             set_option(group, "lr", lr)
         self._last_lr = options_of(self.optimizer, "lr")
 
-    # What get_lr is made of ----------------------------------------------------------------------------------
+    # Parts of get_lr -----------------------------------------------------------------------------------------
 
     def _warn_unless_in_step(self) -> None:
         if not self._get_lr_called_within_step:
@@ -162,7 +162,7 @@ _LRScheduler = LRScheduler
 
 
 def _watch_step(optimizer: Optimizer) -> None:
-    """Let the optimizer remember that its step was called, so that a wrong order can be warned of."""
+    """Make the optimizer remember that its step was called, so that a wrong order can be warned about."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
     function, reference = optimizer.step.__func__, weakref.ref(optimizer)  # type: ignore[attr-defined]

@@ -66,7 +66,7 @@ class SGD(Optimizer):
 
 
 class ASGD(Optimizer):
-    """Steps that shrink, and from `t0` on the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992):
+    """Shrinking steps and, from `t0` on, the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992):
     ``param = (1 - lambd * eta) * param - eta * grad`` with ``eta = lr / (1 + lambd * lr * step) ** alpha``."""
 
     tensors_of_step = "params, mus, etas, and state_steps"
@@ -91,6 +91,6 @@ class ASGD(Optimizer):
             if mu == 1:
                 mean[...] = p
         if group.foreach:
-            step = state["step"][()]  # torch's other text computes eta in the type of the count
+            step = state["step"][()]  # torch's other implementation computes eta in the type of the count
         state.put("eta", lr / (1 + lambd * lr * step) ** group.alpha)
         state.put("mu", 1 / max(1, step - group.t0))

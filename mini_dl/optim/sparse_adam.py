@@ -1,4 +1,4 @@
-"""Adam for sparse gradients, of which mini_dl has none."""
+"""Adam for sparse gradients, which mini_dl does not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mini_dl.optim.updates import State, check_one_element, chosen
 
 
 class SparseAdam(Optimizer):
-    """Adam that changes only the elements a sparse gradient has.
+    """Adam that changes only the elements that a sparse gradient contains.
 
     There is no sparse layout here, so every gradient is dense, and `step` raises torch's RuntimeError for dense gradients.
     """

@@ -85,10 +85,10 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 
 class AveragedModel(Module):
-    """A copy of `model` whose parameters are averages of those that `update_parameters` was shown.
+    """A copy of `model` whose parameters are averages of those passed to `update_parameters`.
 
     `avg_fn` gives the new average of one tensor, `multi_avg_fn` changes lists of equal type in place; both see how many were
-    averaged before. Without them all count alike. Buffers are copied, or averaged too with `use_buffers`.
+    averaged before. Without them, all have equal weight. Buffers are copied, or averaged too with `use_buffers`.
 
     >>> import mini_dl as torch
     >>> model = torch.nn.Linear(1, 1)
@@ -123,7 +123,7 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """Let the parameters of `model` count in the averages; the first ones are copied."""
+        """Include the parameters of `model` in the averages; the first ones are copied."""
         averages, currents = self._tensors(self.module), self._tensors(model)
         if self.n_averaged == 0:
             for average, current in zip(averages, currents):
@@ -148,7 +148,7 @@ class AveragedModel(Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
-    """Compute the running statistics of all batch norms in `model` anew, as means over the batches of `loader`.
+    """Recompute the running statistics of all batch norms in `model` as means over the batches of `loader`.
 
     A batch is a tensor, or a list or tuple whose first element `model` is called with.
     """
@@ -161,7 +161,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     was_training = model.training
     model.train()
     for norm in norms:
-        norm.momentum = None  # all batches count alike
+        norm.momentum = None  # all batches have equal weight
     for batch in loader:
         inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
         model(inputs if device is None else inputs.to(device))
@@ -192,7 +192,7 @@ class SWALR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def anneal_func(self, t: float) -> float:
-        """How much `swa_lr` counts at the part `t` of the way."""
+        """The weight of `swa_lr` at the fraction `t` of the way."""
         return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
     def get_lr(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the algorithms are written with: options, the state of a parameter, its arrays in pieces, and running means.
+"""The building blocks of the algorithms: options, the state of a parameter, its arrays in pieces, and running means.
 
 An update of one parameter looks like this, over arrays or over their recorded stand-ins (`mini_dl.optim._recorded`)::
 
@@ -33,7 +33,7 @@ def chosen(arguments: dict[str, Any], checks: str = "", last: str = "") -> dict[
     """The options among the ``locals()`` of a constructor: all its parameters but `self` and `params`, in torch's order, which is
     that of the signature with the names in `last` at the end.
 
-    ValueError for one named in `checks` that does not fit: `lr` and `betas` have checks of their own, others may not be negative.
+    ValueError for a bad option among `checks`: `lr` and `betas` have checks of their own, others must not be negative.
     """
     options = {name: value for name, value in arguments.items() if name not in _NO_OPTIONS}
     for name in checks.split():
@@ -57,7 +57,7 @@ def check_one_element(lr: Any) -> None:
 
 
 def check_betas(name: str, betas: Any) -> None:
-    """ValueError for a decay outside of [0, 1)."""
+    """ValueError for a decay outside [0, 1)."""
     for i, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
@@ -74,8 +74,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {"lr": check_learning_rate, "be
 
 
 def parts_of_decay(weight_decay: Any, lr: Any, decoupled: bool) -> tuple[Any, Any]:
-    """The factor of the penalty in the gradient, 0 if the decay is `decoupled` from it; and the part of the parameter that a step
-    then keeps, ``1 - lr * weight_decay``, None if all."""
+    """The factor of the penalty in the gradient, 0 if the decay is `decoupled` from it; and the fraction of the parameter that a
+    step then keeps, ``1 - lr * weight_decay``, or None for all of it."""
     if not decoupled:
         return weight_decay, None
     return 0, None if weight_decay == 0 else 1 - lr * weight_decay
@@ -87,8 +87,8 @@ Buffers = dict[tuple[Any, ...], list[Array]]
 
 
 class State:
-    """What earlier updates of a parameter left: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` has buffers
-    of small arrays by shape and type, for one update after the other."""
+    """What earlier updates of a parameter kept: ``state["exp_avg"]`` is an array. `tensors` is what is saved; `spare` has buffers
+    for small arrays by shape and type, reused by successive updates."""
 
     __slots__ = ("spare", "tensors")
 
@@ -105,7 +105,7 @@ class State:
         return self.tensors[name]._array
 
     def begin(self, like: Array, *names: str, **numbers: Any) -> None:
-        """At the first step: a count of steps, the `numbers`, and under each of the `names` zeros of the shape of `like`."""
+        """At the first step, create a step count, the `numbers`, and zeros like `like` under each of the `names`."""
         if self.tensors:
             return
         self.tensors["step"] = new_step()
@@ -116,7 +116,7 @@ class State:
             self.tensors[name] = zeros_like(like)
 
     def advance(self) -> float:
-        """Count one step more; returns the count."""
+        """Count one more step; return the count."""
         count = self["step"]
         count += 1
         return float(count)
@@ -126,15 +126,15 @@ class State:
         return float(self[name])
 
     def put(self, name: str, value: Any) -> None:
-        """Write a number into a 0-d array, rounded to the type that new tensors have, also where loaded state has a wider one."""
+        """Write a number into a 0-d array, rounded to the default type even if loaded state has a wider one."""
         self[name][...] = _step_dtype()(value)
 
     def detached(self, array: Array) -> Array:
-        """The array, without a history where steps are recorded."""
+        """The array, without history if steps are recorded."""
         return array
 
     def blocks(self, buffers: int, param: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
-        """Arrays of one shape in pieces that stay in the cache, with as many `buffers` beside each piece.
+        """Arrays of one shape in pieces that stay in the cache, with `buffers` scratch arrays per piece.
 
         The update loops over them and writes in place. Complex arrays come as their real and imaginary parts.
         """
@@ -150,7 +150,7 @@ class State:
 
 
 def new_step() -> Tensor:
-    """A count of steps: a 0-d floating point tensor, as torch keeps it."""
+    """A step count: a 0-d floating point tensor, as in torch."""
     return wrap(np.zeros((), _step_dtype()))
 
 
@@ -201,13 +201,13 @@ def square_towards(square: Array, value: Array, decay: float, buffer: Any) -> No
 # ------------------------------------------------------------------------------------------------ pieces
 
 BLOCK = 3 << 16
-"""Elements in one pass: few enough that a buffer of them stays in the cache, and enough for two threads to run side by side."""
+"""Elements in one pass: few enough for a buffer to stay in the cache, and enough for two threads to run side by side."""
 SMALL = 1 << 14
 """Elements up to which the buffers of a shape are kept for the next array of that shape."""
 SHAPES = 64
 """Shapes whose buffers are kept."""
 MOST_BUFFERS = 3
-"""Buffers that an update may ask for."""
+"""The most buffers that an update may request."""
 
 
 def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
@@ -229,6 +229,6 @@ def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple
         whole = param.size - param.size % size
         spare = [scratch(f"update {i}", (size,), param.dtype) for i in range(buffers)]
         rows = [repeat(None) if a is None else a[:whole].reshape(-1, size) for a in flat]
-        yield from zip(*rows, *[repeat(b) for b in spare])  # quicker than slices, which the other thread would wait for
+        yield from zip(*rows, *[repeat(b) for b in spare])  # faster than slices, for which the other thread would wait
         if whole < param.size:
             yield (*[None if a is None else a[whole:] for a in flat], *[b[: param.size - whole] for b in spare])

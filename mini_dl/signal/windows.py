@@ -1,6 +1,6 @@
 """Windows of `M` points, with 1 as their maximum: ``torch.signal.windows``.
 
-With ``sym=True`` the window is symmetric, with ``sym=False`` it is one period of a window that repeats itself. ValueError for a
+With ``sym=True`` the window is symmetric, with ``sym=False`` it is one period of a repeating window. ValueError for a
 negative `M` and for types other than float32 and float64.
 """
 
@@ -37,7 +37,7 @@ SHARED = {"dtype": None, "layout": strided, "device": None, "requires_grad": Fal
 
 
 def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function of `M`, `sym` and parameters of its own with the keywords that all of them share, checked."""
+    """Give a function of `M`, `sym` and its own parameters the checked keywords that all windows share."""
     name = make.__name__
 
     @functools.wraps(make)

@@ -89,7 +89,7 @@ def cross_entropy_error(output: Array, target: int | Array) -> float:
 
     Shapes: output (K,) with a label or one-hot (K,); or output (N, K) with labels (N,) or
         one-hot (N, K) -> a number.
-    Errors: ValueError if the shapes are others or a label is no class.
+    Errors: ValueError if the shapes are others or a label is not a class.
 
     >>> output = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])
     >>> round(cross_entropy_error(output, 2), 4), round(cross_entropy_error(output, 7), 4)
@@ -130,7 +130,7 @@ def negative_log_likelihood(scores: Array, target: int | Array) -> float:
 def as_batch(output: Array, target: int | Array) -> tuple[Array, NDArray[Any]]:
     """Outputs as (N, K) and targets as labels (N,), from one example or a batch, from labels or one-hot rows.
 
-    Errors: ValueError if the shapes do not fit or a label is no class.
+    Errors: ValueError if the shapes do not fit or a label is not a class.
 
     >>> as_batch(np.array([0.2, 0.8]), np.array([0, 1]))
     (array([[0.2, 0.8]]), array([1]))

@@ -1,4 +1,4 @@
-"""What surrounds training: loading data; exchange with other libraries; pictures of the graph."""
+"""Tools around training: loading data, exchange with other libraries, pictures of the graph."""
 
 from mini_dl.utils import data, dlpack, viz
 

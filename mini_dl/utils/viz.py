@@ -39,9 +39,9 @@ Names = Mapping[str, Tensor] | Module
 def graph(tensor: Tensor, params: Names | None = None, grads: bool = False, direction: str = "LR") -> Graph:
     """How `tensor` was computed: operations as circles, leaves and the result as boxes, arrows for the values between.
 
-    A value is shown by its shape, and by its dtype if that is not the default one; as a number if it is one and the tensor is at
-    hand, which leaves and the result are. `params`, a dict or a module, names tensors, and may give tensors from between. With
-    `grads` the gradient of a tensor that has one stands under it in red; of more numbers than one, their norm. `direction` is
+    A value is shown by its shape, and by its dtype if that is not the default; as a number if it is a single one of an available
+    tensor, such as a leaf or the result. `params`, a dict or a module, names tensors, and may include intermediate ones. With
+    `grads`, the gradient of a tensor that has one is shown below it in red: of several elements, the norm. `direction` is
     "LR", from left to right, or "TB", from top to bottom. What needs no gradient is not recorded, so it has no box.
 
     ValueError for a tensor without a graph and for another direction.
@@ -68,7 +68,7 @@ def graph(tensor: Tensor, params: Names | None = None, grads: bool = False, dire
 
 @dataclass
 class Vertex:
-    """A leaf, an operation or the result: what is written in it, and its gradient."""
+    """A leaf, an operation or the result: its text, and its gradient."""
 
     kind: str
     lines: list[str]
@@ -81,7 +81,7 @@ class Vertex:
 
 @dataclass
 class Arrow:
-    """From one vertex to another, by their numbers: what is written on the value that goes along it, and its gradient."""
+    """From one vertex to another, by number: the text of the value that goes along it, and its gradient."""
 
     start: int
     end: int
@@ -91,7 +91,7 @@ class Arrow:
 
 @dataclass(repr=False)
 class Graph:
-    """Vertices, each after those it gets values from, and arrows. In a notebook it shows itself as a picture."""
+    """Vertices, each after those it gets values from, and arrows. A notebook shows it as a picture."""
 
     vertices: list[Vertex]
     arrows: list[Arrow]
@@ -114,11 +114,11 @@ class Graph:
         return "\n".join([*lines, "}", ""])
 
     def svg(self) -> str:
-        """The picture as graphviz draws it. RuntimeError where its program ``dot`` is not installed."""
+        """The picture as drawn by graphviz. RuntimeError if its program ``dot`` is not installed."""
         return self._by_graphviz("svg").decode()
 
     def figure(self) -> Figure:
-        """The picture as matplotlib draws it, which must be installed (the extra ``viz``)."""
+        """The picture as drawn by matplotlib, which must be installed (the extra ``viz``)."""
         from matplotlib.figure import Figure
 
         places, ways = _layout(len(self.vertices), [(arrow.start, arrow.end) for arrow in self.arrows])
@@ -131,7 +131,7 @@ class Graph:
         axes = figure.add_axes((0, 0, 1, 1), xlim=(-0.5, width + 0.5), ylim=(height + 0.5, -0.5))
         axes.axis("off")
         boxes = [_write(axes, vertex, place, vertex.outline).get_bbox_patch() for vertex, place in zip(self.vertices, places)]
-        figure.draw_without_rendering()  # so that the boxes know their sizes, at which the arrows end
+        figure.draw_without_rendering()  # so that the boxes know their sizes: the arrows end there
         for arrow, way in zip(self.arrows, ways):
             for i, (start, end) in enumerate(pairwise(way)):
                 first, last = i == 0, i == len(way) - 2
@@ -143,7 +143,7 @@ class Graph:
         return figure
 
     def save(self, path: str | Path) -> None:
-        """Write the text (.dot, .gv), or the picture in the format of the ending: by graphviz where it is, else by matplotlib."""
+        """Write the text (.dot, .gv), or the picture in the format of the suffix: with graphviz if installed, else matplotlib."""
         path = Path(path)
         if path.suffix in (".dot", ".gv"):
             rewrite(path, self.dot)
@@ -173,7 +173,7 @@ class Graph:
 
 
 def _label(item: Vertex | Arrow) -> str:
-    """What is written, as HTML of graphviz, the gradient in red."""
+    """The text as graphviz HTML, with the gradient in red."""
     lines = [html.escape(line, quote=False) for line in item.lines]
     if item.grad:
         lines.append(f'<FONT COLOR="{RED}">{html.escape(item.grad, quote=False)}</FONT>')
@@ -244,7 +244,7 @@ def _key(node: Any) -> int:
 
 
 def _place(tensor: Tensor) -> tuple[int, int]:
-    """Which output of which node a tensor is; a leaf is its own."""
+    """The node and output number that a tensor is; for a leaf, itself."""
     return (id(tensor), 0) if tensor.grad_fn is None else (id(tensor.grad_fn), tensor.output_nr)
 
 
@@ -277,8 +277,8 @@ Points = list[tuple[float, float]]
 def _layout(count: int, arrows: list[tuple[int, int]]) -> tuple[Points, list[Points]]:
     """Where the vertices are, and the points each arrow passes: (depth, position across), both from 0 on.
 
-    The depth is the longest way from a leaf; leaves move up to what uses them. An arrow over several depths passes a place of its
-    own at each. Then each layer in turn is put where its neighbours are on average, at least 1 apart.
+    The depth is the longest path from a leaf; leaves move up to what uses them. An arrow over several depths gets a place of its
+    own at each. Then each layer in turn is placed at the average position of its neighbors, at least 1 apart.
     """
     depth = [0] * count
     for start, end in sorted(arrows, key=lambda arrow: arrow[1]):

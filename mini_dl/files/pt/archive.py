@@ -1,8 +1,8 @@
-"""Reading zip archives by the rules of torch's reader, which are not those of Python's `zipfile`.
+"""Reading zip archives by the rules of torch's reader, which differ from those of Python's `zipfile`.
 
-Offsets count from where the file object stood, all names lie in the folder of the first and are found in any case of their
-letters, a check sum of 0 was not computed, and what follows the end record is ignored. What cannot be meant is refused: two
-records of one name, records that overlap, and contents that grow without bound when they are decompressed.
+Offsets count from the position of the file object, all names lie in the folder of the first one and are found regardless of
+case, a checksum of 0 means that none was computed, and what follows the end record is ignored. What cannot be intended is
+refused: two records with the same name, records that overlap, and contents that grow without bound when decompressed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mini_dl.files.pt.errors import EndError, RecordError
 END, CENTRAL, LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 END64_LOCATOR, END64 = b"PK\x06\x07", b"PK\x06\x06"
 SEARCHED = 69584
-"""The end record lies within so many bytes of the end."""
+"""The end record lies within this many bytes of the end."""
 LIMIT_32 = 0xFFFFFFFF
 ENCRYPTED, MASKED = 1 | 32 | 64, 8192
 VERSIONS = range(1, 11)
 GROWTH, FREE_GROWTH = 100, 2**28
-"""Decompressed records may take so many times the size of the archive, and so many bytes in any case."""
+"""Decompressed records may take this many times the size of the archive, and this many bytes in any case."""
 
 
 class Entry(NamedTuple):
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 def is_archive(file: Any) -> bool:
-    """Whether the file goes on with a zip archive, which begins with its first record."""
+    """Whether the file continues with a zip archive, which begins with its first record."""
     at = file.tell()
     head = file.read(4)
     file.seek(at)
@@ -92,7 +92,7 @@ class Archive:
         return _key(name) in self.records
 
     def length(self, name: str) -> int:
-        """How many bytes a record has."""
+        """The number of bytes in a record."""
         return self._found(name)[0].size
 
     def read(self, name: str) -> bytearray:
@@ -216,7 +216,7 @@ class Archive:
         return entries
 
     def _end(self) -> tuple[int, int, int, int]:
-        """Of the central directory: the number of its entries, its length, its start, and its disk."""
+        """The number of entries of the central directory, its length, its start, and its disk."""
         if self.size < 22:
             raise RecordError("failed reading zip archive: not a ZIP archive")
         reach = min(self.size, SEARCHED)
@@ -241,7 +241,7 @@ class Archive:
 
 
 def _entry(directory: bytes, at: int) -> tuple[bytes, Entry, int, int]:
-    """Of the entry at this place: the name, the entry, how many bytes it takes, and the disk of the record."""
+    """The name of the entry at this position, the entry, how many bytes it takes, and the disk of the record."""
     flags, method, _, crc, packed, size, name_length, extra_length, comment_length, disk, _, external, start = struct.unpack_from(
         "<HHIIIIHHHHHII", directory, at + 8
     )
@@ -256,7 +256,7 @@ def _entry(directory: bytes, at: int) -> tuple[bytes, Entry, int, int]:
 
 
 def _sizes64(extra: bytes, *short: int) -> list[int]:
-    """`short`, where each number that does not fit 32 bits is replaced by that of the extended information."""
+    """`short`, with each number that does not fit 32 bits replaced by the one from the extended information."""
     at = 0
     while at < len(extra):
         if len(extra) - at < 4:

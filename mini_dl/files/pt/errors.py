@@ -1,4 +1,4 @@
-"""What a .pt file that cannot be read raises."""
+"""The errors raised for a .pt file that cannot be read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from contextlib import contextmanager
 
 
 class FileError(pickle.UnpicklingError):
-    """A .pt file that cannot be read: it is damaged, or it asks for what its reader does not allow.
+    """A .pt file that cannot be read: it is damaged, or it asks for something its reader does not allow.
 
-    Where torch raises another type the error is of that type too: `RecordError` is a RuntimeError, `EndError` an EOFError.
+    Where torch raises another type, the error is of that type too: `RecordError` is a RuntimeError, `EndError` an EOFError.
     """
 
 
 class RefusedError(FileError):
-    """A file that asks for what it may not, or what this library does not have."""
+    """A file that asks for something forbidden, or something this library does not have."""
 
 
 class RecordError(FileError, RuntimeError):
-    """An archive, a record, a storage or a tensor that does not fit what the file says of it."""
+    """An archive, a record, a storage or a tensor that does not match its description in the file."""
 
 
 class ByteOrderError(RecordError, ValueError):
-    """An order of bytes that is neither little nor big."""
+    """A byte order that is neither little nor big."""
 
 
 class EndError(FileError, EOFError):
@@ -31,7 +31,7 @@ class EndError(FileError, EOFError):
 
 
 class CallersError(Exception):
-    """Carries what a function of the caller's raised, which is no fault of the file."""
+    """Carries what a function of the caller raised, which is not the file's fault."""
 
 
 BROKEN = (
@@ -46,11 +46,11 @@ BROKEN = (
     TypeError,
     ValueError,
 )
-"""What reading contents that make no sense comes to."""
+"""The errors that reading nonsensical contents may cause."""
 
 
 def told(error: Exception, where: str, note: str = "") -> FileError:
-    """`error` as one of a file, with the place in the file before its message and `note` behind it."""
+    """`error` as an error of a file, with the position in the file before its message and `note` after it."""
     if isinstance(error, FileError):
         return type(error)(f"{where}: {error}{'' if isinstance(error, RefusedError) else note}")
     kind = FileError
@@ -63,7 +63,7 @@ def told(error: Exception, where: str, note: str = "") -> FileError:
 
 @contextmanager
 def located(where: str, note: str = "") -> Iterator[None]:
-    """Say where in the file, and what to do, in whatever goes wrong in this block."""
+    """Add the position in the file, and what to do, to whatever goes wrong in this block."""
     try:
         yield
     except BROKEN as error:

@@ -1,4 +1,4 @@
-"""What a .pt file may name, and what calling, making and building do to it."""
+"""What a .pt file may name, and what calling, making and building mean for it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _counter(values: Any = ()) -> Counter[Any]:
 
 
 def _flat(pairs: Any) -> list[Any]:
-    """[key, value, key, value ...] of a dictionary or of pairs."""
+    """[key, value, key, value ...] from a dictionary or from pairs."""
     items: list[Any] = []
     for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
         items += [key, value]
@@ -110,7 +110,7 @@ def _size_of(values: Any = ()) -> Size:
 
 
 def _empty(kind: np.dtype[Any]) -> Callable[..., Tensor]:
-    """What makes the empty tensors of type `kind` that the oldest files then give a storage."""
+    """The function that makes the empty tensors of type `kind` to which the oldest files then give a storage."""
 
     def made(*arguments: Any) -> Tensor:
         if arguments:
@@ -202,7 +202,7 @@ CLASSES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "builtins.set": (set, _set),
     "builtins.complex": (complex, complex),
 }
-"""By name: the class, and what making one of it does."""
+"""By name: the class, and the function that makes an instance."""
 TYPES = {f"{module}.{kind.__name__}": kind for kind in TENSOR_TYPES for module in ("torch", "torch.cuda")}
 KNOWN: dict[str, Any] = {
     **{name: Missing(name, why) for name, why in MISSING.items()},
@@ -228,7 +228,7 @@ BUILDS = {Tensor: _build_tensor, Parameter: _build_parameter, OrderedDict: _buil
 
 
 class TorchGlobals(Globals):
-    """What a file of torch's may name, call and make."""
+    """What a file written by torch may name, call and make."""
 
     def __init__(self) -> None:
         super().__init__(KNOWN, CALLS, BUILDS)

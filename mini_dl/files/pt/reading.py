@@ -21,14 +21,14 @@ from mini_dl.files.pt.unpickler import Unpickler
 from mini_dl.ops.attributes import UntypedStorage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-"""What a file of the old format begins with."""
+"""The number with which a file of the old format begins."""
 DEVICES = ("cuda", "mps", "xpu", "hpu", "mtia", "xla", "privateuseone")
 """Storages that lived there come to the CPU."""
 ADVICE = (
     ". If it should be a whole .pt file, copy or write it again; what is of another kind is read by other functions, and any "
     "pickle by weights_only=False: only if you trust whoever wrote it, for it can run any code"
 )
-"""What to do about a file that makes no sense."""
+"""What to do about a file that cannot be understood."""
 
 
 def read_pt(
@@ -40,11 +40,11 @@ def read_pt(
     mapped: bool = False,
     **options: Any,
 ) -> Any:
-    """The object in a .pt file, which is read from where `file` stands.
+    """The object in a .pt file, read from the current position of `file`.
 
-    Without `pickle_module` only weights and what was allowed are read. `path` is the name of the file, to be shown and, with
-    `mapped`, mapped into memory; `options` go to the unpickler. FileError, or what is both that and a RuntimeError or EOFError,
-    says where in the file it is wrong.
+    Without `pickle_module`, only weights and what was allowed are read. `path` is the name of the file, to be shown and, with
+    `mapped`, mapped into memory; `options` go to the unpickler. A FileError, which may also be a RuntimeError or EOFError, says
+    where the file is wrong.
     """
     reader = _Reader(map_location, pickle_module, options)
     name = path or str(getattr(file, "name", None) or f"a {type(file).__name__}")
@@ -164,7 +164,7 @@ class _Reader:
         for key in keys:
             self._fill(file, key)
         if any([storage.arrived() for storage in (*self.stored.values(), *self.parts.values())]):
-            end = file.tell()  # what was computed from storages without their contents is computed again
+            end = file.tell()  # what was computed from storages before they had contents is recomputed
             file.seek(start)
             result = self.unpickled("its pickle", io.BytesIO(file.read(length)), storage, length)
             file.seek(end)
@@ -198,7 +198,7 @@ class _Reader:
 
 
 def _described(described: Any, count: int) -> list[Any]:
-    """The parts of a description of a storage, checked: its type, key, location, number of elements, and view."""
+    """The checked parts of a storage's description: its type, key, location, number of elements, and view."""
     if type(described) is not tuple or not described or _text(described[0]) != "storage":
         raise FileError(f"Only persistent_load of storage is allowed, but got {type(described)}")
     if len(described) != count + 1:
@@ -217,7 +217,7 @@ def _text(value: Any) -> Any:
 
 
 def _mapped(path: str) -> mmap.mmap:
-    """The file as memory; what is written there is not written to the file."""
+    """The file as memory; writes to the memory do not reach the file."""
     with open(path, "rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
@@ -226,7 +226,7 @@ def _mapped(path: str) -> mmap.mmap:
 
 
 def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]:
-    """What puts a storage where `map_location` says: None, a device or its name, a dictionary of names, or a function."""
+    """A function that moves a storage as `map_location` says: None, a device, its name, a dictionary of names, or a function."""
     if map_location is None:
         return _restored
     if isinstance(map_location, dict):
@@ -260,7 +260,7 @@ def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]
 
 
 def _require_cpu(location: str) -> None:
-    """RuntimeError for any other device."""
+    """RuntimeError for any device but the CPU."""
     try:
         require_cpu(location)
     except AssertionError:
@@ -281,7 +281,7 @@ def _restored(storage: TypedStorage, location: Any) -> TypedStorage:
 
 
 def _any_unpickler(pickle_module: Any) -> Any:
-    """The unpickler of `pickle_module`, to which torch's names are those of this library."""
+    """The unpickler of `pickle_module`, for which torch's names mean those of this library."""
 
     class AnyUnpickler(pickle_module.Unpickler):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:

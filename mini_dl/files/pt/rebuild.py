@@ -1,4 +1,4 @@
-"""Tensors from storages: what the functions do that torch's files name."""
+"""Tensors from storages: the functions that torch's files name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import LEAF, Tensor, wrap
 
 DENSE_LIMIT = 2**28
-"""A sparse tensor may take so many bytes as a dense one."""
+"""The most bytes that a sparse tensor may take once it is dense."""
 LARGEST = 2**62
 
 # ------------------------------------------------------------------------------------------------ dense tensors
@@ -77,7 +77,7 @@ def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: A
 
 
 def set_requires_grad(tensor: Tensor, wanted: Any) -> Tensor:
-    """The tensor, which from now on requires grad or not. RuntimeError if its type cannot."""
+    """The tensor, with `requires_grad` set. RuntimeError if its type cannot require grad."""
     if type(wanted) is not bool:
         raise FileError(f"requires_grad must be a bool, not {type(wanted).__name__}")
     if wanted and tensor._array.dtype.kind not in "fc":
@@ -142,7 +142,7 @@ def with_class(tensor: Tensor, cls: type[Tensor]) -> Tensor:
 
 
 def set_attributes(tensor: Tensor, state: Any) -> None:
-    """Give a tensor the Python attributes in `state`, but none that its class has of its own."""
+    """Give a tensor the Python attributes in `state`, but none that its class already has."""
     states = state if isinstance(state, tuple) else (state,)
     if len(states) > 2 or not all([part is None or isinstance(part, dict) for part in states]):
         raise RecordError("Invalid serialized state: attributes are a dictionary, or two")
@@ -158,7 +158,7 @@ def set_attributes(tensor: Tensor, state: Any) -> None:
 
 
 def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any) -> Tensor:
-    """A tensor that was on an accelerator without storages, and comes to the CPU."""
+    """A tensor from an accelerator without storages, moved to the CPU."""
     if not isinstance(data, (Tensor, np.ndarray)) or not isinstance(dtype, _dtypes.dtype):
         raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
     array = data._array if isinstance(data, Tensor) else data
@@ -167,7 +167,7 @@ def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any) -> 
 
 
 def rebuild_sparse_tensor(layout: Any, data: Any) -> Tensor:
-    """The dense tensor of a sparse one, with a warning; none yet if its contents are still to be read."""
+    """The dense version of a sparse tensor, with a warning; an empty tensor if its contents are still to be read."""
     if _is_early(data):
         return wrap(np.empty(0, np.float32))
     name = layout.name if isinstance(layout, _device.layout) else type(layout).__name__
@@ -184,7 +184,7 @@ def rebuild_sparse_tensor(layout: Any, data: Any) -> Tensor:
 
 
 def _of_coordinates(indices: Array, values: Array, size: tuple[int, ...]) -> Array:
-    """indices (D, N), values (N, *rest) -> (*size of D dimensions, *rest); values at one place are summed."""
+    """indices (D, N), values (N, *rest) -> (*size of D dimensions, *rest); values with the same index are summed."""
     if indices.ndim != 2 or indices.dtype.kind != "i" or values.shape != (indices.shape[1], *size[len(indices) :]):
         raise RecordError("the indices and values of a sparse tensor do not fit its size")
     if indices.size and ((indices < 0) | (indices >= np.array(size[: len(indices)]).reshape(-1, 1))).any():
@@ -200,7 +200,7 @@ def _of_coordinates(indices: Array, values: Array, size: tuple[int, ...]) -> Arr
 
 
 def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], by_columns: bool) -> Array:
-    """Compressed rows, or columns: those of row r are values[ends[r] : ends[r + 1]], at `places` in it."""
+    """Compressed rows, or columns: the elements of row r are values[ends[r] : ends[r + 1]], at `places` in it."""
     count = size[1 if by_columns else 0] if len(size) == 2 else -1
     counts = np.diff(ends)
     fits = ends.shape == (count + 1,) and places.ndim == 1 and places.shape == values.shape

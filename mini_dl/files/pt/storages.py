@@ -1,4 +1,4 @@
-"""Storages: the memory that tensors of a file look into."""
+"""Storages: the memory that the tensors of a file look into."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ BFLOAT16 = "bfloat16"
 
 
 class Memory(np.ndarray[Any, Any]):
-    """The bytes of a storage that was read: what looks into it shares them, also when it is saved again."""
+    """The bytes of a storage that was read: tensors that look into it share them, also when they are saved again."""
 
     awaited_by: TypedStorage | None = None  # the storage, while its contents are still to be read
 
 
 def memory_of_bytes(buffer: Any, start: int = 0, size: int | None = None) -> Memory:
     """Memory over a buffer, or a part of it."""
-    # the buffer is no array: that would take the place of the Memory as the base of what looks into it
+    # the buffer is not an array: that would replace the Memory as the base of what looks into it
     return Memory((len(buffer) if size is None else size,), np.uint8, buffer, start)
 
 
@@ -64,7 +64,7 @@ UNTYPED = StorageType("uint8")
 class TypedStorage(UntypedStorage):
     """A storage as a file has it: elements of one type, which tensors share, and their version with them.
 
-    Also what a storage that was saved by itself is read as: ``tolist()``, ``len()`` and indices are those of the elements.
+    A storage saved by itself is also read as one: ``tolist()``, ``len()`` and indices refer to the elements.
     """
 
     def __init__(self, memory: Array, kind: StorageType) -> None:
@@ -79,7 +79,7 @@ class TypedStorage(UntypedStorage):
             self._bytes.awaited_by = self
 
     def arrived(self) -> bool:
-        """Mark the contents as read. Whether something was computed from them before, which is forgotten."""
+        """Mark the contents as read; return whether something was computed from them before, and forget it."""
         if isinstance(self._bytes, Memory):
             self._bytes.awaited_by = None
         self._derived.clear()
@@ -87,12 +87,12 @@ class TypedStorage(UntypedStorage):
 
     @property
     def dtype(self) -> _dtypes.dtype:
-        """The type of the elements, as which the file names them."""
+        """The type of the elements, as named by the file."""
         return self._kind.dtype
 
     @property
     def elements(self) -> Array:
-        """The elements, without a copy but for bfloat16."""
+        """The elements, without a copy except for bfloat16."""
         size = self._kind.itemsize
         whole = self._bytes[: self._bytes.nbytes // size * size].view(np.ndarray)
         return from_bfloat16(whole.view(np.uint16)) if self._kind.name == BFLOAT16 else whole.view(self._kind.name)
@@ -122,7 +122,7 @@ class TypedStorage(UntypedStorage):
         return self
 
     def memory(self, kind: str, conj: bool, neg: bool) -> tuple[Array, list[int]]:
-        """Bytes, and a version, for tensors of type `kind`; of the conjugate or the negative of all elements if asked for."""
+        """Bytes, and a version, for tensors of type `kind`; of the conjugate or the negative of all elements if requested."""
         if kind != BFLOAT16 and not conj and not neg:
             return self._bytes, self._counter
         key = kind, conj, neg

@@ -1,6 +1,6 @@
-"""Reading pickles that can build plain values, tensors and what a caller allows, and nothing else.
+"""Reading pickles that can build plain values, tensors and whatever a caller allows, and nothing else.
 
-The instructions are those that torch's loader of weights has; what each may be applied to is decided by `Globals`. A name in a
+The instructions are those of torch's weights-only loader; `Globals` decides what each may be applied to. A name in a
 file never leads to an import. Work and memory stay in proportion to the length of the pickle.
 """
 
@@ -18,11 +18,11 @@ from typing import Any
 from mini_dl.files.pt.errors import BROKEN, EndError, FileError, RefusedError, told
 
 BLOCKED = ("sys", "os", "posix", "nt")
-"""Modules of which nothing may be named, whatever the caller allows."""
+"""Modules from which nothing may be named, whatever the caller allows."""
 KEY_PARTS = 1000
-"""A key of a dictionary or a member of a set may be made of so many tuples and values."""
+"""The most tuples and values that a key of a dictionary or a member of a set may be made of."""
 COPIES = 8
-"""Containers made of others may have so many elements per byte of the pickle."""
+"""The most elements, per byte of the pickle, that containers made from others may have."""
 ITEMS_AT = (dict, OrderedDict, Counter)
 
 
@@ -31,10 +31,10 @@ class Globals:
 
     def __init__(self, known: dict[str, Any], calls: dict[int, Callable[..., Any]], builds: dict[type, Callable[..., Any]]):
         self.known, self.calls, self.builds = known, calls, builds
-        self.allowed: dict[str, Any] = {}  # by the caller
+        self.allowed: dict[str, Any] = {}  # allowed by the caller
 
     def named(self, module: str, name: str) -> Any:
-        """The value of a global."""
+        """The value of a global name."""
         path = f"{module}.{name}"
         if module in BLOCKED:
             raise RefusedError(f"Trying to load unsupported GLOBAL {path} whose module {module} is blocked.")
@@ -57,7 +57,7 @@ class Globals:
 
 
 class Missing:
-    """A name that torch's files may have and that stands for nothing here."""
+    """A name that torch's files may contain and that has no meaning here."""
 
     def __init__(self, name: str, why: str) -> None:
         self.name, self.why = name, why
@@ -67,7 +67,7 @@ class Missing:
 
 
 class Unpickler:
-    """Reads one pickle from `file`, which needs ``read`` and ``readline``; `persistent` makes a storage of its description."""
+    """Reads one pickle from `file`, which needs ``read`` and ``readline``; `persistent` makes a storage from its description."""
 
     def __init__(self, file: Any, names: Globals, persistent: Callable[[Any], Any], length: int, encoding: str = "utf-8") -> None:
         self.file, self.names, self.persistent, self.encoding = file, names, persistent, encoding
@@ -78,7 +78,7 @@ class Unpickler:
         self.outer: list[list[Any]] = []  # the stacks below each mark
 
     def load(self) -> Any:
-        """The object that the pickle describes. FileError if it asks for what is not allowed."""
+        """The object that the pickle describes. FileError if it asks for something that is not allowed."""
         one, steps = self.file.read, STEPS
         try:
             while True:
@@ -110,7 +110,7 @@ class Unpickler:
         return content[:-1].decode("utf-8")
 
     def since_mark(self) -> list[Any]:
-        """What was pushed since the last mark, which is taken away."""
+        """Remove and return what was pushed since the last mark."""
         items, self.stack = self.stack, self.outer.pop()
         return items
 
@@ -295,7 +295,7 @@ STEPS: dict[bytes, Callable[[Unpickler], None]] = {
 
 
 def check_keys(keys: Iterable[Any]) -> None:
-    """FileError for a key made of so many tuples that to hash it would take forever, or all of the stack."""
+    """FileError for a key of so many nested tuples that hashing it would take forever, or overflow the stack."""
     for key in keys:
         if isinstance(key, tuple):
             waiting, parts = [key], 0
@@ -314,7 +314,7 @@ def set_pairs(target: Any, items: list[Any]) -> None:
 
 
 def _set_state(value: Any, state: Any) -> None:
-    """What BUILD does to an object of a class that the caller allowed."""
+    """Apply BUILD to an object of a class that the caller allowed."""
     if hasattr(value, "__setstate__"):
         value.__setstate__(state)
         return
@@ -328,12 +328,12 @@ def _set_state(value: Any, state: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    """How a message names a value that may be too large, or too strange, to print."""
+    """The name in messages of a value that may be too large, or too strange, to print."""
     return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else f"an object of {type(value).__name__}"
 
 
 def globals_named(content: Any) -> set[str]:
-    """The names in a pickle, found without carrying out any of it."""
+    """The names in a pickle, found without executing any of it."""
     file, names = content, set()
     names_only = Unpickler(file, Globals({}, {}, {}), lambda described: None, 0)
     while True:
@@ -359,4 +359,4 @@ SIZES = {
     pickle.BININT: 4, pickle.BININT1: 1, pickle.BININT2: 2, pickle.BINFLOAT: 8, pickle.BINGET: 1, pickle.LONG_BINGET: 4,
     pickle.BINPUT: 1, pickle.LONG_BINPUT: 4, pickle.PROTO: 1,
 }  # fmt: skip
-"""How many bytes follow an instruction, where that is fixed."""
+"""How many bytes follow an instruction, if the number is fixed."""

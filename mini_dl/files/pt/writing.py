@@ -27,15 +27,15 @@ from mini_dl.ops.memory import strides_of
 from mini_dl.tensor import Size, Tensor, wrap
 
 ALIGNMENT = 64
-"""The contents of each record start at a multiple of it, so that a file can be mapped."""
+"""The contents of each record start at a multiple of this, so that a file can be mapped."""
 
 
 def write_pt(
     obj: Any, file: Any, *, name: str = "archive", protocol: int = 2, byteorder: bool = True, archive: bool = True
 ) -> None:
-    """Write `obj` to a binary file object, of which only ``write`` is used; `name` is that of the folder in the archive.
+    """Write `obj` to a binary file object, which needs only ``write``; `name` is that of the folder in the archive.
 
-    Without `archive` it is the old format. Equal objects make equal files.
+    Without `archive`, the old format is written. Equal objects make equal files.
     """
     pickled = io.BytesIO()
     writer = _Writer(pickled, protocol, archive)
@@ -54,7 +54,7 @@ def write_pt(
 
 
 class _Sink:
-    """A file that is written from here on, and only forward: offsets in an archive count from its beginning."""
+    """A file that is written only forward, from its current position on: offsets in an archive count from there."""
 
     def __init__(self, file: Any) -> None:
         self.file, self.count = file, 0
@@ -92,23 +92,23 @@ def _write_old_format(pickled: bytes, contents: list[Array], file: Any, protocol
 
 
 class _Global:
-    """A name of torch's, written into a pickle without torch."""
+    """One of torch's names, written into a pickle without torch."""
 
     def __init__(self, module: str, name: str) -> None:
         self.module, self.name = module, name
 
     def __call__(self) -> None:
-        """Pickles call functions only; this one is never called here."""
+        """Pickles call only functions; this one is never called here."""
 
 
 _global = functools.cache(_Global)
 
 
 class _Storage:
-    """A stretch of memory that tensors look into: `elements` are its values from the lowest address on."""
+    """A range of memory that tensors look into: `elements` are its values from the lowest address on."""
 
     def __init__(self, key: int, elements: Array, owner: Any, kind: _Global) -> None:
-        self.key, self.elements, self.owner = key, elements, owner  # the owner is held: its address must stay its own
+        self.key, self.elements, self.owner = key, elements, owner  # holds the owner, so that its address is not reused
         self.kind = kind
 
 
@@ -163,7 +163,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return NotImplemented
 
     def _reduced(self, tensor: Tensor) -> Any:
-        """The function and arguments that make `tensor` again; of a class with a way of its own, that."""
+        """The function and arguments that rebuild `tensor`; those of its class if that defines its own."""
         cls = type(tensor)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
             return NotImplemented
@@ -195,7 +195,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
     # ---------------------------------------------------------------------------------------- storages
 
     def _located(self, tensor: Tensor) -> tuple[_Storage, int, tuple[int, ...]]:
-        """The storage of a tensor, and where in it the tensor looks, in elements. A view shares that of its base."""
+        """The storage of a tensor, and the offset of the tensor in it, in elements. A view shares the storage of its base."""
         array = tensor._array
         if array.dtype.byteorder == ">" or (array.dtype.byteorder == "<" and sys.byteorder == "big"):
             array = array.astype(array.dtype.newbyteorder("="))
@@ -211,7 +211,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return storage, (start - low) // array.itemsize if array.size else 0, strides_of(array)
 
     def _storage(self, low: int, count: int, kind: np.dtype[Any], owner: Any) -> _Storage:
-        """The storage of this memory. RuntimeError if the file has it with elements of another type."""
+        """The storage of this memory. RuntimeError if the file already has it with elements of another type."""
         name = STORAGES.get(kind.name)
         known = self.storages.get((low, count * kind.itemsize)) if count else None
         if known is not None:
@@ -244,7 +244,7 @@ def attributes_of(tensor: Tensor) -> dict[str, Any]:
 
 
 def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:
-    """The memory that is written for a tensor: from where to where, and what must live for it to stay."""
+    """The memory that is written for a tensor: its first and last address, and the owner that keeps it alive."""
     if not array.size:
         return 0, 0, array
     root = array if tensor._base is None or tensor._array is not array else tensor._base._array

@@ -1,4 +1,4 @@
-"""Elementwise nonlinearities, and softmax and its kin."""
+"""Elementwise nonlinearities, and the softmax family."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReLU(_InPlace):
 
 
 class RReLU(Configured):
-    """A leaky ReLU whose slope is drawn from U(lower, upper) in training and is their mean else (Xu et al. 2015)."""
+    """A leaky ReLU whose slope is drawn from U(lower, upper) in training and is their mean otherwise (Xu et al. 2015)."""
 
     lower: float = 1.0 / 8
     upper: float = 1.0 / 3
@@ -232,7 +232,7 @@ class Tanhshrink(Configured):
 
 
 class PReLU(Module):
-    """``input if input > 0 else weight * input`` with a learned slope, one or one per channel (He et al. 2015)."""
+    """``input if input > 0 else weight * input`` with a learned slope, one for all or one per channel (He et al. 2015)."""
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Softmax over many classes, of which most are rare: the rare ones in clusters with smaller projections (Grave et al. 2016)."""
+"""Softmax over many classes, most of them rare: rare classes are in clusters with smaller projections (Grave et al. 2016)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew."""
+        """Redraw all parameters."""
         for module in self.modules():
             if isinstance(module, Linear):
                 module.reset_parameters()
@@ -105,7 +105,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return namespace("torch")["cat"]([head[:, : self.shortlist_size], *clusters], 1)
 
     def predict(self, input: Tensor) -> Tensor:
-        """The class of the highest probability, (N); the head decides whether a cluster is looked into."""
+        """The most probable class, (N); the head decides whether a cluster is searched."""
         best = self.head(input).argmax(1)
         rows = np.flatnonzero(best._array >= self.shortlist_size)
         if rows.size:

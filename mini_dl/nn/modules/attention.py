@@ -1,4 +1,4 @@
-"""Attention of several heads."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         turn = self.batch_first and query.ndim == 3
         if turn:
-            turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one and the same tensor stays one
+            turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one tensor given three times stays one
             query, key, value = turned[id(query)], turned[id(key)], turned[id(value)]
         output, weights = F.multi_head_attention_forward(
             query,

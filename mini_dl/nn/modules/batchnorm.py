@@ -18,7 +18,7 @@ class _NormBase(Module):
 
     _version = 2
     dims: ClassVar[tuple[int, ...]]
-    """How many dimensions the input may have."""
+    """The numbers of dimensions that the input may have."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class _NormBase(Module):
             init.constant_(self.num_batches_tracked, 0)
 
     def reset_parameters(self) -> None:
-        """Scale 1, shift 0, and the running statistics as at first."""
+        """Scale 1, shift 0, and the initial running statistics."""
         self.reset_running_stats()
         if self.affine:
             init.ones_(self.weight)
@@ -104,7 +104,7 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """Each feature of (N, C) or (N, C, L) with mean 0 and variance 1 over the batch, scaled and shifted (Ioffe and Szegedy 2015).
 
-    In training with the batch's own statistics, of which running means are kept (by `momentum`) for evaluation.
+    Training uses the statistics of the batch and keeps running means of them (by `momentum`) for evaluation.
     """
 
     dims = (2, 3)

@@ -14,7 +14,7 @@ class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 
     Fields of a base come first; annotating one again moves it. `shown` names the fields in the repr (None: all), `tensors` those
-    that are buffers, and `keyword_only` tells that none may be given by position.
+    that are buffers, and `keyword_only` means that none may be given by position.
     """
 
     shown: ClassVar[tuple[str, ...] | None] = None
@@ -59,6 +59,6 @@ class Configured(Module):
         """Check the fields; for subclasses."""
 
     def extra_repr(self) -> str:
-        """``name=value`` of the fields, `inplace` only where it is set."""
+        """``name=value`` of the fields, `inplace` only if it is set."""
         names = self._fields if self.shown is None else self.shown
         return ", ".join([f"{name}={getattr(self, name)!r}" for name in names if name != "inplace" or self.inplace])

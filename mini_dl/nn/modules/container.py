@@ -1,4 +1,4 @@
-"""Modules that hold modules or parameters: in a row, in a list, by name."""
+"""Modules that hold modules or parameters: in sequence, in a list, by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def position(index: Any, size: int) -> int:
 
 
 class _Indexed(Module):
-    """Children in an order, named "0", "1", ..."""
+    """Ordered children, named "0", "1", ..."""
 
     _modules: dict[str, Any]
 
@@ -161,7 +161,7 @@ class ModuleList(_Indexed):
         return ModuleList(chain(self, other))
 
     def __repr__(self) -> str:
-        """Equal neighbours are printed once: ``(0-2): 3 x ReLU()``."""
+        """Equal neighbors are printed once: ``(0-2): 3 x ReLU()``."""
         lines, start = [], 0
         for text, group in groupby([repr(module) for module in self]):
             n = len(list(group))
@@ -242,7 +242,7 @@ def _owned(value: Any) -> Any:
 
 
 def _described(value: Any, element: Any) -> str:
-    """A line of the repr of a list of parameters; `element` is what to call the type of a tensor."""
+    """A line of the repr of a list of parameters; `element` gives the name of the type of a tensor."""
     if not isinstance(value, Tensor):
         return "Object of type: " + type(value).__name__
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
@@ -333,7 +333,7 @@ class ParameterDict(Module):
         return ParameterDict(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The parameter `key`, which becomes `default` if there is none."""
+        """The parameter `key`, set to `default` first if it is missing."""
         if key not in self:
             self[key] = default
         return self[key]

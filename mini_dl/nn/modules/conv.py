@@ -1,4 +1,4 @@
-"""Convolutions and their transposes: one class for 1, 2 and 3 dimensions, and leaves."""
+"""Convolutions and their transposes: one class for 1, 2 and 3 dimensions, and its public subclasses."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _ConvNd(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def _pads(self) -> list[int]:
-        """What is padded before and after each dimension, the last one first, as ``pad`` wants it."""
+        """The padding before and after each dimension, the last one first, as ``pad`` expects it."""
         pads: list[Any] = []
         for i in reversed(range(self.n)):
             if self.padding == "same":
@@ -189,7 +189,7 @@ class _ConvTranspose(_ConvNd):
         )
 
     def _output_padding(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
-        """What is added at the end of each dimension to reach `output_size`. ValueError if nothing does."""
+        """What to add at the end of each dimension to reach `output_size`. ValueError if that is impossible."""
         before = input.ndim - self.n  # dimensions before the spatial ones
         sizes = list(output_size)
         if len(sizes) == before + self.n:

@@ -1,4 +1,4 @@
-"""Dropout: zeros at random in training, the identity in evaluation."""
+"""Dropout: random zeros in training, the identity in evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several dimensions as one, and one as several."""
+"""Merging several dimensions into one, and splitting one into several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mini_dl.tensor import Tensor
 
 
 class Flatten(Configured):
-    """The dimensions from `start_dim` to `end_dim` as one."""
+    """Merges the dimensions from `start_dim` to `end_dim` into one."""
 
     start_dim: int = 1
     end_dim: int = -1
@@ -19,7 +19,7 @@ class Flatten(Configured):
 
 
 class Unflatten(Configured):
-    """The dimension `dim` as several of sizes `unflattened_size`."""
+    """Splits the dimension `dim` into several of sizes `unflattened_size`."""
 
     dim: int
     unflattened_size: Any

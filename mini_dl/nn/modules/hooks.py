@@ -17,7 +17,7 @@ Hook = Callable[..., Any]
 
 
 class _Identity:
-    """The operation of the nodes that pass gradients on; missing ones become zeros."""
+    """The operation of the nodes that pass gradients on; missing gradients become zeros."""
 
     name, grad_name, runs_without = "backward_hook", "BackwardHookFunctionBackward", True
     asked: frozenset[str] = frozenset()
@@ -39,13 +39,13 @@ def through_identity(tensors: Sequence[Tensor]) -> tuple[Node, list[Tensor]]:
 
 
 class BackwardHook:
-    """The full backward hooks of one call of `module`: `user_pre_hooks` see the gradients of its outputs, `user_hooks` those of
-    its inputs too."""
+    """The full backward hooks of one call of `module`: `user_pre_hooks` see the gradients of its outputs, `user_hooks` also
+    those of its inputs."""
 
     def __init__(self, module: Any, user_hooks: Sequence[Hook], user_pre_hooks: Sequence[Hook]) -> None:
         self.module, self.user_hooks, self.user_pre_hooks = module, user_hooks, user_pre_hooks
         self.grad_outputs: Any = None
-        self.inputs: tuple[int, list[int] | None] = (0, None)  # how many, and where the tensors are
+        self.inputs: tuple[int, list[int] | None] = (0, None)  # how many values there are, and which are tensors
 
     def setup_input_hook(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         args, node, at = _behind_node(args)
@@ -114,7 +114,7 @@ class BackwardHook:
 
 
 def _behind_node(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Node | None, list[int] | None]:
-    """`values` with its tensors behind a node, the node, and where they are; no node if nothing needs a gradient."""
+    """`values` with its tensors behind a node, the node, and their positions; no node if nothing needs a gradient."""
     at = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
     if not mode.enabled or all([edge_of(values[i]) is None for i in at]):
         return values, None, None

@@ -56,7 +56,7 @@ class _InstanceNorm(_NormBase):
         )
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
-        """State from before versions were kept may hold running statistics that this module has no use for."""
+        """State without a version may contain running statistics that this module does not use."""
         if local_metadata.get("version") is None and not self.track_running_stats:
             keys = [prefix + name for name in ("running_mean", "running_var") if prefix + name in state_dict]
             if keys:

@@ -1,4 +1,4 @@
-"""Modules that learn their sizes from the first input."""
+"""Modules that take their sizes from the first input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mini_dl.nn.parameter import is_lazy
 
 
 class LazyModuleMixin(Module):
-    """Comes before the module class: its parameters get their shapes before the first forward, then it becomes `cls_to_become`.
+    """A base listed before the module class: parameters get shapes at the first forward, then it becomes `cls_to_become`.
 
     Subclasses define ``initialize_parameters(*inputs)``.
     """
@@ -22,7 +22,7 @@ class LazyModuleMixin(Module):
         self._initialize_hook = self.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)
 
     def _lazy_load_hook(self, state_dict: Any, prefix: str, *_: Any) -> None:
-        """Take the shapes of what is about to be loaded."""
+        """Take the shapes of the state about to be loaded."""
         for name, tensor in (*self._parameters.items(), *self._buffers.items()):
             source: Any = state_dict.get(prefix + name)
             if is_lazy(tensor) and source is not None and not is_lazy(source):

@@ -1,4 +1,4 @@
-"""How torch's linear cross entropy saves memory."""
+"""Options with which torch's linear cross entropy saves memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mini_dl import _dtypes
 
 @dataclasses.dataclass(frozen=True)
 class LinearCrossEntropyOptions:
-    """Accepted by `LinearCrossEntropyLoss`, for which it changes nothing here: rows of a chunk, or the rule that gives them, and
-    the precision of sums. ValueError for what torch does not know."""
+    """Accepted by `LinearCrossEntropyLoss`, but without effect here: the rows per chunk, or the rule for them, and the precision
+    of sums. ValueError for values that torch does not know."""
 
     allow_retain_graph: bool = False
     batch_chunk_size: int | None = None

@@ -15,7 +15,7 @@ from mini_dl.tensor import Tensor
 
 
 def reduction_of(size_average: bool | None, reduce: bool | None) -> str:
-    """The reduction meant by the two old arguments."""
+    """The reduction meant by the two deprecated arguments."""
     averaged, reduced = size_average is None or size_average, reduce is None or reduce
     reduction = "none" if not reduced else "mean" if averaged else "sum"
     warnings.warn(

@@ -123,7 +123,7 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 
 
 def _forward_unimplemented(self: Module, *input: Any) -> None:
-    """What the module computes; every subclass has its own."""
+    """What the module computes; every subclass defines its own."""
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
 
@@ -189,7 +189,7 @@ class Module:
     # -------------------------------------------------------------------------------------------- registration
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Make `param` the parameter `name`. KeyError for a bad or taken name, TypeError if it is no Parameter."""
+        """Make `param` the parameter `name`. KeyError for a bad or taken name, TypeError if it is not a Parameter."""
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
         self._check_name("parameter", name, self._parameters)
@@ -319,7 +319,7 @@ class Module:
     # -------------------------------------------------------------------------------------------- by dotted name
 
     def get_submodule(self, target: str) -> Module:
-        """The module at a dotted path; AttributeError where there is none."""
+        """The module at a dotted path; AttributeError if there is none."""
         module = self
         for name in target.split(".") if target else ():
             module = module._member(name)
@@ -328,7 +328,7 @@ class Module:
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Put `module` at a dotted path; with `strict` only in place of one that is there."""
+        """Put `module` at a dotted path; with `strict` only if there is one already."""
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")
         if not isinstance(module, Module):
@@ -444,7 +444,7 @@ class Module:
         return self
 
     def _apply(self: Self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replace the memory of every parameter, its gradient, and every buffer by that of `fn` of it."""
+        """Replace every parameter, its gradient, and every buffer by the result of `fn`."""
         if recurse:
             for module in self.children():
                 module._apply(fn)
@@ -463,9 +463,9 @@ class Module:
         return self
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: floating point and complex members change their type.
+        """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: floating point and complex tensors change their type.
 
-        TypeError for a type that is neither.
+        TypeError for any other type.
         """
         dtype = _parse_to(*args, **kwargs)
         if dtype is None:
@@ -488,19 +488,19 @@ class Module:
         return self._apply(lambda t: t.to(dtype) if t.dtype.is_floating_point else t)
 
     def float(self: Self) -> Self:
-        """Cast what is floating point to float32."""
+        """Cast floating point tensors to float32."""
         return self._to_floating(_dtypes.float32)
 
     def double(self: Self) -> Self:
-        """Cast what is floating point to float64."""
+        """Cast floating point tensors to float64."""
         return self._to_floating(_dtypes.float64)
 
     def half(self: Self) -> Self:
-        """Cast what is floating point to float16."""
+        """Cast floating point tensors to float16."""
         return self._to_floating(_dtypes.float16)
 
     def cpu(self: Self) -> Self:
-        """Nothing to do: all is there already."""
+        """Does nothing: everything is on the CPU already."""
         return self
 
     def cuda(self: Self, device: Any = None) -> Self:
@@ -517,11 +517,11 @@ class Module:
         return self._apply(_uninitialised_like, recurse)
 
     def share_memory(self: Self) -> Self:
-        """Accepted; memory is the process's own."""
+        """Accepted, without effect."""
         return self._apply(lambda t: t.share_memory_() if is_lazy(t) else t)
 
     def train(self: Self, mode: bool = True) -> Self:
-        """Set ``training`` here and below: dropout and batch norm ask for it."""
+        """Set ``training`` here and below: dropout and batch norm depend on it."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
@@ -574,7 +574,7 @@ class Module:
         return self._register_backward(hook, prepend, full=True)
 
     def register_backward_hook(self, hook: Hook) -> Handle:
-        """The deprecated kind, which sees the last node of the module only: use `register_full_backward_hook`."""
+        """The deprecated kind, which sees only the last node of the module: use `register_full_backward_hook`."""
         return self._register_backward(hook, False, full=False)
 
     def _register_backward(self, hook: Hook, prepend: bool, full: bool) -> Handle:
@@ -612,11 +612,11 @@ class Module:
     # -------------------------------------------------------------------------------------------- state_dict
 
     def get_extra_state(self) -> Any:
-        """What ``state_dict`` keeps besides parameters and buffers; for subclasses."""
+        """What ``state_dict`` contains besides parameters and buffers; for subclasses."""
         raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
 
     def set_extra_state(self, state: Any) -> None:
-        """Take back what `get_extra_state` gave; for subclasses."""
+        """Restore what `get_extra_state` returned; for subclasses."""
         raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
 
     def register_state_dict_pre_hook(self, hook: Hook) -> Handle:
@@ -629,7 +629,7 @@ class Module:
         return Handle(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook: Hook) -> Handle:
-        """As `register_state_dict_post_hook`, and what the hook returns replaces the state."""
+        """Like `register_state_dict_post_hook`, and what the hook returns replaces the state."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was previously registered via "
@@ -670,7 +670,7 @@ class Module:
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by dotted name, in memory shared with the module.
 
-        `destination` is filled and returned where given, `keep_vars` keeps the history of the tensors. The attribute
+        `destination` is filled and returned if given, `keep_vars` keeps the history of the tensors. The attribute
         ``_metadata`` holds the version of each module's layout.
         """
         if args:
@@ -714,7 +714,7 @@ class Module:
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Take the part of `state_dict` under `prefix` that belongs to this module alone; note what does not fit."""
+        """Load the part of `state_dict` under `prefix` that belongs to this module alone; record what does not fit."""
         for hook in self._load_state_dict_pre_hooks.values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
@@ -774,10 +774,10 @@ class Module:
             )
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Copy (with `assign`: take over) the tensors of `state_dict`; returns the missing and the unexpected keys.
+        """Copy (with `assign`: take over) the tensors of `state_dict`; return the missing and the unexpected keys.
 
-        RuntimeError that lists all that does not fit: shapes, and with `strict` missing and unexpected keys. Then every
-        parameter and buffer is as it was before.
+        RuntimeError that lists everything that does not fit: shapes and, with `strict`, missing and unexpected keys. Every
+        parameter and buffer is then as it was before.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -892,7 +892,7 @@ class _HookedCall:
             self.result = changed
 
     def run_those_always_called(self) -> None:
-        """After an error: the hooks with ``always_call`` that did not run yet; their own errors are warnings."""
+        """After an error: run the hooks with ``always_call`` that did not run yet; their own errors become warnings."""
         module = self.module
         kinds: tuple[tuple[str, dict[int, Hook], dict[int, bool]], ...] = (
             ("global module", _global_forward_hooks, _global_forward_hooks_always_called),
@@ -930,7 +930,7 @@ def _load_tree(
     unexpected: list[str],
     errors: list[str],
 ) -> None:
-    """Load `module` and what is below it; what does not fit is added to the lists."""
+    """Load `module` and those below it; whatever does not fit is added to the lists."""
     local_metadata = dict(metadata.get(prefix[:-1], {}))
     if assign:
         local_metadata["assign_to_params_buffers"] = assign
@@ -950,7 +950,7 @@ def _load_tree(
 
 
 class _Snapshot:
-    """What the modules below `module` held, to be put back when loading fails."""
+    """What `module` and those below it held, to be restored if loading fails."""
 
     def __init__(self, module: Module, copies: bool) -> None:
         self.members = [(m, dict(m._parameters), dict(m._buffers)) for m in module.modules()]
@@ -972,7 +972,7 @@ class _Snapshot:
 
 
 def indented(text: str) -> str:
-    """`text` with all lines but the first moved two to the right."""
+    """`text` with all lines but the first indented by two spaces."""
     first, *rest = text.split("\n")
     return "\n".join([first, *["  " + line if line.strip() else "" for line in rest]])
 

@@ -30,13 +30,13 @@ class LocalResponseNorm(_ResponseNorm):
 
 
 class CrossMapLRN2d(_ResponseNorm):
-    """`LocalResponseNorm` of images, under the name it once had."""
+    """`LocalResponseNorm` of images, under its former name."""
 
     k: float = 1
 
 
 class _Affine(Module):
-    """A scale, and maybe a shift, of shape `shape`; None where there is none."""
+    """A scale, and possibly a shift, of shape `shape`; None if absent."""
 
     def _make(self, shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         self.register_parameter("weight", Parameter(empty(*shape, device=device, dtype=dtype)) if weight else None)

@@ -37,19 +37,19 @@ class _CircularPad(_Pad):
 
 
 class CircularPad1d(_CircularPad):
-    """Padding with the elements of the other end of (N, C, L)."""
+    """Padding with elements from the opposite end of (N, C, L)."""
 
     n = 1
 
 
 class CircularPad2d(_CircularPad):
-    """Padding with the elements of the other end of (N, C, H, W)."""
+    """Padding with elements from the opposite end of (N, C, H, W)."""
 
     n = 2
 
 
 class CircularPad3d(_CircularPad):
-    """Padding with the elements of the other end of (N, C, D, H, W)."""
+    """Padding with elements from the opposite end of (N, C, D, H, W)."""
 
     n = 3
 

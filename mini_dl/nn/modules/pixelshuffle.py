@@ -1,4 +1,4 @@
-"""Channels as pixels, pixels as channels, and channels in another order."""
+"""Turning channels into pixels, pixels into channels, and reordering channels."""
 
 from __future__ import annotations
 

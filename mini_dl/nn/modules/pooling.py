@@ -11,7 +11,7 @@ from mini_dl.tensor import Tensor
 
 
 class _Pool(Configured):
-    """`operation` is the function's name without its number of dimensions."""
+    """`operation` is the name of the function without its number of dimensions."""
 
     n: ClassVar[int]
     operation: ClassVar[str]
@@ -89,19 +89,19 @@ class _MaxUnpool(_Pool):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """The values of a `MaxPool1d` back where they came from, zeros elsewhere."""
+    """Puts the values of a `MaxPool1d` back where they came from, with zeros elsewhere."""
 
     n = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """The values of a `MaxPool2d` back where they came from, zeros elsewhere."""
+    """Puts the values of a `MaxPool2d` back where they came from, with zeros elsewhere."""
 
     n = 2
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """The values of a `MaxPool3d` back where they came from, zeros elsewhere."""
+    """Puts the values of a `MaxPool3d` back where they came from, with zeros elsewhere."""
 
     n = 3
 

@@ -94,10 +94,10 @@ class RNNBase(Module):
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     def flatten_parameters(self) -> None:
-        """Accepted; only a GPU's kernels would want one piece of memory."""
+        """Accepted, without effect: only GPU kernels need contiguous weights."""
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew."""
+        """Redraw all parameters."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
@@ -105,7 +105,7 @@ class RNNBase(Module):
     # -------------------------------------------------------------------------------------------- the call
 
     def _sizes(self) -> tuple[int, ...]:
-        """Features of each part of the state."""
+        """The number of features of each part of the state."""
         return (self.hidden_size,)
 
     def _state(self, hx: Any) -> tuple[Tensor, ...]:
@@ -228,7 +228,7 @@ class RNNCellBase(Module):
     """Parameters of one step."""
 
     parts: ClassVar[int] = 1
-    """Of how many tensors the state consists."""
+    """The number of tensors in the state."""
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
@@ -243,7 +243,7 @@ class RNNCellBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew."""
+        """Redraw all parameters."""
         bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)

@@ -39,7 +39,7 @@ class _Table(Module):
             self.weight = Parameter(given, not freeze)
 
     def reset_parameters(self) -> None:
-        """Draw the table anew."""
+        """Redraw the table."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             init.zeros_(self.weight.detach()[self.padding_idx])
@@ -113,7 +113,7 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """The "mean", "sum" or "max" of the rows of each bag: a row of a 2-d `input`, or what lies between `offsets` of a 1-d one."""
+    """The "mean", "sum" or "max" of the rows of each bag: a row of a 2-d `input`, or a range between `offsets` of a 1-d one."""
 
     def __init__(
         self,

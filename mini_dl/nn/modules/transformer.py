@@ -34,7 +34,7 @@ def _activation(activation: Any) -> Any:
 
 
 def _is_causal(mask: Tensor | None, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
-    """The hint where there is one, else whether `mask` hides exactly what comes later."""
+    """The hint if there is one, else whether `mask` hides exactly the later positions."""
     if hint is not None or mask is None:
         return hint is True
     n = x.shape[0] if x.ndim == 2 else x.shape[1 if batch_first else 0]
@@ -46,7 +46,7 @@ def _is_causal(mask: Tensor | None, hint: bool | None, x: Tensor, batch_first: b
 
 
 class _Layer(Module):
-    """What encoder and decoder layers share: self-attention, the small network, norms."""
+    """The common part of encoder and decoder layers: self-attention, the small network, norms."""
 
     norms: int
 
@@ -160,7 +160,7 @@ def _copies(layer: Module, n: int) -> ModuleList:
 class TransformerEncoder(Module):
     """`num_layers` copies of an encoder layer, and a norm at the end.
 
-    As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm, where the layers allow
+    As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm if the layers allow
     torch's fast path (`enable_nested_tensor`).
     """
 
@@ -228,7 +228,7 @@ class TransformerEncoder(Module):
 
 
 def _hidden(padding: Tensor) -> Tensor:
-    """A padding mask as booleans."""
+    """A padding mask as bools."""
     return padding if padding._array.dtype == bool else wrap(padding._array != 0)
 
 

@@ -1,4 +1,4 @@
-"""Gradients made smaller before a step: by their common norm, or each element by itself."""
+"""Reducing gradients before a step: by their common norm, or element by element."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale the gradients down, if need be, so that their norm is at most `max_norm`; returns the norm they had.
+    """Scale the gradients down if necessary so that their norm is at most `max_norm`; return the norm they had.
 
     >>> import mini_dl as torch
     >>> w = torch.zeros(2, requires_grad=True)

@@ -1,4 +1,4 @@
-"""A batch norm in evaluation is linear: it goes into the weights of the layer before it."""
+"""A batch norm in evaluation is linear, so it can be merged into the weights of the layer before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mini_dl.tensor import Tensor
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
-    """A convolution that does what `conv` and then `bn` do; both must be in evaluation, AssertionError otherwise."""
+    """A convolution equal to `conv` followed by `bn`; AssertionError unless both are in evaluation mode."""
     _check_fusible(conv, bn)
     fused = copy.deepcopy(conv)
     fused.weight, fused.bias = fuse_conv_bn_weights(
@@ -46,7 +46,7 @@ def fuse_conv_bn_weights(
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
-    """A linear layer that does what `linear` and then `bn` do; both must be in evaluation, AssertionError otherwise."""
+    """A linear layer equal to `linear` followed by `bn`; AssertionError unless both are in evaluation mode."""
     _check_fusible(linear, bn)
     if bn.num_features not in (linear.out_features, 1):
         raise AssertionError(

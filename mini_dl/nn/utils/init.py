@@ -1,4 +1,4 @@
-"""Modules whose parameters keep whatever is in memory."""
+"""Constructing modules without initializing their parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mini_dl.nn.modules.module import Module
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
     """``module_cls(*args, **kwargs)`` with uninitialised parameters, without drawing a random number.
 
-    RuntimeError if it is no class of modules, or takes no ``device``.
+    RuntimeError if `module_cls` is not a subclass of Module, or does not accept ``device``.
     """
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")

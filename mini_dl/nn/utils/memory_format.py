@@ -1,4 +1,4 @@
-"""The order of dimensions in memory of convolutions' weights."""
+"""The order of the dimensions of convolution weights in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that stay orthogonal, of spectral norm 1, or of a learned length."""
+"""Weights that stay orthogonal, have spectral norm 1, or have a learned length."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Orthogonal(Module):
                 more = torch["randn"](*tall.shape[:-1], n - k, dtype=tall.dtype)
                 tall = torch["cat"]([tall, more], dim=-1)
             self.base = tall.clone() if n == k and _is_orthogonal(tall) else _nearest(tall)
-            start = torch["zeros_like"](Q)  # minus the identity, which every map sends to the identity
+            start = torch["zeros_like"](Q)  # minus the identity, which every map maps to the identity
             start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
             return start
         if self.orthogonal_map != "householder":
@@ -107,7 +107,7 @@ class _Orthogonal(Module):
 
 
 def _reflections(tall: Tensor) -> Tensor:
-    """The product of the reflections whose vectors stand below the diagonal, columns signed by the diagonal."""
+    """The product of the reflections whose vectors are below the diagonal, with columns signed by the diagonal."""
     below = tall.tril(-1)
     tau = 2.0 / (1.0 + (below * below).sum(-2))
     signs = tall.detach().diagonal(dim1=-2, dim2=-1).trunc()
@@ -132,7 +132,7 @@ def _nearest(tall: Tensor) -> Tensor:
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Let a tensor be ``g v / |v|`` (Salimans and Kingma 2016): ``original0`` is the length g, over all dimensions but `dim`
+    """Make a tensor ``g v / |v|`` (Salimans and Kingma 2016): ``original0`` is the length g, over all dimensions but `dim`
     (None: over all), ``original1`` the direction v. Returns `module`."""
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -163,7 +163,7 @@ def spectral_norm(
 ) -> Module:
     """Divide a tensor by its largest singular value, as a matrix with `dim` in front (Miyato et al. 2018). Returns `module`.
 
-    The value is estimated by power iterations, `n_power_iterations` more whenever the tensor is computed in training.
+    The value is estimated by power iteration, with `n_power_iterations` more steps whenever the tensor is computed in training.
     """
     parametrization = _SpectralNorm(_tensor(module, name), n_power_iterations, output_dim(module, dim), eps)
     return register_parametrization(module, name, parametrization)

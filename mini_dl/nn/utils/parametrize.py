@@ -1,4 +1,4 @@
-"""Tensors of a module computed from others whenever they are asked for."""
+"""Tensors of a module that are computed from others whenever they are accessed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CHANGES = (
 
 
 class cached(Block, contextlib.ContextDecorator):
-    """Within the block each parametrized tensor is computed once, when it is first asked for."""
+    """Within the block, each parametrized tensor is computed once, when it is first accessed."""
 
     def _state(self) -> object:
         return object()
@@ -50,7 +50,7 @@ class cached(Block, contextlib.ContextDecorator):
 
 class ParametrizationList(ModuleList):
     """The modules that compute one tensor, and what they compute it from: ``original``, or ``original0``, ``original1`` ... where
-    the first of them takes several tensors. Called without arguments, it gives the tensor."""
+    the first module takes several tensors. Calling it without arguments returns the tensor."""
 
     original: Tensor
     unsafe: bool
@@ -99,7 +99,7 @@ class ParametrizationList(ModuleList):
             _register(self, f"original{i}", tensor.requires_grad_(original.requires_grad))
 
     def right_inverse(self, value: Any) -> None:
-        """Write into the originals what gives `value`. RuntimeError if a parametrization has no ``right_inverse``."""
+        """Set the originals so that they produce `value`. RuntimeError if a parametrization has no ``right_inverse``."""
         with no_grad():
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
@@ -143,10 +143,10 @@ class ParametrizationList(ModuleList):
 
 
 def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Module:
-    """Let ``module.tensor_name`` be ``parametrization(original)``; the original stays the parameter or buffer. Returns `module`.
+    """Make ``module.tensor_name`` ``parametrization(original)``; the original stays the parameter or buffer. Returns `module`.
 
-    Assigning to the tensor asks ``parametrization.right_inverse``. ValueError if there is no such tensor, or if its shape or type
-    would change and `unsafe` is not set.
+    Assigning to the tensor calls ``parametrization.right_inverse``. ValueError if there is no such tensor, or if its shape or
+    type would change and `unsafe` is not set.
 
     >>> import mini_dl as torch
     >>> class Symmetric(torch.nn.Module):
@@ -187,7 +187,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Make the tensor an ordinary one again: with its present value, or with that of the original. Returns `module`.
+    """Make the tensor an ordinary one again, with its present value or that of the original. Returns `module`.
 
     ValueError if it has no parametrization, or if there are several originals and `leave_parametrized` is not set.
     """
@@ -217,7 +217,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
 
 def type_before_parametrizations(module: Module) -> type:
-    """The class of `module` without what parametrizing made of it."""
+    """The class that `module` had before it was parametrized."""
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
@@ -251,7 +251,7 @@ def _register(module: Module, name: str, tensor: Tensor) -> None:
 
 
 def _become(original: Tensor, value: Tensor) -> None:
-    """Let `original`, which optimizers know, look at the memory of `value`."""
+    """Make `original`, which optimizers know, look at the memory of `value`."""
     with no_grad():
         original.set_(value)
 
@@ -266,7 +266,7 @@ def _check_kept(result: Any, dtype: Any, shape: Any) -> None:
 
 
 def _check_next(tensor: Tensor, parametrization: Any) -> None:
-    """A further parametrization and its inverse map tensors like `tensor` to such tensors."""
+    """Check that a further parametrization and its inverse preserve the shape and type of `tensor`."""
     result = parametrization(tensor)
     _check_kept(result, tensor.dtype, tensor.shape)
     if hasattr(parametrization, "right_inverse"):

@@ -1,4 +1,4 @@
-"""Pruning: a parameter multiplied by a mask, chosen at random, by size, or given."""
+"""Pruning: a parameter multiplied by a mask that is random, chosen by magnitude, or given."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mini_dl.tensor import Tensor
 
 
 class BasePruningMethod(ABC):
-    """The hook that computes ``name = name_mask * name_orig`` before each forward. A method of pruning defines ``compute_mask``
-    and ``PRUNING_TYPE``: which part of a pruned tensor a further mask is computed from."""
+    """The hook that computes ``name = name_mask * name_orig`` before each forward. A pruning method defines ``compute_mask``
+    and ``PRUNING_TYPE``: the part of a pruned tensor from which a further mask is computed."""
 
     PRUNING_TYPE: str
     _tensor_name: str
@@ -33,7 +33,7 @@ class BasePruningMethod(ABC):
 
     @classmethod
     def apply(cls, module: Any, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any) -> Any:
-        """Prune the parameter `name`, further if it is pruned already, by `importance_scores` (or its values). Returns the hook.
+        """Prune the parameter `name`, or prune it further, by `importance_scores` (or its values). Returns the hook.
 
         A new parameter ``name_orig`` and a buffer ``name_mask`` take its place.
         """
@@ -87,7 +87,7 @@ class BasePruningMethod(ABC):
         return t * self.compute_mask(importance_scores, default_mask=default_mask)
 
     def remove(self, module: Any) -> None:
-        """Make the pruned tensor the parameter; the original and the mask go."""
+        """Make the pruned tensor the parameter, and remove the original and the mask."""
         name = self._tensor_name
         weight = self.apply_mask(module)
         if hasattr(module, name):
@@ -109,7 +109,7 @@ class PruningContainer(BasePruningMethod):
             self.add_pruning_method(method)
 
     def add_pruning_method(self, method: Any) -> None:
-        """Append `method`. TypeError if it is none, ValueError if it is about another tensor."""
+        """Append `method`. TypeError if it is not a pruning method, ValueError if it is for another tensor."""
         if method is not None and not isinstance(method, BasePruningMethod):
             raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
         if method is not None and self._tensor_name != method._tensor_name:
@@ -129,7 +129,7 @@ class PruningContainer(BasePruningMethod):
         return self._pruning_methods[idx]
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """`default_mask` with the mask of the last method in the part that this method looks at."""
+        """`default_mask` combined with the mask that the last method gives for its part."""
         method = self._pruning_methods[-1]
         part = _remaining(method, t, default_mask)
         mask = default_mask.to(t.dtype)
@@ -171,7 +171,7 @@ class Identity(BasePruningMethod):
 
 
 class _Amount(BasePruningMethod):
-    """Prunes `amount` of something: a number, or a fraction of all. TypeError or ValueError if it is neither."""
+    """Prunes an `amount`: a number, or a fraction of all. TypeError or ValueError if it is neither."""
 
     amount: Any
 
@@ -184,7 +184,7 @@ class _Amount(BasePruningMethod):
         self.amount = amount
 
     def count(self, size: int) -> int:
-        """How many of `size`. ValueError if more."""
+        """How many of `size` to prune. ValueError if more than `size`."""
         n = int(self.amount) if isinstance(self.amount, numbers.Integral) else round(self.amount * size)
         if n > size:
             raise ValueError(f"amount={n} should be smaller than the number of parameters to prune={size}")
@@ -289,7 +289,7 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prunes by a given mask."""
+    """Prunes with a given mask."""
 
     PRUNING_TYPE = "global"
 

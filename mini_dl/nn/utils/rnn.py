@@ -1,4 +1,4 @@
-"""Sequences of different lengths: padded to one, or packed step by step without the padding."""
+"""Sequences of different lengths: padded to a common length, or packed step by step without padding."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _Packed(NamedTuple):
 
 
 class PackedSequence(_Packed):
-    """The elements of the first step, then those of the second ...; ``batch_sizes`` tells how many sequences reach each step.
+    """The elements of the first step, then those of the second ...; ``batch_sizes`` says how many sequences reach each step.
 
-    ``sorted_indices`` put the sequences in the order of falling lengths.
+    ``sorted_indices`` puts the sequences in order of decreasing length.
     """
 
     def __new__(
@@ -103,7 +103,7 @@ def _rows(batch_sizes: Array) -> Tensor:
 def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
     """Pack padded sequences (steps, N, *), or (N, steps, *) with `batch_first`, of the given `lengths`.
 
-    RuntimeError unless the lengths are positive, one for each sequence, and fall (or `enforce_sorted` is False).
+    RuntimeError unless the lengths are positive, one for each sequence, and decreasing (or `enforce_sorted` is False).
     """
     counts = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths, np.int64)
     if counts.ndim != 1:

@@ -17,7 +17,7 @@ def as_matrix(weight: Tensor, dim: int) -> Tensor:
 
 
 def output_dim(module: Any, dim: int | None) -> int:
-    """Where the weight of `module` counts its outputs."""
+    """The dimension of the weight of `module` that counts its outputs."""
     if dim is not None:
         return dim
     return 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
@@ -64,7 +64,7 @@ class SpectralNorm:
 
 
 class SpectralNormStateDictHook:
-    """Notes the version of the format in the metadata."""
+    """Records the version of the format in the metadata."""
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -77,7 +77,7 @@ class SpectralNormStateDictHook:
 
 
 class SpectralNormLoadStateDictPreHook:
-    """Computes v from what the first version of the format saved: the original, the weight and u."""
+    """Computes v from the values saved by the first version of the format: the original, the weight and u."""
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -107,7 +107,7 @@ def spectral_norm(
 ) -> Any:
     """Divide the parameter `name` by its largest singular value, estimated by power iterations in each forward. Returns `module`.
 
-    RuntimeError if it is so already, ValueError if the parameter is None or has no shape yet.
+    RuntimeError if it is already normalized, ValueError if the parameter is None or has no shape yet.
     """
     if any([isinstance(hook, SpectralNorm) and hook.name == name for hook in module._forward_pre_hooks.values()]):
         raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")

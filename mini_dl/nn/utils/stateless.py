@@ -1,4 +1,4 @@
-"""A module called with other tensors in the place of its parameters and buffers."""
+"""Calling a module with other tensors in place of its parameters and buffers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def functional_call(
 def call_with(
     module: Module, tensors: Tensors, args: Any, kwargs: dict[str, Any] | None, tie_weights: bool = True, strict: bool = False
 ) -> Any:
-    """``module(*args, **kwargs)`` with `tensors` by dotted name; what the call assigns to them is put into `tensors`."""
+    """``module(*args, **kwargs)`` with `tensors` by dotted name; what the call assigns to those names is put into `tensors`."""
     if args is None:
         args = ()
     elif not isinstance(args, tuple):
@@ -49,7 +49,7 @@ def call_with(
 
 @block
 def replaced(module: Module, tensors: Tensors, tie_weights: bool, strict: bool) -> Iterator[None]:
-    """`module` with other tensors for the time of a block."""
+    """`module` with other tensors for the duration of a block."""
     wanted = _with_tied(module, tensors) if tie_weights else tensors
     if strict:
         _check_names(module, wanted)
@@ -69,7 +69,7 @@ def _members(module: Module) -> dict[str, Tensor]:
 
 
 def _with_tied(module: Module, tensors: Tensors) -> Tensors:
-    """`tensors` under all names of what they replace. ValueError if one tensor is to be replaced by two."""
+    """`tensors` under all names of the tensors they replace. ValueError if one tensor is to be replaced by two."""
     names: dict[int, list[str]] = {}
     for name, tensor in _members(module).items():
         names.setdefault(id(tensor), []).append(name)
@@ -96,7 +96,7 @@ def _check_names(module: Module, tensors: Tensors) -> None:
 
 
 def _swap(root: Module, path: str, tensor: Any) -> Any:
-    """Put `tensor` at a dotted path (_MISSING: nothing); what was there before."""
+    """Put `tensor` (or, for _MISSING, nothing) at a dotted path; return what was there before."""
     *parts, name = path.split(".")
     module: Any = root
     for part in parts:

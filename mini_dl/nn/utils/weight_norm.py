@@ -17,7 +17,7 @@ class WeightNorm:
         self.name, self.dim = name, -1 if dim is None else dim
 
     def norm(self, weight: Tensor) -> Tensor:
-        """Of everything if `dim` is -1."""
+        """The norm over all dimensions but `dim`, or over everything if `dim` is -1."""
         vector_norm = namespace("linalg")["vector_norm"]
         if self.dim == -1:
             return vector_norm(weight)
@@ -34,7 +34,7 @@ class WeightNorm:
 def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     """Replace the parameter `name` by its length ``name_g`` and its direction ``name_v``. Returns `module`.
 
-    RuntimeError if it is so already, ValueError if it has no shape yet.
+    RuntimeError if it is already normalized, ValueError if it has no shape yet.
     """
     warnings.warn(
         "`torch.nn.utils.weight_norm` is deprecated in favor of `torch.nn.utils.parametrizations.weight_norm`.",

@@ -19,7 +19,7 @@ CollateMap = dict[Any, Callable[..., Any]]
 
 
 def default_convert(data: Any) -> Any:
-    """`data` with each NumPy array in it, however deep, as a tensor over the same memory; tuples become lists."""
+    """`data` with each NumPy array in it, at any depth, as a tensor over the same memory; tuples become lists."""
     if isinstance(data, Tensor):
         return data
     if isinstance(data, (np.ndarray, np.generic)):
@@ -30,7 +30,7 @@ def default_convert(data: Any) -> Any:
 def default_collate(batch: Any) -> Any:
     """The samples of a batch as one: tensors and arrays stacked, numbers as a tensor, containers element by element.
 
-    Strings stay a list. TypeError for other types; RuntimeError if sequences differ in length.
+    Strings remain a list. TypeError for other types; RuntimeError if sequences differ in length.
 
     >>> from mini_dl.utils.data import default_collate
     >>> default_collate([(1, "a"), (2, "b")])
@@ -40,7 +40,7 @@ def default_collate(batch: Any) -> Any:
 
 
 def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
-    """As `default_collate`, with functions ``f(batch, collate_fn_map=...)`` by type of element."""
+    """Like `default_collate`, with functions ``f(batch, collate_fn_map=...)`` by type of element."""
     element = batch[0]
     functions = collate_fn_map or {}
     if type(element) in functions:
@@ -65,9 +65,9 @@ def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
 
 
 def _inside(data: Any, convert: Callable[[Any], list[Any]], missing: Callable[[], Any], strings: bool = False) -> Any:
-    """A container like `data` with its parts converted; `missing()` if `data` is no container.
+    """A container like `data` with its parts converted; `missing()` if `data` is not a container.
 
-    What can be copied is copied and filled, since it may have attributes besides its parts; what cannot becomes a dict or a list.
+    Containers that can be copied are copied and filled, to keep other attributes; those that cannot become a dict or a list.
     """
     if isinstance(data, Mapping):
         parts = dict(zip(data, convert(data.values())))
@@ -102,7 +102,7 @@ def _is_named_tuple(data: Any) -> bool:
 
 
 def _as_tensor(data: Any) -> Tensor:
-    """A tensor over the memory of an array. TypeError for a type torch does not have."""
+    """A tensor over the memory of an array. TypeError for a type that torch does not have."""
     _dtypes.of_numpy(data.dtype)
     return wrap(np.asarray(data))
 

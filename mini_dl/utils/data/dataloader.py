@@ -1,4 +1,4 @@
-"""DataLoader: batches of a dataset, in an order, read here or by worker threads."""
+"""DataLoader: batches of a dataset, in some order, read in this thread or by worker threads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_METHODS = ["fork", "spawn", "forkserver"]
 
 
 class _Endless(Sampler[None]):
-    """What an iterable dataset is asked for: the next, again and again."""
+    """The indices for an iterable dataset: each asks for the next sample."""
 
     def __iter__(self) -> Iterator[None]:
         while True:
@@ -31,13 +31,13 @@ class _Endless(Sampler[None]):
 class DataLoader(Generic[T]):
     """Iterate over `dataset` in batches: shuffled, sampled and collated as in torch, in torch's order for the same seed.
 
-    With `num_workers` the batches are read ahead by that many threads, where torch starts processes: nothing is pickled, and
+    With `num_workers`, the batches are read ahead by that many threads, where torch starts processes: nothing is pickled, and
     NumPy and file reads let other threads run. Each worker has a shallow copy of the dataset and its own default stream of random
-    numbers, seeded as torch seeds its workers. Python's and NumPy's global streams are common to all threads and not seeded:
+    numbers, seeded as torch seeds its workers. Python's and NumPy's global streams are shared by all threads and not seeded:
     ``get_worker_info().rng`` has streams of the worker's own, seeded as torch seeds the global ones in its processes.
-    What a worker raises is raised here, with the worker's traceback as text; where SystemExit, KeyboardInterrupt or GeneratorExit
-    end a worker, that is a RuntimeError.
-    `pin_memory`, `pin_memory_device` and `multiprocessing_context` are checked and have no effect.
+    What a worker raises is raised here, with the worker's traceback as text; if SystemExit, KeyboardInterrupt or GeneratorExit
+    ends a worker, a RuntimeError is raised.
+    `pin_memory`, `pin_memory_device` and `multiprocessing_context` are checked, but have no effect.
 
     ValueError for options that contradict each other.
 
@@ -51,7 +51,7 @@ class DataLoader(Generic[T]):
 
     _iterator: Any = None
     _initialized = False
-    _length_said: int | None = None  # by an iterable dataset, when this loader was asked for its length
+    _length_said: int | None = None  # the length an iterable dataset gave when this loader was asked for its own
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class DataLoader(Generic[T]):
 
     @property
     def _how(self) -> tuple[Any, bool, bool]:
-        """What reading needs to know, without the loader: worker threads must not keep it alive."""
+        """The settings that reading needs, without the loader: worker threads must not keep it alive."""
         return self.collate_fn, self._auto_collation, self.drop_last
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Datasets: things with samples, by index (`Dataset`) or one after the other (`IterableDataset`)."""
+"""Datasets: samples by index (`Dataset`) or one after the other (`IterableDataset`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T", covariant=True)
 class Dataset(Generic[T]):
     """Samples by index. Subclasses define ``__getitem__``, and ``__len__`` for samplers that need it.
 
-    One that also defines ``__getitems__(indices)``, a list of samples, is asked for whole batches.
+    If ``__getitems__(indices)``, a list of samples, is defined too, whole batches are read with it.
     """
 
     def __getitem__(self, index: Any) -> T:
@@ -37,7 +37,7 @@ class IterableDataset(Dataset[T], Iterable[T]):
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Sample `i` is the tuple of the i-th rows of the tensors. AssertionError unless all have as many rows.
+    """Sample `i` is the tuple of the i-th rows of the tensors. AssertionError unless all have the same number of rows.
 
     >>> import mini_dl as torch
     >>> from mini_dl.utils.data import TensorDataset
@@ -60,9 +60,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class StackDataset(Dataset[Any]):
-    """Sample `i` is made of the i-th samples of several datasets: a tuple, or a dict where they were given names.
+    """Sample `i` is made of the i-th samples of several datasets: a tuple, or a dict if they were given names.
 
-    ValueError unless they are all given in one way and have one length.
+    ValueError unless they are all given in the same way and have the same length.
     """
 
     datasets: tuple[Any, ...] | dict[str, Any]
@@ -102,14 +102,14 @@ class StackDataset(Dataset[Any]):
 
 
 def _items(dataset: Any, indices: list[Any]) -> list[Any]:
-    """The samples at `indices`, at one go where the dataset knows how."""
+    """The samples at `indices`, in one go if the dataset supports it."""
     if callable(getattr(dataset, "__getitems__", None)):
         return dataset.__getitems__(indices)  # type: ignore[no-any-return]
     return [dataset[index] for index in indices]
 
 
 class ConcatDataset(Dataset[T]):
-    """The samples of several datasets, one dataset after the other. AssertionError if there is none, or one is iterable only."""
+    """The samples of several datasets, one dataset after the other. AssertionError if there are none, or one is iterable only."""
 
     datasets: list[Any]
     cumulative_sizes: list[int]
@@ -124,7 +124,7 @@ class ConcatDataset(Dataset[T]):
 
     @staticmethod
     def cumsum(sequence: Iterable[Any]) -> list[int]:
-        """The lengths added up."""
+        """The cumulative lengths."""
         return list(itertools.accumulate(len(item) for item in sequence))
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ class ChainDataset(IterableDataset[Any]):
 class Subset(Dataset[T]):
     """The samples of `dataset` at `indices`.
 
-    NotImplementedError for a subclass that overrides ``__getitem__`` and not ``__getitems__``, by which batches are read.
+    NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, with which batches are read.
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
@@ -190,9 +190,9 @@ class Subset(Dataset[T]):
 def random_split(
     dataset: Any, lengths: Sequence[int | float], generator: Generator | None = default_generator
 ) -> list[Subset[Any]]:
-    """Subsets of these lengths, without a common sample, chosen at random.
+    """Random disjoint subsets of these lengths.
 
-    Fractions that sum to 1 are rounded down, and the rest is dealt out one by one from the first on.
+    Fractions that sum to 1 are rounded down, and the rest is distributed one by one from the first subset on.
     ValueError if the lengths do not sum to that of the dataset.
     """
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
@@ -222,7 +222,7 @@ def _counts_of_fractions(fractions: Sequence[float], total: int) -> list[int]:
 
 
 def collated_rows(dataset: Any, indices: Any) -> list[Tensor] | None:
-    """What `default_collate` would make of these samples, by one indexing of the tensors that hold them; None if none do."""
+    """The result of `default_collate` for these samples, by one indexing of the tensors that hold them; None if none do."""
     while type(dataset) is Subset and all([type(i) is int for i in indices]):
         indices = [dataset.indices[i] for i in indices]
         dataset = dataset.dataset

@@ -1,4 +1,4 @@
-"""The iterators of a DataLoader: batches read here, or ahead by workers. They keep what they need of the loader, not itself."""
+"""The iterators of a DataLoader: batches read here, or ahead by workers. They keep the parts of the loader that they need."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mini_dl.utils.data.sampler import random_seed
 from mini_dl.utils.data.worker import AGAIN, ENDED, STOP, Failure, Fetch, Results, Worker, WorkerInfo, streams_of
 
 PATIENCE = 5.0
-"""Seconds: as long the end of a loader waits for its workers, and as often a reader looks whether they live."""
+"""Seconds that the end of a loader waits for its workers, and after which a reader checks whether they are alive."""
 
 
 class Reader:
-    """Reads each batch when it is asked for."""
+    """Reads each batch when it is requested."""
 
     def __init__(self, loader: Any) -> None:
         if loader.pin_memory:
@@ -63,10 +63,10 @@ class Reader:
 
 
 class WorkersReader(Reader):
-    """Hands the indices round to the workers, ahead of what is asked for, and gives the batches in the order of the indices.
+    """Distributes the indices to the workers ahead of time, and returns the batches in the order of the indices.
 
-    Each task has a number, and what comes of it is kept under that number until it is given out. So a reader that was
-    interrupted, or lost patience, goes on where it was.
+    Each task has a number, and its result is kept under that number until it is returned. So a reader that was interrupted, or
+    timed out, continues where it was.
     """
 
     def start(self, loader: Any) -> None:
@@ -96,12 +96,12 @@ class WorkersReader(Reader):
     def begin(self) -> None:
         self.sent = self.turn = 0
         self.upcoming: list[Any] = []
-        self.assigned: dict[int, tuple[Worker, Any]] = {}  # tasks of which nothing was given out yet
+        self.assigned: dict[int, tuple[Worker, Any]] = {}  # tasks whose results have not been returned yet
         for _ in range(self.limit):
             self.hand_out()
 
     def restart(self, loader: Any) -> None:
-        """Another epoch. What is left of the last one is still done, as in torch, and not looked at."""
+        """Start another epoch. Tasks left from the last one are still completed, as in torch, but ignored."""
         self.epoch += 1
         self.results.found = {}
         for number, worker in enumerate(self.workers):
@@ -118,7 +118,7 @@ class WorkersReader(Reader):
 
     def hand_out(self) -> None:
         """One more task to the next worker that has data."""
-        if len(self.assigned) > self.limit:  # interrupted after it had been handed out
+        if len(self.assigned) > self.limit:  # interrupted after it was handed out
             return
         if not self.upcoming:
             self.upcoming.extend(itertools.islice(self.indices, 1))  # in one step: no index is lost on the way
@@ -162,7 +162,7 @@ class WorkersReader(Reader):
             if outcome is ENDED or (failed and outcome.fatal):
                 worker.active = False
             self.hand_out()
-            del self.results.found[key]  # from here on no call, in which Ctrl-C could come: the batch is the reader's or ours
+            del self.results.found[key]  # no calls from here on, where Ctrl-C could strike: the batch is the reader's or ours
             del self.assigned[number]
             if failed:
                 try:
@@ -173,7 +173,7 @@ class WorkersReader(Reader):
                 return outcome
 
     def next_number(self) -> int | None:
-        """Of the task whose batch is given out next, or waited for; None if there is none."""
+        """The worker of the task whose batch is returned next, or waited for; None if there is none."""
         found = self.results.found
         if not self.in_order:
             came = [number for epoch, number in list(found) if epoch == self.epoch and number in self.assigned]
@@ -182,11 +182,11 @@ class WorkersReader(Reader):
         for number, (worker, _) in list(self.assigned.items()):
             if worker.active or (self.epoch, number) in found:
                 return number
-            del self.assigned[number]  # given to a worker that has no more
+            del self.assigned[number]  # given to a worker that has no more data
         return None
 
     def wait(self, worker: Worker) -> None:
-        """For news, from any worker. RuntimeError after `timeout`, or if the worker is gone."""
+        """Wait for a result from any worker. RuntimeError after `timeout`, or if the worker is gone."""
         alive = worker.thread.is_alive()
         try:
             self.results.news.get(timeout=(self.timeout or PATIENCE) if alive else 0)
@@ -198,7 +198,7 @@ class WorkersReader(Reader):
                 raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
 
     def revive(self) -> None:
-        """In a forked process, which has none of the threads: the tasks that were under way are given to new ones."""
+        """In a forked process, which has none of the threads: give the pending tasks to new ones."""
         if self.iterable:
             raise RuntimeError(
                 "the workers that read an iterable dataset are in the process that was forked: iterate over the loader anew"

@@ -19,7 +19,7 @@ T = TypeVar("T", covariant=True)
 
 
 class Sampler(Generic[T]):
-    """An iterable of indices, or of lists of them. Subclasses define ``__iter__``, and ``__len__`` where it is known."""
+    """An iterable of indices, or of lists of them. Subclasses define ``__iter__``, and ``__len__`` if it is known."""
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError
@@ -39,7 +39,7 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """All indices in random order (again and again, until `num_samples`), or each at random if `replacement`.
+    """All indices in random order (repeatedly, until `num_samples`), or independent random indices if `replacement`.
 
     TypeError unless `replacement` is a bool, ValueError unless `num_samples` is positive.
     """
@@ -79,7 +79,7 @@ class RandomSampler(Sampler[int]):
 
 
 def random_seed(generator: Generator | None) -> int:
-    """A seed, from 0 to 2^63 - 1, drawn as torch draws those of samplers and workers."""
+    """A seed, from 0 to 2^63 - 1, drawn as torch draws the seeds of samplers and workers."""
     return int(empty((), dtype=_dtypes.int64).random_(generator=generator))
 
 
@@ -98,7 +98,7 @@ class SubsetRandomSampler(Sampler[int]):
 
 
 class WeightedRandomSampler(Sampler[int]):
-    """`num_samples` indices, each as probable as its weight; without `replacement` none twice. ValueError for bad arguments."""
+    """`num_samples` indices with probabilities by weight; without `replacement`, none twice. ValueError for bad arguments."""
 
     def __init__(
         self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Generator | None = None

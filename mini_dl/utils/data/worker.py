@@ -1,4 +1,4 @@
-"""A worker of a DataLoader: a thread with a copy of the dataset and random numbers of its own."""
+"""A worker of a DataLoader: a thread with its own copy of the dataset and its own random numbers."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ _here = _Here()
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """In a worker of a DataLoader its id, their number, its seed, its copy of the dataset and, as `rng`, its streams of random
-    numbers; elsewhere None.
+    """In a worker of a DataLoader: its id, the number of workers, its seed, its copy of the dataset and, as `rng`, its random
+    streams. Elsewhere None.
 
     >>> from mini_dl.utils.data import get_worker_info
     >>> get_worker_info() is None
@@ -64,7 +64,7 @@ def get_worker_info() -> WorkerInfo | None:
 
 
 class Fetch:
-    """From an index, or a list of them, to a batch. StopIteration when an iterable dataset has no more."""
+    """Turns an index, or a list of indices, into a batch. StopIteration when an iterable dataset has no more."""
 
     def __init__(self, dataset: Any, collate: Callable[[Any], Any], batched: bool, drop_last: bool) -> None:
         self.dataset, self.collate, self.batched, self.drop_last = dataset, collate, batched, drop_last
@@ -103,7 +103,7 @@ class _Message(str):
 
 
 class Failure:
-    """What a worker raised, as text: the error itself would keep alive the frames it went through."""
+    """What a worker raised, as text: the error itself would keep its frames alive."""
 
     def __init__(self, error: BaseException, worker: int) -> None:
         self.kind, self.worker, self.fatal = type(error), worker, not isinstance(error, Exception)
@@ -125,7 +125,7 @@ class Failure:
 
 
 ENDED = object()
-"""What comes of a task when an iterable dataset has no more."""
+"""The result of a task when an iterable dataset has no more."""
 AGAIN, STOP = object(), object()
 
 Key = tuple[int, int]
@@ -133,11 +133,11 @@ Key = tuple[int, int]
 
 
 class Results:
-    """Where the workers put what came of their tasks. It knows nobody, so that threads keep no loader alive."""
+    """Where the workers put the results of their tasks. It refers to nothing else, so that threads keep no loader alive."""
 
     def __init__(self) -> None:
-        self.found: dict[Key, Any] = {}  # in the order in which they came
-        self.news: SimpleQueue[None] = SimpleQueue()  # wakes the reader, who then looks: one that was missed does no harm
+        self.found: dict[Key, Any] = {}  # in order of arrival
+        self.news: SimpleQueue[None] = SimpleQueue()  # wakes the reader, which then looks: a missed one does no harm
         self.closed = False
 
 
