@@ -20,7 +20,6 @@ LINES_OF_A_FUNCTION = 60
 ROOMS = "mini_dl", "scripts", "parity_tests"
 TABLES = {"mini_dl/kernels/special_tables.py"}
 LONGER = {  # what is over the budget, with its size, which can only fall
-    "mini_dl/nn/modules/module.py": 1006,
     "mini_dl/autograd/engine.py: run_backward": 155,
     "mini_dl/ops/attention.py: multi_head_attention_forward": 129,
     "mini_dl/autograd/primitive.py: binary": 98,
@@ -110,5 +109,6 @@ def test_files_and_functions_keep_to_the_budget_and_exceptions_only_fall() -> No
 
 
 def test_the_size_of_a_function_leaves_out_its_docstring_and_its_decorators() -> None:
-    code = 'class A:\n    @property\n    def f(self):\n        """One.\n\n        Two."""\n        def g():\n            return 1\n        return g'
-    assert dict(sizes_of_functions(ast.parse(code))) == {"A.f": 4, "A.f.g": 2}
+    lines = ["class A:", "    @property", "    def f(self):", '        """One.', "", '        Two."""']
+    lines += ["        def g():", "            return 1", "        return g"]
+    assert dict(sizes_of_functions(ast.parse("\n".join(lines)))) == {"A.f": 4, "A.f.g": 2}
