@@ -127,7 +127,7 @@ class UninitializedTensorMixin(Tensor):
         )
 
     @property
-    def data(self) -> Tensor:  # type: ignore[override]
+    def data(self) -> Tensor:
         """An empty tensor of the type: writing into it does nothing."""
         return wrap(np.empty(0, self._numpy_dtype))
 

@@ -53,7 +53,7 @@ def _gradients(
     if grads[0] is None:
         return None, None, None
     if not mode.enabled:
-        return _attention_backward(grads[0], query, key, value, *result, scale)  # type: ignore[no-any-return]
+        return _attention_backward(grads[0], query, key, value, *result, scale)
     return _composed(grads[0], query, key, value, mask, alive, scale)
 
 

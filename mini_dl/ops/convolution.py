@@ -272,7 +272,7 @@ def _forward(
     setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
     geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
     if input._array.ndim == n + 2:
-        return conv(input, weight, bias, geometry)  # type: ignore[no-any-return]
+        return conv(input, weight, bias, geometry)
     result: Tensor = conv(input.unsqueeze(0), weight, bias, geometry)
     return result.squeeze(0)
 

@@ -112,7 +112,7 @@ def _gradients(
         return [None] * len(parts)
     kept = result[:1] + result[states:]  # not the state at the end
     if not mode.enabled:
-        return kernel(*grads[:states], *parts[1:], *kept, reverse)  # type: ignore[no-any-return]
+        return kernel(*grads[:states], *parts[1:], *kept, reverse)
     inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
     weights = (*inputs[1 + states :], None, None)[:3]
     outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)

@@ -171,7 +171,7 @@ class _Snapshot:
             module.__dict__["_parameters"], module.__dict__["_buffers"] = parameters, buffers
         for tensor, kind in self.lazy:
             tensor.__dict__.pop("_array", None)
-            tensor.__class__ = kind  # type: ignore[assignment]
+            tensor.__class__ = kind
         for tensor, array, values in self.values:
             np.copyto(array, values)
             tensor._array = array
