@@ -275,7 +275,7 @@ def converted(result: Any, kind: type[Tensor]) -> Any:
         return result.as_subclass(kind)
     if isinstance(result, (tuple, list)):
         parts = [converted(one, kind) for one in result]
-        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)  # type: ignore[call-arg,arg-type]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
     return result
 
 

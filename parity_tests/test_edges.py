@@ -88,7 +88,6 @@ BINARY_FORMS: dict[str, Body] = {
     "complex angle": lambda torch, x, y: torch.complex(x, y).angle(),
     "prelu": lambda torch, x, y: torch.nn.functional.prelu(x.reshape(1, -1), y.reshape(-1)).reshape(-1),
 }
-_F = "nn.functional."
 LOSSES: dict[str, Body] = {
     name: lambda torch, x, y, n=name: getattr(torch.nn.functional, n)(x, y, reduction="none")
     for name in "l1_loss mse_loss smooth_l1_loss huber_loss hinge_embedding_loss soft_margin_loss kl_div poisson_nll_loss "

@@ -9,9 +9,6 @@ import pytest
 from parity_tests import adapter, ledger
 from parity_tests.sweep import CHECKS, FAIL, PASS, SKIP, Outcome, run_entry
 
-LIMITS = {
-    # entry: samples run, of all. Only where all of them take more than 20 s.
-}
 WIDE = ("float64", "float32")
 OTHERS = ("int64", "bool", "complex64", "uint8", "int32", "float16", "complex128")
 
@@ -50,7 +47,7 @@ def settle(counted: Any, kind: str, name: str, dtype: str, outcomes: list[Outcom
     [pytest.param(entry, dtype, id=f"{entry!r}-{dtype}") for entry in entries() for dtype in main_dtypes(entry)],
 )
 def test_every_check_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) -> None:
-    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, CHECKS, limit=LIMITS.get(repr(entry)))))
+    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, CHECKS)))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +56,7 @@ def test_every_check_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) ->
 )
 def test_other_dtypes_of_an_op(entry: adapter.Entry, dtype: str, counted: Any) -> None:
     checks = ("forward", "grad") if dtype in entry.gradient_dtypes else ("forward",)
-    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks, limit=LIMITS.get(repr(entry)))))
+    settle(counted, "ops", repr(entry), dtype, list(run_entry(entry, dtype, checks)))
 
 
 def test_what_does_not_run_is_listed(counted: Any) -> None:

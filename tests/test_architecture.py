@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 import mini_dl as torch
 from mini_dl._surface import NAMESPACES
+
+ROOT = Path(__file__).parent.parent
+LINES_OF_A_FILE = 700
+LINES_OF_A_FUNCTION = 60
+ROOMS = "mini_dl", "scripts", "parity_tests"
+TABLES = {"mini_dl/kernels/special_tables.py"}
+LONGER = {  # what is over the budget, with its size, which can only fall
+    "mini_dl/autograd/engine.py: run_backward": 155,
+    "mini_dl/autograd/primitive.py: binary": 98,
+    "mini_dl/autograd/primitive.py: binary.decorate": 88,
+    "mini_dl/autograd/primitive.py: binary.decorate.build": 68,
+    "mini_dl/autograd/primitive.py: binary.decorate.build.call": 64,
+}
 
 
 def run(code: str) -> str:
@@ -39,3 +56,53 @@ def test_numpys_error_settings_buffer_and_random_state_stay_as_they_were() -> No
 def test_every_public_name_can_be_reached_from_the_package() -> None:
     missing = [name for name in NAMESPACES["torch"] if not hasattr(torch, name)]
     assert missing == []
+
+
+def docstring_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        return (first.end_lineno or 0) - first.lineno + 1
+    return 0
+
+
+def sizes_of_functions(node: ast.AST, outer: str = "") -> Iterator[tuple[str, int]]:
+    """The name and the lines of each function in `node`, without its docstring and decorators."""
+    for child in ast.iter_child_nodes(node):
+        inside = outer
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            inside = f"{outer}{child.name}."
+            yield f"{outer}{child.name}", (child.end_lineno or 0) - child.lineno + 1 - docstring_lines(child)
+        elif isinstance(child, ast.ClassDef):
+            inside = f"{outer}{child.name}."
+        yield from sizes_of_functions(child, inside)
+
+
+def over_the_budget() -> dict[str, int]:
+    over = {}
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            if name in TABLES or path.name.startswith("test_"):
+                continue
+            text = path.read_text(encoding="utf-8")
+            if len(text.splitlines()) > LINES_OF_A_FILE:
+                over[name] = len(text.splitlines())
+            for function, lines in sizes_of_functions(ast.parse(text)):
+                if lines > LINES_OF_A_FUNCTION:
+                    over[f"{name}: {function}"] = lines
+    return over
+
+
+@pytest.mark.skipif(not (ROOT / "parity_tests").is_dir(), reason="the source distribution has no parity tests")
+def test_files_and_functions_keep_to_the_budget_and_exceptions_only_fall() -> None:
+    over = over_the_budget()
+    grown = {name: lines for name, lines in over.items() if lines > LONGER.get(name, 0)}
+    assert not grown, f"over {LINES_OF_A_FILE} lines a file or {LINES_OF_A_FUNCTION} a function; find the parts: {grown}"
+    shrunk = {name: over.get(name, "gone") for name, lines in LONGER.items() if over.get(name, 0) < lines}
+    assert not shrunk, f"smaller than its entry in LONGER; write the new size there: {shrunk}"
+
+
+def test_the_size_of_a_function_leaves_out_its_docstring_and_its_decorators() -> None:
+    lines = ["class A:", "    @property", "    def f(self):", '        """One.', "", '        Two."""']
+    lines += ["        def g():", "            return 1", "        return g"]
+    assert dict(sizes_of_functions(ast.parse("\n".join(lines)))) == {"A.f": 4, "A.f.g": 2}

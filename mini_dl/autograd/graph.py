@@ -49,7 +49,7 @@ class Node:
     @property
     def metadata(self) -> dict[Any, Any]:
         try:
-            return self.metadata_  # type: ignore[no-any-return]
+            return self.metadata_
         except AttributeError:
             self.metadata_: dict[Any, Any] = {}
             return self.metadata_

@@ -29,7 +29,7 @@ def _row_sums(x: Array, y: Array | None = None) -> Array:
     """(R, n) -> sums of x, or of x * y, in their type: (R,)"""
     n = x.shape[1]
     if n <= _RUN:
-        return x @ ones(n, x.dtype) if y is None else np.vecdot(x, y)  # type: ignore[no-any-return]
+        return x @ ones(n, x.dtype) if y is None else np.vecdot(x, y)
     total = np.zeros(len(x), x.dtype)
     for i in range(0, n, _RUN):
         total += _row_sums(x[:, i : i + _RUN], None if y is None else y[:, i : i + _RUN])

@@ -127,8 +127,8 @@ class UninitializedTensorMixin(Tensor):
         )
 
     @property
-    def data(self) -> Tensor:  # type: ignore[override]
-        """An empty tensor of the same type: writing to it does nothing."""
+    def data(self) -> Tensor:
+        """An empty tensor of the type: writing into it does nothing."""
         return wrap(np.empty(0, self._numpy_dtype))
 
     @data.setter

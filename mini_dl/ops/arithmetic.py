@@ -278,7 +278,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     number_of("addcmul", "value", value)
     input, tensor1, tensor2 = in_one_type("addcmul", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
-        return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
+        return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()
     plain = value.__class__ is int and value == 1
     if tensor1._array.dtype.kind == "b":
         raise NotImplementedError("\"addcmul_cpu_out\" not implemented for 'Bool'")
@@ -299,6 +299,6 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
         )
     input, tensor1, tensor2 = in_one_type("addcdiv", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
-        return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()  # type: ignore[no-any-return]
+        return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()
     plain = value.__class__ is int and value == 1
     return _add(input, _div(tensor1 if plain else tensor1 * _factor("addcdiv", value, tensor1), tensor2))

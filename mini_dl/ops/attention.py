@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def _gradients(
     if grads[0] is None:
         return None, None, None
     if not mode.enabled:
-        return _attention_backward(grads[0], query, key, value, *result, scale)  # type: ignore[no-any-return]
+        return _attention_backward(grads[0], query, key, value, *result, scale)
     return _composed(grads[0], query, key, value, mask, alive, scale)
 
 
@@ -92,6 +92,33 @@ def _type(tensor: Tensor) -> str:
     return _CPP_NAMES.get(name, name)
 
 
+def _check_operands(query: Tensor, key: Tensor, value: Tensor) -> None:
+    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
+        raise RuntimeError(
+            f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim} "
+            f"key.dim: {key.ndim} and value.dim: {value.ndim} instead."
+        )
+    if not query._array.dtype == key._array.dtype == value._array.dtype:
+        raise RuntimeError(
+            f"Expected query, key, and value to have the same dtype, but got query.dtype: {_type(query)} key.dtype: {_type(key)} "
+            f"and value.dtype: {_type(value)} instead."
+        )
+    if query._array.dtype.kind not in "fc":
+        raise RuntimeError(f"expected scalar type Float but found {scalar_name(query._array.dtype)}")
+
+
+def _check_mask(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, dropout_p: float) -> None:
+    if attn_mask is None:
+        return
+    if is_causal and not _takes_both(query, key, value, attn_mask, dropout_p):
+        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    if attn_mask._array.dtype.kind != "b" and attn_mask._array.dtype not in (query._array.dtype, np.dtype(np.float32)):
+        raise RuntimeError(
+            "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
+            f"{_type(attn_mask)} and  query.dtype: {_type(query)} instead."
+        )
+
+
 @public("nn.functional")
 def scaled_dot_product_attention(
     query: Tensor,
@@ -115,26 +142,8 @@ def scaled_dot_product_attention(
     >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
     torch.Size([1, 2, 4])
     """
-    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
-        raise RuntimeError(
-            f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim} "
-            f"key.dim: {key.ndim} and value.dim: {value.ndim} instead."
-        )
-    if not query._array.dtype == key._array.dtype == value._array.dtype:
-        raise RuntimeError(
-            f"Expected query, key, and value to have the same dtype, but got query.dtype: {_type(query)} key.dtype: {_type(key)} "
-            f"and value.dtype: {_type(value)} instead."
-        )
-    if query._array.dtype.kind not in "fc":
-        raise RuntimeError(f"expected scalar type Float but found {scalar_name(query._array.dtype)}")
-    if attn_mask is not None:
-        if is_causal and not _takes_both(query, key, value, attn_mask, dropout_p):
-            raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
-        if attn_mask._array.dtype.kind != "b" and attn_mask._array.dtype not in (query._array.dtype, np.dtype(np.float32)):
-            raise RuntimeError(
-                "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
-                f"{_type(attn_mask)} and  query.dtype: {_type(query)} instead."
-            )
+    _check_operands(query, key, value)
+    _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
     if enable_gqa:
         heads = query._array.shape[-3]
         key = key.repeat_interleave(heads // key._array.shape[-3], -3)
@@ -236,25 +245,70 @@ def _check_dimensions(
     return batched
 
 
+def _with_batch(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(T, E) -> (T, 1, E); what was the same tensor stays the same."""
+    same_key, same_value = key is query, value is key
+    query = query.unsqueeze(1)
+    key = query if same_key else key.unsqueeze(1)
+    return query, key, key if same_value else value.unsqueeze(1)
+
+
 def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None = None) -> Tensor | None:
     """What to add to the scores for a bool mask that is true for hidden keys."""
     if mask is None:
         return None
     _check(mask._array.dtype.kind in "bf", f"only bool and floating types of {name} are supported")
     if other is not None and other._array.dtype != mask._array.dtype:
-        warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=4)
+        warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=5)
     if mask.dtype is not boolean:
         return mask
     return wrap(np.where(mask._array, -np.inf, 0).astype(like._array.dtype))
 
 
-def _widened(mask: Tensor | None) -> Tensor | None:
-    """`mask` with one more key, which is visible."""
-    return None if mask is None else cat([mask, wrap(np.zeros((*mask._array.shape[:-1], 1), mask._array.dtype))], -1)
+def _score_masks(
+    attn_mask: Tensor | None, key_padding_mask: Tensor | None, query: Tensor, is_causal: bool, need_weights: bool
+) -> tuple[Tensor | None, Tensor | None, bool]:
+    """Both masks as what to add to the scores, and whether `is_causal` stands in for the first."""
+    key_padding_mask = _additive(key_padding_mask, "key_padding_mask", query, attn_mask)
+    if is_causal and attn_mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
+            "`generate_square_subsequent_mask` to create this mask."
+        )
+    if is_causal and key_padding_mask is None and not need_weights:
+        return None, None, True  # the hint says what the mask holds
+    return _additive(attn_mask, "attn_mask", query), key_padding_mask, is_causal and key_padding_mask is None
 
 
-def _projected(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Query, key and value through their thirds of one weight (3 E, E), with one product for those that are the same tensor."""
+def _mask_for_heads(mask: Tensor | None, heads: int, length: int, source: int) -> Tensor | None:
+    """`mask` (L, S) or (heads, L, S) as (1 or heads, L, S)."""
+    if mask is None:
+        return None
+    expected = (length, source) if mask.ndim == 2 else (heads, length, source)
+    if mask._array.shape != expected:
+        raise RuntimeError(f"The shape of the {mask.ndim}D attn_mask is {mask.shape}, but should be {expected}.")
+    return mask.unsqueeze(0) if mask.ndim == 2 else mask
+
+
+def _with_padding(mask: Tensor | None, key_padding_mask: Tensor | None, batch: int, heads: int, source: int) -> Tensor | None:
+    """`mask` and `key_padding_mask` (N, S) in one: (N * heads, L or 1, S)."""
+    if key_padding_mask is None:
+        return mask
+    rows, columns = key_padding_mask._array.shape
+    _check(rows == batch, f"Expected key_padded_mask.shape[0] to be {batch}, but got {rows}")
+    _check(columns == source, f"Expected key_padded_mask.shape[1] to be {source}, but got {columns}")
+    padding = key_padding_mask.reshape(batch, 1, 1, source).expand(-1, heads, -1, -1)
+    padding = padding.reshape(batch * heads, 1, source)
+    return padding if mask is None else mask + padding
+
+
+def _projected(
+    query: Tensor, key: Tensor, value: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value through their thirds of one weight (3 E, E); what is the same tensor in one product."""
+    _check(key._array.shape == value._array.shape, f"key shape {key.shape} does not match value shape {value.shape}")
+    if weight is None:
+        raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
     embed = query._array.shape[-1]
     biases = (None, None, None) if bias is None else bias.chunk(3)
     if key is value and query is key:
@@ -263,6 +317,82 @@ def _projected(query: Tensor, key: Tensor, value: Tensor, weight: Tensor, bias: 
     weights = weight.chunk(3)
     q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
     return q, k, v
+
+
+def _projected_separately(
+    query: Tensor, key: Tensor, value: Tensor, weights: dict[str, Tensor | None], bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value each through a weight of its own and a third of one bias."""
+    shapes = key.shape[:2], value.shape[:2]
+    _check(shapes[0] == shapes[1], f"key's sequence and batch dims {shapes[0]} do not match value's {shapes[1]}")
+    for name, weight in weights.items():
+        _check(weight is not None, f"use_separate_proj_weight is True but {name} is None")
+    biases = (None, None, None) if bias is None else bias.chunk(3)
+    q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights.values(), biases) if w is not None)
+    return q, k, v
+
+
+class _Keys(NamedTuple):
+    """What one attention goes over."""
+
+    key: Tensor
+    value: Tensor
+    attn_mask: Tensor | None
+    key_padding_mask: Tensor | None
+
+    def with_one_more(self, key: Tensor, value: Tensor, dim: int) -> _Keys:
+        """With one key more, which is seen."""
+        masks = (_widened(self.attn_mask), _widened(self.key_padding_mask))
+        return _Keys(cat([self.key, key], dim), cat([self.value, value], dim), *masks)
+
+
+def _widened(mask: Tensor | None) -> Tensor | None:
+    """`mask` with one more key, which is seen."""
+    return None if mask is None else cat([mask, wrap(np.zeros((*mask._array.shape[:-1], 1), mask._array.dtype))], -1)
+
+
+def _with_bias(
+    keys: _Keys, bias_k: Tensor | None, bias_v: Tensor | None, static_k: Tensor | None, static_v: Tensor | None
+) -> _Keys:
+    if bias_k is not None and bias_v is not None:
+        _check(static_k is None, "bias cannot be added to static key.")
+        _check(static_v is None, "bias cannot be added to static value.")
+        batch = keys.key._array.shape[1]
+        return keys.with_one_more(bias_k.repeat(1, batch, 1), bias_v.repeat(1, batch, 1), 0)
+    _check(bias_k is None, "bias_k is set but bias_v is None")
+    _check(bias_v is None, "bias_v is set but bias_k is None")
+    return keys
+
+
+def _split(x: Tensor, heads: int, width: int, fixed: Tensor | None = None, name: str = "") -> Tensor:
+    """(T, N, E) -> (N * heads, T, width), for all `heads` of the batch; or what is `fixed` already."""
+    if fixed is None:
+        return x.reshape(x._array.shape[0], heads, width).transpose(0, 1)
+    rows, _, columns = fixed._array.shape
+    _check(rows == heads, f"expecting {name}.size(0) of {heads}, but got {rows}")
+    _check(columns == width, f"expecting {name}.size(2) of {width}, but got {columns}")
+    return fixed
+
+
+def _attended(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, heads: tuple[int, int], dropout_p: float, is_causal: bool
+) -> Tensor:
+    """With `heads` (N, heads): (N * heads, L, width), (N * heads, S, width), (N * heads, S, width) -> (L, N, heads, width)"""
+    source = k._array.shape[1]
+    if mask is not None:
+        mask = mask.unsqueeze(0) if mask._array.shape[0] == 1 else mask.reshape(*heads, -1, source)
+    q, k, v = (x.reshape(*heads, *x._array.shape[1:]) for x in (q, k, v))
+    return scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal).permute(2, 0, 1, 3)
+
+
+def _attended_with_weights(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float) -> tuple[Tensor, Tensor]:
+    """(N * heads, L, width), (N * heads, S, width), (N * heads, S, width) -> (L, N * heads, width), (N * heads, L, S)"""
+    target, wide = q.dtype, _wide(q, math.prod(q._array.shape[:2]) * k._array.shape[1])
+    scale = math.sqrt(1 / q._array.shape[2])
+    weights = _weights(q.to(wide), k.to(wide), None if mask is None else mask.to(wide), None, scale)
+    if dropout_p > 0:
+        weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+    return (weights @ v.to(wide)).to(target).transpose(0, 1), weights.to(target)
 
 
 @public("nn.functional")
@@ -301,103 +431,33 @@ def multi_head_attention_forward(
     """
     batched = _check_dimensions(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
-        same_key, same_value = key is query, value is key
-        query = query.unsqueeze(1)
-        key = query if same_key else key.unsqueeze(1)
-        value = key if same_value else value.unsqueeze(1)
+        query, key, value = _with_batch(query, key, value)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     length, batch, embed = query._array.shape
-    source = key._array.shape[0]
-    key_padding_mask = _additive(key_padding_mask, "key_padding_mask", query, attn_mask)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
-            "`generate_square_subsequent_mask` to create this mask."
-        )
-    if is_causal and key_padding_mask is None and not need_weights:
-        attn_mask = None  # the hint says what the mask contains
-    else:
-        attn_mask = _additive(attn_mask, "attn_mask", query)
-        is_causal = is_causal and key_padding_mask is None
+    attn_mask, key_padding_mask, is_causal = _score_masks(attn_mask, key_padding_mask, query, is_causal, need_weights)
     _check(embed == embed_dim_to_check, f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}")
-    width = embed // num_heads
-    _check(width * num_heads == embed, f"embed_dim {embed} not divisible by num_heads {num_heads}")
+    _check(embed // num_heads * num_heads == embed, f"embed_dim {embed} not divisible by num_heads {num_heads}")
     if use_separate_proj_weight:
-        _check(
-            key._array.shape[:2] == value._array.shape[:2],
-            f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}",
-        )
-        separate = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
-        for name, weight in separate.items():
-            _check(weight is not None, f"use_separate_proj_weight is True but {name} is None")
-        biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), separate.values(), biases) if w is not None)
+        weights = {"q_proj_weight": q_proj_weight, "k_proj_weight": k_proj_weight, "v_proj_weight": v_proj_weight}
+        q, k, v = _projected_separately(query, key, value, weights, in_proj_bias)
     else:
-        _check(key._array.shape == value._array.shape, f"key shape {key.shape} does not match value shape {value.shape}")
-        if in_proj_weight is None:
-            raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
         q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias)
-    if attn_mask is not None:
-        expected = (length, source) if attn_mask.ndim == 2 else (batch * num_heads, length, source)
-        if attn_mask._array.shape != expected:
-            raise RuntimeError(f"The shape of the {attn_mask.ndim}D attn_mask is {attn_mask.shape}, but should be {expected}.")
-        attn_mask = attn_mask.unsqueeze(0) if attn_mask.ndim == 2 else attn_mask
-    if bias_k is not None and bias_v is not None:
-        _check(static_k is None, "bias cannot be added to static key.")
-        _check(static_v is None, "bias cannot be added to static value.")
-        k, v = cat([k, bias_k.repeat(1, batch, 1)]), cat([v, bias_v.repeat(1, batch, 1)])
-        attn_mask, key_padding_mask = _widened(attn_mask), _widened(key_padding_mask)
-    else:
-        _check(bias_k is None, "bias_k is set but bias_v is None")
-        _check(bias_v is None, "bias_v is set but bias_k is None")
-
-    def heads(x: Tensor, fixed: Tensor | None, name: str) -> Tensor:  # (T, N, E) -> (N * heads, T, width)
-        if fixed is None:
-            return x.reshape(x._array.shape[0], batch * num_heads, width).transpose(0, 1)
-        rows, _, columns = fixed._array.shape
-        _check(rows == batch * num_heads, f"expecting {name}.size(0) of {batch * num_heads}, but got {rows}")
-        _check(columns == width, f"expecting {name}.size(2) of {width}, but got {columns}")
-        return fixed
-
-    q, k, v = heads(q, None, "q"), heads(k, static_k, "static_k"), heads(v, static_v, "static_v")
+    width, heads = embed // num_heads, batch * num_heads
+    keys = _Keys(k, v, _mask_for_heads(attn_mask, heads, length, key._array.shape[0]), key_padding_mask)
+    k, v, attn_mask, key_padding_mask = _with_bias(keys, bias_k, bias_v, static_k, static_v)
+    q, k = _split(q, heads, width), _split(k, heads, width, static_k, "static_k")
+    v = _split(v, heads, width, static_v, "static_v")
     if add_zero_attn:
-        zeros = wrap(np.zeros((batch * num_heads, 1, width), k._array.dtype))
-        k, v = cat([k, zeros], 1), cat([v, zeros], 1)
-        attn_mask, key_padding_mask = _widened(attn_mask), _widened(key_padding_mask)
-    source = k._array.shape[1]
-    if key_padding_mask is not None:
-        _check(
-            key_padding_mask._array.shape[0] == batch,
-            f"Expected key_padded_mask.shape[0] to be {batch}, but got {key_padding_mask._array.shape[0]}",
-        )
-        _check(
-            key_padding_mask._array.shape[1] == source,
-            f"Expected key_padded_mask.shape[1] to be {source}, but got {key_padding_mask._array.shape[1]}",
-        )
-        padding = key_padding_mask.reshape(batch, 1, 1, source).expand(-1, num_heads, -1, -1)
-        padding = padding.reshape(batch * num_heads, 1, source)
-        attn_mask = padding if attn_mask is None else attn_mask + padding
+        zeros = wrap(np.zeros((heads, 1, width), k._array.dtype))
+        k, v, attn_mask, key_padding_mask = _Keys(k, v, attn_mask, key_padding_mask).with_one_more(zeros, zeros, 1)
+    mask = _with_padding(attn_mask, key_padding_mask, batch, num_heads, k._array.shape[1])
     dropout_p = dropout_p if training else 0.0
-
-    def joined(x: Tensor) -> Tensor:  # (L, N, E) through the output projection
-        x = linear(x.reshape(length * batch, embed), out_proj_weight, out_proj_bias)
-        return x.reshape(length, batch, x._array.shape[1])
-
-    if need_weights:
-        _check(not is_causal or attn_mask is not None, "is_causal without attn_mask gives no weights")
-        target, wide = q.dtype, _wide(q, batch * num_heads * length * source)
-        weights = _weights(q.to(wide), k.to(wide), None if attn_mask is None else attn_mask.to(wide), None, math.sqrt(1 / width))
-        if dropout_p > 0:
-            weights = namespace("nn.functional")["dropout"](weights, dropout_p)
-        out, weights = joined((weights @ v.to(wide)).to(target).transpose(0, 1)), weights.to(target)
-        weights = weights.reshape(batch, num_heads, length, source)
-        weights = weights.mean(1) if average_attn_weights else weights
-        return (out, weights) if batched else (out.squeeze(1), weights.squeeze(0))
-    if attn_mask is not None:
-        if attn_mask._array.shape[0] == 1:
-            attn_mask = attn_mask.unsqueeze(0)
-        else:
-            attn_mask = attn_mask.reshape(batch, num_heads, -1, source)
-    q, k, v = (x.reshape(batch, num_heads, x._array.shape[1], width) for x in (q, k, v))
-    out = joined(scaled_dot_product_attention(q, k, v, attn_mask, dropout_p, is_causal).permute(2, 0, 1, 3))
-    return (out if batched else out.squeeze(1)), None
+    if not need_weights:
+        mixed, shown = _attended(q, k, v, mask, (batch, num_heads), dropout_p, is_causal), None
+    else:
+        mixed, shown = _attended_with_weights(q, k, v, mask, dropout_p)
+        shown = shown.reshape(batch, num_heads, *shown._array.shape[1:])
+        shown = shown.mean(1) if average_attn_weights else shown
+    out = linear(mixed.reshape(length * batch, embed), out_proj_weight, out_proj_bias)
+    out = out.reshape(length, batch, out._array.shape[1])
+    return (out, shown) if batched else (out.squeeze(1), None if shown is None else shown.squeeze(0))

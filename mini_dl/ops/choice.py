@@ -132,7 +132,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         and (min is None or -6e4 < min < 6e4)
         and (max is None or -6e4 < max < 6e4)
     ):
-        return _clamp_to(input, min, max)  # type: ignore[no-any-return]
+        return _clamp_to(input, min, max)
     as_tensors("clamp", input=input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -154,7 +154,7 @@ def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``maximum(input, min)``"""
     as_tensors("clamp_min", input=input)
-    return _clamp(input, min, None)  # type: ignore[no-any-return]
+    return _clamp(input, min, None)
 
 
 @method(inplace=True, out=_type_of_clamped)
@@ -162,7 +162,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``minimum(input, max)``"""
     as_tensors("clamp_max", input=input)
-    return _clamp(input, None, max)  # type: ignore[no-any-return]
+    return _clamp(input, None, max)
 
 
 @op(
@@ -205,7 +205,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """``torch.where(condition, self, other)``"""
-    return where(condition, self, other)  # type: ignore[no-any-return]
+    return where(condition, self, other)
 
 
 _where_method.__name__ = "where"
@@ -217,7 +217,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """`input` with NaN replaced by `nan` (0), inf and -inf by `posinf` and `neginf` (the greatest and least finite)."""
     as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
-    return _nan_to_num(input, *numbers)  # type: ignore[no-any-return]
+    return _nan_to_num(input, *numbers)
 
 
 @op(input=lambda grad, input: masked(grad, input.isfinite()))
@@ -245,7 +245,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
             raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")
     shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
     broadcast_shapes(*shapes)
-    return _lerp(input, end, weight)  # type: ignore[no-any-return]
+    return _lerp(input, end, weight)
 
 
 @op(

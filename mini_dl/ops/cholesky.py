@@ -48,8 +48,7 @@ def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:
         batch, order = first_failure(mode.run(kernels.minor, A._array))
         raise LinAlgError(
             f"{name}: {batch}The factorization could not be completed because the input is not positive-definite (the leading "
-            "minor of "
-            f"order {order} is not positive-definite)."
+            f"minor of order {order} is not positive-definite)."
         ) from None
 
 

@@ -67,7 +67,7 @@ def ge(input: Array, other: Array) -> Array:
 
 
 for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-    setattr(Tensor, f"__{_name}__", _primitive.operator)  # type: ignore[attr-defined]
+    setattr(Tensor, f"__{_name}__", _primitive.operator)
 
 
 # ------------------------------------------------------------------------------------------------ what kind of number

@@ -135,7 +135,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
             f"Expected object of scalar type {scalar_name(result._array.dtype)} but got scalar type "
             f"{scalar_name(out._array.dtype)} for argument 'out'"
         )
-    return store(result, out)  # type: ignore[no-any-return]
+    return store(result, out)
 
 
 @function(out=True)

@@ -44,7 +44,7 @@ _CHANNELS_LAST_NDIM = {channels_last: 4, channels_last_3d: 5}
 @method()
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy, through which gradients flow."""
-    return _copy(input, memory_format)  # type: ignore[no-any-return]
+    return _copy(input, memory_format)
 
 
 @tensor_method()
@@ -237,7 +237,7 @@ def tolist(self: Tensor) -> Any:
 
 
 def __bool__(self: Tensor) -> bool:
-    return is_nonzero(self)  # type: ignore[no-any-return]
+    return is_nonzero(self)
 
 
 def _only_element(self: Tensor) -> Any:

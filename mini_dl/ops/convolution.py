@@ -125,7 +125,6 @@ class Setting(NamedTuple):
 def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints, Any, Ints]:
     """Stride, padding and dilation of each dimension. RuntimeError if the arguments do not fit together."""
     x, w, bias, types = arrays
-    transposed, groups = setting.output_padding is not None, setting.groups
     if len(x) not in (n + 1, n + 2):
         raise RuntimeError(
             f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x)}"
@@ -137,6 +136,16 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
         raise RuntimeError(f"expected scalar type {scalar_name(types[0])} but found {scalar_name(types[1])}")
     if len(w) < 3:
         raise RuntimeError("weight should have at least three dimensions")
+    steps, pads, spread = _checked_setting(n, setting)
+    _check_weight(n, arrays, setting)
+    if types[0].char in "?HILQ" or (setting.output_padding is not None and types[0].char in "bhiB"):
+        kernel = "slow_conv2d_cpu" if setting.output_padding is None else "slow_conv_transpose2d_out_cpu"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(types[0])}'")
+    return steps, pads, spread
+
+
+def _checked_setting(n: int, setting: Setting) -> tuple[Ints, Any, Ints]:
+    """Stride, padding and dilation of each dimension."""
     steps = _tuple_of("stride", setting.stride, n)
     pads = setting.padding if isinstance(setting.padding, str) else _tuple_of("padding", setting.padding, n)
     spread = _tuple_of("dilation", setting.dilation, n)
@@ -151,8 +160,15 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
         raise RuntimeError("non-positive stride is not supported")
     if min(spread) <= 0:
         raise RuntimeError(f"dilation should be greater than zero, but got {list(spread)}")
-    if groups <= 0:
+    if setting.groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
+    return steps, pads, spread
+
+
+def _check_weight(n: int, arrays: Arrays, setting: Setting) -> None:
+    """RuntimeError unless the weight suits the groups, and input and bias the weight."""
+    x, w, bias, _ = arrays
+    transposed, groups = setting.output_padding is not None, setting.groups
     if len(w) != n + 2:
         raise RuntimeError(
             f"Expected {len(w)}-dimensional input for {len(w)}-dimensional weight{list(w)}, "
@@ -184,10 +200,6 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w)}, expected bias to be 1-dimensional "
             f"with {outputs} elements, but got bias of size {list(bias)} instead"
         )
-    if types[0].char in "?HILQ" or (transposed and types[0].char in "bhiB"):
-        kernel = "slow_conv_transpose2d_out_cpu" if transposed else "slow_conv2d_cpu"
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(types[0])}'")
-    return steps, pads, spread
 
 
 @functools.lru_cache(4096)
@@ -260,7 +272,7 @@ def _forward(
     setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
     geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
     if input._array.ndim == n + 2:
-        return conv(input, weight, bias, geometry)  # type: ignore[no-any-return]
+        return conv(input, weight, bias, geometry)
     result: Tensor = conv(input.unsqueeze(0), weight, bias, geometry)
     return result.squeeze(0)
 

@@ -166,13 +166,13 @@ _copying(lambda input: input.detach(), "detach_copy")
 @public("torch", out=True)
 def view_as_real_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_real``."""
-    return namespace("torch")["view_as_real"](input).clone()  # type: ignore[no-any-return]
+    return namespace("torch")["view_as_real"](input).clone()
 
 
 @public("torch", out=True)
 def view_as_complex_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_complex``."""
-    return namespace("torch")["view_as_complex"](input).clone()  # type: ignore[no-any-return]
+    return namespace("torch")["view_as_complex"](input).clone()
 
 
 @public("torch", out=True)

@@ -49,7 +49,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 @unary(input=lambda grad, result: masked(grad / (result * 2), result))
-def _root(input: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _root(input: np.ndarray) -> np.ndarray:
     """``sqrt(max(input, 0))``, whose gradient at 0 is 0"""
     return np.sqrt(np.maximum(input, 0))
 

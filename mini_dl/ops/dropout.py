@@ -105,7 +105,7 @@ def _channels_dropped(input: Tensor, p: float, training: bool, inplace: bool, ba
     if batched:
         return _dropped(input, p, training, inplace, _scaled, by_channel=True)
     result = _dropped(input.unsqueeze(0), p, training, inplace, _scaled, by_channel=True)
-    return input if inplace else result.squeeze(0)  # type: ignore[no-any-return]
+    return input if inplace else result.squeeze(0)
 
 
 def _checked(p: float) -> float:
@@ -134,8 +134,8 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
         factor, shift = mode.run(parts, mode.run(drawn, like, source(None), draw), p)
     result = input.mul_(wrap(factor)) if inplace else input * wrap(factor)
     if shift is None:
-        return result  # type: ignore[no-any-return]
-    return result.add_(wrap(shift)) if inplace else result + wrap(shift)  # type: ignore[no-any-return]
+        return result
+    return result.add_(wrap(shift)) if inplace else result + wrap(shift)
 
 
 def _one_per_channel(array: Array) -> Array:
@@ -233,11 +233,11 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
-        return namespace("nn.functional")["leaky_relu"](input, (lower + upper) / 2, inplace)  # type: ignore[no-any-return]
+        return namespace("nn.functional")["leaky_relu"](input, (lower + upper) / 2, inplace)
     if input._array.dtype.kind != "f":
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
-    return input.mul_(slope) if inplace else kinked(input) * slope  # type: ignore[no-any-return]
+    return input.mul_(slope) if inplace else kinked(input) * slope
 
 
 def _slopes(array: Array, lower: float, upper: float, generator: Generator) -> Array:

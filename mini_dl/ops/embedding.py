@@ -29,7 +29,7 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     width = rows.shape[-1]
     flat, places = rows.reshape(index.size, width), index.reshape(-1)
     if rows.dtype.char == "e":
-        return _rows_summed.op.forward(rows.astype(np.float32), index, count).astype(np.float16)  # type: ignore[attr-defined,no-any-return]
+        return _rows_summed.op.forward(rows.astype(np.float32), index, count).astype(np.float16)  # type: ignore[attr-defined]
     if count <= 256 and rows.dtype.kind == "f" and index.size >= 4 * count:
         one_hot = np.zeros((count, index.size), rows.dtype)
         one_hot[places, np.arange(index.size)] = 1
@@ -265,7 +265,7 @@ def _bag_maximum(rows: Tensor, bag: Array, bags: int) -> Tensor:
     if not len(values):
         return wrap(np.zeros(where.shape, values.dtype))
     found: Any = rows.gather(0, wrap(where))
-    return found if filled.all() else found * wrap(filled[:, None])  # type: ignore[no-any-return]
+    return found if filled.all() else found * wrap(filled[:, None])
 
 
 @public("torch:embedding_bag")

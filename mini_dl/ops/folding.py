@@ -81,7 +81,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
         )
     _check_type(input, "im2col_out_cpu")
     if len(shape) == 4:
-        return _unfold(input, kernel, geometry)  # type: ignore[no-any-return]
+        return _unfold(input, kernel, geometry)
     result: Tensor = _unfold(input.reshape(1, *shape), kernel, geometry)
     return result.reshape(result.shape[1:])
 

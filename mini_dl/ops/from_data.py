@@ -207,9 +207,8 @@ def over_array(array: Any) -> Tensor:
     if not array.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
-            "this "
-            "tensor will result in undefined behavior. You may want to copy the array to protect its data or make it writable "
-            "before converting it to a tensor.",
+            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
+            "writable before converting it to a tensor.",
             stacklevel=3,
         )
     return wrap(array.view(np.ndarray))

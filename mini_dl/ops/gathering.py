@@ -128,68 +128,89 @@ def checked_reduce(name: str, reduce: str, choices: Sequence[str]) -> None:
         raise RuntimeError(f"{name}: reduce argument must be either {', '.join(choices[:-1])} or {choices[-1]}, got {reduce}.")
 
 
-def reduced_gradients(name: str) -> dict[str, Any]:
-    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are read and written."""
-    by_element = name == "scatter_reduce"
+class _Reduced:
+    """The gradients of ``scatter_reduce`` and ``index_reduce``, which differ in how elements are picked and put."""
 
-    def pick(values: Tensor, dim: int, index: Tensor) -> Tensor:
-        return values.gather(dim, index) if by_element else values.index_select(dim, index)
+    def __init__(self, name: str) -> None:
+        self.by_element = name == "scatter_reduce"
 
-    def add(values: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-        return values.scatter_add(dim, index, source) if by_element else values.index_add(dim, index, source)
+    def pick(self, values: Tensor, dim: int, index: Tensor) -> Tensor:
+        return values.gather(dim, index) if self.by_element else values.index_select(dim, index)
 
-    def combine(values: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, include_self: bool) -> Tensor:
-        return (_scatter_reduce if by_element else _index_reduce)(values, dim, index, source, reduce, include_self)
+    def add(self, values: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+        return values.scatter_add(dim, index, source) if self.by_element else values.index_add(dim, index, source)
 
-    def cut(src: Tensor, index: Tensor) -> Tensor:
-        return src[tuple([slice(n) for n in index.shape])] if by_element and src.ndim else src
+    def combine(self, values: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, include_self: bool) -> Tensor:
+        return (_scatter_reduce if self.by_element else _index_reduce)(values, dim, index, source, reduce, include_self)
 
-    def counts(grad: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -> Tensor:
+    def cut(self, src: Tensor, index: Tensor) -> Tensor:
+        return src[tuple([slice(n) for n in index.shape])] if self.by_element and src.ndim else src
+
+    def counts(self, grad: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -> Tensor:
         start = wrap(np.full(grad.shape, include_self, grad._array.dtype))
-        return add(start, dim, index, wrap(np.ones(src.shape, grad._array.dtype))).clamp(min=1)
+        return self.add(start, dim, index, wrap(np.ones(src.shape, grad._array.dtype))).clamp(min=1)
 
-    def ties(input: Tensor, result: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        """How many elements share the extreme value."""
-        return add((input == result).to(src.dtype), dim, index, (src == pick(result, dim, index)).to(src.dtype))
+    def ties(self, input: Tensor, result: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        """How many share the extreme value."""
+        mine = (src == self.pick(result, dim, index)).to(src.dtype)
+        return self.add((input == result).to(src.dtype), dim, index, mine)
 
     def of_input(
-        grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
+        self, grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
     ) -> Tensor:
-        src = cut(src, index)
+        src = self.cut(src, index)
         out = grad
         if reduce == "prod":
             filled = input.masked_fill(input == 0, 1)
-            out = grad * combine(filled, dim, index, src, reduce, include_self) / filled
+            out = grad * self.combine(filled, dim, index, src, reduce, include_self) / filled
         elif reduce == "mean":
-            out = grad / counts(grad, dim, index, src, include_self)
+            out = grad / self.counts(grad, dim, index, src, include_self)
         elif reduce != "sum":
-            out = (input == result) * (grad / ties(input, result, dim, index, src))
+            out = (input == result) * (grad / self.ties(input, result, dim, index, src))
         if include_self:
             return out
-        return out.scatter(dim, index, 0) if by_element else out.index_fill(dim, index, 0)
+        return out.scatter(dim, index, 0) if self.by_element else out.index_fill(dim, index, 0)
 
     def of_src(
-        grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
+        self, grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, include_self: bool, result: Tensor
     ) -> Tensor:
-        whole, src = src.shape, cut(src, index)
+        whole, src = src.shape, self.cut(src, index)
         if reduce == "sum":
-            out = pick(grad, dim, index)
+            out = self.pick(grad, dim, index)
         elif reduce == "mean":
-            out = pick(grad / counts(grad, dim, index, src, include_self), dim, index)
+            out = self.pick(grad / self.counts(grad, dim, index, src, include_self), dim, index)
         elif reduce == "prod":
-            zero = src == 0
-            zeros = pick(add(wrap(np.zeros(input.shape, src._array.dtype)), dim, index, zero.to(src.dtype)), dim, index)
-            alone = zero & (zeros == 1)
-            others = combine(input, dim, index, src.masked_fill(alone, 1), reduce, include_self)
-            out = pick(grad * result, dim, index) / src.masked_fill(zero, 1)
-            out = pick(grad * others, dim, index).where(alone, out)
+            out = self.of_factors(grad, input, dim, index, src, include_self, result)
         else:
-            out = (src == pick(result, dim, index)) * pick(grad / ties(input, result, dim, index, src), dim, index)
+            share = grad / self.ties(input, result, dim, index, src)
+            out = (src == self.pick(result, dim, index)) * self.pick(share, dim, index)
         if out.shape == whole:
             return out
         return place(out, _slice, (tuple([slice(n) for n in out.shape]),), tuple(whole))
 
-    return {"input": of_input, "src": of_src}
+    def of_factors(
+        self, grad: Tensor, input: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool, result: Tensor
+    ) -> Tensor:
+        """``grad * result / src``; where `src` is the only 0 of its product, `grad` times the product of the others."""
+        zero = src == 0
+        none = wrap(np.zeros(input.shape, src._array.dtype))
+        zeros = self.pick(self.add(none, dim, index, zero.to(src.dtype)), dim, index)
+        alone = zero & (zeros == 1)
+        others = self.combine(input, dim, index, src.masked_fill(alone, 1), "prod", include_self)
+        out = self.pick(grad * result, dim, index) / src.masked_fill(zero, 1)
+        return self.pick(grad * others, dim, index).where(alone, out)
+
+
+def reduced_gradients(name: str) -> dict[str, Any]:
+    reduced = _Reduced(name)
+    return {
+        "input": lambda grad, input, dim, index, src, reduce, include_self, result: reduced.of_input(
+            grad, input, dim, index, src, reduce, include_self, result
+        ),
+        "src": lambda grad, input, dim, index, src, reduce, include_self, result: reduced.of_src(
+            grad, input, dim, index, src, reduce, include_self, result
+        ),
+    }
 
 
 @op(**reduced_gradients("scatter_reduce"))

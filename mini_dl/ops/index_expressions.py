@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
+from mini_dl._dtypes import Array
 from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
@@ -34,8 +35,7 @@ def is_tuple_like(index: Any) -> bool:
         warnings.warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use "
             "x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)], "
-            "which "
-            "will result either in an error or a different result",
+            "which will result either in an error or a different result",
             stacklevel=4,
         )
     return found
@@ -44,18 +44,7 @@ def is_tuple_like(index: Any) -> bool:
 def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None]:
     """`index` into a tensor of this `shape`, in two steps: the view ``x[basic]``, then selection by integers from it."""
     items = list(index) if is_tuple_like(index) else [index]
-    used = 0
-    for i, item in enumerate(items):
-        if isinstance(item, (Tensor, np.ndarray)):
-            kind = item.dtype if isinstance(item, np.ndarray) else item._array.dtype
-            used += item.ndim if kind.char in "?B" else 1
-        elif isinstance(item, (list, range)) or (isinstance(item, tuple) and index is not item):
-            item = items[i] = wrap(from_data(list(item), None))
-            if item._array.dtype.kind not in "iub":
-                item._array = item._array.astype("int64")
-            used += item.ndim if item._array.dtype.kind == "b" else 1
-        elif item is not None and item is not Ellipsis and not isinstance(item, (bool, np.bool_)):
-            used += 1
+    used = _dimensions_used(items, index)
     if used > len(shape):
         if not shape and items[0] is index and is_int(index) and not isinstance(index, Tensor):
             n = operator.index(index)
@@ -81,28 +70,11 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
             dim += 1
             continue
         if isinstance(item, (Tensor, np.ndarray)):
-            array = item._array if isinstance(item, Tensor) else item
-            if array.ndim == 0 and array.dtype.kind in "iu" and array.dtype.char != "B":
-                item = int(array)
-            elif array.dtype.char in "?B":
-                if array.dtype.char == "B":
-                    warnings.warn(
-                        "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=3
-                    )
-                if array.ndim == 0:
-                    item = bool(array)
-                else:
-                    mask_fits(array.shape, shape, dim)
-                    basic += [WHOLE] * array.ndim
-                    chosen += [wrap(found) for found in array.nonzero()]
-                    dim += array.ndim
-                    continue
-            else:
-                if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype.char not in "ilq":
-                    raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-                basic.append(WHOLE)
-                chosen.append(integers(item if isinstance(item, Tensor) else wrap(array)))
-                dim += 1
+            item = _number_or_indices(item, shape, dim)
+            if isinstance(item, list):
+                basic += [WHOLE] * len(item)
+                chosen += item
+                dim += len(item)
                 continue
         if isinstance(item, bool):
             basic.append(None)
@@ -117,6 +89,42 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
         basic.append(in_range(operator.index(item), shape, dim))
         dim += 1
     return basic, chosen if any([c is not None for c in chosen]) else None
+
+
+def _dimensions_used(items: list[Any], index: Any) -> int:
+    """How many dimensions of the tensor the items stand for; lists among them become tensors."""
+    used = 0
+    for i, item in enumerate(items):
+        if isinstance(item, (Tensor, np.ndarray)):
+            kind = item.dtype if isinstance(item, np.ndarray) else item._array.dtype
+            used += item.ndim if kind.char in "?B" else 1
+        elif isinstance(item, (list, range)) or (isinstance(item, tuple) and index is not item):
+            item = items[i] = wrap(from_data(list(item), None))
+            if item._array.dtype.kind not in "iub":
+                item._array = item._array.astype("int64")
+            used += item.ndim if item._array.dtype.kind == "b" else 1
+        elif item is not None and item is not Ellipsis and not isinstance(item, (bool, np.bool_)):
+            used += 1
+    return used
+
+
+def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -> int | bool | list[Tensor]:
+    """What a tensor stands for: a number if it has no dimensions; else the indices, one tensor for each dimension it takes."""
+    array = item._array if isinstance(item, Tensor) else item
+    if array.ndim == 0 and array.dtype.kind in "iu" and array.dtype.char != "B":
+        return int(array)
+    if array.dtype.char in "?B":
+        if array.dtype.char == "B":
+            warnings.warn(
+                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", stacklevel=4
+            )
+        if array.ndim == 0:
+            return bool(array)
+        mask_fits(array.shape, shape, dim)
+        return [wrap(found) for found in array.nonzero()]
+    if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype.char not in "ilq":
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return [integers(item if isinstance(item, Tensor) else wrap(array))]
 
 
 def is_int(item: Any) -> bool:

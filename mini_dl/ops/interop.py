@@ -124,8 +124,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         if type(ext_tensor).__name__ != "PyCapsule" or '"dltensor' not in repr(ext_tensor):
             raise RuntimeError(
                 "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you "
-                "might have "
-                "already constructed a tensor from it once."
+                "might have already constructed a tensor from it once."
             )
         array = np.asarray(_Writable(np.from_dlpack(_Capsule(ext_tensor))))
     else:

@@ -86,8 +86,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             if at != dim and n != expected:
                 raise RuntimeError(
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {expected} but got size {n} for "
-                    "tensor "
-                    f"number {i} in the list."
+                    f"tensor number {i} in the list."
                 )
     return _cat(parts, dim)
 

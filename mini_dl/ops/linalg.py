@@ -65,8 +65,7 @@ def multi_dot(tensors: Any) -> Tensor:
         if t._array.dtype != tensors[0]._array.dtype:
             raise RuntimeError(
                 f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {scalar_name(tensors[0]._array.dtype)} "
-                "and "
-                f"tensor {i} {scalar_name(t._array.dtype)}"
+                f"and tensor {i} {scalar_name(t._array.dtype)}"
             )
     if row:
         tensors[0] = tensors[0].unsqueeze(0)

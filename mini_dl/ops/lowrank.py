@@ -36,7 +36,7 @@ def _approximate_basis(A: Tensor, q: int, niter: int) -> Tensor:
     for _ in range(niter):
         basis = qr(A.mH @ basis).Q
         basis = qr(A @ basis).Q
-    return basis  # type: ignore[no-any-return]
+    return basis
 
 
 @function()

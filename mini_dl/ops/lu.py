@@ -108,8 +108,7 @@ def _zero_pivot(name: str, info: Array) -> str:
     batch, order = first_failure(info)
     return (
         f"{name}: {batch}U[{order},{order}] is zero and using it on lu_solve would result in a division by zero. If you still "
-        "want "
-        "to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+        "want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
     )
 
 
@@ -175,8 +174,7 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
     if LU._array.dtype != B._array.dtype:
         raise RuntimeError(
             f"linalg.lu_solve: Expected LU and B to have the same dtype, but found LU of type {scalar_name(LU._array.dtype)} "
-            "and B of "
-            f"type {scalar_name(B._array.dtype)} instead"
+            f"and B of type {scalar_name(B._array.dtype)} instead"
         )
     n = LU._array.shape[-1]
     if pivots._array.shape != LU._array.shape[:-1]:

@@ -187,7 +187,7 @@ def _stacks(input: Tensor, other: Tensor) -> Tensor:
     if a.dtype != b.dtype:
         raise RuntimeError(f"expected scalar type {scalar_name(a.dtype)} but found {scalar_name(b.dtype)}")
     _checked("bmm", a.dtype)
-    return _batched(input, other, False, False)  # type: ignore[no-any-return]
+    return _batched(input, other, False, False)
 
 
 @method(out=True)
@@ -501,7 +501,7 @@ def chain(matrices: Sequence[Tensor]) -> Tensor:
 def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
     """The product of the matrices from `i` to `j`, split where `split` says."""
     if i == j:
-        return matrices[i]  # type: ignore[no-any-return]
+        return matrices[i]
     k = split[i][j]
     return mm(_product(matrices, split, i, k), _product(matrices, split, k + 1, j))
 

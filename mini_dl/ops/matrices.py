@@ -58,13 +58,6 @@ def diagonal(A: Tensor) -> Tensor:
     return A.diagonal(dim1=-2, dim2=-1)
 
 
-def on_diagonal(values: Tensor, rest: Tensor) -> Tensor:
-    """`rest` with its diagonal replaced."""
-    n = rest._array.shape[-1]
-    identity = np.eye(n, dtype=rest._array.dtype)
-    return rest * wrap(1 - identity) + values.unsqueeze(-1) * wrap(identity)
-
-
 @op(source=lambda grad, source_shape: wrap(np.zeros(source_shape)))
 def tied(result: Array, source: Array) -> Array:
     """`result`, which in torch requires grad if `source` does, although it does not depend on it."""

@@ -73,7 +73,7 @@ def _row_gradients(
     if grad is None:
         return None, None, None
     if not mode.enabled:
-        return _row_norm_backward(grad, input, weight, result[1], result[2], centre)  # type: ignore[no-any-return]
+        return _row_norm_backward(grad, input, weight, result[1], result[2], centre)
     unit, rstd = _standardised(input, (1,), eps, centre)
     slope = grad if weight is None else grad * weight
     return (
@@ -203,7 +203,7 @@ def _channel_gradients(
     if grad is None:
         return None, None, None
     if not mode.enabled:
-        return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)  # type: ignore[no-any-return]
+        return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)
     whole = input._array.shape
     shape, dims = kernels.shared(whole, groups)
     unit, rstd = _standardised(input.reshape(shape), dims, eps)

@@ -148,7 +148,7 @@ def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> T
     """The sum of the singular values of the matrices in two dimensions."""
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)
         dim, keepdim = (-2, -1), dim
-    return namespace("linalg")["matrix_norm"](input, "nuc", dim, keepdim)  # type: ignore[no-any-return]
+    return namespace("linalg")["matrix_norm"](input, "nuc", dim, keepdim)
 
 
 @public("torch")
@@ -162,7 +162,7 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, v.ndim)
     shape = [n if d == dim else 1 for d, n in enumerate(v.shape)]
-    return norm(v.transpose(0, dim).reshape(v.shape[dim], -1), pow, 1).reshape(shape)  # type: ignore[no-any-return]
+    return norm(v.transpose(0, dim).reshape(v.shape[dim], -1), pow, 1).reshape(shape)
 
 
 @method(out=True)
@@ -194,4 +194,4 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     small = ~(vector_norm(x.detach(), p, others, True) > maxnorm)  # or NaN: left alone, by its gradient too
     large = x.masked_fill(small, 1)
     scaled = large * (maxnorm / (vector_norm(large, p, others, True) + 1e-7))
-    return where(small, x, scaled)  # type: ignore[no-any-return]
+    return where(small, x, scaled)

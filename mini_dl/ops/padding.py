@@ -30,7 +30,7 @@ def _pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
 
 @op(input=lambda grad, input_shape, pads: _fold_back(grad, input_shape, pads, "circular"))
 def _pad_circular(input: Array, pads: Pads) -> Array:
-    return _pad_by_position.op.forward(input, pads, "circular")  # type: ignore[attr-defined, no-any-return]
+    return _pad_by_position.op.forward(input, pads, "circular")  # type: ignore[attr-defined]
 
 
 @op(output=lambda grad, pads, mode: _pad_by_position(grad, pads, mode))
@@ -94,8 +94,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
                 f"input ({'DHW'[i - n]}: {size}) is too small. Calculated output {'DHW'[i - n]}: {size + before + after}"
             )
     if mode == "circular":
-        return _pad_circular(input, pads)  # type: ignore[no-any-return]
-    return _pad_by_position(input, pads, mode)  # type: ignore[no-any-return]
+        return _pad_circular(input, pads)
+    return _pad_by_position(input, pads, mode)
 
 
 @public("torch")
@@ -105,7 +105,7 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
     for (before, after), size in zip(pads, input._array.shape[input._array.ndim - len(pads) :]):
         if before + after + size < 0 or -before > size or -after > size:
             raise RuntimeError("narrow(): length must be non-negative.")
-    return _pad_constant(input, pads, value)  # type: ignore[no-any-return]
+    return _pad_constant(input, pads, value)
 
 
 def _pairs(input: Tensor, pad: Any) -> Pads:

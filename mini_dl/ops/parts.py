@@ -32,7 +32,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
 
     look.__name__ = name
     made = view(input=lambda grad, input_shape, index: place(grad, made, (index,), input_shape))(look)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 _slice, _pick, _new_axes, _unbind_one, _split_one, _split_with_sizes_one = map(
@@ -241,8 +241,7 @@ def _splitter(name: str, dim: int, least: int) -> None:
             if sections <= 0 or n % sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
-                    "divisible "
-                    f"by the split_size {sections}!"
+                    f"divisible by the split_size {sections}!"
                 )
         elif not isinstance(sections, (tuple, list)):
             raise TypeError(

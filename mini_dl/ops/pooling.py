@@ -277,7 +277,7 @@ def _avg_pool(
         raise RuntimeError(f"input image ({image}) smaller than kernel size ({kernel})")
     placed = zip(sizes, windows.kernel, windows.stride, windows.padding, windows.out)
     regions = tuple([kernels.window_regions(*place) for place in placed])
-    return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))  # type: ignore[no-any-return]
+    return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))
 
 
 def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Ints, count_include_pad: bool) -> Any:
@@ -404,7 +404,7 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: Any) -> Tensor:
     regions = tuple([kernels.adaptive_regions(size, o) for size, o in zip(input._array.shape[-n:], out)])
     windows = Windows(out, out, (0,) * n, (1,) * n, out)
     divisor = 1 if 0 in out else _divisor(regions, windows, input._array.shape[-n:], False)
-    return _means(input, regions, divisor)  # type: ignore[no-any-return]
+    return _means(input, regions, divisor)
 
 
 @public("nn.functional", "torch")
@@ -512,7 +512,7 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
         bad = places.max() if places.max() >= math.prod(out) else places.min()
         volume = "x".join([str(o) for o in ([*out, 1] if n == 1 else out)])
         raise RuntimeError(f"Found an invalid max index: {bad} (output volumes are of size {volume}")
-    return _unpool(input, indices, tuple(out), n)  # type: ignore[no-any-return]
+    return _unpool(input, indices, tuple(out), n)
 
 
 @public("nn.functional")

@@ -52,7 +52,7 @@ def _pow(input: Array, other: Array) -> Array:
 
 
 def _base_gradient(grad: Tensor, base: Any, exponent: Any) -> Tensor:
-    return where(exponent == 0, 0.0, grad * conjugate(exponent * _pow(base, exponent - 1)))  # type: ignore[no-any-return]
+    return where(exponent == 0, 0.0, grad * conjugate(exponent * _pow(base, exponent - 1)))
 
 
 def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
             f"the base given to float_power_ has dtype {scalar_name(self._array.dtype)} but the operation's result requires "
             f"dtype {scalar_name(target)}"
         )
-    return self.pow_(_in_type(exponent, target))  # type: ignore[no-any-return]
+    return self.pow_(_in_type(exponent, target))
 
 
 def _power_type(*operands: Any) -> np.dtype[Any]:
@@ -303,7 +303,7 @@ _sigmoid = elementwise(sigmoid_of)
 @public("torch", "Tensor", "special", inplace_too=True, out=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """``log(input / (1 - input))``, the inverse of the sigmoid; with `eps`, `input` is first clamped to ``[eps, 1 - eps]``."""
-    return _logit(input, eps)  # type: ignore[no-any-return]
+    return _logit(input, eps)
 
 
 @op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))

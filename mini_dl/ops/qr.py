@@ -140,8 +140,8 @@ def _reflect(a: Tensor, tau: Tensor, other: Tensor, left: bool, adjoint: bool) -
 
 
 def _tied_to_both(result: Tensor, a: Tensor, tau: Tensor) -> Tensor:
-    """`result`, which no reflector made: `tied_without_gradient` to both arguments."""
-    return tied_without_gradient(tied_without_gradient(result, a), tau)  # type: ignore[no-any-return]
+    """What no reflector made of `result`."""
+    return tied_without_gradient(tied_without_gradient(result, a), tau)
 
 
 @method(out=True)

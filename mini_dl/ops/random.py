@@ -395,7 +395,7 @@ def normal(
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         if size is not None:
             raise TypeError("normal() received an invalid combination of arguments: a tensor and a size")
-        return _normal_around(mean, std, source(generator), out=out)  # type: ignore[no-any-return]
+        return _normal_around(mean, std, source(generator), out=out)
     if size is None:
         raise TypeError("normal() received an invalid combination of arguments - got (float, float) without a size")
 
@@ -426,7 +426,7 @@ def _normal_around(mean: Any, std: Any, generator: Generator) -> Tensor:
     if factor is not None:
         mode.run(np.multiply, array, factor, array, casting="same_kind")
     mode.run(np.add, array, center, array, casting="same_kind")
-    return _replaced(array, mean, std)  # type: ignore[no-any-return]
+    return _replaced(array, mean, std)
 
 
 @method(out=True)
@@ -443,7 +443,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
         draw = _coins(like, np.broadcast_to(p._array, array.shape))
     else:
         draw = distributions.bernoulli(array.dtype, p)
-    return _replaced(mode.run(drawn, like, source(generator), draw), input)  # type: ignore[no-any-return]
+    return _replaced(mode.run(drawn, like, source(generator), draw), input)
 
 
 @function()
@@ -451,7 +451,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events whose averages are the elements of `input`. RuntimeError if one is negative."""
     array = input._array
     draw = distributions.poisson(array)
-    return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
+    return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)
 
 
 @public("torch", out=True)

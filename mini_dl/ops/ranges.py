@@ -93,8 +93,7 @@ def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     if first or last:
         raise RuntimeError(
             f"{name} only supports 0-dimensional start and end tensors, but got start with {first} dimension(s) and end with "
-            f"{last} "
-            "dimension(s)."
+            f"{last} dimension(s)."
         )
     start, end = _number(start), _number(end)
     if not isinstance(steps, (builtins.int, np.integer)):

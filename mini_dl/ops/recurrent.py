@@ -112,8 +112,8 @@ def _gradients(
         return [None] * len(parts)
     kept = result[:1] + result[states:]  # not the final state
     if not mode.enabled:
-        return kernel(*grads[:states], *parts[1:], *kept, reverse)  # type: ignore[no-any-return]
-    inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may be given twice
+        return kernel(*grads[:states], *parts[1:], *kept, reverse)
+    inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
     weights = (*inputs[1 + states :], None, None)[:3]
     outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
     reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]

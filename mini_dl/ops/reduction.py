@@ -275,7 +275,7 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """``(var, mean)``"""
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
-    return _var_mean(x, dims, keepdim, divisor)  # type: ignore[no-any-return]
+    return _var_mean(x, dims, keepdim, divisor)
 
 
 @public("torch")
@@ -284,7 +284,7 @@ def std_mean(
 ) -> tuple[Tensor, Tensor]:
     """``(std, mean)``"""
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
-    return _std_mean(x, dims, keepdim, divisor)  # type: ignore[no-any-return]
+    return _std_mean(x, dims, keepdim, divisor)
 
 
 # ------------------------------------------------------------------------------------------------ extremes

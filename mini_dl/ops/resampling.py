@@ -89,7 +89,7 @@ def interpolate(
         if not antialias:
             raise ValueError("Lanczos mode requires antialias=True")
     elif (needs := MODES[mode][0]) not in (None, n):
-        raise NotImplementedError(f"Got {n + 2}D input, but {mode} mode needs {needs + 2}D input")  # type: ignore[operator]
+        raise NotImplementedError(f"Got {n + 2}D input, but {mode} mode needs {needs + 2}D input")
     return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
@@ -149,7 +149,7 @@ def _resized(input: Tensor, mode: str, out: Ints, factors: list[float] | None, a
             axes.append(kernels.smooth_axis(size, o, align_corners, factor, real, *SMOOTH[mode]))
         else:
             axes.append(MODES[mode][1](size, o, align_corners, factor, real))
-    return _resample(input, tuple(axes))  # type: ignore[no-any-return]
+    return _resample(input, tuple(axes))
 
 
 @public("nn.functional")
@@ -213,7 +213,7 @@ def _brought_inside(place: Tensor, size: int, padding_mode: str, align_corners: 
             slope = (np.where(odd, -1, 1) * np.where(x < low, -1, 1)).astype(x.dtype)
     inside = (value > 0) & (value < size - 1)
     value = np.minimum(np.fmax(value, 0), size - 1).astype(x.dtype)
-    return _moved(place, wrap(value), wrap(slope * inside))  # type: ignore[no-any-return]
+    return _moved(place, wrap(value), wrap(slope * inside))
 
 
 def _pixels_at(image: Tensor, places: list[Array], n: int) -> Tensor:
@@ -255,7 +255,7 @@ def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_co
             weight = factor if weight is None else weight * factor
         term = _pixels_at(image, [_whole(f + c) for f, c in zip(floors, corner)], n) * weight.unsqueeze(1)
         total = term if total is None else total + term
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def _sampled_cubic(image: Tensor, places: list[Tensor], padding_mode: str, align_corners: bool) -> Tensor:
@@ -271,7 +271,7 @@ def _sampled_cubic(image: Tensor, places: list[Tensor], padding_mode: str, align
             row = term if row is None else row + term
         term = row * weights[0][i].unsqueeze(1)
         total = term if total is None else total + term
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 INTERPOLATION = ("bilinear", "nearest", "bicubic")

@@ -163,8 +163,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     if isinstance(A, Tensor) and A._array.ndim < 2:
         raise RuntimeError(
             f"linalg.pinv({scalar_name(A._array.dtype)}{{{list(A._array.shape)}}}): expected a tensor with 2 or more dimensions "
-            "of float, "
-            "double, cfloat or cdouble types"
+            "of float, double, cfloat or cdouble types"
         )
     (square if hermitian else matrix)("linalg.pinv", A)
     atol, rtol = _tolerances("torch.linalg.pinv", A, atol, rcond if rtol is None else rtol)

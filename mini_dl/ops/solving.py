@@ -43,8 +43,7 @@ def _raise_singular(name: str, info: Array, inverse: bool) -> None:
     if inverse:
         raise LinAlgError(
             f"{name}: {batch}The diagonal element {order} is zero, the inversion could not be completed because the input "
-            "matrix is "
-            "singular."
+            "matrix is singular."
         )
     raise LinAlgError(f"{name}: {batch}The solver failed because the input matrix is singular.")
 

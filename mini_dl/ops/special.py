@@ -179,11 +179,11 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     """The n-th derivative of digamma: ``(-1)^(n+1) n! zeta(n + 1, input)``. RuntimeError for a negative `n`."""
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return _polygamma(n, input)  # type: ignore[no-any-return]
+    return _polygamma(n, input)
 
 
 def _polygamma_of(self: Tensor, n: int) -> Tensor:
-    return polygamma(n, self)  # type: ignore[no-any-return]
+    return polygamma(n, self)
 
 
 public("Tensor:polygamma", inplace_too=True)(_polygamma_of)
@@ -289,7 +289,7 @@ def _i0e_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
 
 
 def _away_from_0(input: Tensor) -> Tensor:
-    return where(abs(input) > 1e-16, input, 1.0)  # type: ignore[no-any-return]
+    return where(abs(input) > 1e-16, input, 1.0)
 
 
 def _declare(name: str, kernel: Callable[..., Array], summary: str) -> None:

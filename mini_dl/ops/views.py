@@ -329,8 +329,7 @@ def _reversed_dims(self: Tensor) -> Tensor:
     if ndim not in (0, 2):
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
-            "error "
-            "in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             stacklevel=2,
         )

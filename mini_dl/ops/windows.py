@@ -88,7 +88,7 @@ def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0,
     if last < 1:
         return np.ones_like(points)
     wide = np.dtype("float32") if points.dtype == np.float16 else points.dtype
-    bessel = i0.op.forward  # type: ignore[attr-defined]
+    bessel = i0.op.forward
     x = points.astype(wide) * wide.type(2.0 / last) - 1
     root = np.sqrt(np.maximum(1 - x * x, 0)) * wide.type(beta)
     window = bessel(root) * (1 / bessel(np.asarray(beta, wide)))

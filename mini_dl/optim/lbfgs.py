@@ -128,7 +128,7 @@ class LBFGS(Optimizer):
 
     # -------------------------------------------------------------------------------------------- the step
 
-    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any]) -> Any:
         """Minimise `closure`, which computes the loss and its gradient, for `max_iter` steps; returns the first loss."""
         with no_grad():
             return self._minimise(enable_grad()(closure))

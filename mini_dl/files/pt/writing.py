@@ -112,7 +112,7 @@ class _Storage:
         self.kind = kind
 
 
-_PythonPickler: Any = pickle._Pickler  # type: ignore[attr-defined]  # the other looks each name up by importing its module
+_PythonPickler: Any = pickle._Pickler  # the other looks each name up by importing its module
 
 
 class _Writer(_PythonPickler):  # type: ignore[misc]

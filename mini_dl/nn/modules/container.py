@@ -43,7 +43,7 @@ class _Indexed(Module):
 
     def append(self: Self, module: Module) -> Self:
         """Add a module at the end."""
-        self.add_module(str(len(self)), module)  # type: ignore[arg-type]
+        self.add_module(str(len(self)), module)
         return self
 
     def _insert(self, index: int, module: Module) -> None:
@@ -54,7 +54,7 @@ class _Indexed(Module):
     def pop(self, key: int | slice) -> Module:
         """Remove a module and return it."""
         module: Module = self[key]  # type: ignore[index]
-        del self[key]  # type: ignore[arg-type]
+        del self[key]
         return module
 
 

@@ -258,9 +258,9 @@ class _LazyConvNd(LazyModuleMixin, _ConvNd):
         channels = (self.in_channels, self.out_channels // self.groups)
         if not self.transposed:
             channels = (self.out_channels, self.in_channels // self.groups)
-        self.weight.materialize((*channels, *self.kernel_size))  # type: ignore[attr-defined]
+        self.weight.materialize((*channels, *self.kernel_size))
         if self.bias is not None:
-            self.bias.materialize((self.out_channels,))  # type: ignore[attr-defined]
+            self.bias.materialize((self.out_channels,))
         self.reset_parameters()
 
 

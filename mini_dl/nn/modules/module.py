@@ -2,124 +2,46 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
-import weakref
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-
 from mini_dl import _dtypes
 from mini_dl._device import compiled_without, require_cpu
-from mini_dl._device import device as device_class
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
-from mini_dl.nn.modules.hooks import BackwardHook
+from mini_dl.nn.modules.conversion import dtype_to, uninitialized_like
+from mini_dl.nn.modules.global_hooks import (
+    ONE_KIND_OF_BACKWARD_HOOK,
+    Hook,
+    _global_backward_hooks,
+    _global_backward_pre_hooks,
+    _global_buffer_registration_hooks,
+    _global_forward_hooks,
+    _global_forward_pre_hooks,
+    _global_module_registration_hooks,
+    _global_parameter_registration_hooks,
+    global_backward_hooks,
+)
+from mini_dl.nn.modules.global_hooks import register_module_backward_hook as register_module_backward_hook
+from mini_dl.nn.modules.global_hooks import register_module_buffer_registration_hook as register_module_buffer_registration_hook
+from mini_dl.nn.modules.global_hooks import register_module_forward_hook as register_module_forward_hook
+from mini_dl.nn.modules.global_hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
+from mini_dl.nn.modules.global_hooks import register_module_full_backward_hook as register_module_full_backward_hook
+from mini_dl.nn.modules.global_hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
+from mini_dl.nn.modules.global_hooks import register_module_module_registration_hook as register_module_module_registration_hook
+from mini_dl.nn.modules.global_hooks import (
+    register_module_parameter_registration_hook as register_module_parameter_registration_hook,
+)
+from mini_dl.nn.modules.hooked_call import HookedCall, WithModule
+from mini_dl.nn.modules.loading import EXTRA_STATE, load, load_own
+from mini_dl.nn.modules.loading import _IncompatibleKeys as _IncompatibleKeys
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
-from mini_dl.tensor import Tensor, typename, version_of
+from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
-Hook = Callable[..., Any]
-
-_global_buffer_registration_hooks: dict[int, Hook] = {}
-_global_module_registration_hooks: dict[int, Hook] = {}
-_global_parameter_registration_hooks: dict[int, Hook] = {}
-_global_backward_pre_hooks: dict[int, Hook] = {}
-_global_backward_hooks: dict[int, Hook] = {}
-_global_is_full_backward_hook: bool | None = None
-_global_forward_pre_hooks: dict[int, Hook] = {}
-_global_forward_hooks: dict[int, Hook] = {}
-_global_forward_hooks_always_called: dict[int, bool] = {}
-_global_forward_hooks_with_kwargs: dict[int, bool] = {}
-
-_EXTRA_STATE = "_extra_state"
-_ONE_KIND = "Cannot use both regular backward hooks and full backward hooks {}. Please use only one of them."
-
-# ------------------------------------------------------------------------------------------------ hooks of all modules
-
-
-def register_module_buffer_registration_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, name, buffer)`` whenever a buffer is registered; what it returns is registered instead."""
-    return Handle(_global_buffer_registration_hooks, hook)
-
-
-def register_module_module_registration_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, name, submodule)`` whenever a module is registered; what it returns is registered instead."""
-    return Handle(_global_module_registration_hooks, hook)
-
-
-def register_module_parameter_registration_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, name, parameter)`` whenever a parameter is registered; what it returns is registered instead."""
-    return Handle(_global_parameter_registration_hooks, hook)
-
-
-def register_module_forward_pre_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, args)`` before the forward of every module."""
-    return Handle(_global_forward_pre_hooks, hook)
-
-
-def register_module_forward_hook(hook: Hook, *, with_kwargs: bool = False, always_call: bool = False) -> Handle:
-    """Call ``hook(module, args, output)`` after the forward of every module."""
-    flags = ((_global_forward_hooks_with_kwargs, with_kwargs), (_global_forward_hooks_always_called, always_call))
-    return Handle(_global_forward_hooks, hook, flags=flags)
-
-
-def register_module_backward_hook(hook: Hook) -> Handle:
-    """The deprecated kind: call ``hook(module, grad_input, grad_output)`` at the last node of every module."""
-    return _register_global_backward(hook, full=False)
-
-
-def register_module_full_backward_pre_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, grad_output)`` before the backward of every module."""
-    return Handle(_global_backward_pre_hooks, hook)
-
-
-def register_module_full_backward_hook(hook: Hook) -> Handle:
-    """Call ``hook(module, grad_input, grad_output)`` after the backward of every module."""
-    return _register_global_backward(hook, full=True)
-
-
-def _register_global_backward(hook: Hook, full: bool) -> Handle:
-    global _global_is_full_backward_hook
-    if _global_is_full_backward_hook is (not full):
-        raise RuntimeError(_ONE_KIND.format("as a global Module hook"))
-    _global_is_full_backward_hook = full
-    return Handle(_global_backward_hooks, hook)
-
-
-class _WithModule:
-    """``hook(module, ...)`` without holding the module; copied and pickled with it."""
-
-    def __init__(self, hook: Hook, module: Module) -> None:
-        self.hook, self.module = hook, weakref.ref(module)
-        functools.update_wrapper(self, hook)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        module = self.module()
-        if module is None:
-            raise RuntimeError("You are trying to call the hook of a dead Module!")
-        return self.hook(module, *args, **kwargs)
-
-    def __getstate__(self) -> Any:
-        return self.hook, self.module()
-
-    def __setstate__(self, state: Any) -> None:
-        self.hook, module = state
-        if module is None:
-            raise RuntimeError("You are trying to revive the hook of a dead Module!")
-        self.module = weakref.ref(module)
-
-
-class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return super().__repr__() if self.missing_keys or self.unexpected_keys else "<All keys matched successfully>"
-
-    __str__ = __repr__
 
 
 def _forward_unimplemented(self: Module, *input: Any) -> None:
@@ -467,7 +389,7 @@ class Module:
 
         TypeError for any other type.
         """
-        dtype = _parse_to(*args, **kwargs)
+        dtype = dtype_to(*args, **kwargs)
         if dtype is None:
             return self
         if not (dtype.is_floating_point or dtype.is_complex):
@@ -512,9 +434,9 @@ class Module:
         compiled_without("XPU")
 
     def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
-        """Give every parameter and buffer fresh, uninitialised memory."""
+        """Give every parameter and buffer fresh, uninitialized memory."""
         require_cpu(device)
-        return self._apply(_uninitialised_like, recurse)
+        return self._apply(uninitialized_like, recurse)
 
     def share_memory(self: Self) -> Self:
         """Accepted, without effect."""
@@ -579,12 +501,12 @@ class Module:
 
     def _register_backward(self, hook: Hook, prepend: bool, full: bool) -> Handle:
         if self._is_full_backward_hook is (not full):
-            raise RuntimeError(_ONE_KIND.format("on a single Module"))
+            raise RuntimeError(ONE_KIND_OF_BACKWARD_HOOK.format("on a single Module"))
         self._is_full_backward_hook = full
         return Handle(self._backward_hooks, hook, prepend)
 
     def _hooks_of_kind(self, full: bool) -> list[Hook]:
-        hooks = [*_global_backward_hooks.values()] if _global_is_full_backward_hook is full else []
+        hooks = global_backward_hooks(full)
         return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -602,7 +524,7 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = _HookedCall(self, args, kwargs)
+        call = HookedCall(self, args, kwargs)
         try:
             return call.run()
         except Exception:
@@ -643,7 +565,7 @@ class Module:
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook: Hook, with_module: bool = False) -> Handle:
-        return Handle(self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook)
+        return Handle(self._load_state_dict_pre_hooks, WithModule(hook, self) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook: Hook) -> Handle:
         """Call ``hook(module, incompatible_keys)`` after this module took its part; the hook may change the lists in place."""
@@ -665,7 +587,7 @@ class Module:
         for name, tensor in self._persistent():
             destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
         if self._has_own("get_extra_state"):
-            destination[prefix + _EXTRA_STATE] = self.get_extra_state()
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by dotted name, in memory shared with the module.
@@ -714,64 +636,8 @@ class Module:
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Load the part of `state_dict` under `prefix` that belongs to this module alone; record what does not fit."""
-        for hook in self._load_state_dict_pre_hooks.values():
-            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        assign = local_metadata.get("assign_to_params_buffers", False)
-        local_state = dict(self._persistent())
-        for name, target in local_state.items():
-            key = prefix + name
-            if key in state_dict:
-                self._load_tensor(name, target, key, state_dict[key], assign, error_msgs)
-            elif strict:
-                missing_keys.append(key)
-        extra = prefix + _EXTRA_STATE
-        if self._has_own("set_extra_state"):
-            if extra in state_dict:
-                self.set_extra_state(state_dict[extra])
-            elif strict:
-                missing_keys.append(extra)
-        elif strict and extra in state_dict:
-            unexpected_keys.append(extra)
-        if strict:
-            for key in state_dict:
-                if key.startswith(prefix) and key != extra:
-                    name, dot, _ = key[len(prefix) :].partition(".")
-                    if name not in (self._modules if dot else local_state):
-                        unexpected_keys.append(key)
-
-    def _load_tensor(self, name: str, target: Tensor, key: str, source: Any, assign: bool, error_msgs: list[str]) -> None:
-        if not isinstance(source, Tensor):
-            error_msgs.append(
-                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '
-                f"received {type(source)}"
-            )
-            return
-        if not is_lazy(target):
-            if target.ndim == 0 and source.ndim == 1 and len(source) == 1:  # a scalar saved by very old versions
-                source = source[0]
-            if source.shape != target.shape:
-                error_msgs.append(
-                    f"size mismatch for {key}: copying a param with shape {source.shape} from checkpoint, the shape in current "
-                    f"model is {target.shape}."
-                )
-                return
-        try:
-            with no_grad():
-                if not assign:
-                    target.copy_(source)
-                    return
-                if isinstance(target, Parameter):
-                    if isinstance(source, Parameter):
-                        source.requires_grad_(target.requires_grad)
-                    else:
-                        source = Parameter(source, target.requires_grad)
-                setattr(self, name, source)
-        except Exception as error:
-            error_msgs.append(
-                f'While copying the parameter named "{key}", whose dimensions in the model are {target.shape} and whose '
-                f"dimensions in the checkpoint are {source.shape}, an exception occurred : {error.args}."
-            )
+        """Take the part of `state_dict` under `prefix` that belongs to this module alone; note what does not fit."""
+        load_own(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Copy (with `assign`: take over) the tensors of `state_dict`; return the missing and the unexpected keys.
@@ -779,31 +645,7 @@ class Module:
         RuntimeError that lists everything that does not fit: shapes and, with `strict`, missing and unexpected keys. Every
         parameter and buffer is then as it was before.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        missing: list[str] = []
-        unexpected: list[str] = []
-        errors: list[str] = []
-        metadata = getattr(state_dict, "_metadata", None)
-        state: Any = OrderedDict(state_dict)
-        if metadata is not None:
-            state._metadata = metadata
-
-        before = _Snapshot(self, copies=not assign)
-        try:
-            _load_tree(self, state, "", metadata or {}, assign, missing, unexpected, errors)
-        except BaseException:
-            before.restore()
-            raise
-        if strict:
-            for keys, kind in ((unexpected, "Unexpected"), (missing, "Missing")):
-                if keys:
-                    listed = ", ".join([f'"{key}"' for key in keys])
-                    errors.insert(0, f"{kind} key(s) in state_dict: {listed}. ")
-        if errors:
-            before.restore()
-            raise RuntimeError("Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors)))
-        return _IncompatibleKeys(missing, unexpected)
+        return load(self, state_dict, strict, assign)
 
     # -------------------------------------------------------------------------------------------- copies, printing
 
@@ -834,173 +676,7 @@ class Module:
 # ------------------------------------------------------------------------------------------------ helpers
 
 
-class _HookedCall:
-    """One call of a module that has hooks."""
-
-    def __init__(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.module, self.args, self.kwargs, self.result = module, args, kwargs, None
-        self.called: set[int] = set()
-
-    def run(self) -> Any:
-        module = self.module
-        full, regular = module._hooks_of_kind(True), module._hooks_of_kind(False)
-        before_backward = [*_global_backward_pre_hooks.values(), *module._backward_pre_hooks.values()]
-        self.run_before()
-        backward = None
-        if full or before_backward:
-            backward = BackwardHook(module, full, before_backward)
-            self.args = backward.setup_input_hook(self.args)
-        self.result = module.forward(*self.args, **self.kwargs)
-        for id, hook in (*_global_forward_hooks.items(), *module._forward_hooks.items()):
-            self.called.add(id)
-            self.run_after(id, hook)
-        if backward is not None:
-            if not isinstance(self.result, (Tensor, tuple)):
-                warnings.warn(
-                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
-                    f"{type(self.result)}",
-                    stacklevel=4,
-                )
-            self.result = backward.setup_output_hook(self.result)
-        if regular:
-            self.hook_last_node(regular)
-        return self.result
-
-    def run_before(self) -> None:
-        module = self.module
-        for id, hook in (*_global_forward_pre_hooks.items(), *module._forward_pre_hooks.items()):
-            if id in module._forward_pre_hooks_with_kwargs:
-                changed = hook(module, self.args, self.kwargs)
-                if changed is not None:
-                    if not (isinstance(changed, tuple) and len(changed) == 2):
-                        raise RuntimeError(
-                            f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
-                        )
-                    self.args, self.kwargs = changed
-            else:
-                changed = hook(module, self.args)
-                if changed is not None:
-                    self.args = changed if isinstance(changed, tuple) else (changed,)
-
-    def run_after(self, id: int, hook: Hook) -> None:
-        module = self.module
-        if id in module._forward_hooks_with_kwargs or id in _global_forward_hooks_with_kwargs:
-            changed = hook(module, self.args, self.kwargs, self.result)
-        else:
-            changed = hook(module, self.args, self.result)
-        if changed is not None:
-            self.result = changed
-
-    def run_those_always_called(self) -> None:
-        """After an error: run the hooks with ``always_call`` that did not run yet; their own errors become warnings."""
-        module = self.module
-        kinds: tuple[tuple[str, dict[int, Hook], dict[int, bool]], ...] = (
-            ("global module", _global_forward_hooks, _global_forward_hooks_always_called),
-            ("module", module._forward_hooks, module._forward_hooks_always_called),
-        )
-        for kind, hooks, always in kinds:
-            for id, hook in hooks.items():
-                if id in always and id not in self.called:
-                    try:
-                        self.run_after(id, hook)
-                    except Exception as error:
-                        warnings.warn(
-                            f"{kind} forward hook with ``always_call=True`` raised an exception that was silenced as another "
-                            f"error was raised in forward: {error}",
-                            stacklevel=4,
-                        )
-
-    def hook_last_node(self, hooks: list[Hook]) -> None:
-        value: Any = self.result
-        while not isinstance(value, Tensor):
-            value = next(v for v in value.values() if isinstance(v, Tensor)) if isinstance(value, dict) else value[0]
-        node = value.grad_fn
-        if node is not None:
-            for hook in hooks:
-                node.register_hook(_WithModule(hook, self.module))
-
-
-def _load_tree(
-    module: Module,
-    state: Any,
-    prefix: str,
-    metadata: Any,
-    assign: bool,
-    missing: list[str],
-    unexpected: list[str],
-    errors: list[str],
-) -> None:
-    """Load `module` and those below it; whatever does not fit is added to the lists."""
-    local_metadata = dict(metadata.get(prefix[:-1], {}))
-    if assign:
-        local_metadata["assign_to_params_buffers"] = assign
-    module._load_from_state_dict(state, prefix, local_metadata, True, missing, unexpected, errors)
-    for name, child in module._modules.items():
-        if child is not None:
-            below = f"{prefix}{name}."
-            part = {key: value for key, value in state.items() if key.startswith(below)}
-            _load_tree(child, part, below, metadata, assign, missing, unexpected, errors)
-    keys = _IncompatibleKeys(missing, unexpected)
-    for hook in module._load_state_dict_post_hooks.values():
-        if hook(module, keys) is not None:
-            raise AssertionError(
-                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
-                "incompatible_keys need to be modified, it should be done inplace."
-            )
-
-
-class _Snapshot:
-    """What `module` and those below it held, to be restored if loading fails."""
-
-    def __init__(self, module: Module, copies: bool) -> None:
-        self.members = [(m, dict(m._parameters), dict(m._buffers)) for m in module.modules()]
-        members = [t for _, parameters, buffers in self.members for t in (*parameters.values(), *buffers.values())]
-        held = {id(t): t for t in members if t is not None}
-        self.lazy = [(t, type(t)) for t in held.values() if is_lazy(t)]
-        self.values = [(t, t._array, t._array.copy()) for t in held.values() if not is_lazy(t)] if copies else []
-
-    def restore(self) -> None:
-        for module, parameters, buffers in self.members:
-            module.__dict__["_parameters"], module.__dict__["_buffers"] = parameters, buffers
-        for tensor, kind in self.lazy:
-            tensor.__dict__.pop("_array", None)
-            tensor.__class__ = kind  # type: ignore[assignment]
-        for tensor, array, values in self.values:
-            np.copyto(array, values)
-            tensor._array = array
-            version_of(tensor)[0] += 1
-
-
 def indented(text: str) -> str:
     """`text` with all lines but the first indented by two spaces."""
     first, *rest = text.split("\n")
     return "\n".join([first, *["  " + line if line.strip() else "" for line in rest]])
-
-
-def _uninitialised_like(tensor: Tensor) -> Tensor:
-    out = Tensor.__new__(Tensor)
-    out._array = np.empty_like(tensor._array)
-    return out
-
-
-def _parse_to(*args: Any, **kwargs: Any) -> _dtypes.dtype | None:
-    """The dtype asked for by the arguments of ``Module.to``; the device must be the CPU."""
-    given = dict(kwargs)
-    for value in args:
-        if isinstance(value, _dtypes.dtype):
-            given["dtype"] = value
-        elif isinstance(value, Tensor):
-            given["dtype"] = value.dtype
-        elif isinstance(value, (str, device_class)):
-            given["device"] = value
-        elif isinstance(value, bool) or value is None:
-            continue
-        else:
-            raise TypeError(f"to() received an invalid combination of arguments - got ({type(value).__name__})")
-    if isinstance(given.get("tensor"), Tensor):
-        given["dtype"] = given["tensor"].dtype
-    for name in given:
-        if name not in ("device", "dtype", "tensor", "non_blocking", "memory_format", "copy"):
-            raise TypeError(f"to() got an unexpected keyword argument '{name}'")
-    require_cpu(given.get("device"))
-    return given.get("dtype")

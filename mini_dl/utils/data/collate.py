@@ -87,7 +87,7 @@ def _inside(data: Any, convert: Callable[[Any], list[Any]], missing: Callable[[]
         parts_list = convert(data)
         try:
             if isinstance(data, MutableSequence):
-                copied = copy.copy(data)  # type: ignore[arg-type]
+                copied = copy.copy(data)
                 for i, part in enumerate(parts_list):
                     copied[i] = part
                 return copied

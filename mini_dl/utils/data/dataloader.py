@@ -139,7 +139,7 @@ class DataLoader(Generic[T]):
             self._iterator = WorkersReader(self)
         else:
             self._iterator.restart(self)
-        return self._iterator  # type: ignore[no-any-return]
+        return self._iterator
 
     @property
     def _auto_collation(self) -> bool:

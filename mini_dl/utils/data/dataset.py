@@ -104,7 +104,7 @@ class StackDataset(Dataset[Any]):
 def _items(dataset: Any, indices: list[Any]) -> list[Any]:
     """The samples at `indices`, in one go if the dataset supports it."""
     if callable(getattr(dataset, "__getitems__", None)):
-        return dataset.__getitems__(indices)  # type: ignore[no-any-return]
+        return dataset.__getitems__(indices)
     return [dataset[index] for index in indices]
 
 
