@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from parity_tests import bridge, compare
 from parity_tests.adapter import Sample
-from parity_tests.sweep import TorchRaised, Trial, same_exception
+from parity_tests.judging import TorchRaised, same_exception
+from parity_tests.ops import Trial
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 FEW = settings(max_examples=60, derandomize=True, deadline=None, database=None, phases=PHASES)

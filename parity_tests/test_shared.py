@@ -13,7 +13,7 @@ import pytest
 import mini_dl
 from mini_dl.kernels import blocks, convolution, parallel, products
 from parity_tests import adapter
-from parity_tests.sweep import run_entry
+from parity_tests.ops import run_entry
 from parity_tests.test_sweep import settle
 
 NAMES = """

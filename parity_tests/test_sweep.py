@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from parity_tests import adapter, ledger
-from parity_tests.sweep import CHECKS, FAIL, PASS, SKIP, Outcome, run_entry
+from parity_tests.judging import FAIL, PASS, SKIP, Outcome
+from parity_tests.ops import CHECKS, run_entry
 
 LIMITS = {
     # entry: samples run, of all. Only where all of them take more than 20 s.

@@ -27,7 +27,7 @@ import pytest
 import torch as real
 
 from parity_tests import bridge, compare
-from parity_tests.sweep import same_exception
+from parity_tests.judging import same_exception
 
 real.set_warn_always(True)  # else torch warns once in a process, and the order of the tests would show
 
