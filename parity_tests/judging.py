@@ -31,6 +31,11 @@ class Outcome:
     script: str = ""
     evaluation: bool = False  # a module in evaluation mode
 
+    @property
+    def place(self) -> str:
+        """The number of the sample; a module has samples of its own in evaluation."""
+        return f"{self.number} in evaluation" if self.evaluation else str(self.number)
+
 
 def judged(outcome: Outcome, run: Callable[[], str | None], script: Callable[[], str]) -> Outcome:
     """`outcome` after the check `run`, which returns why it fails or None; `script` shows a failure again."""

@@ -160,10 +160,10 @@ def judged_module(
     entry: ModuleEntry, dtype: str, check: str, number: int, run: Callable[[], str | None], evaluation: bool = False
 ) -> Outcome:
     def again() -> str:
-        mode = ", evaluation" if evaluation else ""
-        return f"# python -m parity_tests.sweep --modules '{entry!r}' --dtype {dtype}   (input {number}{mode})"
+        return f"# python -m parity_tests.sweep --modules '{entry!r}' --dtype {dtype}   (input {outcome.place})"
 
-    return judged(Outcome(repr(entry), dtype, check, number, evaluation=evaluation), run, again)
+    outcome = Outcome(repr(entry), dtype, check, number, evaluation=evaluation)
+    return judged(outcome, run, again)
 
 
 def check_refusal(entry: ModuleEntry, error: ModuleError) -> str | None:

@@ -9,9 +9,6 @@ import torch
 
 from parity_tests.adapter import Entry, Sample
 
-# ------------------------------------------------------------------------------------------------ what it prints
-
-
 def literal(value: Any) -> str:
     """Source text that makes a torch value again."""
     if isinstance(value, torch.Tensor):

@@ -8,18 +8,20 @@ A PATTERN is a glob over names of torch's table (``add``, ``nn.functional.*loss`
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from mini_dl.files.replacing import rewrite
 from parity_tests import adapter
-from parity_tests.adapter import Entry
 from parity_tests.judging import FAIL, PASS, SKIP, Outcome
+from parity_tests.modules import run_module
 from parity_tests.ops import CHECKS, run_entry
+from parity_tests.optimizers import run_optimizer
 
 
 @dataclass
@@ -32,59 +34,46 @@ class Report:
         return sum(o.status == status for o in self.outcomes)
 
 
-# ------------------------------------------------------------------------------------------------ what it prints
+def table(args: argparse.Namespace) -> list[Any]:
+    """The entries of torch's table that the command asks for."""
+    if args.modules:
+        return adapter.chosen(adapter.module_entries(), args.patterns)
+    if args.optimizers:
+        return adapter.chosen(adapter.optimizer_entries(), args.patterns)
+    return adapter.chosen(adapter.entries(), args.patterns)
 
 
-def chosen(patterns: list[str]) -> list[Entry]:
-    return [
-        entry
-        for entry in adapter.entries()
-        if not patterns or any(fnmatch.fnmatchcase(repr(entry), p) or fnmatch.fnmatchcase(entry.name, p) for p in patterns)
-    ]
+def run(args: argparse.Namespace, entry: Any, dtype: str) -> Iterator[Outcome]:
+    if args.modules:
+        yield from run_module(entry, dtype)
+    elif args.optimizers:
+        yield from run_optimizer(entry, dtype)
+    else:
+        try:
+            yield from run_entry(entry, dtype, args.check, args.sample, args.limit)
+        except Exception as error:
+            yield Outcome(repr(entry), dtype, "samples", -1, SKIP, f"{type(error).__name__}: {error}")
 
 
 def sweep(args: argparse.Namespace) -> Report:
     report = Report()
-    if args.modules or args.optimizers:
-        return sweep_classes(args, report)
-    for entry in chosen(args.patterns):
+    for entry in table(args):
         if not entry.resolves():
             if entry.out_of_scope:
                 report.out_of_scope[repr(entry)] = entry.out_of_scope
             else:
                 report.missing[repr(entry)] = "missing"
             continue
-        began, first = time.perf_counter(), len(report.outcomes)
-        for dtype in args.dtype:
-            try:
-                for outcome in run_entry(entry, dtype, args.check, args.sample, args.limit):
-                    report.outcomes.append(outcome)
-                    if args.stop and outcome.status == FAIL:
-                        break
-            except Exception as error:
-                report.outcomes.append(Outcome(repr(entry), dtype, "samples", -1, SKIP, f"{type(error).__name__}: {error}"))
-        show(report.outcomes[first:], repr(entry), time.perf_counter() - began, args.verbose)
-        if args.stop and any(o.status == FAIL for o in report.outcomes[first:]):
-            break
-    return report
-
-
-def sweep_classes(args: argparse.Namespace, report: Report) -> Report:
-    """The modules or the optimizers of torch's tables."""
-    from parity_tests.modules import run_module
-    from parity_tests.optimizers import run_optimizer
-
-    for entry in adapter.module_entries() if args.modules else adapter.optimizer_entries():
-        if args.patterns and not any(fnmatch.fnmatchcase(n, p) for p in args.patterns for n in (entry.name, entry.name[3:])):
-            continue
-        if not entry.resolves():
-            report.missing[repr(entry)] = "missing"
-            continue
-        began, first = time.perf_counter(), len(report.outcomes)
-        for dtype in args.dtype:
-            report.outcomes.extend(run_module(entry, dtype) if args.modules else run_optimizer(entry, dtype))
-        show(report.outcomes[first:], repr(entry), time.perf_counter() - began, args.verbose)
-        if args.stop and any(o.status == FAIL for o in report.outcomes[first:]):
+        began, found = time.perf_counter(), list[Outcome]()
+        failed = False
+        for outcome in (outcome for dtype in args.dtype for outcome in run(args, entry, dtype)):
+            found.append(outcome)
+            failed |= outcome.status == FAIL
+            if args.stop and failed:
+                break
+        report.outcomes += found
+        show(found, repr(entry), time.perf_counter() - began, args.verbose)
+        if args.stop and failed:
             break
     return report
 
@@ -96,14 +85,14 @@ def show(outcomes: list[Outcome], name: str, seconds: float, verbose: bool) -> N
     seen = set()
     for outcome in outcomes:
         if verbose and outcome.status == SKIP:
-            print(f"       n/a {outcome.dtype} {outcome.check} {outcome.number}: {outcome.why}")
+            print(f"       n/a {outcome.dtype} {outcome.check} {outcome.place}: {outcome.why}")
         key = outcome.dtype, outcome.check
         if outcome.status != FAIL or key in seen:
             continue
         seen.add(key)
         total = sum(o.status == FAIL and (o.dtype, o.check) == key for o in outcomes)
         ran = sum(o.status != SKIP and (o.dtype, o.check) == key for o in outcomes)
-        print(f"     {outcome.dtype} {outcome.check}: {total} of {ran}, first {outcome.number}: {outcome.why[:400]}")
+        print(f"     {outcome.dtype} {outcome.check}: {total} of {ran}, first {outcome.place}: {outcome.why[:400]}")
         kind = outcome.check, outcome.why[:30]
         if kind not in seen:
             seen.add(kind)
