@@ -9,6 +9,7 @@ import torch
 
 from parity_tests.adapter import Entry, Sample
 
+
 def literal(value: Any) -> str:
     """Source text that makes a torch value again."""
     if isinstance(value, torch.Tensor):

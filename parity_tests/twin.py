@@ -146,3 +146,12 @@ def outcome(action: Callable[[], Any]) -> Any:
 
 def canonical(error: BaseException) -> str:
     return type(error).__name__
+
+
+def message(action: Callable[[], Any]) -> Any:
+    """The name and words of the exception that `action` raises, or "nothing"."""
+    try:
+        action()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return "nothing"
