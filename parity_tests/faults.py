@@ -82,7 +82,7 @@ def function(path: str, fault: Callable[..., Any]) -> Iterator[None]:
         """Whether it is the function, below what reads its arguments, or the method, which reads them in its own way."""
         if value is original or value is plain:
             return True
-        return isinstance(value, types.FunctionType) and name == original.__name__ and inspect.unwrap(value) is bare
+        return isinstance(value, types.FunctionType) and name == bare.__name__ and inspect.unwrap(value) is bare
 
     with contextlib.ExitStack() as stack:
         for place in [*modules(), Tensor]:
