@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import types
 import warnings
@@ -50,6 +51,8 @@ class ErrorSample:
 
 class Entry:
     """One op of torch's table, and mini_dl's counterpart if there is one."""
+
+    prefix = ""
 
     def __init__(self, info: Any) -> None:
         self.info = info
@@ -209,6 +212,17 @@ def noncontiguous(sample: Sample) -> Sample:
         return Sample(*bridge.walk((sample.input, sample.args, sample.kwargs), convert), sample.finish, sample.broadcasts)
 
 
+def chosen(table: list[Any], patterns: list[str]) -> list[Any]:
+    """The entries of one of torch's tables that one of `patterns` names (``add``, ``nn.functional.*loss``, ``Conv2d``); without
+    patterns all.
+    """
+
+    def spellings(entry: Any) -> set[str]:
+        return {repr(entry), entry.name, entry.name.removeprefix(entry.prefix)}
+
+    return [e for e in table if not patterns or any(fnmatch.fnmatchcase(name, p) for name in spellings(e) for p in patterns)]
+
+
 @functools.cache
 def entries() -> list[Entry]:
     return [Entry(info) for info in op_db]
@@ -237,6 +251,9 @@ class ModuleError:
 
 
 class ModuleEntry:
+    prefix = "nn."
+    out_of_scope = None
+
     def __init__(self, info: Any) -> None:
         self.info, self.theirs = info, info.module_cls
         self.name = "nn." + info.module_cls.__name__
@@ -313,6 +330,9 @@ class OptimizerError:
 
 
 class OptimizerEntry:
+    prefix = "optim."
+    out_of_scope = None
+
     def __init__(self, info: Any) -> None:
         self.info, self.theirs = info, info.optim_cls
         self.name = "optim." + info.optim_cls.__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -75,10 +76,18 @@ def function(path: str, fault: Callable[..., Any]) -> Iterator[None]:
 
     wrong.__name__ = original.__name__
     plain = getattr(original, "__wrapped__", original)
+    bare = inspect.unwrap(original)
+
+    def is_spelling(name: str, value: Any) -> bool:
+        """Whether it is the function, below what reads its arguments, or the method, which reads them in its own way."""
+        if value is original or value is plain:
+            return True
+        return isinstance(value, types.FunctionType) and name == bare.__name__ and inspect.unwrap(value) is bare
+
     with contextlib.ExitStack() as stack:
         for place in [*modules(), Tensor]:
             for name, value in list(vars(place).items()):
-                if value is original or (value is plain and callable(value)):
+                if is_spelling(name, value):
                     stack.enter_context(mock.patch.object(place, name, wrong))
         yield
 

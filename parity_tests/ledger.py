@@ -81,7 +81,7 @@ def judge(op: str, dtype: str, failures: dict[str, list[Any]], ran: set[str]) ->
         if gap is None:
             if count:
                 first = failures[check][0]
-                complaints.append(f"{check}: {count} fail, first {first.number}: {first.why}\n{first.script}")
+                complaints.append(f"{check}: {count} fail, first {first.place}: {first.why}\n{first.script}")
         elif count != gap.number:
             verb = "passes now: strike it from the ledger" if not count else f"has {count} failing cases"
             complaints.append(f"{check}: the ledger says {gap.number} cases fail ({gap.reason}); it {verb}")

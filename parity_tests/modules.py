@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import copy
 import functools
-import re
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 
 from parity_tests import bridge, compare
-from parity_tests.adapter import ModuleEntry, ModuleSample
-from parity_tests.bridge import Missing, NotApplicable
-from parity_tests.sweep import (
-    FAIL,
-    PASS,
-    SKIP,
+from parity_tests.adapter import ModuleEntry, ModuleError, ModuleSample
+from parity_tests.bridge import NotApplicable
+from parity_tests.judging import (
     Derivatives,
     Outcome,
-    TorchRaised,
     call,
-    same_exception,
-    same_gradients,
+    check_error,
+    judged,
+    same_derivatives,
     theirs_or_raised,
 )
 
@@ -37,6 +33,7 @@ class Pair:
         self.entry, self.sample = entry, sample
         self.theirs = theirs_or_raised(entry.theirs, *sample.args, **sample.kwargs)
         self.ours = call(entry.ours, *bridge.to_mini(sample.args), **bridge.to_mini(sample.kwargs))
+        self.ran = False
         self.constructed = None if entry.lazy else self.state()
         if dtype != "float32":
             self.theirs.to(getattr(torch, dtype))
@@ -72,20 +69,22 @@ class Pair:
         self.answer = call(self.ours, *self.given_ours[0], **self.given_ours[1])
         if self.entry.lazy:  # now it has its parameters
             self.wide = copy.deepcopy(self.theirs).double()
+        self.ran = True
+
+    @functools.cached_property
+    def exact(self) -> compare.Exact | None:
+        try:
+            self.given_wide = bridge.copy((self.sample.inputs, self.sample.keywords), double=True)
+            return compare.Exact(call(self.wide, *self.given_wide[0], **self.given_wide[1]))
+        except Exception:
+            return None
 
     def reference(self) -> compare.Exact | None:
-        """The same call in float64, for the three-way judgment."""
-        if self.wide is None:
-            return None
-        if not hasattr(self, "_reference"):
-            try:
-                self.given_wide = bridge.copy((self.sample.inputs, self.sample.keywords), double=True)
-                self._reference = compare.Exact(call(self.wide, *self.given_wide[0], **self.given_wide[1]))
-            except Exception:
-                self._reference = None
-        return self._reference
+        """The same call in float64, for the judgement three ways; None where it does not run."""
+        return self.exact
 
     def forward(self) -> str | None:
+        self.run()
         return compare.same(self.answer, self.result, self.reference)
 
     def buffers(self) -> str | None:
@@ -98,38 +97,16 @@ class Pair:
 
     def gradients(self, second: bool) -> str | None:
         theirs = Derivatives(torch, self.result, (self.given, list(self.theirs.parameters())))
-        if not theirs.outputs or not theirs.inputs:
-            raise NotApplicable("nothing to differentiate")
         ours = Derivatives(bridge.mini_dl, self.answer, (self.given_ours, list(self.ours.parameters())), theirs)
-        if len(ours.outputs) != len(theirs.outputs) or len(ours.inputs) != len(theirs.inputs):
-            found, wanted = ((len(side.outputs), len(side.inputs)) for side in (ours, theirs))
-            return f"{found} differentiable (outputs, inputs) instead of {wanted}"
 
-        @functools.cache  # a second run would find a freed graph
-        def exact(order: int) -> Any:
+        def exact(order: int) -> compare.Exact | None:
             wide = self.reference()
             if wide is None:
                 return None
             made = Derivatives(torch, wide.result, (self.given_wide, list(self.wide.parameters())), theirs, wide=True)
-            return compare.Exact(made.first(second) if order == 1 else (made.first(True), made.second())[1])
+            return compare.Exact(made.of_order(order, second))
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                expected = theirs.first(second)
-            except Exception as error:
-                raise TorchRaised(f"backward: {error}") from None
-            if why := same_gradients(ours.first(second), expected, lambda: exact(1)):
-                return why
-            if not second:
-                return None
-            try:
-                expected = theirs.second()
-            except Exception as error:
-                raise TorchRaised(f"second backward: {error}") from None
-            if expected is None:
-                raise NotApplicable("the gradient does not depend on the inputs")
-            return same_gradients(ours.second(), expected, lambda: exact(2), "second order ")
+        return same_derivatives(theirs, ours, second, exact)
 
 
 def run_module(entry: ModuleEntry, dtype: str, checks: Any = CHECKS) -> Iterator[Outcome]:
@@ -137,91 +114,64 @@ def run_module(entry: ModuleEntry, dtype: str, checks: Any = CHECKS) -> Iterator
     if dtype in entry.dtypes:
         for training in (True, False):
             for number, sample in enumerate(entry.samples(dtype, training)):
-                yield from run_sample(entry, dtype, training, number + (0 if training else 1000), sample, checks)
+                yield from run_sample(entry, dtype, training, number, sample, checks)
     if "error" in checks and dtype == "float32":
         for number, error in enumerate(entry.error_samples()):
-            yield judged(entry, dtype, "error", number, lambda error=error: check_error(entry, error))
+            yield judged_module(entry, dtype, "error", number, partial(check_refusal, entry, error))
 
 
 def run_sample(
     entry: ModuleEntry, dtype: str, training: bool, number: int, sample: ModuleSample, checks: Any
 ) -> Iterator[Outcome]:
-    def fresh() -> Pair:
-        pair = Pair(entry, sample, dtype, training)
-        pair.run()
-        return pair
+    pair: Pair | None = None
 
-    made: list[Pair] = []
+    def judge(check: str, run: Callable[[], str | None]) -> Outcome:
+        return judged_module(entry, dtype, check, number, run, evaluation=not training)
 
     def construct() -> str | None:
-        made.append(Pair(entry, sample, dtype, training))
-        return made[0].constructed
+        nonlocal pair
+        pair = Pair(entry, sample, dtype, training)
+        return pair.constructed
 
-    def forward() -> str | None:
-        made[0].run()
-        made.append(made[0])
-        return made[0].forward()
-
-    def second() -> str | None:
+    def gradgrad() -> str | None:
         if not entry.info.supports_gradgrad:
             raise NotApplicable("no second order in torch")
-        return fresh().gradients(True)
+        other = Pair(entry, sample, dtype, training)
+        other.run()
+        return other.gradients(True)
 
-    yield judged(entry, dtype, "construct", number, construct)
-    if not made:
+    yield judge("construct", construct)
+    if pair is None:
         return
-    outcome = judged(entry, dtype, "forward", number, forward)
+    outcome = judge("forward", pair.forward)
     if "forward" in checks:
         yield outcome
-    if len(made) < 2:
+    if not pair.ran:
         return
     if "grad" in checks:
-        yield judged(entry, dtype, "grad", number, lambda: made[0].gradients(False))
+        yield judge("grad", lambda: pair.gradients(False))
     if "buffers" in checks:
-        yield judged(entry, dtype, "buffers", number, made[0].buffers)
+        yield judge("buffers", pair.buffers)
     if "gradgrad" in checks:
-        yield judged(entry, dtype, "gradgrad", number, second)
+        yield judge("gradgrad", gradgrad)
 
 
-def check_error(entry: ModuleEntry, error: Any) -> str | None:
+def judged_module(
+    entry: ModuleEntry, dtype: str, check: str, number: int, run: Callable[[], str | None], evaluation: bool = False
+) -> Outcome:
+    def again() -> str:
+        return f"# python -m parity_tests.sweep --modules '{entry!r}' --dtype {dtype}   (input {outcome.place})"
+
+    outcome = Outcome(repr(entry), dtype, check, number, evaluation=evaluation)
+    return judged(outcome, run, again)
+
+
+def check_refusal(entry: ModuleEntry, error: ModuleError) -> str | None:
     def build_and_call(cls: Any, convert: Any) -> None:
         sample = error.sample
         module = call(cls, *convert(sample.args), **convert(sample.kwargs))
         if not error.in_constructor:
             call(module, *convert(sample.inputs), **convert(sample.keywords))
 
-    try:
-        build_and_call(entry.theirs, bridge.copy)
-    except Exception as theirs:
-        if not isinstance(theirs, error.exception):
-            raise NotApplicable("torch raised something else") from None
-        raised = theirs
-    else:
-        raise NotApplicable("torch did not raise")
-    try:
-        build_and_call(entry.ours, bridge.to_mini)
-    except Exception as ours:
-        if not same_exception(ours, error.exception):
-            return f"{type(ours).__name__}: {ours} -- instead of {type(raised).__name__}: {raised}"
-        return None if re.search(error.pattern, str(ours)) else f"message: {ours} -- instead of: {raised}"
-    return f"no error -- instead of {type(raised).__name__}: {raised}"
-
-
-def judged(entry: Any, dtype: str, check: str, number: int, run: Any) -> Outcome:
-    outcome = Outcome(repr(entry), dtype, check, number, PASS)
-    try:
-        why = run()
-    except (NotApplicable, TorchRaised) as reason:
-        outcome.status, outcome.why = SKIP, str(reason)[:300]
-        return outcome
-    except Missing as reason:
-        why = f"missing {reason}"
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-    if why:
-        if why.startswith("message: "):
-            outcome.check = "error message"
-        outcome.status, outcome.why = FAIL, why
-        flag = "--optimizers" if repr(entry).startswith("optim.") else "--modules"
-        outcome.script = f"# python -m parity_tests.sweep {flag} '{entry!r}' --dtype {dtype}   (input {number})"
-    return outcome
+    theirs, ours = partial(build_and_call, entry.theirs, bridge.copy), partial(build_and_call, entry.ours, bridge.to_mini)
+    return check_error(error.exception, error.pattern, theirs, ours)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,7 @@ import torch
 
 from parity_tests import bridge, compare
 from parity_tests.adapter import OptimizerEntry, OptimizerError
-from parity_tests.bridge import NotApplicable
-from parity_tests.modules import judged
-from parity_tests.sweep import Outcome, TorchRaised, call, same_exception
+from parity_tests.judging import SKIP, Outcome, TorchRaised, call, check_error, judged
 
 STEPS = 20
 TOLERANCES = {"float64": (1e-9, 1e-9), "float32": (1e-5, 1e-5)}
@@ -108,37 +106,25 @@ def same_state(mine: Any, expected: Any, tolerance: Any) -> str | None:
 
 def run_optimizer(entry: OptimizerEntry, dtype: str) -> Iterator[Outcome]:
     if entry.sparse:
-        yield judged(entry, dtype, "trajectory", 0, lambda: not_applicable("sparse gradients"))
+        yield Outcome(repr(entry), dtype, "trajectory", 0, SKIP, "sparse gradients")
     else:
         for number, kwargs in enumerate(entry.settings()):
-            yield judged(entry, dtype, "trajectory", number, lambda kwargs=kwargs: trajectory(entry, dtype, kwargs))
+            yield judged_setting(entry, dtype, "trajectory", number, partial(trajectory, entry, dtype, kwargs))
     if dtype == "float32":
         for number, error in enumerate(entry.error_samples()):
-            yield judged(entry, dtype, "error", number, lambda error=error: check_error(entry, error))
+            yield judged_setting(entry, dtype, "error", number, partial(check_refusal, entry, error))
 
 
-def not_applicable(reason: str) -> None:
-    raise NotApplicable(reason)
+def judged_setting(entry: OptimizerEntry, dtype: str, check: str, number: int, run: Callable[[], str | None]) -> Outcome:
+    again = f"# python -m parity_tests.sweep --optimizers '{entry!r}' --dtype {dtype}   (setting {number})"
+    return judged(Outcome(repr(entry), dtype, check, number), run, lambda: again)
 
 
-def check_error(entry: OptimizerEntry, error: OptimizerError) -> str | None:
+def check_refusal(entry: OptimizerEntry, error: OptimizerError) -> str | None:
     def build_and_step(cls: Any, convert: Any) -> None:
         optimizer = call(cls, convert(error.params), **convert(error.kwargs))
         if not error.in_constructor:
             call(optimizer.step)
 
-    try:
-        build_and_step(entry.theirs, bridge.copy)
-    except Exception as theirs:
-        if not isinstance(theirs, error.exception):
-            raise NotApplicable("torch raised something else") from None
-        raised = theirs
-    else:
-        raise NotApplicable("torch did not raise")
-    try:
-        build_and_step(entry.ours, bridge.to_mini)
-    except Exception as ours:
-        if not same_exception(ours, error.exception):
-            return f"{type(ours).__name__}: {ours} -- instead of {type(raised).__name__}: {raised}"
-        return None if re.search(error.pattern, str(ours)) else f"message: {ours} -- instead of: {raised}"
-    return f"no error -- instead of {type(raised).__name__}: {raised}"
+    theirs, ours = partial(build_and_step, entry.theirs, bridge.copy), partial(build_and_step, entry.ours, bridge.to_mini)
+    return check_error(error.exception, error.pattern, theirs, ours)

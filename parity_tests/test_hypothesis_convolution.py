@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import mini_dl
 from mini_dl.kernels import convolution, winograd
-from parity_tests.test_hypothesis_ops import PHASES
+from parity_tests.searching import PHASES
 
 WANTED = [(True, True), (True, True), (True, False), (False, True)]
 

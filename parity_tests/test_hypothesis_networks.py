@@ -17,7 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from parity_tests import bridge, compare
-from parity_tests.sweep import same_exception
+from parity_tests.judging import same_exception
 
 mini_dl = bridge.mini_dl
 PHASES = (Phase.explicit, Phase.generate)

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests import bridge, compare
 from parity_tests.adapter import Sample
-from parity_tests.sweep import TorchRaised, Trial, same_exception
-
-PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
-FEW = settings(max_examples=60, derandomize=True, deadline=None, database=None, phases=PHASES)
-MORE = settings(max_examples=150, derandomize=True, deadline=None, database=None, phases=PHASES)
+from parity_tests.judging import TorchRaised, same_exception
+from parity_tests.ops import Trial
+from parity_tests.searching import FEW, MORE
 
 SPECIALS = [
     float("nan"),

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parity_tests import bridge
-from parity_tests.test_hypothesis_ops import FEW
+from parity_tests.searching import FEW
 
 STEPS = 12
 NUDGE, STABLE, EQUAL = 1e-12, 1e-9, 1e-9

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from parity_tests import adapter, bridge, compare, faults, ledger, optimizers
+from parity_tests.judging import FAIL, PASS, Outcome
 from parity_tests.modules import run_module
+from parity_tests.ops import CHECKS, run_entry
 from parity_tests.optimizers import run_optimizer
-from parity_tests.sweep import CHECKS, FAIL, PASS, Outcome, run_entry
 
 TOLERANCES = [*compare.TOLERANCES.values(), *optimizers.TOLERANCES.values()]
 DTYPES = list(compare.TOLERANCES)

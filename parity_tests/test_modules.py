@@ -8,7 +8,7 @@ import pytest
 
 from parity_tests import adapter
 from parity_tests.modules import run_module
-from parity_tests.test_sweep import WIDE, settle
+from parity_tests.settling import WIDE, settle
 
 
 def entries() -> list[adapter.ModuleEntry]:

@@ -19,7 +19,7 @@ import torch as real
 
 from mini_dl import _dtypes
 from parity_tests import bridge
-from parity_tests.sweep import same_exception
+from parity_tests.judging import same_exception
 
 DTYPES = "bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
 

@@ -16,6 +16,7 @@ import torch
 
 from parity_tests import adapter, bridge
 from parity_tests.compare import same
+from parity_tests.schedules import SCHEDULES, exponential
 
 HALF = 10
 LIBRARIES = {"torch": torch, "mini_dl": bridge.mini_dl}
@@ -111,10 +112,6 @@ def optimizer_settings() -> list[Any]:
     return [pytest.param(name, options, id=f"{name}-{i}") for name, i, options in found]
 
 
-def exponential(kinds: Any, optimizer: Any) -> Any:
-    return kinds.ExponentialLR(optimizer, 0.97)
-
-
 def short(optimizer: str) -> dict[str, Any]:
     """Over 400 iterations of LBFGS the last bit of a gradient grows to 1e-7: fewer of them per step."""
     return {"max_iter": 2} if optimizer == "LBFGS" else {}
@@ -130,32 +127,6 @@ def test_an_optimizer_moves_to_the_other_library(optimizer: str, options: dict[s
 @pytest.mark.parametrize("optimizer", [repr(e).partition(".")[2] for e in adapter.optimizer_entries() if not e.sparse])
 def test_an_optimizer_moves_in_single_precision(optimizer: str, first: str, second: str) -> None:
     check_exchange(first, second, "float32", optimizer, short(optimizer), exponential)
-
-
-def sequential(kinds: Any, optimizer: Any) -> Any:
-    warm, main = kinds.LinearLR(optimizer, 0.1, total_iters=4), kinds.CosineAnnealingLR(optimizer, 9)
-    return kinds.SequentialLR(optimizer, [warm, main, kinds.StepLR(optimizer, 2, 0.5)], [4, 12])
-
-
-SCHEDULES: dict[str, Callable[..., Any]] = {
-    "LambdaLR": lambda kinds, o: kinds.LambdaLR(o, [lambda epoch: 0.9**epoch, lambda epoch: 1 / (1 + epoch)]),
-    "MultiplicativeLR": lambda kinds, o: kinds.MultiplicativeLR(o, lambda epoch: 0.9 if epoch % 2 else 1.05),
-    "StepLR": lambda kinds, o: kinds.StepLR(o, 3, 0.5),
-    "MultiStepLR": lambda kinds, o: kinds.MultiStepLR(o, [3, 9, 14, 14], 0.5),
-    "ConstantLR": lambda kinds, o: kinds.ConstantLR(o, 0.5, 13),
-    "LinearLR": lambda kinds, o: kinds.LinearLR(o, 0.25, 0.75, 15),
-    "ExponentialLR": exponential,
-    "PolynomialLR": lambda kinds, o: kinds.PolynomialLR(o, 17, 2.0),
-    "CosineAnnealingLR": lambda kinds, o: kinds.CosineAnnealingLR(o, 7, 0.001),
-    "ChainedScheduler": lambda kinds, o: kinds.ChainedScheduler([kinds.ConstantLR(o, 0.5, 12), kinds.ExponentialLR(o, 0.9)]),
-    "SequentialLR": sequential,
-    "ReduceLROnPlateau": lambda kinds, o: kinds.ReduceLROnPlateau(o, "min", 0.5, 1, 0.2, "abs", cooldown=1),
-    "CyclicLR": lambda kinds, o: kinds.CyclicLR(o, 0.01, [0.1, 0.2], 4, 3, mode="triangular2"),
-    "CyclicLR, own scale": lambda kinds, o: kinds.CyclicLR(o, 0.01, 0.1, 4, scale_fn=lambda x: 0.9**x, scale_mode="iterations"),
-    "OneCycleLR": lambda kinds, o: kinds.OneCycleLR(o, 0.2, 21),
-    "OneCycleLR, three phases": lambda kinds, o: kinds.OneCycleLR(o, 0.2, 21, three_phase=True, anneal_strategy="linear"),
-    "CosineAnnealingWarmRestarts": lambda kinds, o: kinds.CosineAnnealingWarmRestarts(o, 4, 2, 0.001),
-}
 
 
 @BOTH_WAYS

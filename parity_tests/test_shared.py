@@ -13,8 +13,8 @@ import pytest
 import mini_dl
 from mini_dl.kernels import blocks, convolution, parallel, products
 from parity_tests import adapter
-from parity_tests.sweep import run_entry
-from parity_tests.test_sweep import settle
+from parity_tests.ops import run_entry
+from parity_tests.settling import settle
 
 NAMES = """
     nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from parity_tests import adapter, ledger
-from parity_tests.sweep import CHECKS, FAIL, PASS, SKIP, Outcome, run_entry
+from parity_tests.ops import CHECKS, run_entry
+from parity_tests.settling import WIDE, settle
 
-WIDE = ("float64", "float32")
 OTHERS = ("int64", "bool", "complex64", "uint8", "int32", "float16", "complex128")
 
 
@@ -25,21 +25,6 @@ def main_dtypes(entry: adapter.Entry) -> list[str]:
 
 def other_dtypes(entry: adapter.Entry) -> list[str]:
     return [dtype for dtype in OTHERS[:3] if dtype in entry.dtypes and dtype not in main_dtypes(entry)]
-
-
-def settle(counted: Any, kind: str, name: str, dtype: str, outcomes: list[Outcome]) -> None:
-    """Count the outcomes of one op; fail for those that the ledger does not accept."""
-    failures: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.status == FAIL:
-            failures.setdefault(outcome.check, []).append(outcome)
-    complaints, taken = ledger.judge(name, dtype, failures, {outcome.check for outcome in outcomes})
-    counted.add(kind, outcomes, taken)
-    if complaints:
-        pytest.fail(f"{name} {dtype}\n" + "\n".join(complaints), pytrace=False)
-    executed = sum(outcome.status != SKIP for outcome in outcomes)
-    assert executed, f"{name} {dtype}: not one case was executed: {sorted({outcome.why for outcome in outcomes})[:5]}"
-    assert executed == sum(outcome.status == PASS for outcome in outcomes) + sum(taken.values())
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.test_twins_modules import message
-from parity_tests.twin import twin
+from parity_tests.twin import message, twin
 
 NORMS = [0, 0.5, 1, 2, 2.0, 3, float("inf"), -float("inf"), -1, -2.0]
 

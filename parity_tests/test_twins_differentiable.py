@@ -9,8 +9,7 @@ import pytest
 import torch as real
 
 from parity_tests import bridge, compare
-from parity_tests.test_twins_modules import message
-from parity_tests.twin import Draws, raised, twin
+from parity_tests.twin import Draws, message, raised, twin
 
 STATE = {
     "SGD": ("momentum_buffer",),

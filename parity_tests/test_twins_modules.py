@@ -9,16 +9,7 @@ from collections import OrderedDict
 
 import pytest
 
-from parity_tests.twin import either, outcome, raised, twin
-
-
-def message(action):
-    """The exception that `action` raises, with its message."""
-    try:
-        action()
-    except Exception as error:
-        return type(error).__name__, str(error)
-    return "nothing"
+from parity_tests.twin import either, message, outcome, raised, twin
 
 
 def network(torch):
@@ -425,6 +416,7 @@ def test_shared_parameters_appear_once(torch, rng):
 
 # ------------------------------------------------------------------------------------------------ init and utils
 
+
 INITIALISERS = {
     "uniform_": ((3, 4), {"a": -1, "b": 2}),
     "normal_": ((5, 7), {"mean": 1, "std": 2}),
@@ -500,6 +492,7 @@ def test_parameters_as_one_vector(torch, rng):
 
 
 # ------------------------------------------------------------------------------------------------ recurrent networks
+
 
 RECURRENT = [
     ("RNN", {"nonlinearity": "relu", "num_layers": 2}),

@@ -9,8 +9,7 @@ import pickle
 import pytest
 import torch.nn.utils.prune  # noqa: F401  (torch does not import it by itself)
 
-from parity_tests.test_twins_modules import message
-from parity_tests.twin import raised, twin
+from parity_tests.twin import message, raised, twin
 
 
 def trained(torch, rng, module, *shape, steps=2):

@@ -13,8 +13,7 @@ import torch as real
 import mini_dl
 from mini_dl.kernels import blas
 from parity_tests import bridge
-from parity_tests.test_twins_modules import message
-from parity_tests.twin import twin
+from parity_tests.twin import message, twin
 
 SETTINGS = [
     ("SGD", {"lr": 0.1}),

@@ -10,9 +10,8 @@ import pytest
 import torch as real
 
 from parity_tests import bridge
-from parity_tests.test_optim_exchange import SCHEDULES
-from parity_tests.test_twins_modules import message
-from parity_tests.twin import twin
+from parity_tests.schedules import SCHEDULES
+from parity_tests.twin import message, twin
 
 PLAIN = sorted(set(SCHEDULES) - {"ReduceLROnPlateau"})
 WITH_EPOCH = sorted(set(PLAIN) - {"ChainedScheduler", "SequentialLR"})

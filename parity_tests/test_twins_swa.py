@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.test_twins_modules import message
-from parity_tests.twin import twin
+from parity_tests.twin import message, twin
 
 AVERAGES = {
     "equal": lambda swa: {},

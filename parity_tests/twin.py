@@ -27,7 +27,7 @@ import pytest
 import torch as real
 
 from parity_tests import bridge, compare
-from parity_tests.sweep import same_exception
+from parity_tests.judging import same_exception
 
 real.set_warn_always(True)  # otherwise torch warns once per process, and the order of the tests would matter
 
@@ -146,3 +146,12 @@ def outcome(action: Callable[[], Any]) -> Any:
 
 def canonical(error: BaseException) -> str:
     return type(error).__name__
+
+
+def message(action: Callable[[], Any]) -> Any:
+    """The name and words of the exception that `action` raises, or "nothing"."""
+    try:
+        action()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return "nothing"

@@ -22,7 +22,7 @@ import torch
 
 from parity_tests import adapter, bridge
 from parity_tests.bridge import Missing, NotApplicable
-from parity_tests.sweep import same_exception
+from parity_tests.judging import same_exception
 
 SAMPLES = 2  # correct calls taken from each op
 CRASHES = frozenset(

@@ -82,10 +82,10 @@ class Measure:
 
 
 def measure(entry: Any, dtype: str, limit: int | None, timed: bool) -> Measure:
-    from parity_tests import sweep
+    from parity_tests.ops import Trial, run_entry
 
     found = Measure(repr(entry), dtype)
-    for outcome in sweep.run_entry(entry, dtype, CHECKS, limit=limit):
+    for outcome in run_entry(entry, dtype, CHECKS, limit=limit):
         found.counts[outcome.check][outcome.status] += 1
         if outcome.status == "fail":
             found.failures.append(f"{outcome.check} {outcome.number}: {outcome.why[:160]}")
@@ -93,7 +93,7 @@ def measure(entry: Any, dtype: str, limit: int | None, timed: bool) -> Measure:
         if limit is not None and number >= limit:
             break
         try:
-            trial = sweep.Trial(entry.theirs, entry.ours, sample)
+            trial = Trial(entry.theirs, entry.ours, sample)
         except Exception:  # counted as a failure above, or refused by torch
             continue
         if dtype == "float32":
@@ -143,17 +143,17 @@ def main(arguments: list[str] | None = None) -> int:
     _, theirs = libraries()
     if theirs is None:
         return fail("compare_ops needs torch: python -m pip install torch==2.13.0")
-    from parity_tests import sweep
+    from parity_tests.adapter import chosen, entries
 
     if options.quick:
         options.patterns = options.patterns or QUICK
         options.limit = options.limit or 12
-    entries = [entry for entry in sweep.chosen(options.patterns) if entry.resolves()]
-    if not entries:
+    found = [entry for entry in chosen(entries(), options.patterns) if entry.resolves()]
+    if not found:
         return fail(f"no op of mini_dl matches {options.patterns}")
     print(versions(theirs))
     measures = []
-    for entry in progress(entries, desc="ops"):
+    for entry in progress(found, desc="ops"):
         measures += [
             measure(entry, dtype, options.limit, not options.no_time) for dtype in options.dtype if dtype in entry.dtypes
         ]
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     for m in failed:
         print(f"FAIL  {m.name} {m.dtype}: {m.failures[0]}")
     cases = sum(m.cases for m in measures)
-    text = f"{len(entries)} ops, {cases} cases, {sum(len(m.failures) for m in failed)} failures"
+    text = f"{len(found)} ops, {cases} cases, {sum(len(m.failures) for m in failed)} failures"
     print(text)
     if options.html is not None:
         title = "mini_dl and torch, op by op"
