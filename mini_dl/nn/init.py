@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
+from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor, version_of, wrap
 
 if TYPE_CHECKING:
@@ -232,7 +232,6 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
-    randperm = namespace("torch")["randperm"]
     zeros = math.ceil(sparsity * rows)
     normal_(tensor, 0, std, generator)
     for column in range(columns):

@@ -11,11 +11,12 @@ import numpy as np
 
 from mini_dl._dtypes import Array, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
-from mini_dl._surface import namespace, public
+from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
 from mini_dl.ops.activation import softmax
+from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
 from mini_dl.ops.operands import masked
@@ -150,7 +151,7 @@ def scaled_dot_product_attention(
         target, wide = query.dtype, _wide(query, math.prod(leading) * length * keys)
         weights = _weights(query.to(wide), key.to(wide), None if mask is None else mask.to(wide), alive, scale)
         if dropout_p > 0:
-            weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+            weights = dropout(weights, dropout_p)
         return (weights @ value.to(wide)).to(target)
     heads = (_as_heads(x) for x in (query, key, value))
     scores = (*leading, length, key._array.shape[-2])
@@ -388,7 +389,7 @@ def multi_head_attention_forward(
         target, wide = q.dtype, _wide(q, batch * num_heads * length * source)
         weights = _weights(q.to(wide), k.to(wide), None if attn_mask is None else attn_mask.to(wide), None, math.sqrt(1 / width))
         if dropout_p > 0:
-            weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+            weights = dropout(weights, dropout_p)
         out, weights = joined((weights @ v.to(wide)).to(target).transpose(0, 1)), weights.to(target)
         weights = weights.reshape(batch, num_heads, length, source)
         weights = weights.mean(1) if average_attn_weights else weights

@@ -15,6 +15,7 @@ from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
+from mini_dl.ops.activation import leaky_relu
 from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
 
@@ -233,7 +234,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
-        return namespace("nn.functional")["leaky_relu"](input, (lower + upper) / 2, inplace)  # type: ignore[no-any-return]
+        return leaky_relu(input, (lower + upper) / 2, inplace)
     if input._array.dtype.kind != "f":
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import namespace, public
+from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode as grad_mode
@@ -17,7 +17,7 @@ from mini_dl.autograd.primitive import op
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, Ints, resample, resample_back
 from mini_dl.ops.matmul import bmm
-from mini_dl.ops.pooling import _values_at
+from mini_dl.ops.pooling import _values_at, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ to another size
@@ -81,8 +81,7 @@ def interpolate(
             f"(got {mode})"
         )
     if mode == "area":
-        pooled: Tensor = namespace("nn.functional")[f"adaptive_avg_pool{n}d"](input, out)
-        return pooled
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, out)
     if mode == "lanczos":
         if align_corners:
             raise ValueError("Lanczos mode does not support align_corners=True")

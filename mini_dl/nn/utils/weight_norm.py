@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.nn.parameter import Parameter, is_lazy
+from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
 
@@ -18,7 +18,6 @@ class WeightNorm:
 
     def norm(self, weight: Tensor) -> Tensor:
         """Of everything if `dim` is -1."""
-        vector_norm = namespace("linalg")["vector_norm"]
         if self.dim == -1:
             return vector_norm(weight)
         return vector_norm(weight, 2, [i for i in range(weight.ndim) if i != self.dim], True)
