@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, dtype, float64, scalar_name
+from mini_dl._dtypes import Array, c_name, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
@@ -85,12 +85,8 @@ def _attention_backward(
     return attention_backward(grad, query, key, value, output, weights, sums, scale)
 
 
-_CPP_NAMES = {"Float": "float", "Double": "double", "Long": "long int", "Int": "int", "Half": "c10::Half", "Bool": "bool"}
-
-
 def _type(tensor: Tensor) -> str:
-    name = scalar_name(tensor._array.dtype)
-    return _CPP_NAMES.get(name, name)
+    return c_name(tensor._array.dtype)
 
 
 @public("nn.functional")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Number, as_type, is_number, number_as, result_numpy, scalar_name
+from mini_dl._dtypes import Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, real_number_of
@@ -227,9 +227,6 @@ def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: f
     return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
 
 
-_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int", "int32": "int"}
-
-
 @method(inplace=True, out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """``input + weight * (end - input)``. RuntimeError unless all tensors have one type."""
@@ -241,7 +238,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
         input, end, weight = in_one_type("lerp", input, end, weight)  # a 0-d weight takes part in the promotion
     for name, tensor in (("end", end), ("weight", weight)):
         if isinstance(tensor, Tensor) and tensor._array.dtype != input._array.dtype:
-            expected, got = [_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (input, tensor)]
+            expected, got = [c_name(t._array.dtype) for t in (input, tensor)]
             raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")
     shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
     broadcast_shapes(*shapes)

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, c_name, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels
 from mini_dl.kernels import winograd
 from mini_dl.kernels.convolution import Geometry, Ints
-from mini_dl.ops.matmul import C_NAMES, conj
+from mini_dl.ops.matmul import conj
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ primitives
@@ -131,7 +131,7 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
             f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x)}"
         )
     if bias is not None and types[2] != types[0]:
-        names = C_NAMES[types[0].name], C_NAMES[types[2].name]
+        names = c_name(types[0]), c_name(types[2])
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
     if types[0] != types[1]:
         raise RuntimeError(f"expected scalar type {scalar_name(types[0])} but found {scalar_name(types[1])}")

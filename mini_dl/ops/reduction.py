@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
-from mini_dl._dtypes import Array, dtype, scalar_name
+from mini_dl._dtypes import Array, c_name, dtype, scalar_name
 from mini_dl._surface import check_apart, method, public, return_type
 from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
@@ -31,23 +31,15 @@ def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
     return input
 
 
-C_NAMES = {
-    "?": "bool", "b": "signed char", "B": "unsigned char", "h": "short int", "i": "int", "l": "long int", "q": "long int",
-    "e": "c10::Half", "f": "float", "d": "double", "F": "c10::complex<float>", "D": "c10::complex<double>",
-}  # fmt: skip
-
-
 def same_types(result: Any, out: Any, args: Any) -> None:
     """RuntimeError unless ``out=`` has the very types of the result: operations that choose elements do not cast."""
     if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
         return
     pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
     for one, target in pairs:
-        want, given = one._array.dtype.char, target._array.dtype.char
-        if C_NAMES.get(want) != C_NAMES.get(given):
-            raise RuntimeError(
-                f"Expected out tensor to have dtype {C_NAMES.get(want, want)}, but got {C_NAMES.get(given, given)} instead"
-            )
+        want, given = one._array.dtype, target._array.dtype
+        if want != given:
+            raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
 def no_overlap(result: Any, out: Any, args: Any) -> None:
