@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name, wrap_dim
+from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import number_of, op, recorded_as, unary
+from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
 from mini_dl.kernels import gelu as gelu_kernel
 from mini_dl.kernels import softmax as softmax_kernel
 from mini_dl.kernels.blocks import choose, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
@@ -34,7 +34,7 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
     """``primitive(input, *args)``, written into `input` if `inplace`."""
     if not isinstance(input, Tensor):
         name = primitive.__name__.strip("_")
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     return (_in_place(primitive) if inplace else primitive)(input, *args)
 
 

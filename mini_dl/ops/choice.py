@@ -11,7 +11,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, op, real_number_of
+from mini_dl.autograd.primitive import binary, not_a_tensor, op, real_number_of
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
@@ -189,7 +189,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if not isinstance(condition, Tensor):
-        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type_name(condition)}")
+        raise not_a_tensor("where", "condition", 1, condition)
     if condition._array.dtype.kind not in "bu" or condition._array.dtype.itemsize != 1:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition._array.dtype)}"

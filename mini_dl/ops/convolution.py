@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, c_name, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op, op_together, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels
 from mini_dl.kernels import winograd
 from mini_dl.kernels.convolution import Geometry, Ints
@@ -241,12 +240,12 @@ def _by(sizes: Any) -> str:
 def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
         position, argument, value = (2, "weight", weight) if isinstance(input, Tensor) else (1, "input", input)
-        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+        raise not_a_tensor(name, argument, position, value)
     x, w = input._array, weight._array
     if bias is None:
         return Arrays(x.shape, w.shape, None, (x.dtype, w.dtype))
     if not isinstance(bias, Tensor):
-        raise TypeError(f"{name}(): argument 'bias' (position 3) must be Tensor, not {type_name(bias)}")
+        raise not_a_tensor(name, "bias", 3, bias)
     return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
 
 

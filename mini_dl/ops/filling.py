@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array
 from mini_dl._surface import public, tensor_method
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Tensor, version_of, wrap
 
@@ -34,7 +34,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
-            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
+            raise not_a_tensor("copy_", "other", 1, src)
         kind = np.dtype(np.float64) if isinstance(src, float) else _dtypes.dtype_of_number(src)
         src = wrap(_dtypes.as_type(src, kind))
     shape, theirs = self._array.shape, src._array.shape

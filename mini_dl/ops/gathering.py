@@ -14,7 +14,7 @@ from mini_dl._dtypes import Array, c_name, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
@@ -219,7 +219,7 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
     """`dim` from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
     dim = wrap_dim(dim, input._array.ndim)
     if not isinstance(index, Tensor):
-        raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type_name(index)}")
+        raise not_a_tensor(name, "index", 3, index)
     positions = index._array
     if positions.ndim > 1:
         raise IndexError(

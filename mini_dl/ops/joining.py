@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._dtypes import Array, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.parts import part
 from mini_dl.tensor import Tensor, wrap
 
@@ -176,7 +176,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     blocks = []
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"block_diag(): argument 'tensors' (position {i + 1}) must be Tensor, not {type_name(t)}")
+            raise not_a_tensor("block_diag", "tensors", i + 1, t)
         if t.ndim > 2:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"

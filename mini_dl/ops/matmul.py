@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
+from mini_dl._checks import broadcast_shapes, wrap_dim
 from mini_dl._dtypes import Array, Number, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.views import unsafe_view
 from mini_dl.overrides import ask_operator, overrides
@@ -133,7 +133,7 @@ def _sum_of_rows(input: Array) -> Array:
 def _tensors(name: str, **arguments: Any) -> None:
     for position, (argument, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
-            raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+            raise not_a_tensor(name, argument, position, value)
 
 
 @public("torch", "Tensor", "linalg", out=True)

@@ -15,7 +15,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, c_name, dtype, scalar_name
 from mini_dl._surface import check_apart, method, public, return_type
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
 from mini_dl.tensor import Tensor
 
@@ -25,7 +25,7 @@ from mini_dl.tensor import Tensor
 def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
     """`input`, which must be a tensor, beside a `keepdim` that must be a bool."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     if not isinstance(keepdim, builtins.bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
     return input
