@@ -76,6 +76,8 @@ ALL = (
     uint8, uint16, uint32, uint64, int8, int16, int32, int64,
     float16, float32, float64, complex64, complex128, bool,
 )  # fmt: skip
+INDEX_TYPES = (int64.numpy, int32.numpy)
+"""What most operations take as indices. Types are compared, not their letters: ``l`` is int64 here and int32 there."""
 NAMES = {
     **{d.name: d for d in ALL},
     "short": short, "int": int, "long": long, "half": half, "float": float, "double": double,

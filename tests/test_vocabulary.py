@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,5 +25,24 @@ def test_no_function_is_looked_up_by_its_public_name_where_an_import_can_stand()
             called = node.value if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) else None
             named = isinstance(called, ast.Call) and getattr(called.func, "id", "") == "namespace"
             if named and isinstance(node.slice, (ast.Constant, ast.JoinedStr)):
+                found.append(f"{path}:{node.lineno}")
+    assert not found
+
+
+def test_the_refusal_of_what_is_not_a_tensor_is_written_once():
+    """Apart from the parser, which stands below, and ``f_like``, whose message names a list without its elements."""
+    written = {path for path, text in sources() if re.search(r"\(\): argument .*\) must be Tensor, not \{", text)}
+    assert written == {"_arguments.py", "autograd/primitive.py", "ops/creation.py"}
+
+
+def test_no_type_is_known_by_a_letter_that_names_another_on_windows():
+    """There ``l`` is int32, as ``i``, and elsewhere int64, as ``q``: only the three together mean the same everywhere."""
+    found = []
+    for path, text in sources():
+        for node in ast.walk(ast.parse(text)):
+            if not (isinstance(node, ast.Compare) and any([getattr(part, "attr", "") == "char" for part in ast.walk(node.left)])):
+                continue
+            letters = [set(c.value) for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str)]
+            if any([some & set(kind[1:]) and not some >= set(kind) for some in letters for kind in ("ilq", "ILQ")]):
                 found.append(f"{path}:{node.lineno}")
     assert not found

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.indexing import add_rows
@@ -63,7 +63,7 @@ def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: 
 
 
 def _check_indices(indices: Tensor, name: str) -> None:
-    if indices._array.dtype.char not in "ilq":
+    if indices._array.dtype not in INDEX_TYPES:
         kind = "torch." + scalar_name(indices._array.dtype) + "Tensor"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
@@ -156,7 +156,7 @@ def embedding_bag(
     An empty bag gives zeros; rows at `padding_idx` do not count. `include_last_offset`: the last offset ends the last bag.
     `sparse` is accepted; the gradient is dense. ValueError if the arguments do not fit.
     """
-    if weight._array.dtype.char in "lq" and input.dtype.is_floating_point:
+    if weight._array.dtype == np.int64 and input.dtype.is_floating_point:
         warnings.warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated, "
             "and should now be `embedding_bag(input, weight, ...)`.",

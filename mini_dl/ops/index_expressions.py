@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
+from mini_dl._dtypes import INDEX_TYPES
 from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
@@ -98,7 +99,7 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
                     dim += array.ndim
                     continue
             else:
-                if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype.char not in "ilq":
+                if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype not in INDEX_TYPES:
                     raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
                 basic.append(WHOLE)
                 chosen.append(integers(item if isinstance(item, Tensor) else wrap(array)))
@@ -147,6 +148,6 @@ def mask_fits(mask: tuple[int, ...], shape: tuple[int, ...], dim: int) -> None:
 
 
 def integers(index: Tensor) -> Tensor:
-    if index._array.dtype.char not in "ilqb":
+    if index._array.dtype not in INDEX_TYPES and index._array.dtype != np.int8:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return index

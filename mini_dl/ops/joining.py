@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
-from mini_dl._dtypes import Array, default_numpy, promote_numpy, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.parts import part
@@ -239,7 +239,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     """
     if repeats is None:
         counts = input._array
-        if counts.dtype.char not in "lqi":
+        if counts.dtype not in INDEX_TYPES:
             raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{scalar_name(counts.dtype)}'")
         if counts.ndim != 1:
             raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
@@ -249,7 +249,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     dim = wrap_dim(dim, input.ndim)
     n = input._array.shape[dim] if input.ndim else 1
     counts = repeats._array if isinstance(repeats, Tensor) else np.asarray(repeats)
-    if counts.dtype.char not in "lqi":
+    if counts.dtype not in INDEX_TYPES:
         raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{scalar_name(counts.dtype)}'")
     if counts.ndim > 1:
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")

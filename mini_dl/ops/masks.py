@@ -163,7 +163,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """``(*) -> (*, num_classes)``: 1 at the place of each element, else 0. -1 takes the largest element plus one."""
     array = input._array
-    if array.dtype.char not in "lq":
+    if array.dtype != np.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if not array.size:
         if num_classes <= 0:

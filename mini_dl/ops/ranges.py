@@ -157,7 +157,7 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
             if size < 0:
                 raise RuntimeError(f"{axis} must be non-negative, got{size}")
         kind = np.dtype("int64") if dtype is None else np.dtype(dtype)
-        if kind.char not in "ilq":
+        if kind not in _dtypes.INDEX_TYPES:
             raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 
