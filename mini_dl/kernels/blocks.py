@@ -85,6 +85,31 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
     return np.bitwise_xor(mixed, b).view(yes.dtype)
 
 
+def in_single(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """`kernel`, which computes float16 in float32: where its first argument is float16, the others are too, but for indices."""
+
+    @functools.wraps(kernel)
+    def run(*args: Any) -> Any:
+        if args[0].dtype.char != "e":
+            return kernel(*args)
+        return kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+
+    return run
+
+
+def as_single(array: Array) -> Array:
+    """`array`, but float32 for float16."""
+    return array.astype(np.float32) if array.dtype.char == "e" else array
+
+
+def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which numbers of type `dtype` are computed: float32 for float16."""
+    return _SINGLE if dtype.char == "e" else dtype
+
+
+_SINGLE = np.dtype(np.float32)
+
+
 def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
     """A kernel over arrays of one floating type and numbers: float16 is computed in float32, large arrays in blocks."""
 

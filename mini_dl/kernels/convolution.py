@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blocks, winograd
-from mini_dl.kernels.blocks import copy, in_slices, number_of_pieces, scratch, slices, split, total_of
+from mini_dl.kernels.blocks import copy, in_single, in_slices, number_of_pieces, scratch, slices, split, total_of
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
@@ -38,14 +38,10 @@ class Geometry(NamedTuple):
 # ------------------------------------------------------------------------------------------------ primitives
 
 
-def halved(kernel: Any, *args: Any) -> Array:
-    """float16 is computed in float32."""
-    return kernel(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
-
-
 # ------------------------------------------------------------------------------------------------ kernels
 
 
+@in_single
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     n, o, kernel = len(input), len(weight), weight.shape[2:]
     out = np.empty((n, o, *g.out), input.dtype)
@@ -79,6 +75,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     return out
 
 
+@in_single
 def conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array:
     kernel, c = weight.shape[2:], weight.shape[1]
     if 0 in output.shape or 0 in weight.shape or 0 in shape:
@@ -133,6 +130,7 @@ def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geo
     return found
 
 
+@in_single
 def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:

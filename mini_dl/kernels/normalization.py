@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import BLOCK, in_slices, ones, real_floating, scratch, slices
+from mini_dl.kernels.blocks import BLOCK, computed_in, in_slices, ones, real_floating, scratch, slices
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -19,7 +19,7 @@ def _working(array: Array | None, like: Array) -> Array | None:
     """`array` in the type to compute in: float32 for float16, contiguous."""
     if array is None:
         return None
-    return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
+    return np.ascontiguousarray(array, computed_in(like.dtype))
 
 
 # ------------------------------------------------------------------------------------------------ rows

@@ -22,7 +22,7 @@ from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
 from mini_dl.kernels import gelu as gelu_kernel
 from mini_dl.kernels import softmax as softmax_kernel
-from mini_dl.kernels.blocks import choose, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
+from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.tensor import Tensor
@@ -68,7 +68,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
-    limit = number_as(threshold, np.dtype(np.float32) if input.dtype.char == "e" else input.dtype)
+    limit = number_as(threshold, computed_in(input.dtype))
     return choose(np.asarray(input <= limit), number_as(value, input.dtype), input)
 
 

@@ -12,7 +12,7 @@ from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, unary
-from mini_dl.kernels.blocks import in_slices, keep, real_floating
+from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
 from mini_dl.ops.activation import log_softmax, softmax
 from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss, without_gradient
@@ -89,7 +89,7 @@ class _Classes:
         elif 0 <= ignore_index < classes:
             self.kept = index != ignore_index
         self.index, self.shape = index, () if x.ndim == 1 else t.shape
-        self.type = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
+        self.type = computed_in(x.dtype)
         self.weight: Array | None = None  # of each row; None where each counts 1
         if weight is not None:
             self.weight = weight._array[index].astype(self.type, copy=False)

@@ -44,8 +44,6 @@ def _gradients(
 @op_together(_gradients, "input", "weight", "bias")
 def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
     """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""
-    if input.dtype.char == "e":
-        return kernels.halved(kernels.conv, input, weight, bias, geometry)
     return kernels.conv(input, weight, bias, geometry)
 
 
@@ -55,8 +53,6 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 )
 def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) -> Array:
     """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
-    if output.dtype.char == "e":
-        return kernels.halved(kernels.conv_input, output, weight, shape, geometry)
     return kernels.conv_input(output, weight, shape, geometry)
 
 
@@ -66,8 +62,6 @@ def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) ->
 )
 def conv_weight(input: Array, output: Array, shape: Ints, geometry: Geometry) -> Array:
     """(N, C, *in), (N, O, *out) -> `shape`, (O, C/groups, *kernel): the transpose of conv in its weight."""
-    if input.dtype.char == "e":
-        return kernels.halved(kernels.conv_weight, input, output, shape, geometry)
     return kernels.conv_weight(input, output, shape, geometry)
 
 

@@ -16,6 +16,7 @@ from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, c_name, dtype, scalar_name
 from mini_dl._surface import check_apart, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
+from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
 from mini_dl.tensor import Tensor
 
@@ -125,10 +126,9 @@ def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bo
 
 
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
+@in_single
 def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    half = input.dtype.char == "e"
-    total = add_up(input.astype(np.float32) if half else input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
-    return total.astype(np.float16) if half else total
+    return add_up(input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
 
 
 @method(out=True)

@@ -13,6 +13,7 @@ from mini_dl._surface import function, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.kernels.blocks import in_single
 from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import accept, both_floating, masked, promote_floating, zero_of
@@ -215,10 +216,9 @@ def _round(input: Array, decimals: int) -> Array:
         return _rounding(np.rint, input)
     accept("round_cpu", "f", input)
     scale = 10.0 ** builtins.abs(decimals)
-    if input.dtype.char == "e":
-        return _at_decimals(input.astype(np.float32), decimals, scale).astype(np.float16)
     return _at_decimals(input, decimals, scale)
 
 
+@in_single
 def _at_decimals(input: Array, decimals: int, scale: float) -> Array:
     return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale

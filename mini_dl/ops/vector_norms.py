@@ -11,6 +11,7 @@ from mini_dl._checks import type_name, wrap_dims
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.sums import Dims, add_up, add_up_squares, reduce, reduced
 from mini_dl.ops.reduction import checked, shares
 from mini_dl.tensor import Tensor
@@ -18,7 +19,7 @@ from mini_dl.tensor import Tensor
 
 def magnitude(x: Array) -> Array:
     """``|x|``, of half precision in single."""
-    return np.abs(x.astype(np.float32) if x.dtype.char == "e" else x)
+    return np.abs(as_single(x))
 
 
 def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor | None:
@@ -46,7 +47,7 @@ def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims
 @op(input=lambda grad, input, result, ord, dims, keepdim: _norm_gradient(grad, input, result, ord, dims, keepdim))
 def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
     if ord == 2 and input.dtype.kind != "c":
-        x = input.astype(np.float32) if input.dtype.char == "e" else input
+        x = as_single(input)
         out = np.sqrt(add_up_squares(x, dims, keepdim))
     else:
         x = magnitude(input)
