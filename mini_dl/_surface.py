@@ -20,7 +20,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import resized
-from mini_dl.tensor import Tensor, version_of
+from mini_dl.tensor import Tensor, written
 
 Function = Callable[..., Any]
 
@@ -184,7 +184,7 @@ def store(result: Any, out: Any) -> Any:
     if out._array.size:
         check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
-    version_of(out)[0] += 1
+    written(out)
     return out
 
 

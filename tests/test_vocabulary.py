@@ -46,3 +46,9 @@ def test_no_type_is_known_by_a_letter_that_names_another_on_windows():
             if any([some & set(kind[1:]) and not some >= set(kind) for some in letters for kind in ("ilq", "ILQ")]):
                 found.append(f"{path}:{node.lineno}")
     assert not found
+
+
+def test_writes_are_counted_by_one_function():
+    """Apart from the engine's, which adds up gradients whose counters it knows."""
+    counting = {path for path, text in sources() if re.search(r"(version_of\(\w+\)|_counter)\[0\] \+= 1", text)}
+    assert counting == {"tensor.py", "autograd/engine.py"}

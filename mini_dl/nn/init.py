@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl.autograd.mode import no_grad
 from mini_dl.ops.random import randperm
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 if TYPE_CHECKING:
     from mini_dl.nn.modules.module import Module
@@ -102,7 +102,7 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
         thresholds.uniform_(generator=generator).log_()
         pending &= thresholds._array > candidates._array
         if not pending.any():
-            version_of(tensor)[0] += 1
+            written(tensor)
             return tensor
 
 
@@ -147,7 +147,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
 def _fill_array(tensor: Tensor, values: Any) -> Tensor:
     np.copyto(tensor._array, values, casting="unsafe")
-    version_of(tensor)[0] += 1
+    written(tensor)
     return tensor
 
 

@@ -15,7 +15,7 @@ from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 
 @op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
@@ -130,7 +130,7 @@ def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_typ
     over = norms > max_norm
     if over.any():
         array[used[over]] *= (max_norm / (norms[over] + 1e-7))[:, None].astype(array.dtype)
-        version_of(weight)[0] += 1
+        written(weight)
     return weight
 
 

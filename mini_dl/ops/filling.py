@@ -14,7 +14,7 @@ from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memo
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
@@ -48,7 +48,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     check_inference(self)
     check_memory(self._array)
     mode.run(np.copyto, self._array, src._array, "unsafe")
-    version_of(self)[0] += 1
+    written(self)
     return self
 
 
@@ -75,7 +75,7 @@ def _fill_memory(self: Tensor, value: Any) -> Tensor:
     if not self._array.flags.writeable:
         check_memory(self._array)
     self._array[...] = value
-    version_of(self)[0] += 1
+    written(self)
     return self
 
 

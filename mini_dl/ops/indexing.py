@@ -33,7 +33,7 @@ from mini_dl.ops.gathering import assigned
 from mini_dl.ops.index_expressions import in_range, integers, mask_fits, parse
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 # ------------------------------------------------------------------------------------------------ choosing by integers
 
@@ -116,7 +116,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         check_inference(self)
         check_memory(seen)
         seen[...] = assigned(value, seen.dtype)
-        version_of(self)[0] += 1
+        written(self)
         return
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
@@ -173,7 +173,7 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
         check_inference(self)
         check_memory(self._array)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
-        version_of(self)[0] += 1
+        written(self)
     return self
 
 

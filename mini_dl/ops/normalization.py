@@ -22,7 +22,7 @@ from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
-from mini_dl.tensor import Tensor, version_of
+from mini_dl.tensor import Tensor, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """Of input, weight and bias."""
@@ -257,7 +257,7 @@ def _update(running: Tensor, value: Array, momentum: float) -> None:
     array = running._array
     array *= 1 - momentum
     array += (momentum * value).astype(array.dtype)
-    version_of(running)[0] += 1
+    written(running)
 
 
 def _batch_norm(

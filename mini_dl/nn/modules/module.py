@@ -19,7 +19,7 @@ from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.hooks import BackwardHook
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
-from mini_dl.tensor import Tensor, typename, version_of
+from mini_dl.tensor import Tensor, typename, written
 
 Self = TypeVar("Self", bound="Module")
 Hook = Callable[..., Any]
@@ -968,7 +968,7 @@ class _Snapshot:
         for tensor, array, values in self.values:
             np.copyto(array, values)
             tensor._array = array
-            version_of(tensor)[0] += 1
+            written(tensor)
 
 
 def indented(text: str) -> str:
