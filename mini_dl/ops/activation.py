@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
-from mini_dl._surface import namespace, public
+from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
@@ -41,7 +41,7 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
 # ------------------------------------------------------------------------------------------------ piecewise linear
 
 
-@public("torch:relu", "Tensor:relu", inplace_too=True)
+@public("torch:relu", "Tensor:relu", inplace=True)
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
@@ -523,7 +523,7 @@ def _log_softmax(input: Array, dim: int) -> Array:
     return softmax_kernel.along(softmax_kernel.log_softmax_rows, dim, real_floating(input, name))
 
 
-@public("torch", "Tensor", "special", out=True)
+@method("special", out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """``exp(input) / sum(exp(input))`` along `dim`, computed in `dtype` if that is given.
 
@@ -537,7 +537,7 @@ def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     return _softmax(input, wrap_dim(dim, input.ndim))
 
 
-@public("torch", "Tensor", "special", out=True)
+@method("special", out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """``input - log(sum(exp(input)))`` along `dim`, computed in `dtype` if that is given."""
     if dtype is not None:

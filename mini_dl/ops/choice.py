@@ -30,7 +30,7 @@ def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
     return where(chosen, grad / 2, masked(grad, ~rejected))
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @binary(
     input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
     other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
@@ -42,7 +42,7 @@ def maximum(input: Array, other: Array) -> Array:
     return np.maximum(input, other)
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @binary(
     input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
     other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
@@ -115,7 +115,7 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     return np.minimum(out, max, out=None if min is None else own_copy(out))
 
 
-@public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
+@method(alias="clip", inplace=True, out=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``minimum(maximum(input, min), max)``; a bound that is None does not bind. RuntimeError if both are None.
 

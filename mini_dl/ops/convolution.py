@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl._dtypes import Array, c_name, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import function, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels
@@ -360,7 +360,7 @@ def conv_transpose3d(
     return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@public("torch")
+@function()
 def convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, transposed: bool,
     output_padding: Any, groups: int,

@@ -164,19 +164,19 @@ _copying(tensor_view, "view_copy")
 _copying(lambda input: input.detach(), "detach_copy")
 
 
-@public("torch", out=True)
+@function(out=True)
 def view_as_real_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_real``."""
     return view_as_real(input).clone()  # type: ignore[no-any-return]
 
 
-@public("torch", out=True)
+@function(out=True)
 def view_as_complex_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_complex``."""
     return view_as_complex(input).clone()  # type: ignore[no-any-return]
 
 
-@public("torch", out=True)
+@function(out=True)
 def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
     """A copy of the elements from `start` to `end` along `dim`, `step` apart."""
     if step <= 0:

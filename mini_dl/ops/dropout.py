@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import namespace, public
+from mini_dl._surface import function, namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import distributions
@@ -174,10 +174,10 @@ def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
     def in_place(input: Tensor, p: float, train: bool) -> Tensor:
         return _dropped(input, p, train, True, parts, by_channel)
 
-    for function, spelling in ((call, name), (in_place, name + "_")):
-        function.__name__ = function.__qualname__ = spelling
-        function.__doc__ = f"``nn.functional.{name}`` without defaults."
-        namespace("torch")[spelling] = function
+    for published, spelling in ((call, name), (in_place, name + "_")):
+        published.__name__ = published.__qualname__ = spelling
+        published.__doc__ = f"``nn.functional.{name}`` without defaults."
+        namespace("torch")[spelling] = published
 
 
 _publish("dropout", _scaled, False)
@@ -186,7 +186,7 @@ _publish("alpha_dropout", _shifted, False)
 _publish("feature_alpha_dropout", _shifted, True)
 
 
-@public("torch", out=True)
+@function(out=True)
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
     """`dropout` and the mask of what it kept; ``train=None`` means training."""
     array = input._array

@@ -9,7 +9,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array
-from mini_dl._surface import public, tensor_method
+from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -79,20 +79,20 @@ def _fill_memory(self: Tensor, value: Any) -> Tensor:
     return self
 
 
-@public("torch")
+@function()
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like `input` that has `value`, a number or a 0-d tensor, everywhere."""
     return _fill(input, one_value("fill", input, value))
 
 
-@public("torch", "Tensor")
+@method()
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Write one value everywhere."""
     value = one_value("fill_", input, value, cast=True)
     return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
 
 
-@public("torch", "Tensor")
+@method()
 def zero_(input: Tensor) -> Tensor:
     """Write zero everywhere."""
     return _recorded_zero_(input) if needs_recording(input) else _fill_memory(input, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, tensor_method
+from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import (
     check_inference,
     check_memory,
@@ -206,7 +206,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return _index_put(input, _indices_of(input, indices), values, accumulate)
 
 
-@public("torch", "Tensor")
+@method()
 def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """In-place version of ``index_put``."""
     return _index_put_(input, _indices_of(input, indices), values, accumulate)

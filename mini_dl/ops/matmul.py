@@ -136,7 +136,7 @@ def _tensors(name: str, **arguments: Any) -> None:
             raise not_a_tensor(name, argument, position, value)
 
 
-@public("torch", "Tensor", "linalg", out=True)
+@method("linalg", out=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product; leading dimensions broadcast, a vector is a row on the left and a column on the right.
 

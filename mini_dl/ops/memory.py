@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._checks import nonnegative, sizes, spread_out
 from mini_dl._dtypes import Array, of_numpy
-from mini_dl._surface import method, namespace, public, tensor_method
+from mini_dl._surface import method, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
@@ -161,7 +161,7 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -
     return self
 
 
-@public("torch", "Tensor")
+@method()
 def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
     """``self.resize_(the_template.shape)``"""
     return resize_(self, the_template._array.shape)

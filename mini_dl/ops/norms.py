@@ -6,7 +6,7 @@ from typing import Any
 
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import dtype, is_number, scalar_name
-from mini_dl._surface import method, public
+from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
 from mini_dl.ops.matrix_norms import matrix_norm
 from mini_dl.ops.reduction import checked
@@ -14,7 +14,7 @@ from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
 
-@public("torch", out=True)
+@function(out=True)
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The vector norm of order `p` over `dim`; with ``p="nuc"`` the sum of the singular values."""
     checked("norm", input, keepdim)
@@ -30,7 +30,7 @@ def _tensor_norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = 
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
-@public("torch", out=True)
+@function(out=True)
 def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
     dims = [dim] if is_number(dim) else list(dim)
@@ -43,7 +43,7 @@ def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return vector_norm(input, 2, dims, keepdim)
 
 
-@public("torch", out=True)
+@function(out=True)
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
     """The sum of the singular values of the matrices in two dimensions."""
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)
@@ -51,7 +51,7 @@ def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> T
     return matrix_norm(input, "nuc", dim, keepdim)
 
 
-@public("torch")
+@function()
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norm of order `pow` of each slice along `dim`, the other dimensions kept as 1; with ``dim=-1`` that of the whole."""
     if isinstance(pow, float):

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from mini_dl._dtypes import Array, Number, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import function, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.primitive import not_a_tensor, op, real_number_of, recorded_as
 from mini_dl.kernels.padding import Pads, pad_by_position, pad_constant, unpad_by_position
@@ -97,7 +97,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     return _pad_by_position(input, pads, mode)  # type: ignore[no-any-return]
 
 
-@public("torch")
+@function()
 def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
     """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
     pads = _pairs(input, pad)

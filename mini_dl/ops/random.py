@@ -454,7 +454,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)  # type: ignore[no-any-return]
 
 
-@public("torch", out=True)
+@function(out=True)
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """How many of `count` trials succeed, each with probability `prob`. Not differentiable.
 

@@ -14,7 +14,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import Array, c_name, dtype, scalar_name
-from mini_dl._surface import check_apart, method, public, return_type
+from mini_dl._surface import check_apart, function, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
@@ -261,7 +261,7 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
     return _std(x, dims, keepdim, divisor)
 
 
-@public("torch")
+@function()
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
@@ -270,7 +270,7 @@ def var_mean(
     return _var_mean(x, dims, keepdim, divisor)  # type: ignore[no-any-return]
 
 
-@public("torch")
+@function()
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode as grad_mode
@@ -360,7 +360,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     return grid.reshape(size[0], *size[2:], n)
 
 
-@public("torch")
+@function()
 def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
     """``nn.functional.affine_grid``"""
     return affine_grid(theta, size, align_corners)

@@ -22,7 +22,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ sign and rounding
 
 
-@public("torch", "Tensor", "torch:absolute", "Tensor:absolute", out=True)
+@method(alias="absolute", out=True)
 @written_by(np.absolute)
 @unary(input=lambda grad, input: grad * input.sgn())
 def abs(input: Array) -> Array:
@@ -189,7 +189,7 @@ def ceil(input: Array) -> Array:
     return _rounding(np.ceil, input)
 
 
-@public("torch", "Tensor", "torch:fix", "Tensor:fix", inplace_too=True, out=True)
+@method(alias="fix", inplace=True, out=True)
 @unary(input=lambda grad: zero_of(grad))
 def trunc(input: Array) -> Array:
     """The integer part."""
@@ -204,7 +204,7 @@ def frac(input: Array) -> Array:
     return input - np.trunc(input)
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbour."""
     return _round(input, decimals)

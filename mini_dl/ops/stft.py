@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from mini_dl._dtypes import of_numpy, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import method
 from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.creation import ones
@@ -16,7 +16,7 @@ from mini_dl.ops.parts import unfold_place
 from mini_dl.tensor import Tensor
 
 
-@public("torch", "Tensor")
+@method()
 def stft(
     input: Tensor,
     n_fft: int,
@@ -111,7 +111,7 @@ def stft(
     return out if return_complex else view_as_real(out)
 
 
-@public("torch", "Tensor")
+@method()
 def istft(
     input: Tensor,
     n_fft: int,
