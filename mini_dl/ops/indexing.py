@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, tensor_method
+from mini_dl._surface import method, public, tensor_method
 from mini_dl.autograd.inplace import (
     check_inference,
     check_memory,
@@ -215,6 +215,7 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 # ------------------------------------------------------------------------------------------------ as a sequence
 
 
+@public("Tensor:__iter__")
 def _iter(self: Tensor) -> Any:
     """The parts along the first dimension. TypeError for a 0-d tensor."""
     if not self._array.ndim:
@@ -222,6 +223,7 @@ def _iter(self: Tensor) -> Any:
     return iter(self.unbind(0))
 
 
+@public("Tensor:__contains__")
 def _contains(self: Tensor, element: Any) -> bool:
     """Whether any element equals `element`."""
     if isinstance(element, (Tensor, int, float, complex)):
@@ -229,15 +231,11 @@ def _contains(self: Tensor, element: Any) -> bool:
     raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
 
+@public("Tensor:__reversed__")
 def _reversed(self: Tensor) -> Tensor:
     return self.flip(0) if self._array.ndim else self
 
 
+@public("Tensor:__delitem__")
 def _delitem(self: Tensor, index: Any) -> None:
     raise TypeError("Tensor does not support deleting items")
-
-
-for _name, _function in {
-    "__iter__": _iter, "__contains__": _contains, "__reversed__": _reversed, "__delitem__": _delitem,
-}.items():  # fmt: skip
-    setattr(Tensor, _name, _function)

@@ -291,20 +291,19 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.reshape(len(input), 1) * vec2
 
 
+@public("Tensor:__matmul__")
 def _matmul_operator(self: Tensor, other: Any) -> Any:
     if isinstance(other, Tensor):
         return matmul(self, other)
     return ask_operator("__matmul__", self, other) if overrides(other) else NotImplemented
 
 
+@public("Tensor:__rmatmul__")
 def _rmatmul_operator(self: Tensor, other: Any) -> Any:
     if isinstance(other, Tensor):
         return matmul(other, self)
     return ask_operator("__rmatmul__", self, other) if overrides(other) else NotImplemented
 
-
-setattr(Tensor, "__matmul__", _matmul_operator)  # noqa: B010
-setattr(Tensor, "__rmatmul__", _rmatmul_operator)  # noqa: B010
 
 # ------------------------------------------------------------------------------------------------ sums with products
 

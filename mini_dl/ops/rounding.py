@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, floating
-from mini_dl._surface import function, method, public, return_type
+from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, unary
@@ -150,7 +150,7 @@ def _heaviside(input: Array, other: Array) -> Array:
 frexp_result = return_type("frexp", "mantissa exponent")
 
 
-@function(out=True)
+@method(out=True)
 def frexp(input: Tensor) -> Any:
     """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
     if input._array.dtype.kind != "f":
@@ -162,9 +162,6 @@ def frexp(input: Tensor) -> Any:
 def _frexp(input: Array) -> tuple[Array, Array]:
     mantissa, exponent = np.frexp(input)
     return mantissa, np.asarray(exponent, np.int32)
-
-
-public("Tensor")(frexp)
 
 
 def _rounding(ufunc: Any, input: Array) -> Array:
