@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 import mini_dl
+from mini_dl.kernels.blocks import LINE, Scratch
+from mini_dl.kernels.room import run_beside
 
 ROOT = Path(mini_dl.__file__).parent
 
@@ -52,3 +57,17 @@ def test_writes_are_counted_by_one_function():
     """Apart from the engine's, which adds up gradients whose counters it knows."""
     counting = {path for path, text in sources() if re.search(r"(version_of\(\w+\)|_counter)\[0\] \+= 1", text)}
     assert counting == {"tensor.py", "autograd/engine.py"}
+
+
+def test_memory_to_work_in_belongs_to_an_object_and_not_to_a_name():
+    """Two kernels that chose one name would have written over each other's numbers."""
+    first, second = Scratch(), Scratch()
+    a, b = first.of((4, 2), np.dtype(np.float32)), second.of((4, 2), np.dtype(np.float32))
+    assert not np.shares_memory(a, b) and a.ctypes.data % LINE == 0
+    assert np.shares_memory(a, first.of((2,), np.dtype(np.float64)))
+    seen: list[np.ndarray] = []
+    run_beside(lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
+    thread = threading.Thread(target=lambda: seen.append(first.of((4, 2), np.dtype(np.float32))))
+    thread.start()
+    thread.join()
+    assert not any([np.shares_memory(a, other) for other in seen]) and len(seen) == 2

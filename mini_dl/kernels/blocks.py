@@ -154,26 +154,40 @@ def one_and_exp_of_negative(x: Array) -> Array:
     return y
 
 
-np.empty(31 * 2**20, np.uint8)
-"""Freed at once and never touched: glibc learns from it that pieces of this size come and go, and from then on keeps up to 64 MB
-of freed memory instead of handing it back to the system after each step, to be faulted in anew. Elsewhere it does nothing."""
+KEPT_BY_ALLOCATOR = 31 * 2**20
+"""Bytes of a piece of memory, the freeing of which moves glibc's threshold as far as it goes."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep up to 64 MB of freed memory, which it would hand back to the system after each step, to be faulted in anew.
+
+    It learns from a piece that is freed at once, and never touched, that such pieces come and go. Elsewhere this does nothing.
+    """
+    np.empty(KEPT_BY_ALLOCATOR, np.uint8)
+
+
+keep_freed_memory()
+
 LINE = 64
 """Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
+LARGEST_SCRATCH = 2**23
+"""Bytes of memory to work in that are kept for the next call."""
 
 
-def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Memory to work in, one piece for all calls with this `name` in a thread: a fresh page costs more than filling it.
+class Scratch:
+    """Memory to work in for one purpose, a piece for each thread and each depth at which kernels interrupt each other: a fresh
+    page costs more than filling it."""
 
-    What is in it is anything, and lost at the next call of the same kernel: never to be returned. Up to 8 MB are kept.
-    """
-    size = math.prod(shape) * dtype.itemsize
-    if size > 2**23:
-        return np.empty(shape, dtype)
-    buffer = here.buffers.get(name)
-    if buffer is None or buffer.size < size:
-        whole = np.empty(size + LINE, np.uint8)
-        buffer = here.buffers[name] = whole[-whole.ctypes.data % LINE :]
-    return buffer[:size].view(dtype).reshape(shape)
+    def of(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of anything, valid until the next one is asked for: never to be returned."""
+        size = math.prod(shape) * dtype.itemsize
+        if size > LARGEST_SCRATCH:
+            return np.empty(shape, dtype)
+        buffer = here.buffers.get(self)
+        if buffer is None or buffer.size < size:
+            whole = np.empty(size + LINE, np.uint8)
+            buffer = here.buffers[self] = whole[-whole.ctypes.data % LINE :]
+        return buffer[:size].view(dtype).reshape(shape)
 
 
 def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> Array:

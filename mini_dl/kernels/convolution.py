@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blocks, winograd
-from mini_dl.kernels.blocks import copy, in_single, in_slices, number_of_pieces, scratch, slices, split, total_of
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
@@ -23,6 +23,10 @@ COLUMNS_IN_CACHE = 262144
 """Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
+
+
+COLUMNS, PLANES, SUMS, TERMS = Scratch(), Scratch(), Scratch(), Scratch()
+"""The columns of a piece; of depthwise convolution planes with their padding, the sums over taps, and the term of one tap."""
 
 
 class Geometry(NamedTuple):
@@ -253,7 +257,7 @@ class Columns:
         area = math.prod(out)
         shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
         seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
-        filled = scratch("columns", shape, image.dtype)
+        filled = COLUMNS.of(shape, image.dtype)
         np.copyto(filled, seen)
         if self.last:
             return filled.reshape(1, n * area, self.height).swapaxes(1, 2)
@@ -382,14 +386,14 @@ class Planes:
         """(n, pitch)"""
         return fitted_window(self.input[piece], self.padding, self.needed, _zeros).reshape(-1, math.prod(self.needed))
 
-    def runs(self, name: str, n: int, dtype: Any) -> tuple[Array, Array]:
+    def runs(self, memory: Scratch, n: int, dtype: Any) -> tuple[Array, Array]:
         """Memory for `n` runs, (n, length), and the outputs as it shows them, (n, *out)."""
-        whole = scratch(name, (n, math.prod(self.shown)), dtype)
+        whole = memory.of((n, math.prod(self.shown)), dtype)
         return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
 
 
 def _zeros(shape: Ints, dtype: Any) -> Array:
-    zeros = scratch("depthwise planes", shape, dtype)
+    zeros = PLANES.of(shape, dtype)
     zeros[...] = 0
     return zeros
 
@@ -401,8 +405,8 @@ def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
 
     def add_up(piece: slice) -> None:
         seen, factors = planes.of(piece), taps[piece]
-        total, shown = planes.runs("depthwise sums", len(seen), out.dtype)
-        term, _ = planes.runs("depthwise terms", len(seen), out.dtype)
+        total, shown = planes.runs(SUMS, len(seen), out.dtype)
+        term, _ = planes.runs(TERMS, len(seen), out.dtype)
         for k, offset in enumerate(planes.offsets):
             np.multiply(seen[:, offset : offset + planes.length], factors[:, k : k + 1], out=term if k else total)
             if k:
@@ -421,7 +425,7 @@ def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> 
         seen = planes.of(piece)
         if seen.dtype.kind == "c":
             seen = seen.conj()  # vecdot will once more
-        spread, shown = planes.runs("depthwise sums", len(seen), output.dtype)
+        spread, shown = planes.runs(SUMS, len(seen), output.dtype)
         spread[...] = 0
         shown[...] = given[piece]
         for k, offset in enumerate(planes.offsets):

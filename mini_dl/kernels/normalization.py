@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import BLOCK, computed_in, in_slices, ones, real_floating, scratch, slices
+from mini_dl.kernels.blocks import BLOCK, Scratch, computed_in, in_slices, ones, real_floating, slices
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -13,6 +13,9 @@ _FAR = 2.0
 the rounding left, many deviations where the mean is large, is then measured and taken off as well."""
 _RUN = 1024
 """As many numbers are added up in one go, the sums of such runs one by one: errors grow with the length of a run."""
+
+
+PRODUCTS = Scratch()
 
 
 def _working(array: Array | None, like: Array) -> Array | None:
@@ -97,7 +100,7 @@ def row_norm_backward(
             np.multiply(average, scale, shift)
         np.multiply(gradient, scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
-        products = np.multiply(h, part, scratch("norm products", part.shape, x.dtype))
+        products = np.multiply(h, part, PRODUCTS.of(part.shape, x.dtype))
         np.subtract(factors[1] @ products, shifted, sums[0, number])
         first, second = h @ factor, products @ factor
         if w is not None:

@@ -34,7 +34,7 @@ def _be_quiet() -> None:
 
 class _Here(threading.local):
     enter: Callable[..., Any]  # of this thread's room
-    buffers: dict[str, Array]  # by name
+    buffers: dict[object, Array]  # by what they are for
 
     def __init__(self) -> None:
         self.enter, self.buffers = quiet_room().run, {}
