@@ -24,7 +24,7 @@ Function = Callable[..., Any]
 OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 """NumPy's names, which torch's parser accepts too."""
 
-PYTHON_TYPES = {float: of_numpy(np.dtype("d")), int: of_numpy(np.dtype("l")), bool: of_numpy(np.dtype("?")),
+PYTHON_TYPES = {float: of_numpy(np.dtype("d")), int: of_numpy(np.dtype(np.int64)), bool: of_numpy(np.dtype("?")),
                 complex: of_numpy(np.dtype("D"))}  # fmt: skip
 
 

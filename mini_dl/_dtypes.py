@@ -76,6 +76,8 @@ ALL = (
     uint8, uint16, uint32, uint64, int8, int16, int32, int64,
     float16, float32, float64, complex64, complex128, bool,
 )  # fmt: skip
+INDEX_TYPES = (int64.numpy, int32.numpy)
+"""What most operations take as indices. Types are compared, not their letters: ``l`` is int64 here and int32 there."""
 NAMES = {
     **{d.name: d for d in ALL},
     "short": short, "int": int, "long": long, "half": half, "float": float, "double": double,
@@ -261,14 +263,7 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
 
 
 def _overflow(number: Any, target: np.dtype[Any]) -> RuntimeError:
-    return RuntimeError(f"value cannot be converted to type {c_name(target)} without overflow: {number}")
-
-
-def c_name(numpy_dtype: np.dtype[Any]) -> str:
-    """The name of a type in C++, and so in torch's messages."""
-    known = {"float32": "float", "float64": "double", "float16": "c10::Half", "complex64": "c10::complex<float>"}
-    known |= {"complex128": "c10::complex<double>", "bool": "bool", "int32": "int"}
-    return known.get(numpy_dtype.name, numpy_dtype.name + "_t")
+    return RuntimeError(f"value cannot be converted to type {c_name(target, 'source')} without overflow: {number}")
 
 
 def _fits(number: builtins.int, target: np.dtype[Any]) -> builtins.bool:
@@ -296,6 +291,28 @@ _SCALAR_NAMES = {
 def scalar_name(numpy_dtype: np.dtype[Any]) -> str:
     """The name of a type in torch's error messages: ``Float`` for float32."""
     return _SCALAR_NAMES[numpy_dtype.name]
+
+
+_C_NAMES = {
+    "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>", "bool": "bool", "int8": "signed char", "int16": "short int", "int32": "int",
+    "int64": "long int", "uint8": "unsigned char", "uint16": "short unsigned int", "uint32": "unsigned int",
+    "uint64": "long unsigned int",
+}  # fmt: skip
+
+
+def c_name(numpy_dtype: np.dtype[Any], style: str = "compiler") -> str:
+    """What C++, and so many of torch's messages, call a type: int64 is ``long int`` in the `style` of the "compiler", ``int64_t``
+    in that of the "source", which calls the others the same."""
+    if style == "source" and numpy_dtype.kind in "iu" and numpy_dtype != np.int32:
+        return f"{numpy_dtype.name}_t"
+    return _C_NAMES[numpy_dtype.name]
+
+
+def tensor_name(numpy_dtype: np.dtype[Any]) -> str:
+    """What the type of a tensor was called once, and still is in some of torch's messages: ``torch.FloatTensor``."""
+    name = scalar_name(numpy_dtype)
+    return f"CPU{name}Type" if numpy_dtype.kind in "bc" else f"torch.{name}Tensor"
 
 
 class finfo:

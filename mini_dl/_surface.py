@@ -17,10 +17,11 @@ import numpy as np
 from mini_dl._arguments import parsed
 from mini_dl._dtypes import castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory
+from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import resized
-from mini_dl.tensor import Tensor, version_of
+from mini_dl.tensor import Tensor, written
 
 Function = Callable[..., Any]
 
@@ -65,12 +66,12 @@ def namespace(name: str) -> dict[str, Any]:
 
 
 def public(
-    *places: str, inplace_too: bool = False, out: bool | str | Function = False, operators: str = ""
+    *places: str, inplace: bool = False, out: bool | str | Function = False, operators: str = ""
 ) -> Callable[[Function], Any]:
     """Publish a function in `places`: "torch", "Tensor", "nn.functional", "special", "linalg", "fft"; "special:expit" gives it
     another name there.
 
-    `inplace_too` adds ``Tensor.f_`` (and ``torch.f_`` if torch has it). `out` adds the keyword ``out=`` (not on Tensor): with
+    `inplace` adds ``Tensor.f_`` (and ``torch.f_`` if torch has it). `out` adds the keyword ``out=`` (not on Tensor): with
     "apart" it must not overlap an argument; a function ``check(result, out, args)`` raises if it is unsuitable.
     `operators` are special methods that are this very function.
     """
@@ -89,12 +90,12 @@ def public(
                 setattr(Tensor, name, plain)
             else:
                 namespace(where)[name] = writing
-            if inplace_too:
-                in_place = inplace(plain, name + "_")
+            if inplace:
+                writer = in_place(plain, name + "_")
                 if where == "Tensor":
-                    setattr(Tensor, name + "_", in_place)
+                    setattr(Tensor, name + "_", writer)
                 elif where == "torch" and name + "_" in FUNCTIONS_IN_PLACE:
-                    namespace(where)[name + "_"] = in_place
+                    namespace(where)[name + "_"] = writer
         for operator in operators.split():
             setattr(Tensor, operator, function)
         return function
@@ -107,9 +108,12 @@ def spelled(place: str, function: Function) -> tuple[str, str]:
     return where, name or function.__name__
 
 
-def method(*, inplace: bool = False, out: bool | str | Function = False, operators: str = "") -> Callable[[Function], Any]:
-    """Publish as ``torch.f`` and ``Tensor.f``."""
-    return public("torch", "Tensor", inplace_too=inplace, out=out, operators=operators)
+def method(
+    *others: str, alias: str = "", inplace: bool = False, out: bool | str | Function = False, operators: str = ""
+) -> Callable[[Function], Any]:
+    """Publish as ``torch.f`` and ``Tensor.f``, both also under the name `alias`, and in the `others` of the places."""
+    again = (f"torch:{alias}", f"Tensor:{alias}") if alias else ()
+    return public("torch", "Tensor", *others, *again, inplace=inplace, out=out, operators=operators)
 
 
 def function(*, out: bool | str | Function = False) -> Callable[[Function], Any]:
@@ -184,7 +188,7 @@ def store(result: Any, out: Any) -> Any:
     if out._array.size:
         check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
-    version_of(out)[0] += 1
+    written(out)
     return out
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.utils.stateless import call_with
+from mini_dl.ops.joining import stack
 from mini_dl.tensor import Tensor
 
 __all__ = ["functional_call", "stack_module_state"]
@@ -69,6 +69,6 @@ def _stacked(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         tensors = [state[name] for state in states]
         if len({tensor.requires_grad for tensor in tensors}) > 1:
             raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
-        whole = namespace("torch")["stack"](tensors)
+        whole = stack(tensors)
         stacked[name] = whole.detach().requires_grad_() if tensors[0].requires_grad else whole
     return stacked

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from mini_dl._device import require_cpu
-from mini_dl._surface import public
+from mini_dl._surface import function
 from mini_dl.files.npz import load_npz, save_npz
 from mini_dl.files.pt import (
     KNOWN,
@@ -47,7 +47,7 @@ __all__ = [
 # ------------------------------------------------------------------------------------------------ .pt
 
 
-@public("torch")
+@function()
 def save(
     obj: Any,
     f: File,
@@ -74,7 +74,7 @@ def save(
         )
 
 
-@public("torch")
+@function()
 def load(
     f: File,
     map_location: Any = None,

@@ -225,6 +225,14 @@ def version_of(tensor: Tensor) -> list[int]:
     return tensor._counter
 
 
+def written(tensor: Tensor) -> None:
+    """Count a write to the memory of `tensor`: what was saved of it before is stale."""
+    if tensor._counter is None:
+        tensor._counter = [1]
+    else:
+        tensor._counter[0] += 1
+
+
 def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     """Another tensor over the same memory and version, with another history."""
     out = wrap(tensor._array)

@@ -28,7 +28,7 @@ from mini_dl.autograd.graph import (
 from mini_dl.autograd.inplace import check_writable, rebase
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import look_into
-from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap, written
 
 
 class FunctionCtx:
@@ -276,7 +276,7 @@ def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bo
     _check_tensors(fixed, RuntimeError, "mark_non_differentiable only accepts variable arguments, but got {kind}")
     _check_tensors(dirty, RuntimeError, "mark_dirty can only accept variables, but argument {i} is of type {kind}")
     for tensor in dirty:
-        version_of(tensor)[0] += 1
+        written(tensor)
     if recording:
         ctx.start(outs)
     made = []

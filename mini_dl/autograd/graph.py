@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import tensor_name
 from mini_dl.autograd.places import Place, place_of
 from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, version_of, wrap
 
@@ -305,7 +306,7 @@ def root_of(view: Tensor) -> Tensor:
 
 STALE = (
     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-    "[torch.{kind} {shape}], which is {output}, is at version {now}; expected version {expected} instead. "
+    "[{kind} {shape}], which is {output}, is at version {now}; expected version {expected} instead. "
     "Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
     "with torch.autograd.set_detect_anomaly(True)."
 )
@@ -387,7 +388,8 @@ class Results(Sequence[Any]):
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
     node, number = grad_fn_and_number(None if is_end(tensor) else tensor._edge)
     output = f"output {number} of {node.name()}" if node is not None else "a leaf or a constant"
-    kind = {"float32": "FloatTensor", "float64": "DoubleTensor", "float16": "HalfTensor", "int64": "LongTensor"}.get(
-        np.dtype(tensor._array.dtype).name, f"{tensor._array.dtype.name}Tensor"
+    raise RuntimeError(
+        STALE.format(
+            kind=tensor_name(tensor._array.dtype), shape=list(tensor._array.shape), output=output, now=now, expected=expected
+        )
     )
-    raise RuntimeError(STALE.format(kind=kind, shape=list(tensor._array.shape), output=output, now=now, expected=expected))

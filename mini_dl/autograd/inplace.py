@@ -16,7 +16,7 @@ from mini_dl.autograd.graph import Node, edge_of, forbidden_write, is_end, move_
 from mini_dl.autograd.memory import copy_slices
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import place_of
-from mini_dl.tensor import Edge, Tensor, inference, version_of, wrap
+from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 
 def inplace(function: Callable[..., Tensor], name: str | None = None, operator: bool = False) -> Callable[..., Tensor]:
@@ -43,7 +43,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
                     mode.spare = before
                 if result._array is spare:
                     check_inference(self)
-                    version_of(self)[0] += 1
+                    written(self)
                     return self
             else:
                 result = function(self, *args, **kwargs)
@@ -117,7 +117,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
             mode.run(ufunc, array, other, out=array)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
             return False
-    version_of(target)[0] += 1
+    written(target)
     return True
 
 
@@ -177,7 +177,7 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     check_inference(target)
     edge = edge_of(result) if recorded else None
     mode.run(np.copyto, array, result._array, "unsafe")
-    version_of(target)[0] += 1
+    written(target)
     if recorded:
         rebase(target, edge)
         if own_result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import in_slices
+from mini_dl.kernels.blocks import computed_in, in_slices
 from mini_dl.kernels.softmax import exponentials
 
 # ------------------------------------------------------------------------------------------------ one product, fused
@@ -24,7 +24,7 @@ def attention(
     time, so that their scores stay in cache.
     """
     (batch, length, _), source = query.shape, key.shape[1]
-    working = np.dtype(np.float32) if query.dtype.char == "e" else query.dtype
+    working = computed_in(query.dtype)
     if batch * length * source <= IN_DOUBLE:
         working = np.dtype(np.float64)
     q, k, v = (a.astype(working, copy=False) for a in (query, key, value))

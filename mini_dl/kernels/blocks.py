@@ -85,6 +85,31 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
     return np.bitwise_xor(mixed, b).view(yes.dtype)
 
 
+def in_single(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """`kernel`, which computes float16 in float32: where its first argument is float16, the others are too, but for indices."""
+
+    @functools.wraps(kernel)
+    def run(*args: Any) -> Any:
+        if args[0].dtype.char != "e":
+            return kernel(*args)
+        return kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+
+    return run
+
+
+def as_single(array: Array) -> Array:
+    """`array`, but float32 for float16."""
+    return array.astype(np.float32) if array.dtype.char == "e" else array
+
+
+def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which numbers of type `dtype` are computed: float32 for float16."""
+    return _SINGLE if dtype.char == "e" else dtype
+
+
+_SINGLE = np.dtype(np.float32)
+
+
 def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
     """A kernel over arrays of one floating type and numbers: float16 is computed in float32, large arrays in blocks."""
 
@@ -129,26 +154,40 @@ def one_and_exp_of_negative(x: Array) -> Array:
     return y
 
 
-np.empty(31 * 2**20, np.uint8)
-"""Freed at once and never touched: it teaches glibc that blocks of this size come and go, so that it then keeps up to 64 MB of
-freed memory instead of returning it to the system after each step and faulting it in again. Elsewhere it does nothing."""
-LINE = 64
-"""Bytes in a cache line, and in a vector register: writing three unaligned arrays takes twice as long."""
+KEPT_BY_ALLOCATOR = 31 * 2**20
+"""Bytes of a piece of memory, the freeing of which moves glibc's threshold as far as it goes."""
 
 
-def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """A work buffer, the same for all calls with this `name` in a thread: a fresh page costs more than filling it.
+def keep_freed_memory() -> None:
+    """Let glibc keep up to 64 MB of freed memory, which it would hand back to the system after each step, to be faulted in anew.
 
-    Its contents are arbitrary, and the next call of the same kernel overwrites them: never return it. Up to 8 MB are kept.
+    It learns from a piece that is freed at once, and never touched, that such pieces come and go. Elsewhere this does nothing.
     """
-    size = math.prod(shape) * dtype.itemsize
-    if size > 2**23:
-        return np.empty(shape, dtype)
-    buffer = here.buffers.get(name)
-    if buffer is None or buffer.size < size:
-        whole = np.empty(size + LINE, np.uint8)
-        buffer = here.buffers[name] = whole[-whole.ctypes.data % LINE :]
-    return buffer[:size].view(dtype).reshape(shape)
+    np.empty(KEPT_BY_ALLOCATOR, np.uint8)
+
+
+keep_freed_memory()
+
+LINE = 64
+"""Bytes of a line of the cache, and of a vector register: to write three arrays at odd places takes twice as long."""
+LARGEST_SCRATCH = 2**23
+"""Bytes of memory to work in that are kept for the next call."""
+
+
+class Scratch:
+    """Memory to work in for one purpose, a piece for each thread and each depth at which kernels interrupt each other: a fresh
+    page costs more than filling it."""
+
+    def of(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of anything, valid until the next one is asked for: never to be returned."""
+        size = math.prod(shape) * dtype.itemsize
+        if size > LARGEST_SCRATCH:
+            return np.empty(shape, dtype)
+        buffer = here.buffers.get(self)
+        if buffer is None or buffer.size < size:
+            whole = np.empty(size + LINE, np.uint8)
+            buffer = here.buffers[self] = whole[-whole.ctypes.data % LINE :]
+        return buffer[:size].view(dtype).reshape(shape)
 
 
 def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> Array:

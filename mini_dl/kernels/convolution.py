@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blocks, winograd
-from mini_dl.kernels.blocks import copy, in_slices, number_of_pieces, scratch, slices, split, total_of
+from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
@@ -23,6 +23,10 @@ COLUMNS_IN_CACHE = 262144
 """Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
+
+
+COLUMNS, PLANES, SUMS, TERMS = Scratch(), Scratch(), Scratch(), Scratch()
+"""The columns of a piece; of depthwise convolution planes with their padding, the sums over taps, and the term of one tap."""
 
 
 class Geometry(NamedTuple):
@@ -38,14 +42,10 @@ class Geometry(NamedTuple):
 # ------------------------------------------------------------------------------------------------ primitives
 
 
-def halved(kernel: Any, *args: Any) -> Array:
-    """float16 is computed in float32."""
-    return kernel(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
-
-
 # ------------------------------------------------------------------------------------------------ kernels
 
 
+@in_single
 def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     n, o, kernel = len(input), len(weight), weight.shape[2:]
     out = np.empty((n, o, *g.out), input.dtype)
@@ -79,6 +79,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     return out
 
 
+@in_single
 def conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array:
     kernel, c = weight.shape[2:], weight.shape[1]
     if 0 in output.shape or 0 in weight.shape or 0 in shape:
@@ -133,6 +134,7 @@ def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geo
     return found
 
 
+@in_single
 def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
@@ -255,7 +257,7 @@ class Columns:
         area = math.prod(out)
         shape = (n, *out, *self.kernel, c) if self.last else (c, *self.kernel, n, *out)
         seen: Array = np.ndarray(shape, image.dtype, image, images.start * first + lines.start * moves[0], strides)
-        filled = scratch("columns", shape, image.dtype)
+        filled = COLUMNS.of(shape, image.dtype)
         np.copyto(filled, seen)
         if self.last:
             return filled.reshape(1, n * area, self.height).swapaxes(1, 2)
@@ -384,14 +386,14 @@ class Planes:
         """(n, pitch)"""
         return fitted_window(self.input[piece], self.padding, self.needed, _zeros).reshape(-1, math.prod(self.needed))
 
-    def runs(self, name: str, n: int, dtype: Any) -> tuple[Array, Array]:
+    def runs(self, memory: Scratch, n: int, dtype: Any) -> tuple[Array, Array]:
         """Memory for `n` runs, (n, length), and the outputs as it shows them, (n, *out)."""
-        whole = scratch(name, (n, math.prod(self.shown)), dtype)
+        whole = memory.of((n, math.prod(self.shown)), dtype)
         return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
 
 
 def _zeros(shape: Ints, dtype: Any) -> Array:
-    zeros = scratch("depthwise planes", shape, dtype)
+    zeros = PLANES.of(shape, dtype)
     zeros[...] = 0
     return zeros
 
@@ -403,8 +405,8 @@ def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
 
     def add_up(piece: slice) -> None:
         seen, factors = planes.of(piece), taps[piece]
-        total, shown = planes.runs("depthwise sums", len(seen), out.dtype)
-        term, _ = planes.runs("depthwise terms", len(seen), out.dtype)
+        total, shown = planes.runs(SUMS, len(seen), out.dtype)
+        term, _ = planes.runs(TERMS, len(seen), out.dtype)
         for k, offset in enumerate(planes.offsets):
             np.multiply(seen[:, offset : offset + planes.length], factors[:, k : k + 1], out=term if k else total)
             if k:
@@ -422,8 +424,8 @@ def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> 
     def products(piece: slice) -> None:
         seen = planes.of(piece)
         if seen.dtype.kind == "c":
-            seen = seen.conj()  # vecdot works again
-        spread, shown = planes.runs("depthwise sums", len(seen), output.dtype)
+            seen = seen.conj()  # vecdot will once more
+        spread, shown = planes.runs(SUMS, len(seen), output.dtype)
         spread[...] = 0
         shown[...] = given[piece]
         for k, offset in enumerate(planes.offsets):

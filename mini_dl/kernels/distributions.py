@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, of_numpy, scalar_name
+from mini_dl._dtypes import Array, c_name, of_numpy, scalar_name
 from mini_dl.kernels import mersenne
 from mini_dl.kernels.mersenne import Generator, multiply_add, piecewise, unit_double
 
@@ -41,7 +41,7 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
     limit = float(np.finfo(dtype).max)
     for name, bound in (("from", low), ("to", high)):
         if not -limit <= bound <= limit:
-            raise RuntimeError(f"{name} is out of bounds for {_cpp_name(dtype)}")
+            raise RuntimeError(f"{name} is out of bounds for {c_name(dtype)}")
     if not low <= high:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
     if high - low > limit:
@@ -348,7 +348,7 @@ def _last(dtype: DType, high: int | None) -> int:
 
 
 def _check_range(dtype: DType, low: int, last: int) -> None:
-    name = _cpp_name(dtype)
+    name = c_name(dtype)
     for word, value in (("from", low), ("to - 1", last)):
         least, greatest = _limits(dtype)
         if not least <= value <= min(greatest, INT64.max if dtype.kind == "u" else greatest):
@@ -360,14 +360,6 @@ def _check_range(dtype: DType, low: int, last: int) -> None:
                 "release, please fix the code in advance",
                 stacklevel=4,
             )
-
-
-def _cpp_name(dtype: DType) -> str:
-    """The name of the type in torch's messages."""
-    names = {"float16": "c10::Half", "float32": "float", "float64": "double", "bool": "bool", "int64": "long"}
-    names |= {"uint8": "unsigned char", "int8": "signed char", "int16": "short", "int32": "int"}
-    names |= {"uint16": "short unsigned int", "uint32": "unsigned int", "uint64": "long unsigned int"}
-    return names[dtype.name]
 
 
 def digits(dtype: DType) -> int:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import elementwise, in_slices, real_floating
+from mini_dl.kernels.blocks import computed_in, elementwise, in_slices, real_floating
 from mini_dl.kernels.special import erf_array
 
 # ------------------------------------------------------------------------------------------------ gelu
@@ -63,7 +63,7 @@ def gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
 def gelu_and_cdf(input: Array) -> tuple[Array, Array]:
     """``input * cdf`` and, for the gradient, ``cdf``, the normal distribution's"""
     x = real_floating(input, "GeluKernelImpl")
-    x = np.ascontiguousarray(x, np.float32 if x.dtype.char == "e" else x.dtype)
+    x = np.ascontiguousarray(x, computed_in(x.dtype))
     out, cdf = np.empty(input.shape, x.dtype), np.empty(input.shape, x.dtype)
     flat, flat_out, flat_cdf = x.reshape(-1), out.reshape(-1), cdf.reshape(-1)
 

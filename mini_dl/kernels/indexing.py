@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, scalar_name
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -121,7 +121,7 @@ def positions(name: str, input: Array, dim: int, index: Array, src: Array | None
     """The flat positions in `input` of the elements that `index` chooses along `dim`. RuntimeError if it does not fit."""
     if not index.size:
         return np.empty(index.shape, "int64")
-    if index.dtype.char not in "lqi":
+    if index.dtype not in INDEX_TYPES:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     shape, sizes = input.shape or (1,), index.shape or (1,)
     if len(shape) != len(sizes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import in_slices, keep, real_floating
+from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.softmax import exponentials
 
 # ------------------------------------------------------------------------------------------------ classes by index
@@ -16,7 +16,7 @@ def cross_entropy_rows(
 ) -> tuple[Array, Array, Array]:
     """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
     real_floating(input, "log_softmax_lastdim_kernel_impl")
-    x = np.ascontiguousarray(input, np.float32 if input.dtype.char == "e" else input.dtype)
+    x = np.ascontiguousarray(input, computed_in(input.dtype))
     out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x))
     chosen = x[np.arange(len(index)), index]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import BLOCK, in_slices, ones, real_floating, scratch, slices
+from mini_dl.kernels.blocks import BLOCK, Scratch, computed_in, in_slices, ones, real_floating, slices
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -15,11 +15,14 @@ _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
 
+PRODUCTS = Scratch()
+
+
 def _working(array: Array | None, like: Array) -> Array | None:
     """`array`, contiguous, in the type to compute in: float32 for float16."""
     if array is None:
         return None
-    return np.ascontiguousarray(array, np.float32 if like.dtype.char == "e" else like.dtype)
+    return np.ascontiguousarray(array, computed_in(like.dtype))
 
 
 # ------------------------------------------------------------------------------------------------ rows
@@ -97,7 +100,7 @@ def row_norm_backward(
             np.multiply(average, scale, shift)
         np.multiply(gradient, scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
-        products = np.multiply(h, part, scratch("norm products", part.shape, x.dtype))
+        products = np.multiply(h, part, PRODUCTS.of(part.shape, x.dtype))
         np.subtract(factors[1] @ products, shifted, sums[0, number])
         first, second = h @ factor, products @ factor
         if w is not None:

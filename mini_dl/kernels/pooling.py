@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import keep, slices
+from mini_dl.kernels.blocks import as_single, computed_in, keep, slices
 from mini_dl.kernels.parallel import share
 
 Ints = tuple[int, ...]
@@ -66,7 +66,7 @@ def to_maxima(output: Array, input: Array, windows: Windows) -> Array:
         if _unclear(stages[-1]):
             found[...] = added_at(values, _argmax(image, windows), image.shape, n)
             return
-        grad = values.astype(np.float32) if values.dtype.char == "e" else values
+        grad = as_single(values)
         for dim in range(n):
             x, y = stages[-2 - dim], stages[-1 - dim]
             apart = windows.stride[dim] >= windows.dilation[dim] * (windows.kernel[dim] - 1) + 1
@@ -297,7 +297,7 @@ def means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
 
     def reduce(arrays: tuple[Array, ...]) -> None:
         x, means = arrays
-        x = x.astype(np.float32) if x.dtype.char == "e" else x
+        x = as_single(x)
         for dim in reversed(range(len(regions))):
             x = _sum_of_taps(x, regions[dim], (slice(None),) * (len(regions) - dim - 1))
         if x.dtype.kind == "i":  # towards zero
@@ -315,7 +315,7 @@ def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> A
 
     def spread(arrays: tuple[Array, ...]) -> None:
         means, found = arrays
-        grad = np.divide(means, _as(divisor, np.dtype(np.float32) if means.dtype.char == "e" else means.dtype))
+        grad = np.divide(means, _as(divisor, computed_in(means.dtype)))
         for dim, region in enumerate(regions):
             grad = _spread_to_taps(grad, region, (slice(None),) * (len(regions) - dim - 1))
         found[...] = grad

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels.blocks import as_single
 
 Ints = tuple[int, ...]
 
@@ -42,7 +43,7 @@ def resample(input: Array, axes: tuple[Axis, ...]) -> Array:
     """(*, *in) -> (*, *out)"""
     if input.dtype.char == "B" and axes[0].weights is not None:
         return _resample_bytes(input, axes)
-    out = _computed(input)
+    out = as_single(input)
     for dim in reversed(range(len(axes))):
         at = out.ndim - len(axes) + dim
         total: Any = None
@@ -75,7 +76,7 @@ def _resample_bytes(input: Array, axes: tuple[Axis, ...]) -> Array:
 
 def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
     """The transpose of `_resample`."""
-    grad = _computed(output)
+    grad = as_single(output)
     for dim, axis in enumerate(axes):
         at = grad.ndim - len(axes) + dim
         if axis.weights is not None and len(axis.places) <= 256 and np.isfinite(grad).all():
@@ -92,11 +93,6 @@ def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
             found[index] += np.add.reduceat(grad if weight is None else grad * weight, starts, at)
         grad = found
     return grad.astype(output.dtype, copy=False)
-
-
-def _computed(array: Array) -> Array:
-    """float16 is computed in float32."""
-    return array.astype(np.float32) if array.dtype.char == "e" else array
 
 
 def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Any:

@@ -33,8 +33,8 @@ def _be_quiet() -> None:
 
 
 class _Here(threading.local):
-    enter: Callable[..., Any]  # `run` of this thread's context
-    buffers: dict[str, Array]  # by name
+    enter: Callable[..., Any]  # of this thread's room
+    buffers: dict[object, Array]  # by what they are for
 
     def __init__(self) -> None:
         self.enter, self.buffers = quiet_room().run, {}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels.blocks import as_single, in_single
 
 Dims = tuple[int, ...]
 
@@ -123,10 +124,9 @@ def add_up_squares(x: Array, dims: Dims, keepdim: bool) -> Array:
 # ------------------------------------------------------------------------------------------------ variance
 
 
+@in_single
 def squares(x: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    """The sum of squared distances from the mean, divided by `divisor`; half precision in single."""
-    if x.dtype.char == "e":
-        return squares(x.astype(np.float32), dims, keepdim, divisor).astype(np.float16)
+    """The sum of squared distances from the mean, divided by `divisor`; of half precision in single."""
     n = count(x.shape, dims)
     if x.dtype.char == "f" and x.size <= 16384:  # in double, so that the mean of equal elements is exactly their value
         apart = x.astype(np.float64)
@@ -149,8 +149,8 @@ def add_up_sizes(x: Array, dims: Dims) -> Array:
 
 
 def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    """The mean, corrected by the mean of the distances from it: exact except for the last rounding."""
-    x = input.astype(np.float32) if input.dtype.char == "e" else input
+    """The mean, to which that of the distances from it is added: right but for the last rounding."""
+    x = as_single(input)
     n = x.dtype.type(count(x.shape, dims))
     mean = add_up(x, dims, True) / n
     rest = add_up(x - mean, dims, True) / n
@@ -158,10 +158,9 @@ def near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
     return mean.reshape(reduced(x.shape, dims, keepdim)).astype(input.dtype, copy=False)
 
 
+@in_single
 def std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
-    half = input.dtype.char == "e"
-    variance = squares(input.astype(np.float32) if half else input, dims, keepdim, divisor)
-    return np.sqrt(variance).astype(np.float16) if half else np.sqrt(variance)
+    return np.sqrt(squares(input, dims, keepdim, divisor))
 
 
 WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import number_of_pieces, scratch, split, total_of
+from mini_dl.kernels.blocks import Scratch, number_of_pieces, split, total_of
 from mini_dl.kernels.parallel import share
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 KERNEL = np.kron(G, G)  # (16, 9)
 Piece = tuple[slice, slice]
 """Images, and lines of outputs."""
-BLOCK = 1 << 18
+TRANSFORMED_IN_CACHE = 1 << 18
 """Elements of the transformed input of a piece: it stays in the second-level cache."""
 
 
@@ -77,7 +77,7 @@ def _weight_of(planes: Array) -> Array:
 def _products(seen: Array, kernel: Array, out: Array) -> None:
     """(2, n, 2 th + 2, tw + 1, C), (16, C, O) -> the window `out`, (n, O, h, w)"""
     n, h, w = seen.shape[1:4]
-    product = scratch(SECOND, (4, 4, n, h // 2 - 1, w - 1, kernel.shape[2]), seen.dtype)
+    product = SECOND.of((4, 4, n, h // 2 - 1, w - 1, kernel.shape[2]), seen.dtype)
     np.matmul(_inputs(seen), kernel, product.reshape(16, -1, kernel.shape[2]))
     for columns, target in zip(_outputs(product), (out[..., 0::2], out[..., 1::2])):
         target[...] = columns[:, : target.shape[2], : target.shape[3]].transpose(0, 3, 1, 2)
@@ -88,7 +88,7 @@ def _pieces(input: Array, h: int, w: int) -> tuple[list[Piece], int]:
     amount of work they are."""
     count, th = len(input), (h + 1) // 2
     size = 16 * count * th * ((w + 1) // 2) * input.shape[1]  # of the transformed input
-    number = number_of_pieces(size, 4 * size, BLOCK, 2 * BLOCK)
+    number = number_of_pieces(size, 4 * size, TRANSFORMED_IN_CACHE, 2 * TRANSFORMED_IN_CACHE)
     lines = split(th, number // count)
     return [(i, slice(2 * j.start, min(2 * j.stop, h))) for i in split(count, number) for j in lines], 4 * size
 
@@ -98,10 +98,10 @@ def _tiles(lines: slice, w: int) -> tuple[int, int]:
     return (lines.stop - lines.start + 1) // 2, (w + 1) // 2
 
 
-# Columns are stored with the even ones first, then the odd ones: the first columns of the tiles in a row are one run of memory,
-# and so are the second ones. Successive results alternate between FIRST and SECOND, so that both stay in the cache.
+# Columns are kept even ones first, then odd ones: of the tiles of a row, the first columns are one run of memory, and so are the
+# second ones. Successive results alternate between FIRST and SECOND: both stay in the cache.
 
-FIRST, SECOND, THIRD = "winograd 1", "winograd 2", "winograd 3"
+FIRST, SECOND, THIRD = Scratch(), Scratch(), Scratch()
 
 
 def _seen(input: Array, piece: Piece, padding: Any, w: int) -> Array:
@@ -114,7 +114,7 @@ def _columns(array: Array, images: slice, top: int, left: int, tiles: tuple[int,
     """A window of `images`, (N, C, H, W), with zeros outside, and the channels last: (2, n, 2 th + 2 `more`, tw + `more`, C)"""
     height, half = 2 * (tiles[0] + more), tiles[1] + more
     part = array[images, :, max(0, top) : max(0, top + height)]
-    out = scratch(FIRST, (2, len(part), height, half, array.shape[1]), array.dtype)
+    out = FIRST.of((2, len(part), height, half, array.shape[1]), array.dtype)
     out[...] = 0
     rows = slice(max(0, -top), max(0, -top) + part.shape[2])
     for parity in (0, 1):
@@ -128,9 +128,9 @@ def _inputs(seen: Array) -> Array:
     """(2, n, 2 th + 2, tw + 1, C) -> (16, n * th * tw, C)"""
     n, h, w, c = seen.shape[1:]
     th, tw = h // 2 - 1, w - 1
-    rows = scratch(SECOND, (4, 2, n, th, w, c), seen.dtype)
+    rows = SECOND.of((4, 2, n, th, w, c), seen.dtype)
     _differences(seen.reshape(2, n, th + 1, 2, w, c).transpose(3, 0, 1, 2, 4, 5), rows, 3)
-    planes = scratch(FIRST, (4, 4, n, th, tw, c), seen.dtype)
+    planes = FIRST.of((4, 4, n, th, tw, c), seen.dtype)
     _differences(rows.swapaxes(0, 1), planes.swapaxes(0, 1), 4)
     return planes.reshape(16, n * th * tw, c)
 
@@ -149,9 +149,9 @@ def _differences(parities: Array, out: Array, axis: int) -> None:
 def _outputs(product: Array) -> Array:
     """(4, 4, n, th, tw, O) -> (2, n, 2 th, tw, O)"""
     n, th, tw, o = product.shape[2:]
-    rows = scratch(FIRST, (2, 4, n, th, tw, o), product.dtype)
+    rows = FIRST.of((2, 4, n, th, tw, o), product.dtype)
     _sums(product, rows)
-    out = scratch(SECOND, (2, n, th, 2, tw, o), product.dtype)
+    out = SECOND.of((2, n, th, 2, tw, o), product.dtype)
     _sums(rows.swapaxes(0, 1), out.transpose(0, 3, 1, 2, 4, 5))
     return out.reshape(2, n, 2 * th, tw, o)
 
@@ -169,9 +169,9 @@ def _sums(planes: Array, out: Array) -> None:
 def _spread(even: Array, odd: Array) -> Array:
     """The transpose of `_outputs`: (n, 2 th, tw, O), (n, 2 th, tw, O) -> (16, n * th * tw, O)"""
     n, h, tw, o = even.shape
-    columns = scratch(SECOND, (4, n, h // 2, 2, tw, o), even.dtype)
+    columns = SECOND.of((4, n, h // 2, 2, tw, o), even.dtype)
     _sums_back(even, odd, columns.reshape(4, n, h, tw, o))
-    planes = scratch(THIRD, (4, 4, n, h // 2, tw, o), even.dtype)
+    planes = THIRD.of((4, 4, n, h // 2, tw, o), even.dtype)
     _sums_back(columns[:, :, :, 0], columns[:, :, :, 1], planes)
     return planes.reshape(16, -1, o)
 

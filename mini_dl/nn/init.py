@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.ops.random import randperm
+from mini_dl.tensor import Tensor, wrap, written
 
 if TYPE_CHECKING:
     from mini_dl.nn.modules.module import Module
@@ -102,7 +102,7 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
         thresholds.uniform_(generator=generator).log_()
         pending &= thresholds._array > candidates._array
         if not pending.any():
-            version_of(tensor)[0] += 1
+            written(tensor)
             return tensor
 
 
@@ -147,7 +147,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
 def _fill_array(tensor: Tensor, values: Any) -> Tensor:
     np.copyto(tensor._array, values, casting="unsafe")
-    version_of(tensor)[0] += 1
+    written(tensor)
     return tensor
 
 
@@ -232,7 +232,6 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
-    randperm = namespace("torch")["randperm"]
     zeros = math.ceil(sparsity * rows)
     normal_(tensor, 0, std, generator)
     for column in range(columns):

@@ -11,7 +11,7 @@ from mini_dl._checks import nonnegative, sizes, too_large
 from mini_dl._device import require_cpu
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
-from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new, version_of, wrap, written
 
 
 def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
@@ -236,4 +236,4 @@ def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
     else:
         grad.requires_grad_(False)
     grad._array[...] = 0
-    version_of(grad)[0] += 1
+    written(grad)

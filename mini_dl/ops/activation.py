@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name, wrap_dim
+from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
-from mini_dl._surface import namespace, public
+from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import number_of, op, recorded_as, unary
+from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
 from mini_dl.kernels import gelu as gelu_kernel
 from mini_dl.kernels import softmax as softmax_kernel
-from mini_dl.kernels.blocks import choose, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
+from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.tensor import Tensor
@@ -34,14 +34,14 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
     """``primitive(input, *args)``, written into `input` if `inplace`."""
     if not isinstance(input, Tensor):
         name = primitive.__name__.strip("_")
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     return (_in_place(primitive) if inplace else primitive)(input, *args)
 
 
 # ------------------------------------------------------------------------------------------------ piecewise linear
 
 
-@public("torch:relu", "Tensor:relu", inplace_too=True)
+@public("torch:relu", "Tensor:relu", inplace=True)
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
@@ -68,7 +68,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
         raise NotImplementedError(f"\"threshold_cpu\" not implemented for '{scalar_name(input.dtype)}'")
-    limit = number_as(threshold, np.dtype(np.float32) if input.dtype.char == "e" else input.dtype)
+    limit = number_as(threshold, computed_in(input.dtype))
     return choose(np.asarray(input <= limit), number_as(value, input.dtype), input)
 
 
@@ -523,7 +523,7 @@ def _log_softmax(input: Array, dim: int) -> Array:
     return softmax_kernel.along(softmax_kernel.log_softmax_rows, dim, real_floating(input, name))
 
 
-@public("torch", "Tensor", "special", out=True)
+@method("special", out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """``exp(input) / sum(exp(input))`` along `dim`, computed in `dtype` if that is given.
 
@@ -537,7 +537,7 @@ def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     return _softmax(input, wrap_dim(dim, input.ndim))
 
 
-@public("torch", "Tensor", "special", out=True)
+@method("special", out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """``input - log(sum(exp(input)))`` along `dim`, computed in `dtype` if that is given."""
     if dtype is not None:

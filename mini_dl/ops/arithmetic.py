@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Number, as_type, floating, number_as, of_numpy, promote, result_numpy
-from mini_dl._surface import method, public
+from mini_dl._surface import method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, unary
 from mini_dl.ops.operands import accept, conjugate, kind_of, own_copy, promote_floating, tensor_first, zero_of
@@ -69,7 +69,7 @@ def _sub(input: Array, other: Array) -> Array:
     return np.subtract(input, other)
 
 
-@public("torch", "Tensor", "torch:subtract", "Tensor:subtract", inplace_too=True, out=True)
+@method(alias="subtract", inplace=True, out=True)
 @written_by(np.subtract, _sub)
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``"""
@@ -84,7 +84,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     return _sub(other, input if alpha.__class__ is int and alpha == 1 else _scaled(other, input, alpha))
 
 
-@public("torch", "Tensor", "torch:multiply", "Tensor:multiply", inplace_too=True, out=True)
+@method(alias="multiply", inplace=True, out=True)
 @written_by(np.multiply)
 @binary(  # a real factor is its own conjugate: this saves two calls in the most common formula
     input=lambda grad, other: _mul(grad, other if type(other) is Tensor and other._array.dtype.kind == "f" else conjugate(other)),
@@ -109,7 +109,7 @@ def _div(input: Array, other: Array) -> Array:
     return np.divide(input, other)
 
 
-@public("torch", "Tensor", "torch:divide", "Tensor:divide", inplace_too=True, out=True)
+@method(alias="divide", inplace=True, out=True)
 @written_by(np.divide)
 def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
     """``input / other``, rounded towards zero (`rounding_mode` "trunc"), down ("floor") or not at all.
@@ -125,7 +125,7 @@ def div(input: Tensor | Number, other: Tensor | Number, *, rounding_mode: str | 
     raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
-@public("torch", "Tensor", inplace_too=True, out=True)
+@method(inplace=True, out=True)
 def true_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """``input / other``"""
     return _div(input, other)
@@ -168,7 +168,7 @@ def floor_divide(input: Array, other: Array) -> Array:
     return _floored(input, other)
 
 
-@public("torch", "Tensor", inplace_too=True, out=tensor_first)
+@method(inplace=True, out=tensor_first)
 @binary(input=lambda grad: grad, other=lambda grad, input, other: -grad * _floor_div(input, other))
 def remainder(input: Array, other: Array) -> Array:
     """``input - other * floor(input / other)``: the sign is that of `other`. RuntimeError for an integer division by zero."""
@@ -189,7 +189,7 @@ def fmod(input: Array, other: Array) -> Array:
     return np.fmod(input, other)
 
 
-@public("torch", "Tensor", "torch:negative", "Tensor:negative", inplace_too=True, out=True)
+@method(alias="negative", inplace=True, out=True)
 @written_by(np.negative)
 @unary(input=lambda grad: -grad)
 def neg(input: Array) -> Array:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, dtype, float64, scalar_name
+from mini_dl._dtypes import Array, c_name, dtype, float64, scalar_name
 from mini_dl._dtypes import bool as boolean
-from mini_dl._surface import namespace, public
+from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
 from mini_dl.ops.activation import softmax
+from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
 from mini_dl.ops.operands import masked
@@ -84,12 +85,8 @@ def _attention_backward(
     return attention_backward(grad, query, key, value, output, weights, sums, scale)
 
 
-_CPP_NAMES = {"Float": "float", "Double": "double", "Long": "long int", "Int": "int", "Half": "c10::Half", "Bool": "bool"}
-
-
 def _type(tensor: Tensor) -> str:
-    name = scalar_name(tensor._array.dtype)
-    return _CPP_NAMES.get(name, name)
+    return c_name(tensor._array.dtype)
 
 
 def _check_operands(query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -159,7 +156,7 @@ def scaled_dot_product_attention(
         target, wide = query.dtype, _wide(query, math.prod(leading) * length * keys)
         weights = _weights(query.to(wide), key.to(wide), None if mask is None else mask.to(wide), alive, scale)
         if dropout_p > 0:
-            weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+            weights = dropout(weights, dropout_p)
         return (weights @ value.to(wide)).to(target)
     heads = (_as_heads(x) for x in (query, key, value))
     scores = (*leading, length, key._array.shape[-2])
@@ -391,7 +388,7 @@ def _attended_with_weights(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None,
     scale = math.sqrt(1 / q._array.shape[2])
     weights = _weights(q.to(wide), k.to(wide), None if mask is None else mask.to(wide), None, scale)
     if dropout_p > 0:
-        weights = namespace("nn.functional")["dropout"](weights, dropout_p)
+        weights = dropout(weights, dropout_p)
     return (weights @ v.to(wide)).to(target).transpose(0, 1), weights.to(target)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Number, as_type, is_number, number_as, result_numpy, scalar_name
+from mini_dl._dtypes import Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, op, real_number_of
+from mini_dl.autograd.primitive import binary, not_a_tensor, op, real_number_of
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
@@ -30,7 +30,7 @@ def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
     return where(chosen, grad / 2, masked(grad, ~rejected))
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @binary(
     input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
     other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
@@ -42,7 +42,7 @@ def maximum(input: Array, other: Array) -> Array:
     return np.maximum(input, other)
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @binary(
     input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
     other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
@@ -115,7 +115,7 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     return np.minimum(out, max, out=None if min is None else own_copy(out))
 
 
-@public("torch", "Tensor", "torch:clip", "Tensor:clip", inplace_too=True, out=True)
+@method(alias="clip", inplace=True, out=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``minimum(maximum(input, min), max)``; a bound that is None has no effect. RuntimeError if both are None.
 
@@ -189,7 +189,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if not isinstance(condition, Tensor):
-        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type_name(condition)}")
+        raise not_a_tensor("where", "condition", 1, condition)
     if condition._array.dtype.kind not in "bu" or condition._array.dtype.itemsize != 1:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {scalar_name(condition._array.dtype)}"
@@ -227,9 +227,6 @@ def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: f
     return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
 
 
-_C_NAMES = {"float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int", "int32": "int"}
-
-
 @method(inplace=True, out=True)
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """``input + weight * (end - input)``. RuntimeError unless all tensors have the same type."""
@@ -241,7 +238,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
         input, end, weight = in_one_type("lerp", input, end, weight)  # a 0-d weight takes part in the promotion
     for name, tensor in (("end", end), ("weight", weight)):
         if isinstance(tensor, Tensor) and tensor._array.dtype != input._array.dtype:
-            expected, got = [_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (input, tensor)]
+            expected, got = [c_name(t._array.dtype) for t in (input, tensor)]
             raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")
     shapes = [t._array.shape for t in (input, end, weight) if isinstance(t, Tensor)]
     broadcast_shapes(*shapes)

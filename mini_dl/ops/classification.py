@@ -12,7 +12,7 @@ from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, unary
-from mini_dl.kernels.blocks import in_slices, keep, real_floating
+from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
 from mini_dl.ops.activation import log_softmax, softmax
 from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss, without_gradient
@@ -66,7 +66,7 @@ class _Classes:
                 raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         elif t.shape != (x.shape[0], *x.shape[2:]):
             raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
-        if t.dtype.char not in "lqB":
+        if t.dtype not in (np.int64, np.uint8):
             raise RuntimeError(f"expected target dtype to be Long or Byte, but got {scalar_name(t.dtype)}")
         classes = x.shape[0] if x.ndim == 1 else x.shape[1]
         if weight is not None:
@@ -78,7 +78,7 @@ class _Classes:
             if weight._array.dtype != x.dtype:
                 raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight._array.dtype)}")
         index = t.reshape(-1)
-        if index.dtype.char == "B":
+        if index.dtype == np.uint8:
             index = index.astype(np.int64)
         self.kept: Array | None = None
         if index.size and not (np.minimum.reduce(index) >= 0 and np.maximum.reduce(index) < classes):
@@ -89,8 +89,8 @@ class _Classes:
         elif 0 <= ignore_index < classes:
             self.kept = index != ignore_index
         self.index, self.shape = index, () if x.ndim == 1 else t.shape
-        self.type = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
-        self.weight: Array | None = None  # of each row; None if all weights are 1
+        self.type = computed_in(x.dtype)
+        self.weight: Array | None = None  # of each row; None where each counts 1
         if weight is not None:
             self.weight = weight._array[index].astype(self.type, copy=False)
             if self.kept is not None:
@@ -299,7 +299,7 @@ def multi_margin_loss(
         )
     if weight is not None and weight._array.size != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    if labels.dtype.char not in "lq":
+    if labels.dtype != np.int64:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     without_gradient("multi_margin_loss", weight=weight)
     index = labels.reshape(-1)
@@ -336,7 +336,7 @@ def multilabel_margin_loss(
     _nonempty_matrix(shape)
     if labels.shape != shape and not (len(shape) < 2 and labels.ndim < 2 and labels.size == input._array.size):
         raise RuntimeError(f"inconsistent target size: {list(labels.shape)} for input of size: {list(shape)}")
-    if labels.dtype.char not in "lq":
+    if labels.dtype != np.int64:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     classes = shape[-1] if shape else 1
     rows, labels = input.reshape(-1, classes), labels.reshape(-1, classes)

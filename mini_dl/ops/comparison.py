@@ -8,7 +8,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public
+from mini_dl._surface import method
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary
 from mini_dl.ops.operands import kind_of
 from mini_dl.tensor import Tensor
@@ -20,21 +20,21 @@ def _ordered(name: str, input: Any, other: Any) -> None:
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(np.asarray(operand).dtype)}'")
 
 
-@public("torch", "Tensor", inplace_too=True, out=True)
+@method(inplace=True, out=True)
 @binary(numbers="other")
 def eq(input: Array, other: Array) -> Array:
     """``input == other``"""
     return np.equal(input, other)
 
 
-@public("torch", "Tensor", "torch:not_equal", "Tensor:not_equal", inplace_too=True, out=True)
+@method(alias="not_equal", inplace=True, out=True)
 @binary(numbers="other")
 def ne(input: Array, other: Array) -> Array:
     """``input != other``"""
     return np.not_equal(input, other)
 
 
-@public("torch", "Tensor", "torch:less", "Tensor:less", inplace_too=True, out=True)
+@method(alias="less", inplace=True, out=True)
 @binary(numbers="other")
 def lt(input: Array, other: Array) -> Array:
     """``input < other``. NotImplementedError for complex."""
@@ -42,7 +42,7 @@ def lt(input: Array, other: Array) -> Array:
     return np.less(input, other)
 
 
-@public("torch", "Tensor", "torch:less_equal", "Tensor:less_equal", inplace_too=True, out=True)
+@method(alias="less_equal", inplace=True, out=True)
 @binary(numbers="other")
 def le(input: Array, other: Array) -> Array:
     """``input <= other``. NotImplementedError for complex."""
@@ -50,7 +50,7 @@ def le(input: Array, other: Array) -> Array:
     return np.less_equal(input, other)
 
 
-@public("torch", "Tensor", "torch:greater", "Tensor:greater", inplace_too=True, out=True)
+@method(alias="greater", inplace=True, out=True)
 @binary(numbers="other")
 def gt(input: Array, other: Array) -> Array:
     """``input > other``. NotImplementedError for complex."""
@@ -58,7 +58,7 @@ def gt(input: Array, other: Array) -> Array:
     return np.greater(input, other)
 
 
-@public("torch", "Tensor", "torch:greater_equal", "Tensor:greater_equal", inplace_too=True, out=True)
+@method(alias="greater_equal", inplace=True, out=True)
 @binary(numbers="other")
 def ge(input: Array, other: Array) -> Array:
     """``input >= other``. NotImplementedError for complex."""
@@ -94,7 +94,7 @@ def isinf(input: Array) -> Array:
     return np.isinf(input)
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @unary()
 def isposinf(input: Array) -> Array:
     """Whether each element is positive infinity. RuntimeError for complex."""
@@ -103,7 +103,7 @@ def isposinf(input: Array) -> Array:
     return np.equal(input, np.inf)
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @unary()
 def isneginf(input: Array) -> Array:
     """Whether each element is negative infinity. RuntimeError for complex."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import function, method, public, store
+from mini_dl._surface import function, method, store
 from mini_dl.autograd.primitive import op, unary, view
 from mini_dl.ops.trigonometry import cos, sin
 from mini_dl.tensor import Tensor
@@ -22,7 +22,7 @@ def conj(input: Tensor) -> Tensor:
     return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
-@public("torch", "Tensor", inplace_too=True, out=True)
+@method(inplace=True, out=True)
 def conj_physical(input: Tensor) -> Tensor:
     """The complex conjugate, in memory of its own; for a real tensor, itself."""
     return _conjugate(input) if input._array.dtype.kind == "c" else input

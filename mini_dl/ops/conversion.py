@@ -199,14 +199,12 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 # ------------------------------------------------------------------------------------------------ NumPy and Python
 
 
+@public("Tensor:numpy")
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
     if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     return self._array
-
-
-public("Tensor:numpy")(_numpy)
 
 
 @tensor_method()
@@ -236,6 +234,7 @@ def tolist(self: Tensor) -> Any:
     return self._array.tolist()
 
 
+@tensor_method()
 def __bool__(self: Tensor) -> bool:
     return is_nonzero(self)
 
@@ -255,27 +254,27 @@ def _real_element(self: Tensor, name: str) -> Any:
     return value
 
 
+@tensor_method()
 def __int__(self: Tensor) -> int:
     return int(_real_element(self, "int64_t"))
 
 
+@tensor_method()
 def __float__(self: Tensor) -> float:
     return float(_real_element(self, "double"))
 
 
+@tensor_method()
 def __complex__(self: Tensor) -> complex:
     return complex(_only_element(self))
 
 
+@tensor_method()
 def __index__(self: Tensor) -> int:
     array = self._array
     if array.dtype.kind not in "biu" or array.size != 1:
         raise TypeError("only integer tensors of a single element can be converted to an index")
     return int(array.item())
-
-
-for _special in (__bool__, __int__, __float__, __complex__, __index__):
-    setattr(Tensor, _special.__name__, _special)
 
 
 # ------------------------------------------------------------------------------------------------ questions

@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import public
+from mini_dl._dtypes import Array, c_name, scalar_name
+from mini_dl._surface import function, public
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op, op_together, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels
 from mini_dl.kernels import winograd
 from mini_dl.kernels.convolution import Geometry, Ints
-from mini_dl.ops.matmul import C_NAMES, conj
+from mini_dl.ops.matmul import conj
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ primitives
@@ -45,8 +44,6 @@ def _gradients(
 @op_together(_gradients, "input", "weight", "bias")
 def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
     """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""
-    if input.dtype.char == "e":
-        return kernels.halved(kernels.conv, input, weight, bias, geometry)
     return kernels.conv(input, weight, bias, geometry)
 
 
@@ -56,8 +53,6 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 )
 def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) -> Array:
     """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
-    if output.dtype.char == "e":
-        return kernels.halved(kernels.conv_input, output, weight, shape, geometry)
     return kernels.conv_input(output, weight, shape, geometry)
 
 
@@ -67,8 +62,6 @@ def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) ->
 )
 def conv_weight(input: Array, output: Array, shape: Ints, geometry: Geometry) -> Array:
     """(N, C, *in), (N, O, *out) -> `shape`, (O, C/groups, *kernel): the transpose of conv in its weight."""
-    if input.dtype.char == "e":
-        return kernels.halved(kernels.conv_weight, input, output, shape, geometry)
     return kernels.conv_weight(input, output, shape, geometry)
 
 
@@ -130,7 +123,7 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
             f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x)}"
         )
     if bias is not None and types[2] != types[0]:
-        names = C_NAMES[types[0].name], C_NAMES[types[2].name]
+        names = c_name(types[0]), c_name(types[2])
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
     if types[0] != types[1]:
         raise RuntimeError(f"expected scalar type {scalar_name(types[0])} but found {scalar_name(types[1])}")
@@ -253,12 +246,12 @@ def _by(sizes: Any) -> str:
 def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
         position, argument, value = (2, "weight", weight) if isinstance(input, Tensor) else (1, "input", input)
-        raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+        raise not_a_tensor(name, argument, position, value)
     x, w = input._array, weight._array
     if bias is None:
         return Arrays(x.shape, w.shape, None, (x.dtype, w.dtype))
     if not isinstance(bias, Tensor):
-        raise TypeError(f"{name}(): argument 'bias' (position 3) must be Tensor, not {type_name(bias)}")
+        raise not_a_tensor(name, "bias", 3, bias)
     return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
 
 
@@ -379,7 +372,7 @@ def conv_transpose3d(
     return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@public("torch")
+@function()
 def convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, transposed: bool,
     output_padding: Any, groups: int,

@@ -10,9 +10,10 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, spread_out, type_name, wrap_dim
 from mini_dl._dtypes import Array
-from mini_dl._surface import function, method, namespace, public, store, tensor_method
+from mini_dl._surface import function, method, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op
+from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
 from mini_dl.ops.parts import (
     _diagonal,
@@ -163,19 +164,19 @@ _copying(tensor_view, "view_copy")
 _copying(lambda input: input.detach(), "detach_copy")
 
 
-@public("torch", out=True)
+@function(out=True)
 def view_as_real_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_real``."""
-    return namespace("torch")["view_as_real"](input).clone()
+    return view_as_real(input).clone()  # type: ignore[no-any-return]
 
 
-@public("torch", out=True)
+@function(out=True)
 def view_as_complex_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_complex``."""
-    return namespace("torch")["view_as_complex"](input).clone()
+    return view_as_complex(input).clone()  # type: ignore[no-any-return]
 
 
-@public("torch", out=True)
+@function(out=True)
 def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
     """A copy of the elements from `start` to `end` along `dim`, `step` apart."""
     if step <= 0:

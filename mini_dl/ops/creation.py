@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -122,8 +122,8 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
 # ------------------------------------------------------------------------------------------------ like another
 
 
-def _like(name: str, fill: Any) -> None:
-    """Publish ``torch.f_like(input)``: a tensor with the shape, type and memory order of `input`, filled with `fill`."""
+def _like(name: str, fill: Any) -> Callable[..., Tensor]:
+    """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
 
     def make(
         input: Tensor,
@@ -158,13 +158,12 @@ def _like(name: str, fill: Any) -> None:
     first = {"input": parameters.pop("input")}
     given = {**first, **at, **parameters} if name == "full_like" else {**first, **parameters}
     make.__signature__ = inspect.Signature(list(given.values()))  # type: ignore[attr-defined]
-    namespace("torch")[name] = loosely_parsed(make)
+    call = namespace("torch")[name] = loosely_parsed(make)
+    return call
 
 
-_like("zeros_like", 0)
-_like("ones_like", 1)
-_like("empty_like", None)
-_like("full_like", None)
+zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
+empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
 def _new(name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
 from mini_dl._dtypes import scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import function, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import unary
 from mini_dl.ops.operands import masked
@@ -54,7 +54,7 @@ def _root(input: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(input, 0))
 
 
-@public("torch")
+@function()
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm distance of each row of `x1` (B, P, M) from each row of `x2` (B, R, M): (B, P, R).
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import namespace, public
+from mini_dl._surface import function, namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
+from mini_dl.ops.activation import leaky_relu
 from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
 
@@ -173,10 +174,10 @@ def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
     def in_place(input: Tensor, p: float, train: bool) -> Tensor:
         return _dropped(input, p, train, True, parts, by_channel)
 
-    for function, spelling in ((call, name), (in_place, name + "_")):
-        function.__name__ = function.__qualname__ = spelling
-        function.__doc__ = f"``nn.functional.{name}`` without defaults."
-        namespace("torch")[spelling] = function
+    for published, spelling in ((call, name), (in_place, name + "_")):
+        published.__name__ = published.__qualname__ = spelling
+        published.__doc__ = f"``nn.functional.{name}`` without defaults."
+        namespace("torch")[spelling] = published
 
 
 _publish("dropout", _scaled, False)
@@ -185,7 +186,7 @@ _publish("alpha_dropout", _shifted, False)
 _publish("feature_alpha_dropout", _shifted, True)
 
 
-@public("torch", out=True)
+@function(out=True)
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
     """`dropout`, and the mask of the elements it kept; ``train=None`` means training."""
     array = input._array
@@ -233,7 +234,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
-        return namespace("nn.functional")["leaky_relu"](input, (lower + upper) / 2, inplace)
+        return leaky_relu(input, (lower + upper) / 2, inplace)
     if input._array.dtype.kind != "f":
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 
 @op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
@@ -24,12 +25,11 @@ def _rows_at(table: Array, index: Array) -> Array:
 
 
 @op(rows=lambda grad, index: _rows_at(grad, index))
+@in_single
 def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     """(*, D), (*) -> (count, D): the sum of the rows of each index. Few indices: a product with their one-hot matrix."""
     width = rows.shape[-1]
     flat, places = rows.reshape(index.size, width), index.reshape(-1)
-    if rows.dtype.char == "e":
-        return _rows_summed.op.forward(rows.astype(np.float32), index, count).astype(np.float16)  # type: ignore[attr-defined]
     if count <= 256 and rows.dtype.kind == "f" and index.size >= 4 * count:
         one_hot = np.zeros((count, index.size), rows.dtype)
         one_hot[places, np.arange(index.size)] = 1
@@ -63,7 +63,7 @@ def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: 
 
 
 def _check_indices(indices: Tensor, name: str) -> None:
-    if indices._array.dtype.char not in "ilq":
+    if indices._array.dtype not in INDEX_TYPES:
         kind = "torch." + scalar_name(indices._array.dtype) + "Tensor"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
@@ -126,11 +126,11 @@ def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_typ
     used = np.unique(indices._array)
     if used.size and not (used[0] >= 0 and used[-1] < len(array)):
         raise IndexError("index out of range in self")
-    norms = np.linalg.norm(array[used].astype(np.float32 if array.dtype.char == "e" else array.dtype), norm_type, 1)
+    norms = np.linalg.norm(as_single(array[used]), norm_type, 1)
     over = norms > max_norm
     if over.any():
         array[used[over]] *= (max_norm / (norms[over] + 1e-7))[:, None].astype(array.dtype)
-        version_of(weight)[0] += 1
+        written(weight)
     return weight
 
 
@@ -156,7 +156,7 @@ def embedding_bag(
     An empty bag gives zeros; rows at `padding_idx` do not count. `include_last_offset`: the last offset ends the last bag.
     `sparse` is accepted; the gradient is dense. ValueError if the arguments do not fit.
     """
-    if weight._array.dtype.char in "lq" and input.dtype.is_floating_point:
+    if weight._array.dtype == np.int64 and input.dtype.is_floating_point:
         warnings.warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated, "
             "and should now be `embedding_bag(input, weight, ...)`.",

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array
-from mini_dl._surface import public, tensor_method
+from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
@@ -34,7 +34,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
-            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
+            raise not_a_tensor("copy_", "other", 1, src)
         kind = np.dtype(np.float64) if isinstance(src, float) else _dtypes.dtype_of_number(src)
         src = wrap(_dtypes.as_type(src, kind))
     shape, theirs = self._array.shape, src._array.shape
@@ -48,7 +48,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     check_inference(self)
     check_memory(self._array)
     mode.run(np.copyto, self._array, src._array, "unsafe")
-    version_of(self)[0] += 1
+    written(self)
     return self
 
 
@@ -75,24 +75,24 @@ def _fill_memory(self: Tensor, value: Any) -> Tensor:
     if not self._array.flags.writeable:
         check_memory(self._array)
     self._array[...] = value
-    version_of(self)[0] += 1
+    written(self)
     return self
 
 
-@public("torch")
+@function()
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like `input`, filled with `value`, a number or a 0-d tensor."""
     return _fill(input, one_value("fill", input, value))
 
 
-@public("torch", "Tensor")
+@method()
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Fill with one value."""
     value = one_value("fill_", input, value, cast=True)
     return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
 
 
-@public("torch", "Tensor")
+@method()
 def zero_(input: Tensor) -> Tensor:
     """Fill with zeros."""
     return _recorded_zero_(input) if needs_recording(input) else _fill_memory(input, 0)

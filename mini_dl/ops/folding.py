@@ -6,10 +6,9 @@ import math
 import operator
 from typing import Any
 
-from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import public
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.kernels.folding import Ints, fold_back, padded_for, taps_of
 from mini_dl.tensor import Tensor
@@ -63,7 +62,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
             [5., 6.]])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(f"unfold(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("unfold", "input", 1, input)
     shape = input._array.shape
     if len(shape) < 3:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)")
@@ -96,7 +95,7 @@ def _check_type(input: Tensor, kernel: str) -> None:
 def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """The transpose of `unfold`, (N, C * K1 * K2, L) -> (N, C, *output_size): overlapping windows add up."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"fold(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("fold", "input", 1, input)
     shape, space = input._array.shape, _pair("output_size", output_size)
     kernel, geometry = _blocks(space, kernel_size, dilation, padding, stride)
     if min(space) < 1:
@@ -132,7 +131,7 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
 def _image(name: str, input: Any, factor: str, r: int) -> Any:
     """The checked shape of an image: the dimensions before the channels, the channels, and the spatial shape."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     if input.ndim < 3:
         raise RuntimeError(f"{name} expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
     if r <= 0:
@@ -175,7 +174,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """(N, C, *) -> (N, C, *): channel (g, i) of `groups` groups becomes channel (i, g) (Zhang et al., ShuffleNet, 2018)."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"channel_shuffle(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("channel_shuffle", "input", 1, input)
     shape = input._array.shape
     if len(shape) < 3:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}")

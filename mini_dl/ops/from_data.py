@@ -77,12 +77,12 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     target = found if target is None else target
     if found.kind == "c" and target.kind not in "cb":
         raise TypeError("must be real number, not complex")
-    # ints go through int64, or uint64 if that is requested; what becomes floating goes through float64, as in torch
-    through = {"i": "uint64" if target.char in "QL" else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
+    # ints go through int64, or uint64 where that is wanted; what becomes floating goes through float64, as in torch
+    through = {"i": "uint64" if target == np.uint64 else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
     try:
         array = np.array(leaves, "float64" if found.kind == "i" and target.kind in "fc" else through).reshape(shape)
     except OverflowError:
-        if target.kind in "fc" or target.char in "QL":
+        if target.kind in "fc" or target == np.uint64:
             raise
         if target.kind in "iu":
             raise ValueError("Overflow when unpacking long long") from None

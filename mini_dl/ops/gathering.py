@@ -10,11 +10,11 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
-from mini_dl._dtypes import Array, c_name, number_as, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, c_name, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
@@ -240,7 +240,7 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
     """`dim` counted from the front. RuntimeError or IndexError unless `index` is a vector in range that fits `source`."""
     dim = wrap_dim(dim, input._array.ndim)
     if not isinstance(index, Tensor):
-        raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type_name(index)}")
+        raise not_a_tensor(name, "index", 3, index)
     positions = index._array
     if positions.ndim > 1:
         raise IndexError(
@@ -251,7 +251,7 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
                 else ""
             )
         )
-    if positions.dtype.char not in ("lq" if name in ("index_copy", "index_fill") else "lqi"):
+    if positions.dtype not in (INDEX_TYPES[:1] if name in ("index_copy", "index_fill") else INDEX_TYPES):
         raise (IndexError if name == "index_fill" else RuntimeError)(
             f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}"
         )
@@ -449,8 +449,8 @@ def _take(input: Array, index: Array) -> Array:
 
 @method(out="apart")
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at these indices of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
-    if index._array.dtype.char not in "lq":
+    """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
+    if index._array.dtype != np.int64:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     return _take(input, index)
 
@@ -472,8 +472,8 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 @method(inplace=True)
 @spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """`input` with `source` written (or added) at these indices of its flattened elements."""
-    if index._array.dtype.char not in "lq":
+    """`input` with `source` written (or added) at these places of its flattened elements."""
+    if index._array.dtype != np.int64:
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
@@ -492,7 +492,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 @method(out=True)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """``gather`` with both broadcast against each other; without `dim`, along the flattened `input`."""
-    if indices._array.dtype.char not in "lqi":
+    if indices._array.dtype not in INDEX_TYPES:
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices._array.dtype)}")
     if dim is None:
         return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import INDEX_TYPES, Array
 from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
@@ -122,7 +122,7 @@ def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -
             return bool(array)
         mask_fits(array.shape, shape, dim)
         return [wrap(found) for found in array.nonzero()]
-    if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype.char not in "ilq":
+    if isinstance(item, Tensor) and array.dtype.kind in "iu" and array.dtype not in INDEX_TYPES:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return [integers(item if isinstance(item, Tensor) else wrap(array))]
 
@@ -155,6 +155,6 @@ def mask_fits(mask: tuple[int, ...], shape: tuple[int, ...], dim: int) -> None:
 
 
 def integers(index: Tensor) -> Tensor:
-    if index._array.dtype.char not in "ilqb":
+    if index._array.dtype not in INDEX_TYPES and index._array.dtype != np.int8:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return index

@@ -33,7 +33,7 @@ from mini_dl.ops.gathering import assigned
 from mini_dl.ops.index_expressions import in_range, integers, mask_fits, parse
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
-from mini_dl.tensor import Tensor, version_of, wrap
+from mini_dl.tensor import Tensor, wrap, written
 
 # ------------------------------------------------------------------------------------------------ choosing by integers
 
@@ -116,7 +116,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         check_inference(self)
         check_memory(seen)
         seen[...] = assigned(value, seen.dtype)
-        version_of(self)[0] += 1
+        written(self)
         return
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
@@ -173,7 +173,7 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
         check_inference(self)
         check_memory(self._array)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
-        version_of(self)[0] += 1
+        written(self)
     return self
 
 
@@ -206,7 +206,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return _index_put(input, _indices_of(input, indices), values, accumulate)
 
 
-@public("torch", "Tensor")
+@method()
 def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """In-place version of ``index_put``."""
     return _index_put_(input, _indices_of(input, indices), values, accumulate)
@@ -215,6 +215,7 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 # ------------------------------------------------------------------------------------------------ as a sequence
 
 
+@public("Tensor:__iter__")
 def _iter(self: Tensor) -> Any:
     """The parts along the first dimension. TypeError for a 0-d tensor."""
     if not self._array.ndim:
@@ -222,6 +223,7 @@ def _iter(self: Tensor) -> Any:
     return iter(self.unbind(0))
 
 
+@public("Tensor:__contains__")
 def _contains(self: Tensor, element: Any) -> bool:
     """Whether any element equals `element`."""
     if isinstance(element, (Tensor, int, float, complex)):
@@ -229,15 +231,11 @@ def _contains(self: Tensor, element: Any) -> bool:
     raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
 
+@public("Tensor:__reversed__")
 def _reversed(self: Tensor) -> Tensor:
     return self.flip(0) if self._array.ndim else self
 
 
+@public("Tensor:__delitem__")
 def _delitem(self: Tensor, index: Any) -> None:
     raise TypeError("Tensor does not support deleting items")
-
-
-for _name, _function in {
-    "__iter__": _iter, "__contains__": _contains, "__reversed__": _reversed, "__delitem__": _delitem,
-}.items():  # fmt: skip
-    setattr(Tensor, _name, _function)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
-from mini_dl._dtypes import Array, default_numpy, promote_numpy, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.parts import part
 from mini_dl.tensor import Tensor, wrap
 
@@ -175,7 +175,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
     blocks = []
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"block_diag(): argument 'tensors' (position {i + 1}) must be Tensor, not {type_name(t)}")
+            raise not_a_tensor("block_diag", "tensors", i + 1, t)
         if t.ndim > 2:
             raise RuntimeError(
                 f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {t.ndim} dimensions"
@@ -238,7 +238,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     """
     if repeats is None:
         counts = input._array
-        if counts.dtype.char not in "lqi":
+        if counts.dtype not in INDEX_TYPES:
             raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{scalar_name(counts.dtype)}'")
         if counts.ndim != 1:
             raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
@@ -248,7 +248,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     dim = wrap_dim(dim, input.ndim)
     n = input._array.shape[dim] if input.ndim else 1
     counts = repeats._array if isinstance(repeats, Tensor) else np.asarray(repeats)
-    if counts.dtype.char not in "lqi":
+    if counts.dtype not in INDEX_TYPES:
         raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{scalar_name(counts.dtype)}'")
     if counts.ndim > 1:
         raise RuntimeError("repeats must be 0-dim or 1-dim tensor")

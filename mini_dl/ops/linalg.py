@@ -17,7 +17,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import scalar_name
-from mini_dl._surface import method, public
+from mini_dl._surface import function, method, public
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import chain
 from mini_dl.ops.matrices import diagonal, eye_like, square, tied
@@ -149,7 +149,7 @@ def _powers(x: Tensor, n: int) -> Tensor:
     return cat([one, column.expand(*x._array.shape, n - 1).cumprod(-1)], -1)
 
 
-@public("torch")
+@function()
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of a vector as columns, the highest first unless `increasing`."""
     if x._array.ndim != 1:

@@ -6,8 +6,10 @@ Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2009), ht
 from __future__ import annotations
 
 from mini_dl._dtypes import get_default_dtype
-from mini_dl._surface import function, namespace
+from mini_dl._surface import function
+from mini_dl.ops.qr import linalg_qr
 from mini_dl.ops.random import randn
+from mini_dl.ops.singular_values import linalg_svd
 from mini_dl.tensor import Tensor
 
 
@@ -23,7 +25,7 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor |
         A = A - M.broadcast_to(A.shape)
     tall = A.mH if m < n else A
     basis = _approximate_basis(tall, q, 2 if niter is None else niter)
-    U, S, Vh = namespace("linalg")["svd"](basis.mH @ tall, full_matrices=False)
+    U, S, Vh = linalg_svd(basis.mH @ tall, full_matrices=False)
     left, right = basis @ U, Vh.mH
     return (right, S, left) if m < n else (left, S, right)
 
@@ -31,11 +33,10 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor |
 def _approximate_basis(A: Tensor, q: int, niter: int) -> Tensor:
     """(*, m, n) -> (*, m, q): orthonormal columns that nearly span the range of `A`. Algorithm 4.4 of the source."""
     dtype = A.dtype if A.is_floating_point() or A.is_complex() else get_default_dtype()
-    qr = namespace("linalg")["qr"]
-    basis = qr(A @ randn(A.shape[-1], q, dtype=dtype)).Q
+    basis = linalg_qr(A @ randn(A.shape[-1], q, dtype=dtype)).Q
     for _ in range(niter):
-        basis = qr(A.mH @ basis).Q
-        basis = qr(A @ basis).Q
+        basis = linalg_qr(A.mH @ basis).Q
+        basis = linalg_qr(A @ basis).Q
     return basis
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, requires_grad, return_type
+from mini_dl._surface import function, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.linalg import factor, first_failure, permutation
@@ -144,7 +144,7 @@ def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
 
-@public("torch", out=True)
+@function(out=True)
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """``(P, L, U)`` from what `lu_factor` returned."""
     if unpack_pivots and LU_pivots._array.dtype != np.int32:

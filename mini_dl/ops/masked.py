@@ -14,8 +14,10 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import dtype
-from mini_dl._surface import namespace, public
-from mini_dl.ops import norms, reduction, scans, sorting
+from mini_dl._surface import public
+from mini_dl.ops import reduction, scans, sorting
+from mini_dl.ops.activation import log_softmax, softmax, softmin
+from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor, wrap
 
 Dims = tuple[int, ...]
@@ -196,7 +198,7 @@ def norm(
 ) -> Tensor:
     """The vector norm of the elements that `mask` keeps."""
     x = filled(input, mask, math.inf if ord == -math.inf else 0)
-    return norms.vector_norm(x, 2.0 if ord is None else ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
+    return vector_norm(x, 2.0 if ord is None else ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
 
 
 def _variance(
@@ -262,22 +264,22 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor
     return scans.cumprod(filled(input, mask, 1), wrap_dim(dim, input._array.ndim), dtype=kind)
 
 
-def _by_name(name: str, hide: Callable[[Tensor], Any], doc: str) -> None:
-    """The functional of that name for the elements that are kept."""
+def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor], Any], doc: str) -> None:
+    """`function` of the elements that are kept."""
 
     def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
         kind = input.dtype if dtype is None else dtype
         x = filled(input, mask, hide(input))
-        return namespace("nn.functional")[name](x, wrap_dim(dim, input._array.ndim), dtype=kind)
+        return function(x, wrap_dim(dim, input._array.ndim), dtype=kind)
 
-    normalization.__name__ = normalization.__qualname__ = name
+    normalization.__name__ = normalization.__qualname__ = function.__name__
     normalization.__doc__ = doc
     public("masked")(normalization)
 
 
-_by_name("softmax", lowest, "The softmax of the elements that `mask` keeps; hidden ones get 0.")
-_by_name("log_softmax", lowest, "The logarithm of the softmax of the elements that `mask` keeps; hidden ones get -inf.")
-_by_name("softmin", highest, "The softmax of the negative of the elements that `mask` keeps; hidden ones get 0.")
+_normalization(softmax, lowest, "The softmax of the elements that `mask` keeps; hidden ones get 0.")
+_normalization(log_softmax, lowest, "The logarithm of the softmax of the elements that `mask` keeps; hidden ones get -inf.")
+_normalization(softmin, highest, "The softmax of the negative of the elements that `mask` keeps; hidden ones get 0.")
 
 
 @public("masked")

@@ -12,7 +12,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.blocks import choose
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.ops.parts import _slice
@@ -93,7 +93,7 @@ def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements where `mask` holds replaced, in order, by those of `source`."""
     if not isinstance(source, Tensor):
-        raise TypeError(f"masked_scatter(): argument 'source' (position 2) must be Tensor, not {type_name(source)}")
+        raise not_a_tensor("masked_scatter", "source", 2, source)
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes but got "
@@ -163,7 +163,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """``(*) -> (*, num_classes)``: 1 at the index given by each element, else 0. -1 means the largest element plus one."""
     array = input._array
-    if array.dtype.char not in "lq":
+    if array.dtype != np.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if not array.size:
         if num_classes <= 0:

@@ -13,20 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
-from mini_dl._dtypes import Array, Number, promote_numpy, scalar_name
+from mini_dl._checks import broadcast_shapes, wrap_dim
+from mini_dl._dtypes import Array, Number, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.views import unsafe_view
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
-
-C_NAMES = {
-    "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
-    "complex128": "c10::complex<double>", "int64": "long", "int32": "int", "int16": "short", "int8": "signed char",
-    "uint8": "unsigned char", "bool": "bool", "uint16": "unsigned short", "uint32": "unsigned int", "uint64": "unsigned long",
-}  # fmt: skip
 
 
 def _checked(name: str, dtype: np.dtype[Any]) -> None:
@@ -58,7 +52,7 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
         rows, (k, m) = math.prod(shape[:-1]), weight.shape
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{shape[-1]} and {k}x{m})")
     if input.dtype is not weight.dtype and input.dtype != weight.dtype:
-        names = C_NAMES[input.dtype.name], C_NAMES[weight.dtype.name]
+        names = c_name(input.dtype), c_name(weight.dtype)
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names[0]} != {names[1]}")
     if input.dtype.char in "?HILQ":
         _checked("addmm_impl_cpu_", input.dtype)
@@ -122,7 +116,7 @@ def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> 
 def _as(number: Number, dtype: np.dtype[Any]) -> Any:
     if isinstance(number, complex) and dtype.kind != "c":
         if number.imag:
-            raise RuntimeError(f"value cannot be converted to type {C_NAMES[dtype.name]} without overflow")
+            raise RuntimeError(f"value cannot be converted to type {c_name(dtype, 'source')} without overflow")
         number = number.real
     return dtype.type(number)
 
@@ -139,10 +133,10 @@ def _sum_of_rows(input: Array) -> Array:
 def _tensors(name: str, **arguments: Any) -> None:
     for position, (argument, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
-            raise TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")
+            raise not_a_tensor(name, argument, position, value)
 
 
-@public("torch", "Tensor", "linalg", out=True)
+@method("linalg", out=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product; leading dimensions broadcast, a vector is a row on the left and a column on the right.
 
@@ -297,20 +291,19 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.reshape(len(input), 1) * vec2
 
 
+@public("Tensor:__matmul__")
 def _matmul_operator(self: Tensor, other: Any) -> Any:
     if isinstance(other, Tensor):
         return matmul(self, other)
     return ask_operator("__matmul__", self, other) if overrides(other) else NotImplemented
 
 
+@public("Tensor:__rmatmul__")
 def _rmatmul_operator(self: Tensor, other: Any) -> Any:
     if isinstance(other, Tensor):
         return matmul(other, self)
     return ask_operator("__rmatmul__", self, other) if overrides(other) else NotImplemented
 
-
-setattr(Tensor, "__matmul__", _matmul_operator)  # noqa: B010
-setattr(Tensor, "__rmatmul__", _rmatmul_operator)  # noqa: B010
 
 # ------------------------------------------------------------------------------------------------ sums with products
 
@@ -409,9 +402,8 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
     _tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_batches(batch1, batch2)
     _check_expands(input._array.shape, (*batch1.shape[:2], batch2.shape[2]))
-    types = [t._array.dtype.name for t in (input, batch1, batch2)]
-    if len(set(types)) > 1:
-        found = [C_NAMES[name] for name in types]
+    found = [c_name(t._array.dtype) for t in (input, batch1, batch2)]
+    if len(set(found)) > 1:
         raise RuntimeError("Input dtypes must be the same, got: input {}, batch1: {}, batch2: {}".format(*found))
     return _weighted_sum(input, _stacks(batch1, batch2), beta, alpha)
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -24,7 +23,7 @@ LinAlgError = _LinAlgError
 def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
     """`A`, after checking that it is a batch of matrices that NumPy can factor."""
     if not isinstance(A, Tensor):
-        raise TypeError(f"{name.replace('.', '_')}(): argument '{label}' (position 1) must be Tensor, not {type_name(A)}")
+        raise not_a_tensor(name.replace(".", "_"), label, 1, A)
     if A._array.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {label} must have at least 2 dimensions.")
     if floating:

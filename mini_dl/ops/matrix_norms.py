@@ -11,10 +11,10 @@ from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import dtype
 from mini_dl._surface import public
 from mini_dl.ops.matrices import eye_like, matrix, square
-from mini_dl.ops.norms import converted, vector_norm
 from mini_dl.ops.reduction import checked
 from mini_dl.ops.singular_values import svdvals
 from mini_dl.ops.solving import _inv, singular
+from mini_dl.ops.vector_norms import converted, vector_norm
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ norms

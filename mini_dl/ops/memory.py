@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._checks import nonnegative, sizes, spread_out
 from mini_dl._dtypes import Array, of_numpy
-from mini_dl._surface import method, namespace, public, tensor_method
+from mini_dl._surface import method, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
@@ -19,7 +19,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, view
 from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
-from mini_dl.tensor import Tensor, inference, version_of
+from mini_dl.tensor import Tensor, inference, version_of, written
 
 # ------------------------------------------------------------------------------------------------ memory by itself
 
@@ -87,7 +87,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
         check_inference(self)
         out = function(self, *args, **kwargs)
         self._array = out._array
-        version_of(self)[0] += 1
+        written(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]
         return self
@@ -127,7 +127,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     check_inference(self)
     edges = [edge_of(tensor) for tensor in taken] if recorded else []
     self._array = _memory_as(self._array.dtype, source, storage_offset, size, stride)
-    version_of(self)[0] += 1
+    written(self)
     if recorded:
         rebase(self, Node(_NotImplemented(), edges, None, self._array))
     return self
@@ -157,11 +157,11 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -
     if shape != self._array.shape:
         check_inference(self)
         self._array = resized(self._array, shape)
-        version_of(self)[0] += 1
+        written(self)
     return self
 
 
-@public("torch", "Tensor")
+@method()
 def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
     """``self.resize_(the_template.shape)``"""
     return resize_(self, the_template._array.shape)

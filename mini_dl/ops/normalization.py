@@ -19,10 +19,10 @@ from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
-from mini_dl.kernels.blocks import real_floating
+from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
-from mini_dl.tensor import Tensor, version_of
+from mini_dl.tensor import Tensor, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
@@ -186,7 +186,7 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     if dtype.kind not in "fc":
         raise NotImplementedError(f"\"rms_norm\" not implemented for '{scalar_name(dtype)}'")
     if eps is None:
-        eps = float(np.finfo(np.float32 if dtype.char == "e" else dtype).eps)
+        eps = float(np.finfo(computed_in(dtype)).eps)
     if dtype.kind == "c":  # the square of a complex number, not of its absolute value
         out = input * ((input * input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps).rsqrt()
         return out if weight is None else out * weight
@@ -257,7 +257,7 @@ def _update(running: Tensor, value: Array, momentum: float) -> None:
     array = running._array
     array *= 1 - momentum
     array += (momentum * value).astype(array.dtype)
-    version_of(running)[0] += 1
+    written(running)
 
 
 def _batch_norm(

@@ -1,127 +1,27 @@
-"""Norms of vectors."""
+"""Norms as torch names them beside ``linalg``: of vectors or of matrices, as the arguments say."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
-from mini_dl._checks import type_name, wrap_dim, wrap_dims
-from mini_dl._dtypes import Array, dtype, is_number, scalar_name
-from mini_dl._surface import method, namespace, public
-from mini_dl.autograd.primitive import op
-from mini_dl.kernels.sums import Dims, add_up, add_up_squares, reduce, reduced
+from mini_dl._checks import wrap_dim
+from mini_dl._dtypes import dtype, is_number, scalar_name
+from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
-from mini_dl.ops.reduction import checked, shares
+from mini_dl.ops.matrix_norms import matrix_norm
+from mini_dl.ops.reduction import checked
+from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
 
-def magnitude(x: Array) -> Array:
-    """``|x|``, half precision in single."""
-    return np.abs(x.astype(np.float32) if x.dtype.char == "e" else x)
-
-
-def _norm_gradient(grad: Tensor, input: Tensor, result: Tensor, ord: float, dims: Dims, keepdim: bool) -> Tensor | None:
-    """None for a count; 0 where the norm is 0 (a subgradient), even if the formula would give 0 / 0."""
-    if not keepdim:
-        whole = reduced(input._array.shape, dims, True)
-        norm, grad = result.reshape(whole), grad.reshape(whole)
-    else:
-        norm = result
-    if ord == 0:
-        return None
-    if ord == 1:
-        return input.sgn() * grad
-    if ord == 2:
-        return grad * (input / norm).masked_fill(norm == 0, 0)
-    size = input.abs()
-    if math.isinf(ord):
-        return input.sgn() * grad * shares(size, result, dims, keepdim)
-    if ord < 1:
-        return input.sgn() * (size ** (ord - 1)).masked_fill(input == 0, 0) * grad * norm ** (1 - ord)
-    scale = (grad / norm ** (ord - 1)).masked_fill(norm == 0, 0)
-    return (input.sgn() * size ** (ord - 1) if ord < 2 else input * size ** (ord - 2)) * scale
-
-
-@op(input=lambda grad, input, result, ord, dims, keepdim: _norm_gradient(grad, input, result, ord, dims, keepdim))
-def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
-    if ord == 2 and input.dtype.kind != "c":
-        x = input.astype(np.float32) if input.dtype.char == "e" else input
-        out = np.sqrt(add_up_squares(x, dims, keepdim))
-    else:
-        x = magnitude(input)
-        if math.isinf(ord):
-            out = reduce(np.maximum if ord > 0 else np.minimum, x, dims, keepdim, **({} if x.size else {"initial": 0}))
-        elif ord == 0:
-            out = add_up((x != 0).astype(x.dtype), dims, keepdim)
-        elif ord == 1:
-            out = add_up(x, dims, keepdim)
-        else:
-            out = add_up(x**ord, dims, keepdim) ** (1 / ord)
-    return np.asarray(out, np.empty(0, input.dtype).real.dtype)
-
-
-def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
-    """`x` in the requested type, which may neither narrow it nor cross between real and complex."""
-    kind = x._array.dtype
-    if kind.kind not in "fc":
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
-    if target is None:
-        return x
-    asked = target.numpy
-    if asked.kind not in "fc":
-        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {scalar_name(asked)}")
-    if asked.kind != kind.kind:
-        want, given = ("complex", "complex") if kind.kind == "c" else ("real", "real")
-        raise RuntimeError(f"{name}: dtype should be {want} for {given} inputs, but got {scalar_name(asked)}")
-    if asked.itemsize < kind.itemsize:
-        raise RuntimeError(
-            f"{name}: the dtype of the input ({scalar_name(kind)}) should be convertible without narrowing to the specified "
-            f"dtype ({scalar_name(asked)})"
-        )
-    return x.to(target)
-
-
-@public("linalg", out=True)
-def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
-    """``sum(|x| ** ord) ** (1 / ord)`` over `dim`: the largest ``|x|`` for inf, the smallest for -inf, how many are not 0 for 0.
-
-    RuntimeError for an infinite or negative `ord` over an empty dimension.
-
-    >>> import mini_dl as torch
-    >>> torch.linalg.vector_norm(torch.tensor([3.0, -4.0]))
-    tensor(5.)
-    """
-    checked("linalg.vector_norm", x, keepdim)
-    if not is_number(ord):
-        raise TypeError(f"linalg_vector_norm(): argument 'ord' (position 2) must be Number, not {type_name(ord)}")
-    x = converted("linalg.vector_norm", x, dtype)
-    shape = x._array.shape
-    dims = wrap_dims(dim, len(shape))
-    if (ord < 0 or ord == math.inf) and not x._array.size:
-        for d in dims if dim is not None and dim != () and dim != [] else ():
-            if shape[d] == 0:
-                raise RuntimeError(
-                    f"linalg.vector_norm cannot compute the {ord} norm on the dimension {d}because this dimension is empty and "
-                    "the operation does not have an identity"
-                )
-        if dim is None or dim == () or dim == []:
-            raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
-                "identity"
-            )
-    return _vector_norm(x, float(ord), dims, keepdim)
-
-
-@public("torch", out=True)
+@function(out=True)
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The vector norm of order `p` over `dim`; with ``p="nuc"`` the sum of the singular values."""
     checked("norm", input, keepdim)
     if not isinstance(p, str) or (p == "fro" and (dim is None or is_number(dim) or len(dim) <= 2)):
         return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
     dims = range(input._array.ndim) if dim is None else [dim] if is_number(dim) else dim
-    return namespace("linalg")["matrix_norm"](input, p, list(dims), keepdim, dtype=dtype)
+    return matrix_norm(input, p, list(dims), keepdim, dtype=dtype)
 
 
 @public("Tensor:norm")
@@ -130,7 +30,7 @@ def _tensor_norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = 
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
-@public("torch", out=True)
+@function(out=True)
 def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
     dims = [dim] if is_number(dim) else list(dim)
@@ -143,15 +43,15 @@ def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return vector_norm(input, 2, dims, keepdim)
 
 
-@public("torch", out=True)
+@function(out=True)
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
     """The sum of the singular values of the matrices in two dimensions."""
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)
         dim, keepdim = (-2, -1), dim
-    return namespace("linalg")["matrix_norm"](input, "nuc", dim, keepdim)
+    return matrix_norm(input, "nuc", dim, keepdim)
 
 
-@public("torch")
+@function()
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norm of order `pow` of each slice along `dim`, the other dimensions kept as 1; with ``dim=-1`` that of the whole."""
     if isinstance(pow, float):

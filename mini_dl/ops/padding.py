@@ -5,11 +5,10 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, Number, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import function, public
 from mini_dl.autograd.formal import piecewise
-from mini_dl.autograd.primitive import op, real_number_of, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, real_number_of, recorded_as
 from mini_dl.kernels.padding import Pads, pad_by_position, pad_constant, unpad_by_position
 from mini_dl.tensor import Tensor
 
@@ -53,7 +52,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     tensor([[3, 2, 1, 2, 3, 2]])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(f"pad(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("pad", "input", 1, input)
     if mode == "constant":
         return constant_pad_nd(input, pad, 0.0 if value is None else float(real_number_of("pad", "value", value)))
     pads, shape = _pairs(input, pad), input._array.shape
@@ -98,7 +97,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     return _pad_by_position(input, pads, mode)
 
 
-@public("torch")
+@function()
 def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
     """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
     pads = _pairs(input, pad)

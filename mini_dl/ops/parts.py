@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import also_named, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import function, method, namespace, public, tensor_method
+from mini_dl._surface import method, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
 from mini_dl.ops.views import place
@@ -171,13 +171,13 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, size, dim) if size else split_with_sizes(input, [0] * chunks, dim)
 
 
-@function()
+@method()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Like ``split``, but the parts may be modified."""
     return tuple(_split(input, split_size, dim))
 
 
-@function()
+@method()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Like ``chunk``, but the parts may be modified."""
     if chunks <= 0:
@@ -186,14 +186,10 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
     return unsafe_split(input, size, dim) if size else unsafe_split_with_sizes(input, [0] * chunks, dim)
 
 
-@function()
+@method()
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Like ``split_with_sizes``, but the parts may be modified."""
     return tuple(_lengths(input, list(split_sizes), wrap_dim(dim, input._array.ndim)))
-
-
-for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
-    setattr(Tensor, _unsafe.__name__, namespace("torch")[_unsafe.__name__])
 
 
 @method()

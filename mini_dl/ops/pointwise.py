@@ -80,4 +80,4 @@ for _name, _operator in {
 for _name, _function in {
     "arcsin": asin, "arccos": acos, "arctan": atan, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
 }.items():  # fmt: skip
-    public(f"torch:{_name}", f"Tensor:{_name}", inplace_too=True, out=True)(_function)
+    public(f"torch:{_name}", f"Tensor:{_name}", inplace=True, out=True)(_function)

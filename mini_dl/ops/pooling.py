@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
 from mini_dl.kernels.pooling import Ints, Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
 from mini_dl.ops.random import rand
@@ -104,7 +103,7 @@ def _geometry(
 ) -> Windows:
     """The windows over `input`, after torch's checks."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     kernel = _ints(name, "kernel_size", kernel_size, n)
     steps = kernel if stride is None or (isinstance(stride, (tuple, list)) and not stride) else _ints(name, "stride", stride, n)
     pads, spread = _ints(name, "padding", padding, n), _ints(name, "dilation", dilation, n)
@@ -180,7 +179,7 @@ def _check_max_pool1d(
     input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
 ) -> None:
     if not isinstance(input, Tensor):
-        raise TypeError(f"max_pool1d(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("max_pool1d", "input", 1, input)
     shape = input._array.shape
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
@@ -361,7 +360,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 def _adaptive_out(name: str, n: int, input: Any, output_size: Any, average: bool) -> Ints:
     """The checked output size; None in it stands for the size of the input."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     shape = input._array.shape
     given: Any = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
     if n == 1:

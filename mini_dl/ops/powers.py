@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Number, as_type, floating, is_number, number_as, of_numpy, result_numpy, scalar_name
-from mini_dl._surface import method, public
+from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.kernels.blocks import elementwise, sigmoid_of
@@ -134,7 +134,7 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     return pow(_in_type(input, target), _in_type(exponent, target))
 
 
-@public("Tensor")
+@tensor_method()
 def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
     """In-place version of ``float_power``. RuntimeError unless this tensor has the type of the result."""
     target = _power_type(self, exponent)
@@ -176,7 +176,7 @@ def _ldexp(input: Array, exponent: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ exponentials and logarithms
 
 
-@public("torch", "Tensor", inplace_too=True, out=True)
+@method(inplace=True, out=True)
 @written_by(np.exp)
 @unary(input=lambda grad, result: grad * conjugate(result))
 def exp(input: Array) -> Array:
@@ -184,14 +184,14 @@ def exp(input: Array) -> Array:
     return np.exp(floating(input))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, result: grad * conjugate(result) * math.log(2))
 def exp2(input: Array) -> Array:
     """``2 ** input``"""
     return np.exp2(floating(input))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, result: grad * (conjugate(result) + 1))
 def expm1(input: Array) -> Array:
     """``e ** input - 1``, accurate near 0."""
@@ -220,14 +220,14 @@ def log10(input: Array) -> Array:
     return np.log10(floating(input))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, input: grad / (conjugate(input) + 1))
 def log1p(input: Array) -> Array:
     """``log(1 + input)``, accurate near 0."""
     return np.log1p(floating(input))
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @binary(
     input=lambda grad, input, other: grad / (1 + conjugate((other - input).exp())),
     other=lambda grad, input, other: grad / (1 + conjugate((input - other).exp())),
@@ -249,7 +249,7 @@ def _log_of_sum(a: Array, b: Array) -> Array:
     return out
 
 
-@public("torch", "Tensor", out=True)
+@method(out=True)
 @binary(
     input=lambda grad, input, other: grad / (1 + conjugate((other - input).exp2())),
     other=lambda grad, input, other: grad / (1 + conjugate((input - other).exp2())),
@@ -261,7 +261,7 @@ def logaddexp2(input: Array, other: Array) -> Array:
     return np.logaddexp2(input, other)
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @binary(
     input=lambda grad, input, other: _xlogy_gradient(grad, input, other),
     other=lambda grad, input, other: grad * input / other,
@@ -290,7 +290,7 @@ def _through_sigmoid(grad: Tensor, result: Tensor) -> Tensor:
     return _sigmoid_backward(grad, conjugate(result))
 
 
-@public("torch", "Tensor", "special:expit", "nn.functional", inplace_too=True, out=True)
+@method("special:expit", "nn.functional", inplace=True, out=True)
 @unary(input=lambda grad, result: _through_sigmoid(grad, result))
 def sigmoid(input: Array) -> Array:
     """``1 / (1 + exp(-input))``"""
@@ -300,7 +300,7 @@ def sigmoid(input: Array) -> Array:
 _sigmoid = elementwise(sigmoid_of)
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """``log(input / (1 - input))``, the inverse of the sigmoid; with `eps`, `input` is first clamped to ``[eps, 1 - eps]``."""
     return _logit(input, eps)

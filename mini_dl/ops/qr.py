@@ -94,8 +94,8 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
 
 
 @public("linalg:qr", out=True)
-def _linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
-    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. Mode "complete" makes Q square, "r" leaves it out."""
+def linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
+    """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. `mode` complete makes Q square, r leaves it out."""
     return _QR(*_factor_qr(A, mode))
 
 

@@ -19,7 +19,7 @@ from mini_dl._surface import function, method, namespace, public, tensor_method,
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import distributions, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, default_generator, here
@@ -454,7 +454,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)
 
 
-@public("torch", out=True)
+@function(out=True)
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """How many of `count` trials succeed, each with probability `prob`. Not differentiable.
 
@@ -495,7 +495,7 @@ def multinomial(
 
 def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
     if not isinstance(input, Tensor):
-        raise TypeError(f"multinomial(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("multinomial", "input", 1, input)
     weights = input._array
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")

@@ -16,6 +16,7 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array
 from mini_dl._surface import function, method
 from mini_dl.autograd.primitive import op
+from mini_dl.kernels.blocks import computed_in
 from mini_dl.ops.factories import default_type, factory
 from mini_dl.ops.parts import _diagonal
 from mini_dl.ops.views import place
@@ -105,7 +106,7 @@ def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = np.dtype(dtype)
-    exact = kind if kind.kind in "fc" and kind.char != "e" else np.dtype("float32" if kind.char == "e" else "float64")
+    exact = computed_in(kind) if kind.kind in "fc" else np.dtype("float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)
     low, high = np.asarray(start, exact), np.asarray(end, exact)
@@ -156,7 +157,7 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
             if size < 0:
                 raise RuntimeError(f"{axis} must be non-negative, got{size}")
         kind = np.dtype("int64") if dtype is None else np.dtype(dtype)
-        if kind.char not in "ilq":
+        if kind not in _dtypes.INDEX_TYPES:
             raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 

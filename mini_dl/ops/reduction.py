@@ -13,9 +13,10 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
-from mini_dl._dtypes import Array, dtype, scalar_name
-from mini_dl._surface import check_apart, method, public, return_type
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl._dtypes import Array, c_name, dtype, scalar_name
+from mini_dl._surface import check_apart, function, method, public, return_type
+from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
+from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
 from mini_dl.tensor import Tensor
 
@@ -25,16 +26,10 @@ from mini_dl.tensor import Tensor
 def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
     """`input`. TypeError unless it is a tensor and `keepdim` is a bool."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor(name, "input", 1, input)
     if not isinstance(keepdim, builtins.bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type_name(keepdim)}")
     return input
-
-
-C_NAMES = {
-    "?": "bool", "b": "signed char", "B": "unsigned char", "h": "short int", "i": "int", "l": "long int", "q": "long int",
-    "e": "c10::Half", "f": "float", "d": "double", "F": "c10::complex<float>", "D": "c10::complex<double>",
-}  # fmt: skip
 
 
 def same_types(result: Any, out: Any, args: Any) -> None:
@@ -43,11 +38,9 @@ def same_types(result: Any, out: Any, args: Any) -> None:
         return
     pairs = zip(result, out) if isinstance(result, tuple) else [(result, out)]
     for one, target in pairs:
-        want, given = one._array.dtype.char, target._array.dtype.char
-        if C_NAMES.get(want) != C_NAMES.get(given):
-            raise RuntimeError(
-                f"Expected out tensor to have dtype {C_NAMES.get(want, want)}, but got {C_NAMES.get(given, given)} instead"
-            )
+        want, given = one._array.dtype, target._array.dtype
+        if want != given:
+            raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
 def no_overlap(result: Any, out: Any, args: Any) -> None:
@@ -133,10 +126,9 @@ def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bo
 
 
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
+@in_single
 def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
-    half = input.dtype.char == "e"
-    total = add_up(input.astype(np.float32) if half else input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
-    return total.astype(np.float16) if half else total
+    return add_up(input, dims, keepdim) / input.dtype.type(count(input.shape, dims))
 
 
 @method(out=True)
@@ -269,7 +261,7 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
     return _std(x, dims, keepdim, divisor)
 
 
-@public("torch")
+@function()
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
@@ -278,7 +270,7 @@ def var_mean(
     return _var_mean(x, dims, keepdim, divisor)
 
 
-@public("torch")
+@function()
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:

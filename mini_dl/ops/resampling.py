@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import namespace, public
+from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode as grad_mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, Ints, resample, resample_back
 from mini_dl.ops.matmul import bmm
-from mini_dl.ops.pooling import _values_at
+from mini_dl.ops.pooling import _values_at, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ to another size
@@ -58,7 +57,7 @@ def interpolate(
     tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(f"interpolate(): argument 'input' (position 1) must be Tensor, not {type_name(input)}")
+        raise not_a_tensor("interpolate", "input", 1, input)
     if mode in ("nearest", "area", "nearest-exact") and align_corners is not None:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
@@ -81,8 +80,7 @@ def interpolate(
             f"(got {mode})"
         )
     if mode == "area":
-        pooled: Tensor = namespace("nn.functional")[f"adaptive_avg_pool{n}d"](input, out)
-        return pooled
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, out)
     if mode == "lanczos":
         if align_corners:
             raise ValueError("Lanczos mode does not support align_corners=True")
@@ -303,7 +301,7 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
     """``grid_sample`` with its modes by number."""
     for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):
         if not isinstance(value, Tensor):
-            raise TypeError(f"grid_sampler(): argument '{name}' (position {position}) must be Tensor, not {type_name(value)}")
+            raise not_a_tensor("grid_sampler", name, position, value)
     shape, places = input._array.shape, grid._array.shape
     if len(shape) < 3 or shape[0] != places[0]:
         raise RuntimeError(
@@ -340,7 +338,7 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid that ``grid_sample`` needs for affine maps, (N, n, n + 1) and size (N, C, *out) -> (N, *out, n)."""
     if not isinstance(theta, Tensor):
-        raise TypeError(f"affine_grid(): argument 'theta' (position 1) must be Tensor, not {type_name(theta)}")
+        raise not_a_tensor("affine_grid", "theta", 1, theta)
     if theta._array.dtype.kind != "f":
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     n = len(size) - 2
@@ -362,7 +360,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     return grid.reshape(size[0], *size[2:], n)
 
 
-@public("torch")
+@function()
 def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
     """``nn.functional.affine_grid``"""
     return affine_grid(theta, size, align_corners)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, floating
-from mini_dl._surface import function, method, public, return_type
+from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.kernels.blocks import in_single
 from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import accept, both_floating, masked, promote_floating, zero_of
@@ -21,7 +22,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ sign and rounding
 
 
-@public("torch", "Tensor", "torch:absolute", "Tensor:absolute", out=True)
+@method(alias="absolute", out=True)
 @written_by(np.absolute)
 @unary(input=lambda grad, input: grad * input.sgn())
 def abs(input: Array) -> Array:
@@ -149,7 +150,7 @@ def _heaviside(input: Array, other: Array) -> Array:
 frexp_result = return_type("frexp", "mantissa exponent")
 
 
-@function(out=True)
+@method(out=True)
 def frexp(input: Tensor) -> Any:
     """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
     if input._array.dtype.kind != "f":
@@ -161,9 +162,6 @@ def frexp(input: Tensor) -> Any:
 def _frexp(input: Array) -> tuple[Array, Array]:
     mantissa, exponent = np.frexp(input)
     return mantissa, np.asarray(exponent, np.int32)
-
-
-public("Tensor")(frexp)
 
 
 def _rounding(ufunc: Any, input: Array) -> Array:
@@ -188,7 +186,7 @@ def ceil(input: Array) -> Array:
     return _rounding(np.ceil, input)
 
 
-@public("torch", "Tensor", "torch:fix", "Tensor:fix", inplace_too=True, out=True)
+@method(alias="fix", inplace=True, out=True)
 @unary(input=lambda grad: zero_of(grad))
 def trunc(input: Array) -> Array:
     """The integer part."""
@@ -203,7 +201,7 @@ def frac(input: Array) -> Array:
     return input - np.trunc(input)
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, or the nearest multiple of ``10 ** -decimals``; halves go to the even neighbor."""
     return _round(input, decimals)
@@ -215,10 +213,9 @@ def _round(input: Array, decimals: int) -> Array:
         return _rounding(np.rint, input)
     accept("round_cpu", "f", input)
     scale = 10.0 ** builtins.abs(decimals)
-    if input.dtype.char == "e":
-        return _at_decimals(input.astype(np.float32), decimals, scale).astype(np.float16)
     return _at_decimals(input, decimals, scale)
 
 
+@in_single
 def _at_decimals(input: Array, decimals: int, scale: float) -> Array:
     return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array, dtype, is_number, scalar_name
-from mini_dl._surface import method, public, return_type
+from mini_dl._surface import function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
@@ -260,7 +260,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
     return areas.sum(dim) / 2
 
 
-@public("torch")
+@function()
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral of `y` up to each point along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
     areas, dim = _areas("cumulative_trapezoid", y, x, dx, dim)
@@ -298,7 +298,7 @@ def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
     return cat([first, middle, last], dim)
 
 
-@public("torch")
+@function()
 def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """The derivatives of samples of a function along each `dim`, by differences of neighbors.
 

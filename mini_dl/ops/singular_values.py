@@ -90,7 +90,7 @@ def _no_driver(driver: Any) -> None:
 
 
 @public("linalg:svd", out=True)
-def _linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
     """``(U, S, Vh)`` with ``A = U @ diag(S) @ Vh``, S descending; U and Vh square if `full_matrices`."""
     _no_driver(driver)
     return _SVD(*_svd_of("linalg.svd", A, full_matrices))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, floating
-from mini_dl._surface import public
+from mini_dl._surface import method, public
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.kernels import special as kernels
 from mini_dl.kernels.special import erf_array, in_double
@@ -26,7 +26,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ error function
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, input: grad * (2 / math.sqrt(math.pi)) * (-input * input).exp())
 def erf(input: Array) -> Array:
     """``2 / sqrt(pi) * integral of exp(-t^2) from 0 to input``"""
@@ -34,7 +34,7 @@ def erf(input: Array) -> Array:
     return erf_array(floating(input))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, input: grad * (-2 / math.sqrt(math.pi)) * (-input * input).exp())
 def erfc(input: Array) -> Array:
     """``1 - erf(input)``, accurate where that is small."""
@@ -61,7 +61,7 @@ def erfcx(input: Array) -> Array:
     return kernels.erfcx(floating(input))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, result: grad * (math.sqrt(math.pi) / 2) * (result * result).exp())
 def erfinv(input: Array) -> Array:
     """The x with ``erf(x) = input``; NaN outside [-1, 1]."""
@@ -127,7 +127,7 @@ def _xlog1py_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
 # ------------------------------------------------------------------------------------------------ gamma
 
 
-@public("torch", "Tensor", "special:gammaln", inplace_too=True, out=True)
+@method("special:gammaln", inplace=True, out=True)
 @unary(input=lambda grad, input: grad * input.digamma())
 def lgamma(input: Array) -> Array:
     """``log |gamma(input)|``: polynomials up to 10, Stirling's formula beyond, reflection below 0."""
@@ -135,7 +135,7 @@ def lgamma(input: Array) -> Array:
     return kernels.lgamma(floating(input))
 
 
-@public("torch", "Tensor", "special", "special:psi", inplace_too=True, out=True)
+@method("special", "special:psi", inplace=True, out=True)
 @unary(input=lambda grad, input: grad * _polygamma(1, input))
 def digamma(input: Array) -> Array:
     """The derivative of log gamma."""
@@ -186,10 +186,10 @@ def _polygamma_of(self: Tensor, n: int) -> Tensor:
     return polygamma(n, self)
 
 
-public("Tensor:polygamma", inplace_too=True)(_polygamma_of)
+public("Tensor:polygamma", inplace=True)(_polygamma_of)
 
 
-@public("torch", "Tensor", "special:multigammaln", inplace_too=True, out=True)
+@method("special:multigammaln", inplace=True, out=True)
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function:
     ``p (p - 1) / 4 log(pi) + sum of lgamma(input - j / 2) over j < p``. RuntimeError for `p` below 1.
@@ -212,7 +212,7 @@ def _igamma_slope(input: Any, other: Tensor) -> Tensor:
     return ((input - 1) * other.log() - other - lgamma(input)).exp()
 
 
-@public("torch", "Tensor", "special:gammainc", inplace_too=True, out=True)
+@method("special:gammainc", inplace=True, out=True)
 @binary(
     input=lambda grad: no_derivative("igamma: input"),
     other=lambda grad, input, other: grad * _igamma_slope(input, other),
@@ -224,7 +224,7 @@ def igamma(input: Array, other: Array) -> Array:
     return kernels.igamma(input, other)
 
 
-@public("torch", "Tensor", "special:gammaincc", inplace_too=True, out=True)
+@method("special:gammaincc", inplace=True, out=True)
 @binary(
     input=lambda grad: no_derivative("igammac: input"),
     other=lambda grad, input, other: -grad * _igamma_slope(input, other),
@@ -244,7 +244,7 @@ _i0 = in_double(lambda x: kernels.unscaled(kernels.i0e_kernel, x))
 _i1 = in_double(lambda x: kernels.unscaled(kernels.i1e_kernel, x))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, input: _i0_gradient(grad, input))
 def i0(input: Array) -> Array:
     """The modified Bessel function of the first kind of order 0."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array, is_number, scalar_name
-from mini_dl._surface import function, method, namespace, return_type
+from mini_dl._surface import function, method, return_type
 from mini_dl.ops import complex_numbers
+from mini_dl.ops.ranges import linspace
 from mini_dl.ops.reduction import checked
 from mini_dl.tensor import Tensor, wrap
 
@@ -167,7 +168,7 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
     if low > high:
         raise RuntimeError(f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for dimension {i}")
     low, high = _limits(f"torch.histogramdd: dimension {i}'s", x.reshape(-1)[:0], low, high, 0.5)
-    return namespace("torch")["linspace"](float(low), float(high), bins + 1, dtype=_dtypes.of_numpy(x.dtype))._array
+    return linspace(float(low), float(high), bins + 1, dtype=_dtypes.of_numpy(x.dtype))._array
 
 
 @method(out=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from mini_dl._dtypes import of_numpy, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import method
 from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.creation import ones
@@ -44,7 +44,7 @@ class _Call:
         return RuntimeError(f"{self.name}(input of shape {list(self.input.shape)}, {lengths}): {why}")
 
 
-@public("torch", "Tensor")
+@method()
 def stft(
     input: Tensor,
     n_fft: int,
@@ -148,7 +148,7 @@ def _spectra(frames: Tensor, norm: str, onesided: bool | None) -> Tensor:
     return real_to_complex(frames, last, norm)
 
 
-@public("torch", "Tensor")
+@method()
 def istft(
     input: Tensor,
     n_fft: int,

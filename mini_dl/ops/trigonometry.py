@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, floating
-from mini_dl._surface import method, public
+from mini_dl._surface import method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, unary
 from mini_dl.kernels.blocks import elementwise
@@ -79,7 +79,7 @@ def cosh(input: Array) -> Array:
     return np.cosh(floating(input))
 
 
-@public("torch", "Tensor", "nn.functional", inplace_too=True, out=True)
+@method("nn.functional", inplace=True, out=True)
 @written_by(np.tanh)
 @unary(input=lambda grad, result: _tanh_backward(grad, conjugate(result)))
 def tanh(input: Array) -> Array:
@@ -114,7 +114,7 @@ def atanh(input: Array) -> Array:
     return np.arctanh(floating(input))
 
 
-@public("torch", "Tensor", "special", inplace_too=True, out=True)
+@method("special", inplace=True, out=True)
 @unary(input=lambda grad, input: _sinc_gradient(grad, input))
 def sinc(input: Array) -> Array:
     """``sin(pi input) / (pi input)``, 1 at 0."""
@@ -134,7 +134,7 @@ def _sinc_gradient(grad: Tensor, input: Tensor) -> Tensor:
     return where(size == 0, 0.0, grad * conjugate(slope))
 
 
-@public("torch", "Tensor", "torch:arctan2", "Tensor:arctan2", inplace_too=True, out=True)
+@method(alias="arctan2", inplace=True, out=True)
 @binary(
     input=lambda grad, input, other: _atan2_slope(grad, input, other) * other,
     other=lambda grad, input, other: _atan2_slope(grad, input, other) * -input,

@@ -17,7 +17,7 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._dtypes import dtype as DType
-from mini_dl._surface import method, public, tensor_method
+from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import op, view
 from mini_dl.tensor import Tensor
 
@@ -278,7 +278,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return transpose(input, dim0, dim1)
 
 
-@public("torch", "Tensor", "torch:moveaxis", "Tensor:moveaxis")
+@method(alias="moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions `source` moved to the positions `destination`, with the others in order around them."""
     ndim = input._array.ndim

@@ -21,7 +21,7 @@ from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
 from mini_dl.optim.updates import Buffers, State, new_step
-from mini_dl.tensor import Tensor, typename, version_of
+from mini_dl.tensor import Tensor, typename, written
 
 Hook = Callable[..., Any]
 
@@ -221,7 +221,7 @@ class Optimizer:
                 if tensors:
                     self.state[param] = tensors
             for param, _ in found:
-                version_of(param)[0] += 1
+                written(param)
 
     def _record_group(self, group: dict[str, Any]) -> None:
         """The same updates, recorded."""
@@ -235,8 +235,8 @@ class Optimizer:
             self.update(array, grad, state, options)
             if state:
                 self.state[param] = state.tensors
-            for written in (*state.given.values(), array):
-                written.write()
+            for each in (*state.given.values(), array):
+                each.write()
 
     def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
         """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates kept."""

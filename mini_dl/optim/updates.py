@@ -23,7 +23,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
 from mini_dl.kernels import blas
-from mini_dl.kernels.blocks import scratch
+from mini_dl.kernels.blocks import Scratch
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ options
@@ -207,7 +207,8 @@ SMALL = 1 << 14
 SHAPES = 64
 """Shapes whose buffers are kept."""
 MOST_BUFFERS = 3
-"""The most buffers that an update may request."""
+"""Buffers that an update may ask for."""
+BUFFERS = [Scratch() for _ in range(MOST_BUFFERS)]
 
 
 def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
@@ -222,12 +223,12 @@ def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple
     elif param.size <= SMALL or not all([a is None or a.flags.c_contiguous for a in (param, *others[1:])]):
         yield (*arrays, *[np.empty(param.shape, param.dtype) for _ in range(buffers)])  # what is written: all but grad
     elif param.size <= BLOCK:
-        yield (*arrays, *[scratch(f"update {i}", param.shape, param.dtype) for i in range(buffers)])
+        yield (*arrays, *[memory.of(param.shape, param.dtype) for memory in BUFFERS[:buffers]])
     else:
         flat = [None if a is None else a.reshape(-1) for a in arrays]
         size = -(-param.size // -(-param.size // BLOCK))
         whole = param.size - param.size % size
-        spare = [scratch(f"update {i}", (size,), param.dtype) for i in range(buffers)]
+        spare = [memory.of((size,), param.dtype) for memory in BUFFERS[:buffers]]
         rows = [repeat(None) if a is None else a[:whole].reshape(-1, size) for a in flat]
         yield from zip(*rows, *[repeat(b) for b in spare])  # faster than slices, for which the other thread would wait
         if whole < param.size:

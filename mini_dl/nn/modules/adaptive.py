@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._surface import namespace
 from mini_dl.nn import functional as F
 from mini_dl.nn.modules.container import ModuleList, Sequential
 from mini_dl.nn.modules.linear import Linear
 from mini_dl.nn.modules.module import Module
+from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -102,7 +102,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         clusters = [
             F.log_softmax(tail(input), dim=1) + head[:, self.shortlist_size + i].unsqueeze(1) for i, tail in enumerate(self.tail)
         ]
-        return namespace("torch")["cat"]([head[:, : self.shortlist_size], *clusters], 1)
+        return cat([head[:, : self.shortlist_size], *clusters], 1)
 
     def predict(self, input: Tensor) -> Tensor:
         """The most probable class, (N); the head decides whether a cluster is searched."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from mini_dl._surface import namespace
 from mini_dl.nn import init
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
 from mini_dl.nn.utils.rnn import PackedSequence
+from mini_dl.ops.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from mini_dl.tensor import Tensor
 
+_NETWORKS = {"LSTM": lstm, "GRU": gru, "RNN_TANH": rnn_tanh, "RNN_RELU": rnn_relu}
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
@@ -135,7 +137,7 @@ class RNNBase(Module):
             if s.shape != shape:
                 which = f"hidden[{i}]" if len(shapes) > 1 else "hidden"
                 raise RuntimeError(f"Expected {which} size {shape}, got {list(s.shape)}")
-        network = namespace("torch")[self.mode.lower()]
+        network: Callable[..., Any] = _NETWORKS[self.mode]
         hidden = state if len(state) > 1 else state[0]
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         if packed:
@@ -248,7 +250,7 @@ class RNNCellBase(Module):
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
 
-    def _call(self, operation: str, input: Tensor, hx: Any) -> Any:
+    def _call(self, step: Callable[..., Any], input: Tensor, hx: Any) -> Any:
         name = type(self).__name__
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
@@ -265,7 +267,7 @@ class RNNCellBase(Module):
             state = tuple([part.unsqueeze(0) for part in state])
         hidden = state if self.parts > 1 else state[0]
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        result = namespace("torch")[operation](rows, hidden, *weights)
+        result = step(rows, hidden, *weights)
         if batched:
             return result
         return tuple([part.squeeze(0) for part in result]) if self.parts > 1 else result.squeeze(0)
@@ -297,7 +299,7 @@ class RNNCell(RNNCellBase):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        return self._call(f"rnn_{self.nonlinearity}_cell", input, hx)
+        return self._call(rnn_tanh_cell if self.nonlinearity == "tanh" else rnn_relu_cell, input, hx)
 
 
 class LSTMCell(RNNCellBase):
@@ -309,7 +311,7 @@ class LSTMCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Tensor]:
-        return self._call("lstm_cell", input, hx)
+        return self._call(lstm_cell, input, hx)
 
 
 class GRUCell(RNNCellBase):
@@ -319,4 +321,4 @@ class GRUCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        return self._call("gru_cell", input, hx)
+        return self._call(gru_cell, input, hx)

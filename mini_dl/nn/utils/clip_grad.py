@@ -8,8 +8,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
+from mini_dl.ops.from_data import tensor
+from mini_dl.ops.joining import stack
+from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
 
@@ -33,12 +35,11 @@ def _gradients(parameters: Any) -> list[Any]:
 @_without_recording
 def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
     """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`."""
-    torch, norm_type = namespace("torch"), float(norm_type)
-    vector_norm = namespace("linalg")["vector_norm"]
+    norm_type = float(norm_type)
     tensors = _listed(tensors)
     if not tensors:
-        return torch["tensor"](0.0)
-    total = vector_norm(torch["stack"]([vector_norm(t, norm_type) for t in tensors]), norm_type)
+        return tensor(0.0)
+    total = vector_norm(stack([vector_norm(t, norm_type) for t in tensors]), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped. To "

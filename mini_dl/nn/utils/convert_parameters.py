@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mini_dl._surface import namespace
+from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, typename
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters, flattened, one after the other."""
-    return namespace("torch")["cat"]([param.reshape(-1) for param in parameters])
+    return cat([param.reshape(-1) for param in parameters])
 
 
 def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:

@@ -6,12 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.utils.parametrize import register_parametrization
 from mini_dl.nn.utils.spectral_norm import as_matrix, output_dim, unit
 from mini_dl.nn.utils.weight_norm import WeightNorm
+from mini_dl.ops.comparison import allclose
+from mini_dl.ops.creation import zeros_like
+from mini_dl.ops.joining import cat
+from mini_dl.ops.linalg import matrix_exp
+from mini_dl.ops.qr import geqrf, orgqr
+from mini_dl.ops.random import randn
+from mini_dl.ops.ranges import eye
+from mini_dl.ops.solving import solve
 from mini_dl.tensor import Tensor
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
@@ -65,33 +72,31 @@ class _Orthogonal(Module):
 
     def _from_skew(self, tall: Tensor) -> Tensor:
         """(..., n, k) -> the first k columns of the orthogonal matrix of A."""
-        torch = namespace("torch")
         n, k = tall.shape[-2:]
         lower = tall.tril()
         if n != k:
-            lower = torch["cat"]([lower, lower.new_zeros(*lower.shape[:-1], n - k)], dim=-1)
+            lower = cat([lower, lower.new_zeros(*lower.shape[:-1], n - k)], dim=-1)
         skew = lower - lower.mH
         if self.orthogonal_map == "matrix_exp":
-            result = torch["matrix_exp"](skew)
+            result = matrix_exp(skew)
         else:
-            identity = torch["eye"](n, dtype=skew.dtype)
-            result = namespace("linalg")["solve"](identity - 0.5 * skew, identity + 0.5 * skew)
+            identity = eye(n, dtype=skew.dtype)
+            result = solve(identity - 0.5 * skew, identity + 0.5 * skew)
         return result[..., :k] if n != k else result
 
     @no_grad()
     def right_inverse(self, Q: Tensor) -> Tensor:
         if Q.shape != self.shape:
             raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got a tensor of shape {Q.shape}.")
-        torch = namespace("torch")
         wide = Q.shape[-2] < Q.shape[-1]
         tall = Q.mT if wide else Q
         n, k = tall.shape[-2:]
         if hasattr(self, "base"):
             if n != k:
-                more = torch["randn"](*tall.shape[:-1], n - k, dtype=tall.dtype)
-                tall = torch["cat"]([tall, more], dim=-1)
+                more = randn(*tall.shape[:-1], n - k, dtype=tall.dtype)
+                tall = cat([tall, more], dim=-1)
             self.base = tall.clone() if n == k and _is_orthogonal(tall) else _nearest(tall)
-            start = torch["zeros_like"](Q)  # minus the identity, which every map maps to the identity
+            start = zeros_like(Q)  # minus the identity, which every map sends to the identity
             start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
             return start
         if self.orthogonal_map != "householder":
@@ -99,7 +104,7 @@ class _Orthogonal(Module):
                 "It is not possible to assign to the matrix exponential or the Cayley parametrizations when "
                 "use_trivialization=False."
             )
-        reflectors, tau = torch["geqrf"](tall)
+        reflectors, tau = geqrf(tall)
         diagonal = reflectors.diagonal(dim1=-2, dim2=-1)
         diagonal.sign_()
         diagonal[tau == 0.0] *= -1  # where LAPACK did not reflect
@@ -111,21 +116,20 @@ def _reflections(tall: Tensor) -> Tensor:
     below = tall.tril(-1)
     tau = 2.0 / (1.0 + (below * below).sum(-2))
     signs = tall.detach().diagonal(dim1=-2, dim2=-1).trunc()
-    return namespace("linalg")["householder_product"](below, tau) * signs.unsqueeze(-2)
+    return orgqr(below, tau) * signs.unsqueeze(-2)
 
 
 def _is_orthogonal(matrix: Tensor) -> bool:
     n, k = matrix.shape[-2:]
-    torch = namespace("torch")
     eps = 10.0 * n * float(np.finfo(matrix._array.dtype).eps)
-    return torch["allclose"](matrix.mH @ matrix, torch["eye"](k, dtype=matrix.dtype), atol=eps)
+    return allclose(matrix.mH @ matrix, eye(k, dtype=matrix.dtype), atol=eps)
 
 
 def _nearest(tall: Tensor) -> Tensor:
     """The Q of ``tall = Q R`` with a positive diagonal of R."""
-    reflectors, tau = namespace("torch")["geqrf"](tall)
+    reflectors, tau = geqrf(tall)
     signs = reflectors.diagonal(dim1=-2, dim2=-1).sgn()
-    return namespace("linalg")["householder_product"](reflectors, tau) * signs.unsqueeze(-2)
+    return orgqr(reflectors, tau) * signs.unsqueeze(-2)
 
 
 # ------------------------------------------------------------------------------------------------ norms

@@ -7,8 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.nn.utils.convert_parameters import parameters_to_vector
+from mini_dl.ops.creation import ones_like, zeros_like
+from mini_dl.ops.norms import norm
+from mini_dl.ops.random import rand, rand_like
 from mini_dl.tensor import Tensor
 
 
@@ -61,7 +63,7 @@ class BasePruningMethod(ABC):
         if old is None:
             module.register_parameter(name + "_orig", tensor)
             del module._parameters[name]
-            default_mask = namespace("torch")["ones_like"](tensor)
+            default_mask = ones_like(tensor)
         else:
             default_mask = getattr(module, name + "_mask").detach().clone()
         try:
@@ -83,7 +85,7 @@ class BasePruningMethod(ABC):
                 f"importance_scores should have the same shape as tensor t, got {importance_scores.shape} vs {t.shape}"
             )
         if default_mask is None:
-            default_mask = namespace("torch")["ones_like"](t)
+            default_mask = ones_like(t)
         return t * self.compute_mask(importance_scores, default_mask=default_mask)
 
     def remove(self, module: Any) -> None:
@@ -210,7 +212,7 @@ class RandomUnstructured(_Unstructured):
     """Prunes elements at random."""
 
     def choose(self, t: Tensor, n: int) -> Tensor:
-        return namespace("torch")["rand_like"](t).view(-1).topk(n).indices
+        return rand_like(t).view(-1).topk(n).indices
 
     @classmethod
     def apply(cls, module: Any, name: str, amount: Any) -> Any:  # type: ignore[override]
@@ -251,7 +253,7 @@ class _Structured(_Amount):
             return default_mask
         kept: list[Any] = [slice(None)] * t.ndim
         kept[self.dim] = self.keep(t, size, n)
-        mask = namespace("torch")["zeros_like"](t)
+        mask = zeros_like(t)
         mask[tuple(kept)] = 1
         return mask.mul_(default_mask.to(mask.dtype))
 
@@ -264,7 +266,7 @@ class RandomStructured(_Structured):
         self.dim = dim
 
     def keep(self, t: Tensor, size: int, n: int) -> Tensor:
-        drawn = namespace("torch")["rand"](size)
+        drawn = rand(size)
         return drawn > drawn.kthvalue(n).values
 
     @classmethod
@@ -281,7 +283,7 @@ class LnStructured(_Structured):
 
     def keep(self, t: Tensor, size: int, n: int) -> Tensor:
         others = [d for d in range(t.ndim) if d != self.dim % t.ndim]
-        return namespace("torch")["norm"](t, p=self.n, dim=others).topk(size - n).indices
+        return norm(t, p=self.n, dim=others).topk(size - n).indices
 
     @classmethod
     def apply(cls, module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None) -> Any:  # type: ignore[override]
@@ -351,7 +353,6 @@ def global_unstructured(parameters: Any, pruning_method: Any, importance_scores:
         raise TypeError("global_unstructured(): importance_scores must be of type dict")
     pairs = [(module, name, getattr(module, name)) for module, name in parameters]
     scores = parameters_to_vector([importance_scores.get((module, name), tensor) for module, name, tensor in pairs])
-    ones_like = namespace("torch")["ones_like"]
     masks = parameters_to_vector([getattr(module, name + "_mask", ones_like(tensor)) for module, name, tensor in pairs])
     container, method = PruningContainer(), pruning_method(**kwargs)
     container._tensor_name = method._tensor_name = "temp"

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
-from mini_dl._surface import namespace
+from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -163,15 +163,15 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
         raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
-    torch, tensors = namespace("torch"), list(sequences)
+    tensors = list(sequences)
     if not tensors:
         raise RuntimeError("received an empty list of sequences")
     longest = max([len(t) for t in tensors])
     padded = []
     for tensor in tensors:
         padding = tensor.new_full((longest - len(tensor), *tensor.shape[1:]), padding_value)
-        padded.append(torch["cat"]([tensor, padding] if padding_side == "right" else [padding, tensor]))
-    return torch["stack"](padded, 0 if batch_first else 1)
+        padded.append(cat([tensor, padding] if padding_side == "right" else [padding, tensor]))
+    return stack(padded, 0 if batch_first else 1)
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from mini_dl.nn.parameter import Parameter, is_lazy
+from mini_dl.ops.normalization import normalize
 from mini_dl.tensor import Tensor
 
 
@@ -25,7 +25,7 @@ def output_dim(module: Any, dim: int | None) -> int:
 
 def unit(vector: Tensor, eps: float) -> Tensor:
     """``vector / max(|vector|, eps)``"""
-    return namespace("nn.functional")["normalize"](vector, dim=0, eps=eps)
+    return normalize(vector, dim=0, eps=eps)
 
 
 class SpectralNorm:

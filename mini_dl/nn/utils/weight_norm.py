@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from mini_dl._surface import namespace
 from mini_dl.nn.parameter import Parameter, is_lazy
+from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
 
@@ -17,8 +17,7 @@ class WeightNorm:
         self.name, self.dim = name, -1 if dim is None else dim
 
     def norm(self, weight: Tensor) -> Tensor:
-        """The norm over all dimensions but `dim`, or over everything if `dim` is -1."""
-        vector_norm = namespace("linalg")["vector_norm"]
+        """Of everything if `dim` is -1."""
         if self.dim == -1:
             return vector_norm(weight)
         return vector_norm(weight, 2, [i for i in range(weight.ndim) if i != self.dim], True)
