@@ -122,7 +122,7 @@ class State:
         return float(count)
 
     def number(self, name: str) -> Any:
-        """A 0-d array as a number."""
+        """A 0-d array as a Python float, without gradient; recorded state gives a recorded scalar instead."""
         return float(self[name])
 
     def put(self, name: str, value: Any) -> None:
