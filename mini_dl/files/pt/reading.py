@@ -282,14 +282,6 @@ def _restored(storage: TypedStorage, location: Any) -> TypedStorage:
 # ------------------------------------------------------------------------------------------------ any pickle
 
 
-class _GeneratorOfTorch(Generator):
-    """How torch's pickles make a generator: of a device, and then of its seed, its offset and its state."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.set_state(state[2])
-        self.__class__ = Generator
-
-
 def _any_unpickler(pickle_module: Any) -> Any:
     """The unpickler of `pickle_module`, to which torch's names are those of this library."""
 
@@ -304,7 +296,7 @@ def _any_unpickler(pickle_module: Any) -> Any:
             if module == RESULTS:
                 return named_result(namespace("return_types")[name])
             if path == "torch._C.Generator":
-                return _GeneratorOfTorch
+                return Generator
             if module == "torch.tensor":
                 module = "torch._tensor"
             if module != "torch" and not module.startswith("torch."):

@@ -166,7 +166,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         if type(obj).__module__ == RESULTS and type(obj).__name__ in namespace("return_types"):
             return _global(RESULTS, type(obj).__name__), (tuple(obj), {})
         if isinstance(obj, Generator):
-            return _global("torch._C", "Generator"), (device("cpu"),), (obj.initial_seed(), None, obj.get_state())
+            return _global("torch._C", "Generator"), (device("cpu"),), (obj.initial_seed(), None, wrap(obj.dump()))
         if isinstance(obj, layout) and not isinstance(obj, memory_format):
             return _global("torch.serialization", "_get_layout"), (repr(obj),)
         return NotImplemented
