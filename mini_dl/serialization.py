@@ -10,17 +10,20 @@ import warnings
 from typing import Any
 
 from mini_dl._device import require_cpu
+from mini_dl._leaving import Block
 from mini_dl._surface import function
 from mini_dl.files.npz import load_npz, save_npz
 from mini_dl.files.pt import (
     KNOWN,
     NAMES,
+    RESULTS,
     Archive,
     FileError,
     StorageType,
     TypedStorage,
     globals_named,
     is_archive,
+    named_result,
     read_pt,
     write_pt,
 )
@@ -142,7 +145,8 @@ def add_safe_globals(safe_globals: list[Any]) -> None:
         if not isinstance(item, tuple):
             path = f"{item.__module__}.{item.__qualname__}"
             paths = {path, path.replace("mini_dl.", "torch.", 1) if path.startswith("mini_dl.") else path}
-            _safe[item] = dict.fromkeys(paths, item)
+            is_result = item.__module__ == RESULTS
+            _safe[item] = dict.fromkeys(paths, named_result(item) if is_result else item)
             continue
         if len(item) != 2:
             raise ValueError(
@@ -169,16 +173,19 @@ def clear_safe_globals() -> None:
     _allow()
 
 
-class safe_globals:
+class safe_globals(Block):
     """Let files name these within a block."""
 
     def __init__(self, safe_globals: list[Any]) -> None:
         self.safe_globals = safe_globals
 
-    def __enter__(self) -> None:
+    def _state(self) -> None:
+        """What is allowed within is not allowed after it, as in torch also if it was before."""
+
+    def _change(self, before: None) -> None:
         add_safe_globals(self.safe_globals)
 
-    def __exit__(self, *error: object) -> None:
+    def _put_back(self, before: None) -> None:
         for item in self.safe_globals:
             _safe.pop(item, None)
         _allow()

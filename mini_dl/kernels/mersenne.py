@@ -133,6 +133,9 @@ class Generator:
     def __reduce__(self) -> Any:
         return _at, (self.dump(),)
 
+    def __setstate__(self, state: Any) -> None:  # as pickles of torch have it: the seed, an offset and the state
+        self.load(np.asarray(state[2]))
+
     # -------------------------------------------------------------------------------------------- draws
 
     def words(self, n: int) -> Array:

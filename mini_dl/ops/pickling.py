@@ -42,10 +42,14 @@ def rebuild_from_type(rebuild: Any, kind: type[Tensor], args: tuple[Any, ...], s
     return restore_state(in_class(kind, rebuild(*args)), state)
 
 
+def says_nothing_of_state(kind: type[Tensor]) -> bool:
+    """Whether a class leaves it to us what the state of its tensors is."""
+    return getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
+
+
 def state_of(tensor: Tensor) -> Any:
-    """The Python attributes of a tensor, with those in slots in a second dictionary; or the state its class defines."""
-    getstate = getattr(type(tensor), "__getstate__", None)
-    if getstate is not getattr(object, "__getstate__", None):
+    """The Python attributes of a tensor, those in slots apart in a second dictionary; whatever its class says they are."""
+    if not says_nothing_of_state(type(tensor)):
         return tensor.__getstate__()
     slots = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
     if not slots:

@@ -6,7 +6,7 @@ the bytes of a storage, which several tensors may share. Files go both ways betw
 
 from mini_dl.files.pt.archive import Archive, is_archive
 from mini_dl.files.pt.errors import FileError
-from mini_dl.files.pt.names import KNOWN, NAMES
+from mini_dl.files.pt.names import KNOWN, NAMES, RESULTS, named_result
 from mini_dl.files.pt.reading import read_pt
 from mini_dl.files.pt.storages import StorageType, TypedStorage
 from mini_dl.files.pt.unpickler import globals_named
@@ -15,12 +15,14 @@ from mini_dl.files.pt.writing import write_pt
 __all__ = [
     "KNOWN",
     "NAMES",
+    "RESULTS",
     "Archive",
     "FileError",
     "StorageType",
     "TypedStorage",
     "globals_named",
     "is_archive",
+    "named_result",
     "read_pt",
     "write_pt",
 ]

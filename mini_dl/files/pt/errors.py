@@ -34,6 +34,19 @@ class CallersError(Exception):
     """Carries what a function of the caller raised, which is not the file's fault."""
 
 
+class Room:
+    """How many bytes one pickle may yet take beyond those that its file has."""
+
+    def __init__(self, left: int = 2**28) -> None:
+        self.left = left
+
+    def take(self, count: int, what: str) -> None:
+        """RecordError if there is no room for `count` bytes."""
+        if count > self.left:
+            raise RecordError(f"{what} would take {count} bytes that the file does not have, of {self.left} that it may yet take")
+        self.left -= max(0, count)
+
+
 BROKEN = (
     FileError,
     ArithmeticError,

@@ -12,7 +12,7 @@ from mini_dl import _device, _dtypes
 from mini_dl._device import device
 from mini_dl._surface import namespace
 from mini_dl.files.pt import rebuild
-from mini_dl.files.pt.errors import FileError, RecordError
+from mini_dl.files.pt.errors import FileError, RecordError, Room
 from mini_dl.files.pt.rebuild import (
     checked_sizes,
     make_parameter,
@@ -20,29 +20,40 @@ from mini_dl.files.pt.rebuild import (
     set_attributes,
     set_requires_grad,
     skip_hooks,
-    with_class,
 )
 from mini_dl.files.pt.storages import BFLOAT16, STORAGES, UNTYPED, StorageType, warn_of_bfloat16
 from mini_dl.files.pt.unpickler import Globals, Missing, check_keys, set_pairs
 from mini_dl.nn.parameter import Parameter
 from mini_dl.ops.creation import TensorType
-from mini_dl.tensor import Size, Tensor, wrap
+from mini_dl.tensor import Size, Tensor, in_class, wrap
 
 
-def rebuild_from_type_v2(function: Any, new_type: Any, arguments: Any, state: Any) -> Any:
+def rebuild_from_type_v2(function: Any, new_type: Any, arguments: Any, state: Any, *, room: Room | None = None) -> Any:
     call = CALLS.get(id(function))
     if call is None or type(arguments) is not tuple:
         raise FileError("a tensor is rebuilt by one of torch's functions and a tuple of arguments")
-    made = call(*arguments)
+    made = call(*arguments, **({"room": room} if function in GROWING else {}))
     if not isinstance(made, Tensor) or not (isinstance(new_type, type) and issubclass(new_type, Tensor)):
         raise FileError("what is rebuilt, and what it becomes, is a tensor")
-    if type(made) is not new_type:
-        made = made.as_subclass(new_type) if hasattr(made, "as_subclass") else with_class(made, new_type)
+    made = in_class(new_type, made)  # a leaf: a view of one could not train
     own = getattr(new_type, "__setstate__", None)
     if own is not None and own is not getattr(Tensor, "__setstate__", None):
         made.__setstate__(state)
     else:
         set_attributes(made, state)
+    return made
+
+
+RESULTS = "torch.return_types"
+"""Where torch has the classes of named results."""
+
+
+def named_result(kind: Any) -> Callable[..., Any]:
+    """What makes a result of this class as torch's class does: of its values, and a dictionary that stays empty."""
+
+    def made(values: Any, _: Any = None) -> Any:
+        return kind(*values)
+
     return made
 
 
@@ -224,6 +235,8 @@ CALLS: dict[int, Callable[..., Any]] = {
     **{id(cls): call for cls, call in CLASSES.values()},
     **{id(kind): _empty(kind.dtype.numpy) for kind in TYPES.values()},
 }
+GROWING = (rebuild.rebuild_sparse_tensor, rebuild.rebuild_from_cpu, rebuild_from_type_v2)
+"""Functions that may take more memory than the storages of the file do."""
 BUILDS = {Tensor: _build_tensor, Parameter: _build_parameter, OrderedDict: _build_dictionary, Counter: _build_dictionary}
 
 
@@ -231,7 +244,7 @@ class TorchGlobals(Globals):
     """What a file written by torch may name, call and make."""
 
     def __init__(self) -> None:
-        super().__init__(KNOWN, CALLS, BUILDS)
+        super().__init__(KNOWN, CALLS, BUILDS, GROWING)
 
     def named(self, module: str, name: str) -> Any:
         if (module, name) == ("torch", BFLOAT16):

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import device, require_cpu
+from mini_dl._surface import namespace
 from mini_dl.files.pt.archive import Archive, fill, is_archive
 from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
-from mini_dl.files.pt.names import KNOWN, NAMES
+from mini_dl.files.pt.names import KNOWN, NAMES, RESULTS, named_result
 from mini_dl.files.pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
 from mini_dl.files.pt.unpickler import Unpickler
+from mini_dl.kernels.mersenne import Generator
 from mini_dl.ops.attributes import UntypedStorage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -291,6 +293,10 @@ def _any_unpickler(pickle_module: Any) -> Any:
                 return NAMES.named(module, name)
             if "Storage" in name and f"torch.{name}" in KNOWN:
                 return KNOWN[f"torch.{name}"]
+            if module == RESULTS:
+                return named_result(namespace("return_types")[name])
+            if path == "torch._C.Generator":
+                return Generator
             if module == "torch.tensor":
                 module = "torch._tensor"
             if module != "torch" and not module.startswith("torch."):

@@ -10,13 +10,11 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._dtypes import Array
-from mini_dl.files.pt.errors import FileError, RecordError, RefusedError
+from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
 from mini_dl.files.pt.storages import BFLOAT16, Memory, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import LEAF, Tensor, wrap
 
-DENSE_LIMIT = 2**28
-"""The most bytes that a sparse tensor may take once it is dense."""
 LARGEST = 2**62
 
 # ------------------------------------------------------------------------------------------------ dense tensors
@@ -134,13 +132,6 @@ def make_parameter(data: Any = None, requires_grad: Any = True) -> Parameter:
     return parameter
 
 
-def with_class(tensor: Tensor, cls: type[Tensor]) -> Tensor:
-    """The memory and flags of `tensor` in an object of class `cls`."""
-    made: Tensor = object.__new__(cls)
-    made.__dict__.update(tensor.__dict__)
-    return made
-
-
 def set_attributes(tensor: Tensor, state: Any) -> None:
     """Give a tensor the Python attributes in `state`, but none that its class already has."""
     states = state if isinstance(state, tuple) else (state,)
@@ -151,56 +142,63 @@ def set_attributes(tensor: Tensor, state: Any) -> None:
             if type(name) is not str or name in Tensor.__annotations__ or hasattr(Tensor, name):
                 shown = repr(name) if type(name) is str else type(name).__name__
                 raise FileError(f"a tensor cannot be given the attribute {shown}")
-            tensor.__dict__[name] = value
+            setattr(tensor, name, value)  # it may have a slot
 
 
 # ------------------------------------------------------------------------------------------------ other tensors
 
 
-def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any) -> Tensor:
-    """A tensor from an accelerator without storages, moved to the CPU."""
+def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any, *, room: Room | None = None) -> Tensor:
+    """A tensor that was on an accelerator without storages, and comes to the CPU."""
     if not isinstance(data, (Tensor, np.ndarray)) or not isinstance(dtype, _dtypes.dtype):
         raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
     array = data._array if isinstance(data, Tensor) else data
     _dtypes.of_numpy(array.dtype)
+    if room is not None and array.dtype != dtype.numpy:
+        room.take(array.size * dtype.itemsize, "a tensor of another type")
     return set_requires_grad(wrap(array.astype(dtype.numpy, copy=False)), requires_grad)
 
 
-def rebuild_sparse_tensor(layout: Any, data: Any) -> Tensor:
-    """The dense version of a sparse tensor, with a warning; an empty tensor if its contents are still to be read."""
+def rebuild_sparse_tensor(layout: Any, data: Any, *, room: Room | None = None) -> Tensor:
+    """The dense tensor of a sparse one, with a warning; none yet if its contents are still to be read."""
     if _is_early(data):
         return wrap(np.empty(0, np.float32))
+    room = room or Room()
+    for part in data if isinstance(data, tuple) else ():
+        if isinstance(part, Tensor):
+            room.take(part._array.nbytes - getattr(part._array.base, "nbytes", 0), "a part of a sparse tensor")
     name = layout.name if isinstance(layout, _device.layout) else type(layout).__name__
     if name == "sparse_coo" and isinstance(data, tuple) and len(data) in (3, 4):
         indices, values = map(_array, data[:2])
-        dense = _of_coordinates(indices, values, checked_sizes(data[2]))
+        dense = _of_coordinates(indices, values, checked_sizes(data[2]), room)
     elif name in ("sparse_csr", "sparse_csc") and isinstance(data, tuple) and len(data) == 4:
         ends, places, values = map(_array, data[:3])
-        dense = _of_rows(ends, places, values, checked_sizes(data[3]), name == "sparse_csc")
+        dense = _of_rows(ends, places, values, checked_sizes(data[3]), name == "sparse_csc", room)
     else:
         raise RefusedError(f"a sparse tensor of layout {name} cannot be read: mini_dl has no sparse tensors")
     warnings.warn(f"a tensor of layout torch.{name} is read as a dense one: mini_dl has no sparse tensors", stacklevel=2)
     return wrap(dense)
 
 
-def _of_coordinates(indices: Array, values: Array, size: tuple[int, ...]) -> Array:
-    """indices (D, N), values (N, *rest) -> (*size of D dimensions, *rest); values with the same index are summed."""
+def _of_coordinates(indices: Array, values: Array, size: tuple[int, ...], room: Room) -> Array:
+    """indices (D, N), values (N, *rest) -> (*size of D dimensions, *rest); values at one place are summed."""
     if indices.ndim != 2 or indices.dtype.kind != "i" or values.shape != (indices.shape[1], *size[len(indices) :]):
         raise RecordError("the indices and values of a sparse tensor do not fit its size")
     if indices.size and ((indices < 0) | (indices >= np.array(size[: len(indices)]).reshape(-1, 1))).any():
         raise RecordError("an index of a sparse tensor is outside of its size")
-    if min((0, *size)) < 0 or math.prod(size) * values.itemsize > DENSE_LIMIT:
-        raise RecordError(
-            f"a sparse tensor of size {list(size)} cannot be read: mini_dl has no sparse tensors, and as a dense one it would "
-            f"take more than {DENSE_LIMIT} bytes"
-        )
+    if min((0, *size)) < 0:
+        raise RecordError(f"a sparse tensor cannot have the size {list(size)}")
+    room.take(
+        math.prod(size) * values.itemsize,
+        f"a sparse tensor of size {list(size)} (mini_dl has no sparse tensors, and reads it as a dense one)",
+    )
     dense = np.zeros(size, values.dtype)
     np.add.at(dense, tuple(indices), values)
     return dense
 
 
-def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], by_columns: bool) -> Array:
-    """Compressed rows, or columns: the elements of row r are values[ends[r] : ends[r + 1]], at `places` in it."""
+def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], by_columns: bool, room: Room) -> Array:
+    """Compressed rows, or columns: those of row r are values[ends[r] : ends[r + 1]], at `places` in it."""
     count = size[1 if by_columns else 0] if len(size) == 2 else -1
     counts = np.diff(ends)
     fits = ends.shape == (count + 1,) and places.ndim == 1 and places.shape == values.shape
@@ -208,7 +206,7 @@ def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], b
         raise RecordError("the compressed indices of a sparse tensor do not fit its size")
     compressed = np.repeat(np.arange(count), counts)
     pair = (places, compressed) if by_columns else (compressed, places)
-    return _of_coordinates(np.stack(pair).astype(np.int64), values, size)
+    return _of_coordinates(np.stack(pair).astype(np.int64), values, size, room)
 
 
 def _is_early(parts: Any) -> bool:

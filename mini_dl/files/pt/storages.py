@@ -69,7 +69,7 @@ class TypedStorage(UntypedStorage):
 
     def __init__(self, memory: Array, kind: StorageType) -> None:
         super().__init__(memory)
-        self._kind, self._counter = kind, [0]
+        self._kind, self._counter = kind, [1]
         self._derived: dict[Any, tuple[Array, list[int]]] = {}
         self._used_early = False
 
@@ -133,7 +133,7 @@ class TypedStorage(UntypedStorage):
             elements = from_bfloat16(whole.view(np.uint16)) if kind == BFLOAT16 else whole.view(kind)
             elements = np.conjugate(elements) if conj else elements
             elements = np.negative(elements) if neg else elements
-            self._derived[key] = memory_of_bytes(bytearray(elements.tobytes())), [0]
+            self._derived[key] = memory_of_bytes(bytearray(elements.tobytes())), [1]
         return self._derived[key]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
-from mini_dl.files.pt.errors import BROKEN, EndError, FileError, RefusedError, told
+from mini_dl.files.pt.errors import BROKEN, EndError, FileError, RefusedError, Room, told
 
 BLOCKED = ("sys", "os", "posix", "nt")
 """Modules from which nothing may be named, whatever the caller allows."""
@@ -29,9 +29,16 @@ ITEMS_AT = (dict, OrderedDict, Counter)
 class Globals:
     """What a pickle may name, call and make; `known` maps names to values."""
 
-    def __init__(self, known: dict[str, Any], calls: dict[int, Callable[..., Any]], builds: dict[type, Callable[..., Any]]):
+    def __init__(
+        self,
+        known: dict[str, Any],
+        calls: dict[int, Callable[..., Any]],
+        builds: dict[type, Callable[..., Any]],
+        growing: Iterable[Callable[..., Any]] = (),
+    ) -> None:
         self.known, self.calls, self.builds = known, calls, builds
-        self.allowed: dict[str, Any] = {}  # allowed by the caller
+        self.growing = frozenset(map(id, growing))  # functions that take memory of their own, from a `room`
+        self.allowed: dict[str, Any] = {}  # by the caller
 
     def named(self, module: str, name: str) -> Any:
         """The value of a global name."""
@@ -71,7 +78,7 @@ class Unpickler:
 
     def __init__(self, file: Any, names: Globals, persistent: Callable[[Any], Any], length: int, encoding: str = "utf-8") -> None:
         self.file, self.names, self.persistent, self.encoding = file, names, persistent, encoding
-        self.copies_left = 1000 + COPIES * length
+        self.copies_left, self.room = 1000 + COPIES * length, Room()
         self.position = 0
         self.memo: dict[int, Any] = {}
         self.stack: list[Any] = []
@@ -135,12 +142,19 @@ class Unpickler:
             raise FileError(f"Trying to call reduce for unrecognized function {_kind(function)}")
         if type(arguments) is not tuple:
             raise FileError(f"arguments are a tuple, not {_kind(arguments)}")
-        for argument in arguments:
-            if isinstance(argument, (list, tuple, dict, set, str, bytes, bytearray)):
-                self.copies_left -= len(argument)
-        if self.copies_left < 0:
-            raise FileError("the pickle copies its contents over and over; it would fill the memory")
-        self.stack[-1] = call(*arguments)
+        self.count_copied(arguments)
+        room = {"room": self.room} if id(function) in self.names.growing else {}
+        self.stack[-1] = call(*arguments, **room)
+
+    def count_copied(self, values: tuple[Any, ...], depth: int = 3) -> None:
+        """FileError if too much was copied, with the elements of `values`, and of tuples in them: states may lie so deep."""
+        for value in values:
+            if isinstance(value, (list, tuple, dict, set, str, bytes, bytearray)):
+                self.copies_left -= len(value)
+                if self.copies_left < 0:
+                    raise FileError("the pickle copies its contents over and over; it would fill the memory")
+                if type(value) is tuple and depth:
+                    self.count_copied(value, depth - 1)
 
     def make(self) -> None:
         arguments, cls = self.stack.pop(), self.stack.pop()
@@ -159,6 +173,7 @@ class Unpickler:
         value = self.stack[-1]
         builder = self.names.builds.get(type(value))
         if builder is not None:
+            self.count_copied((state,))
             builder(value, state)
         elif self.names.is_allowed(type(value)):
             _set_state(value, state)

@@ -18,12 +18,17 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import device, layout, memory_format
 from mini_dl._dtypes import Array
+from mini_dl._surface import namespace
+from mini_dl.files.pt.names import RESULTS
 from mini_dl.files.pt.reading import MAGIC, PROTOCOL
 from mini_dl.files.pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
 from mini_dl.files.replacing import written_archive
+from mini_dl.kernels.mersenne import Generator
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
 from mini_dl.ops.attributes import UntypedStorage
+from mini_dl.ops.creation import TensorType
 from mini_dl.ops.memory import strides_of
+from mini_dl.ops.pickling import says_nothing_of_state, state_of
 from mini_dl.tensor import Size, Tensor, wrap
 
 ALIGNMENT = 64
@@ -129,7 +134,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             obj = _global("torch", "Tensor")
         elif obj is Parameter:
             obj = _global("torch.nn.parameter", "Parameter")
-        elif obj is Size or obj is device:
+        elif obj is Size or obj is device or isinstance(obj, TensorType):
             obj = _global("torch", obj.__name__)
         if type(obj) is bytes and not obj and self.proto < 3:  # the usual way names a class that files may not name
             self.save_reduce(codecs.encode, ("", "latin1"), obj=obj)
@@ -158,6 +163,10 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             return _global("torch", "device"), (obj.type,) if obj.index is None else (obj.type, obj.index)
         if isinstance(obj, Size):
             return _global("torch", "Size"), (tuple(obj),)
+        if type(obj).__module__ == RESULTS and type(obj).__name__ in namespace("return_types"):
+            return _global(RESULTS, type(obj).__name__), (tuple(obj), {})
+        if isinstance(obj, Generator):
+            return _global("torch._C", "Generator"), (device("cpu"),), (obj.initial_seed(), None, wrap(obj.dump()))
         if isinstance(obj, layout) and not isinstance(obj, memory_format):
             return _global("torch.serialization", "_get_layout"), (repr(obj),)
         return NotImplemented
@@ -167,17 +176,14 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         cls = type(tensor)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
             return NotImplemented
-        state = attributes_of(tensor)
-        if isinstance(tensor, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
+        state = readable_state(tensor)
+        if cls.__reduce_ex__ is Parameter.__reduce_ex__:  # which drops the class: so do its pickles
             plain = wrap(tensor._array)
             plain._base, plain._counter = tensor._base, tensor._counter
             common: tuple[Any, ...] = plain, tensor._edge is not None, OrderedDict()
-            if cls is Parameter:
-                rebuild = "_rebuild_parameter_with_state" if state else "_rebuild_parameter"
-                return _global("torch._utils", rebuild), (*common, state) if state else common
-            function, arguments, state = _global("torch._utils", "_rebuild_parameter"), common, state or {}
-        else:
-            function, arguments = self._dense(tensor)
+            rebuild = "_rebuild_parameter_with_state" if state else "_rebuild_parameter"
+            return _global("torch._utils", rebuild), (*common, state) if state else common
+        function, arguments = self._dense(tensor)
         if cls is Tensor and not state:
             return function, arguments
         return _global("torch._tensor", "_rebuild_from_type_v2"), (function, cls, arguments, state)
@@ -237,10 +243,14 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         return made
 
 
-def attributes_of(tensor: Tensor) -> dict[str, Any]:
-    """The Python attributes that were given to a tensor."""
-    own = Tensor.__annotations__
-    return {name: value for name, value in tensor.__dict__.items() if name not in own and not hasattr(Tensor, name)}
+def readable_state(tensor: Tensor) -> Any:
+    """What `state_of` tells of a tensor, without the names that files may not give a tensor, and with a warning for them."""
+    state = state_of(tensor)
+    for part in state if isinstance(state, tuple) else (state,):
+        for name in [name for name in part if hasattr(Tensor, name)] if says_nothing_of_state(type(tensor)) else ():
+            warnings.warn(f"the attribute {name!r} of a tensor hides one that all tensors have and is not written", stacklevel=2)
+            del part[name]
+    return state
 
 
 def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:

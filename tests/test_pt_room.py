@@ -1,0 +1,114 @@
+"""Small .pt files that would take much memory or time: what they ask for beyond their own bytes is counted."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import pytest
+
+import mini_dl as torch
+from mini_dl.serialization import FileError
+
+
+def named(path: str) -> bytes:
+    module, _, name = path.rpartition(".")
+    return f"c{module}\n{name}\n".encode()
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def number(value: int) -> bytes:
+    digits = pickle.encode_long(value)
+    return b"\x8a" + bytes([len(digits)]) + digits
+
+
+def group(*parts: bytes) -> bytes:
+    return b"(" + b"".join(parts) + b"t"
+
+
+def storage(kind: str) -> bytes:
+    return group(text("storage"), named(f"torch.{kind}Storage"), text(kind), text("cpu"), b"K\x06") + b"Q"
+
+
+def tensor(kind: str, size: list[int], stride: list[int]) -> bytes:
+    parts = storage(kind), b"K\x00", group(*map(number, size)), group(*map(number, stride))
+    return named("torch._utils._rebuild_tensor") + group(*parts) + b"R"
+
+
+def sparse(layout: str, *parts: bytes) -> bytes:
+    made = named("torch.serialization._get_layout") + text(f"torch.sparse_{layout}") + b"\x85R"
+    return named("torch._utils._rebuild_sparse_tensor") + group(made, group(*parts)) + b"R"
+
+
+ORDERED = named("collections.OrderedDict") + b")R"
+NAMES = b"}(" + b"".join(text(f"a{k}") + b"N" for k in range(3000)) + b"uq\x00"
+ONE = tensor("Float", [1], [1])
+BOMBS = {
+    "a tensor of another type": named("torch._utils._rebuild_device_tensor_from_cpu_tensor")
+    + group(tensor("Float", [2**28], [0]), named("torch.float64"), text("cpu"), b"\x89")
+    + b"R",
+    "a tensor of another type, in a class": named("torch._tensor._rebuild_from_type_v2")
+    + group(
+        named("torch._utils._rebuild_device_tensor_from_cpu_tensor"),
+        named("torch.Tensor"),
+        group(tensor("Float", [2**28], [0]), named("torch.float64"), text("cpu"), b"\x89"),
+        b"}",
+    )
+    + b"R",
+    "indices of one element": sparse("coo", tensor("Long", [1, 2**28], [0, 0]), tensor("Float", [2**28], [0]), group(b"K\x04")),
+    "rows of one element": sparse(
+        "csr", tensor("Long", [2**28], [0]), tensor("Long", [1], [1]), ONE, group(number(2**28 - 1), b"K\x01")
+    ),
+    "many sparse tensors": b"]("
+    + sparse("coo", tensor("Long", [1, 1], [1, 1]), ONE, group(number(2**25))) * 40
+    + b"e",
+    "attributes given over and over": NAMES + (ORDERED + b"h\x00b") * 2000,
+    "states given over and over": NAMES
+    + (
+        named("torch._tensor._rebuild_from_type_v2")
+        + group(
+            named("torch._utils._rebuild_tensor"),
+            named("torch.Tensor"),
+            group(storage("Float"), b"K\x00", group(b"K\x01"), group(b"K\x01")),
+            group(b"h\x00", b"}"),
+        )
+        + b"R"
+    )
+    * 300,
+}  # fmt: skip
+
+
+def file_of(pickled: bytes) -> io.BytesIO:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02" + pickled + b".")
+        for name, content in {"version": b"3\n", "data/Float": bytes(24), "data/Long": bytes(48)}.items():
+            archive.writestr(f"a/{name}", content)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.filterwarnings("ignore:a tensor of layout")
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_a_file_asks_for_beyond_its_bytes_is_bounded(name: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match=r"take .* bytes that the file does not have|over and over"):
+            torch.load(file_of(BOMBS[name]))
+        assert tracemalloc.get_traced_memory()[1] < 2**29
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.filterwarnings("ignore:a tensor of layout")
+def test_sparse_tensors_of_a_reasonable_size_are_read() -> None:
+    found = torch.load(
+        file_of(b"](" + sparse("coo", tensor("Long", [1, 5], [0, 0]), tensor("Float", [5], [0]), group(b"K\x04")) * 3 + b"e")
+    )
+    assert [each.tolist() for each in found] == [[0, 0, 0, 0]] * 3
