@@ -354,23 +354,8 @@ def multilabel_margin_loss(
 # ------------------------------------------------------------------------------------------------ of a linear layer
 
 
-@public("nn.functional")
-def linear_cross_entropy(
-    input: Tensor,
-    linear_weight: Tensor,
-    target: Tensor,
-    *,
-    linear_bias: Tensor | None = None,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
-    ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
-    options: object | None = None,
-) -> Tensor:
-    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
-
-    `options`, which tell torch how to save memory, are accepted but have no effect.
-    """
+def _shapes_of_logits(input: Tensor, linear_weight: Tensor, linear_bias: Tensor | None) -> tuple[list[int], list[int]]:
+    """() or (N), and (C, *). RuntimeError where the arguments do not fit together."""
     if input.ndim not in (1, 2):
         raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
     if linear_weight.ndim < 2:
@@ -388,6 +373,27 @@ def linear_cross_entropy(
             f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, "
             f"(N, {features}), got unbatched input with shape {tuple(input.shape)}"
         )
+    return batch, classes
+
+
+@public("nn.functional")
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: object | None = None,
+) -> Tensor:
+    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
+
+    `options`, which tell torch how to save memory, are accepted and change nothing.
+    """
+    batch, classes = _shapes_of_logits(input, linear_weight, linear_bias)
     shape = (*batch, *classes)
     if target._array.shape == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
@@ -400,7 +406,7 @@ def linear_cross_entropy(
             stacklevel=2,
         )
     if len(classes) > 1:
-        linear_weight = linear_weight.reshape(-1, features)
+        linear_weight = linear_weight.reshape(-1, linear_weight._array.shape[-1])
         linear_bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = linear(input, linear_weight, linear_bias).reshape(shape)
     return cross_entropy(

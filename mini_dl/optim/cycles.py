@@ -25,6 +25,32 @@ def _set_momentum(group: dict[str, Any], use_beta1: bool, momentum: float) -> No
         group["momentum"] = momentum
 
 
+def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
+    if total_steps is not None:
+        counts = {"total_steps": total_steps}
+    elif epochs is not None and steps_per_epoch is not None:
+        counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    else:
+        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+    for name, count in counts.items():
+        if not isinstance(count, int) or count <= 0:
+            raise ValueError(f"Expected positive integer {name}, but got {count}")
+    return math.prod(counts.values())
+
+
+def _phases(steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
+    """Where each phase ends, and between which options of a group it goes."""
+    rise = float(pct_start * steps) - 1
+    up: Any = (rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")
+    if three_phase:
+        down = (float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
+        phases: Any = (up, down, (steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
+    else:
+        phases = (up, (steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+    return [dict(zip(keys, phase)) for phase in phases]
+
+
 class OneCycleLR(LRScheduler):
     """Up from ``max_lr / div_factor`` to `max_lr` and down far below, in one run of `total_steps` steps; the momentum goes the
     other way (Smith and Topin 2017)."""
@@ -48,25 +74,8 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         check_optimizer(optimizer)
         self.optimizer = optimizer
-        if total_steps is not None:
-            counts = {"total_steps": total_steps}
-        elif epochs is not None and steps_per_epoch is not None:
-            counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
-        else:
-            raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-        for name, count in counts.items():
-            if not isinstance(count, int) or count <= 0:
-                raise ValueError(f"Expected positive integer {name}, but got {count}")
-        self.total_steps = math.prod(counts.values())
-        rise = float(pct_start * self.total_steps) - 1
-        up: Any = (rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-        if three_phase:
-            down = (float(2 * pct_start * self.total_steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
-            phases: Any = (up, down, (self.total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
-        else:
-            phases = (up, (self.total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
-        keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(keys, phase)) for phase in phases]
+        self.total_steps = _steps_in_all(total_steps, epochs, steps_per_epoch)
+        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):

@@ -35,26 +35,34 @@ def cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) -> 
     return min(max(least, low), high)
 
 
+class _Wolfe:
+    """The two conditions of Wolfe on a point of a line from `start`: the loss is low enough, the slope flat enough."""
+
+    c1, c2 = 1e-4, 0.9
+
+    def __init__(self, start: Point) -> None:
+        self.start = start
+
+    def too_high(self, point: Point) -> bool:
+        return bool(point.loss > self.start.loss + self.c1 * point.t * self.start.slope)
+
+    def flat_enough(self, point: Point) -> bool:
+        return bool(abs(point.slope) <= -self.c2 * self.start.slope)
+
+
 def strong_wolfe(
     evaluate: Callable[[Any], Point], start: Point, t: Any, longest: Any, tolerance: float, limit: int
 ) -> tuple[Point, int]:
     """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
-    c1, c2 = 1e-4, 0.9
-
-    def too_high(point: Point) -> bool:
-        return bool(point.loss > start.loss + c1 * point.t * start.slope)
-
-    def flat_enough(point: Point) -> bool:
-        return bool(abs(point.slope) <= -c2 * start.slope)
-
+    wolfe = _Wolfe(start)
     before, point, tries = start, evaluate(t), 0
     bracket = None
     while tries < limit:  # until two points enclose a minimum
-        if too_high(point) or (tries > 1 and point.loss >= before.loss):
+        if wolfe.too_high(point) or (tries > 1 and point.loss >= before.loss):
             bracket = [before, point]
             break
-        if flat_enough(point):
+        if wolfe.flat_enough(point):
             return point, tries + 1
         if point.slope >= 0:
             bracket = [before, point]
@@ -62,7 +70,19 @@ def strong_wolfe(
         bounds = (point.t + 0.01 * (point.t - before.t), point.t * 10)
         before, point = point, evaluate(cubic_minimum(before, point, bounds))
         tries += 1
-    bracket = bracket or [start, point]
+    return _narrowed(evaluate, wolfe, bracket or [start, point], tries, longest, tolerance, limit)
+
+
+def _narrowed(
+    evaluate: Callable[[Any], Point],
+    wolfe: _Wolfe,
+    bracket: list[Point],
+    tries: int,
+    longest: Any,
+    tolerance: float,
+    limit: int,
+) -> tuple[Point, int]:
+    """The best point between two that enclose a minimum."""
     low = 0 if bracket[0].loss <= bracket[1].loss else 1
     stalled = False
     while tries < limit:  # make the interval smaller
@@ -79,11 +99,11 @@ def strong_wolfe(
         else:
             stalled = False
         point, tries = evaluate(t), tries + 1
-        if too_high(point) or point.loss >= bracket[low].loss:
+        if wolfe.too_high(point) or point.loss >= bracket[low].loss:
             bracket[1 - low] = point
             low = 0 if bracket[0].loss <= bracket[1].loss else 1
             continue
-        done = flat_enough(point)
+        done = wolfe.flat_enough(point)
         if not done and point.slope * (bracket[1 - low].t - bracket[low].t) >= 0:
             bracket[1 - low] = bracket[low]
         bracket[low] = point

@@ -19,6 +19,32 @@ _NETWORKS = {"LSTM": lstm, "GRU": gru, "RNN_TANH": rnn_tanh, "RNN_RELU": rnn_rel
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
+def _check_dropout(dropout: float, num_layers: int) -> None:
+    if not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1 or isinstance(dropout, bool):
+        raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers greater "
+            f"than 1, but got dropout={dropout} and num_layers={num_layers}",
+            stacklevel=3,
+        )
+
+
+def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: bool, batch_first: bool, proj_size: int) -> None:
+    typed = (("bias", bias, bool), ("batch_first", batch_first, bool))
+    sized = (("input_size", input_size, int), ("hidden_size", hidden_size, int))
+    for name, value, kind in (*typed, *sized):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
+    for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+        if value <= 0:
+            raise ValueError(f"{name} must be greater than zero")
+    if proj_size < 0:
+        raise ValueError("proj_size should be a positive integer or zero to disable projections")
+    if proj_size >= hidden_size:
+        raise ValueError("proj_size has to be smaller than hidden_size")
+
+
 class RNNBase(Module):
     """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size)."""
 
@@ -37,46 +63,31 @@ class RNNBase(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if not isinstance(dropout, numbers.Number) or not 0 <= dropout <= 1 or isinstance(dropout, bool):
-            raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers greater "
-                f"than 1, but got dropout={dropout} and num_layers={num_layers}",
-                stacklevel=2,
-            )
-        typed = (("bias", bias, bool), ("batch_first", batch_first, bool))
-        sized = (("input_size", input_size, int), ("hidden_size", hidden_size, int))
-        for name, value, kind in (*typed, *sized):
-            if not isinstance(value, kind):
-                raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if value <= 0:
-                raise ValueError(f"{name} must be greater than zero")
-        if proj_size < 0:
-            raise ValueError("proj_size should be a positive integer or zero to disable projections")
-        if proj_size >= hidden_size:
-            raise ValueError("proj_size has to be smaller than hidden_size")
+        _check_dropout(dropout, num_layers)
+        _check_options(input_size, hidden_size, num_layers, bias, batch_first, proj_size)
         if mode not in _GATES:
             raise ValueError("Unrecognized RNN mode: " + mode)
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
-        gates, out = _GATES[mode] * hidden_size, proj_size or hidden_size
+        self._make_weights(device, dtype)
+        self.reset_parameters()
+
+    def _make_weights(self, device: Any, dtype: Any) -> None:
+        gates, out = _GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
         self._all_weights: list[list[str]] = []
-        for layer in range(num_layers):
-            inputs = input_size if layer == 0 else out * self._directions
+        for layer in range(self.num_layers):
+            inputs = self.input_size if layer == 0 else out * self._directions
             shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, inputs), "weight_hh": (gates, out)}
-            if bias:
+            if self.bias:
                 shapes.update(bias_ih=(gates,), bias_hh=(gates,))
-            if proj_size:
-                shapes["weight_hr"] = (proj_size, hidden_size)
+            if self.proj_size:
+                shapes["weight_hr"] = (self.proj_size, self.hidden_size)
             for suffix in ("", "_reverse")[: self._directions]:
                 names = {f"{name}_l{layer}{suffix}": shape for name, shape in shapes.items()}
                 for name, shape in names.items():
                     setattr(self, name, Parameter(empty(*shape, device=device, dtype=dtype)))
                 self._all_weights.append(list(names))
-        self.reset_parameters()
 
     @property
     def _directions(self) -> int:
