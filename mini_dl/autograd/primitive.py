@@ -27,7 +27,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, is_number, number_as, promote, wide
-from mini_dl.autograd.formal import formal
+from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.graph import FREED, INFERENCE, NO_GRAD, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
@@ -51,6 +51,7 @@ class Op:
     operators: tuple[Any, Any]  # of a binary one, as special methods of the first operand and of the second
 
     def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
+        refuse_order(forward)
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
         code = inspect.unwrap(forward).__code__
@@ -109,7 +110,7 @@ class Op:
 
     def several(self, args: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Tensor, ...]:
         """The outputs of a call that gave several."""
-        outs = tuple([wrap(r) for r in arrays])
+        outs = tuple([wrap(array_from(self, r)) for r in arrays])
         if mode.enabled:
             self.record(args, outs)
         return outs
@@ -228,8 +229,8 @@ def text_of(primitive: Op) -> str:
         "   if not is_refusal(error): raise",
         f"   computed = run_beside(primitive.forward, {', '.join(arrays)})",
         "  if computed.__class__ is not ndarray:",
-        f"   if computed.__class__ is tuple: return primitive.several(({''.join([name + ', ' for name in params])}), computed)",
-        "   computed = np.asarray(computed)",
+        f"   if isinstance(computed, tuple): return primitive.several(({''.join([name + ', ' for name in params])}), computed)",
+        "   computed = array_from(primitive, computed)",
         "  wrapped = new(Tensor)\n  wrapped._array = computed\n  wrapped._edge = wrapped._base = None",
         "  if inference.anywhere and inference.here: wrapped._inference = True",
     ]
@@ -256,8 +257,8 @@ def text_of(primitive: Op) -> str:
 
 SIMPLE = {int, bool, float, str, type(None)}
 current = mode  # an argument may be called mode, none has a name that the text uses
-_TAKEN = {"Node", "RuntimeError", "SIMPLE", "Tensor", "array_of", "computed", "current", "edge_of", "edges_of", "error",
-          "inference", "is_refusal", "isinstance", "ndarray", "new", "np", "primitive", "run_beside", "save", "save_result",
+_TAKEN = {"Node", "RuntimeError", "SIMPLE", "Tensor", "array_from", "array_of", "computed", "current", "edge_of", "edges_of",
+          "error", "inference", "is_refusal", "isinstance", "ndarray", "new", "np", "primitive", "run_beside", "save", "save_result",
           "saved", "shape_of", "wrapped"}  # fmt: skip
 
 
@@ -276,6 +277,16 @@ def array_of(argument: Any) -> Any:
             if isinstance(one, Tensor):
                 return [a._array if isinstance(a, Tensor) else a for a in argument]
     return argument
+
+
+def array_from(primitive: Op, computed: Any) -> Array:
+    """The array that a forward gave. TypeError unless it is one, or a NumPy scalar."""
+    if isinstance(computed, (ndarray, np.generic)):
+        return np.asarray(computed)
+    kind = type(computed).__name__
+    if isinstance(computed, (list, tuple)):
+        kind += f" of {', '.join([type(one).__name__ for one in computed[:3]])}"
+    raise TypeError(f"{primitive.name}: its forward must return an array, or a tuple of arrays (`op` only), not {kind}")
 
 
 def shape_of(argument: Any) -> Any:
@@ -319,11 +330,23 @@ def declared(call: Any, primitive: Op) -> Callable[..., Any]:
     return call  # type: ignore[no-any-return]
 
 
+def refuse_order(forward: Any) -> None:
+    """TypeError where a decorator of primitives stands above one that must stand above it."""
+    name = forward.__name__
+    if getattr(forward, "published", False):
+        raise TypeError(
+            f"{name}: it was published before it became a primitive, so that calls would compute without gradient; the decorator "
+            "that publishes (`method`, `public`, ...) must stand above the one that makes the primitive (`op`, `unary`, ...)"
+        )
+    if hasattr(forward, "op"):
+        raise TypeError(f"{name}: it is a primitive already; only one decorator (`op`, `unary`, `binary`, `view`) makes it one")
+
+
 def recorded_as(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give the nodes of a primitive another name than its own: torch's."""
 
     def decorate(call: Any) -> Any:
-        call.op.grad_name = name
+        primitive_of(call, "recorded_as").grad_name = name
         return call
 
     return decorate
@@ -348,7 +371,7 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
                     raise
                 array = run_beside(forward, input._array)
             if array.__class__ is not ndarray:
-                array = np.asarray(array)
+                array = array_from(primitive, array)
             out: Tensor = new(Tensor)
             out._array = array
             out._edge = out._base = None
@@ -486,7 +509,7 @@ def binary(
                     broadcast_shapes(np.shape(a), np.shape(b))
                     raise
                 if array.__class__ is not ndarray:
-                    array = np.asarray(array)
+                    array = array_from(primitive, array)
                 out: Tensor = new(Tensor)
                 out._array = array
                 out._edge = out._base = None
@@ -561,6 +584,8 @@ def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Te
                 raise not_a_tensor(primitive, "input", 1, input)
             source = input._array
             array = forward(source, *args)
+            if array.__class__ is not ndarray:
+                array = array_from(primitive, array)
             out: Tensor = new(Tensor)
             out._array = array
             out._edge = out._base = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import also_named, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import function, method, namespace, public, tensor_method
+from mini_dl._surface import function, method, namespace, public, publish, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
 from mini_dl.ops.views import place
@@ -107,7 +107,7 @@ def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
     return out
 
 
-@method()
+@function()
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of at most `split_size` elements along `dim`, or of the given sizes.
 
@@ -193,7 +193,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
 
 
 for _unsafe in (unsafe_split, unsafe_chunk, unsafe_split_with_sizes):
-    setattr(Tensor, _unsafe.__name__, namespace("torch")[_unsafe.__name__])
+    publish("Tensor", _unsafe.__name__, namespace("torch")[_unsafe.__name__])
 
 
 @method()
