@@ -258,7 +258,7 @@ def text_of(primitive: Op) -> str:
 SIMPLE = {int, bool, float, str, type(None)}
 current = mode  # an argument may be called mode, none has a name that the text uses
 _TAKEN = {"Node", "RuntimeError", "SIMPLE", "Tensor", "array_from", "array_of", "computed", "current", "edge_of", "edges_of",
-          "error", "inference", "is_refusal", "isinstance", "ndarray", "new", "np", "primitive", "run_beside", "save", "save_result",
+          "error", "inference", "is_refusal", "isinstance", "ndarray", "new", "primitive", "run_beside", "save", "save_result",
           "saved", "shape_of", "wrapped"}  # fmt: skip
 
 
