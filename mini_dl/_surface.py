@@ -25,7 +25,21 @@ from mini_dl.tensor import Tensor, written
 
 Function = Callable[..., Any]
 
-NAMESPACES: dict[str, dict[str, Any]] = {}
+
+class Names(dict[str, Any]):
+    """The public names of one place. TypeError where a name is given a second time: the later would hide the earlier."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            raise published_twice(self.where, name, self[name], value)
+        super().__setitem__(name, value)
+
+
+NAMESPACES: dict[str, Names] = {}
 
 FUNCTIONS_IN_PLACE = frozenset(
     "abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ asin_ asinh_ atan_ atanh_ ceil_ celu_ clamp_ "
@@ -62,7 +76,36 @@ def has_parser(where: str, name: str) -> bool:
 
 def namespace(name: str) -> dict[str, Any]:
     """The public names of ``torch`` or of one of its parts: ``special``, ``linalg``, ``fft``, ``nn.functional``."""
-    return NAMESPACES.setdefault(name, {})
+    if name not in NAMESPACES:
+        NAMESPACES[name] = Names(name)
+    return NAMESPACES[name]
+
+
+PLACES = ("torch", "Tensor", "nn.functional", "special", "linalg", "fft", "random", "masked", "utils.dlpack")
+
+
+def publish(where: str, name: str, value: Any) -> None:
+    """Give `value` the public name there. TypeError if the name is taken, or if there is no such place."""
+    if where not in PLACES:
+        raise TypeError(f"{name} cannot be published in {where!r}; the places are {', '.join(PLACES)}")
+    if where != "Tensor":
+        namespace(where)[name] = value
+    elif name in vars(Tensor):
+        raise published_twice(where, name, vars(Tensor)[name], value)
+    else:
+        setattr(Tensor, name, value)
+
+
+def published_twice(where: str, name: str, first: Any, second: Any) -> TypeError:
+    return TypeError(
+        f"{where}.{name} is published twice: {written_at(first)} and {written_at(second)}; remove one, or give it another name"
+    )
+
+
+def written_at(value: Any) -> str:
+    """Where the function behind a public name is written."""
+    code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
+    return repr(value) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def public(
@@ -86,18 +129,12 @@ def public(
                 exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
                 versions[native] = exact, with_out(exact, out) if out else exact
             plain, writing = versions[native]
-            if where == "Tensor":
-                setattr(Tensor, name, plain)
-            else:
-                namespace(where)[name] = writing
-            if inplace:
-                writer = in_place(plain, name + "_")
-                if where == "Tensor":
-                    setattr(Tensor, name + "_", writer)
-                elif where == "torch" and name + "_" in FUNCTIONS_IN_PLACE:
-                    namespace(where)[name + "_"] = writer
+            publish(where, name, plain if where == "Tensor" else writing)
+            if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
+                publish(where, name + "_", in_place(plain, name + "_"))
         for operator in operators.split():
-            setattr(Tensor, operator, function)
+            publish("Tensor", operator, function)
+        function.published = True  # type: ignore[attr-defined]  # `primitive.refuse_order` asks
         return function
 
     return decorate

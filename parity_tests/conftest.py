@@ -90,6 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"unknown test in the ledger: {name}")
 
 
+@pytest.hookimpl(optionalhook=True)  # a hook of pytest-xdist, which is not needed
 def pytest_testnodedown(node: Any, error: Any) -> None:
     if "parity" in getattr(node, "workeroutput", {}):
         tally.merge(node.workeroutput["parity"])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from test_optim import ALGORITHMS
 
 import mini_dl as torch
 from mini_dl._surface import NAMESPACES
@@ -26,6 +30,11 @@ LONGER = {  # what is over the budget, with its size, which can only fall
     "mini_dl/autograd/primitive.py: binary.decorate.build": 68,
     "mini_dl/autograd/primitive.py: binary.decorate.build.call": 64,
 }
+
+APART = {"Configured", "LazyModuleMixin", "NonDynamicallyQuantizableLinear"}
+"""The modules that are bases of others, or that torch does not list either."""
+UNLIKE_OTHERS = {"Adafactor", "LBFGS", "Muon", "Optimizer", "SparseAdam"}
+"""The optimizers that the common tests of `ALGORITHMS` do not fit."""
 
 
 def run(code: str) -> str:
@@ -106,3 +115,56 @@ def test_the_size_of_a_function_leaves_out_its_docstring_and_its_decorators() ->
     lines = ["class A:", "    @property", "    def f(self):", '        """One.', "", '        Two."""']
     lines += ["        def g():", "            return 1", "        return g"]
     assert dict(sizes_of_functions(ast.parse("\n".join(lines)))) == {"A.f": 4, "A.f.g": 2}
+
+
+# ------------------------------------------------------------------------------------------------ listings
+
+
+def declared(package: str, base: type) -> dict[str, str]:
+    """Public subclasses of `base` by name, with the file that declares them, of all files of a package."""
+    folder = importlib.import_module(package)
+    found = {}
+    for file in [info.name for info in pkgutil.iter_modules(folder.__path__)]:
+        module = importlib.import_module(f"{package}.{file}")
+        for name, value in vars(module).items():
+            if name[0] != "_" and isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
+                found[name] = f"{package.replace('.', '/')}/{file}.py"
+    return found
+
+
+def unlisted(found: dict[str, str], where: Any) -> dict[str, str]:
+    """Those of them that are not in `where`, or not in its ``__all__``."""
+    return {
+        name: file for name, file in found.items() if not hasattr(where, name) or name not in getattr(where, "__all__", [name])
+    }
+
+
+def test_every_module_is_listed() -> None:
+    found = declared("mini_dl.nn.modules", torch.nn.Module)
+    assert unlisted(found, torch.nn.modules).keys() == APART
+    assert unlisted(found, torch.nn).keys() == APART
+
+
+def test_every_optimizer_is_listed_and_tested() -> None:
+    found = declared("mini_dl.optim", torch.optim.Optimizer)
+    assert unlisted(found, torch.optim) == {}
+    assert set(found) - {cls.__name__ for cls, _ in ALGORITHMS} == UNLIKE_OTHERS
+
+
+def test_every_scheduler_is_listed() -> None:
+    found = declared("mini_dl.optim", torch.optim.lr_scheduler.LRScheduler)
+    assert unlisted(found, torch.optim.lr_scheduler) == {"SWALR": "mini_dl/optim/swa_utils.py"}
+    assert "SWALR" in torch.optim.swa_utils.__all__
+
+
+def test_a_class_that_is_not_listed_is_found() -> None:
+    class Forgotten(torch.nn.Module):
+        pass
+
+    Forgotten.__module__ = "mini_dl.nn.modules.linear"
+    file = importlib.import_module("mini_dl.nn.modules.linear")
+    file.Forgotten = Forgotten  # type: ignore[attr-defined]
+    try:
+        assert unlisted(declared("mini_dl.nn.modules", torch.nn.Module), torch.nn)["Forgotten"] == "mini_dl/nn/modules/linear.py"
+    finally:
+        del file.Forgotten  # type: ignore[attr-defined]

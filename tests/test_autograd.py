@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import textwrap
 import threading
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
 
 import mini_dl as torch
-from mini_dl.autograd.primitive import op_together
+from mini_dl.autograd.primitive import Op, op_together
+from mini_dl.autograd.recording import Text, text_of_unary
 
 
 def leaf(*values: float) -> torch.Tensor:
@@ -260,3 +263,12 @@ def test_a_formula_of_several_gradients_must_take_what_is_wanted() -> None:
 
     with pytest.raises(TypeError, match=r"square: the formula of 'x' must take `grad` .* and `wanted` first"):
         op_together(lambda grad, x: (grad * x,), "x")(square)
+
+
+def test_the_text_of_a_call_is_what_its_documentation_shows() -> None:
+    def exp(input: Any) -> Any:
+        return np.exp(input)
+
+    written = text_of_unary(Op(exp, {"input": lambda grad, result: grad * result}))
+    assert Text.__doc__ is not None
+    assert textwrap.indent(written, "        ") in Text.__doc__

@@ -31,153 +31,183 @@ def run_backward(
 ) -> list[Tensor | None]:
     """Send `gradients` back from `tensors`. With `accumulate`, into ``.grad`` of the leaves reached (of `inputs` only, where
     given); without, return the gradient that reaches each of `inputs`, None where none does."""
-    pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
-    leaves: list[Tensor] = []
-    owned: set[Any] = set()  # places in `pending` whose gradient was summed here: nobody else sees it before its turn comes
-    queue: list[tuple[int, Node]] = []
-    wanted: dict[Any, Any] = {}  # node -> {output number: positions in inputs}
-    results: list[Tensor | None] = [None] * len(inputs or ())
-    leaf_positions: dict[int, list[int]] = {}
-    if inputs is not None:
-        for position, tensor in enumerate(inputs):
-            edge = edge_of(tensor)
-            if isinstance(edge, Tensor):
-                leaf_positions.setdefault(id(edge), []).append(position)
-            else:
-                node, number = grad_fn_and_number(edge)
-                wanted.setdefault(node, {}).setdefault(number, []).append(position)
-        needed = nodes_towards(tensors, wanted, leaf_positions)
+    run = Run(tensors, inputs)
+    before = mode.enabled
+    try:
+        mode.enabled = create_graph
+        for tensor, gradient in zip(tensors, gradients):
+            run.send(edge_of(tensor), gradient)
+        if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
+            run_hooks_of_root(edge_of(tensors[0]), gradients[0])
+        gradients, gradient = (), None  # type: ignore[assignment]  # what nobody else holds may be given away
+        run_nodes(run, retain_graph, accumulate)
+        finish_leaves(run, create_graph, accumulate)
+    finally:
+        mode.enabled = before
+    return run.results
 
-    def send(edge: Any, grad: Any) -> None:
+
+class Run:
+    """What is under way in one run: the gradients that wait, and for what."""
+
+    __slots__ = ("everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "wanted")
+
+    def __init__(self, tensors: Sequence[Tensor], inputs: Sequence[Tensor] | None) -> None:
+        self.pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
+        self.leaves: list[Tensor] = []
+        self.owned: set[Any] = set()  # places in `pending` whose gradient was summed here: nobody else sees it before its turn
+        self.queue: list[tuple[int, Node]] = []
+        self.wanted: dict[Any, Any] = {}  # node -> {output number: positions in inputs}
+        self.results: list[Tensor | None] = [None] * len(inputs or ())
+        self.leaf_positions: dict[int, list[int]] = {}
+        self.everything = inputs is None
+        self.needed: set[Node] = set()
+        if inputs is not None:
+            for position, tensor in enumerate(inputs):
+                edge = edge_of(tensor)
+                if isinstance(edge, Tensor):
+                    self.leaf_positions.setdefault(id(edge), []).append(position)
+                else:
+                    node, number = grad_fn_and_number(edge)
+                    self.wanted.setdefault(node, {}).setdefault(number, []).append(position)
+            self.needed = nodes_towards(tensors, self.wanted, self.leaf_positions)
+
+    def send(self, edge: Any, grad: Any) -> None:
+        """Add `grad` to what waits at `edge`, if anything wanted lies there."""
+        pending = self.pending
         if type(edge) is Node:
-            if inputs is not None and edge not in needed:
+            if not self.everything and edge not in self.needed:
                 return
             array = grad._array
             if array.shape != edge.shape or array.dtype is not edge.dtype:
                 grad = fitted(grad, edge.shape, edge.dtype)
             if edge in pending:
-                pending[edge] = total(pending[edge], grad, owned, edge)
+                pending[edge] = total(pending[edge], grad, self.owned, edge)
             else:
                 pending[edge] = grad
-                heappush(queue, (edge.seq, edge))
+                heappush(self.queue, (edge.seq, edge))
             return
         elif type(edge) is tuple:
             edge, number = edge
-            if inputs is not None and edge not in needed:
+            if not self.everything and edge not in self.needed:
                 return
         else:  # a leaf
-            if inputs is not None and id(edge) not in leaf_positions:
+            if not self.everything and id(edge) not in self.leaf_positions:
                 return
             array = edge._array
             if grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
                 grad = fitted(grad, array.shape, array.dtype)
             if edge in pending:
-                pending[edge] = total(pending[edge], grad, owned, edge)
+                pending[edge] = total(pending[edge], grad, self.owned, edge)
             else:
                 pending[edge] = grad
-                leaves.append(edge)
+                self.leaves.append(edge)
             return
         grad = fitted(grad, edge.shape[number], edge.dtype[number])
         slots = pending.get(edge)
         if slots is None:
             slots = pending[edge] = [None] * len(edge.shape)
-            heappush(queue, (edge.seq, edge))
-        slots[number] = grad if slots[number] is None else total(slots[number], grad, owned, (edge, number))
+            heappush(self.queue, (edge.seq, edge))
+        slots[number] = grad if slots[number] is None else total(slots[number], grad, self.owned, (edge, number))
 
-    def send_nothing(edge: Any) -> None:
+    def send_list(self, edges: Sequence[Any], grads: Sequence[Any]) -> None:
+        """As `send`, to the tensors of one argument that is a list."""
+        for edge, grad in zip(edges, grads):
+            if edge is not None and grad is not None:
+                self.send(edge, grad)
+            else:
+                self.send_nothing(edge)
+
+    def send_nothing(self, edge: Any) -> None:
         """Let what is behind `edge` know that no gradient comes: its hooks, and the user's own operations, run all the same."""
         for one in edge if type(edge) is list else (edge,):
             target = one[0] if type(one) is tuple else one
-            if target is None or target in pending:
+            if target is None or target in self.pending:
                 continue
-            if inputs is not None and target not in needed and id(target) not in leaf_positions:
+            if not self.everything and target not in self.needed and id(target) not in self.leaf_positions:
                 continue
             if not isinstance(target, Tensor):
-                pending[target] = [None] * len(target.shape) if target.several else None
-                heappush(queue, (target.seq, target))
+                self.pending[target] = [None] * len(target.shape) if target.several else None
+                heappush(self.queue, (target.seq, target))
             elif target._hooks is not None:
-                pending[target] = None
-                leaves.append(target)
+                self.pending[target] = None
+                self.leaves.append(target)
 
-    everything = inputs is None
+    def note_results(self, node: Node, grad: Any) -> None:
+        """Keep what reaches a node that is asked for."""
+        for number, positions in self.wanted[node].items():
+            for position in positions:
+                self.results[position] = grad[number] if node.several else grad
+
+
+def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
+    """Take the nodes that wait, newest first, and send on what their formulas make of the gradient that came."""
+    pending, queue, owned, wanted, everything = run.pending, run.queue, run.owned, run.wanted, run.everything
+    send, send_nothing = run.send, run.send_nothing
     watching = anomaly.setting.on and anomaly.setting.check_nan
-    before = mode.enabled
-    try:
-        mode.enabled = create_graph
-        for tensor, gradient in zip(tensors, gradients):
-            send(edge_of(tensor), gradient)
-        if len(tensors) == 1 and not pending:  # nothing that is asked for lies behind it: torch runs the hooks of a single root
-            run_hooks_of_root(edge_of(tensors[0]), gradients[0])
-        del gradients
-        while queue:
-            node = heappop(queue)[1]
-            grad = pending.pop(node)
-            if wanted and node in wanted:
-                last = not accumulate and not leads_on(node, needed, leaf_positions)
-                if last and node.hooks is not None:
-                    grad = run_hooks_of_tensors(node, grad)
-                for number, positions in wanted[node].items():
-                    for position in positions:
-                        results[position] = grad[number] if node.several else grad
-                if last:
-                    continue
-            if node.hooks is not None:
-                grad = run_hooks_before(node, grad)
-            if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op.runs_without:
-                sent = [None] * len(node.edges)
-            else:
-                sent = node.op.backward(node, grad)
-            if watching:
-                refuse_nan(node, sent)
-            if node.hooks is not None and node.hooks.after:
-                sent = run_hooks_after(node, sent, grad)
-            del grad
-            if not retain_graph and node.saved:
-                for item in node.saved.values():
-                    if len(item) > 1 or type(item) is list:  # a tensor, or a list of them: a second backward must fail
-                        node.saved = None
-                        break
-            for edge, g in zip(node.edges, sent):
-                if g is not None and edge is not None:
-                    if everything and type(edge) is Node:  # `send`, unrolled
-                        array = g._array
-                        if array.shape != edge.shape or array.dtype is not edge.dtype:
-                            g = fitted(g, edge.shape, edge.dtype)
-                        if edge in pending:
-                            pending[edge] = total(pending[edge], g, owned, edge)
-                        else:
-                            pending[edge] = g
-                            heappush(queue, (edge.seq, edge))
-                    elif type(edge) is list:
-                        for one, part in zip(edge, g):
-                            if one is not None and part is not None:
-                                send(one, part)
-                            else:
-                                send_nothing(one)
-                        part = None
+    while queue:
+        node = heappop(queue)[1]
+        grad = pending.pop(node)
+        if wanted and node in wanted:
+            last = not accumulate and not leads_on(node, run.needed, run.leaf_positions)
+            if last and node.hooks is not None:
+                grad = run_hooks_of_tensors(node, grad)
+            run.note_results(node, grad)
+            if last:
+                continue
+        if node.hooks is not None:
+            grad = run_hooks_before(node, grad)
+        if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op.runs_without:
+            sent = [None] * len(node.edges)
+        else:
+            sent = node.op.backward(node, grad)
+        if watching:
+            refuse_nan(node, sent)
+        if node.hooks is not None and node.hooks.after:
+            sent = run_hooks_after(node, sent, grad)
+        del grad
+        if not retain_graph and node.saved:
+            for item in node.saved.values():
+                if len(item) > 1 or type(item) is list:  # a tensor, or a list of them: a second backward must fail
+                    node.saved = None
+                    break
+        for edge, g in zip(node.edges, sent):
+            if g is not None and edge is not None:
+                if everything and type(edge) is Node:  # `send`, unrolled: most edges of a graph are of this kind
+                    array = g._array
+                    if array.shape != edge.shape or array.dtype is not edge.dtype:
+                        g = fitted(g, edge.shape, edge.dtype)
+                    if edge in pending:
+                        pending[edge] = total(pending[edge], g, owned, edge)
                     else:
-                        send(edge, g)
-                elif edge is not None:
-                    send_nothing(edge)
-            del sent
-            g = None
-        for leaf in leaves:
-            grad = pending.pop(leaf)
+                        pending[edge] = g
+                        heappush(queue, (edge.seq, edge))
+                elif type(edge) is list:
+                    run.send_list(edge, g)
+                else:
+                    send(edge, g)
+            elif edge is not None:
+                send_nothing(edge)
+        del sent
+        g = None
+
+
+def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
+    """Give the leaves their gradients, once all of them are complete."""
+    for leaf in run.leaves:
+        grad = run.pending.pop(leaf)
+        if leaf._hooks is not None:
+            grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
+        if run.leaf_positions:
+            for position in run.leaf_positions.get(id(leaf), ()):
+                run.results[position] = grad
+        if accumulate and (leaf._edge is LEAF or accumulates(leaf)):
+            if grad is not None:
+                box = [grad]
+                del grad
+                add_to_grad(leaf, box, create_graph)
             if leaf._hooks is not None:
-                grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
-            if leaf_positions:
-                for position in leaf_positions.get(id(leaf), ()):
-                    results[position] = grad
-            if accumulate and (leaf._edge is LEAF or accumulates(leaf)):
-                if grad is not None:
-                    box = [grad]
-                    del grad
-                    add_to_grad(leaf, box, create_graph)
-                if leaf._hooks is not None:
-                    run_post_accumulate_hooks(leaf)
-    finally:
-        mode.enabled = before
-    return results
+                run_post_accumulate_hooks(leaf)
 
 
 def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:

@@ -52,10 +52,19 @@ def piecewise(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., A
     """Mark a primitive whose gradients of `arguments` depend on these only formally."""
 
     def decorate(call: Any) -> Any:
-        call.op.formal = frozenset(arguments)
+        primitive_of(call, "piecewise").formal = frozenset(arguments)
         return call
 
     return decorate
+
+
+def primitive_of(call: Any, decorator: str) -> Any:
+    """The primitive behind `call`. TypeError where `decorator` was put on something else."""
+    if not hasattr(call, "op"):
+        raise TypeError(
+            f"{call.__name__}: it is not a primitive; `{decorator}` must stand above the decorator that makes it one (`op`, ...)"
+        )
+    return call.op
 
 
 class _Kinked:

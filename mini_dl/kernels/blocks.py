@@ -112,6 +112,10 @@ _SINGLE = np.dtype(np.float32)
 
 def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
     """A kernel over arrays of one floating type and numbers: float16 is computed in float32, large arrays in blocks."""
+    if hasattr(kernel, "op"):
+        raise TypeError(
+            f"{kernel.__name__}: `elementwise` must stand below the decorator that makes the primitive: it takes arrays"
+        )
 
     @functools.wraps(kernel)
     def run(*args: Any) -> Any:

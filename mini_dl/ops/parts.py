@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl._checks import also_named, type_name, wrap_dim
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, tensor_method
+from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
 from mini_dl.ops.views import place
@@ -107,7 +107,7 @@ def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
     return out
 
 
-@method()
+@function()
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of at most `split_size` elements along `dim`, or of the given sizes.
 

@@ -14,13 +14,13 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array
-from mini_dl._surface import function, method
+from mini_dl._surface import method
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
 from mini_dl.ops.factories import default_type, factory
 from mini_dl.ops.parts import _diagonal
 from mini_dl.ops.views import place
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ ranges
 
@@ -223,16 +223,3 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str) -> None:
 
 _triangle("tril", np.tril, "above")
 _triangle("triu", np.triu, "below")
-
-
-@function()
-def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
-    """The powers of each element of a vector, as rows: x^(N-1) ... x, 1, or the other way round."""
-    if x.ndim != 1:
-        raise RuntimeError("x must be a one-dimensional tensor.")
-    n = x._array.size if N is None else N
-    if n < 0:
-        raise RuntimeError("N must be non-negative.")
-    kind = np.result_type(x._array.dtype, np.int64) if x._array.dtype.kind in "bui" else x._array.dtype
-    powers = np.arange(n)
-    return x.to(_dtypes.of_numpy(np.dtype(kind))).unsqueeze(1) ** wrap(powers if increasing else powers[::-1].copy())

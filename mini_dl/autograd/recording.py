@@ -1,0 +1,331 @@
+"""The texts of calls: how a primitive runs its forward and records the call.
+
+Each is written at the first call, and runs from then on as the code of the function that was declared (`call_of`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import Array, is_number, wide
+from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
+from mini_dl.autograd.mode import mode
+from mini_dl.kernels.room import is_refusal, run_beside
+from mini_dl.overrides import ask_operator, overrides
+from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
+
+ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
+current = mode  # an argument may be called mode, none has a name that the texts use
+SIMPLE = {int, bool, float, str, type(None)}
+USED = frozenset(
+    "Node RuntimeError SIMPLE Tensor array_from array_of behind computed current edge_of edges_of error inference is_refusal "
+    "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
+    "shape_of wrapped".split()
+)
+"""The names of the texts, which no argument may have."""
+SPOKEN_OF = (LEAF, Node, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
+
+
+def call_of(primitive: Any, text: Callable[[Any], str]) -> Any:
+    """The call of a primitive: a function whose code is that of ``text(primitive)``, once it has been called."""
+
+    def first(args: Any, kwargs: Any) -> Any:
+        names: dict[str, Any] = {}
+        exec(compile(text(primitive), f"<call of {primitive.name}>", "exec"), globals(), names)
+        made = names["make"](primitive)
+        if made.__defaults__ or made.__kwdefaults__:
+            given = [p for p in primitive.signature.parameters.values() if p.default is not p.empty]
+            call.__defaults__ = tuple([p.default for p in given if p.kind is not p.KEYWORD_ONLY])
+            call.__kwdefaults__.update({p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY})
+        call.__code__ = made.__code__
+        return call(*args, **kwargs)
+
+    def placeholder(*args: Any, _first: Any = first, **kwargs: Any) -> Any:
+        primitive  # noqa: B018  # the text speaks of it: both codes need the same free variables
+        return _first(args, kwargs)
+
+    call: Any = functools.update_wrapper(placeholder, primitive.forward)
+    call.op = primitive
+    return call
+
+
+class Text:
+    """The text of a call, written for one primitive: without loops over its arguments, which would cost as much as a kernel.
+
+    All calls are put together from the same parts. That of ``unary(input=lambda grad, result: grad * result)`` is::
+
+        def make(primitive):
+            def call(input):
+                if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)
+                try:
+                    computed = current.enter(primitive.forward, input._array)
+                except RuntimeError as error:
+                    if not is_refusal(error): raise
+                    computed = run_beside(primitive.forward, input._array)
+                if computed.__class__ is not ndarray:
+                    computed = array_from(primitive, computed)
+                wrapped = new(Tensor)
+                wrapped._array = computed
+                wrapped._edge = wrapped._base = None
+                if inference.anywhere and inference.here: wrapped._inference = True
+                if (input._edge is not None or input._base is not None) and current.enabled:
+                    edge0 = input._edge
+                    if edge0 is LEAF: edge0 = input
+                    elif input._base is not None: edge0 = edge_of(input)
+                    if edge0 is not None:
+                        saved = {}
+                        saved['result'] = save_result(wrapped)
+                        wrapped._edge = Node(primitive, (edge0, ), saved, computed)
+                return wrapped
+            return call
+    """
+
+    def __init__(self, primitive: Any) -> None:
+        self.primitive = primitive
+        self.lines: list[str] = []
+        self.edges = [(f"edge{i}", primitive.params[at], asks) for i, (at, _, asks) in enumerate(primitive.formulas)]
+
+    def write(self, text: str, depth: int = 0) -> None:
+        """Add lines, further in by `depth` levels."""
+        self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
+
+    def run_kernel(self, arguments: str, refused: str = "") -> None:
+        """``computed``, in the quiet room of this thread; `refused` are further clauses of its errors."""
+        self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
+        self.write(f"    if not is_refusal(error): raise\n    computed = run_beside(primitive.forward, {arguments}){refused}")
+
+    def wrap(self, several: str = "") -> None:
+        """``wrapped``, the tensor over what was computed; `several` returns the tensors over a tuple."""
+        self.write("if computed.__class__ is not ndarray:")
+        if several:
+            self.write(f"    if isinstance(computed, tuple): return primitive.several({several}, computed)")
+        self.write("    computed = array_from(primitive, computed)")
+        self.write("wrapped = new(Tensor)\nwrapped._array = computed\nwrapped._edge = wrapped._base = None")
+        self.write("if inference.anywhere and inference.here: wrapped._inference = True")
+
+    def find_edge(self, name: str, depth: int) -> None:
+        """The edge of an argument that is a tensor, if it is differentiable."""
+        for edge, argument, _ in self.edges:
+            if argument == name:
+                self.write(f"{edge} = {name}._edge\nif {edge} is LEAF: {edge} = {name}", depth)
+                self.write(f"elif {name}._base is not None: {edge} = edge_of({name})", depth)
+
+    def record(self, depth: int, tensor: str = "", also: str = "") -> None:
+        """The node of the call, if an edge leads somewhere and `also` holds. One argument is known to be a `tensor`."""
+        kept: dict[str, list[str]] = {}
+        for edge, _, asks in self.edges:
+            for ask in asks:
+                kept.setdefault(ask, []).append(f"{edge} is not None")
+        some_edge = " or ".join([f"{edge} is not None" for edge, _, _ in self.edges])
+        self.write(f"if ({some_edge}) and {also}:" if also else f"if {some_edge}:", depth)
+        self.write("    saved = {}", depth)
+        for name, conditions in kept.items():
+            if name == "result":
+                item = "save_result(wrapped)"
+            elif name in self.primitive.index:
+                item = f"save({name})"
+            else:
+                argument = name.removesuffix("_shape")
+                item = f"({argument}._array.shape,)" if argument == tensor else f"(shape_of({argument}),)"
+            condition = " or ".join(conditions)
+            when = "" if condition == some_edge else f"if {condition}: "
+            self.write(f"    {when}saved[{name!r}] = {item}", depth)
+        edges = "".join([edge + ", " for edge, _, _ in self.edges])
+        self.write(f"    wrapped._edge = Node(primitive, ({edges}), saved, computed)", depth)
+
+    def done(self, parameters: str) -> str:
+        head = [f"def make(primitive):\n    def call({parameters}):"]
+        return "\n".join([*head, *self.lines, " " * 8 + "return wrapped", "    return call"])
+
+
+def parameters_of(primitive: Any) -> str:
+    """The parameters of a call as text; their defaults are set apart."""
+    listed, starred = [], False
+    for name, parameter in primitive.signature.parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            listed.append("*")
+            starred = True
+        listed.append(name if parameter.default is parameter.empty else f"{name}=None")
+    return ", ".join(listed)
+
+
+def text_of_any(primitive: Any) -> str:
+    """The text of a call of any signature: arguments may be tensors, lists of them, or anything else."""
+    text, params = Text(primitive), primitive.params
+    arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
+    text.run_kernel(", ".join(arrays))
+    text.wrap(several=f"({''.join([name + ', ' for name in params])})")
+    if text.edges:
+        text.write("if current.enabled:")
+        for edge, name, _ in text.edges:
+            text.write(f"    if isinstance({name}, Tensor):")
+            text.find_edge(name, 2)
+            text.write(f"    else: {edge} = None if {name} is None else edges_of({name})")
+        text.record(1)
+    return text.done(parameters_of(primitive))
+
+
+def text_of_unary(primitive: Any) -> str:
+    """The text of a call of one tensor."""
+    text = Text(primitive)
+    text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
+    text.run_kernel("input._array")
+    text.wrap()
+    if text.edges:
+        text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
+        text.find_edge("input", 1)
+        text.record(1, tensor="input")
+    return text.done("input")
+
+
+def text_of_view(primitive: Any) -> str:
+    """The text of a call whose result may look into the memory of its first argument."""
+    text, first = Text(primitive), primitive.params[0]
+    text.write(
+        f"if not isinstance({first}, Tensor): raise not_a_tensor(primitive, 'input', 1, {first})\nlooked_at = {first}._array"
+    )
+    text.write(f"computed = primitive.forward({', '.join(['looked_at', *primitive.params[1:]])})")
+    text.wrap()
+    if text.edges:
+        text.write("if current.enabled:")
+        text.find_edge(first, 1)
+        text.record(1, tensor=first)
+    text.write("behind = computed.base")
+    text.write("if behind is looked_at or (behind is not None and behind is looked_at.base):")
+    text.write(f"    look_into({first}, wrapped)")
+    text.write(f"elif not computed.size or may_share_memory(looked_at, computed): look_into({first}, wrapped)")
+    return text.done(parameters_of(primitive))
+
+
+def text_of_binary(primitive: Any, refuse: str, number_first: bool, number_last: bool) -> str:
+    """The text of a call of two tensors, or of one and a number."""
+    text = Text(primitive)
+    if text.edges:
+        text.write(" = ".join([edge for edge, _, _ in text.edges]) + " = None")
+    text.write("if isinstance(input, Tensor):\n    a = input._array")
+    text.find_edge("input", 1)
+    if number_first:
+        text.write("elif isinstance(other, Tensor) and is_number(input): a = input")
+    text.write(f"else: return {refuse}(primitive, 'input', 1, input, input, other)")
+    text.write("if isinstance(other, Tensor):\n    b = other._array")
+    text.find_edge("other", 1)
+    text.write("    if a.__class__ is ndarray:\n        if a.dtype is not b.dtype: a, b = primitive.promote(a, b)")
+    if number_first:
+        text.write("    elif a.__class__ not in NEUTRAL or b.dtype.kind != 'f': a, b = primitive.promote(a, b)")
+        text.write("    elif a not in CONSTANTS['f']: a = constant(a, b.dtype)")
+    if number_last:
+        text.write("elif other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == 'f':")
+        text.write("    b = CONSTANTS[a.dtype.char].get(other)\n    if b is None: b = constant(other, a.dtype)")
+        text.write("elif is_number(other): a, b = primitive.promote(a, other)")
+    text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
+    text.run_kernel("a, b", "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise")
+    text.wrap()
+    if text.edges:
+        text.record(0, also="current.enabled")
+    return text.done("input, other")
+
+
+# ------------------------------------------------------------------------------------------------ what the texts call
+
+
+def edges_of(value: Any) -> list[Any] | None:
+    """The edges of an argument that is no tensor: of the tensors in a list, None if no gradient is wanted."""
+    if type(value) not in (list, tuple):
+        return None
+    edges = [edge_of(v) if isinstance(v, Tensor) else None for v in value]
+    return edges if any([e is not None for e in edges]) else None
+
+
+def array_of(argument: Any) -> Any:
+    """What a forward body sees of an argument that is no tensor: of a list, the arrays of the tensors in it."""
+    if argument.__class__ is list or argument.__class__ is tuple:
+        for one in argument:
+            if isinstance(one, Tensor):
+                return [a._array if isinstance(a, Tensor) else a for a in argument]
+    return argument
+
+
+def array_from(primitive: Any, computed: Any) -> Array:
+    """The array that a forward gave. TypeError unless it is one, or a NumPy scalar."""
+    if isinstance(computed, (ndarray, np.generic)):
+        return np.asarray(computed)
+    kind = type(computed).__name__
+    if isinstance(computed, (list, tuple)):
+        kind += f" of {', '.join([type(one).__name__ for one in computed[:3]])}"
+    raise TypeError(f"{primitive.name}: its forward must return an array, or a tuple of arrays (`op` only), not {kind}")
+
+
+def shape_of(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return argument._array.shape
+    if type(argument) in (list, tuple):
+        return [shape_of(a) for a in argument]
+    return ()
+
+
+NEUTRAL = {int, float}
+"""Python numbers of these types leave a floating point array as it is."""
+
+
+CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
+"""Python numbers as 0-d arrays, by type: NumPy takes twice as long with a number, which it converts at each call."""
+
+
+def constant(number: Any, dtype: np.dtype[Any]) -> Any:
+    """`number` as an array of a floating point type, kept for the next time; the number itself where it is out of range."""
+    if number.__class__ is int and not -(2**63) <= number < 2**63:
+        wide(number)
+    if number == 0 or number != number or abs(number) > 1e4:  # 0 is equal to -0, NaN to nothing
+        return number
+    array = np.asarray(number, dtype)
+    array.flags.writeable = False
+    known = CONSTANTS[dtype.char]
+    if len(known) < 1000:
+        known[number] = array
+    return array
+
+
+def raise_not_a_tensor(primitive: Any, argument: str, position: int, value: Any, *_: Any) -> Any:
+    raise not_a_tensor(primitive, argument, position, value)
+
+
+def defer(primitive: Any, argument: str, position: int, value: Any, input: Any, other: Any) -> Any:
+    """What an operator does with a foreign operand: it is left to Python, and so arrays are to NumPy, but for equality, which
+    Python would decide by identity."""
+    if overrides(value):
+        special = primitive.operators[argument == "input"]
+        found = [name for name, member in vars(Tensor).items() if member is special and name.startswith("__")]
+        name = found[0] if found else primitive.name.lstrip("_")
+        return ask_operator(name, input, other) if argument == "other" else ask_operator(name, other, input)
+    if isinstance(value, ndarray) and primitive.name in ("eq", "ne") and value.dtype.kind in "biufc":
+        return primitive.operators[0](input, wrap(value))
+    if isinstance(input if argument == "other" else other, Tensor) and not is_number(value):
+        return NotImplemented
+    raise TypeError(f"descriptor of {primitive.name!r} doesn't apply to a {type_name(value)!r} object")
+
+
+def look_into(input: Tensor, out: Tensor) -> None:
+    """Mark `out` as a view of the memory of `input`."""
+    if input._inference:  # which has no versions: a view of it is another such tensor
+        out._inference = True
+        return
+    if inference.anywhere:
+        out._inference = False
+    out._base = input if input._base is None else input._base
+    out._counter = version = version_of(input)
+    out._stamp = version[0]
+    if not mode.enabled:
+        out._restricted = INFERENCE if inference.anywhere and inference.here else NO_GRAD
+    elif input._restricted is not None:
+        out._restricted = input._restricted
+
+
+def not_a_tensor(primitive: Any, argument: str, position: int, value: Any) -> TypeError:
+    """The error for a `value` that is no tensor; `primitive` is anything that has the function's `name`."""
+    name = primitive if isinstance(primitive, str) else primitive.name
+    return TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")

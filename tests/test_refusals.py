@@ -1,0 +1,218 @@
+"""The mistakes of someone who adds an operation are refused, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mini_dl as torch
+from mini_dl._surface import NAMESPACES, function, method, namespace, public, publish
+from mini_dl.autograd.formal import piecewise
+from mini_dl.autograd.primitive import binary, op, op_together, recorded_as, unary, view
+from mini_dl.kernels.blocks import elementwise
+
+
+@pytest.fixture(autouse=True)
+def published() -> Iterator[None]:
+    """Take back what a test published."""
+    names, methods = {where: set(found) for where, found in NAMESPACES.items()}, set(vars(torch.Tensor))
+    yield
+    for where, found in NAMESPACES.items():
+        for name in set(found) - names[where]:
+            del found[name]
+    for name in set(vars(torch.Tensor)) - methods:
+        delattr(torch.Tensor, name)
+    for one in (body, other_body):
+        vars(one).clear()
+
+
+def body(input: Any) -> Any:
+    return input * 2
+
+
+def other_body(input: Any) -> Any:
+    return input * 3
+
+
+other_body.__name__ = "body"
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize("place", ["torch", "Tensor", "nn.functional", "special", "linalg", "fft"])
+def test_a_name_is_published_once_in_each_place(place: str) -> None:
+    public(place)(body)
+    lines = [f.__code__.co_firstlineno for f in (body, other_body)]
+    where = rf"{place}\.body is published twice: .*{__name__.rpartition('.')[2]}\.py:{lines[0]} and .*:{lines[1]}"
+    with pytest.raises(TypeError, match=where):
+        public(place)(other_body)
+    with pytest.raises(TypeError, match="published twice"):
+        public(f"{place}:body")(lambda input: input)
+
+
+def test_a_name_of_the_library_cannot_be_published_again() -> None:
+    def exp(input: Any) -> Any:
+        return input
+
+    for decorator in (method(), function(), public("Tensor")):
+        with pytest.raises(TypeError, match=r"exp is published twice: .*\.py:\d+ and "):
+            decorator(exp)
+    with pytest.raises(TypeError, match=r"torch\.exp_ is published twice"):
+        namespace("torch")["exp_"] = exp
+    with pytest.raises(TypeError, match=r"Tensor\.exp is published twice"):
+        publish("Tensor", "exp", exp)
+
+
+def test_the_in_place_version_and_the_operators_are_names_too() -> None:
+    @method()
+    def body_(input: Any) -> Any:
+        return input
+
+    with pytest.raises(TypeError, match=r"Tensor\.body_ is published twice"):
+        public("Tensor", inplace_too=True)(body)
+    with pytest.raises(TypeError, match=r"Tensor\.__add__ is published twice"):
+        public("special", operators="__add__")(other_body)
+
+
+def test_there_are_no_other_places() -> None:
+    with pytest.raises(TypeError, match=r"body cannot be published in 'nn\.functionl'; the places are .*nn\.functional"):
+        public("nn.functionl")(body)
+
+
+# ------------------------------------------------------------------------------------------------ order
+
+
+MAKERS = [
+    op(input=lambda grad: grad),
+    op_together(lambda grad, wanted: [grad], "input"),
+    unary(input=lambda grad: grad),
+    view(input=lambda grad: grad),
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("publisher", [method(), public("special"), public("Tensor"), function(out=True)])
+def test_a_primitive_is_made_before_it_is_published(make: Any, publisher: Any) -> None:
+    def doubled(input: Any) -> Any:
+        return input * 2
+
+    with pytest.raises(TypeError, match=r"doubled: it was published before it became a primitive.* must stand above"):
+        make(publisher(doubled))
+
+
+def test_of_two_arguments_too() -> None:
+    @method()
+    def combined(input: Any, other: Any) -> Any:
+        return input + other
+
+    with pytest.raises(TypeError, match="combined: it was published before"):
+        binary(input=lambda grad: grad)(combined)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_primitive_is_made_once(make: Any) -> None:
+    with pytest.raises(TypeError, match="body: it is a primitive already"):
+        make(unary()(body))
+
+
+def test_what_marks_a_primitive_stands_above_what_makes_it() -> None:
+    with pytest.raises(TypeError, match="body: it is not a primitive; `recorded_as` must stand above"):
+        recorded_as("Body")(body)
+    with pytest.raises(TypeError, match="body: it is not a primitive; `piecewise` must stand above"):
+        piecewise("input")(body)
+
+
+def test_what_wraps_a_body_stands_below() -> None:
+    with pytest.raises(TypeError, match="body: `elementwise` must stand below"):
+        elementwise(unary()(body))
+
+
+def test_the_right_order_has_its_gradient() -> None:
+    @method()
+    @recorded_as("Tripled")
+    @unary(input=lambda grad: grad * 3)
+    def tripled(input: Any) -> Any:
+        return input * 3
+
+    x = torch.ones(2, requires_grad=True)
+    torch.Tensor.tripled(x).sum().backward()  # type: ignore[attr-defined]
+    assert x.grad is not None
+    assert x.grad.tolist() == [3, 3]
+
+
+# ------------------------------------------------------------------------------------------------ results
+
+
+WRONG = {
+    "list of ndarray": lambda x: [x],
+    "list of ndarray, ndarray, ndarray": lambda x: [x, x, x],
+    "list": lambda x: x.tolist(),
+    "NoneType": lambda x: None,
+    "float": lambda x: float(x.sum()),
+    "bool": lambda x: True,
+    "Tensor": lambda x: torch.ones(2),
+    "dict": lambda x: {},
+    "str": lambda x: "x",
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_forward_gives_arrays(make: Any, kind: str) -> None:
+    @make
+    def broken(input: Any) -> Any:
+        return WRONG[kind](input)
+
+    for requires_grad in (False, True):
+        x = torch.ones(2, requires_grad=requires_grad)
+        with pytest.raises(TypeError, match=f"broken: its forward must return an array.*, not {kind}"):
+            broken(x)
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_one_of_two_arguments_too(kind: str) -> None:
+    @binary()
+    def broken(input: Any, other: Any) -> Any:
+        return WRONG[kind](input)
+
+    for call in (broken, broken.operator):
+        with pytest.raises(TypeError, match=f"broken: its forward must return an array.*, not {kind}"):
+            call(torch.ones(2), torch.ones(2))
+
+
+def test_each_of_several_results_is_an_array() -> None:
+    @op()
+    def broken(input: Any) -> Any:
+        return input, [input]
+
+    with pytest.raises(TypeError, match=r"broken: its forward must return an array.*, not list of ndarray"):
+        broken(torch.ones(2))
+
+
+def test_elementwise_operations_give_one_array() -> None:
+    @unary()
+    def broken(input: Any) -> Any:
+        return input, input
+
+    with pytest.raises(TypeError, match=r"broken: .*, not tuple of ndarray, ndarray"):
+        broken(torch.ones(2))
+
+
+def test_numpy_scalars_and_named_tuples_are_arrays() -> None:
+    @op()
+    def both(input: Any) -> Any:
+        return input.sum(), input[0]
+
+    @op()
+    def decomposed(input: Any) -> Any:
+        return np.linalg.eigh(input)
+
+    total, first = both(torch.ones(2))
+    assert (total.item(), first.item()) == (2, 1)
+    values, vectors = decomposed(torch.eye(2))
+    assert values.tolist() == [1, 1]
+    assert vectors.shape == (2, 2)
