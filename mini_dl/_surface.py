@@ -131,7 +131,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if kwargs else function(*args)
         if mode.enabled and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
             raise RuntimeError(
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
@@ -147,6 +147,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             check(result, out, args)
         return store(result, out)
 
+    call.positional = function  # type: ignore[attr-defined]
     signature = inspect.signature(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
