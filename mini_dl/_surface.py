@@ -86,7 +86,7 @@ def public(
                 versions[native] = exact, with_out(exact, out) if out else exact
             plain, writing = versions[native]
             if where == "Tensor":
-                setattr(Tensor, name, plain)
+                setattr(Tensor, name, function if is_unary(function) else plain)
             else:
                 namespace(where)[name] = writing
             if inplace_too:
@@ -100,6 +100,14 @@ def public(
         return function
 
     return decorate
+
+
+def is_unary(function: Function) -> bool:
+    """Whether `function` is a primitive that takes one tensor, at which it looks itself: as a method it needs no parser."""
+    primitive = getattr(function, "op", None)
+    varied = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    code = function.__code__
+    return primitive is not None and primitive.arity == code.co_argcount == 1 and not code.co_flags & varied
 
 
 def spelled(place: str, function: Function) -> tuple[str, str]:
@@ -147,7 +155,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             check(result, out, args)
         return store(result, out)
 
-    call.positional = function  # type: ignore[attr-defined]
+    call.positional = getattr(function, "positional", function)  # type: ignore[attr-defined]
     signature = inspect.signature(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
