@@ -38,7 +38,9 @@ def test_a_number_first_is_refused_as_by_the_long_way(name):
 def test_methods_of_one_tensor_are_the_primitives_themselves():
     for name in ("sin", "exp", "neg", "sqrt", "tanh"):
         method = vars(torch.Tensor)[name]
-        assert hasattr(method, "op") and method.__code__.co_argcount == 1 and not method.__code__.co_flags & inspect.CO_VARKEYWORDS
+        assert hasattr(method, "op")
+        assert method.__code__.co_argcount == 1
+        assert not method.__code__.co_flags & inspect.CO_VARKEYWORDS
 
 
 def test_other_names_of_arguments_still_reach_the_parser():
