@@ -158,6 +158,9 @@ def parsed(function: Function, strict: bool = True) -> Function:
         return parser.first(args, kwargs)
 
     parser.call = call
+    annotations = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
+    if hasattr(function, "op") and set(annotations.values()) == {"Array"}:  # a primitive looks at its tensors itself
+        call.positional = function  # type: ignore[attr-defined]
     return call
 
 

@@ -129,7 +129,7 @@ def public(
                 exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
                 versions[native] = exact, with_out(exact, out) if out else exact
             plain, writing = versions[native]
-            publish(where, name, plain if where == "Tensor" else writing)
+            publish(where, name, (function if is_unary(function) else plain) if where == "Tensor" else writing)
             if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
                 publish(where, name + "_", in_place(plain, name + "_"))
         for operator in operators.split():
@@ -138,6 +138,14 @@ def public(
         return function
 
     return decorate
+
+
+def is_unary(function: Function) -> bool:
+    """Whether `function` is a primitive that takes one tensor, at which it looks itself: as a method it needs no parser."""
+    primitive = getattr(function, "op", None)
+    varied = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    code = function.__code__
+    return primitive is not None and primitive.arity == code.co_argcount == 1 and not code.co_flags & varied
 
 
 def spelled(place: str, function: Function) -> tuple[str, str]:
@@ -172,7 +180,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if kwargs else function(*args)
         if mode.enabled and (any_needs_grad(args) or any_needs_grad(kwargs.values()) or any_needs_grad(_tuple(out))):
             raise RuntimeError(
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
@@ -188,6 +196,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             check(result, out, args)
         return store(result, out)
 
+    call.positional = getattr(function, "positional", function)  # type: ignore[attr-defined]
     signature = inspect.signature(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())

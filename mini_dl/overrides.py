@@ -185,11 +185,13 @@ def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, An
 
 
 def _asking_function(function: Function, module: str, name: str, prefix: str) -> Function:
+    positional = getattr(function, "positional", function)  # does the same for a call without keywords, with less around it
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if not watching:
             try:
-                return function(*args, **kwargs)
+                return function(*args, **kwargs) if kwargs else positional(*args)
             except Exception:
                 if not overriding((*args, *kwargs.values())):
                     raise

@@ -97,6 +97,8 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     common = result_numpy(input, *bounds)
     if common.kind == "b" and not all([isinstance(bound, np.ndarray) for bound in bounds]):
         raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
+    if common.kind == "b" and len(bounds) == 2:
+        raise NotImplementedError("\"clamp_cpu\" not implemented for 'Bool'")
     min, max = (bound if bound is None or isinstance(bound, np.ndarray) else number_as(bound, common) for bound in (min, max))
     if not any([isinstance(bound, np.ndarray) for bound in bounds]) and any([bound != bound for bound in bounds]):
         return np.full_like(input, np.nan, dtype=common)

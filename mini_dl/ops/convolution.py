@@ -31,6 +31,12 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """The gradients of input, weight and bias."""
     to_bias = channel_sums(grad) if wanted[2] else None
+    if mode.enabled and not input._array.size and (wanted[0] or wanted[1]):
+        return (
+            _gradient_of_nothing(grad, weight, input._array.shape) if wanted[0] else None,
+            _gradient_of_nothing(grad, input, weight._array.shape) if wanted[1] else None,
+            to_bias,
+        )
     if wanted[0] and wanted[1] and not mode.enabled and kernels.share_work(input._array, weight._array, geometry):
         return *_winograd_gradients(grad, input, weight), to_bias
     return (
@@ -47,10 +53,19 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
     return kernels.conv(input, weight, bias, geometry)
 
 
-@op(
-    output=lambda grad, weight, geometry: conv(grad, conj(weight), None, geometry),
-    weight=lambda grad, output, weight_shape, geometry: conv_weight(grad, conj(output), weight_shape, geometry),
-)
+def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Ints, geometry: Geometry) -> Tensor:
+    if mode.enabled and 0 in output_shape:
+        return _gradient_of_nothing(grad, weight, output_shape)  # type: ignore[no-any-return]
+    return conv(grad, conj(weight), None, geometry)  # type: ignore[no-any-return]
+
+
+def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Ints, geometry: Geometry) -> Tensor:
+    if mode.enabled and not output._array.size:
+        return _gradient_of_nothing(grad, output, weight_shape)  # type: ignore[no-any-return]
+    return conv_weight(grad, conj(output), weight_shape, geometry)  # type: ignore[no-any-return]
+
+
+@op(output=_transposed_input, weight=_transposed_weight)
 def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) -> Array:
     """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
     return kernels.conv_input(output, weight, shape, geometry)
@@ -71,6 +86,12 @@ def channel_sums(input: Array) -> Array:
     n, c = input.shape[:2]
     flat = input.reshape(n, c, math.prod(input.shape[2:]))
     return np.matmul(flat, np.ones(flat.shape[2], flat.dtype)).sum(0)
+
+
+@op(first=lambda grad: None, second=lambda grad: None)
+def _gradient_of_nothing(first: Array, second: Array, shape: Ints) -> Array:
+    """The gradient of an input without elements, or of its weight. It has none of its own, as in torch: not zeros."""
+    return np.zeros(shape, first.dtype)
 
 
 @op()

@@ -10,10 +10,10 @@ from typing import Any, Union
 import numpy as np
 
 from mini_dl import _device, _dtypes
-from mini_dl._arguments import loosely_parsed
+from mini_dl._arguments import loosely_parsed, single
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name
 from mini_dl._device import channels_last, channels_last_3d, contiguous_format, require_cpu
-from mini_dl._dtypes import Array, number_as
+from mini_dl._dtypes import Array, is_number, number_as
 from mini_dl._dtypes import dtype as DType
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
@@ -143,9 +143,13 @@ def _like(name: str, fill: Any) -> Callable[..., Tensor]:
         array = np.empty_like(input._array, kind, order="C" if memory_format is contiguous_format else "K")
         if value:
             (fill_value,) = value
+        if name == "full_like":
+            number = single(fill_value, "biufc") if isinstance(fill_value, Tensor) else fill_value
+            if not is_number(number):
+                raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
+            fill_value = number
         if fill_value is not None:
-            number = fill_value._array.item() if isinstance(fill_value, Tensor) else fill_value
-            array[...] = number_as(number, np.dtype(kind))
+            array[...] = number_as(fill_value, np.dtype(kind))
         return finished(array, requires_grad)
 
     make.__name__ = make.__qualname__ = name

@@ -313,6 +313,11 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 # ------------------------------------------------------------------------------------------------ searching
 
 
+def _orderable(boundaries: Array) -> None:
+    if boundaries.dtype.kind == "b":
+        raise NotImplementedError("\"searchsorted_out_cpu\" not implemented for 'Bool'")
+
+
 def _values(name: str, value: Any) -> Array:
     if isinstance(value, Tensor):
         return value._array
@@ -341,6 +346,7 @@ def searchsorted(
     """
     name = "torch.searchsorted()"
     boundaries, values = checked("searchsorted", sorted_sequence)._array, _values("searchsorted", input)
+    _orderable(boundaries)
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"{name}: side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
@@ -380,6 +386,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     With `right`, ``boundaries[i - 1] <= input < boundaries[i]``.
     """
     edges = checked("bucketize", boundaries)._array
+    _orderable(edges)
     if edges.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({edges.ndim})")
     return wrap(kernels.search(edges, _values("bucketize", input), right, out_int32))

@@ -379,12 +379,16 @@ for _name, _property in {"T": _reversed_dims, "mT": _mT, "mH": _mH, "H": _H}.ite
 # ------------------------------------------------------------------------------------------------ dimensions of size 1
 
 
-@view(input=lambda grad, input_shape: grad.reshape(input_shape))
+def _unsqueezed(grad: Tensor, input_shape: tuple[int, ...]) -> Tensor:
+    return grad if grad._array.shape == input_shape else grad.reshape(input_shape)
+
+
+@view(input=_unsqueezed)
 def _squeeze(input: Array, dims: tuple[int, ...]) -> Array:
     return input.squeeze(dims)
 
 
-@view(input=lambda grad, input_shape: grad.reshape(input_shape))
+@view(input=_unsqueezed)
 def _squeeze1(input: Array, dims: tuple[int, ...]) -> Array:
     return input.squeeze(dims)
 
