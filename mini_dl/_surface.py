@@ -181,6 +181,8 @@ def store(result: Any, out: Any) -> Any:
         raise RuntimeError(
             f"result type {scalar_name(source.dtype)} can't be cast to the desired output type {scalar_name(target.dtype)}"
         )
+    if target.size:
+        check_memory(target)
     if source.shape != target.shape:
         if target.size:
             warnings.warn(
@@ -190,8 +192,6 @@ def store(result: Any, out: Any) -> Any:
                 stacklevel=4,
             )
         out._array = resized(target, source.shape)
-    if out._array.size:
-        check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
     version_of(out)[0] += 1
     return out
