@@ -222,6 +222,8 @@ def store(result: Any, out: Any) -> Any:
         raise RuntimeError(
             f"result type {scalar_name(source.dtype)} can't be cast to the desired output type {scalar_name(target.dtype)}"
         )
+    if target.size:
+        check_memory(target)
     if source.shape != target.shape:
         if target.size:
             warnings.warn(
@@ -231,8 +233,6 @@ def store(result: Any, out: Any) -> Any:
                 stacklevel=4,
             )
         out._array = resized(target, source.shape)
-    if out._array.size:
-        check_memory(out._array)
     np.copyto(out._array, source, casting="unsafe")
     written(out)
     return out

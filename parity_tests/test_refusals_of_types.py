@@ -54,3 +54,10 @@ def test_the_gradient_of_a_squeeze_of_nothing_may_be_written(torch, rng, dims):
     (g,) = torch.autograd.grad((x.squeeze(*dims) * 1).sum(), x)
     g.sub_(p)
     return g, g.requires_grad, g._is_view()
+
+
+@twin
+@pytest.mark.parametrize("shape", [(), (2,), (3,), (2, 2)])
+def test_elements_of_out_that_share_memory_are_refused_before_it_takes_the_shape(torch, rng, shape):
+    x, out = rng(*shape), rng(1).expand(2)
+    return outcome(lambda: torch.add(x, x, out=out)), out
