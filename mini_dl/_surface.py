@@ -143,9 +143,7 @@ def public(
 def is_unary(function: Function) -> bool:
     """Whether `function` is a primitive that takes one tensor, at which it looks itself: as a method it needs no parser."""
     primitive = getattr(function, "op", None)
-    varied = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
-    code = function.__code__
-    return primitive is not None and primitive.arity == code.co_argcount == 1 and not code.co_flags & varied
+    return primitive is not None and primitive.unary and primitive.call is function
 
 
 def spelled(place: str, function: Function) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def test_the_in_place_version_and_the_operators_are_names_too() -> None:
         return input
 
     with pytest.raises(TypeError, match=r"Tensor\.body_ is published twice"):
-        public("Tensor", inplace_too=True)(body)
+        public("Tensor", inplace=True)(body)
     with pytest.raises(TypeError, match=r"Tensor\.__add__ is published twice"):
         public("special", operators="__add__")(other_body)
 

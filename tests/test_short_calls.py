@@ -29,16 +29,24 @@ def test_only_what_the_parser_never_looks_at_goes_past_it():
         assert not looked_at or hasattr(short, "__wrapped__"), f"{name}: {looked_at}"
 
 
-@pytest.mark.parametrize("name", ["add", "sub"])
+@pytest.mark.parametrize("name", ["eq", "atan2", "logical_and"])
 def test_a_number_first_is_refused_as_by_the_long_way(name):
     with pytest.raises(TypeError, match=r"argument 'input' \(position 1\) must be Tensor, not int"):
         getattr(torch, name)(2, torch.ones(2))
+
+
+@pytest.mark.parametrize(("name", "expected"), [("add", 6.0), ("sub", -2.0), ("mul", 8.0), ("div", 0.5), ("floor_divide", 0.0)])
+def test_a_number_may_come_first_where_torch_takes_it(name, expected):
+    x, out = torch.full((2,), 4.0), torch.zeros(2)
+    assert getattr(torch, name)(2, x).tolist() == [expected] * 2
+    assert getattr(torch, name)(2, x, out=out).tolist() == [expected] * 2
 
 
 def test_methods_of_one_tensor_are_the_primitives_themselves():
     for name in ("sin", "exp", "neg", "sqrt", "tanh"):
         method = vars(torch.Tensor)[name]
         assert hasattr(method, "op")
+        method(torch.ones(1))  # which writes its text
         assert method.__code__.co_argcount == 1
         assert not method.__code__.co_flags & inspect.CO_VARKEYWORDS
 

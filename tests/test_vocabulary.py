@@ -37,7 +37,7 @@ def test_no_function_is_looked_up_by_its_public_name_where_an_import_can_stand()
 def test_the_refusal_of_what_is_not_a_tensor_is_written_once():
     """Apart from the parser, which stands below, and ``f_like``, whose message names a list without its elements."""
     written = {path for path, text in sources() if re.search(r"\(\): argument .*\) must be Tensor, not \{", text)}
-    assert written == {"_arguments.py", "autograd/primitive.py", "ops/creation.py"}
+    assert written == {"_arguments.py", "autograd/recording.py", "ops/creation.py"}
 
 
 def test_no_type_is_known_by_a_letter_that_names_another_on_windows():

@@ -51,6 +51,9 @@ Formula = Callable[..., Any]
 class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
+    call: Any
+    unary = False
+    """Whether it was declared by `unary`: its call looks at its one argument itself."""
     runs_without = False
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
@@ -239,7 +242,9 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
     """An elementwise primitive of one argument."""
 
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
-        return call_of(Op(forward, {} if input is None else {"input": input}), text_of_unary)  # type: ignore[no-any-return]
+        primitive = Op(forward, {} if input is None else {"input": input})
+        primitive.unary = True
+        return call_of(primitive, text_of_unary)  # type: ignore[no-any-return]
 
     return decorate
 

@@ -50,7 +50,7 @@ def call_of(primitive: Any, text: Callable[[Any], str]) -> Any:
         return _first(args, kwargs)
 
     call: Any = functools.update_wrapper(placeholder, primitive.forward)
-    call.op = primitive
+    call.op, primitive.call = primitive, call
     return call
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.parameter import Parameter, is_lazy
-from mini_dl.tensor import Tensor, version_of
+from mini_dl.tensor import Tensor, written
 
 if TYPE_CHECKING:
     from mini_dl.nn.modules.module import Module
@@ -175,4 +175,4 @@ class _Snapshot:
         for tensor, array, values in self.values:
             np.copyto(array, values)
             tensor._array = array
-            version_of(tensor)[0] += 1
+            written(tensor)
