@@ -17,8 +17,7 @@ import numpy as np
 from mini_dl._arguments import parsed
 from mini_dl._dtypes import castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory
-from mini_dl.autograd.inplace import inplace as in_place
+from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor, written

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 import mini_dl
-from scripts.book import __main__ as book
-from scripts.book import _frame as frame
+from scripts.book import __main__ as book, _frame as frame
 
 
 @functools.cache

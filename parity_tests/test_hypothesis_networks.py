@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 
 from parity_tests import bridge, compare
 from parity_tests.judging import same_exception

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from parity_tests import bridge, compare
 from parity_tests.adapter import Sample

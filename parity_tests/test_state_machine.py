@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hypothesis import Phase, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from parity_tests import bridge

@@ -35,14 +35,14 @@ from mini_dl.autograd.recording import (
     array_from,
     call_of,
     edges_of,
+    look_into as look_into,
+    not_a_tensor as not_a_tensor,
     shape_of,
     text_of_any,
     text_of_binary,
     text_of_unary,
     text_of_view,
 )
-from mini_dl.autograd.recording import look_into as look_into
-from mini_dl.autograd.recording import not_a_tensor as not_a_tensor
 from mini_dl.tensor import LEAF, Tensor, wrap
 
 Formula = Callable[..., Any]

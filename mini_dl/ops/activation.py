@@ -20,8 +20,7 @@ from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
-from mini_dl.kernels import gelu as gelu_kernel
-from mini_dl.kernels import softmax as softmax_kernel
+from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked

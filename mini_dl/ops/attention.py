@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, c_name, dtype, float64, scalar_name
-from mini_dl._dtypes import bool as boolean
+from mini_dl._dtypes import Array, bool as boolean, c_name, dtype, float64, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together

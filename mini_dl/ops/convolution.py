@@ -17,8 +17,7 @@ from mini_dl._dtypes import Array, c_name, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
-from mini_dl.kernels import convolution as kernels
-from mini_dl.kernels import winograd
+from mini_dl.kernels import convolution as kernels, winograd
 from mini_dl.kernels.convolution import Geometry, Ints
 from mini_dl.ops.matmul import conj
 from mini_dl.tensor import Tensor

@@ -11,8 +11,7 @@ from typing import Any
 from mini_dl import _dtypes
 from mini_dl._checks import too_large, type_name
 from mini_dl._device import require_cpu, strided
-from mini_dl._dtypes import Array
-from mini_dl._dtypes import dtype as DType
+from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode

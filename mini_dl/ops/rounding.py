@@ -10,8 +10,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, floating
 from mini_dl._surface import method, public, return_type
-from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.kernels.blocks import in_single
 from mini_dl.ops.arithmetic import underivable

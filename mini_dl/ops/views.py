@@ -15,8 +15,7 @@ from mini_dl._checks import (
     wrap_dim,
     wrap_dims,
 )
-from mini_dl._dtypes import Array, scalar_name
-from mini_dl._dtypes import dtype as DType
+from mini_dl._dtypes import Array, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import op, view
 from mini_dl.tensor import Tensor

@@ -10,19 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mini_dl.optim.cycles import CyclicLR as CyclicLR
-from mini_dl.optim.cycles import OneCycleLR as OneCycleLR
+from mini_dl.optim.cycles import CyclicLR as CyclicLR, OneCycleLR as OneCycleLR
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import (
     EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING,
-)
-from mini_dl.optim.schedule import (
     LRScheduler as LRScheduler,
-)
-from mini_dl.optim.schedule import (
     _LRScheduler as _LRScheduler,
-)
-from mini_dl.optim.schedule import (
     check_optimizer,
     options_of,
     set_option,

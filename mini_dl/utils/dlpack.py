@@ -1,4 +1,3 @@
 """Tensors from and for other libraries over the DLPack protocol: ``torch.utils.dlpack``."""
 
-from mini_dl.ops.interop import from_dlpack as from_dlpack
-from mini_dl.ops.interop import to_dlpack as to_dlpack
+from mini_dl.ops.interop import from_dlpack as from_dlpack, to_dlpack as to_dlpack

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, ClassVar
 
-from mini_dl.nn import functional as F
-from mini_dl.nn import init
+from mini_dl.nn import functional as F, init
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty

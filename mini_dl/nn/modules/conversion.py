@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._device import device as device_class
-from mini_dl._device import require_cpu
+from mini_dl._device import device as device_class, require_cpu
 from mini_dl.tensor import Tensor
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mini_dl.nn import functional as F
-from mini_dl.nn import init
+from mini_dl.nn import functional as F, init
 from mini_dl.nn.modules.lazy import LazyModuleMixin
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, UninitializedParameter, empty

@@ -24,20 +24,17 @@ from mini_dl.nn.modules.global_hooks import (
     _global_module_registration_hooks,
     _global_parameter_registration_hooks,
     global_backward_hooks,
-)
-from mini_dl.nn.modules.global_hooks import register_module_backward_hook as register_module_backward_hook
-from mini_dl.nn.modules.global_hooks import register_module_buffer_registration_hook as register_module_buffer_registration_hook
-from mini_dl.nn.modules.global_hooks import register_module_forward_hook as register_module_forward_hook
-from mini_dl.nn.modules.global_hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
-from mini_dl.nn.modules.global_hooks import register_module_full_backward_hook as register_module_full_backward_hook
-from mini_dl.nn.modules.global_hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
-from mini_dl.nn.modules.global_hooks import register_module_module_registration_hook as register_module_module_registration_hook
-from mini_dl.nn.modules.global_hooks import (
+    register_module_backward_hook as register_module_backward_hook,
+    register_module_buffer_registration_hook as register_module_buffer_registration_hook,
+    register_module_forward_hook as register_module_forward_hook,
+    register_module_forward_pre_hook as register_module_forward_pre_hook,
+    register_module_full_backward_hook as register_module_full_backward_hook,
+    register_module_full_backward_pre_hook as register_module_full_backward_pre_hook,
+    register_module_module_registration_hook as register_module_module_registration_hook,
     register_module_parameter_registration_hook as register_module_parameter_registration_hook,
 )
 from mini_dl.nn.modules.hooked_call import HookedCall, WithModule
-from mini_dl.nn.modules.loading import EXTRA_STATE, load, load_own
-from mini_dl.nn.modules.loading import _IncompatibleKeys as _IncompatibleKeys
+from mini_dl.nn.modules.loading import EXTRA_STATE, _IncompatibleKeys as _IncompatibleKeys, load, load_own
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
 from mini_dl.tensor import Tensor, typename
 

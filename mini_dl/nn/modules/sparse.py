@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mini_dl.nn import functional as F
-from mini_dl.nn import init
+from mini_dl.nn import functional as F, init
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
 from mini_dl.tensor import Tensor

@@ -13,8 +13,7 @@ from mini_dl import _dtypes
 from mini_dl._device import require_cpu
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
-from mini_dl.nn import functional as F
-from mini_dl.nn import init
+from mini_dl.nn import functional as F, init
 from mini_dl.nn.modules.activation import GELU, ReLU
 from mini_dl.nn.modules.attention import MultiheadAttention
 from mini_dl.nn.modules.container import ModuleList
