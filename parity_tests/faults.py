@@ -152,8 +152,8 @@ def biased(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
 
 def eps_outside(original: Any, input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     dims = tuple(range(-len(normalized_shape), 0))
-    centred = input - input.mean(dims, keepdim=True)
-    out = centred / ((centred * centred).mean(dims, keepdim=True).sqrt() + eps)
+    centerd = input - input.mean(dims, keepdim=True)
+    out = centerd / ((centerd * centerd).mean(dims, keepdim=True).sqrt() + eps)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
@@ -409,7 +409,7 @@ FAULTS = [
         "nn.functional.embedding",
         "grad",
     ),
-    op("transform normalised twice", "fft", lambda: function("fft.fft", ignoring("norm")), "fft.fft", "forward"),
+    op("transform normalized twice", "fft", lambda: function("fft.fft", ignoring("norm")), "fft.fft", "forward"),
     op(
         "corners aligned by mistake",
         "resampling",

@@ -32,7 +32,7 @@ CHECKS = ("forward", "grad", "gradgrad", "inplace", "out", "method", "noncontigu
 
 
 class InFloat64:
-    """One sample under torch in float64, for the judgement three ways; its results, called, or None where it does not run."""
+    """One sample under torch in float64, for the judgment three ways; its results, called, or None where it does not run."""
 
     def __init__(self, function: Any, sample: Sample, sums: bool) -> None:
         self.function, self.sample, self.sums = function, sample, sums

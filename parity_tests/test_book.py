@@ -106,8 +106,8 @@ def test_sgd_zigzags_across_the_valley_and_adagrad_does_not():
     assert (sides["AdaGrad"] > 0).all()
 
 
-def spreads(activation: str, initialisation: str) -> Any:
-    return np.array([layer["std"] for layer in ours("activations")[activation][initialisation]])
+def spreads(activation: str, initialization: str) -> Any:
+    return np.array([layer["std"] for layer in ours("activations")[activation][initialization]])
 
 
 @pytest.mark.parametrize("activation", ["Sigmoid", "Tanh"])
@@ -117,7 +117,7 @@ def test_large_weights_saturate_and_small_ones_make_all_outputs_the_same(activat
     assert spreads(activation, "std 0.01")[-1] < 0.02
 
 
-def test_he_keeps_the_spread_of_relu_and_no_other_initialisation_does():
+def test_he_keeps_the_spread_of_relu_and_no_other_initialization_does():
     ratios = {name: spreads("ReLU", name)[1:] / spreads("ReLU", name)[:-1] for name in ("std 1", "std 0.01", "Xavier", "He")}
     np.testing.assert_allclose(ratios["He"], 1, atol=0.1)
     np.testing.assert_allclose(ratios["Xavier"], 0.5**0.5, atol=0.1)
@@ -126,7 +126,7 @@ def test_he_keeps_the_spread_of_relu_and_no_other_initialisation_does():
 
 
 def test_weights_of_spread_001_learn_nothing_where_xaviers_and_hes_do():
-    courses = ours("initialisation")
+    courses = ours("initialization")
     assert np.abs(np.array(courses["std 0.01"]["losses"]) - frame.GUESS).max() < 0.03
     early = {name: np.mean(course["losses"][:60]) for name, course in courses.items()}
     assert early["He"] < early["Xavier"] < early["std 0.01"]
@@ -151,11 +151,11 @@ def test_300_images_are_learned_by_heart_and_weight_decay_and_dropout_hold_that_
     assert dropped.argmin() > 2 * alone.argmin()
 
 
-def test_a_feature_of_another_scale_or_sign_makes_the_bowl_a_valley_and_standardising_makes_it_round():
+def test_a_feature_of_another_scale_or_sign_makes_the_bowl_a_valley_and_standardizing_makes_it_round():
     module, found = frame.experiment("feature_scale"), ours("feature_scale")["descents"]
-    large, positive, standardised = (found[name] for name in module.CASES)
-    assert standardised["condition"] < 7 < 14 < min(large["condition"], positive["condition"])
-    remains = [each["errors above the least"][20] / each["errors above the least"][0] for each in (large, positive, standardised)]
+    large, positive, standardized = (found[name] for name in module.CASES)
+    assert standardized["condition"] < 7 < 14 < min(large["condition"], positive["condition"])
+    remains = [each["errors above the least"][20] / each["errors above the least"][0] for each in (large, positive, standardized)]
     assert min(remains[:2]) > 1e-3 > 1e-5 > remains[2]
 
 
@@ -171,13 +171,13 @@ def test_all_images_move_the_weights_of_positive_features_the_same_way():
     module, found = frame.experiment("feature_scale"), ours("feature_scale")["descents"]
     shares = {name: found[name]["same sign"] for name in module.CASES}
     assert shares["both positive"] == 1
-    assert shares["standardised"] < 0.5
+    assert shares["standardized"] < 0.5
 
 
-def test_a_network_on_standardised_pixels_gets_lowest_at_its_best_learning_rate():
+def test_a_network_on_standardized_pixels_gets_lowest_at_its_best_learning_rate():
     module, found = frame.experiment("feature_scale"), ours("feature_scale")["networks"]
     lowest = {name: module.last(by_rate[module.best_rate(by_rate)]) for name, by_rate in found.items()}
-    assert lowest["standardised"] < 0.7 * lowest["0 to 1"] < lowest["0 to 255"]
+    assert lowest["standardized"] < 0.7 * lowest["0 to 1"] < lowest["0 to 255"]
 
 
 def test_the_learning_rate_decides_a_search_and_the_weight_decay_does_not():

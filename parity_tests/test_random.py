@@ -35,7 +35,7 @@ def same(program, seed=0, exact=True):
         assert a.dtype == b.dtype and a.shape == b.shape
         if exact:
             np.testing.assert_array_equal(b, a)
-        else:  # torch's vectorised float32 logarithm, sine and cosine differ from NumPy's in the last place
+        else:  # torch's vectorized float32 logarithm, sine and cosine differ from NumPy's in the last place
             tolerance = {"1": 0, "2": 1e-3, "4": 2.4e-7, "8": 1e-15}[str(a.real.dtype.itemsize)]
             np.testing.assert_allclose(b, a, rtol=2 * tolerance, atol=tolerance * max(1.0, float(np.abs(a).max(initial=0))))
     np.testing.assert_array_equal(our_state[:5024], their_state[:5024])

@@ -587,14 +587,14 @@ def compare_network(net: Any, x: Any, labels: Any, weight_decay: float = 0.0) ->
             equal(like_torchs(name, gradient[name]), parameter.grad, rtol=1e-7, atol=1e-9, about=f"{library.__name__} {name}")
 
 
-def labelled(n: int, classes: int, seed: int) -> Any:
+def labeled(n: int, classes: int, seed: int) -> Any:
     return np.random.default_rng(seed).integers(0, classes, n)
 
 
 @given(n=sizes, dims=st.tuples(sizes, sizes, st.integers(2, 5)), std=st.sampled_from([0.01, 1.0]), seed=seeds)
 @examples(20)
 def test_the_two_layer_net(n: int, dims: Any, std: float, seed: int) -> None:
-    compare_network(tb.TwoLayerNet(*dims, weight_init_std=std, seed=seed), normal(n, dims[0]), labelled(n, dims[2], seed))
+    compare_network(tb.TwoLayerNet(*dims, weight_init_std=std, seed=seed), normal(n, dims[0]), labeled(n, dims[2], seed))
 
 
 @given(
@@ -609,7 +609,7 @@ def test_the_two_layer_net(n: int, dims: Any, std: float, seed: int) -> None:
 @examples(40)
 def test_the_multi_layer_net(n: int, hidden: Any, activation: str, rule: Any, decay: float, batchnorm: bool, seed: int) -> None:
     net = tb.MultiLayerNet(4, hidden, 3, activation, rule, decay, use_batchnorm=batchnorm, seed=seed)
-    compare_network(net, normal(n, 4, seed=seed), labelled(n, 3, seed), decay)
+    compare_network(net, normal(n, 4, seed=seed), labeled(n, 3, seed), decay)
 
 
 @given(side=st.integers(5, 8), window=st.integers(2, 4), stride=st.integers(1, 2), pad=st.integers(0, 1), seed=seeds)
@@ -618,13 +618,13 @@ def test_the_simple_conv_net(side: int, window: int, stride: int, pad: int, seed
     if (side + 2 * pad - window) // stride + 1 < 2:
         stride = 1
     net = tb.SimpleConvNet((2, side, side), 3, window, stride, pad, hidden_size=4, output_size=3, weight_init_std=0.5, seed=seed)
-    compare_network(net, normal(2, 2, side, side, seed=seed), labelled(2, 3, seed))
+    compare_network(net, normal(2, 2, side, side, seed=seed), labeled(2, 3, seed))
 
 
 @given(n=sizes, seed=seeds)
 @examples(20)
 def test_the_simple_net(n: int, seed: int) -> None:
-    net, x, labels = tb.SimpleNet(seed=seed), normal(n, 2, seed=seed), labelled(n, 3, seed)
+    net, x, labels = tb.SimpleNet(seed=seed), normal(n, 2, seed=seed), labeled(n, 3, seed)
     loss, gradient = net.loss(x, labels), net.gradient(x, labels)["W"]
     for library in LIBRARIES:
         W = tensor(library, net.params["W"], grad=True)
@@ -749,7 +749,7 @@ def test_scaling(data: Any, n: int, features: int) -> None:
 @given(n=st.integers(0, 5), classes=sizes, seed=seeds)
 @examples(40)
 def test_one_hot_and_back(n: int, classes: int, seed: int) -> None:
-    labels = labelled(n, classes, seed)
+    labels = labeled(n, classes, seed)
     rows = tb.one_hot(labels, classes)
     check(rows, lambda lib, t: lib.nn.functional.one_hot(t, classes), labels, rtol=0, atol=0)
     check(tb.from_one_hot(rows), lambda lib, rows: rows.argmax(1), rows, rtol=0, atol=0)

@@ -417,7 +417,7 @@ def test_shared_parameters_appear_once(torch, rng):
 # ------------------------------------------------------------------------------------------------ init and utils
 
 
-INITIALISERS = {
+INITIALIZERS = {
     "uniform_": ((3, 4), {"a": -1, "b": 2}),
     "normal_": ((5, 7), {"mean": 1, "std": 2}),
     "trunc_normal_": ((5, 7), {"a": -1, "b": 0.5}),
@@ -436,17 +436,17 @@ INITIALISERS = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", INITIALISERS)
+@pytest.mark.parametrize("name", INITIALIZERS)
 @twin
-def test_initialisers_draw_the_same_values(torch, rng, name, dtype):
-    shape, arguments = INITIALISERS[name]
+def test_initializers_draw_the_same_values(torch, rng, name, dtype):
+    shape, arguments = INITIALIZERS[name]
     w = rng(*shape, dtype=dtype, grad=True)
     found = getattr(torch.nn.init, name)(w, **arguments)
     return w, found is w, w.requires_grad, w._version > 0
 
 
 @twin
-def test_what_initialisers_refuse(torch, rng):
+def test_what_initializers_refuse(torch, rng):
     init, w = torch.nn.init, rng(3)
     calls = [
         lambda: init.eye_(w),

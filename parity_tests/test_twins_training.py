@@ -211,7 +211,7 @@ def test_module_hooks(torch, rng):
 
 
 @twin
-def test_initialisers(torch, rng):
+def test_initializers(torch, rng):
     init = torch.nn.init
     found = []
     for name, kwargs in {

@@ -1,4 +1,4 @@
-"""Rules of initialisation that are ours: for whole modules."""
+"""Rules of initialization that are ours: for whole modules."""
 
 from __future__ import annotations
 

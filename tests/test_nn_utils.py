@@ -1,4 +1,4 @@
-"""Parametrized, normalised, pruned and fused layers; modules called with other tensors."""
+"""Parametrized, normalized, pruned and fused layers; modules called with other tensors."""
 
 from __future__ import annotations
 

@@ -55,14 +55,14 @@ def attention_backward(
     g, q, k, v, out = (a.astype(working, copy=False) for a in (grad, query, key, value, output))
     g = g / sums[:, :, None]
     q = q * working.type(scale)
-    centre = np.vecdot(g, out)
+    center = np.vecdot(g, out)
     to_query, to_key, to_value = np.empty_like(q), np.empty_like(k), np.empty_like(v)
 
     def attend_backward(heads: slice) -> None:
         e = weights[heads]
         np.matmul(e.transpose(0, 2, 1), g[heads], to_value[heads])
         slope = g[heads] @ v[heads].transpose(0, 2, 1)
-        slope -= centre[heads][:, :, None]
+        slope -= center[heads][:, :, None]
         slope *= e
         np.matmul(slope, k[heads], to_query[heads])
         np.matmul(slope.transpose(0, 2, 1), q[heads], to_key[heads])

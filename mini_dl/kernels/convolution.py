@@ -309,7 +309,7 @@ class Columns:
             found[inner(self._seen_by(tap, lines.start, out))] += columns[:, tap_number].swapaxes(0, 1)
 
     def _add_runs(self, found: Array, start: int, columns: Array) -> None:
-        """With the channels last, neighbouring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
+        """With the channels last, neighboring taps of a stride add to one run of memory: (n, *out, *kernel, C)"""
         n, *out = columns.shape[: -len(self.kernel) - 1]
         c, k, s = self.shape[1], self.kernel[-1], self.g.stride[-1]
         width = s if self.g.dilation[-1] == 1 else 1

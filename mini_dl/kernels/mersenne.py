@@ -1,6 +1,6 @@
 """The random numbers of torch's CPU generator: a Mersenne Twister, and the numbers torch derives from its draws.
 
-Everything is vectorised over NumPy's MT19937, which is the same engine with the same seeding. Functions that draw take a
+Everything is vectorized over NumPy's MT19937, which is the same engine with the same seeding. Functions that draw take a
 generator and a number of elements, and return a flat array; they know nothing of tensors. NumPy's global state is never touched.
 
 Source of the engine: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998).

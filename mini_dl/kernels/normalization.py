@@ -39,9 +39,9 @@ def _row_sums(x: Array, y: Array | None = None) -> Array:
     return total
 
 
-def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool) -> tuple[Array, Array, Array]:
-    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
-    real_floating(input, "LayerNormKernelImpl" if centre else "rms_norm")
+def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array, Array]:
+    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `center` 0, and of the mean square)"""
+    real_floating(input, "LayerNormKernelImpl" if center else "rms_norm")
     x, w, b = _working(input, input), _working(weight, input), _working(bias, input)
     assert x is not None
     m, n = x.shape
@@ -52,7 +52,7 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
         variance = _row_sums(part, part)
         variance /= n
         average = None
-        if centre:
+        if center:
             average = np.divide(_row_sums(part), n, mean[rows])
             square = average * average
             variance -= square
@@ -75,7 +75,7 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
 
 
 def row_norm_backward(
-    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, centre: bool
+    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, center: bool
 ) -> tuple[Array, Array, Array]:
     """The gradients of input (M, n), weight (n) and bias (n).
 
@@ -94,7 +94,7 @@ def row_norm_backward(
         part, gradient, h, scale, average = x[rows], g[rows], out[rows], rstd[rows], mean[rows]
         factors = np.ones((2, len(part)), x.dtype)
         shift = np.multiply(average, scale, factors[0])
-        if centre and not (shift * shift <= _FAR).all():
+        if center and not (shift * shift <= _FAR).all():
             part = part - average[:, None]
             average = _row_sums(part) / x.dtype.type(n)
             np.multiply(average, scale, shift)
@@ -110,7 +110,7 @@ def row_norm_backward(
         second *= scale
         second /= n
         h -= np.multiply(part, second[:, None], products)
-        if centre:
+        if center:
             second *= average
             first /= n
             second -= first

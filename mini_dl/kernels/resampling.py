@@ -146,11 +146,11 @@ def smooth_axis(
     step = _step(size, out, align_corners, factor, real)
     wide = max(step, real(1))
     support = real(reach) * real(0.5) * wide
-    centre = step * (np.arange(out).astype(real) + real(0.5))
-    first = np.maximum((centre - support + real(0.5)).astype(np.int64), 0)
-    count = np.minimum((centre + support + real(0.5)).astype(np.int64), size) - first
+    center = step * (np.arange(out).astype(real) + real(0.5))
+    first = np.maximum((center - support + real(0.5)).astype(np.int64), 0)
+    count = np.minimum((center + support + real(0.5)).astype(np.int64), size) - first
     taps = np.arange(max(int(count.max(initial=1)), 1))
-    offsets = (taps + first[:, None]).astype(real) - centre[:, None] + real(0.5)
+    offsets = (taps + first[:, None]).astype(real) - center[:, None] + real(0.5)
     weights = np.where(taps < count[:, None], kernel(offsets / wide), real(0)).astype(real)
     weights /= weights.sum(1, keepdims=True)
     return Axis(size, np.clip(first[:, None] + taps, 0, size - 1), weights)

@@ -34,7 +34,7 @@ def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **
 
 
 def trailing(x: Array, dims: Dims) -> bool:
-    """Whether `dims` are the last ones and `x` is contiguous: each sum is then over neighbours in memory."""
+    """Whether `dims` are the last ones and `x` is contiguous: each sum is then over neighbors in memory."""
     return x.flags.c_contiguous and builtins.min(dims) == x.ndim - len(dims)
 
 
@@ -61,7 +61,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         return add_up(pairs, dims).view(x.dtype).reshape(shape)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
     x = np.ascontiguousarray(x.transpose(order))
-    runs: list[list[Any]] = []  # neighbours in memory that are summed, or kept, together: [size, summed]
+    runs: list[list[Any]] = []  # neighbors in memory that are summed, or kept, together: [size, summed]
     for i, n in zip(order, x.shape):
         if runs and runs[-1][1] == (i in dims):
             runs[-1][0] *= n

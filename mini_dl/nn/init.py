@@ -137,11 +137,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if outputs % groups != 0:
         raise ValueError("dim 0 must be divisible by groups")
     values = np.zeros(tensor.shape)
-    centre = tuple([n // 2 for n in kernel])
+    center = tuple([n // 2 for n in kernel])
     for group in range(groups):
         for i in range(min(outputs // groups, inputs)):
             channel = (group * (outputs // groups) + i, i)
-            values[channel + centre] = 1
+            values[channel + center] = 1
     return _fill_array(tensor, values)
 
 

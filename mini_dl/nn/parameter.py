@@ -15,7 +15,7 @@ from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new
 
 
 def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
-    """An uninitialised tensor: what a module makes before it draws its parameters."""
+    """An uninitialized tensor: what a module makes before it draws its parameters."""
     require_cpu(device)
     size = nonnegative(sizes(shape, "empty(): argument 'size' (position 1)"))
     try:
@@ -112,7 +112,7 @@ class UninitializedTensorMixin(Tensor):
     _numpy_dtype: np.dtype[Any]
 
     def materialize(self, shape: Any, device: Any = None, dtype: _dtypes.dtype | None = None) -> None:
-        """Become an ordinary, uninitialised tensor of this shape."""
+        """Become an ordinary, uninitialized tensor of this shape."""
         require_cpu(device)
         array = np.empty(tuple(shape), self._numpy_dtype if dtype is None else dtype.numpy)
         self.__class__ = self.cls_to_become  # type: ignore[assignment]

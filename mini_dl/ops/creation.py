@@ -90,7 +90,7 @@ def scalar_tensor(s: Any, *, dtype: Any) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: Any) -> Array:
-    """An uninitialised tensor of this shape whose neighbors lie `stride` elements apart in memory."""
+    """An uninitialized tensor of this shape whose neighbors lie `stride` elements apart in memory."""
     shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
     if len(shape) != len(strides):
         raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})")
@@ -103,7 +103,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: Any) -> 
 
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: Any) -> Array:
-    """An uninitialised tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
+    """An uninitialized tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
     shape, order = nonnegative(tuple(size)), tuple(physical_layout)
     if len(shape) != len(order):
         raise RuntimeError(
@@ -197,7 +197,7 @@ def new_tensor(
 
 
 def _legacy(cls: Any, args: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
-    """``Tensor(2, 3)``: uninitialised; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
+    """``Tensor(2, 3)``: uninitialized; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
     if len(args) == 1 and not isinstance(args[0], Size):
         (data,) = args
         if isinstance(data, Tensor):

@@ -104,8 +104,8 @@ def ctc_loss(
                 "'targets' (while checking arguments for ctc_loss_allocate_outputs)"
             )
         rows = [row[:length] for row, length in zip(target, labels)]
-    for row, labelled in zip(padded, rows):
-        row[: len(labelled)] = labelled
+    for row, labeled in zip(padded, rows):
+        row[: len(labeled)] = labeled
     extended = np.full((batch, 2 * longest + 1), blank, np.int64)
     extended[:, 1::2] = padded
     losses = _ctc(log_probs, extended, inputs, labels, blank, zero_infinity)[0]

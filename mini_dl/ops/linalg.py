@@ -3,7 +3,7 @@
 The last two dimensions are the matrix, those before them a batch. A formula consists of products, solutions and factorizations,
 which have derivatives themselves; ``A.H`` is the conjugate transpose.
 
-Formulas of the factorisations: M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
+Formulas of the factorizations: M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
 differentiation" (2008); for complex matrices and phases, derived from it by requiring that the loss does not depend on the phase.
 """
 

@@ -28,17 +28,17 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
 
 
-def _standardised(x: Tensor, dims: tuple[int, ...], eps: float, centre: bool = True) -> tuple[Tensor, Tensor]:
+def _standardized(x: Tensor, dims: tuple[int, ...], eps: float, center: bool = True) -> tuple[Tensor, Tensor]:
     """``(x - mean) / sqrt(var + eps)`` and ``1 / sqrt(var + eps)``, composed."""
-    centred = x - x.mean(dims, keepdim=True) if centre else x
-    rstd = ((centred * centred).mean(dims, keepdim=True) + eps).rsqrt()
-    return centred * rstd, rstd
+    centerd = x - x.mean(dims, keepdim=True) if center else x
+    rstd = ((centerd * centerd).mean(dims, keepdim=True) + eps).rsqrt()
+    return centerd * rstd, rstd
 
 
-def _standardised_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[int, ...], centre: bool = True) -> Tensor:
-    """The gradient through `_standardised`, whose results were `unit` and `rstd`."""
+def _standardized_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[int, ...], center: bool = True) -> Tensor:
+    """The gradient through `_standardized`, whose results were `unit` and `rstd`."""
     slope = grad - unit * (grad * unit).mean(dims, keepdim=True)
-    return rstd * (slope - grad.mean(dims, keepdim=True) if centre else slope)
+    return rstd * (slope - grad.mean(dims, keepdim=True) if center else slope)
 
 
 def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
@@ -67,34 +67,34 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
 
 
 def _row_gradients(
-    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], eps: float, centre: bool
+    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], eps: float, center: bool
 ) -> Gradients:
     grad = grads[0]
     if grad is None:
         return None, None, None
     if not mode.enabled:
-        return _row_norm_backward(grad, input, weight, result[1], result[2], centre)
-    unit, rstd = _standardised(input, (1,), eps, centre)
+        return _row_norm_backward(grad, input, weight, result[1], result[2], center)
+    unit, rstd = _standardized(input, (1,), eps, center)
     slope = grad if weight is None else grad * weight
     return (
-        _standardised_slope(slope, unit, rstd, (1,), centre) if wanted[0] else None,
+        _standardized_slope(slope, unit, rstd, (1,), center) if wanted[0] else None,
         (grad * unit).sum(0) if wanted[1] else None,
         grad.sum(0) if wanted[2] else None,
     )
 
 
 @op_together(_row_gradients, "input", "weight", "bias")
-def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, centre: bool) -> tuple[Array, Array, Array]:
-    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `centre` 0, and of the mean square)"""
-    return row_norm(input, weight, bias, eps, centre)
+def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float, center: bool) -> tuple[Array, Array, Array]:
+    """(M, n), (n), (n) -> (M, n), the mean and ``1 / sqrt(var + eps)`` of rows (without `center` 0, and of the mean square)"""
+    return row_norm(input, weight, bias, eps, center)
 
 
 @op()
 def _row_norm_backward(
-    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, centre: bool
+    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, center: bool
 ) -> tuple[Array, Array, Array]:
     """The gradients of input (M, n), weight (n) and bias (n)."""
-    return row_norm_backward(grad, input, weight, mean, rstd, centre)
+    return row_norm_backward(grad, input, weight, mean, rstd, center)
 
 
 def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
@@ -122,16 +122,16 @@ def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor 
 
 
 def _over_trailing(
-    input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, centre: bool
+    input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, center: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    if centre:
+    if center:
         _of_one_type(input, weight, bias)
     n = math.prod(shape)
     whole = input._array.shape
     rows = input if len(whole) == 2 and len(shape) == 1 else input.reshape(math.prod(whole[: len(whole) - len(shape)]), n)
     if len(shape) != 1:
         weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
-    out, mean, rstd = _row_norm(rows, weight, bias, eps, centre)
+    out, mean, rstd = _row_norm(rows, weight, bias, eps, center)
     return out if rows is input else out.reshape(whole), mean, rstd
 
 
@@ -206,10 +206,10 @@ def _channel_gradients(
         return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)
     whole = input._array.shape
     shape, dims = kernels.shared(whole, groups)
-    unit, rstd = _standardised(input.reshape(shape), dims, eps)
+    unit, rstd = _standardized(input.reshape(shape), dims, eps)
     slope = (grad if weight is None else grad * weight.reshape(-1, 1)).reshape(shape)
     return (
-        _standardised_slope(slope, unit, rstd, dims).reshape(whole) if wanted[0] else None,
+        _standardized_slope(slope, unit, rstd, dims).reshape(whole) if wanted[0] else None,
         (grad * unit.reshape(whole)).sum((0, 2)) if wanted[1] else None,
         grad.sum((0, 2)) if wanted[2] else None,
     )
@@ -468,7 +468,7 @@ def native_group_norm(
     out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
     if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too
         x = x.reshape(N, group, C // group * HxW)
-        mean, rstd = x.mean(2), _standardised(x, (2,), eps)[1].squeeze(2)
+        mean, rstd = x.mean(2), _standardized(x, (2,), eps)[1].squeeze(2)
     return out.reshape(input._array.shape), mean, rstd
 
 

@@ -57,7 +57,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         return constant_pad_nd(input, pad, 0.0 if value is None else float(real_number_of("pad", "value", value)))
     pads, shape = _pairs(input, pad), input._array.shape
     if mode not in ("reflect", "replicate", "circular"):
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+        raise NotImplementedError(f"Unrecognized padding mode {mode}")
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     n = len(pads)

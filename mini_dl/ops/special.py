@@ -219,7 +219,7 @@ def _igamma_slope(input: Any, other: Tensor) -> Tensor:
     numbers="",
 )
 def igamma(input: Array, other: Array) -> Array:
-    """The regularised lower incomplete gamma function P(input, other), by its series or by a continued fraction for 1 - P."""
+    """The regularized lower incomplete gamma function P(input, other), by its series or by a continued fraction for 1 - P."""
     accept("igamma_cpu", "f", input, other)
     return kernels.igamma(input, other)
 
@@ -231,7 +231,7 @@ def igamma(input: Array, other: Array) -> Array:
     numbers="",
 )
 def igammac(input: Array, other: Array) -> Array:
-    """The regularised upper incomplete gamma function, ``1 - igamma(input, other)``."""
+    """The regularized upper incomplete gamma function, ``1 - igamma(input, other)``."""
     accept("igammac_cpu", "f", input, other)
     return kernels.igammac(input, other)
 

@@ -149,11 +149,11 @@ class LBFGS(Optimizer):
     # -------------------------------------------------------------------------------------------- the step
 
     def step(self, closure: Callable[[], Any]) -> Any:
-        """Minimise `closure`, which computes the loss and its gradient, for `max_iter` steps; returns the first loss."""
+        """Minimize `closure`, which computes the loss and its gradient, for `max_iter` steps; returns the first loss."""
         with no_grad():
-            return self._minimise(enable_grad()(closure))
+            return self._minimize(enable_grad()(closure))
 
-    def _minimise(self, closure: Callable[[], Any]) -> Any:
+    def _minimize(self, closure: Callable[[], Any]) -> Any:
         group, state = self.param_groups[0], self.state[self._params[0]]
         lr, most = group["lr"], group["max_eval"]
         flat, little = group["tolerance_grad"], group["tolerance_change"]

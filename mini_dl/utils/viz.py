@@ -208,7 +208,7 @@ def _recorded(result: Tensor, params: Names | None, grads: bool) -> tuple[list[V
         return [Vertex(LEAF, *_written(*known.get(_place(result), ("", result)), grads))], []
 
     waiting = [result.grad_fn]
-    labelled = set()
+    labeled = set()
     while waiting:
         node = waiting[-1]
         sources = [source for source in node.next_functions if source[0] is not None]
@@ -227,8 +227,8 @@ def _recorded(result: Tensor, params: Names | None, grads: bool) -> tuple[list[V
         for fn, output in sources:
             arrow = Arrow(numbers[_key(fn)], numbers[_key(node)])
             place = _key(fn), output
-            if not isinstance(fn, AccumulateGrad) and place not in labelled:
-                labelled.add(place)
+            if not isinstance(fn, AccumulateGrad) and place not in labeled:
+                labeled.add(place)
                 if place in known:
                     arrow.lines, arrow.grad = _written(*known[place], grads)
                 else:
@@ -298,8 +298,8 @@ def _layout(count: int, arrows: list[tuple[int, int]]) -> tuple[Points, list[Poi
     across = [0.0] * len(depth)
     for sweep in range(SWEEPS):
         for layer in layers if sweep % 2 == 0 else reversed(layers):
-            neighbours = before if sweep % 2 == 0 else after
-            wanted = {i: sum(across[j] for j in neighbours[i] or [i]) / max(len(neighbours[i]), 1) for i in layer}
+            neighbors = before if sweep % 2 == 0 else after
+            wanted = {i: sum(across[j] for j in neighbors[i] or [i]) / max(len(neighbors[i]), 1) for i in layer}
             layer.sort(key=wanted.__getitem__)
             taken = -inf
             for i in layer:

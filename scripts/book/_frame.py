@@ -24,7 +24,7 @@ EXPERIMENTS = (
     "saturated_sigmoid",
     "optimizers",
     "activations",
-    "initialisation",
+    "initialization",
     "batch_norm",
     "overfitting",
     "feature_scale",
@@ -82,7 +82,7 @@ def images(torch: Any, quick: bool = False, dtype: str = "float32") -> Images:
     return Images({"mnist": "MNIST", "digits": "digits"}[name], **tensors)
 
 
-def standardised(data: Images) -> Images:
+def standardized(data: Images) -> Images:
     """All pixels less the mean of those to train, over their standard deviation."""
     mean, deviation = data.train_images.mean(), data.train_images.std()
     return replace(
@@ -209,5 +209,5 @@ def legend(axes: Any, results: dict[str, Any], **options: Any) -> None:
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels()
-    grey = [Line2D([], [], color="#475569", **LINES[library]) for library in results]
-    axes.legend([*handles, *grey], [*labels, *results], frameon=False, **{"fontsize": 9, **options})
+    gray = [Line2D([], [], color="#475569", **LINES[library]) for library in results]
+    axes.legend([*handles, *gray], [*labels, *results], frameon=False, **{"fontsize": 9, **options})

@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.book._frame import Images
 
-INITIALISATIONS: dict[str, Callable[[Any, Any], Any]] = {  # of torch.nn.init and a weight
+INITIALIZATIONS: dict[str, Callable[[Any, Any], Any]] = {  # of torch.nn.init and a weight
     "std 1": lambda init, weight: init.normal_(weight, std=1.0),
     "std 0.01": lambda init, weight: init.normal_(weight, std=0.01),
     "Xavier": lambda init, weight: init.xavier_normal_(weight),
@@ -30,8 +30,8 @@ def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU", batch_nor
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
-def initialised(torch: Any, model: Any, draw: Callable[[Any, Any], Any]) -> Any:
-    """The model, the weights of its linear layers drawn anew, one of INITIALISATIONS or the like; their biases are 0."""
+def initialized(torch: Any, model: Any, draw: Callable[[Any, Any], Any]) -> Any:
+    """The model, the weights of its linear layers drawn anew, one of INITIALIZATIONS or the like; their biases are 0."""
     for layer in model:
         if isinstance(layer, torch.nn.Linear):
             draw(torch.nn.init, layer.weight)

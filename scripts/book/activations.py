@@ -1,4 +1,4 @@
-"""Activations per layer, for each initialisation.
+"""Activations per layer, for each initialization.
 
 1,000 inputs from N(0, 1) go through five layers of 100 units. With weights of standard deviation 1 sigmoid and tanh saturate:
 their outputs pile up at the ends, where the gradient vanishes, and those of ReLU grow sevenfold with every layer. With 0.01 the
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scripts.book._frame import first, panels
-from scripts.book._training import INITIALISATIONS
+from scripts.book._training import INITIALIZATIONS
 
 TOLERANCE = 1e-9
 ACTIVATIONS = ("Sigmoid", "Tanh", "ReLU")
@@ -22,17 +22,17 @@ BINS = 30
 
 
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
-    """Of each layer the histogram of its outputs and their standard deviation, by activation and initialisation."""
-    return {kind: {name: layers(torch, kind, name) for name in INITIALISATIONS} for kind in ACTIVATIONS}
+    """Of each layer the histogram of its outputs and their standard deviation, by activation and initialization."""
+    return {kind: {name: layers(torch, kind, name) for name in INITIALIZATIONS} for kind in ACTIVATIONS}
 
 
-def layers(torch: Any, activation: str, initialisation: str) -> list[dict[str, Any]]:
-    """The same inputs each time, and the same random numbers below each initialisation."""
+def layers(torch: Any, activation: str, initialization: str) -> list[dict[str, Any]]:
+    """The same inputs each time, and the same random numbers below each initialization."""
     torch.manual_seed(0)
     outputs = torch.randn(INPUTS, UNITS, dtype=torch.float64)
     found = []
     for _ in range(LAYERS):
-        weight = INITIALISATIONS[initialisation](torch.nn.init, torch.empty(UNITS, UNITS, dtype=torch.float64))
+        weight = INITIALIZATIONS[initialization](torch.nn.init, torch.empty(UNITS, UNITS, dtype=torch.float64))
         outputs = getattr(torch.nn, activation)()(torch.nn.functional.linear(outputs, weight))
         array = outputs.numpy()
         low, high = {"Sigmoid": (0, 1), "Tanh": (-1, 1)}.get(activation, (0, array.max()))
@@ -42,7 +42,7 @@ def layers(torch: Any, activation: str, initialisation: str) -> list[dict[str, A
 
 
 def draw(results: dict[str, Any]) -> Any:
-    rows = [(kind, name) for kind in ACTIVATIONS for name in INITIALISATIONS]
+    rows = [(kind, name) for kind in ACTIVATIONS for name in INITIALIZATIONS]
     figure, grid = panels(len(rows), LAYERS, size=(11, 1.25 * len(rows)))
     for line, (kind, name) in zip(grid, rows):
         for i, axes in enumerate(line):

@@ -1,7 +1,7 @@
-"""Batch normalisation at many initial scales.
+"""Batch normalization at many initial scales.
 
 The same network of five hidden layers of 100 ReLU units is trained from initial weights of many standard deviations, with and
-without batch normalisation before each ReLU (Ioffe and Szegedy 2015). Without it only a narrow range of scales learns: the signal
+without batch normalization before each ReLU (Ioffe and Szegedy 2015). Without it only a narrow range of scales learns: the signal
 dies away below it and grows without bound above it. With it each layer's inputs are brought back to mean 0 and variance 1, so
 that nearly all scales learn, the outermost ones more slowly.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick
-from scripts.book._training import initialised, perceptron, train
+from scripts.book._training import initialized, perceptron, train
 
 TOLERANCE = None  # over thousands of steps, at the largest scales, any difference grows
 
@@ -34,7 +34,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
         for scale in scales(quick):
             torch.manual_seed(0)
             model = perceptron(torch, [data.pixels, *[100] * 5, 10], batch_norm=kind == KINDS[0]).double()
-            initialised(torch, model, partial(normal, std=scale))
+            initialized(torch, model, partial(normal, std=scale))
             optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
             found[kind][scale] = train(torch, model, optimizer, data, epochs=6, batch_size=100)
     return found

@@ -1,4 +1,4 @@
-"""The scale of features, features that are all positive, and standardising.
+"""The scale of features, features that are all positive, and standardizing.
 
 Above: a linear unit without bias tells sixes from sevens by two features of an image, the ink in its upper and in its lower half.
 Its squared error is a bowl over the two weights. Gradient descent starts as far from the minimum along the bowl's steep axis as
@@ -8,7 +8,7 @@ the error times the features, so it moves all weights up or all of them down, wh
 their mean and over their standard deviation the features make a round bowl, and a few steps arrive.
 
 Below: the same error per step; and a network of two layers on all pixels, whose loss after two epochs is taken for many learning
-rates. On pixels from 0 to 255 even the best rate does badly. Standardised images (all pixels less their mean, over their standard
+rates. On pixels from 0 to 255 even the best rate does badly. Standardized images (all pixels less their mean, over their standard
 deviation) allow a lower loss than those from 0 to 1.
 """
 
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, pick, smooth, standardised
+from scripts.book._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, pick, smooth, standardized
 from scripts.book._training import epoch, perceptron
 
 TOLERANCE = 1e-3  # at too large a learning rate any difference grows
-CASES = ("one feature 5 times as large", "both positive", "standardised")
-PIXELS = ("0 to 255", "0 to 1", "standardised")
+CASES = ("one feature 5 times as large", "both positive", "standardized")
+PIXELS = ("0 to 255", "0 to 1", "standardized")
 SIX, SEVEN = 6, 7
 STEPS = 30
 WINDOW = 15
@@ -35,7 +35,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     features, targets = halves(torch, data)
     whitened = (features - features.mean(0)) / features.std(0)
     kinds = zip(CASES, (whitened * torch.tensor([1.0, 5.0], dtype=torch.float64), features, whitened))
-    scaled = standardised(data).train_images
+    scaled = standardized(data).train_images
     inputs = zip(PIXELS, (255 * data.train_images, data.train_images, scaled))
     rates = np.logspace(-6, 0.5, 14 if quick else 27).tolist()
     return {
@@ -122,9 +122,9 @@ def draw(results: dict[str, Any]) -> Any:
 def bowl(axes: Any, descents: dict[str, Any], color: str) -> None:
     """Lines of equal error around the minimum, and the path."""
     found = next(iter(descents.values()))
-    centre, reach = found["lowest"], 1.15 * np.abs(found["path"] - found["lowest"]).max()
-    x, y = np.meshgrid(*[np.linspace(middle - reach, middle + reach, 121) for middle in centre])
-    away = np.stack([x, y], -1) - centre
+    center, reach = found["lowest"], 1.15 * np.abs(found["path"] - found["lowest"]).max()
+    x, y = np.meshgrid(*[np.linspace(middle - reach, middle + reach, 121) for middle in center])
+    away = np.stack([x, y], -1) - center
     height = np.einsum("...i,ij,...j", away, found["curvature"], away)
     axes.contour(
         x, y, height, levels=height.max() * np.array([0.002, 0.01, 0.03, 0.08, 0.2, 0.4]), colors="#c7ccd1", linewidths=0.8
@@ -132,7 +132,7 @@ def bowl(axes: Any, descents: dict[str, Any], color: str) -> None:
     for (library, each), style in zip(descents.items(), ({"lw": 1.8, "alpha": 0.45}, {"lw": 0.7, "ls": "--"})):
         axes.plot(*each["path"].T, color=color, label=library, **style)
     axes.plot(*found["path"][0], "o", color=color, ms=6)
-    axes.plot(*centre, "+", color="#1c1f23", ms=10)
+    axes.plot(*center, "+", color="#1c1f23", ms=10)
     axes.set(aspect="equal")
 
 

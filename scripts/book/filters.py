@@ -1,7 +1,7 @@
 """The filters of the first convolution, before and after training.
 
 A small convolutional network (convolution, ReLU, pooling, two linear layers) learns to read digits. Its first filters begin as
-noise, each weight on its own. After training neighbouring weights are alike: the filters have become edges and blobs, light on
+noise, each weight on its own. After training neighboring weights are alike: the filters have become edges and blobs, light on
 one side and dark on the other. Below them is what each makes of one digit: it answers where the image has its edge.
 """
 
@@ -47,7 +47,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
 
 
 def roughness(filters: Any) -> float:
-    """The mean squared difference of neighbouring weights over their variance: 2 if each is drawn on its own, less if smooth."""
+    """The mean squared difference of neighboring weights over their variance: 2 if each is drawn on its own, less if smooth."""
     across, down = np.diff(filters, axis=-1), np.diff(filters, axis=-2)
     spread = ((filters - filters.mean((-2, -1), keepdims=True)) ** 2).mean()
     return float((np.mean(across**2) + np.mean(down**2)) / 2 / spread)
@@ -73,7 +73,7 @@ def draw(results: dict[str, Any]) -> Any:
 
 def report(results: dict[str, Any]) -> list[str]:
     return [
-        f"{when}: accuracy on the test images {found['accuracy']:.1%}; neighbouring weights differ by "
+        f"{when}: accuracy on the test images {found['accuracy']:.1%}; neighboring weights differ by "
         f"{roughness(found['filters']):.2f} of the variance (noise: 2)"
         for when, found in ((when, first(results)[when]) for when in ("before", "after"))
     ]

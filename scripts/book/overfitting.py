@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick
-from scripts.book._training import INITIALISATIONS, epoch, initialised, perceptron
+from scripts.book._training import INITIALIZATIONS, epoch, initialized, perceptron
 
 TOLERANCE = 1e-6
 SETTINGS: dict[str, dict[str, float]] = {
@@ -35,7 +35,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     for name, setting in SETTINGS.items():
         torch.manual_seed(0)
         model = perceptron(torch, [data.pixels, *[100] * 6, 10], dropout=setting["dropout"]).double()
-        initialised(torch, model, INITIALISATIONS["He"])
+        initialized(torch, model, INITIALIZATIONS["He"])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=setting["decay"])
         measured = [[evaluation(torch, model, *part) for part in (train, test)]]
         for _ in range(EPOCHS):

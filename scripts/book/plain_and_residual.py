@@ -2,13 +2,13 @@
 
 A residual block adds its input to what its two convolutions make of it, y = relu(F(x) + x) (He et al. 2016, section 3.1); a plain
 block is the same without the sum. Both networks have the same parameters from the same seed, the same batches and the same Adam.
-The setting is kept plain: 8 channels throughout, PyTorch's own initialisation, no learning rate schedule.
+The setting is kept plain: 8 channels throughout, PyTorch's own initialization, no learning rate schedule.
 
-Without normalisation a plain network of 20 layers does not learn at all: each layer makes the signal smaller, what arrives at the
+Without normalization a plain network of 20 layers does not learn at all: each layer makes the signal smaller, what arrives at the
 end no longer depends on the image, and the loss stays at ln 10, that of a guess. Its residual twin learns as well as a shallow
 network does, since the sums hand the signal on.
 
-Batch normalisation after each convolution keeps the size of the signal (so would He's larger initial weights), and 20 plain
+Batch normalization after each convolution keeps the size of the signal (so would He's larger initial weights), and 20 plain
 layers learn, if slowly. Deeper down the same happens again: 44 plain layers hardly learn, 44 residual ones do. The curves are of
 the loss on the batches trained on, so this is not overfitting; the paper calls it degradation.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, parting, pick, smooth, standardised
+from scripts.book._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, parting, pick, smooth, standardized
 from scripts.book._training import accuracy, epoch
 
 TOLERANCE = None  # deep networks carry a difference in the last bit on until another branch of a ReLU is taken
@@ -57,8 +57,8 @@ def network(torch: Any, depth: int, residual: bool, batch_norm: bool, side: int)
 
 
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
-    """By normalisation, kind and depth: the loss of each step, and the accuracy on the test images at the end."""
-    data = standardised(images(torch, quick, "float64"))
+    """By normalization, kind and depth: the loss of each step, and the accuracy on the test images at the end."""
+    data = standardized(images(torch, quick, "float64"))
     count = 1024 if quick else 4096
     return {
         norm: {
@@ -88,8 +88,8 @@ def draw(results: dict[str, Any]) -> Any:
                 losses = smooth(pick(results, norm, kind, depth, "losses"), WINDOW)
                 overlay(each, losses, f"{depth} layers", COLORS[ALL_DEPTHS.index(depth)])
             each.axhline(GUESS, color="#8a929b", lw=0.8)
-            each.set(title=f"{kind}, {norm} batch normalisation", ylim=(0, 2.6))
-        legend(axes[1], results, loc="upper right", bbox_to_anchor=(1, 0.87))  # the colours are those of both
+            each.set(title=f"{kind}, {norm} batch normalization", ylim=(0, 2.6))
+        legend(axes[1], results, loc="upper right", bbox_to_anchor=(1, 0.87))  # the colors are those of both
         axes[0].set(ylabel="cross entropy, mean of ten steps")
     for each in grid[1]:
         each.set(xlabel="step")

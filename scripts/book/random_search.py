@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scripts.book._frame import COLORS, Images, first, images, legend, overlay, panels, pick
-from scripts.book._training import INITIALISATIONS, initialised, perceptron, train
+from scripts.book._training import INITIALIZATIONS, initialized, perceptron, train
 
 TOLERANCE = None  # at too large a learning rate any difference grows
 RATES, DECAYS = (-5.0, 0.5), (-8.0, -1.0)  # powers of ten
@@ -32,7 +32,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
         rate, decay = (10 ** (low + share * (high - low)) for share, (low, high) in zip(at, (RATES, DECAYS)))
         torch.manual_seed(1)
         model = perceptron(torch, [data.pixels, 100, 100, 100, 10]).double()
-        initialised(torch, model, INITIALISATIONS["He"])
+        initialized(torch, model, INITIALIZATIONS["He"])
         optimizer = torch.optim.SGD(model.parameters(), lr=rate, weight_decay=decay)
         course = train(torch, model, optimizer, data, epochs=12 if quick else 20, batch_size=100)
         trials.append({"rate": rate, "decay": decay, "train": course["train"], "validation": course["test"]})

@@ -1,4 +1,4 @@
-"""Batch normalisation, and what it shares with instance normalisation."""
+"""Batch normalization, and what it shares with instance normalization."""
 
 from __future__ import annotations
 
@@ -110,19 +110,19 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of the channels of (N, C, H, W)."""
+    """Batch normalization of the channels of (N, C, H, W)."""
 
     dims = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalisation of the channels of (N, C, D, H, W)."""
+    """Batch normalization of the channels of (N, C, D, H, W)."""
 
     dims = (5,)
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalisation; in this one process there is nothing to synchronise with."""
+    """Batch normalization; in this one process there is nothing to synchronize with."""
 
     def __init__(
         self,

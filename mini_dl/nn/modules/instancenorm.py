@@ -1,4 +1,4 @@
-"""Instance normalisation: each channel of each sample on its own."""
+"""Instance normalization: each channel of each sample on its own."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class _InstanceNorm(_NormBase):
                 stacklevel=2,
             )
         if input.ndim == unbatched:
-            return self._normalise(input.unsqueeze(0)).squeeze(0)
-        return self._normalise(input)
+            return self._normalize(input.unsqueeze(0)).squeeze(0)
+        return self._normalize(input)
 
-    def _normalise(self, input: Tensor) -> Tensor:
+    def _normalize(self, input: Tensor) -> Tensor:
         return F.instance_norm(
             input,
             self.running_mean,

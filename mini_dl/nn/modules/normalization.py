@@ -1,4 +1,4 @@
-"""Normalisation of each sample: over its features, its groups of channels, its neighbouring channels."""
+"""Normalization of each sample: over its features, its groups of channels, its neighboring channels."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from mini_dl.ops.random import get_rng_state, set_rng_state
 
 
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """``module_cls(*args, **kwargs)`` with uninitialised parameters, without drawing a random number.
+    """``module_cls(*args, **kwargs)`` with uninitialized parameters, without drawing a random number.
 
     RuntimeError if `module_cls` is not a subclass of Module, or does not accept ``device``.
     """

@@ -1,4 +1,4 @@
-"""Spectral normalisation by a hook: a weight divided by its largest singular value (Miyato et al. 2018)."""
+"""Spectral normalization by a hook: a weight divided by its largest singular value (Miyato et al. 2018)."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
-    """Make `name` one parameter again. ValueError if it is not normalised."""
+    """Make `name` one parameter again. ValueError if it is not normalized."""
 
     def is_its(hook: Any) -> bool:
         return isinstance(hook, (SpectralNormStateDictHook, SpectralNormLoadStateDictPreHook)) and hook.fn.name == name

@@ -1,4 +1,4 @@
-"""Weight normalisation: a weight as a length times a direction (Salimans and Kingma 2016)."""
+"""Weight normalization: a weight as a length times a direction (Salimans and Kingma 2016)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
 
 
 def remove_weight_norm(module: Any, name: str = "weight") -> Any:
-    """Make `name` one parameter again. ValueError if it is not normalised."""
+    """Make `name` one parameter again. ValueError if it is not normalized."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
             weight = hook.compute_weight(module)

@@ -1,4 +1,4 @@
-"""Training from three initialisations.
+"""Training from three initializations.
 
 A network of five layers, 100 ReLU units each hidden one, learns to read digits by the same stochastic gradient descent from
 weights drawn with three spreads. With a standard deviation of 0.01 the signal shrinks from layer to layer, and so does the
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, GUESS, first, images, legend, overlay, panels, pick, smooth, standardised
-from scripts.book._training import INITIALISATIONS, initialised, perceptron, train
+from scripts.book._frame import COLORS, GUESS, first, images, legend, overlay, panels, pick, smooth, standardized
+from scripts.book._training import INITIALIZATIONS, initialized, perceptron, train
 
 TOLERANCE = 1e-6
 NAMES = ("std 0.01", "Xavier", "He")
@@ -22,13 +22,13 @@ WINDOW = 20
 
 
 def run(torch: Any, quick: bool = False) -> dict[str, Any]:
-    """In float64, by initialisation: the losses of all steps, the accuracies of all epochs."""
-    data = standardised(images(torch, quick, "float64"))
+    """In float64, by initialization: the losses of all steps, the accuracies of all epochs."""
+    data = standardized(images(torch, quick, "float64"))
     found = {}
     for name in NAMES:
         torch.manual_seed(0)
         model = perceptron(torch, [data.pixels, 100, 100, 100, 100, 10]).double()
-        initialised(torch, model, INITIALISATIONS[name])
+        initialized(torch, model, INITIALIZATIONS[name])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
         found[name] = train(torch, model, optimizer, data, epochs=16, batch_size=50)
     return found
