@@ -152,8 +152,8 @@ def biased(original: Any, input: Any, *args: Any, **kwargs: Any) -> Any:
 
 def eps_outside(original: Any, input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     dims = tuple(range(-len(normalized_shape), 0))
-    centerd = input - input.mean(dims, keepdim=True)
-    out = centerd / ((centerd * centerd).mean(dims, keepdim=True).sqrt() + eps)
+    centered = input - input.mean(dims, keepdim=True)
+    out = centered / ((centered * centered).mean(dims, keepdim=True).sqrt() + eps)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 

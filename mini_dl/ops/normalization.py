@@ -30,9 +30,9 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 def _standardized(x: Tensor, dims: tuple[int, ...], eps: float, center: bool = True) -> tuple[Tensor, Tensor]:
     """``(x - mean) / sqrt(var + eps)`` and ``1 / sqrt(var + eps)``, composed."""
-    centerd = x - x.mean(dims, keepdim=True) if center else x
-    rstd = ((centerd * centerd).mean(dims, keepdim=True) + eps).rsqrt()
-    return centerd * rstd, rstd
+    centered = x - x.mean(dims, keepdim=True) if center else x
+    rstd = ((centered * centered).mean(dims, keepdim=True) + eps).rsqrt()
+    return centered * rstd, rstd
 
 
 def _standardized_slope(grad: Tensor, unit: Tensor, rstd: Tensor, dims: tuple[int, ...], center: bool = True) -> Tensor:
@@ -273,6 +273,8 @@ def _batch_norm(
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
     channels = input._array.shape[1] if input.ndim > 1 else 0
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if input._array.dtype.kind == "c":
+        raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias, running_mean, running_var)
     for name, kept in (("running_mean", running_mean), ("running_var", running_var)):
         if kept is not None and kept.requires_grad and mode.enabled:

@@ -62,7 +62,8 @@ for _name, _primitive in _BINARY.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
     setattr(Tensor, f"__r{_name}__", _primitive.reflected)
     _in_place = {"truediv": "div", "floordiv": "floor_divide"}.get(_name, _primitive.__name__.lstrip("_"))
-    setattr(Tensor, f"__i{_name}__", in_place(getattr(Tensor, _in_place), _in_place + "_", operator=True))
+    _writing = in_place(getattr(Tensor, _in_place), _in_place + "_", operator=True)
+    setattr(Tensor, f"__i{_name}__", _shift_of_type(_writing) if "shift" in _name else _writing)
 for _name, _operator in {
     "__neg__": neg,
     "__invert__": _inverted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.nn import functional as F, init
 from mini_dl.nn.modules.linear import NonDynamicallyQuantizableLinear
 from mini_dl.nn.modules.module import Module
@@ -86,6 +87,9 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
+        for mask in (key_padding_mask, attn_mask):
+            if mask is not None and not isinstance(mask, Tensor):
+                raise not_a_tensor("is_floating_point", "input", 1, mask)
         turn = self.batch_first and query.ndim == 3
         if turn:
             turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one tensor given three times stays one
