@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import Phase, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from parity_tests import bridge
+from parity_tests.apart import apart
 
 SHAPES = [(), (1,), (3,), (2, 3), (3, 2), (2, 2), (1, 3), (2, 1, 3), (2, 2, 2), (0, 3)]
 INDICES: list[Any] = [
@@ -380,8 +381,7 @@ class Machine(RuleBasedStateMachine):
 
 
 PROGRAMS = int(os.environ.get("STATE_PROGRAMS", "0"))
-TestState = Machine.TestCase
-TestState.settings = settings(
+BUDGET = settings(
     max_examples=PROGRAMS or 150,
     stateful_step_count=20,
     derandomize=not PROGRAMS,
@@ -389,3 +389,8 @@ TestState.settings = settings(
     database=None,
     phases=(Phase.generate, Phase.shrink),
 )
+
+
+@apart
+def test_random_programs_over_the_state_of_autograd_end_alike() -> None:
+    run_state_machine_as_test(Machine, settings=BUDGET)

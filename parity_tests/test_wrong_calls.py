@@ -11,6 +11,7 @@ import os
 import pytest
 
 from parity_tests import wrong_calls
+from parity_tests.apart import apart
 from parity_tests.twin import either, raised
 
 STEP = 1 if os.environ.get("WRONG_CALLS") == "all" else 17
@@ -29,11 +30,13 @@ KNOWN = {
 @pytest.mark.parametrize(
     ("kind", "letters"), [(k, p) for k in ("ops", "methods") for p in LETTERS if k == "ops" or "nn" not in p]
 )
+@apart
 def test_functions_and_methods_refuse_what_torch_refuses(kind: str, letters: str) -> None:
     check(kind, letters)
 
 
 @pytest.mark.parametrize("kind", ["constructors", "forwards", "optimizers"])
+@apart
 def test_modules_and_optimizers_refuse_what_torch_refuses(kind: str) -> None:
     check(kind, "*")
 

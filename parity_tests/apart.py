@@ -1,0 +1,38 @@
+"""Tests that run in a forked child, since what they ask of torch may damage its memory: a later test would then crash."""
+
+from __future__ import annotations
+
+import functools
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+
+def apart(test: Callable[..., None]) -> Callable[..., None]:
+    """The test in a process of its own, whose failure is reported here. Without ``os.fork``, as it is."""
+    if not hasattr(os, "fork"):
+        return test
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reading)
+            said = ""
+            try:
+                test(*args, **kwargs)
+            except BaseException:
+                said = traceback.format_exc()
+            with os.fdopen(writing, "w", encoding="utf-8", errors="replace") as file:
+                file.write(said)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as file:
+            said = file.read()
+        _, status = os.waitpid(child, 0)
+        assert not said, said
+        assert status == 0, f"the process of the test ended with status {status}"
+
+    return run
