@@ -1,14 +1,14 @@
-"""The packages of mini_dl as boxes and what they import as arrows, read from the sources and from the contract in pyproject.toml."""
+"""The packages of mini_dl as boxes, what they import as arrows: read from the sources, and from the contract in pyproject.toml."""
 
 from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import tomllib
 from matplotlib import pyplot
 from matplotlib.patches import FancyArrowPatch
 
