@@ -1,4 +1,4 @@
-"""The packages of mini_dl as boxes, what they import as arrows: read from the sources, and from the contract in pyproject.toml."""
+"""The packages of mini_dl as boxes, what they import as arrows: from the sources, and from the contract in pyproject.toml."""
 
 from __future__ import annotations
 
