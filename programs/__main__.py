@@ -1,0 +1,73 @@
+"""The command: see `python -m programs --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from programs.comparing import results, verdict
+
+FOLDER = Path(__file__).parent / "cases"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    packages = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
+    made = argparse.ArgumentParser(prog="python -m programs", description="Run public packages under mini_dl and torch, and compare.")
+    made.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"some of {', '.join(packages)}; all if none is given")
+    made.add_argument("--match", default="*", help="only cases whose names fit this pattern")
+    made.add_argument("--all", action="store_true", help="the slow cases too")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the table to this file")
+    options = made.parse_args(arguments)
+    unknown = sorted(set(options.packages) - set(packages))
+    if unknown:
+        made.error(f"there are no cases of {', '.join(unknown)}; there are of {', '.join(packages)}")
+    given = ["--match", options.match, *(["--all"] if options.all else [])]
+    rows = [row for package in options.packages or packages for row in compared(package, given)]
+    same = sum(row["verdict"] == "same" for row in rows)
+    print(f"\n{same} of {len(rows)} cases are the same, of {len({row['package'] for row in rows})} packages")
+    if options.json:
+        import json
+
+        from mini_dl.files.replacing import rewrite
+
+        rewrite(options.json, json.dumps(rows, indent=1) + "\n")
+    return 0 if same == len(rows) else 1
+
+
+def compared(package: str, given: list[str]) -> list[dict[str, Any]]:
+    """Prints and returns a row for each case of a package."""
+    start = time.perf_counter()
+    theirs, ours = results(package, "torch", given), results(package, "mini_dl", given)
+    rows = []
+    for name in theirs:
+        if name in ("version", "died"):
+            continue
+        said = theirs[name] if name == "import" else verdict(ours.get(name), theirs[name])
+        if "import" in ours:
+            said = f"import: {ours['import']}"
+        elif name not in ours and "died" in ours:
+            said = f"died: {ours['died']}"
+        seconds = [found.get(name, {}).get("seconds") if name != "import" else None for found in (ours, theirs)]
+        rows.append({"package": package, "case": name, "verdict": said, "seconds": seconds[0], "seconds of torch": seconds[1]})
+    same = sum(row["verdict"] == "same" for row in rows)
+    version = next((metadata.version(known) for known in (package, package.replace("_", "-")) if known_package(known)), "")
+    print(f"{package} {version}: {same} of {len(rows)} the same, {time.perf_counter() - start:.0f} s", flush=True)
+    for row in rows:
+        if row["verdict"] != "same":
+            print(f"  {row['case']}: {row['verdict']}", flush=True)
+    return rows
+
+
+def known_package(name: str) -> bool:
+    try:
+        return bool(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Starts the worker under both libraries and says where the numbers part."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TOLERANCE = {"float64": 1e-7, "float32": 2e-3}
+"""The largest difference between two arrays, over the largest number of the second, by their type."""
+
+
+def results(package: str, library: str, arguments: list[str]) -> dict[str, Any]:
+    """What the worker found, by case; "import" is there if the package could not be imported, "died" if the worker did."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "numbers"
+        start = ["-m", "mini_dl"] if library == "mini_dl" else []
+        call = [sys.executable, *start, "-m", "programs.worker", package, str(file), *arguments]
+        quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(call, env=os.environ | quiet, capture_output=True, text=True)
+        found = dict(read(file)) if file.exists() else {}
+    if done.returncode:
+        found["died"] = done.stderr[-1500:]
+    return found
+
+
+def read(file: Path) -> Iterator[tuple[str, Any]]:
+    with file.open("rb") as stream:
+        yield from pickle.load(stream).items()
+        while True:
+            try:
+                yield pickle.load(stream)
+            except EOFError:
+                return
+
+
+def difference(ours: Any, theirs: Any, where: str = "") -> str | None:
+    """The first place where the results differ, and how; None where they agree."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        if list(ours) != list(theirs):
+            return f"{where}: keys {sorted(set(ours) ^ set(theirs))[:4]} in one only, or in another order"
+        pairs = [(ours[key], theirs[key], f"{where}.{key}" if where else key) for key in theirs]
+    elif isinstance(theirs, list) and isinstance(ours, list):
+        if len(ours) != len(theirs):
+            return f"{where}: {len(ours)} for {len(theirs)}"
+        pairs = [(a, b, f"{where}[{index}]") for index, (a, b) in enumerate(zip(ours, theirs))]
+    else:
+        return apart(ours, theirs, where)
+    return next((found for pair in pairs if (found := difference(*pair))), None)
+
+
+def apart(ours: Any, theirs: Any, where: str) -> str | None:
+    """How two arrays or plain values differ."""
+    if isinstance(theirs, (bool, str, type(None))) or isinstance(ours, (bool, str, type(None))):
+        return None if ours == theirs and type(ours) is type(theirs) else f"{where}: {ours!r} for {theirs!r}"
+    a, b = np.asarray(ours), np.asarray(theirs)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return f"{where}: {a.dtype}{list(a.shape)} for {b.dtype}{list(b.shape)}"
+    if a.dtype.kind not in "fc":
+        return None if np.array_equal(a, b) else f"{where}: {np.count_nonzero(a != b)} of {a.size} differ"
+    finite = np.isfinite(b)
+    if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
+        return f"{where}: infinite or NaN in one only"
+    worst = float(np.abs(a - b)[finite].max(initial=0.0))
+    scale = float(np.abs(b[finite]).max(initial=0.0))
+    limit = TOLERANCE["float64" if a.dtype in (np.dtype("d"), np.dtype("D")) else "float32"]
+    return None if worst <= limit * max(scale, 1e-3) else f"{where}: {worst:.1e} apart, largest {scale:.1e}"
+
+
+def verdict(ours: dict[str, Any] | None, theirs: dict[str, Any]) -> str:
+    """ "same", or what is wrong with a case."""
+    if "stopped" in theirs:
+        return "same" if ours and "stopped" in ours else f"torch stopped: {theirs['stopped']}"
+    if ours is None:
+        return "not run"
+    if "stopped" in ours:
+        return f"stopped: {ours['stopped']}"
+    return difference(ours["results"], theirs["results"]) or "same"
