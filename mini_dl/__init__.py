@@ -72,7 +72,7 @@ newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
 
-_LOADED_WHEN_USED = frozenset("_jit_internal _utils compat torch_version types version".split())
+_LOADED_WHEN_USED = frozenset("_utils compat storage torch_version types version".split())
 """Parts that are imported by their first use."""
 
 

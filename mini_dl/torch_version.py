@@ -39,7 +39,8 @@ def key_of(text: str) -> tuple[Any, ...] | None:
         pre = (-1,) if is_dev and not is_post else (1,)
     post = int(part["post_alone"] or part["post_number"] or 0) if is_post else -1
     dev = int(part["dev_number"] or 0) if is_dev else math.inf
-    local = [(1, int(one), "") if one.isdigit() else (0, 0, one) for one in re.split("[-_.]", (part["local"] or "").lower()) if one]
+    words = re.split("[-_.]", part["local"].lower()) if part["local"] else []
+    local = [(1, int(word), "") if word.isdigit() else (0, 0, word) for word in words]
     return int(part["epoch"] or 0), tuple(release), pre, post, dev, tuple(local)
 
 

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import os
-from builtins import (
-    bool as _bool,
-    bytes as _bytes,
-    complex as _complex,
-    float as _float,
-    int as _int,
-    str as _str,
-)
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -20,6 +11,7 @@ from mini_dl.tensor import Size, Tensor
 
 __all__ = ["Device", "FileLike", "Number", "Storage"]
 
+_bool, _bytes, _complex, _float, _int, _str = bool, bytes, complex, float, int, str
 _device, _layout, _dtype = _devices.device, _devices.layout, _dtypes.dtype
 
 
@@ -41,8 +33,8 @@ IntLikeType = int | SymInt
 FloatLikeType = float | SymFloat
 BoolLikeType = bool | SymBool
 
-Number = builtins.int | builtins.float | builtins.bool
-_Number = (builtins.int, builtins.float, builtins.bool)
+Number = int | float | bool
+_Number = (int, float, bool)
 Device = _device | str | int | None
 FileLike = str | os.PathLike[str] | IO[bytes]
 

@@ -10,8 +10,8 @@ OURS = frozenset(
 that is not a part of its own."""
 
 FUNCTIONAL = (
-    "atleast_1d atleast_2d atleast_3d align_tensors block_diag broadcast_shapes broadcast_tensors cartesian_prod cdist chain_matmul "
-    "einsum lu meshgrid norm split stft tensordot unique unique_consecutive unravel_index"
+    "atleast_1d atleast_2d atleast_3d align_tensors block_diag broadcast_shapes broadcast_tensors cartesian_prod cdist "
+    "chain_matmul einsum lu meshgrid norm split stft tensordot unique unique_consecutive unravel_index"
 )
 
 HOMES: dict[str, tuple[str, str]] = {
@@ -49,5 +49,5 @@ MOVED = {
 }
 """(module of mini_dl, name): the module of torch that defines it, if it has another name."""
 
-PUBLIC = {name: "functional" for name in FUNCTIONAL.split()} | {"pca_lowrank": "_lowrank", "svd_lowrank": "_lowrank"}
+PUBLIC = dict.fromkeys(FUNCTIONAL.split(), "functional") | {"pca_lowrank": "_lowrank", "svd_lowrank": "_lowrank"}
 """The functions at the top of both packages that torch defines elsewhere."""

@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
     if first in ("-h", "--help"):
         print(HELP, end="")
     elif first in ("-V", "--version"):
-        print(f"mini_dl {mini_dl.__version__} (torch {torch_version}, Python {platform.python_version()}, NumPy {np.__version__})")
+        print(
+            f"mini_dl {mini_dl.__version__} (torch {torch_version}, Python {platform.python_version()}, NumPy {np.__version__})"
+        )
     elif first[:2] in ("-m", "-c"):
         given = [first[2:], *rest] if len(first) > 2 else rest
         if not given:
@@ -68,7 +70,9 @@ def _refuse(why: str) -> NoReturn:
 def run_script(path: str, arguments: list[str]) -> None:
     """A file with Python code; or a folder or an archive with a ``__main__.py``."""
     if not os.path.exists(path):
-        print(f"{sys.executable}: can't open file {os.path.abspath(path)!r}: [Errno 2] No such file or directory", file=sys.stderr)
+        print(
+            f"{sys.executable}: can't open file {os.path.abspath(path)!r}: [Errno 2] No such file or directory", file=sys.stderr
+        )
         sys.exit(2)
     if os.path.isdir(path) or path.endswith((".zip", ".pyz", ".egg")):
         _begin([path, *arguments], None)

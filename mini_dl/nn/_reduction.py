@@ -21,9 +21,7 @@ def legacy_get_string(size_average: bool | None, reduce: bool | None, emit_warni
     averaged, reduced = size_average is None or size_average, reduce is None or reduce
     meant = "none" if not reduced else "mean" if averaged else "sum"
     if emit_warning:
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.", stacklevel=2
-        )
+        warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.", stacklevel=2)
     return meant
 
 

@@ -17,7 +17,13 @@ def _of_input(n: int) -> Callable[..., Tensor]:
     conv = getattr(F, f"conv{n}d")
 
     def of_input(
-        input_size: Any, weight: Tensor, grad_output: Tensor, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+        input_size: Any,
+        weight: Tensor,
+        grad_output: Tensor,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
     ) -> Tensor:
         with enable_grad():
             input = grad_output.new_zeros(1).expand(tuple(input_size)).requires_grad_()
@@ -32,7 +38,13 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
     conv = getattr(F, f"conv{n}d")
 
     def of_weight(
-        input: Tensor, weight_size: Any, grad_output: Tensor, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+        input: Tensor,
+        weight_size: Any,
+        grad_output: Tensor,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
     ) -> Tensor:
         with enable_grad():
             weight = grad_output.new_zeros(1).expand(tuple(weight_size)).requires_grad_()

@@ -347,7 +347,7 @@ class Transformer(Module):
         )
 
 
-# ------------------------------------------------------------------------------------------------ what programs take from torch's file
+# what programs take from torch's file
 
 
 def _get_clones(module: Module, N: int) -> ModuleList:
