@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,15 @@ HANDED_OVER = frozenset("weight bias running_mean running_var var log_target".sp
 """Tensors that these functions pass on without a check."""
 
 
+NUMBER_FIRST = {
+    "add": ("alpha",), "sub": ("alpha",), "subtract": ("alpha",), "addcmul": ("value",), "addcdiv": ("value",),
+    "addmm": ("beta", "alpha"), "addmv": ("beta", "alpha"), "addr": ("beta", "alpha"), "addbmm": ("beta", "alpha"),
+    "baddbmm": ("beta", "alpha"),
+}  # fmt: skip
+"""Functions that once took numbers between their tensors, ``x.add(2, y)`` or ``addmm(0.5, x, 2, a, b)``, by the names that the
+numbers have now."""
+
+
 class Absent:
     """Stands for a required argument that was not given."""
 
@@ -72,6 +82,9 @@ class Parser:
     def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The first call, which gives `call` the code generated for this function."""
         self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
+        if self.strict and self.function.__name__ in NUMBER_FIRST:
+            at = len([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
+            parameters.insert(at, inspect.Parameter("more", inspect.Parameter.VAR_POSITIONAL))
         self.names = {parameter.name for parameter in parameters}
         names: dict[str, Any] = {}
         kinds = [kind_of(p) for p in parameters]
@@ -83,7 +96,11 @@ class Parser:
         exec(
             compile(text_of(parameters, kinds, self.strict), f"<arguments of {self.function.__name__}>", "exec"), globals(), names
         )
-        defaults = [(p.name, ABSENT if p.default is p.empty else p.default, p.kind is p.KEYWORD_ONLY) for p in parameters]
+        defaults = [
+            (p.name, ABSENT if p.default is p.empty else p.default, p.kind is p.KEYWORD_ONLY)
+            for p in parameters
+            if p.kind is not p.VAR_POSITIONAL
+        ]
         self.call.__defaults__ = tuple([value for _, value, keyword in defaults if not keyword])
         self.call.__kwdefaults__ = {name: value for name, value, keyword in defaults if keyword}
         self.call.__code__ = names["make"](self.function, self).__code__
@@ -92,6 +109,8 @@ class Parser:
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Make the call with corrected names and values."""
         given = {p.name: value for p, value in zip(self.parameters, values) if value is not ABSENT}
+        if more := given.pop("more", ()):
+            self.take_numbers_first(given, more)
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
             return self.function(**given, **named)
@@ -112,6 +131,26 @@ class Parser:
         except Exception:
             self.explain(values)
             raise
+
+    def take_numbers_first(self, given: dict[str, Any], more: tuple[Any, ...]) -> None:
+        """Put the arguments of a call in the old order, with numbers between its tensors, under their names of today."""
+        name, numbers = self.function.__name__, NUMBER_FIRST[self.function.__name__]
+        names = [p.name for p in self.parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        values = [*[given[one] for one in names], *more]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        others = [value for value in values if not isinstance(value, Tensor)]
+        last = values[1 - len(names) :]
+        if len(tensors) != len(names) or not 0 < len(others) <= len(numbers) or not all([isinstance(v, Tensor) for v in last]):
+            raise TypeError(f"{name}() takes {len(names)} positional arguments but {len(values)} were given")
+        listed = ", ".join([f"Number {number}" for number in numbers])
+        warnings.warn(
+            f"This overload of {name} is deprecated:\n\t{name}({', '.join([type_name(v) for v in values])})\n"
+            f"Consider using one of the following signatures instead:\n\t{name}({', '.join(names)}, *, {listed})",
+            UserWarning,
+            stacklevel=4,
+        )
+        given.update(zip(names, tensors))
+        given.update(zip(numbers, others))
 
     def explain(self, values: tuple[Any, ...]) -> None:
         """Called when the function has failed: raise the error for an argument that was bound to make it fail."""
@@ -200,6 +239,10 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool)
     listed, handed, starred = [], [], False
     for parameter in parameters:
         keyword = parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            listed.append(f"*{parameter.name}")
+            starred = True
+            continue
         if keyword and not starred:
             listed.append("*")
             starred = True
@@ -237,6 +280,8 @@ QUICK = {
 def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
     """The condition under which the value of `parameter` takes the slow path, or None if it never does."""
     name = parameter.name
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return name
     if kind not in QUICK:
         return f"{name} is ABSENT" if parameter.default is parameter.empty else None
     condition = QUICK[kind].format(name)

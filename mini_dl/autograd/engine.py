@@ -507,13 +507,14 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of ``output * grad_output`` with respect to `inputs`; ``.grad`` stays as it is.
 
-    RuntimeError if one of `inputs` was not used and `allow_unused` is not set.
+    RuntimeError if one of `inputs` was not used and `allow_unused` is not set. `only_inputs` is accepted, and has no effect.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -521,6 +522,13 @@ def grad(
     >>> torch.autograd.grad(dx, x)
     (tensor(18.),)
     """
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other parts of "
+            "the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
@@ -530,7 +538,7 @@ def grad(
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
         rows = [
-            grad(outs, targets, [g if g is None else g[i] for g in gradients], True, create_graph, allow_unused)
+            grad(outs, targets, [g if g is None else g[i] for g in gradients], True, create_graph, allow_unused=allow_unused)
             for i in range(len(next(g for g in gradients if g is not None)))
         ]
         return tuple([None if column[0] is None else wrap(np.stack([g._array for g in column])) for column in zip(*rows)])

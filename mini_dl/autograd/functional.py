@@ -185,7 +185,9 @@ def _grads(
     pairs = [(o, v) for o, v in zip(outs, vectors) if edge_of(o) is not None]
     found: Sequence[Tensor | None] = [None] * len(args)
     if pairs:
-        found = engine.grad([o for o, _ in pairs], list(args), [v for _, v in pairs], create_graph or keep, create_graph, True)
+        found = engine.grad(
+            [o for o, _ in pairs], list(args), [v for _, v in pairs], create_graph or keep, create_graph, allow_unused=True
+        )
     grads = []
     for i, (g, x) in enumerate(zip(found, args)):
         if g is None and strict:

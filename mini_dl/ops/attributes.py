@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from mini_dl._checks import wrap_dim
 from mini_dl._device import CPU, device, strided
@@ -102,11 +105,18 @@ for _name, _fact in _FACTS.items():
         setattr(Tensor, _name, _fact)
 
 
-class UntypedStorage:
-    """The memory of a tensor as bytes; views of one tensor share it."""
+def new_memory(values: Any) -> Array:
+    """So many bytes, or these bytes."""
+    return np.zeros(values, np.uint8) if isinstance(values, int) else np.array(values, np.uint8)
 
-    def __init__(self, memory: Array) -> None:
-        self._bytes = memory
+
+class UntypedStorage:
+    """The memory of a tensor as bytes; views of one tensor share it. ``UntypedStorage(n)`` is new memory of n bytes."""
+
+    is_cuda = is_hpu = is_sparse = False
+
+    def __init__(self, memory: Any = 0) -> None:
+        self._bytes: Array = memory if isinstance(memory, np.ndarray) else new_memory(memory)
 
     def data_ptr(self) -> int:
         """The address of the first byte."""
@@ -118,12 +128,32 @@ class UntypedStorage:
 
     size = __len__ = nbytes
 
+    def element_size(self) -> int:
+        """1"""
+        return 1
+
     def tolist(self) -> list[int]:
         """The bytes as ints."""
         return self._bytes.tolist()
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
+
     def __getitem__(self, index: int) -> int:
         return int(self._bytes[index])
+
+    def __setitem__(self, index: Any, value: int) -> None:
+        self._bytes[index] = value
+
+    def __repr__(self) -> str:
+        listed = "".join([f" {byte}\n" for byte in self._bytes.tolist()])
+        return f"{listed}[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
+
+    def resize_(self, size: int) -> UntypedStorage:
+        """This storage, if it has that many bytes. RuntimeError otherwise: tensors look into an array that cannot change."""
+        if size != self.nbytes():
+            raise RuntimeError(f"a storage of {self.nbytes()} bytes cannot be resized to {size}: tensors look into its array")
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and (self.data_ptr(), self.nbytes()) == (other.data_ptr(), other.nbytes())

@@ -16,6 +16,7 @@ from mini_dl._device import channels_last, channels_last_3d, contiguous_format, 
 from mini_dl._dtypes import Array, dtype as DType, is_number, number_as
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
+from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, factory, finished, numpy_of
 from mini_dl.ops.from_data import from_data, tensor
 from mini_dl.tensor import Size, Tensor, wrap
@@ -204,6 +205,8 @@ def _legacy(cls: Any, args: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
             if data._array.dtype != dtype:
                 raise TypeError(f"expected {_dtypes.of_numpy(dtype)} (got {data.dtype})")
             return data._array
+        if isinstance(data, UntypedStorage):
+            return data._bytes[: data.nbytes() // dtype.itemsize * dtype.itemsize].view(np.ndarray).view(dtype)
         if isinstance(data, (builtins.float, complex)) or data is None:
             raise TypeError(f"new(): data must be a sequence (got {type_name(data)})")
         if not isinstance(data, (builtins.int, np.integer)):
@@ -224,9 +227,11 @@ setattr(Tensor, "__new__", _constructor)  # noqa: B010
 class TensorType:
     """``torch.FloatTensor`` and the like: creates tensors of one type as ``Tensor`` does, and knows its instances."""
 
+    is_cuda, is_sparse, layout = False, False, _device.strided
+
     def __init__(self, dtype: DType) -> None:
-        self.dtype = dtype
-        self.__name__ = _dtypes.scalar_name(dtype.numpy) + "Tensor"
+        self.dtype, self.__module__ = dtype, "torch"
+        self.__name__ = self.__qualname__ = _dtypes.scalar_name(dtype.numpy) + "Tensor"
 
     def __call__(self, *args: Any, device: Any = None) -> Tensor:
         return wrap(_legacy(Tensor, args, self.dtype.numpy))
@@ -259,7 +264,11 @@ def _type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any
     """The name of the type of this tensor, or this tensor in another type."""
     if dtype is None:
         return f"torch.{_dtypes.scalar_name(self._array.dtype)}Tensor"
+    if getattr(dtype, "__module__", dtype) == "torch.cuda" or str(dtype).startswith("torch.cuda."):
+        raise RuntimeError("Cannot initialize CUDA without ATen_cuda library: there is no GPU here")
     if isinstance(dtype, str):
+        if not isinstance(namespace("torch").get(dtype.removeprefix("torch.")), TensorType):
+            raise ValueError(f"invalid type: '{dtype}'")
         dtype = namespace("torch")[dtype.removeprefix("torch.")]
     return self.to(dtype.dtype if isinstance(dtype, TensorType) else dtype)
 

@@ -43,6 +43,7 @@ from mini_dl.nn.modules.batchnorm import (
     SyncBatchNorm as SyncBatchNorm,
 )
 from mini_dl.nn.modules.container import (
+    Container as Container,
     ModuleDict as ModuleDict,
     ModuleList as ModuleList,
     ParameterDict as ParameterDict,

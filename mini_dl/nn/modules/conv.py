@@ -335,3 +335,7 @@ class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """A `ConvTranspose3d` whose `in_channels` is that of its first input."""
 
     cls_to_become = ConvTranspose3d
+
+
+# what torch calls the family
+_ConvTransposeNd = _ConvTranspose

@@ -59,3 +59,7 @@ class FeatureAlphaDropout(_Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.feature_alpha_dropout(input, self.p, self.training)
+
+
+# what torch calls the family
+_DropoutNd = _Dropout

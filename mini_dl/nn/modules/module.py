@@ -677,3 +677,8 @@ def indented(text: str) -> str:
     """`text` with all lines but the first indented by two spaces."""
     first, *rest = text.split("\n")
     return "\n".join([first, *["  " + line if line.strip() else "" for line in rest]])
+
+
+def _addindent(s_: str, numSpaces: int) -> str:
+    """`s_` with all lines but the first indented by so many spaces: torch's name, which programs use in a repr of their own."""
+    return s_.replace("\n", "\n" + numSpaces * " ")

@@ -150,3 +150,10 @@ class ZeroPad3d(_ZeroPad, ConstantPad3d):
     """Padding of (N, C, D, H, W) with zeros."""
 
     n = 3
+
+
+# what torch calls the family
+_CircularPadNd = _CircularPad
+_ConstantPadNd = _ConstantPad
+_ReflectionPadNd = _ReflectionPad
+_ReplicationPadNd = _ReplicationPad

@@ -296,3 +296,12 @@ class FractionalMaxPool3d(_FractionalMaxPool):
     """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014)."""
 
     n = 3
+
+
+# what torch calls the family
+_MaxPoolNd = _MaxPool
+_MaxUnpoolNd = _MaxUnpool
+_AvgPoolNd = _AvgPool
+_LPPoolNd = _LPPool
+_AdaptiveMaxPoolNd = _AdaptiveMaxPool
+_AdaptiveAvgPoolNd = _AdaptiveAvgPool

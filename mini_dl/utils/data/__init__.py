@@ -17,6 +17,7 @@ from mini_dl.utils.data.dataset import (
     TensorDataset as TensorDataset,
     random_split as random_split,
 )
+from mini_dl.utils.data.distributed import DistributedSampler as DistributedSampler
 from mini_dl.utils.data.sampler import (
     BatchSampler as BatchSampler,
     RandomSampler as RandomSampler,

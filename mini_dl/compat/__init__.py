@@ -1,0 +1,21 @@
+"""Running programs written for PyTorch as they are: ``import torch`` gives mini_dl, once it is asked to.
+
+>>> import mini_dl.compat
+>>> with mini_dl.compat.torch_proxy():
+...     import torch
+...     from torch import nn
+...     print(nn is mini_dl.nn, torch.__version__ >= "2.0")
+True True
+
+On a command line, ``python -m mini_dl train.py`` does the same for a whole program. Nothing happens unless it is asked for.
+"""
+
+from mini_dl.compat.proxy import (
+    TorchProxy as TorchProxy,
+    disable_torch_proxy as disable_torch_proxy,
+    enable_torch_proxy as enable_torch_proxy,
+    is_torch_proxy_enabled as is_torch_proxy_enabled,
+    torch_proxy as torch_proxy,
+)
+
+__all__ = ["TorchProxy", "disable_torch_proxy", "enable_torch_proxy", "is_torch_proxy_enabled", "torch_proxy"]

@@ -1,0 +1,391 @@
+"""``torch`` as another name of mini_dl: a finder for the import system, and a module that passes on what is written to it.
+
+Submodules are the same objects under both names, so ``torch.nn.Linear`` is ``mini_dl.nn.Linear``. Only the module ``torch``
+itself is an object of its own, because its version differs. While the proxy is on, classes and functions say that they come from
+torch (``torch.nn.modules.linear``): so pickles and printed types are those that torch would write.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import FunctionType, ModuleType
+from typing import Any
+
+import mini_dl
+from mini_dl.compat import children
+from mini_dl.compat.homes import HOMES, MOVED, OURS, PUBLIC
+from mini_dl.torch_version import TorchVersion
+from mini_dl.version import __version__ as torch_version
+
+__all__ = ["TorchProxy", "disable_torch_proxy", "enable_torch_proxy", "is_torch_proxy_enabled", "torch_proxy"]
+
+FOLDER = os.path.join(os.path.dirname(__file__), "torch")
+"""What ``torch.__path__`` names. There is no such folder: nothing may be found in it by another finder."""
+
+
+def own(name: str) -> bool:
+    """Whether an attribute of the module ``torch`` is its own, and not one of mini_dl."""
+    return name.startswith("__") and name.endswith("__")
+
+
+class Mirrored(ModuleType):
+    """A module whose other name sees what is written to it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if own(name):
+            super().__setattr__(name, value)
+        else:
+            proxy.write(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if own(name):
+            super().__delattr__(name)
+        else:
+            proxy.remove(name)
+
+
+def is_torch_name(name: str) -> bool:
+    return name == "torch" or name.startswith("torch.")
+
+
+def module_named(rest: str) -> ModuleType | None:
+    """The module of mini_dl that is ``torch.<rest>``, imported; None if there is none."""
+    parent_name, _, name = rest.rpartition(".")
+    parent = sys.modules.get(f"torch.{parent_name}" if parent_name else "mini_dl")
+    shown = vars(parent).get(name) if parent is not None else None
+    if isinstance(shown, ModuleType) and is_part(shown) and not (not parent_name and is_hidden(shown)):
+        return shown
+    full = f"mini_dl.{rest}"
+    if rest.partition(".")[0] not in OURS and (full in sys.modules or _exists(full)):
+        return importlib.import_module(full)
+    if rest in HOMES:
+        return another_home(rest)
+    shown = getattr(parent, name, None) if parent is not None and rest not in OURS else None
+    return shown if isinstance(shown, ModuleType) and is_part(shown) else None
+
+
+def is_part(module: ModuleType) -> bool:
+    return module.__name__.partition(".")[0] in ("mini_dl", "torch")
+
+
+def is_hidden(module: ModuleType) -> bool:
+    package, _, rest = module.__name__.partition(".")
+    return package == "mini_dl" and rest.partition(".")[0] in OURS
+
+
+def _exists(full: str) -> bool:
+    try:
+        return importlib.util.find_spec(full) is not None
+    except (ModuleNotFoundError, ValueError):  # its parent is not a package here
+        return False
+
+
+def another_home(rest: str) -> ModuleType:
+    """A module of torch whose names are somewhere else in mini_dl."""
+    source_name, names = HOMES[rest]
+    source = importlib.import_module(f"mini_dl.{source_name}" if source_name else "mini_dl")
+    made = ModuleType(f"torch.{rest}", source.__doc__)
+    if source_name:
+        vars(made).update({name: value for name, value in vars(source).items() if not own(name)})
+        made.__file__ = source.__file__
+    else:
+        vars(made).update({name: getattr(source, name) for name in names.split() if hasattr(source, name)})
+    made.__package__ = made.__name__.rpartition(".")[0]
+    if any([home.startswith(f"{rest}.") for home in HOMES]):
+        made.__path__ = []  # type: ignore[attr-defined]
+    if names:
+        made.__all__ = names.split()  # type: ignore[attr-defined]
+    return made
+
+
+# ------------------------------------------------------------------------------------------------ finding
+
+
+class Finder(MetaPathFinder, Loader):
+    """Finds ``torch`` and its submodules, and what programs ask about the installed package."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname == "torch":
+            spec = ModuleSpec("torch", self, origin=mini_dl.__file__, is_package=True)
+            spec.submodule_search_locations = [FOLDER]
+            return spec
+        if fullname.startswith("torch."):
+            module = module_named(fullname[6:])
+            if module is None:
+                return None
+            spec = ModuleSpec(fullname, self, origin=getattr(module, "__file__", None), loader_state=module)
+            spec.submodule_search_locations = list(getattr(module, "__path__", []))
+            return spec
+        return self.labelled(fullname, path) if fullname.startswith("mini_dl.") else None
+
+    def labelled(self, fullname: str, path: Any) -> ModuleSpec | None:
+        """The spec of a part of mini_dl that is loaded now: it gets its second name afterwards."""
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            run(module)
+            if proxy.enabled:
+                proxy.adopt(fullname, module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        if spec.name == "torch":
+            return proxy.module
+        module: ModuleType = spec.loader_state
+        self.spec = getattr(module, "__spec__", None)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module is proxy.module:
+            return
+        if module.__spec__ is not None and module.__spec__.loader is self and self.spec is not None:
+            module.__spec__ = self.spec  # its own, which the import system has just replaced
+        if not hasattr(module, "__path__") and not hasattr(module, "__file__"):
+            module.__path__ = []  # type: ignore[attr-defined]  # a stand-in: it may hold others
+        if not module.__name__.startswith("mini_dl."):
+            proxy.attached.append(module)
+        proxy.label(module)
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """What ``pkgutil`` lists in ``torch.__path__``."""
+        import pkgutil
+
+        for info in pkgutil.iter_modules(mini_dl.__path__):
+            if info.name not in OURS:
+                yield prefix + info.name, info.ispkg
+
+    def find_distributions(self, context: Any = None) -> Iterator[importlib.metadata.Distribution]:
+        if context is None or context.name is None or context.name.lower() == "torch":
+            yield TorchDistribution()
+
+
+class TorchDistribution(importlib.metadata.Distribution):
+    """What ``importlib.metadata`` says about torch."""
+
+    def read_text(self, filename: str) -> str | None:
+        if filename == "top_level.txt":
+            return "torch\n"
+        if filename in ("METADATA", "PKG-INFO"):
+            summary = "mini_dl, which provides torch's names"
+            return f"Metadata-Version: 2.1\nName: torch\nVersion: {torch_version}\nSummary: {summary}\n"
+        return None
+
+    def locate_file(self, path: Any) -> Any:
+        return os.path.join(os.path.dirname(mini_dl.__file__), os.fspath(path))
+
+
+# ------------------------------------------------------------------------------------------------ on and off
+
+
+class TorchProxy:
+    """What `enable_torch_proxy` returns: a context manager at whose end the proxy is as it was before."""
+
+    def __init__(self) -> None:
+        self.turned_on = False
+
+    def __enter__(self) -> ModuleType:
+        self.turned_on = self.turned_on or proxy.enable()
+        return proxy.module
+
+    def __exit__(self, *exception: object) -> None:
+        if self.turned_on:
+            disable_torch_proxy()
+            self.turned_on = False
+
+
+class Proxy:
+    """The one proxy of a process, and all that has to be put back when it is turned off."""
+
+    def __init__(self) -> None:
+        self.enabled = False
+        self.finder = Finder()
+        self.module: ModuleType = Mirrored("torch", mini_dl.__doc__)
+        self.clear()
+
+    def clear(self) -> None:
+        self.imported: dict[str, ModuleType] = {}  # what was in sys.modules under torch's names: None where torch is blocked
+        self.labels: list[tuple[Any, str]] = []
+        self.defined: list[tuple[ModuleType, dict[str, Any]]] = []
+        self.added: set[str] = set()
+        self.attached: list[ModuleType] = []
+
+    def enable(self) -> bool:
+        """Turn it on. False if it was on already. ImportError if torch itself has been imported."""
+        if self.enabled:
+            return False
+        self.clear()
+        self.imported = {name: module for name, module in sys.modules.items() if is_torch_name(name)}
+        real = [name for name, module in self.imported.items() if module is not None]
+        if real:
+            where = getattr(self.imported.get("torch"), "__file__", None) or real[0]
+            raise ImportError(
+                f"torch itself has already been imported ({where}), so mini_dl cannot take its name: enable the proxy before "
+                "anything imports torch, in a process of its own"
+            )
+        for name in self.imported:
+            del sys.modules[name]
+        self.enabled = True
+        self._fill_module()
+        sys.modules["torch"] = self.module
+        sys.meta_path.insert(0, self.finder)
+        sys.path_importer_cache[FOLDER] = self.finder  # type: ignore[assignment]
+        for name, module in [*sys.modules.items()]:
+            if name.startswith("mini_dl.") and module is not None:
+                self.adopt(name, module)
+        self.label(mini_dl)
+        for home, (source, _) in HOMES.items():
+            if f"mini_dl.{source}" in sys.modules or not source:
+                importlib.import_module(f"torch.{home}")
+        mini_dl.__class__ = Mirrored
+        children.tell()
+        return True
+
+    def _fill_module(self) -> None:
+        names = vars(self.module)
+        names.clear()
+        names.update({name: value for name, value in vars(mini_dl).items() if not own(name)})
+        spec = self.finder.find_spec("torch")
+        assert spec is not None
+        names.update(
+            __name__="torch", __doc__=mini_dl.__doc__, __file__=mini_dl.__file__, __package__="torch", __loader__=self.finder,
+            __spec__=spec, __path__=[FOLDER], __version__=TorchVersion(torch_version), __getattr__=self.find,
+            __dir__=lambda: sorted({*names, *dir(mini_dl)}), __builtins__=__builtins__,
+        )  # fmt: skip
+        names["__all__"] = [
+            name
+            for name, value in vars(mini_dl).items()
+            if not name.startswith("_") and not isinstance(value, (ModuleType, mini_dl.dtype))
+        ]
+
+    def disable(self) -> None:
+        if not self.enabled:
+            return
+        self.enabled = False
+        children.forget()
+        mini_dl.__class__ = ModuleType
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self.finder]
+        sys.path_importer_cache.pop(FOLDER, None)
+        for name in [name for name in sys.modules if is_torch_name(name)]:
+            del sys.modules[name]
+        sys.modules.update(self.imported)
+        for module, names in self.defined:
+            vars(module).update(names)
+        for name in self.added:
+            vars(mini_dl).pop(name, None)
+        for module in self.attached:
+            _, _, where = module.__name__.partition(".")
+            parent_name, _, name = where.rpartition(".")
+            parent = sys.modules.get(f"mini_dl.{parent_name}" if parent_name else "mini_dl")
+            if parent is not None and vars(parent).get(name) is module:
+                delattr(parent, name)
+        for value, label in self.labels:
+            value.__module__ = label
+        self.clear()
+
+    # -------------------------------------------------------------------------------------------- names
+
+    def find(self, name: str) -> Any:
+        """An attribute of the module ``torch`` that mini_dl makes when it is first used."""
+        if not own(name):
+            try:
+                value = getattr(mini_dl, name)
+            except AttributeError:
+                value = module_named(name) if self.enabled else None
+                if value is not None:
+                    return importlib.import_module(f"torch.{name}")
+            else:
+                if name in vars(mini_dl):
+                    vars(self.module)[name] = value
+                return value
+        raise AttributeError(f"module 'torch' has no attribute {name!r}")
+
+    def write(self, name: str, value: Any) -> None:
+        """Set an attribute of both modules."""
+        if self.enabled and name not in vars(mini_dl) and not (isinstance(value, ModuleType) and is_part(value)):
+            self.added.add(name)
+        for module in (mini_dl, self.module):
+            ModuleType.__setattr__(module, name, value)
+
+    def remove(self, name: str) -> None:
+        ModuleType.__delattr__(mini_dl, name)
+        vars(self.module).pop(name, None)
+
+    def adopt(self, name: str, module: ModuleType) -> None:
+        """Give a part of mini_dl its second name."""
+        if is_hidden(module):
+            self.label(module)
+            return
+        sys.modules.setdefault(f"torch{name[7:]}", module)
+        self.label(module)
+
+    def label(self, module: ModuleType) -> None:
+        """Make the classes and functions of `module` say that they come from torch, and remember what the module defines."""
+        defined: dict[str, Any] = {}
+        for name, value in [*vars(module).items()]:
+            if not isinstance(value, (type, FunctionType)):
+                continue
+            if not is_hidden(module):
+                defined[name] = value
+            before = value.__module__
+            if type(before) is str and before.partition(".")[0] == "mini_dl":
+                after = label_of(value, before)
+                if after is not None:
+                    self.labels.append((value, before))
+                    value.__module__ = after
+        self.defined.append((module, defined))
+
+
+def label_of(value: Any, module: str) -> str | None:
+    """The module of torch to which a class or function of mini_dl's `module` belongs; None if torch does not have it."""
+    name, inside = value.__qualname__, module[8:]
+    if inside and (inside, name) in MOVED:
+        return f"torch.{MOVED[inside, name]}"
+    if inside.partition(".")[0] not in OURS and inside:
+        return f"torch.{inside}"
+    if vars(mini_dl).get(name) is not value:
+        return None if inside else "torch"
+    return f"torch.{PUBLIC[name]}" if name in PUBLIC else "torch"
+
+
+proxy = Proxy()
+
+
+def enable_torch_proxy() -> TorchProxy:
+    """Make ``import torch``, and every ``torch.x.y``, give mini_dl until `disable_torch_proxy` is called. Enabling it twice does
+    nothing.
+
+    The result is a context manager at whose end the proxy is off again, if this call has turned it on.
+
+    ImportError if torch itself has been imported.
+    """
+    turned = TorchProxy()
+    turned.turned_on = proxy.enable()
+    return turned
+
+
+def disable_torch_proxy() -> None:
+    """Undo `enable_torch_proxy`: ``torch`` leaves `sys.modules`, classes get their names back, and so do functions and classes of
+    mini_dl that were replaced meanwhile. Modules that imported torch keep what they have."""
+    proxy.disable()
+
+
+def torch_proxy() -> TorchProxy:
+    """A context manager within which ``import torch`` gives mini_dl."""
+    return TorchProxy()
+
+
+def is_torch_proxy_enabled() -> bool:
+    """Whether ``import torch`` gives mini_dl now."""
+    return proxy.enabled

@@ -1,0 +1,59 @@
+"""Gradients of convolutions as functions: the adjoints, given the shape that cannot be told from the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mini_dl.autograd.engine import grad
+from mini_dl.autograd.mode import enable_grad
+from mini_dl.nn import functional as F
+from mini_dl.tensor import Tensor
+
+__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
+
+
+def _of_input(n: int) -> Callable[..., Tensor]:
+    conv = getattr(F, f"conv{n}d")
+
+    def of_input(
+        input_size: Any,
+        weight: Tensor,
+        grad_output: Tensor,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        with enable_grad():
+            input = grad_output.new_zeros(1).expand(tuple(input_size)).requires_grad_()
+            return grad(conv(input, weight, None, stride, padding, dilation, groups), input, grad_output)[0]
+
+    of_input.__name__ = of_input.__qualname__ = f"conv{n}d_input"
+    of_input.__doc__ = f"The gradient of ``conv{n}d`` for its input, which has the shape `input_size`."
+    return of_input
+
+
+def _of_weight(n: int) -> Callable[..., Tensor]:
+    conv = getattr(F, f"conv{n}d")
+
+    def of_weight(
+        input: Tensor,
+        weight_size: Any,
+        grad_output: Tensor,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        with enable_grad():
+            weight = grad_output.new_zeros(1).expand(tuple(weight_size)).requires_grad_()
+            return grad(conv(input, weight, None, stride, padding, dilation, groups), weight, grad_output)[0]
+
+    of_weight.__name__ = of_weight.__qualname__ = f"conv{n}d_weight"
+    of_weight.__doc__ = f"The gradient of ``conv{n}d`` for its weight, which has the shape `weight_size`."
+    return of_weight
+
+
+conv1d_input, conv2d_input, conv3d_input = _of_input(1), _of_input(2), _of_input(3)
+conv1d_weight, conv2d_weight, conv3d_weight = _of_weight(1), _of_weight(2), _of_weight(3)

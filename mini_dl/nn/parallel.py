@@ -1,0 +1,60 @@
+"""Several devices: here there is one, so `DataParallel` calls its module, as it does in a torch without GPUs."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from mini_dl._device import compiled_without
+from mini_dl.nn.modules.module import Module
+
+__all__ = ["DataParallel", "data_parallel", "gather", "parallel_apply", "replicate", "scatter"]
+
+
+class DataParallel(Module):
+    """Calls `module`; the keys of its state begin with ``module.``. Without GPUs, `device_ids` and the others have no effect.
+
+    >>> import mini_dl as torch
+    >>> model = torch.nn.DataParallel(torch.nn.Linear(2, 1), device_ids=[0, 1])
+    >>> list(model.state_dict()), model.device_ids
+    (['module.weight', 'module.bias'], [])
+    """
+
+    module: Module
+    device_ids: list[int]
+
+    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0) -> None:
+        super().__init__()
+        self.module, self.device_ids = module, []
+
+    def __class_getitem__(cls, _: Any) -> type[DataParallel]:  # torch's class is generic
+        return cls
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        return self.module(*inputs, **kwargs)
+
+
+def data_parallel(
+    module: Module, inputs: Any, device_ids: Any = None, output_device: Any = None, dim: int = 0, module_kwargs: Any = None
+) -> NoReturn:
+    """RuntimeError: there is no GPU to compute on."""
+    raise RuntimeError("device type could not be determined")
+
+
+def replicate(network: Module, devices: Any, detach: bool = False) -> NoReturn:
+    """AssertionError: there are no GPUs for the replicas."""
+    compiled_without("CUDA")
+
+
+def parallel_apply(modules: Any, inputs: Any, kwargs_tup: Any = None, devices: Any = None) -> NoReturn:
+    """AssertionError: there are no GPUs for the modules."""
+    compiled_without("CUDA")
+
+
+def scatter(inputs: Any, target_gpus: Any, dim: int = 0) -> NoReturn:
+    """AssertionError: there are no GPUs to scatter to."""
+    compiled_without("CUDA")
+
+
+def gather(outputs: Any, target_device: Any, dim: int = 0) -> NoReturn:
+    """AssertionError: there are no GPUs to gather from."""
+    compiled_without("CUDA")
