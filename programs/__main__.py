@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         from mini_dl.files.replacing import rewrite
 
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         rewrite(options.json, json.dumps(rows, indent=1) + "\n")
     return 0 if same == len(rows) else 1
 
