@@ -158,6 +158,19 @@ def refused(row: Row, place: str) -> Any:
     return Refused(row.name, (), {"_error": (error, message), "__module__": dotted(place), "__doc__": f"{message}"})
 
 
+def base(row: Row, place: str) -> Any:
+    """A class that can be subclassed, because packages do that when they are imported, and not be constructed."""
+    why = f"{dotted(place, row.name)} is not here: {row.value}. See {PAGE}."
+    members = {"_error": (NotImplementedError, why), "__module__": dotted(place), "__doc__": f"Not here: {row.value}."}
+    return Refused(row.name, (), members)
+
+
+def values(row: Row, place: str) -> Any:
+    """A class whose attributes are values that only have names."""
+    names = {name: Tag(name, dotted(place, row.name)[6:]) for name in row.value.split()}
+    return Absent(row.name, (), {**names, "_name": dotted(place, row.name), "_reason": "its values are names only"})
+
+
 def error_of(row: Row) -> tuple[type[Exception], str]:
     """The exception that a row names, and its words."""
     name, _, message = row.value.partition(": ")
@@ -205,6 +218,10 @@ def made(row: Row, place: str, root: str) -> Any:
         return named_type(row.name, row.value)
     if row.kind == "tag":
         return Tag(row.name, place)
+    if row.kind == "base":
+        return base(row, place)
+    if row.kind == "names":
+        return values(row, place)
     if row.kind == "class":
         return refused(row, place)
     if row.kind == "exception":

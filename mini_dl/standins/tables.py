@@ -9,6 +9,8 @@ give none. A row is one of
     name(signature) = value         a function that returns the value
     name(signature) ! Error: text   a function that raises
     name(signature) is same         a function that returns its first argument
+    name is base                    likewise, but classes may derive from it, as packages do when they are imported
+    name is names one two ...       a class with these values, which only have names
     name(signature) is class Error: text        a class whose construction raises
     name(signature) is context      a context manager that does nothing
     name(signature) is decorator    a decorator that changes nothing, with arguments or without
@@ -26,7 +28,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "tables"
@@ -47,7 +49,7 @@ class Row:
     @property
     def answer(self) -> str:
         """ "here", "passes through", or "not here"."""
-        return NOT_HERE if self.kind in ("?", "dtype") else HERE if self.kind in ("->", "exception") else PASSES
+        return NOT_HERE if self.kind in ("?", "dtype", "base", "names") else HERE if self.kind in ("->", "exception") else PASSES
 
 
 @dataclass
@@ -85,6 +87,8 @@ def parsed(text: str) -> dict[str, Section]:
         names, mark, reason = line.partition(" ? ")
         absent = re.fullmatch(r"\w+( \w+)*", names) and " is " not in names
         rows = [Row(name, "?", "()", reason if mark else here.reason) for name in names.split()] if absent else [row(line)]
+        if not absent and rows[0].kind == "base":
+            rows = [replace(rows[0], value=rows[0].value or here.reason)]
         for one in rows:
             if one.name in here.rows:
                 raise ValueError(f"{one.name} has two rows in one section")
