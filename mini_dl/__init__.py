@@ -1,13 +1,11 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
-from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 
 from mini_dl import (
     _C,
     _printing,
     autograd,
-    cuda,
     fft,
     func,
     linalg,
@@ -65,18 +63,11 @@ from mini_dl.autograd import (
 )
 from mini_dl.kernels.parallel import get_num_threads, set_num_threads
 from mini_dl.overrides import asking as _asking
+from mini_dl.standins import attach as _attach
 from mini_dl.tensor import Size, Tensor, typename
 
 __version__ = "0.1.0"
 newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
-
-_LOADED_WHEN_USED = frozenset("_utils compat storage torch_version types version".split())
-"""Parts that are imported by their first use."""
-
-
-def __getattr__(name):  # type: ignore[no-untyped-def]
-    if name in _LOADED_WHEN_USED:
-        return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_attach()

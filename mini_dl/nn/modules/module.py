@@ -452,6 +452,9 @@ class Module:
         """``train(False)``"""
         return self.train(False)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Accepted: the module computes the same, step by step. ``torch.compile(module)`` returns another module."""
+
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
         """Ask for (or give up) the gradients of all parameters."""
         for param in self.parameters():

@@ -1,0 +1,192 @@
+"""Conditions and numbers as programs for torch's compiler spell them: ``_assert``, ``_check``, ``sym_max``, ``cond``.
+
+Nothing is traced here, so sizes are Python numbers and every condition is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from mini_dl.tensor import Tensor
+
+MESSAGE = (
+    "Expected cond to be True, but got False. (Could this error message be improved? If so, please report an enhancement request "
+    "to PyTorch.)"
+)
+
+
+def _assert(condition: Any, message: Any) -> None:
+    """AssertionError with this message unless the condition holds.
+
+    >>> import mini_dl as torch
+    >>> torch._assert(torch.ones(2).shape == (2,), "two elements")
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
+def _fail(error: type[BaseException], message: Callable[[], Any] | None) -> NoReturn:
+    if message is None:
+        raise error(MESSAGE)
+    if not callable(message):
+        raise TypeError("message must be a callable")
+    raise error(str(message()))
+
+
+def _check_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """Raise `error_type` with the message that `message` returns unless `cond` is True. TypeError unless it is a bool."""
+    if not isinstance(cond, bool):
+        raise TypeError(f"cond must be a bool, but got {type(cond)}")
+    if not cond:
+        _fail(error_type, message)
+
+
+def _check(cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """RuntimeError unless `cond` is True."""
+    _check_with(RuntimeError, cond, message)
+
+
+def _check_index(cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """IndexError unless `cond` is True."""
+    _check_with(IndexError, cond, message)
+
+
+def _check_value(cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """ValueError unless `cond` is True."""
+    _check_with(ValueError, cond, message)
+
+
+def _check_type(cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """TypeError unless `cond` is True."""
+    _check_with(TypeError, cond, message)
+
+
+def _check_not_implemented(cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """NotImplementedError unless `cond` is True."""
+    _check_with(NotImplementedError, cond, message)
+
+
+def _check_is_size(i: int, message: Callable[[], Any] | None = None, *, max: int | None = None) -> None:
+    """RuntimeError unless `i` may be a size: 0 or more, and at most `max`."""
+    _check(i >= 0, message)
+    if max is not None:
+        _check(i <= max, message)
+
+
+def _check_tensor_all_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """Raise `error_type` unless all elements of the tensor `cond` are True."""
+    if not isinstance(cond, Tensor):
+        raise TypeError(f"cond must be a tensor, but got {type(cond)}")
+    if cond._array.dtype != bool:
+        raise TypeError(f"cond tensor must have dtype torch.bool, but got {cond.dtype}")
+    _check_with(error_type, bool(cond._array.all()), message)
+
+
+def _check_tensor_all(cond: Any, message: Callable[[], Any] | None = None) -> None:
+    """RuntimeError unless all elements of the tensor `cond` are True."""
+    _check_tensor_all_with(RuntimeError, cond, message)
+
+
+# ------------------------------------------------------------------------------------------------ numbers
+
+
+def sym_int(a: Any) -> int:
+    """``int(a)``"""
+    return int(a)
+
+
+def sym_float(a: Any) -> float:
+    """``float(a)``"""
+    return float(a)
+
+
+def sym_not(a: Any) -> bool:
+    """``not a``"""
+    return not a
+
+
+def sym_max(a: Any, b: Any) -> Any:
+    """The larger number; a float if one of them is."""
+    return max(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else max(a, b)
+
+
+def sym_min(a: Any, b: Any) -> Any:
+    """The smaller number; a float if one of them is."""
+    return min(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else min(a, b)
+
+
+def sym_ite(b: Any, t: Any, f: Any) -> Any:
+    """``t if b else f``"""
+    return t if b else f
+
+
+def sym_sqrt(a: Any) -> float:
+    """``math.sqrt(a)``"""
+    return math.sqrt(a)
+
+
+def sym_sum(args: Any) -> Any:
+    """``sum(args)``"""
+    return sum(args)
+
+
+def sym_fresh_size(expr: Any) -> Any:
+    """`expr` itself."""
+    return expr
+
+
+def sym_constrain_range(size: int, *, min: int | None = None, max: int | None = None) -> None:
+    """RuntimeError unless the number lies in the range."""
+    low, high = -(2**63) if min is None else min, 2**63 - 1 if max is None else max
+    if not low <= size <= high:
+        raise RuntimeError(f"Invalid value range for {size} between [{low}, {high}].")
+
+
+def sym_constrain_range_for_size(size: int, *, min: int | None = None, max: int | None = None) -> None:
+    """RuntimeError unless the number lies in the range, which begins at 0."""
+    sym_constrain_range(size, min=0 if min is None else min, max=max)
+
+
+# ------------------------------------------------------------------------------------------------ branches
+
+
+def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
+    """``true_fn(*operands)`` if `pred` holds, else ``false_fn(*operands)``.
+
+    >>> import mini_dl as torch
+    >>> torch.cond(torch.tensor(True), lambda x: x + 1, lambda x: x - 1, (torch.ones(1),))
+    tensor([2.])
+    """
+    if not isinstance(pred, (bool, Tensor)):
+        raise RuntimeError(f"Expected pred to be bool or tensor, but got {pred}.")
+    if isinstance(pred, Tensor) and pred.numel() != 1:
+        raise RuntimeError(f"Expected pred to be bool or single-element tensor, but got {pred}.")
+    if not callable(true_fn) or not callable(false_fn):
+        raise RuntimeError("Expect both branches to be callable.")
+    return true_fn(*operands) if pred else false_fn(*operands)
+
+
+def while_loop(
+    cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: tuple[Any, ...], *, hints: Any = None
+) -> tuple[Any, ...]:
+    """Apply `body_fn` to the values while `cond_fn` holds for them, and return them."""
+    carried = tuple(carried_inputs)
+    while cond_fn(*carried):
+        result = body_fn(*carried)
+        carried = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    return carried
+
+
+# ------------------------------------------------------------------------------------------------ classes
+
+
+class classproperty:
+    """A property of a class: ``C.name`` is ``function(C)``."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self.function(type(instance) if owner is None else owner)

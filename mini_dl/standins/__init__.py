@@ -1,0 +1,115 @@
+"""Every public name of torch has an answer, also where nothing is computed here: the answers are data (`tables/*.txt`).
+
+A name that a module does not define itself is looked up in the tables when it is first asked for (`lookup`), and a module that
+only the tables know is made when it is first imported (`Finder`). What a row may say stands in `tables`, what becomes of it in
+`kinds`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
+
+from mini_dl.standins.kinds import NotHere as NotHere, made
+from mini_dl.standins.tables import section
+
+__all__ = ["NotHere", "attach", "kind_of", "lookup"]
+
+ROOT = __name__.partition(".")[0]
+
+_made: dict[str, Any] = {}
+"""What became of the rows that were asked for, by dotted name."""
+
+
+def place_of(module: str) -> str:
+    """The name of a module as the tables spell it: "torch" for the package itself, "cuda.amp" for ``mini_dl.cuda.amp``."""
+    return module.partition(".")[2] or "torch"
+
+
+def find(module: str, name: str) -> Any:
+    """What stands for `name` in the module of this name. AttributeError if the tables do not know it either."""
+    place = place_of(module)
+    found = section(place)
+    row = found.rows.get(name) if found is not None else None
+    below = name if place == "torch" else f"{place}.{name}"
+    if row is not None:
+        key = f"{place}.{name}"
+        if key not in _made:
+            _made[key] = made(row, place, ROOT)
+        return _made[key]
+    if section(below) is not None or (not name.startswith("__") and is_file(module, name)):
+        return importlib.import_module(f"{module}.{name}")
+    raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules.get(module))
+
+
+def is_file(package: str, name: str) -> bool:
+    """Whether a package has a file of this name that nobody has imported yet."""
+    path = getattr(sys.modules.get(package), "__path__", None)
+    return path is not None and PathFinder.find_spec(f"{package}.{name}", path) is not None
+
+
+def lookup(module: str) -> Callable[[str], Any]:
+    """The function ``__getattr__`` of a module: what the tables say, remembered in the module."""
+    if module in sys.modules:
+        vars(sys.modules[module]).setdefault("__path__", [])  # the tables may know modules below a plain file
+
+    def __getattr__(name: str) -> Any:
+        value = find(module, name)
+        setattr(sys.modules[module], name, value)
+        return value
+
+    return __getattr__
+
+
+def attach() -> None:
+    """Let every module of the package that is imported by now ask the tables for the names that it lacks."""
+    for name, module in list(sys.modules.items()):
+        if (name == ROOT or name.startswith(ROOT + ".")) and "__getattr__" not in vars(module):
+            vars(module)["__getattr__"] = lookup(name)
+            vars(module).setdefault("__path__", [])  # the tables may know modules below a plain file
+
+
+def kind_of(place: str, name: str) -> str:
+    """ "here", "passes through", or "not here": the answer to a name of torch. AttributeError if it has none."""
+    module = importlib.import_module(ROOT if place == "torch" else f"{ROOT}.{place}")
+    value = getattr(module, name)
+    key = f"{place}.{name}"
+    if key in _made and _made[key] is value:
+        found = section(place)
+        assert found is not None
+        return found.rows[name].answer
+    return "here"
+
+
+class Finder:
+    """Makes the modules that only the tables know. It is asked last: a file of the same name goes before."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        """The specification of a module of the tables, or None."""
+        if not fullname.startswith(ROOT + ".") or section(place_of(fullname)) is None:
+            return None
+        return ModuleSpec(fullname, Finder, is_package=True)  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> types.ModuleType:
+        """A module that looks up its names when they are asked for."""
+        module = types.ModuleType(spec.name, f"Names of ``torch.{place_of(spec.name)}``: see docs/coverage.md.")
+        found = section(place_of(spec.name))
+        assert found is not None
+        module.__getattr__ = lookup(spec.name)  # type: ignore[method-assign]
+        vars(module)["__all__"] = [name for name in found.rows if not name.startswith("_")]
+        vars(module)["__dir__"] = lambda: sorted({*vars(module), *found.rows})
+        return module
+
+    @staticmethod
+    def exec_module(module: types.ModuleType) -> None:
+        """Nothing is left to do."""
+
+
+if Finder not in sys.meta_path:
+    sys.meta_path.append(Finder)  # type: ignore[arg-type]

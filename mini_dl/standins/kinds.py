@@ -1,0 +1,238 @@
+"""What becomes of a row of the tables: a function, a value, a name whose use raises."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from mini_dl._dtypes import dtype
+from mini_dl.standins.tables import Row
+
+PAGE = "docs/coverage.md"
+
+
+class NotHere(NotImplementedError, AttributeError):
+    """An attribute of something that is not here: `hasattr` finds it missing, and whoever reads it learns why."""
+
+
+# ------------------------------------------------------------------------------------------------ not here
+
+
+class Absent(type):
+    """The class of the names that can be imported and not be used."""
+
+    _name: str
+    _reason: str
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any], **options: Any) -> Any:
+        for base in bases:
+            if isinstance(base, Absent):
+                raise NotImplementedError(base._why())
+        return super().__new__(cls, name, bases, members)
+
+    def _why(cls) -> str:
+        return f"{cls._name} is not here: {cls._reason}. See {PAGE}."
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(cls._why())
+
+    def __getattr__(cls, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(f"{cls._name} has no attribute {name!r}")
+        raise NotHere(cls._why())
+
+    def __getitem__(cls, item: Any) -> Any:
+        """The name itself: subscripts occur in annotations."""
+        return cls
+
+    def __repr__(cls) -> str:
+        return f"<{cls._name}, which is not here>"
+
+
+def absent(name: str, place: str, reason: str) -> Any:
+    """What stands for a name of torch that is not here."""
+    members = {"_name": dotted(place, name), "_reason": reason, "__module__": dotted(place), "__doc__": f"Not here: {reason}."}
+    return Absent(name, (), members)
+
+
+def dotted(place: str, name: str = "") -> str:
+    return ".".join(part for part in ("torch", place if place != "torch" else "", name) if part)
+
+
+class NamedType(dtype):
+    """A type of elements that exists as a name: it can be compared and printed, and nothing can have it."""
+
+    __slots__ = ("about", "why")
+    about: tuple[int, str]
+    why: str
+
+    def __init__(self, name: str, size: int, kind: str, why: str) -> None:
+        self.name, self.about, self.why = name, (size, kind), why
+
+    def __reduce__(self) -> Any:
+        return self.name
+
+    @property
+    def numpy(self) -> np.dtype[Any]:  # type: ignore[override]
+        raise NotImplementedError(f"torch.{self.name} is a name only: {self.why}. See {PAGE}.")
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.about[1] == "float"
+
+    @property
+    def is_complex(self) -> bool:
+        return self.about[1] == "complex"
+
+    @property
+    def is_signed(self) -> bool:
+        return self.about[1] != "unsigned"
+
+    @property
+    def itemsize(self) -> int:
+        return self.about[0]
+
+
+def named_type(name: str, text: str) -> NamedType:
+    size, kind, why = text.split(" ", 2)
+    return NamedType(name, int(size), kind, why)
+
+
+# ------------------------------------------------------------------------------------------------ passing through
+
+
+class Tag:
+    """A value that has a name and is equal to itself alone."""
+
+    def __init__(self, name: str, place: str) -> None:
+        self.name = dotted(place, name)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Nothing:
+    """A context manager, and a decorator, that does nothing."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def __call__(self, function: Any) -> Any:
+        return function
+
+
+def decoration(*args: Any, **kwargs: Any) -> Any:
+    """A decorator that leaves what it is given as it is."""
+    return lambda function: function
+
+
+def decorated(*args: Any, **kwargs: Any) -> Any:
+    """The function or class that is decorated, or a decorator that leaves it as it is."""
+    if len(args) == 1 and callable(args[0]):
+        return args[0]
+    return lambda function: function
+
+
+class Refused(type):
+    """The class of the classes whose construction raises torch's error."""
+
+    _error: tuple[type[Exception], str]
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        error, message = cls._error
+        raise error(message)
+
+
+def refused(row: Row, place: str) -> Any:
+    """A class that can be subclassed and asked about, and that a build without the device does not construct."""
+    error, message = error_of(row)
+    return Refused(row.name, (), {"_error": (error, message), "__module__": dotted(place), "__doc__": f"{message}"})
+
+
+def base(row: Row, place: str) -> Any:
+    """A class that can be subclassed, because packages do that when they are imported, and not be constructed."""
+    why = f"{dotted(place, row.name)} is not here: {row.value}. See {PAGE}."
+    members = {"_error": (NotImplementedError, why), "__module__": dotted(place), "__doc__": f"Not here: {row.value}."}
+    return Refused(row.name, (), members)
+
+
+def values(row: Row, place: str) -> Any:
+    """A class whose attributes are values that only have names."""
+    names = {name: Tag(name, dotted(place, row.name)[6:]) for name in row.value.split()}
+    return Absent(row.name, (), {**names, "_name": dotted(place, row.name), "_reason": "its values are names only"})
+
+
+def error_of(row: Row) -> tuple[type[Exception], str]:
+    """The exception that a row names, and its words."""
+    name, _, message = row.value.partition(": ")
+    error = getattr(builtins, name)
+    if not issubclass(error, Exception):
+        raise ValueError(f"{name} is not an exception")
+    return error, message.replace("\\n", "\n")
+
+
+BODIES = {
+    "=": "return {value}",
+    "!": "raise {error}({message!r})",
+    "same": "return {first}",
+    "context": "return Nothing()",
+}
+EMPTY = ("OrderedDict()",)
+
+
+def function(row: Row, place: str) -> Callable[..., Any]:
+    """The function that a row describes: its text is put together from the signature and one line."""
+    made_: Any
+    if row.kind in ("decorator", "decoration"):
+        leave = decorated if row.kind == "decorator" else decoration
+        made_ = lambda *args, **kwargs: leave(*args, **kwargs)
+    else:
+        if row.kind == "=" and row.value not in EMPTY:
+            ast.literal_eval(row.value)
+        error, message = error_of(row) if row.kind == "!" else (Exception, "")
+        first = row.signature[1:].partition(",")[0].partition("=")[0].rstrip(") ").lstrip("*")
+        body = BODIES[row.kind].format(value=row.value, error=error.__name__, message=message, first=first)
+        scope: dict[str, Any] = {"Nothing": Nothing, "OrderedDict": OrderedDict}
+        exec(f"def {row.name}{row.signature}:\n    {body}", scope)
+        made_ = scope[row.name]
+    made_.__name__ = made_.__qualname__ = row.name
+    made_.__module__ = dotted(place)
+    made_.__doc__ = "As torch answers on a CPU."
+    return made_  # type: ignore[no-any-return]
+
+
+def made(row: Row, place: str, root: str) -> Any:
+    """The object that a row of the module `place` describes; `root` is the package of the rows that point elsewhere."""
+    if row.kind == "?":
+        return absent(row.name, place, row.value)
+    if row.kind == "dtype":
+        return named_type(row.name, row.value)
+    if row.kind == "tag":
+        return Tag(row.name, place)
+    if row.kind == "base":
+        return base(row, place)
+    if row.kind == "names":
+        return values(row, place)
+    if row.kind == "class":
+        return refused(row, place)
+    if row.kind == "exception":
+        return type(row.name, (getattr(builtins, row.value),), {"__module__": dotted(place)})
+    if row.kind == ":":
+        return ast.literal_eval(row.value)
+    if row.kind in ("->", "~>"):
+        path, _, name = row.value.partition(":")
+        if path.startswith("^"):
+            module = importlib.import_module(path[1:])
+        else:
+            module = importlib.import_module(root if path == "torch" else f"{root}.{path}")
+        return getattr(module, name) if name else module
+    return function(row, place)

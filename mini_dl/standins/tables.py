@@ -1,0 +1,113 @@
+"""The tables of names: which rows there are, read from the text files when a name of theirs is asked for.
+
+A file holds the modules below one name: ``tables/cuda.txt`` those of ``torch.cuda``, ``tables/torch.txt`` the package itself.
+A section begins with ``[module] reason``; the reason goes for its names that are not here, and for the sections below it that
+give none. A row is one of
+
+    name name ...                   not here, for the reason of the section
+    name name ... ? reason          not here, for this reason
+    name(signature) = value         a function that returns the value
+    name(signature) ! Error: text   a function that raises
+    name(signature) is same         a function that returns its first argument
+    name is base                    likewise, but classes may derive from it, as packages do when they are imported
+    name is names one two ...       a class with these values, which only have names
+    name(signature) is class Error: text        a class whose construction raises
+    name(signature) is context      a context manager that does nothing
+    name(signature) is decorator    a decorator that changes nothing, with arguments or without
+    name(signature) is decoration   a function that returns such a decorator, whatever its arguments
+    name : value                    an attribute
+    name is tag                     a value that only has a name and is equal to itself alone
+    name is dtype ...               a type of elements that only has a name; its number of bytes and its kind follow
+    name -> module:name             defined in another module; ``module:`` is the module itself
+    name -> ^module:name            defined in Python's own library
+    name is exception Error         an exception of this class
+    name ~> module:name             likewise, but what is there only passes through
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "tables"
+
+ROW = re.compile(r"(\w+)(\(.*?\))? (=|!|:|->|~>|is)(?: (.*))?$")
+NOT_HERE, PASSES, HERE = "not here", "passes through", "here"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One name: its kind is one of ``= ! : -> ~> ?`` or the word after ``is``."""
+
+    name: str
+    kind: str
+    signature: str = "()"
+    value: str = ""
+
+    @property
+    def answer(self) -> str:
+        """ "here", "passes through", or "not here"."""
+        return NOT_HERE if self.kind in ("?", "dtype", "base", "names") else HERE if self.kind in ("->", "exception") else PASSES
+
+
+@dataclass
+class Section:
+    """The rows of one module."""
+
+    reason: str
+    rows: dict[str, Row] = field(default_factory=dict)
+
+
+def row(line: str) -> Row:
+    """A line as a row. ValueError if it says nothing that a row may say."""
+    found = ROW.fullmatch(line)
+    if found is None:
+        raise ValueError(f"not a row of a table of names: {line!r}")
+    name, signature, kind, value = found.groups()
+    value = value or ""
+    if kind == "is":
+        kind, _, value = value.partition(" ")
+    return Row(name, kind, signature or "()", value)
+
+
+def parsed(text: str) -> dict[str, Section]:
+    """The sections of a file, by module. ValueError if a name has two rows."""
+    sections: dict[str, Section] = {}
+    here = Section("")
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("["):
+            place, _, reason = line[1:].partition("]")
+            parent = sections.get(place.rpartition(".")[0])
+            here = sections.setdefault(place, Section(reason.strip() or (parent.reason if parent else "")))
+            continue
+        names, mark, reason = line.partition(" ? ")
+        absent = re.fullmatch(r"\w+( \w+)*", names) and " is " not in names
+        rows = [Row(name, "?", "()", reason if mark else here.reason) for name in names.split()] if absent else [row(line)]
+        if not absent and rows[0].kind == "base":
+            rows = [replace(rows[0], value=rows[0].value or here.reason)]
+        for one in rows:
+            if one.name in here.rows:
+                raise ValueError(f"{one.name} has two rows in one section")
+            here.rows[one.name] = one
+    return sections
+
+
+@functools.cache
+def file_of(first: str) -> dict[str, Section]:
+    """The sections of the file for the modules below `first`; none if there is no file."""
+    path = FOLDER / f"{first}.txt"
+    return parsed(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def section(place: str) -> Section | None:
+    """The section of a module: "torch" for the package, "cuda.amp" for ``torch.cuda.amp``. None if there is none."""
+    return file_of(place.partition(".")[0]).get(place)
+
+
+def places() -> list[str]:
+    """All modules that have a section."""
+    return [place for path in sorted(FOLDER.glob("*.txt")) for place in file_of(path.stem)]
