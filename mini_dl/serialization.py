@@ -21,30 +21,56 @@ from mini_dl.files.pt import (
     FileError,
     StorageType,
     TypedStorage,
+    default_restore_location,
     globals_named,
     is_archive,
+    location_tag,
     named_result,
+    paths_of,
     read_pt,
+    register_package,
+    settings,
     write_pt,
+)
+from mini_dl.files.pt.settings import (
+    LoadEndianness,
+    get_crc32_options,
+    get_default_load_endianness,
+    get_default_mmap_options,
+    set_crc32_options,
+    set_default_load_endianness,
+    set_default_mmap_options,
+    skip_data,
 )
 from mini_dl.files.replacing import File, replaced
 from mini_dl.files.safetensors import load_safetensors, save_safetensors
 
 __all__ = [
     "FileError",
+    "LoadEndianness",
     "StorageType",
     "TypedStorage",
     "add_safe_globals",
     "clear_safe_globals",
+    "default_restore_location",
+    "get_crc32_options",
+    "get_default_load_endianness",
+    "get_default_mmap_options",
     "get_safe_globals",
     "get_unsafe_globals_in_checkpoint",
     "load",
     "load_npz",
     "load_safetensors",
+    "location_tag",
+    "register_package",
     "safe_globals",
     "save",
     "save_npz",
     "save_safetensors",
+    "set_crc32_options",
+    "set_default_load_endianness",
+    "set_default_mmap_options",
+    "skip_data",
 ]
 
 # ------------------------------------------------------------------------------------------------ .pt
@@ -97,8 +123,7 @@ def load(
     FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or of another kind. Where torch
     raises a RuntimeError or an EOFError for such a file, it is one of these as well.
     """
-    if weights_only is None:
-        weights_only = pickle_module is None
+    weights_only = _weights_only(weights_only, pickle_module)
     if weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     if weights_only and pickle_load_args:
@@ -109,11 +134,34 @@ def load(
             raise RuntimeError("Loading safetensors file with a dict or callable map_location is not supported")
         require_cpu(map_location)
         return load_safetensors(path)
+    mmap = settings.load.mmap if mmap is None else mmap
     if mmap and path is None:
         raise ValueError("f must be a file path in order to use the mmap argument")
     with _readable(f) as file:
         module = None if weights_only else pickle_module or pickle
         return read_pt(file, map_location, pickle_module=module, path=path, mapped=bool(mmap), **pickle_load_args)
+
+
+def _weights_only(asked: bool | None, pickle_module: Any) -> bool:
+    """What the call asks for, or the environment, in which users of other people's programs can set it, as in torch."""
+    always, never = (
+        os.environ.get(f"TORCH_FORCE_{name}", "0").lower() in ("1", "y", "yes", "true")
+        for name in ("WEIGHTS_ONLY_LOAD", "NO_WEIGHTS_ONLY_LOAD")
+    )
+    if always and never:
+        raise RuntimeError(
+            "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` should be set, but both were set."
+        )
+    if always:
+        return True
+    if asked is None and never:
+        warnings.warn(
+            "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected, since the `weights_only` argument was not "
+            "explicitly passed to `torch.load`, forcing weights_only=False.",
+            stacklevel=3,
+        )
+        return False
+    return pickle_module is None if asked is None else asked
 
 
 def _readable(f: Any) -> Any:
@@ -143,10 +191,8 @@ def add_safe_globals(safe_globals: list[Any]) -> None:
     """
     for item in safe_globals:
         if not isinstance(item, tuple):
-            path = f"{item.__module__}.{item.__qualname__}"
-            paths = {path, path.replace("mini_dl.", "torch.", 1) if path.startswith("mini_dl.") else path}
             is_result = item.__module__ == RESULTS
-            _safe[item] = dict.fromkeys(paths, named_result(item) if is_result else item)
+            _safe[item] = dict.fromkeys(paths_of(item), named_result(item) if is_result else item)
             continue
         if len(item) != 2:
             raise ValueError(

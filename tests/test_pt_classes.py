@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import pickletools
 import zipfile
 from typing import Any
@@ -124,3 +125,20 @@ def test_a_block_of_names_can_be_entered_by_hand_and_again() -> None:
         assert Image in torch.serialization.get_safe_globals()
         block.__exit__(None, None, None)
         assert Image not in torch.serialization.get_safe_globals()
+
+
+def test_hooks_registered_after_a_module_was_read_do_not_replace_those_it_came_with() -> None:
+    module = nn.Linear(2, 2)
+    number = module.register_forward_hook(_first).id
+    module._forward_hooks = {number + more: _first for more in (1, 2)}  # as from a process that had registered more
+    back = pickle.loads(pickle.dumps(module))
+    last = back.register_forward_hook(_second)
+    assert list(back._forward_hooks.values()) == [_first, _first, _second]
+    last.remove()
+    assert list(back._forward_hooks.values()) == [_first, _first]
+
+
+def _first(*_: Any) -> None: ...
+
+
+def _second(*_: Any) -> None: ...

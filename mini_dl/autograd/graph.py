@@ -171,6 +171,8 @@ class Handle:
         flags: Sequence[tuple[dict[int, bool], bool]] = (),
     ) -> None:
         self.hooks, self.id, self.marks = hooks, Handle._next_id(), [marks for marks, _ in flags]
+        while self.id in hooks:  # of another process, out of a pickle
+            self.id = Handle._next_id()
         earlier = list(hooks) if prepend else []
         hooks[self.id] = hook
         for id in earlier:
@@ -183,6 +185,13 @@ class Handle:
         self.hooks.pop(self.id, None)
         for marks in self.marks:
             marks.pop(self.id, None)
+
+    def __getstate__(self) -> Any:
+        return self.hooks, self.id, tuple(self.marks)
+
+    def __setstate__(self, state: Any) -> None:  # as torch has it, too
+        hooks, self.id, *marks = state
+        self.hooks, self.marks = {} if hooks is None else hooks, list(marks[0] or ()) if marks else []
 
     def __enter__(self) -> Handle:
         return self

@@ -161,6 +161,10 @@ class UntypedStorage:
     def __hash__(self) -> int:
         return hash((self.data_ptr(), self.nbytes()))
 
+    @property
+    def device(self) -> device:
+        return CPU
+
 
 namespace("torch")["UntypedStorage"] = UntypedStorage
 

@@ -4,11 +4,14 @@ A .pt file is a zip archive: ``data.pkl`` pickles the object, tensors as (storag
 the bytes of a storage, which several tensors may share. Files go both ways between this library and torch.
 """
 
+from mini_dl.files.pt import settings
 from mini_dl.files.pt.archive import Archive, is_archive
 from mini_dl.files.pt.errors import FileError
+from mini_dl.files.pt.locations import default_restore_location, location_tag, register_package
 from mini_dl.files.pt.names import KNOWN, NAMES, RESULTS, named_result
 from mini_dl.files.pt.reading import read_pt
 from mini_dl.files.pt.storages import StorageType, TypedStorage
+from mini_dl.files.pt.torch_names import paths_of
 from mini_dl.files.pt.unpickler import globals_named
 from mini_dl.files.pt.writing import write_pt
 
@@ -20,9 +23,14 @@ __all__ = [
     "FileError",
     "StorageType",
     "TypedStorage",
+    "default_restore_location",
     "globals_named",
     "is_archive",
+    "location_tag",
     "named_result",
+    "paths_of",
     "read_pt",
+    "register_package",
+    "settings",
     "write_pt",
 ]

@@ -26,7 +26,7 @@ GROWTH, FREE_GROWTH = 100, 2**28
 
 
 class Entry(NamedTuple):
-    """What the central directory says of a record; `start` is that of its local header."""
+    """What the central directory says of a record; `start` is that of its local header, `listed` that of the entry in there."""
 
     flags: int
     method: int
@@ -35,6 +35,7 @@ class Entry(NamedTuple):
     size: int
     start: int
     is_folder: bool
+    listed: int
 
 
 def is_archive(file: Any) -> bool:
@@ -126,6 +127,11 @@ class Archive:
             raise RecordError(f"record {name} is compressed and cannot be mapped; load it without mmap=True")
         return int(self.origin + start)
 
+    def drop_checksum(self, name: str, memory: Any) -> None:
+        """Write to `memory`, the mapped file, that no checksum of this record was computed: its contents may change there."""
+        at = self.origin + self._found(name)[0].listed + 16
+        memory[at : at + 4] = bytes(4)
+
     def _found(self, name: str) -> tuple[Entry, int]:
         entry = self.records.get(_key(name))
         if entry is None:
@@ -211,7 +217,7 @@ class Archive:
                 raise RecordError("unsupported multidisk archive")
             if entry.flags & MASKED:
                 raise RecordError("unsupported encryption")
-            entries.append((name, entry))
+            entries.append((name, entry._replace(listed=start + at)))
             at += taken
         return entries
 
@@ -252,7 +258,7 @@ def _entry(directory: bytes, at: int) -> tuple[bytes, Entry, int, int]:
             directory[at + 46 + name_length : at + 46 + name_length + extra_length], size, packed, start
         )
     is_folder = name.endswith(b"/") or bool(external & 0x10)
-    return name, Entry(flags, method, crc, packed, size, start, is_folder), taken, disk
+    return name, Entry(flags, method, crc, packed, size, start, is_folder, 0), taken, disk
 
 
 def _sizes64(extra: bytes, *short: int) -> list[int]:

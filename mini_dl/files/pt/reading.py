@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import mmap
 import pickle
@@ -12,20 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._device import device, require_cpu
 from mini_dl._surface import namespace
+from mini_dl.files.pt import settings
 from mini_dl.files.pt.archive import Archive, fill, is_archive
 from mini_dl.files.pt.errors import BROKEN, ByteOrderError, CallersError, EndError, FileError, RecordError, located, told
+from mini_dl.files.pt.locations import restoring, text_of
 from mini_dl.files.pt.names import KNOWN, NAMES, RESULTS, named_result
 from mini_dl.files.pt.storages import Memory, StorageType, TypedStorage, memory_of_bytes
+from mini_dl.files.pt.torch_names import found_here
 from mini_dl.files.pt.unpickler import Unpickler
 from mini_dl.kernels.mersenne import Generator
-from mini_dl.ops.attributes import UntypedStorage
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """The number with which a file of the old format begins."""
-DEVICES = ("cuda", "mps", "xpu", "hpu", "mtia", "xla", "privateuseone")
-"""Storages that lived there come to the CPU."""
 ADVICE = (
     ". If it should be a whole .pt file, copy or write it again; what is of another kind is read by other functions, and any "
     "pickle by weights_only=False: only if you trust whoever wrote it, for it can run any code"
@@ -70,7 +68,7 @@ def read_pt(
 
 class _Reader:
     def __init__(self, map_location: Any, pickle_module: Any, options: dict[str, Any]) -> None:
-        self.place, self.pickle_module = _restoring(map_location), pickle_module
+        self.place, self.pickle_module = restoring(map_location), pickle_module
         self.options = {"encoding": "utf-8", **options}
         self.stored: dict[Any, TypedStorage] = {}
         self.parts: dict[Any, TypedStorage] = {}  # of storages of the old format, by keys of their own
@@ -87,8 +85,12 @@ class _Reader:
 
     def of_archive(self, archive: Archive, mapped: str | None) -> Any:
         if "constants.pkl" in archive:
-            raise RecordError("Cannot use ``weights_only=True`` with TorchScript archives: they hold programs, not only weights")
-        order = archive.read("byteorder").decode("utf-8", "replace") if "byteorder" in archive else "little"
+            raise RecordError(
+                "Cannot use ``weights_only=True`` with TorchScript archives, and mini_dl cannot run the programs they hold: load "
+                "it with torch.jit.load in torch and save its state_dict"
+            )
+        known = "byteorder" in archive
+        order = archive.read("byteorder").decode("utf-8", "replace") if known else settings.byte_order_of_others()
         if order not in ("little", "big"):
             raise ByteOrderError(f"record byteorder: Unknown endianness type: {order[:20]!r}")
         for record, kind in {".data/serialization_id": str, ".format_version": bytes, ".storage_alignment": int}.items():
@@ -107,11 +109,15 @@ class _Reader:
                         f"record {record}: record size ({archive.length(record)} bytes) does not match expected size "
                         f"({size} bytes: {count} elements of {kind.itemsize})"
                     )
-                if whole is None:
+                if settings.here.skipping:
+                    content = memory_of_bytes(bytearray(size))
+                elif whole is None:
                     content = Memory((size,), np.uint8)
                     archive.read_into(record, content)
                 else:
                     content = memory_of_bytes(whole, archive.place(record), size)
+                    if _is_shared():
+                        archive.drop_checksum(record, whole)
                 if order != sys.byteorder and kind.itemsize > 1:
                     content.view(np.uint16 if kind.itemsize == 2 else kind.dtype.numpy).byteswap(inplace=True)
                 self.stored[key] = self.place(TypedStorage(content, kind), location)
@@ -123,6 +129,8 @@ class _Reader:
     # ---------------------------------------------------------------------------------------- the old format
 
     def of_old_format(self, file: Any) -> Any:
+        if settings.here.skipping:
+            raise RecordError("Cannot use skip_data with the old format: torch.save it with _use_new_zipfile_serialization=True")
         begin = file.tell()
         head = file.read(512)
         if self.pickle_module is None and head and head[:1] != pickle.PROTO:
@@ -201,82 +209,28 @@ class _Reader:
 
 def _described(described: Any, count: int) -> list[Any]:
     """The checked parts of a storage's description: its type, key, location, number of elements, and view."""
-    if type(described) is not tuple or not described or _text(described[0]) != "storage":
+    if type(described) is not tuple or not described or text_of(described[0]) != "storage":
         raise FileError(f"Only persistent_load of storage is allowed, but got {type(described)}")
     if len(described) != count + 1:
         raise FileError(f"a storage is described by {count + 1} values, not by {len(described)}")
     kind, key, location, elements, *view = described[1:]
     if not isinstance(kind, StorageType) or type(key) not in (str, int, bytes) or type(elements) is not int or elements < 0:
         raise FileError("a storage is described by its type, key, location and number of elements")
-    location = _text(location)
+    location = text_of(location)
     if type(location) is not str:
         raise FileError(f"the location of a storage is a text, not {type(location).__name__}")
     return [kind, key, location, elements, *view]
 
 
-def _text(value: Any) -> Any:
-    return value.decode("ascii") if isinstance(value, bytes) else value
+def _is_shared() -> bool:
+    return settings.SHARED is not None and settings.load.mmap_flags == settings.SHARED
 
 
 def _mapped(path: str) -> mmap.mmap:
-    """The file as memory; writes to the memory do not reach the file."""
-    with open(path, "rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-
-
-# ------------------------------------------------------------------------------------------------ where storages go
-
-
-def _restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]:
-    """A function that moves a storage as `map_location` says: None, a device, its name, a dictionary of names, or a function."""
-    if map_location is None:
-        return _restored
-    if isinstance(map_location, dict):
-
-        def mapped(storage: TypedStorage, location: str) -> TypedStorage:
-            if location not in map_location:
-                return _restored(storage, location)
-            _require_cpu(str(_text(map_location[location])))
-            return storage
-
-        return mapped
-    if isinstance(map_location, (str, bytes, device)):
-        target = str(_text(map_location))
-        _require_cpu(target)
-        return lambda storage, location: _restored(storage, target)
-    if not callable(map_location):
-        raise TypeError(f"map_location is a device, a dictionary or a function, not {type(map_location).__name__}")
-
-    def called(storage: TypedStorage, location: str) -> TypedStorage:
-        try:
-            result = map_location(storage, location)
-            if result is not None and not isinstance(result, UntypedStorage):
-                raise TypeError(f"map_location must return None or a storage, not {type(result).__name__}")
-        except Exception as error:
-            raise CallersError from error
-        if result is None:
-            return _restored(storage, location)
-        return result if isinstance(result, TypedStorage) else TypedStorage(result._bytes, storage._kind)
-
-    return called
-
-
-def _require_cpu(location: str) -> None:
-    """RuntimeError for any device but the CPU."""
-    try:
-        require_cpu(location)
-    except AssertionError:
-        raise RuntimeError(
-            f"Attempting to deserialize object on {location}, but torch.cuda.is_available() is False. Please use torch.load with "
-            "map_location=torch.device('cpu') to map your storages to the CPU."
-        ) from None
-
-
-def _restored(storage: TypedStorage, location: Any) -> TypedStorage:
-    place = str(location)
-    if place != "cpu" and place.partition(":")[0] not in DEVICES:
-        raise RecordError(f"don't know how to restore data location of a storage (tagged with {place[:40]})")
-    return storage
+    """The file as memory; writes to the memory reach the file only if MAP_SHARED is set."""
+    shared = _is_shared()
+    with open(path, "r+b" if shared else "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
 
 
 # ------------------------------------------------------------------------------------------------ any pickle
@@ -287,27 +241,18 @@ def _any_unpickler(pickle_module: Any) -> Any:
 
     class AnyUnpickler(pickle_module.Unpickler):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
-            path = f"{module}.{name}"
-            known = KNOWN.get(path)
-            if module.startswith("torch") and known is not None:
+            if module == "torch.tensor":  # as it was called before torch 1.7
+                module = "torch._tensor"
+            if module.startswith("torch") and f"{module}.{name}" in KNOWN:
                 return NAMES.named(module, name)
             if "Storage" in name and f"torch.{name}" in KNOWN:
                 return KNOWN[f"torch.{name}"]
             if module == RESULTS:
                 return named_result(namespace("return_types")[name])
-            if path == "torch._C.Generator":
+            if (module, name) == ("torch._C", "Generator"):
                 return Generator
-            if module == "torch.tensor":
-                module = "torch._tensor"
             if module != "torch" and not module.startswith("torch."):
                 return super().find_class(module, name)
-            here = "mini_dl" + module[5:]
-            try:
-                return super().find_class(here, name)
-            except (ImportError, AttributeError):
-                part = importlib.import_module(".".join(here.split(".")[:2]))  # some classes live in another file of the part
-                if not hasattr(part, name):
-                    raise
-                return getattr(part, name)
+            return found_here(module, name)
 
     return AnyUnpickler

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import copyreg
 import functools
 import io
 import pickle
 import struct
 import sys
+import types
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -19,20 +21,24 @@ from mini_dl import _dtypes
 from mini_dl._device import device, layout, memory_format
 from mini_dl._dtypes import Array
 from mini_dl._surface import namespace
+from mini_dl.autograd.graph import Handle
+from mini_dl.files.pt import settings
+from mini_dl.files.pt.locations import is_extended, location_tag
 from mini_dl.files.pt.names import RESULTS
 from mini_dl.files.pt.reading import MAGIC, PROTOCOL
 from mini_dl.files.pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
+from mini_dl.files.pt.torch_names import name_in_torch
 from mini_dl.files.replacing import written_archive
 from mini_dl.kernels.mersenne import Generator
+from mini_dl.nn.modules.conv import _ConvNd
+from mini_dl.nn.modules.module import Module
+from mini_dl.nn.modules.rnn import RNNBase
 from mini_dl.nn.parameter import Parameter, UninitializedTensorMixin
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.creation import TensorType
 from mini_dl.ops.memory import strides_of
 from mini_dl.ops.pickling import says_nothing_of_state, state_of
 from mini_dl.tensor import Size, Tensor, wrap
-
-ALIGNMENT = 64
-"""The contents of each record start at a multiple of this, so that a file can be mapped."""
 
 
 def write_pt(
@@ -42,6 +48,8 @@ def write_pt(
 
     Without `archive`, the old format is written. Equal objects make equal files.
     """
+    if settings.here.skipping and not archive:
+        raise RuntimeError("Cannot use skip_data=True with _use_new_zipfile_serialization=False")
     pickled = io.BytesIO()
     writer = _Writer(pickled, protocol, archive)
     writer.dump(obj)
@@ -54,7 +62,7 @@ def write_pt(
         if byteorder:
             _write_record(records, sink, f"{name}/byteorder", sys.byteorder.encode())
         for key, content in enumerate(writer.contents):
-            _write_record(records, sink, f"{name}/data/{key}", content.data)
+            _write_record(records, sink, f"{name}/data/{key}", bytes(content.nbytes) if settings.here.skipping else content.data)
         _write_record(records, sink, f"{name}/version", b"3\n")
 
 
@@ -77,9 +85,11 @@ def _write_record(records: zipfile.ZipFile, sink: _Sink, name: str, content: Any
     entry = zipfile.ZipInfo(name)  # dated 1980, so that equal objects make equal files
     longer = 20 if len(content) * 1.05 > zipfile.ZIP64_LIMIT else 0  # zipfile's own extra field
     start = sink.count + 30 + len(name.encode()) + longer + 4
-    padding = -start % ALIGNMENT
+    padding = -start % settings.save.storage_alignment  # so that the file can be mapped
     entry.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
     records.writestr(entry, content)
+    if not settings.save.compute_crc32:
+        entry.CRC = 0  # in the directory, where readers look: none was computed
 
 
 def _write_old_format(pickled: bytes, contents: list[Array], file: Any, protocol: int) -> None:
@@ -126,6 +136,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         self.archive = archive
         self.contents: list[Array] = []
         self.storages: dict[tuple[int, int], _Storage] = {}
+        self.ordered: dict[int, tuple[Any, Any]] = {}  # by the identity of a dictionary, which is held
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         if isinstance(obj, _dtypes.dtype):
@@ -136,6 +147,9 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             obj = _global("torch.nn.parameter", "Parameter")
         elif obj is Size or obj is device or isinstance(obj, TensorType):
             obj = _global("torch", obj.__name__)
+        elif isinstance(obj, (type, types.FunctionType)):
+            named = name_in_torch(obj)
+            obj = obj if named is None else _global(*named)
         if type(obj) is bytes and not obj and self.proto < 3:  # the usual way names a class that files may not name
             self.save_reduce(codecs.encode, ("", "latin1"), obj=obj)
         elif type(obj) is _Global:
@@ -153,12 +167,18 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             obj = self._storage_of_bytes(obj)
         if type(obj) is not _Storage:
             return None
-        described = "storage", obj.kind, str(obj.key), "cpu", obj.elements.size
+        location = location_tag(UntypedStorage(obj.elements.view(np.uint8))) if is_extended() else "cpu"
+        described = "storage", obj.kind, str(obj.key), location, obj.elements.size
         return described if self.archive else (*described, None)
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Tensor) and not isinstance(obj, UninitializedTensorMixin):
             return self._reduced(obj)
+        if isinstance(obj, Module):
+            return self._reduced_module(obj)
+        if isinstance(obj, Handle):
+            hooks, number, marks = obj.__getstate__()
+            return copyreg.__newobj__, (Handle,), (self._ordered(hooks), number, tuple(map(self._ordered, marks)))  # type: ignore[attr-defined]
         if isinstance(obj, device):
             return _global("torch", "device"), (obj.type,) if obj.index is None else (obj.type, obj.index)
         if isinstance(obj, Size):
@@ -187,6 +207,27 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         if cls is Tensor and not state:
             return function, arguments
         return _global("torch._tensor", "_rebuild_from_type_v2"), (function, cls, arguments, state)
+
+    def _reduced_module(self, module: Module) -> Any:
+        """What a pickle tells of a module, with the attributes that torch's module of this class has."""
+        reduced = module.__reduce_ex__(self.proto)
+        if not isinstance(reduced, tuple) or len(reduced) < 3 or not isinstance(reduced[2], dict):
+            return reduced
+        state = dict(reduced[2])
+        for name in module._HOOKS:
+            if type(state.get(name)) is dict:
+                state[name] = self._ordered(state[name])
+        if isinstance(module, RNNBase):
+            state["_flat_weights_names"], state["_flat_weights"] = module._flat_weights_names, module._flat_weights
+        elif isinstance(module, _ConvNd):
+            state["transposed"], state["_reversed_padding_repeated_twice"] = module.transposed, module._pads()
+        return *reduced[:2], state, *reduced[3:]
+
+    def _ordered(self, hooks: Any) -> Any:
+        """A dictionary of hooks as torch has it, ordered; the same one wherever it is needed."""
+        if type(hooks) is not dict:
+            return hooks
+        return self.ordered.setdefault(id(hooks), (OrderedDict(hooks), hooks))[0]
 
     def _dense(self, tensor: Tensor) -> tuple[_Global, tuple[Any, ...]]:
         if tensor.is_leaf and tensor._hooks:

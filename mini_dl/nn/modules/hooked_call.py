@@ -109,23 +109,27 @@ class HookedCall:
 
 
 class WithModule:
-    """``hook(module, ...)`` without holding the module; copied and pickled with it."""
+    """``hook(module, ...)`` without holding the module; copied and pickled with it. Without a module: ``hook(...)``."""
 
     def __init__(self, hook: Hook, module: Module) -> None:
-        self.hook, self.module = hook, weakref.ref(module)
+        self.hook, self.module, self.with_module = hook, weakref.ref(module), True
         functools.update_wrapper(self, hook)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.with_module:
+            return self.hook(*args, **kwargs)
         module = self.module()
         if module is None:
             raise RuntimeError("You are trying to call the hook of a dead Module!")
         return self.hook(module, *args, **kwargs)
 
-    def __getstate__(self) -> Any:
-        return self.hook, self.module()
+    def __getstate__(self) -> dict[str, Any]:  # as torch has it
+        state = {"hook": self.hook, "with_module": self.with_module}
+        return {**state, "module": self.module()} if self.with_module else state
 
-    def __setstate__(self, state: Any) -> None:
-        self.hook, module = state
-        if module is None:
-            raise RuntimeError("You are trying to revive the hook of a dead Module!")
-        self.module = weakref.ref(module)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.hook, self.with_module = state["hook"], state["with_module"]
+        if self.with_module:
+            if state["module"] is None:
+                raise RuntimeError("You are trying to revive the hook of a dead Module!")
+            self.module = weakref.ref(state["module"])

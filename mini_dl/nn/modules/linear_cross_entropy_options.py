@@ -8,7 +8,7 @@ import re
 from mini_dl import _dtypes
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class LinearCrossEntropyOptions:
     """Accepted by `LinearCrossEntropyLoss`, but without effect here: the rows per chunk, or the rule for them, and the precision
     of sums. ValueError for values that torch does not know."""

@@ -16,6 +16,7 @@ from mini_dl.ops.recurrent import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_
 from mini_dl.tensor import Tensor
 
 _NETWORKS = {"LSTM": lstm, "GRU": gru, "RNN_TANH": rnn_tanh, "RNN_RELU": rnn_relu}
+_COMPUTED = ("_flat_weights", "_flat_weights_names")
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
@@ -100,6 +101,10 @@ class RNNBase(Module):
     @property
     def _flat_weights(self) -> list[Any]:
         return [getattr(self, name) for name in self._flat_weights_names]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What torch keeps next to the parameters is computed from them here."""
+        super().__setstate__({name: value for name, value in state.items() if name not in _COMPUTED})
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
