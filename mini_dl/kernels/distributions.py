@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -169,17 +169,24 @@ def poisson(rates: Array) -> Draw:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
 
     def draw(generator: Generator, n: int) -> Array:
-        uniforms = mersenne.Lookahead(generator)
-        values = [_events(rate, uniforms) for rate in rates.ravel().astype(np.float64).tolist()]
-        uniforms.keep_in_step()
-        return np.array(values, np.float64).astype(rates.dtype)
+        uniforms, some = mersenne.Lookahead(generator), rates.ravel() > 0
+        values = np.zeros(n)
+        values[some] = [
+            _events(rate, uniforms)
+            for uniforms.sure, rate in in_turn(rates.ravel()[some].astype(np.float64))  # each draws one number at least
+        ]
+        return values.astype(rates.dtype)
 
     return draw
 
 
+def in_turn(*parameters: Array) -> Iterator[tuple[int, Any]]:
+    """How many elements follow, and the parameters of each element (the parameter, if there is one)."""
+    lists = [values.tolist() for values in parameters]
+    return zip(range(parameters[0].size - 1, -1, -1), zip(*lists) if len(lists) > 1 else lists[0])
+
+
 def _events(rate: float, uniforms: Any) -> int:
-    if rate == 0:
-        return 0
     if rate < 10:
         count, product, limit = 0, next(uniforms), math.exp(-rate)
         while product > limit:
@@ -217,21 +224,16 @@ def binomial(counts: Array, chances: Array) -> Draw:
 
     def draw(generator: Generator, n: int) -> Array:
         uniforms = mersenne.Lookahead(generator)
-        trials = zip(counts.ravel().astype(np.float64).tolist(), chances.ravel().astype(np.float64).tolist())
-        values = [_successes(count, chance, uniforms) for count, chance in trials]
-        uniforms.keep_in_step()
-        return np.array(values, np.float64).astype(counts.dtype)
+        n, p = counts.ravel().astype(np.float64), chances.ravel().astype(np.float64)
+        values = np.where((n <= 0) | (p <= 0), 0, np.where(p >= 1, n, np.nan))
+        some = (n > 0) & (p > 0) & (p < 1)
+        values[some] = [_successes(count, chance, uniforms) for uniforms.sure, (count, chance) in in_turn(n[some], p[some])]
+        return values.astype(counts.dtype)
 
     return draw
 
 
 def _successes(count: float, chance: float, uniforms: Any) -> float:
-    if count <= 0 or chance <= 0:
-        return 0
-    if chance >= 1:
-        return count
-    if math.isnan(count) or math.isnan(chance):
-        return math.nan
     if chance > 0.5:
         return count - _few_of(count, 1 - chance, uniforms)
     return _few_of(count, chance, uniforms)

@@ -226,23 +226,17 @@ def piecewise(dtype: np.dtype[Any], draw: Callable[[Generator, int], Array]) -> 
 class Lookahead:
     """The next doubles of a generator, one at a time, for methods that cannot tell in advance how many they need.
 
-    The numbers are drawn in bulk from a copy; `keep_in_step` moves the generator past those that were used.
+    They are drawn in bulk: the one asked for, and `sure`, the number of those that are certain to be asked for after it.
     """
 
     def __init__(self, generator: Generator) -> None:
-        self.generator, self.ahead = generator, generator.clone_state()
-        self.used, self.bulk = 0, 64
+        self.generator, self.sure = generator, 0
         self.waiting: list[float] = []
 
     def __next__(self) -> float:
         if not self.waiting:
-            self.waiting = unit_double(self.ahead, self.bulk)[::-1].tolist()
-            self.bulk = min(2 * self.bulk, 65536)
-        self.used += 1
+            self.waiting = unit_double(self.generator, 1 + min(self.sure, PIECE))[::-1].tolist()
         return self.waiting.pop()
-
-    def keep_in_step(self) -> None:
-        self.generator.doubles(self.used)
 
 
 def unit_double(generator: Generator, n: int) -> Array:

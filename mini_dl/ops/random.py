@@ -20,10 +20,11 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
-from mini_dl.kernels import distributions, mersenne
+from mini_dl.kernels import distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, default_generator, here
 from mini_dl.ops.factories import factory, finished, numpy_of
+from mini_dl.ops.special import no_derivative
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ the generator
@@ -468,6 +469,53 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     shape = broadcast_shapes(tries.shape, chances.shape)
     tries, chances, like = np.broadcast_to(tries, shape), np.broadcast_to(chances, shape), np.empty(shape, tries.dtype)
     return wrap(mode.run(drawn, like, source(generator), distributions.binomial(tries, chances)))
+
+
+@op(input=lambda grad, input, result: grad * _standard_gamma_grad(input, result))
+def _gamma_numbers(input: Array, generator: Generator) -> Array:
+    return drawn(np.empty_like(input, order="C"), generator, gamma.standard_gamma(input))
+
+
+@method()
+def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of the gamma distributions of rate 1 whose shapes are the elements of `self`; see `distributions.Gamma`.
+
+    The gradient is that of the number whose quantile stays the same.
+    """
+    return _gamma_numbers(self, source(generator))
+
+
+@public("torch")
+@op(self=lambda grad: no_derivative("_standard_gamma_grad"))
+def _standard_gamma_grad(self: Array, output: Array) -> Array:
+    """How numbers `output` of gamma distributions change with the shapes `self`."""
+    return gamma.gamma_slope(self, output)
+
+
+@op(input=lambda grad: _underivable("_sample_dirichlet"))
+def _dirichlet_points(input: Array, generator: Generator) -> Array:
+    return drawn(np.empty_like(input, order="C"), generator, gamma.dirichlet(input))
+
+
+@function()
+def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tensor:
+    """Points of the Dirichlet distributions whose concentrations are `self`, over its last dimension. Not differentiable."""
+    return _dirichlet_points(self, source(generator))
+
+
+@function()
+@op(
+    x=lambda grad: _underivable("_dirichlet_grad"),
+    alpha=lambda grad: _underivable("_dirichlet_grad"),
+    total=lambda grad: _underivable("_dirichlet_grad"),
+)
+def _dirichlet_grad(x: Array, alpha: Array, total: Array) -> Array:
+    """How the coordinates `x` of points of Dirichlet distributions change with their concentrations `alpha`, of sum `total`."""
+    return gamma.dirichlet_slope(x, alpha, total)
+
+
+def _underivable(name: str) -> Any:
+    raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
 
 @method()
