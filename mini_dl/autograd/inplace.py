@@ -12,8 +12,19 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, castable, is_number, scalar_name
-from mini_dl.autograd.graph import Node, edge_of, forbidden_write, is_end, move_hooks, needs_grad, refreshed, save_result
-from mini_dl.autograd.memory import copy_slices
+from mini_dl.autograd.graph import (
+    Node,
+    edge_of,
+    forbidden_write,
+    grad_fn_and_number,
+    is_end,
+    move_hooks,
+    needs_grad,
+    refreshed,
+    root_of,
+    save_result,
+)
+from mini_dl.autograd.memory import as_strided, copy_slices
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import place_of
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
@@ -50,7 +61,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             write(self, result)
             return self
         check_writable(self)
-        edge = edge_of(self)
+        edge = edge_of(self) if self._base is None else edge_before(self)
         needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
         before = wrap(self._array.copy() if needs_copy else self._array)
         before._edge = edge
@@ -141,6 +152,17 @@ def check_writable(tensor: Tensor) -> None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if is_end(tensor) and needs_grad(tensor):
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def edge_before(view: Tensor) -> Edge | None:
+    """Where the gradient of the value that a recorded write through `view` replaces goes: to the base, past hooks of views."""
+    edge, base = edge_of(view), root_of(view)
+    node, last = grad_fn_and_number(edge)[0], grad_fn_and_number(edge_of(base))[0]
+    while isinstance(node, Node) and node is not last:
+        if node.hooks is not None:
+            return Node(as_strided.op, (edge_of(base),), {"place": (place_of(view._array, base._array),)}, view._array)
+        node = grad_fn_and_number(node.edges[0])[0] if len(node.edges) == 1 else None
+    return edge
 
 
 def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:

@@ -108,12 +108,12 @@ class Text:
         self.write("wrapped = new(Tensor)\nwrapped._array = computed\nwrapped._edge = wrapped._base = None")
         self.write("if inference.anywhere and inference.here: wrapped._inference = True")
 
-    def find_edge(self, name: str, depth: int) -> None:
-        """The edge of an argument that is a tensor, if it is differentiable."""
+    def find_edge(self, name: str, depth: int, also: str = "") -> None:
+        """The edge of an argument that is a tensor, if it is differentiable. A view is asked for its history if `also` holds."""
         for edge, argument, _ in self.edges:
             if argument == name:
                 self.write(f"{edge} = {name}._edge\nif {edge} is LEAF: {edge} = {name}", depth)
-                self.write(f"elif {name}._base is not None: {edge} = edge_of({name})", depth)
+                self.write(f"elif {name}._base is not None{also}: {edge} = edge_of({name})", depth)
 
     def record(self, depth: int, tensor: str = "", also: str = "") -> None:
         """The node of the call, if an edge leads somewhere and `also` holds. One argument is known to be a `tensor`."""
@@ -208,12 +208,12 @@ def text_of_binary(primitive: Any, refuse: str, number_first: bool, number_last:
     if text.edges:
         text.write(" = ".join([edge for edge, _, _ in text.edges]) + " = None")
     text.write("if isinstance(input, Tensor):\n    a = input._array")
-    text.find_edge("input", 1)
+    text.find_edge("input", 1, " and current.enabled")
     if number_first:
         text.write("elif isinstance(other, Tensor) and is_number(input): a = input")
     text.write(f"else: return {refuse}(primitive, 'input', 1, input, input, other)")
     text.write("if isinstance(other, Tensor):\n    b = other._array")
-    text.find_edge("other", 1)
+    text.find_edge("other", 1, " and current.enabled")
     text.write("    if a.__class__ is ndarray:\n        if a.dtype is not b.dtype: a, b = primitive.promote(a, b)")
     if number_first:
         text.write("    elif a.__class__ not in NEUTRAL or b.dtype.kind != 'f': a, b = primitive.promote(a, b)")

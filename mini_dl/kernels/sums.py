@@ -176,8 +176,8 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
         x = np.flip(x, dim)
     out = ufunc.accumulate(x, dim, kind)
     if reverse:
-        out = np.ascontiguousarray(np.flip(out, dim))
-    return out.astype(x.dtype, copy=False) if x.dtype.kind in "fc" else out
+        out = np.flip(out, dim)
+    return np.asarray(out, x.dtype if x.dtype.kind in "fc" else None, order="C")
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, spread_out, type_name, wrap_dim
+from mini_dl._device import contiguous_format
 from mini_dl._dtypes import Array
 from mini_dl._surface import function, method, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -136,17 +137,17 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if dim >= len(shape):
         raise RuntimeError(f"narrow_copy: expected dim {dim} to be one of the {len(shape)} dimensions")
     dim = wrap_dim(dim, len(shape))
-    return part(input, dim, *span(shape[dim], start, length)).clone()
+    return part(input, dim, *span(shape[dim], start, length)).clone(memory_format=contiguous_format)
 
 
 def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
     """Publish ``torch.f_copy``: the view, or `several` views, copied to new memory."""
 
     def one(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs).clone()
+        return function(*args, **kwargs).clone(memory_format=contiguous_format)
 
     def many(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        copies = tuple([part.clone() for part in function(*args, **kwargs)])
+        copies = tuple([part.clone(memory_format=contiguous_format) for part in function(*args, **kwargs)])
         return copies if out is None else store(copies, out) and None
 
     call = functools.wraps(function)(many if several else one)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
+from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -35,7 +36,19 @@ def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int)
 def _cat(tensors: list[Array], dim: int) -> Array:
     # empty vectors may be mixed with tensors of any shape
     kept = [t for t in tensors if t.shape != (0,)] or tensors
+    out = None if all([t.flags.c_contiguous for t in kept]) else _joined(kept, dim, _common_type(tensors))
+    if out is not None:  # NumPy would lay the result out as the parts are
+        return np.concatenate(kept, dim, out, casting="unsafe")
     return np.concatenate(kept, dim, dtype=_common_type(tensors))
+
+
+def _joined(arrays: list[Array], dim: int, dtype: Any) -> Array | None:
+    """Compact memory for the arrays side by side; None where all are images with their channels last, as the result is then."""
+    shape = [*arrays[0].shape]
+    if len(shape) in (4, 5) and all([np.moveaxis(a, 1, -1).flags.c_contiguous for a in arrays]):
+        return None
+    shape[dim] = sum([a.shape[dim] for a in arrays])
+    return np.empty(shape, dtype)
 
 
 def _common_type(arrays: list[Array]) -> Any:
@@ -93,7 +106,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 @op(tensors=lambda grad, dim: list(grad.unbind(dim)))
 def _stack(tensors: list[Array], dim: int) -> Array:
-    return np.stack(tensors, dim, dtype=_common_type(tensors))
+    first, dtype = tensors[0], _common_type(tensors)
+    out = np.empty((*first.shape[:dim], len(tensors), *first.shape[dim:]), dtype)
+    return np.stack(tensors, dim, out, casting="unsafe")
 
 
 @function(out=True)
@@ -217,7 +232,7 @@ def _repeat_gradient(grad: Tensor, input_shape: tuple[int, ...], repeats: tuple[
 
 @op(input=_repeat_gradient)
 def _repeat(input: Array, repeats: tuple[int, ...]) -> Array:
-    return np.tile(input, repeats) if repeats else input.copy()
+    return np.asarray(np.tile(input, repeats), order="C") if repeats else input.copy()
 
 
 @method()
@@ -277,7 +292,7 @@ method()(repeat_interleave)
 
 @op(input=lambda grad, shifts, dims: _roll(grad, tuple([-s for s in shifts]), dims))
 def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
-    return np.roll(input, shifts, dims)
+    return np.asarray(np.roll(input, shifts, dims), order="C")
 
 
 @method()
@@ -298,7 +313,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 @op(input=lambda grad, dims: _flip(grad, dims))
 def _flip(input: Array, dims: tuple[int, ...]) -> Array:
-    return np.flip(input, dims).copy()
+    return np.array(np.flip(input, dims), order="K")
 
 
 @method()
@@ -342,7 +357,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
             raise RuntimeError(f"Rotation dim{list(dims).index(d)} out of range, dim{list(dims).index(d)} = {d}")
     turns = k % 4
     if turns == 0:
-        return input.clone()
+        return input.clone(memory_format=contiguous_format)
     if turns == 2:
         return flip(input, *dims)
     if turns == 1:

@@ -40,8 +40,9 @@ def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
 def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
     if input.dtype.kind != "c":
-        return choose(np.broadcast_to(mask, shape), np.broadcast_to(value, shape), np.broadcast_to(input, shape))
-    out = np.array(np.broadcast_to(input, shape))
+        out = choose(np.broadcast_to(mask, shape), np.broadcast_to(value, shape), np.broadcast_to(input, shape))
+        return np.asarray(out, order="C")
+    out = np.array(np.broadcast_to(input, shape), order="C")
     np.copyto(out, value, where=mask)
     return out
 
@@ -75,7 +76,7 @@ def _selected_gradient(grad: Tensor, mask: Tensor, source_shape: tuple[int, ...]
 @op(input=_fill_mask, source=_selected_gradient)
 def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
-    out = np.array(np.broadcast_to(input, shape))
+    out = np.array(np.broadcast_to(input, shape), order="C")
     mask = np.broadcast_to(mask, shape)
     count = int(mask.sum())
     if count > source.size:

@@ -94,4 +94,4 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     small = ~(vector_norm(x.detach(), p, others, True) > maxnorm)  # or NaN: left alone, by its gradient too
     large = x.masked_fill(small, 1)
     scaled = large * (maxnorm / (vector_norm(large, p, others, True) + 1e-7))
-    return where(small, x, scaled)
+    return where(small, x, scaled).contiguous()

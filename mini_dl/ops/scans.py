@@ -135,7 +135,7 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
         return np.zeros(input.shape, np.int64)
     extreme = (np.maximum if largest else np.minimum).accumulate(input, dim)
     places = np.arange(input.shape[dim]).reshape([-1 if i == dim else 1 for i in range(input.ndim)])
-    return np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim)
+    return np.ascontiguousarray(np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim))
 
 
 @method(out=same_types)
