@@ -23,6 +23,7 @@ from mini_dl import (
 )
 from mini_dl._device import device
 from mini_dl._dtypes import (
+    bfloat16,
     bool,
     can_cast,
     cdouble,

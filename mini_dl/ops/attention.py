@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, bool as boolean, c_name, dtype, float64, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, bool as boolean, c_name, dtype, float64, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -36,7 +36,7 @@ def _weights(query: Tensor, key: Tensor, mask: Tensor | None, alive: Array | Non
 
 
 def _wide(query: Tensor, scores: int) -> dtype:
-    return float64 if scores <= IN_DOUBLE and query._array.dtype.kind == "f" else query.dtype
+    return float64 if scores <= IN_DOUBLE and query._array.dtype.kind in FLOATING else query.dtype
 
 
 def _gradients(
@@ -99,7 +99,7 @@ def _check_operands(query: Tensor, key: Tensor, value: Tensor) -> None:
             f"Expected query, key, and value to have the same dtype, but got query.dtype: {_type(query)} key.dtype: {_type(key)} "
             f"and value.dtype: {_type(value)} instead."
         )
-    if query._array.dtype.kind not in "fc":
+    if query._array.dtype.kind not in INEXACT:
         raise RuntimeError(f"expected scalar type Float but found {scalar_name(query._array.dtype)}")
 
 
@@ -150,7 +150,7 @@ def scaled_dot_product_attention(
     leading = query._array.shape[:-2]
     keys, width = key._array.shape[-2:]
     fits = key._array.shape[:-2] == value._array.shape[:-2] == leading and value._array.shape[-2] == keys and width == embed
-    whole = bool(query._array.size and key._array.size and value._array.size) and query._array.dtype.kind == "f"
+    whole = bool(query._array.size and key._array.size and value._array.size) and query._array.dtype.kind in FLOATING
     if dropout_p > 0 or not fits or not whole or (mask is not None and mask.requires_grad):
         target, wide = query.dtype, _wide(query, math.prod(leading) * length * keys)
         weights = _weights(query.to(wide), key.to(wide), None if mask is None else mask.to(wide), alive, scale)
@@ -253,7 +253,7 @@ def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None
     """What to add to the scores for a bool mask that is true for hidden keys."""
     if mask is None:
         return None
-    _check(mask._array.dtype.kind in "bf", f"only bool and floating types of {name} are supported")
+    _check(mask._array.dtype.kind in "bfV", f"only bool and floating types of {name} are supported")
     if other is not None and other._array.dtype != mask._array.dtype:
         warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=5)
     if mask.dtype is not boolean:

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
@@ -238,7 +238,7 @@ def _soft_cross_entropy(
 ) -> Tensor:
     shape = input._array.shape
     dim = 0 if len(shape) <= 1 else 1
-    if target._array.dtype.kind != "f":
+    if target._array.dtype.kind not in FLOATING:
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {scalar_name(target._array.dtype)}"
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import scalar_name
+from mini_dl._dtypes import INEXACT, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import chain
@@ -141,7 +141,7 @@ def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
 
 def _powers(x: Tensor, n: int) -> Tensor:
     column = x.unsqueeze(-1)
-    one = wrap(np.ones(column._array.shape, column._array.dtype if column._array.dtype.kind in "fc" else np.int64))
+    one = wrap(np.ones(column._array.shape, column._array.dtype if column._array.dtype.kind in INEXACT else np.int64))
     if n == 0:
         return one.narrow(-1, 0, 0)
     if n == 1:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import INEXACT, Array, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import op
@@ -266,7 +266,7 @@ def binary_cross_entropy_with_logits(
     reduction = checked_reduction(reduction, size_average, reduce)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    if target._array.dtype.kind not in "fc":
+    if target._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"result type {scalar_name(input._array.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target._array.dtype)}"

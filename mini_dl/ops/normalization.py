@@ -12,9 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -53,7 +51,7 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
                 "mixed dtype (CPU): expect parameter to have scalar type of Float\n"
                 f"The input is {scalar_name(own)}, the parameters are {', '.join(map(scalar_name, types))}."
             )
-        if own.char != "e":
+        if own.char not in HALVES:
             raise RuntimeError(
                 "mixed dtype (CPU): all inputs must share same datatype.\n"
                 f"The input is {scalar_name(own)}, the parameters are Float."
@@ -183,10 +181,10 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     `eps` is by default that of the type."""
     shape = _row_checks("rms_norm", input, normalized_shape, weight, None)
     dtype = input._array.dtype
-    if dtype.kind not in "fc":
+    if dtype.kind not in INEXACT:
         raise NotImplementedError(f"\"rms_norm\" not implemented for '{scalar_name(dtype)}'")
     if eps is None:
-        eps = float(np.finfo(computed_in(dtype)).eps)
+        eps = float(limits_of(computed_in(dtype)).eps)
     if dtype.kind == "c":  # the square of a complex number, not of its absolute value
         out = input * ((input * input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps).rsqrt()
         return out if weight is None else out * weight
