@@ -1,8 +1,8 @@
 """bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
 
-NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign. So no kernel ever sees it: once the type is
-used, the forward of every primitive becomes one that looks for it (`widen_all`). Until then nothing looks. Primitives that only look
-into memory (`view`) move elements as they are.
+NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so that no kernel sees it: once the type is
+used, the forward of every primitive becomes one that looks for it (`widen_all`). Until then nothing looks. Views and primitives
+that only move elements (`moves`) see them as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import INEXACT, Array, dtype, result_numpy
+from mini_dl._dtypes import INEXACT, dtype, result_numpy
 
 SINGLE = np.dtype(np.float32)
 _primitives: list[Any] = []
@@ -23,10 +23,24 @@ _used: list[bool] = []  # not empty once the type is used
 
 def computes(primitive: Any) -> None:
     """Let a primitive take part: its forward computes, it does not only look into memory."""
+    if getattr(primitive.forward, "moves", False):
+        return
     if _used:
         primitive.forward = widening(primitive.forward)
     else:
         _primitives.append(primitive)
+
+
+def moves(forward: Any) -> Any:
+    """Mark a forward that only moves elements, whatever they are."""
+    forward.moves = True
+    return forward
+
+
+def saves(forward: Any) -> Any:
+    """Mark a forward whose first output is the result; the others are kept for the gradient, in float32."""
+    forward.saves = True
+    return forward
 
 
 def widen_all() -> None:
@@ -42,6 +56,8 @@ _dtypes.when_bfloat16.append(widen_all)
 def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, which sees float32 in place of bfloat16; its results are rounded where they should be bfloat16."""
 
+    saves = getattr(forward, "saves", False)
+
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
         for value in args:
@@ -54,7 +70,11 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
         else:
             return forward(*args, **kwargs)
         result = forward(*[widened(value) for value in args], **kwargs)
-        return rounded(result) if _rounds(args) else result
+        if not _rounds(args):
+            return result
+        if saves:  # only the gradient sees the other outputs
+            return rounded(result[0]), *result[1:]
+        return rounded(result)
 
     return run
 
@@ -73,16 +93,16 @@ def widened(value: Any) -> Any:
 
 
 def _rounds(args: tuple[Any, ...]) -> bool:
-    """Whether results are bfloat16: the type asked for, or else that of the floating point arguments."""
-    arrays: list[Array] = []
+    """Whether results are bfloat16: the type asked for, or else that of the first argument with floating point numbers."""
+    first = None
     for value in args:
         if isinstance(value, (np.dtype, dtype)):
             return value == _dtypes.bfloat16.numpy
-        if isinstance(value, np.ndarray):
-            arrays.append(value)
-        elif isinstance(value, (list, tuple)):
-            arrays += [one for one in value if isinstance(one, np.ndarray)]
-    return result_numpy(*[a for a in arrays if a.dtype.kind in INEXACT]).char == "E"
+        if first is None:
+            arrays = value if isinstance(value, (list, tuple)) else (value,)
+            found = [one for one in arrays if isinstance(one, np.ndarray) and one.dtype.kind in INEXACT]
+            first = result_numpy(*found) if found else None
+    return first is not None and first.char == "E"
 
 
 def rounded(result: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, bool as boolean, c_name, dtype, float64, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, bool as boolean, c_name, dtype, float64, of_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -18,7 +18,7 @@ from mini_dl.ops.activation import softmax
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.operands import masked
+from mini_dl.ops.operands import in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused
@@ -140,6 +140,9 @@ def scaled_dot_product_attention(
     """
     _check_operands(query, key, value)
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
+    if query._array.dtype.char == "E":
+        options = (dropout_p, is_causal, scale, enable_gqa)
+        return in_float32(scaled_dot_product_attention, query, key, value, attn_mask, *options)
     if enable_gqa:
         heads = query._array.shape[-3]
         key = key.repeat_interleave(heads // key._array.shape[-3], -3)
@@ -194,7 +197,7 @@ def _mask(
     if attn_mask._array.dtype.kind == "b":
         attn_mask = wrap(np.where(attn_mask._array, 0, -np.inf).astype(numpy_dtype))
     if attn_mask._array.dtype != numpy_dtype:
-        attn_mask = attn_mask.to(dtype(numpy_dtype.name))
+        attn_mask = attn_mask.to(of_numpy(numpy_dtype))
     if is_causal:
         attn_mask = wrap(np.where(past, attn_mask._array, numpy_dtype.type(-np.inf)))
     hidden = np.isneginf(attn_mask._array).all(-1, keepdims=True)

@@ -21,6 +21,7 @@ from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, dtype, of_numpy, r
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.single import moves
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
@@ -28,6 +29,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @recorded_as("CloneBackward0")
 @op(input=lambda grad: grad)
+@moves
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):
         return input.copy("K")

@@ -13,6 +13,7 @@ from mini_dl._dtypes import FLOATING, INEXACT, Array, scalar_name
 from mini_dl._surface import function, namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
 from mini_dl.ops.activation import leaky_relu
@@ -132,7 +133,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
         draw = distributions.bernoulli(array.dtype, 1 - p)
         if array.dtype.kind not in FLOATING:
             raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
-        factor, shift = mode.run(parts, mode.run(drawn, like, source(None), draw), p)
+        factor, shift = mode.run(widening(parts), mode.run(drawn, like, source(None), draw), p)
     result = input.mul_(wrap(factor)) if inplace else input * wrap(factor)
     if shift is None:
         return result

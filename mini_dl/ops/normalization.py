@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mini_dl._dtypes import HALVES, INEXACT, Array, limits_of, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, limits_of, np, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -253,8 +253,11 @@ def _check_channels(channels: int, **parameters: Tensor | None) -> None:
 def _update(running: Tensor, value: Array, momentum: float) -> None:
     """``running = (1 - momentum) * running + momentum * value``, in place"""
     array = running._array
-    array *= 1 - momentum
-    array += (momentum * value).astype(array.dtype)
+    if array.dtype.char == "E":
+        array[...] = array.astype(np.float32) * (1 - momentum) + momentum * value.astype(np.float32)
+    else:
+        array *= 1 - momentum
+        array += (momentum * value).astype(array.dtype)
     written(running)
 
 
@@ -288,6 +291,9 @@ def _batch_norm(
             missing = "running_mean" if running_mean is None else "running_var"
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
         real_floating(input._array, "batch_norm")
+        if input._array.dtype.char == "E":
+            wide = [None if t is None else t.float() for t in (input, weight, bias, running_mean, running_var)]
+            return _batch_norm(*wide, training, momentum, eps)[0].bfloat16(), None, None  # type: ignore[arg-type]
         scale = (running_var.detach() + eps).rsqrt()
         if weight is not None:
             scale = scale * weight

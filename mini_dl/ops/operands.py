@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,12 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
     if common.kind in INEXACT:
         return promote(input, other)
     return as_type(input, default_numpy()), as_type(other, default_numpy())
+
+
+def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The result of `function` of bfloat16 tensors, computed in float32 and rounded once, where torch does it in one kernel."""
+    wide = [a.float() if isinstance(a, Tensor) and a._array.dtype.char == "E" else a for a in args]
+    return function(*wide, **kwargs).bfloat16()
 
 
 PLAIN = (float, int, type(None))
