@@ -22,6 +22,7 @@ from mini_dl import (
 )
 from mini_dl._device import device
 from mini_dl._dtypes import (
+    bfloat16,
     bool,
     can_cast,
     cdouble,

@@ -337,12 +337,12 @@ def as_ints(value: Any) -> Any:
 def as_float(value: Any) -> Any:
     if isinstance(value, (int, float, np.floating, np.integer)):
         return value
-    number = single(value, "biufc")
+    number = single(value, "biufVc")
     return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number
 
 
 def as_number(value: Any) -> Any:
-    return value if isinstance(value, (int, float, complex, np.number, np.bool_)) else single(value, "biufc")
+    return value if isinstance(value, (int, float, complex, np.number, np.bool_)) else single(value, "biufVc")
 
 
 def as_str(value: Any) -> Any:

@@ -7,6 +7,7 @@ category first (bool < integer < floating point < complex), then arrays with dim
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,13 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex
 
-CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+FLOATING = "fV"
+"""The NumPy kinds of floating point types. "V" is that of bfloat16, which NumPy lacks: the package ml_dtypes adds it."""
+INEXACT = "fVc"
+"""The NumPy kinds of floating point and complex types: those that can have a gradient."""
+HALVES = "eE"
+"""The NumPy letters of float16 and bfloat16, which are computed in float32."""
+CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
 
 
 class dtype:
@@ -26,7 +33,14 @@ class dtype:
     numpy: np.dtype[Any]
 
     def __init__(self, name: str) -> None:
-        self.name, self.numpy = name, np.dtype(name)
+        self.name = name
+        if name != "bfloat16":  # which is looked for when first used
+            self.numpy = np.dtype(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "numpy":
+            return load_bfloat16()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"
@@ -36,19 +50,19 @@ class dtype:
 
     @property
     def is_floating_point(self) -> builtins.bool:
-        return self.numpy.kind == "f"
+        return self is bfloat16 or self.numpy.kind == "f"
 
     @property
     def is_complex(self) -> builtins.bool:
-        return self.numpy.kind == "c"
+        return self is not bfloat16 and self.numpy.kind == "c"
 
     @property
     def is_signed(self) -> builtins.bool:
-        return self.numpy.kind in "ifc"
+        return self is bfloat16 or self.numpy.kind in "ifc"
 
     @property
     def itemsize(self) -> builtins.int:
-        return self.numpy.itemsize
+        return 2 if self is bfloat16 else self.numpy.itemsize
 
     def to_real(self) -> dtype:
         """The type of the real part: float32 for complex64."""
@@ -65,7 +79,7 @@ class dtype:
 
 uint8, uint16, uint32, uint64 = dtype("uint8"), dtype("uint16"), dtype("uint32"), dtype("uint64")
 int8, int16, int32, int64 = dtype("int8"), dtype("int16"), dtype("int32"), dtype("int64")
-float16, float32, float64 = dtype("float16"), dtype("float32"), dtype("float64")
+float16, float32, float64, bfloat16 = dtype("float16"), dtype("float32"), dtype("float64"), dtype("bfloat16")
 complex64, complex128 = dtype("complex64"), dtype("complex128")
 bool = dtype("bool")
 short, int, long = int16, int32, int64
@@ -74,7 +88,7 @@ cfloat, cdouble = complex64, complex128
 
 ALL = (
     uint8, uint16, uint32, uint64, int8, int16, int32, int64,
-    float16, float32, float64, complex64, complex128, bool,
+    float16, float32, float64, bfloat16, complex64, complex128, bool,
 )  # fmt: skip
 INDEX_TYPES = (int64.numpy, int32.numpy)
 """What most operations take as indices. Types are compared, not their letters: ``l`` is int64 here and int32 there."""
@@ -84,7 +98,9 @@ NAMES = {
     "cfloat": cfloat, "cdouble": cdouble,
 }  # fmt: skip
 _REAL: dict[str, np.dtype[Any]] = {"F": np.dtype("float32"), "D": np.dtype("float64")}
-_OF_CHAR: dict[str, dtype] = {np.dtype(code).char: d for d in ALL for code in "?bBhHiIlLqQefdFD" if np.dtype(code) == d.numpy}
+_OF_CHAR: dict[str, dtype] = {
+    np.dtype(code).char: d for d in ALL if d is not bfloat16 for code in "?bBhHiIlLqQefdFD" if np.dtype(code) == d.numpy
+}
 
 
 def dtype_named(name: str) -> dtype:
@@ -102,6 +118,25 @@ def of_numpy(numpy_dtype: np.dtype[Any]) -> dtype:
         raise TypeError(
             f"can't convert np.ndarray of type numpy.{numpy_dtype.type.__name__}. The only supported types are: {supported}."
         ) from None
+
+
+when_bfloat16: list[Callable[[], None]] = []
+"""Called when the type bfloat16 is first used."""
+
+
+def load_bfloat16() -> np.dtype[Any]:
+    """The NumPy dtype of bfloat16, which the package ml_dtypes adds to NumPy. ImportError if it is not installed."""
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise ImportError("torch.bfloat16 needs the package ml_dtypes: pip install 'mini_dl[bfloat16]'") from error
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    if _OF_CHAR.setdefault(found.char, bfloat16) is not bfloat16 or found.char not in HALVES or found.kind not in FLOATING:
+        raise ImportError(f"torch.bfloat16 needs another version of ml_dtypes than {ml_dtypes.__version__}")
+    bfloat16.numpy = found
+    for call in when_bfloat16:
+        call()
+    return found
 
 
 def from_bfloat16(halves: Array) -> Array:
@@ -136,11 +171,12 @@ def default_numpy() -> np.dtype[Any]:
 
 def floating(array: Array) -> Array:
     """`array` itself if it is floating point or complex, else a copy in the default dtype."""
-    return array if array.dtype.kind in "fc" else array.astype(_default_numpy)
+    return array if array.dtype.kind in INEXACT else array.astype(_default_numpy)
 
 
 # ------------------------------------------------------------------------------------------------ promotion
 
+_SINGLE = np.dtype(np.float32)
 _BAREBONES = frozenset("HILQ")  # uint16, uint32 and uint64 take no part in torch's promotion among integers
 
 
@@ -149,14 +185,16 @@ def promote_numpy(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     if a == b:
         return a
     category_a, category_b = CATEGORY[a.kind], CATEGORY[b.kind]
-    if (a.char in _BAREBONES or b.char in _BAREBONES) and not (a.kind == "f" or b.kind == "f"):
+    if (a.char in _BAREBONES or b.char in _BAREBONES) and category_a != 2 != category_b:
         raise RuntimeError(
             "Promotion for uint16, uint32, uint64 types is not supported, "
             f"attempted to promote {scalar_name(a)} and {scalar_name(b)}"
         )
     if category_a < category_b:
         a, b = b, a
-    return np.promote_types(a, b) if category_a == category_b or (a.kind == "c" and b.kind == "f") else a
+    if category_a != category_b and (a.kind != "c" or b.kind not in FLOATING):
+        return a
+    return _SINGLE if a.char in HALVES and b.char in HALVES else np.promote_types(a, b)
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
@@ -211,7 +249,7 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
             continue
         if result is None:
             result = found_at
-        elif result.kind == "f" and found_at.kind == "c":  # keep the precision of the higher rank
+        elif result.kind in FLOATING and found_at.kind == "c":  # keep the precision of the higher rank
             result = np.dtype("complex128" if result.char == "d" else "complex64")
         elif CATEGORY[found_at.kind] > CATEGORY[result.kind]:
             result = promote_numpy(result, found_at) if result.kind == "b" else found_at
@@ -223,7 +261,7 @@ def promote(a: Any, b: Any) -> tuple[Array, Any]:
     """Both operands in the type of the result. A Python number stays one if NumPy then agrees with torch."""
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
         array, number = (a, b) if type(a) is np.ndarray else (b, a)
-        if array.dtype.kind == "f" and type(number) in (builtins.float, builtins.int):
+        if array.dtype.kind in FLOATING and type(number) in (builtins.float, builtins.int):
             return a, b
     target = result_numpy(a, b)
     return as_type(a, target), as_type(b, target)
@@ -254,8 +292,8 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
         wraps = target.kind == "u" and isinstance(number, (builtins.int, np.integer))
         if number != number or not (-limits.max if wraps else limits.min) <= number <= limits.max:
             raise _overflow(number, target)
-    elif target.char in "efF" and not isinstance(number, builtins.bool):
-        greatest = np.finfo(target).max
+    elif target.char in "eEfF" and not isinstance(number, builtins.bool):
+        greatest = limits_of(target).max
         for part in (number.real, number.imag):
             if greatest < np.absolute(builtins.float(part)) < np.inf:
                 raise _overflow(number, target)
@@ -275,6 +313,11 @@ def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     return castable(from_.numpy, to.numpy)
 
 
+def among(numpy_dtype: np.dtype[Any], kinds: str) -> builtins.bool:
+    """Whether a type is of one of NumPy's `kinds`; bfloat16 is of kind "f" here."""
+    return numpy_dtype.kind in kinds or (numpy_dtype.kind == "V" and "f" in kinds)
+
+
 def castable(source: np.dtype[Any], target: np.dtype[Any]) -> builtins.bool:
     return CATEGORY[source.kind] <= CATEGORY[target.kind]
 
@@ -284,7 +327,7 @@ def castable(source: np.dtype[Any], target: np.dtype[Any]) -> builtins.bool:
 _SCALAR_NAMES = {
     "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long", "float16": "Half",
     "float32": "Float", "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble", "bool": "Bool",
-    "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+    "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64", "bfloat16": "BFloat16",
 }  # fmt: skip
 
 
@@ -293,11 +336,16 @@ def scalar_name(numpy_dtype: np.dtype[Any]) -> str:
     return _SCALAR_NAMES[numpy_dtype.name]
 
 
+def scalar_name_of(name: str) -> str:
+    """The same for the name of a type."""
+    return _SCALAR_NAMES[name]
+
+
 _C_NAMES = {
     "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
     "complex128": "c10::complex<double>", "bool": "bool", "int8": "signed char", "int16": "short int", "int32": "int",
     "int64": "long int", "uint8": "unsigned char", "uint16": "short unsigned int", "uint32": "unsigned int",
-    "uint64": "long unsigned int",
+    "uint64": "long unsigned int", "bfloat16": "c10::BFloat16",
 }  # fmt: skip
 
 
@@ -315,6 +363,19 @@ def tensor_name(numpy_dtype: np.dtype[Any]) -> str:
     return f"CPU{name}Type" if numpy_dtype.kind in "bc" else f"torch.{name}Tensor"
 
 
+class _Limits:
+    """The limits of bfloat16, as ``np.finfo`` gives them for NumPy's types."""
+
+    bits, precision, nmant = 16, 2, 7
+    eps, smallest_normal, max = 2.0**-7, 2.0**-126, (2.0 - 2.0**-7) * 2.0**127
+    min = -max
+
+
+def limits_of(numpy_dtype: np.dtype[Any]) -> Any:
+    """``np.finfo``, also of bfloat16."""
+    return _Limits if numpy_dtype.char == "E" else np.finfo(numpy_dtype)
+
+
 class finfo:
     """The limits of a floating point type: bits, eps, max, min, tiny, smallest_normal, resolution."""
 
@@ -322,7 +383,7 @@ class finfo:
         type = _default if type is None else type
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'")
-        info = np.finfo(type.to_real().numpy)
+        info = _Limits if type is bfloat16 else np.finfo(type.to_real().numpy)
         self.dtype = type.to_real().name
         self.bits = info.bits
         self.eps, self.max, self.min = builtins.float(info.eps), builtins.float(info.max), builtins.float(info.min)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl._leaving import Block
 from mini_dl._surface import function
 from mini_dl.autograd.mode import mode
@@ -85,7 +85,7 @@ Show = Callable[[Any], str]
 
 def formatter(shown: Array) -> tuple[int, Show]:
     """The width of the longest of these numbers, and how to show one. NaN and infinities do not count."""
-    if shown.dtype.kind != "f":
+    if shown.dtype.kind not in FLOATING:
         width = max([len(str(value)) for value in shown.reshape(-1).tolist()], default=1)
         return width, lambda value: str(value).rjust(width)
     values = shown[np.isfinite(shown) & (shown != 0)].astype(np.float64)

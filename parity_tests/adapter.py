@@ -106,7 +106,7 @@ class Entry:
         """Why mini_dl does not claim this entry; None if it is a public op of dense tensors."""
         if self.name.startswith("sparse.") or self.name in ("to_sparse",):
             return "sparse"
-        if self.name in ("bfloat16", "chalf"):
+        if self.name == "chalf":
             return "dtype that NumPy lacks"
         if self.name.startswith("jiterator"):
             return "CUDA"

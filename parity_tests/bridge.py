@@ -8,6 +8,7 @@ import types
 from copy import deepcopy
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 
@@ -18,14 +19,16 @@ NUMPY_DTYPES = {
     torch.bool: np.bool_, torch.uint8: np.uint8, torch.int8: np.int8, torch.int16: np.int16, torch.int32: np.int32,
     torch.int64: np.int64, torch.uint16: np.uint16, torch.uint32: np.uint32, torch.uint64: np.uint64,
     torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64,
-    torch.complex64: np.complex64, torch.complex128: np.complex128,
+    torch.complex64: np.complex64, torch.complex128: np.complex128, torch.bfloat16: ml_dtypes.bfloat16,
 }  # fmt: skip
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
-DOUBLE = {torch.float16: torch.float64, torch.float32: torch.float64, torch.complex64: torch.complex128}
+DOUBLE = {
+    torch.bfloat16: torch.float64, torch.float16: torch.float64, torch.float32: torch.float64, torch.complex64: torch.complex128
+}  # fmt: skip
 
 
 class NotApplicable(Exception):
-    """Something mini_dl lacks on purpose: bfloat16, sparse, quantized, another device."""
+    """Something mini_dl lacks on purpose: sparse, quantized, another device."""
 
 
 class Missing(Exception):
@@ -173,6 +176,8 @@ def _mini_tensor(tensor: torch.Tensor, memo: dict[Any, Any]) -> Tensor:
     if any(stride == 0 and size > 1 for size, stride in zip(plain.shape, plain.stride())):
         array.flags.writeable = False
     made = wrap(array)
+    if plain.dtype is torch.bfloat16:
+        mini_dl.bfloat16.numpy  # noqa: B018  # from now on the type is used
     if isinstance(tensor, torch.nn.Parameter):
         made = mini_dl.nn.Parameter(made, tensor.requires_grad)
     if tensor.requires_grad:
@@ -206,7 +211,12 @@ def to_mini_module(module: torch.nn.Module) -> Any:
 
 def array(tensor: Any) -> Any:
     """The values of a tensor of either library as a NumPy array."""
-    return _plain(tensor).numpy() if isinstance(tensor, torch.Tensor) else tensor._array
+    if not isinstance(tensor, torch.Tensor):
+        return tensor._array
+    plain = _plain(tensor)
+    if plain.dtype is torch.bfloat16:  # which torch does not hand to NumPy
+        return plain.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return plain.numpy()
 
 
 # ------------------------------------------------------------------------------------------------ names

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from mini_dl._dtypes import HALVES, limits_of
 from parity_tests import bridge
 
 TOLERANCES = {  # relative, absolute: the defaults of torch.testing.assert_close
+    "bfloat16": (1.6e-2, 1e-5),
     "float16": (1e-3, 1e-5),
     "float32": (1.3e-6, 1e-5),
     "float64": (1e-7, 1e-7),
@@ -26,7 +28,7 @@ def close(ours: Any, theirs: Any, tolerance: tuple[float, float] | None = None) 
     with np.errstate(all="ignore"):
         if tolerance is None:
             return ours == theirs
-        if theirs.dtype == np.float16:
+        if theirs.dtype.char in HALVES:
             ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
         equal = ours == theirs
         near = np.abs(ours - theirs) <= tolerance[1] + tolerance[0] * np.abs(theirs)
@@ -66,7 +68,7 @@ def values(ours: Any, theirs: Any, reference: Any = None, tolerance: tuple[float
     good = close(ours, theirs, tolerance)
     if np.all(good):
         return None
-    if reference is not None and theirs.dtype.name in ("float16", "float32", "complex64"):
+    if reference is not None and theirs.dtype.name in ("bfloat16", "float16", "float32", "complex64"):
         exact = reference()
         if exact is not None and exact.result.shape == theirs.shape and no_worse(ours, theirs, exact.result, exact.magnitude):
             return None
@@ -93,7 +95,7 @@ def no_worse(ours: Any, theirs: Any, exact: Any, magnitude: Any = None) -> bool:
         if not np.any(finite):
             return False
         if magnitude is not None:
-            bound = 4 * np.finfo(theirs.dtype).eps * np.abs(magnitude[finite])
+            bound = 4 * limits_of(theirs.dtype).eps * np.abs(magnitude[finite])
             if np.all(np.abs(np.asarray(ours, np.complex128)[finite] - exact[finite]) <= bound):
                 return True
         ours, theirs, exact = (np.asarray(a, np.complex128)[finite] for a in (ours, theirs, exact))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mini_dl._checks import type_name
+from mini_dl._dtypes import FLOATING, INEXACT
 from mini_dl.autograd.formal import aim_of
 from mini_dl.autograd.graph import (
     CUSTOM,
@@ -164,7 +165,7 @@ def check_gradient(node: Node, index: int, grad: Tensor, shape: tuple[int, ...],
             f"Function {node.name()} returned an invalid gradient at index {index} - got {list(given)} but expected shape "
             f"compatible with {list(shape)}"
         )
-    if grad._array.dtype.kind != "f" and (grad._array.dtype.kind == "c") != (dtype.kind == "c"):
+    if grad._array.dtype.kind not in FLOATING and (grad._array.dtype.kind == "c") != (dtype.kind == "c"):
         raise RuntimeError(
             f"Function {node.name()} returned an invalid gradient at index {index} - got {grad.dtype}, which cannot be cast to "
             f"{dtype.name}"
@@ -282,7 +283,7 @@ def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bo
     made = []
     for number, out in enumerate(outs):
         if isinstance(out, Tensor):
-            differentiable = recording and out._array.dtype.kind in "fc" and not is_among(out, fixed)
+            differentiable = recording and out._array.dtype.kind in INEXACT and not is_among(out, fixed)
             edge = (ctx, number) if differentiable else None
             out = _output(out, edge, is_among(out, inputs), is_among(out, dirty), is_among(out, kept), len(outs))
         made.append(out)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import INEXACT, Array
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.tensor import Tensor, alias, wrap
@@ -204,9 +204,9 @@ def _numerical(
         where = ... if direction is not None else index
         before = array[where].copy() if direction is not None else array[where]
         array[where] = before + eps * unit
-        plus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
+        plus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in INEXACT]
         array[where] = before - eps * unit
-        minus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in "fc"]
+        minus = [o._array.copy() for o in _tensors(func(*inputs)) if o._array.dtype.kind in INEXACT]
         array[where] = before
         rows.append([((p - m) / (2 * eps)).reshape(-1) for p, m in zip(plus, minus)])
     outputs = len(rows[0]) if rows else len(_differentiable_outputs(func(*inputs)))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mini_dl._checks import type_name
+from mini_dl._dtypes import INEXACT
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad, next_seq
 from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
@@ -22,7 +23,7 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
             "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
             "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
         )
-    if flag and self._array.dtype.kind not in "fc":
+    if flag and self._array.dtype.kind not in INEXACT:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
@@ -98,7 +99,7 @@ def _get_data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, data: Tensor) -> None:
     if not isinstance(data, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type_name(data)}")
-    if needs_grad(self) and data._array.dtype.kind not in "fc":
+    if needs_grad(self) and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     self._array = data._array
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, castable, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, castable, is_number, scalar_name
 from mini_dl.autograd.graph import (
     Node,
     edge_of,
@@ -104,7 +104,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bo
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array = target._array
     if (
-        array.dtype.kind != "f"
+        array.dtype.kind != "f"  # bfloat16 is rounded once, after its ufunc and a number
         or len(args) != ufunc.nin - 1
         or target._inference
         or not array.flags.writeable
@@ -188,7 +188,7 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """Like `write`, for a result known to fit (or meant to be cast, as ``copy_`` does)."""
     array = target._array
-    recorded = mode.enabled and array.dtype.kind in "fc" and (needs_grad(result) or needs_grad(target))
+    recorded = mode.enabled and array.dtype.kind in INEXACT and (needs_grad(result) or needs_grad(target))
     if recorded:
         check_writable(target)
         if result._array.shape != array.shape:

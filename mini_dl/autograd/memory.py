@@ -14,6 +14,7 @@ from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
 from mini_dl.autograd.primitive import op
+from mini_dl.autograd.single import moves
 
 
 def _ends(layout: Layout) -> tuple[int, int]:
@@ -84,6 +85,7 @@ def _shared_evenly(values: Array, layout: Layout) -> Array:
 
 
 @op(input=lambda grad, place: spread(grad, place))
+@moves
 def shown(input: Array, place: Place) -> Array:
     """What the view shows of `input`, which is laid out as its base."""
     base, view = _memory(place)
@@ -92,6 +94,7 @@ def shown(input: Array, place: Place) -> Array:
 
 
 @op(input=lambda grad, place: shown(grad, place))
+@moves
 def spread(input: Array, place: Place) -> Array:
     """Zeros like the base, with `input` where the view lies; added up where the view shows a location several times."""
     base, view = _memory(place)
@@ -100,6 +103,7 @@ def spread(input: Array, place: Place) -> Array:
 
 
 @op(input=lambda grad, place: hidden(grad, place))
+@moves
 def hidden(input: Array, place: Place) -> Array:
     """`input`, which is laid out as the base, with zeros where the view lies."""
     base, view = _memory(place)
@@ -112,6 +116,7 @@ def hidden(input: Array, place: Place) -> Array:
     base=lambda grad, place: hidden(grad, place),
     source=lambda grad, place: shown(grad, place),
 )
+@moves
 def copy_slices(base: Array, source: Array, place: Place) -> Array:
     """`base` after `source` was written through a view. The memory has been written already."""
     return base
@@ -121,6 +126,7 @@ copy_slices.op.grad_name = "torch::autograd::CopySlices"  # type: ignore[attr-de
 
 
 @op(input=lambda grad, place: spread(grad, place))
+@moves
 def as_strided(input: Array, place: Place) -> Any:
     """A view of the memory of `input`: `graph.edge_of` records it after a write."""
     return _memory(place)[1]

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import is_number, number_as, promote
+from mini_dl._dtypes import INEXACT, is_number, number_as, promote
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
@@ -43,6 +43,7 @@ from mini_dl.autograd.recording import (
     text_of_unary,
     text_of_view,
 )
+from mini_dl.autograd.single import computes
 from mini_dl.tensor import LEAF, Tensor, wrap
 
 Formula = Callable[..., Any]
@@ -156,7 +157,7 @@ class Op:
             node.shape = [o._array.shape for o in outs]
             node.dtype = [o._array.dtype for o in outs]
             for number, out in enumerate(outs):
-                if out._array.dtype.kind in "fc":
+                if out._array.dtype.kind in INEXACT:
                     out._edge = (node, number)
 
     def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
@@ -211,7 +212,9 @@ def op_together(formula: Formula, *arguments: str) -> Callable[[Callable[..., An
 
 def _primitive(formulas: dict[str, Formula], together: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(forward: Callable[..., Any]) -> Callable[..., Any]:
-        return call_of(Op(forward, formulas, together), text_of_any)  # type: ignore[no-any-return]
+        primitive = Op(forward, formulas, together)
+        computes(primitive)
+        return call_of(primitive, text_of_any)  # type: ignore[no-any-return]
 
     return decorate
 
@@ -244,6 +247,7 @@ def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callab
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
         primitive = Op(forward, {} if input is None else {"input": input})
         primitive.unary = True
+        computes(primitive)
         return call_of(primitive, text_of_unary)  # type: ignore[no-any-return]
 
     return decorate
@@ -277,6 +281,7 @@ def binary(
         given = {"input": input, "other": other}
         primitive = Op(forward, {name: formula for name, formula in given.items() if formula is not None})
         primitive.promote = promote
+        computes(primitive)
 
         def build(refuse: str, number_first: bool, number_last: bool) -> Any:
             return call_of(primitive, lambda primitive: text_of_binary(primitive, refuse, number_first, number_last))

@@ -302,7 +302,7 @@ def defer(primitive: Any, argument: str, position: int, value: Any, input: Any, 
         found = [name for name, member in vars(Tensor).items() if member is special and name.startswith("__")]
         name = found[0] if found else primitive.name.lstrip("_")
         return ask_operator(name, input, other) if argument == "other" else ask_operator(name, other, input)
-    if isinstance(value, ndarray) and primitive.name in ("eq", "ne") and value.dtype.kind in "biufc":
+    if isinstance(value, ndarray) and primitive.name in ("eq", "ne") and value.dtype.kind in "biufVc":
         return primitive.operators[0](input, wrap(value))
     if isinstance(input if argument == "other" else other, Tensor) and not is_number(value):
         return NotImplemented

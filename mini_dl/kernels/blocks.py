@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, scalar_name
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.kernels.room import here
 
@@ -90,21 +90,21 @@ def in_single(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(kernel)
     def run(*args: Any) -> Any:
-        if args[0].dtype.char != "e":
+        if args[0].dtype.char not in HALVES:
             return kernel(*args)
-        return kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+        return kernel(*[as_single(a) if isinstance(a, np.ndarray) else a for a in args]).astype(args[0].dtype)
 
     return run
 
 
 def as_single(array: Array) -> Array:
     """`array`, but float32 for float16."""
-    return array.astype(np.float32) if array.dtype.char == "e" else array
+    return array.astype(np.float32) if array.dtype.char in HALVES else array
 
 
 def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type in which numbers of type `dtype` are computed: float32 for float16."""
-    return _SINGLE if dtype.char == "e" else dtype
+    return _SINGLE if dtype.char in HALVES else dtype
 
 
 _SINGLE = np.dtype(np.float32)
@@ -120,8 +120,8 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
     @functools.wraps(kernel)
     def run(*args: Any) -> Any:
         first = args[0]
-        if first.dtype.char == "e":
-            return run(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(np.float16)
+        if first.dtype.char in HALVES:
+            return run(*[a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]).astype(first.dtype)
         if first.size <= 2 * BLOCK or any([isinstance(a, np.ndarray) and a.shape != first.shape for a in args]):
             return kernel(*args)
         flat = [np.ascontiguousarray(a).reshape(-1) if isinstance(a, np.ndarray) else a for a in args]
@@ -139,7 +139,7 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
 
 def real_floating(array: Array, kernel_name: str) -> Array:
     """`array` if it is real floating point; torch's NotImplementedError otherwise."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"{kernel_name}\" not implemented for '{scalar_name(array.dtype)}'")
     return array
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels import blocks, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.parallel import share
@@ -179,7 +179,7 @@ def suits_winograd(images: int, weight: Ints, dtype: np.dtype[Any], g: Geometry)
         and min(weight[:2]) >= 48
         and min(g.padding) >= 0
         and images * math.prod(g.out) >= 768
-        and dtype.kind == "f"
+        and dtype.kind in FLOATING
     )
 
 

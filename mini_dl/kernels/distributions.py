@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, c_name, of_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, c_name, limits_of, of_numpy, scalar_name
 from mini_dl.kernels import mersenne
 from mini_dl.kernels.mersenne import Generator, multiply_add, piecewise, unit_double
 
@@ -33,12 +33,12 @@ def uniform(dtype: DType, low: float, high: float) -> Draw:
     """Uniform on [low, high)."""
     if dtype.kind == "c":
         return _in_pairs(uniform(_real(dtype), low, high))
-    if dtype.kind != "f":
+    if dtype.kind not in FLOATING:
         raise not_implemented("check_uniform_bounds", dtype)
     low, high = float(low), float(high)
     if 0 <= low <= high <= 1:  # the common case needs no further checks
         return piecewise(dtype, lambda generator, n: mersenne.uniform(generator, n, dtype, low, high))
-    limit = float(np.finfo(dtype).max)
+    limit = float(limits_of(dtype).max)
     for name, bound in (("from", low), ("to", high)):
         if not -limit <= bound <= limit:
             raise RuntimeError(f"{name} is out of bounds for {c_name(dtype)}")
@@ -59,7 +59,7 @@ def normal(dtype: DType, mean: float, std: float, blocks: bool) -> Draw:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if dtype.kind == "c":
         return _in_pairs(normal(_real(dtype), mean, std / math.sqrt(2), blocks))
-    if dtype.kind != "f":
+    if dtype.kind not in FLOATING:
         raise not_implemented("normal_kernel_cpu", dtype)
     return lambda generator, n: mersenne.normal(generator, n, dtype, float(mean), std, blocks)
 
@@ -92,7 +92,7 @@ def log_normal(dtype: DType, mean: float, std: float) -> Draw:
     mean, std = float(mean), float(std)
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
-    if dtype.kind != "f":
+    if dtype.kind not in FLOATING:
         raise not_implemented("log_normal_cpu", dtype)
 
     def draw(generator: Generator, n: int) -> Array:
@@ -116,7 +116,7 @@ def _real(dtype: DType) -> DType:
 
 
 def _require_float(dtype: DType, name: str) -> None:
-    if dtype.kind != "f":
+    if dtype.kind not in FLOATING:
         raise RuntimeError(
             f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you specified "
             f"{scalar_name(dtype)}"
@@ -140,7 +140,7 @@ def coins(dtype: DType, p: Array) -> Draw:
     """1 with probability `p`, one for each element, else 0. The uniform number drawn has the type of `p`."""
     if dtype.kind == "c" or dtype.char in BAREBONES:
         raise not_implemented("bernoulli_tensor_cpu_self_", dtype)
-    if p.dtype.kind != "f":
+    if p.dtype.kind not in FLOATING:
         raise not_implemented("bernoulli_tensor_cpu_p_", p.dtype)
     if not (np.all(p >= 0) and np.all(p <= 1)):
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
@@ -163,7 +163,7 @@ def poisson(rates: Array) -> Draw:
     Source: below 10, Knuth's product of uniforms; from 10 on, transformed rejection, Hoermann (1993),
     https://doi.org/10.1016/0167-6687(93)90997-4.
     """
-    if rates.dtype.kind != "f":
+    if rates.dtype.kind not in FLOATING:
         raise not_implemented("poisson_cpu", rates.dtype)
     if not np.all(rates >= 0):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
@@ -219,7 +219,7 @@ def binomial(counts: Array, chances: Array) -> Draw:
     Source: with fewer than 10 expected, the waiting times until each success; else transformed rejection, Hoermann (1993),
     https://doi.org/10.1080/00949659308811496 (algorithm BTRS).
     """
-    if counts.dtype == np.float16:
+    if counts.dtype.char in HALVES:
         raise not_implemented("binomial_cpu", counts.dtype)
 
     def draw(generator: Generator, n: int) -> Array:
@@ -305,7 +305,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
     last = _last(dtype, high)
     if high is not None and not low < high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    if dtype.kind == "f":
+    if dtype.kind in FLOATING:
         low, last = _first_said(low, dtype), last if high is None else _end_said(high, dtype) - 1
         if low > last or (high is None and low == last):
             raise RuntimeError(
@@ -346,7 +346,7 @@ def _modulo(bits: Array, count: int) -> Array:
 def _last(dtype: DType, high: int | None) -> int:
     if high is not None:
         return high - 1
-    return 2 ** digits(dtype) if dtype.kind == "f" else _limits(dtype)[1]
+    return 2 ** digits(dtype) if dtype.kind in FLOATING else _limits(dtype)[1]
 
 
 def _check_range(dtype: DType, low: int, last: int) -> None:
@@ -355,7 +355,7 @@ def _check_range(dtype: DType, low: int, last: int) -> None:
         least, greatest = _limits(dtype)
         if not least <= value <= min(greatest, INT64.max if dtype.kind == "u" else greatest):
             raise RuntimeError(f"{word} is out of bounds for {name}")
-        if dtype.kind == "f" and abs(value) > 2 ** digits(dtype):
+        if dtype.kind in FLOATING and abs(value) > 2 ** digits(dtype):
             warnings.warn(
                 f"{word} is out of bounds [-(2^{digits(dtype)}), 2^{digits(dtype)}]. Due to precision limitations {name} can "
                 "support discrete uniform distribution only within this range. This warning will become an error in version 1.7 "
@@ -366,13 +366,13 @@ def _check_range(dtype: DType, low: int, last: int) -> None:
 
 def digits(dtype: DType) -> int:
     """The binary digits of a float: it represents all integers up to 2^digits."""
-    return int(np.finfo(dtype).nmant) + 1
+    return int(limits_of(dtype).nmant) + 1
 
 
 def _limits(dtype: DType) -> tuple[int, int]:
     if dtype.kind == "b":
         return 0, 1
-    info: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    info: Any = limits_of(dtype) if dtype.kind in FLOATING else np.iinfo(dtype)
     return int(info.min), int(info.max)
 
 

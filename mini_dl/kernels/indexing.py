@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INDEX_TYPES, Array, scalar_name
+from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, scalar_name
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -168,7 +168,7 @@ def neutral(reduce: str, dtype: np.dtype[Any]) -> Any:
         return 1
     if dtype.kind == "b":
         return reduce == "amin"
-    if dtype.kind == "f":
+    if dtype.kind in FLOATING:
         return -np.inf if reduce == "amax" else np.inf
     return np.iinfo(dtype).min if reduce == "amax" else np.iinfo(dtype).max
 
@@ -182,7 +182,7 @@ def reduce_at(out: Array, key: Array, values: Array, reduce: str, include_self: 
         counts = np.full(out.shape, int(include_self))
         np.add.at(counts, key, 1)
         np.maximum(counts, 1, out=counts)
-        if out.dtype.kind in "fc":
+        if out.dtype.kind in INEXACT:
             np.divide(out, counts.astype(out.dtype), out=out)
         else:
             out[...] = np.floor_divide(out, counts)

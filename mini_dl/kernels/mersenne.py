@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import CPU, device
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import HALVES, Array
 
 WORDS = 624  # of the engine's state
 
@@ -246,7 +246,7 @@ def unit_double(generator: Generator, n: int) -> Array:
 def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high: float) -> Array:
     """Uniform on [low, high): ``low + u * (high - low)``, rounded once."""
     u = unit(generator, n, dtype)
-    if low == 0 and high == 1 and dtype != np.float16:
+    if low == 0 and high == 1 and dtype.char not in HALVES:
         return u
     start, stop = u.dtype.type(low), u.dtype.type(high)
     out = multiply_add(u, stop - start, start, u.dtype).astype(dtype, copy=False)
@@ -295,10 +295,10 @@ def normal(generator: Generator, n: int, dtype: np.dtype[Any], mean: float, std:
         out = multiply_add(normal_one_by_one(generator, n), std, mean, np.dtype(np.float64))
         return out.astype(dtype, copy=False)
     whole = n - n % BLOCK
-    inner = np.dtype(np.float32 if dtype == np.float16 else dtype)
+    inner = np.dtype(np.float32 if dtype.char in HALVES else dtype)
     out = np.empty(n, inner)
     # all uniforms are drawn before any block; for float16, only those that whole blocks need
-    drawn = whole if dtype == np.float16 else n
+    drawn = whole if dtype.char in HALVES else n
     out[:drawn] = piecewise(inner, lambda generator, n: unit(generator, n, inner))(generator, drawn)
     _normal_blocks(out[:whole], mean, std)
     if whole != n:  # the last 16 again, from new draws

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels.blocks import as_single, computed_in, keep, slices
 from mini_dl.kernels.parallel import share
 
@@ -109,7 +109,7 @@ def _picked(windows: Windows, values: Array, image: Array, out: Array) -> None:
 
 def places_of_maxima(input: Array, maxima: Array, windows: Windows) -> Array:
     """Where the maxima are in the flattened spatial dimensions."""
-    if _unclear(maxima) or input.dtype.kind != "f":
+    if _unclear(maxima) or input.dtype.kind not in FLOATING:
         return _argmax(input, windows)
     space = input.shape[-len(windows.out) :]
     places = np.arange(math.prod(space), dtype=np.int32).reshape(space)
@@ -171,7 +171,7 @@ def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[An
 
 def lowest(dtype: np.dtype[Any]) -> Any:
     """The lowest value of the type."""
-    return dtype.type(-np.inf) if dtype.kind == "f" else np.iinfo(dtype).min
+    return dtype.type(-np.inf) if dtype.kind in FLOATING else np.iinfo(dtype).min
 
 
 def _padded(input: Array, windows: Windows, fill: Any) -> Array:
@@ -206,7 +206,7 @@ def _argmax(input: Array, windows: Windows) -> Array:
 def _place_of_maximum(seen: Array, place: Array) -> Array:
     """(*, K) and the position of each, -1 outside the image -> (*)"""
     best = seen.argmax(-1)
-    if seen.dtype.kind == "f" and np.isnan(seen).any():
+    if seen.dtype.kind in FLOATING and np.isnan(seen).any():
         nan = np.isnan(seen)
         best = np.where(nan.any(-1), seen.shape[-1] - 1 - nan[..., ::-1].argmax(-1), best)
     found = np.take_along_axis(place, best[..., None], -1)[..., 0]

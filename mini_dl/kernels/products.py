@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import HALVES, Array
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
@@ -18,7 +18,7 @@ LARGE = 1 << 23
 def gemm(input: Array, other: Array) -> Array:
     """``input @ other`` of stacks of matrices; float16 is summed in float32. Operands BLAS cannot read are copied first."""
     dtype = input.dtype
-    if dtype.char == "e":
+    if dtype.char in HALVES:
         return matmul(input.astype(np.float32), other.astype(np.float32)).astype(dtype)
     if input.ndim == other.ndim == 2 and input.size * other.shape[1] < LARGE:
         return input.dot(other)  # copies what BLAS cannot read; half the cost of matmul for small products

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import HALVES, Array
 from mini_dl.kernels.blocks import in_slices, ones
 
 # ------------------------------------------------------------------------------------------------ softmax
@@ -15,8 +15,8 @@ from mini_dl.kernels.blocks import in_slices, ones
 def _over_rows(kernel: Callable[..., None], *arrays: Array) -> Array:
     """Run ``kernel(out, *arrays)`` on blocks of rows of contiguous 2-d views; float16 is computed in float32."""
     first = arrays[0]
-    if first.dtype.char == "e":
-        return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(np.float16)
+    if first.dtype.char in HALVES:
+        return _over_rows(kernel, *[a.astype(np.float32) for a in arrays]).astype(first.dtype)
     n = first.shape[-1]
     out = np.empty(first.shape, first.dtype)
     rows = [np.ascontiguousarray(a).reshape(-1, n) for a in arrays]

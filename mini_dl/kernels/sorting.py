@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 
 
 def top(input: Array, k: int, dim: int, largest: bool) -> Array:
@@ -50,7 +50,7 @@ def middle(input: Array, dim: int, skip_nan: bool) -> Array:
 
 def median_of_all(input: Array, skip_nan: bool) -> Array:
     x = input.reshape(-1)
-    if input.dtype.kind == "f":
+    if input.dtype.kind in FLOATING:
         numbers = x[~np.isnan(x)]
         if not numbers.size or (len(numbers) < len(x) and not skip_nan):
             return np.asarray(np.nan, input.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import HALVES, INEXACT, Array
 from mini_dl.kernels.blocks import as_single, in_single
 
 Dims = tuple[int, ...]
@@ -45,9 +45,9 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
     matters, take the dimensions in memory order and let BLAS multiply blocks of at most 8192 by ones: faster, more accurate.
     """
     kind = x.dtype.char
-    if kind == "e":
-        return add_up(x.astype(np.float32), dims, keepdim).astype(np.float16)
-    if x.dtype.kind not in "fc":
+    if kind in HALVES:
+        return add_up(x.astype(np.float32), dims, keepdim).astype(x.dtype)
+    if x.dtype.kind not in INEXACT:
         return reduce(np.add, x, dims, keepdim, np.int64)
     if not dims or x.size <= 256 or (x.size <= 16384 and (trailing(x, dims) or count(x.shape, dims) <= 256)):
         return reduce(np.add, x, dims, keepdim)
@@ -163,7 +163,7 @@ def std_array(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     return np.sqrt(squares(input, dims, keepdim, divisor))
 
 
-WIDER = {"e": np.float32, "f": np.float64, "F": np.complex128}
+WIDER = {"e": np.float32, "E": np.float32, "f": np.float64, "F": np.complex128}
 """The type in which long chains of additions and products are accumulated."""
 
 
@@ -171,13 +171,13 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
     """Running totals along `dim`, kept in a wider type; integers and bools in int64."""
     if not x.ndim:
         return accumulate(ufunc, x.reshape(1), 0, reverse).reshape(())
-    kind = WIDER.get(x.dtype.char, x.dtype) if x.dtype.kind in "fc" else np.int64
+    kind = WIDER.get(x.dtype.char, x.dtype) if x.dtype.kind in INEXACT else np.int64
     if reverse:
         x = np.flip(x, dim)
     out = ufunc.accumulate(x, dim, kind)
     if reverse:
         out = np.flip(out, dim)
-    return np.asarray(out, x.dtype if x.dtype.kind in "fc" else None, order="C")
+    return np.asarray(out, x.dtype if x.dtype.kind in INEXACT else None, order="C")
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp

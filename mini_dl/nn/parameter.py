@@ -9,6 +9,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, too_large
 from mini_dl._device import require_cpu
+from mini_dl._dtypes import FLOATING, INEXACT
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
 from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new, version_of, wrap, written
@@ -28,7 +29,7 @@ def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:
     """A leaf of class `kind` over the memory of `data`."""
     if data is None:
         data = empty(0)
-    if requires_grad and data._array.dtype.kind not in "fc":
+    if requires_grad and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     if requires_grad and data._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
@@ -149,7 +150,7 @@ class UninitializedTensorMixin(Tensor):
         )
 
     def is_floating_point(self) -> bool:
-        return self._numpy_dtype.kind == "f"
+        return self._numpy_dtype.kind in FLOATING
 
     def is_complex(self) -> bool:
         return self._numpy_dtype.kind == "c"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import Array, Number, dtype, number_as, scalar_name
+from mini_dl._dtypes import Array, Number, dtype, limits_of, number_as, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
@@ -187,7 +187,7 @@ def _softshrink(input: Array, lambd: float) -> Array:
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
     if lambd < 0:
-        maximum = np.finfo(input._array.dtype).max if input.dtype.is_floating_point else math.inf
+        maximum = limits_of(input._array.dtype).max if input.dtype.is_floating_point else math.inf
         raise RuntimeError(
             f"lambda must be in range [0, {maximum:g}] for input dtype {scalar_name(input._array.dtype)}, but found {lambd}"
         )

@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Number, as_type, floating, number_as, of_numpy, promote, result_numpy
+from mini_dl._dtypes import (
+    FLOATING,
+    HALVES,
+    INEXACT,
+    Array,
+    Number,
+    as_type,
+    floating,
+    number_as,
+    of_numpy,
+    promote,
+    result_numpy,
+)
 from mini_dl._surface import method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, unary
@@ -40,7 +52,7 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     kind = kind_of(alpha)
     if kind == "b" and common.kind != "b":
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if common.kind not in "fc" and kind in "fc":
+    if common.kind not in INEXACT and kind in INEXACT:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if common.kind != "c" and kind == "c":
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
@@ -87,8 +99,12 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 @method(alias="multiply", inplace=True, out=True)
 @written_by(np.multiply)
 @binary(  # a real factor is its own conjugate: this saves two calls in the most common formula
-    input=lambda grad, other: _mul(grad, other if type(other) is Tensor and other._array.dtype.kind == "f" else conjugate(other)),
-    other=lambda grad, input: _mul(grad, input if type(input) is Tensor and input._array.dtype.kind == "f" else conjugate(input)),
+    input=lambda grad, other: _mul(
+        grad, other if type(other) is Tensor and other._array.dtype.kind in FLOATING else conjugate(other)
+    ),
+    other=lambda grad, input: _mul(
+        grad, input if type(input) is Tensor and input._array.dtype.kind in FLOATING else conjugate(input)
+    ),
 )
 def mul(input: Array, other: Array) -> Array:
     """``input * other``"""
@@ -104,7 +120,7 @@ _mul: Any = mul
     promote=promote_floating,
 )
 def _div(input: Array, other: Array) -> Array:
-    if type(input) is np.ndarray and input.dtype.kind not in "fc":
+    if type(input) is np.ndarray and input.dtype.kind not in INEXACT:
         input, other = floating(input), floating(other)
     return np.divide(input, other)
 
@@ -152,7 +168,7 @@ def _floor_div(input: Array, other: Array) -> Array:
 def _trunc_div(input: Array, other: Array) -> Array:
     accept("div_trunc_cpu", "iuf", input, other)
     _divisible(input, other)
-    if kind_of(input) == "f" or kind_of(other) == "f":
+    if kind_of(input) in FLOATING or kind_of(other) in FLOATING:
         return np.trunc(np.divide(input, other))
     return (input - np.fmod(input, other)) // other
 
@@ -175,7 +191,7 @@ def remainder(input: Array, other: Array) -> Array:
     accept("remainder_cpu", "iuf", input, other)
     _divisible(input, other)
     result = np.remainder(input, other)
-    if result.dtype.kind == "f" and not result.all():  # a remainder of 0 has the sign of `input`
+    if result.dtype.kind in FLOATING and not result.all():  # a remainder of 0 has the sign of `input`
         return np.where(result == 0, np.copysign(result, input), result)
     return result
 
@@ -268,8 +284,8 @@ def in_one_type(name: str, input: Tensor, tensor1: Tensor, tensor2: Tensor) -> l
 
 
 def _half(*tensors: Tensor) -> bool:
-    """Whether all are float16, whose sums of products are computed in float32."""
-    return all([t._array.dtype.char == "e" for t in tensors])
+    """Whether all are float16, or all bfloat16: their sums of products are computed in float32."""
+    return len({t._array.dtype for t in tensors}) == 1 and tensors[0]._array.dtype.char in HALVES
 
 
 @method(inplace=True, out=True)
@@ -278,7 +294,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     number_of("addcmul", "value", value)
     input, tensor1, tensor2 = in_one_type("addcmul", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
-        return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).half()
+        return addcmul(input.float(), tensor1.float(), tensor2.float(), value=value).to(input.dtype)
     plain = value.__class__ is int and value == 1
     if tensor1._array.dtype.kind == "b":
         raise NotImplementedError("\"addcmul_cpu_out\" not implemented for 'Bool'")
@@ -299,6 +315,6 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
         )
     input, tensor1, tensor2 = in_one_type("addcdiv", input, tensor1, tensor2)
     if _half(input, tensor1, tensor2):
-        return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).half()
+        return addcdiv(input.float(), tensor1.float(), tensor2.float(), value=value).to(input.dtype)
     plain = value.__class__ is int and value == 1
     return _add(input, _div(tensor1 if plain else tensor1 * _factor("addcdiv", value, tensor1), tensor2))

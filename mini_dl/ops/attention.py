@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, bool as boolean, c_name, dtype, float64, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, bool as boolean, c_name, dtype, float64, of_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -18,7 +18,7 @@ from mini_dl.ops.activation import softmax
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.operands import masked
+from mini_dl.ops.operands import in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused
@@ -36,7 +36,7 @@ def _weights(query: Tensor, key: Tensor, mask: Tensor | None, alive: Array | Non
 
 
 def _wide(query: Tensor, scores: int) -> dtype:
-    return float64 if scores <= IN_DOUBLE and query._array.dtype.kind == "f" else query.dtype
+    return float64 if scores <= IN_DOUBLE and query._array.dtype.kind in FLOATING else query.dtype
 
 
 def _gradients(
@@ -99,7 +99,7 @@ def _check_operands(query: Tensor, key: Tensor, value: Tensor) -> None:
             f"Expected query, key, and value to have the same dtype, but got query.dtype: {_type(query)} key.dtype: {_type(key)} "
             f"and value.dtype: {_type(value)} instead."
         )
-    if query._array.dtype.kind not in "fc":
+    if query._array.dtype.kind not in INEXACT:
         raise RuntimeError(f"expected scalar type Float but found {scalar_name(query._array.dtype)}")
 
 
@@ -140,6 +140,9 @@ def scaled_dot_product_attention(
     """
     _check_operands(query, key, value)
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
+    if query._array.dtype.char == "E":
+        options = (dropout_p, is_causal, scale, enable_gqa)
+        return in_float32(scaled_dot_product_attention, query, key, value, attn_mask, *options)
     if enable_gqa:
         heads = query._array.shape[-3]
         key = key.repeat_interleave(heads // key._array.shape[-3], -3)
@@ -150,7 +153,7 @@ def scaled_dot_product_attention(
     leading = query._array.shape[:-2]
     keys, width = key._array.shape[-2:]
     fits = key._array.shape[:-2] == value._array.shape[:-2] == leading and value._array.shape[-2] == keys and width == embed
-    whole = bool(query._array.size and key._array.size and value._array.size) and query._array.dtype.kind == "f"
+    whole = bool(query._array.size and key._array.size and value._array.size) and query._array.dtype.kind in FLOATING
     if dropout_p > 0 or not fits or not whole or (mask is not None and mask.requires_grad):
         target, wide = query.dtype, _wide(query, math.prod(leading) * length * keys)
         weights = _weights(query.to(wide), key.to(wide), None if mask is None else mask.to(wide), alive, scale)
@@ -194,7 +197,7 @@ def _mask(
     if attn_mask._array.dtype.kind == "b":
         attn_mask = wrap(np.where(attn_mask._array, 0, -np.inf).astype(numpy_dtype))
     if attn_mask._array.dtype != numpy_dtype:
-        attn_mask = attn_mask.to(dtype(numpy_dtype.name))
+        attn_mask = attn_mask.to(of_numpy(numpy_dtype))
     if is_causal:
         attn_mask = wrap(np.where(past, attn_mask._array, numpy_dtype.type(-np.inf)))
     hidden = np.isneginf(attn_mask._array).all(-1, keepdims=True)
@@ -253,7 +256,7 @@ def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None
     """What to add to the scores for a bool mask that is true for hidden keys."""
     if mask is None:
         return None
-    _check(mask._array.dtype.kind in "bf", f"only bool and floating types of {name} are supported")
+    _check(mask._array.dtype.kind in "bfV", f"only bool and floating types of {name} are supported")
     if other is not None and other._array.dtype != mask._array.dtype:
         warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=5)
     if mask.dtype is not boolean:

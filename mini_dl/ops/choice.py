@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, real_number_of
@@ -130,7 +130,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         and type(max) in PLAIN
         and min is not max
         and isinstance(input, Tensor)
-        and input._array.dtype.kind == "f"
+        and input._array.dtype.kind in FLOATING
         and (min is None or -6e4 < min < 6e4)
         and (max is None or -6e4 < max < 6e4)
     ):
@@ -224,7 +224,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 
 @op(input=lambda grad, input: masked(grad, input.isfinite()))
 def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
-    if input.dtype.kind not in "fc":
+    if input.dtype.kind not in INEXACT:
         return input.copy()
     return np.nan_to_num(input, True, 0.0 if nan is None else nan, posinf, neginf)
 
@@ -234,7 +234,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """``input + weight * (end - input)``. RuntimeError unless all tensors have the same type."""
     as_tensors("lerp", input=input, end=end)
     if not isinstance(weight, Tensor):
-        if input._array.dtype.kind in "fc" and not (type(weight) is float and builtins.abs(weight) < 60000):
+        if input._array.dtype.kind in INEXACT and not (type(weight) is float and builtins.abs(weight) < 60000):
             number_as(weight, input._array.dtype)
     elif not weight._array.ndim and input._array.dtype == end._array.dtype and weight._array.dtype != input._array.dtype:
         input, end, weight = in_one_type("lerp", input, end, weight)  # a 0-d weight takes part in the promotion

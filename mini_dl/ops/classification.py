@@ -7,17 +7,18 @@ import warnings
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
 from mini_dl.ops.activation import log_softmax, softmax
 from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss, without_gradient
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.operands import masked
+from mini_dl.ops.operands import in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ classes by index
@@ -176,6 +177,7 @@ def _cross_entropy_slope(grad: Array, exponentials: Array, sums: Array, index: A
 
 
 @op(input=_cross_entropy_slope_of)
+@saves
 def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | None, reduce: bool) -> tuple[Array, Array, Array]:
     """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
     return cross_entropy_rows(input, index, factors, kept, reduce)
@@ -238,7 +240,7 @@ def _soft_cross_entropy(
 ) -> Tensor:
     shape = input._array.shape
     dim = 0 if len(shape) <= 1 else 1
-    if target._array.dtype.kind != "f":
+    if target._array.dtype.kind not in FLOATING:
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {scalar_name(target._array.dtype)}"
         )
@@ -404,6 +406,17 @@ def linear_cross_entropy(
             "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, "
             "label_smoothing == 0, target.dtype == int64, out_features == ().",
             stacklevel=2,
+        )
+    elif options is not None and input._array.dtype.char == "E":  # in chunks of float32
+        return in_float32(
+            linear_cross_entropy,
+            input,
+            linear_weight,
+            target,
+            linear_bias=None if linear_bias is None else linear_bias.float(),
+            weight=None if weight is None else weight.float(),
+            reduction=reduction,
+            ignore_index=ignore_index,
         )
     if len(classes) > 1:
         linear_weight = linear_weight.reshape(-1, linear_weight._array.shape[-1])

@@ -17,10 +17,11 @@ from mini_dl._device import (
     preserve_format,
     require_cpu,
 )
-from mini_dl._dtypes import Array, Number, dtype, of_numpy, result_numpy
+from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, dtype, of_numpy, result_numpy
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.single import moves
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
@@ -28,6 +29,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @recorded_as("CloneBackward0")
 @op(input=lambda grad: grad)
+@moves
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):
         return input.copy("K")
@@ -66,7 +68,7 @@ def is_contiguous(self: Tensor, memory_format: Any = contiguous_format) -> bool:
 def _cast(input: Array, target: np.dtype[Any]) -> Array:
     if input.dtype.kind == "c" and target.kind not in "cb":
         input = input.real
-    if input.dtype.kind == "f" and target.kind in "iu" and target.itemsize < 8:
+    if input.dtype.kind in FLOATING and target.kind in "iu" and target.itemsize < 8:
         return input.astype(np.int64).astype(target)  # wraps around, as the conversion of a large number does in C
     return input.astype(target)
 
@@ -75,7 +77,7 @@ def cast(input: Tensor, target: np.dtype[Any]) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
-    return _cast(input if target.kind in "fc" else wrap(input._array), target)  # integers have no history
+    return _cast(input if target.kind in INEXACT else wrap(input._array), target)  # integers have no history
 
 
 @tensor_method()
@@ -141,7 +143,7 @@ def _shorthand(name: str, target: dtype) -> None:
 
 
 for _name, _type in {**_dtypes.NAMES, "char": _dtypes.int8, "byte": _dtypes.uint8}.items():
-    if _name in ("bool", "byte", "char", "short", "int", "long", "half", "float", "double", "cfloat", "cdouble"):
+    if _name in ("bool", "byte", "char", "short", "int", "long", "half", "bfloat16", "float", "double", "cfloat", "cdouble"):
         _shorthand(_name, _type)
 
 
@@ -169,7 +171,7 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
 @method()
 def is_floating_point(input: Tensor) -> bool:
     """Whether the elements are floating point numbers."""
-    return input._array.dtype.kind == "f"
+    return input._array.dtype.kind in FLOATING
 
 
 @method()
@@ -181,7 +183,7 @@ def is_complex(input: Tensor) -> bool:
 @method()
 def is_signed(input: Tensor) -> bool:
     """Whether the elements can be negative."""
-    return input._array.dtype.kind in "ifc"
+    return input._array.dtype.kind in "ifVc"
 
 
 @tensor_method()

@@ -144,7 +144,7 @@ def _like(name: str, fill: Any) -> Callable[..., Tensor]:
         if value:
             (fill_value,) = value
         if name == "full_like":
-            number = single(fill_value, "biufc") if isinstance(fill_value, Tensor) else fill_value
+            number = single(fill_value, "biufVc") if isinstance(fill_value, Tensor) else fill_value
             if not is_number(number):
                 raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
             fill_value = number
@@ -231,7 +231,7 @@ class TensorType:
 
     def __init__(self, dtype: DType) -> None:
         self.dtype, self.__module__ = dtype, "torch"
-        self.__name__ = self.__qualname__ = _dtypes.scalar_name(dtype.numpy) + "Tensor"
+        self.__name__ = self.__qualname__ = _dtypes.scalar_name_of(dtype.name) + "Tensor"
 
     def __call__(self, *args: Any, device: Any = None) -> Tensor:
         return wrap(_legacy(Tensor, args, self.dtype.numpy))

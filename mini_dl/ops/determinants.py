@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, limits_of
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -37,7 +37,7 @@ def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
 
 def _nearly_singular(A: Array) -> bool:
     s: Array = mode.run(np.linalg.svd, A, False, False)
-    return bool((s[..., -1] <= s[..., 0] * A.shape[-1] * np.finfo(A.dtype).eps * 10).any())
+    return bool((s[..., -1] <= s[..., 0] * A.shape[-1] * limits_of(A.dtype).eps * 10).any())
 
 
 @op()

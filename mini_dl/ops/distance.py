@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
-from mini_dl._dtypes import scalar_name
+from mini_dl._dtypes import FLOATING, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import unary
@@ -27,7 +27,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> torch.nn.functional.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]))
     tensor([1.])
     """
-    if x1._array.dtype.kind != "f" and x2._array.dtype.kind != "f":
+    if x1._array.dtype.kind not in FLOATING and x2._array.dtype.kind not in FLOATING:
         common = np.result_type(x1._array.dtype, x2._array.dtype)
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {scalar_name(common)}")
     shape = broadcast_shapes(x1._array.shape, x2._array.shape)
@@ -35,8 +35,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
     def unit(x: Tensor) -> Tensor:
         x = x.expand(shape)
-        if x._array.dtype.kind != "f":
-            x = x.to((x1 if x1._array.dtype.kind == "f" else x2).dtype)
+        if x._array.dtype.kind not in FLOATING:
+            x = x.to((x1 if x1._array.dtype.kind in FLOATING else x2).dtype)
         norm = x.norm(2, at, True)
         with no_grad():
             missing = norm.clamp(min=eps) - norm  # the bound does not contribute to the gradient
@@ -61,7 +61,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     For many rows and p = 2, a matrix product is used unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
     """
     for name, x in (("X1", x1), ("X2", x2)):
-        if x._array.dtype.kind not in "f":
+        if x._array.dtype.kind not in FLOATING:
             raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {scalar_name(x._array.dtype)}")
         if x.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
@@ -85,7 +85,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The p-norm distances of the pairs of rows of `input` (N, M), i < j: (N (N - 1) / 2)"""
     if input.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if input._array.dtype.kind != "f":
+    if input._array.dtype.kind not in FLOATING:
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, scalar_name
 from mini_dl._surface import function, namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
 from mini_dl.ops.activation import leaky_relu
@@ -130,9 +131,9 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
     else:
         like = _one_per_channel(array) if by_channel else array
         draw = distributions.bernoulli(array.dtype, 1 - p)
-        if array.dtype.kind != "f":
+        if array.dtype.kind not in FLOATING:
             raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
-        factor, shift = mode.run(parts, mode.run(drawn, like, source(None), draw), p)
+        factor, shift = mode.run(widening(parts), mode.run(drawn, like, source(None), draw), p)
     result = input.mul_(wrap(factor)) if inplace else input * wrap(factor)
     if shift is None:
         return result
@@ -192,7 +193,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     array = input._array
     if train is False or not array.size:
         return input.clone(), wrap(np.ones(array.shape, bool))
-    if array.dtype.kind not in "fc":
+    if array.dtype.kind not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
     if p == 1:
         keep = np.zeros(array.shape, bool)
@@ -235,7 +236,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    if input._array.dtype.kind != "f":
+    if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
     return input.mul_(slope) if inplace else kinked(input) * slope

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INDEX_TYPES, Array, scalar_name
+from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
@@ -30,7 +30,7 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     """(*, D), (*) -> (count, D): the sum of the rows of each index. Few indices: a product with their one-hot matrix."""
     width = rows.shape[-1]
     flat, places = rows.reshape(index.size, width), index.reshape(-1)
-    if count <= 256 and rows.dtype.kind == "f" and index.size >= 4 * count:
+    if count <= 256 and rows.dtype.kind in FLOATING and index.size >= 4 * count:
         one_hot = np.zeros((count, index.size), rows.dtype)
         one_hot[places, np.arange(index.size)] = 1
         return one_hot @ flat

@@ -11,7 +11,7 @@ from typing import Any
 from mini_dl import _dtypes
 from mini_dl._checks import too_large, type_name
 from mini_dl._device import require_cpu, strided
-from mini_dl._dtypes import Array, dtype as DType
+from mini_dl._dtypes import INEXACT, Array, dtype as DType
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -38,7 +38,7 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     made = wrap(array)
     if out is not None:
         made = store(made, out)
-    if requires_grad and made._array.dtype.kind not in "fc":
+    if requires_grad and made._array.dtype.kind not in INEXACT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
     return requires_grad_(made) if requires_grad else made
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.factories import factory
@@ -73,9 +73,9 @@ def _transformable(name: str, input: Any) -> Tensor:
     """`input` in a type that can be transformed."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(f"fft_{name}", "input", 1, input)
-    if input._array.dtype.kind not in "fc":
+    if input._array.dtype.kind not in INEXACT:
         input = input.to(_dtypes.get_default_dtype())
-    if input._array.dtype == np.float16:
+    if input._array.dtype.char in HALVES:
         raise RuntimeError("Unsupported dtype Half")
     return input
 
@@ -344,7 +344,7 @@ def _points(name: str, n: Any, dtype: Any) -> tuple[int, Any]:
     if isinstance(n, bool) or not hasattr(type(n), "__index__"):
         raise TypeError(f"fft_{name}(): argument 'n' (position 1) must be int, not {type_name(n)}")
     target = _dtypes.default_numpy() if dtype is None else dtype
-    if target.kind not in "fc":
+    if target.kind not in INEXACT:
         raise RuntimeError(f"{name} requires a floating point or complex dtype")
     if target.kind == "c":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{scalar_name(target)}'")

@@ -8,7 +8,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
 from mini_dl.autograd.mode import mode
@@ -42,7 +42,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         common = broadcast_shapes(shape, theirs)
         if common != shape:
             raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
-    if needs_recording(self, src) and self._array.dtype.kind in "fc":
+    if needs_recording(self, src) and self._array.dtype.kind in INEXACT:
         check_memory(self._array)
         return _recorded_copy_(self, src)
     check_inference(self)

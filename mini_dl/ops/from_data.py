@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._device import require_cpu
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, INEXACT, Array
 from mini_dl._surface import function
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -80,9 +80,9 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
     # ints go through int64, or uint64 where that is wanted; what becomes floating goes through float64, as in torch
     through = {"i": "uint64" if target == np.uint64 else "int64", "f": "float64", "c": "complex128"}.get(found.kind, found)
     try:
-        array = np.array(leaves, "float64" if found.kind == "i" and target.kind in "fc" else through).reshape(shape)
+        array = np.array(leaves, "float64" if found.kind == "i" and target.kind in INEXACT else through).reshape(shape)
     except OverflowError:
-        if target.kind in "fc" or target == np.uint64:
+        if target.kind in INEXACT or target == np.uint64:
             raise
         if target.kind in "iu":
             raise ValueError("Overflow when unpacking long long") from None
@@ -92,7 +92,7 @@ def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
         low = -limits.max if target.kind == "u" and array.dtype.kind in "iu" else limits.min  # negative ints may wrap around
         if array.size and not (array.min() >= low and array.max() <= limits.max):
             raise RuntimeError(f"value cannot be converted to type {target.name} without overflow")
-        if array.dtype.kind == "f":
+        if array.dtype.kind in FLOATING:
             array = mode.run(array.astype, np.int64)
     return mode.run(array.astype, target)
 

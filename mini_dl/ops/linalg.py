@@ -16,11 +16,12 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import scalar_name
+from mini_dl._dtypes import INEXACT, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import chain
 from mini_dl.ops.matrices import diagonal, eye_like, square, tied
+from mini_dl.ops.operands import in_float32
 from mini_dl.ops.solving import _inverse, _solve, inv, solve
 from mini_dl.tensor import Tensor, wrap
 
@@ -141,7 +142,7 @@ def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
 
 def _powers(x: Tensor, n: int) -> Tensor:
     column = x.unsqueeze(-1)
-    one = wrap(np.ones(column._array.shape, column._array.dtype if column._array.dtype.kind in "fc" else np.int64))
+    one = wrap(np.ones(column._array.shape, column._array.dtype if column._array.dtype.kind in INEXACT else np.int64))
     if n == 0:
         return one.narrow(-1, 0, 0)
     if n == 1:
@@ -195,6 +196,8 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
 @public("linalg", "torch", "Tensor")
 def matrix_exp(A: Tensor) -> Tensor:
     """``1 + A + A @ A / 2 + ...``: the rational approximation of order 13 of A scaled to norm 1, then squared (Higham, 2005)."""
+    if isinstance(A, Tensor) and A._array.dtype.char == "E":
+        return in_float32(matrix_exp, A)
     square("linalg.matrix_exp", A)
     n = A._array.shape[-1]
     if not A._array.size:

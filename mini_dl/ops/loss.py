@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import INEXACT, Array, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import op
@@ -24,7 +24,7 @@ from mini_dl.ops.activation import _hardtanh, logsigmoid
 from mini_dl.ops.ctc import ctc_loss
 from mini_dl.ops.embedding_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from mini_dl.ops.loss_reduction import _warn_of_broadcasting, _weighted, checked_reduction, reduced_loss, without_gradient
-from mini_dl.ops.operands import masked
+from mini_dl.ops.operands import in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ regression
@@ -266,12 +266,14 @@ def binary_cross_entropy_with_logits(
     reduction = checked_reduction(reduction, size_average, reduce)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    if target._array.dtype.kind not in "fc":
+    if target._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"result type {scalar_name(input._array.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target._array.dtype)}"
         )
     without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
+    if input._array.dtype.char == "E":
+        return in_float32(binary_cross_entropy_with_logits, input, target, weight, None, None, reduction, pos_weight)
     log_sigmoid = logsigmoid(input)
     if pos_weight is not None:
         log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import dtype
+from mini_dl._dtypes import FLOATING, INEXACT, dtype
 from mini_dl._surface import public
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
@@ -40,14 +40,14 @@ def filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
 
 def lowest(input: Tensor) -> Any:
     kind = input._array.dtype
-    if kind.kind in "fc":
+    if kind.kind in INEXACT:
         return -math.inf
     return False if kind.kind == "b" else int(np.iinfo(kind).min)
 
 
 def highest(input: Tensor) -> Any:
     kind = input._array.dtype
-    if kind.kind in "fc":
+    if kind.kind in INEXACT:
         return math.inf
     return True if kind.kind == "b" else int(np.iinfo(kind).max)
 
@@ -66,7 +66,7 @@ def all_dims(dim: Any, ndim: int) -> Dims:
 
 def total_type(input: Tensor, given: dtype | None) -> dtype:
     """Sums and products of integers are int64."""
-    return given if given is not None else input.dtype if input._array.dtype.kind in "fc" else _dtypes.int64
+    return given if given is not None else input.dtype if input._array.dtype.kind in INEXACT else _dtypes.int64
 
 
 def over(reduce: Callable[..., Tensor], input: Tensor, dim: Any, keepdim: bool, **kwargs: Any) -> Tensor:
@@ -153,7 +153,7 @@ def median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The lower median of the elements that `mask` keeps: NaN where there are none, ValueError for integers."""
-    floating = input._array.dtype.kind == "f"
+    floating = input._array.dtype.kind in FLOATING
     x = filled(input if floating else input.to(_dtypes.float32), mask, math.nan)
     out: Tensor = sorting.nanmedian(x, all_dims(dim, input._array.ndim)[0] if input._array.ndim else 0, keepdim).values
     if floating:
@@ -208,7 +208,7 @@ def _variance(
         raise AssertionError("Only one of unbiased and correction may be given")
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
-    target = kind if kind is not None else input.dtype if input._array.dtype.kind in "fc" else _dtypes.float32
+    target = kind if kind is not None else input.dtype if input._array.dtype.kind in INEXACT else _dtypes.float32
     compute = target if target.is_floating_point or target.is_complex else _dtypes.float32
     n = _count(input, mask, dim, True)
     apart = input - sum(input, dim, keepdim=True, dtype=target, mask=mask) / n

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
-from mini_dl._dtypes import Array, Number, c_name, promote_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, Number, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.products import gemm
@@ -90,7 +90,7 @@ def _batched(input: Array, other: Array, flip: bool, flop: bool) -> Array:
 @op(input=lambda grad, other: grad * conj(other), other=lambda grad, input: grad * conj(input))
 def _dot(input: Array, other: Array) -> Array:
     """(K), (K) -> ()"""
-    if input.dtype.char == "e":
+    if input.dtype.char in HALVES:
         return np.dot(input.astype(np.float32), other.astype(np.float32)).astype(input.dtype)
     return np.dot(input, other)
 
@@ -286,7 +286,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
-    if input._array.dtype.kind == "f" and input._array.dtype == vec2._array.dtype:
+    if input._array.dtype.kind in FLOATING and input._array.dtype == vec2._array.dtype:
         return _paired(input, vec2)
     return input.reshape(len(input), 1) * vec2
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.tensor import Tensor, wrap
 
@@ -28,10 +28,10 @@ def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor
         raise RuntimeError(f"{name}: The input tensor {label} must have at least 2 dimensions.")
     if floating:
         kind = A._array.dtype
-        if kind.kind not in "fc":
+        if kind.kind not in INEXACT:
             raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
-        if kind.char == "e":
-            raise RuntimeError(f"{name}: Low precision dtypes not supported. Got Half")
+        if kind.char in HALVES:
+            raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {scalar_name(kind)}")
     return A
 
 

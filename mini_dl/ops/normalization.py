@@ -12,9 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, limits_of, np, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -53,7 +51,7 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
                 "mixed dtype (CPU): expect parameter to have scalar type of Float\n"
                 f"The input is {scalar_name(own)}, the parameters are {', '.join(map(scalar_name, types))}."
             )
-        if own.char != "e":
+        if own.char not in HALVES:
             raise RuntimeError(
                 "mixed dtype (CPU): all inputs must share same datatype.\n"
                 f"The input is {scalar_name(own)}, the parameters are Float."
@@ -183,10 +181,10 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
     `eps` is by default that of the type."""
     shape = _row_checks("rms_norm", input, normalized_shape, weight, None)
     dtype = input._array.dtype
-    if dtype.kind not in "fc":
+    if dtype.kind not in INEXACT:
         raise NotImplementedError(f"\"rms_norm\" not implemented for '{scalar_name(dtype)}'")
     if eps is None:
-        eps = float(np.finfo(computed_in(dtype)).eps)
+        eps = float(limits_of(computed_in(dtype)).eps)
     if dtype.kind == "c":  # the square of a complex number, not of its absolute value
         out = input * ((input * input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps).rsqrt()
         return out if weight is None else out * weight
@@ -255,8 +253,11 @@ def _check_channels(channels: int, **parameters: Tensor | None) -> None:
 def _update(running: Tensor, value: Array, momentum: float) -> None:
     """``running = (1 - momentum) * running + momentum * value``, in place"""
     array = running._array
-    array *= 1 - momentum
-    array += (momentum * value).astype(array.dtype)
+    if array.dtype.char == "E":
+        array[...] = array.astype(np.float32) * (1 - momentum) + momentum * value.astype(np.float32)
+    else:
+        array *= 1 - momentum
+        array += (momentum * value).astype(array.dtype)
     written(running)
 
 
@@ -290,6 +291,9 @@ def _batch_norm(
             missing = "running_mean" if running_mean is None else "running_var"
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
         real_floating(input._array, "batch_norm")
+        if input._array.dtype.char == "E":
+            wide = [None if t is None else t.float() for t in (input, weight, bias, running_mean, running_var)]
+            return _batch_norm(*wide, training, momentum, eps)[0].bfloat16(), None, None  # type: ignore[arg-type]
         scale = (running_var.detach() + eps).rsqrt()
         if weight is not None:
             scale = scale * weight

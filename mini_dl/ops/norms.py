@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import dtype, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, dtype, is_number, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
 from mini_dl.ops.matrix_norms import matrix_norm
@@ -36,7 +36,7 @@ def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     dims = [dim] if is_number(dim) else list(dim)
     if len(dims) > 2:
         raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
-    if input._array.dtype.kind not in "fc":
+    if input._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"norm(): input dtype should be either floating point or complex. Got {scalar_name(input._array.dtype)} instead."
         )
@@ -69,7 +69,7 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The vector norm of order `p` of ``input - other``."""
     apart = input - other
-    if apart._array.dtype.kind not in "fc":
+    if apart._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"norm(): input dtype should be either floating point or complex. Got {scalar_name(apart._array.dtype)} instead."
         )

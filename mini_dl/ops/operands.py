@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, as_type, default_numpy, dtype_of_number, floating, promote, result_numpy, scalar_name
+from mini_dl._dtypes import (
+    INEXACT,
+    Array,
+    among,
+    as_type,
+    default_numpy,
+    dtype_of_number,
+    floating,
+    promote,
+    result_numpy,
+    scalar_name,
+)
 from mini_dl.autograd.primitive import op, unary
 from mini_dl.kernels.blocks import keep
 from mini_dl.tensor import Tensor
@@ -36,7 +48,7 @@ def kind_of(operand: Any) -> str:
 def accept(name: str, kinds: str, *arrays: Any) -> None:
     """NotImplementedError if an array is of a kind for which torch does not compute `name`."""
     for array in arrays:
-        if isinstance(array, np.ndarray) and array.dtype.kind not in kinds:
+        if isinstance(array, np.ndarray) and not among(array.dtype, kinds):
             raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(array.dtype)}'")
 
 
@@ -47,7 +59,7 @@ def own_copy(array: Any) -> Any:
 
 def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
     """Two promoted operands, integers turned into the default floating point type."""
-    if type(input) is np.ndarray and input.dtype.kind not in "fc":
+    if type(input) is np.ndarray and input.dtype.kind not in INEXACT:
         return floating(input), floating(other)
     return input, other
 
@@ -55,9 +67,15 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
 def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
     """Like `promote`, but integers become floating point at once, before one could wrap around in the other's type."""
     common = result_numpy(input, other)
-    if common.kind in "fc":
+    if common.kind in INEXACT:
         return promote(input, other)
     return as_type(input, default_numpy()), as_type(other, default_numpy())
+
+
+def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The result of `function` of bfloat16 tensors, computed in float32 and rounded once, where torch does it in one kernel."""
+    wide = [a.float() if isinstance(a, Tensor) and a._array.dtype.char == "E" else a for a in args]
+    return function(*wide, **kwargs).bfloat16()
 
 
 PLAIN = (float, int, type(None))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
 from mini_dl.autograd.places import memory_of
@@ -33,7 +33,7 @@ def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any,
         memory = memory.copy()
     out = wrap(np.ndarray(shape, dtype.numpy, memory, offset, strides))
     out._counter = [1]
-    out._edge = LEAF if requires_grad and dtype.numpy.kind in "fc" else None
+    out._edge = LEAF if requires_grad and dtype.numpy.kind in INEXACT else None
     return out
 
 

@@ -9,7 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Number, as_type, floating, is_number, number_as, of_numpy, result_numpy, scalar_name
+from mini_dl._dtypes import (
+    FLOATING,
+    HALVES,
+    INEXACT,
+    Array,
+    Number,
+    as_type,
+    floating,
+    is_number,
+    number_as,
+    of_numpy,
+    result_numpy,
+    scalar_name,
+)
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, unary
@@ -82,7 +95,7 @@ def _number_log(base: Any) -> Any:
     )
 )
 def _pow_number(input: Array, exponent: Any) -> Array:
-    common = input.dtype if input.dtype.kind == "f" and type(exponent) in PLAIN else result_numpy(input, exponent)
+    common = input.dtype if input.dtype.kind in FLOATING and type(exponent) in PLAIN else result_numpy(input, exponent)
     if common.kind in "iu" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     power = number_as(exponent, common) if common.char in "bBhilqe" and exponent not in (0, 1, 2, 3) else exponent
@@ -95,10 +108,10 @@ def _pow_number(input: Array, exponent: Any) -> Array:
         return np.multiply(input, input)
     if exponent == 3:
         return input * input * input
-    if common.kind == "f":
+    if common.kind in FLOATING:
         if exponent == 0.5:
             return np.sqrt(input)
-        if exponent == -0.5 and common.char != "e":
+        if exponent == -0.5 and common.char not in HALVES:
             return np.reciprocal(np.sqrt(input))
         if exponent == -1:
             return np.reciprocal(input)
@@ -160,11 +173,11 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """``input * 2 ** other``"""
     as_tensors("ldexp", input=input, other=other)
     kinds = input._array.dtype.kind, other._array.dtype.kind
-    if kinds[0] == "f" and kinds[1] in "biu":
+    if kinds[0] in FLOATING and kinds[1] in "biu":
         if kinds[1] == "b":
             raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'")
         return _ldexp(input, other)
-    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] in "fc" else 2.0
+    base = wrap(np.asarray(2, input._array.real.dtype)) if kinds[0] in INEXACT else 2.0
     return _mul(input, pow(base, other))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import require_cpu
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, HALVES, Array
 from mini_dl._leaving import Block
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
@@ -275,7 +275,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any) -> Array
     nonnegative((n,))
     if target.kind in "bc" or target.char in distributions.BAREBONES:
         raise not_implemented("randperm", target)
-    if target.kind == "f":
+    if target.kind in FLOATING:
         most = 2 ** distributions.digits(target) + 1
         if n > most:
             raise RuntimeError(f"n cannot be greater than {most} for {_dtypes.scalar_name(target)} type.")
@@ -462,7 +462,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     ValueError unless `count` is floating point, RuntimeError if the types differ.
     """
     tries, chances = count._array, prob._array
-    if tries.dtype.kind != "f":
+    if tries.dtype.kind not in FLOATING:
         raise ValueError(f"binomial only supports floating-point dtypes for count, got: {_dtypes.scalar_name(tries.dtype)}")
     if tries.dtype != chances.dtype:
         raise RuntimeError(f"Found dtype {_dtypes.scalar_name(chances.dtype)} but expected {_dtypes.scalar_name(tries.dtype)}")
@@ -547,7 +547,7 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
     weights = input._array
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
-    if weights.dtype.kind != "f":
+    if weights.dtype.kind not in FLOATING:
         raise RuntimeError(
             f"multinomial only supports floating-point dtypes for input, got: {_dtypes.scalar_name(weights.dtype)}"
         )
@@ -572,7 +572,7 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
 
 def _with_replacement(weights: Array, n: int, generator: Generator) -> Array:
     """Where a uniform number falls among the cumulative weights."""
-    steps = np.cumsum(weights.astype(np.float32) if weights.dtype == np.float16 else weights, axis=-1)
+    steps = np.cumsum(weights.astype(np.float32) if weights.dtype.char in HALVES else weights, axis=-1)
     steps /= steps[..., -1:].copy()
     steps[..., -1] = 1
     u = mersenne.unit_double(generator, n * (steps.size // steps.shape[-1])).reshape(*steps.shape[:-1], n)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -106,7 +106,7 @@ def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = np.dtype(dtype)
-    exact = computed_in(kind) if kind.kind in "fc" else np.dtype("float64")
+    exact = computed_in(kind) if kind.kind in INEXACT else np.dtype("float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)
     low, high = np.asarray(start, exact), np.asarray(end, exact)

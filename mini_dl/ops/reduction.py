@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
-from mini_dl._dtypes import Array, c_name, dtype, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, c_name, dtype, scalar_name
 from mini_dl._surface import check_apart, function, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
@@ -140,7 +140,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype 
     tensor([1.5000, 3.5000])
     """
     x = of_type(checked("mean", input, keepdim), dtype)
-    if x._array.dtype.kind not in "fc":
+    if x._array.dtype.kind not in INEXACT:
         what, kind = ("Input", x._array.dtype) if dtype is None else ("Optional", x._array.dtype)
         raise RuntimeError(
             f"mean(): could not infer output dtype. {what} dtype must be either a floating point or complex dtype. "
@@ -153,7 +153,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN."""
     x = checked("nanmean", input, keepdim)
-    if x._array.dtype.kind not in "fc":
+    if x._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {scalar_name(x._array.dtype)}"
         )
@@ -172,7 +172,7 @@ def deviations(name: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool,
         if correction is not None:
             raise TypeError(f"{name}() received an invalid combination of arguments: give correction or unbiased, not both")
         correction = int(unbiased)
-    if x._array.dtype.kind not in "fc":
+    if x._array.dtype.kind not in INEXACT:
         raise RuntimeError(
             f"{name.replace('_', ' and ') if '_' in name else 'std and var'} only support floating point and complex dtypes"
         )
@@ -522,14 +522,14 @@ def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(input)))`` over `dim`, without overflow: the largest element is factored out first."""
     x = checked("logsumexp", input, keepdim)
-    if x._array.dtype.kind not in "fc":
+    if x._array.dtype.kind not in INEXACT:
         x = x.to(_dtypes.get_default_dtype())
     return _logsumexp(x, wrap_dims(dim, x._array.ndim), keepdim)
 
 
 @op()
 def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
-    wide = input.astype(np.float64 if input.dtype.kind == "f" else np.uint64 if input.dtype.kind in "bu" else np.int64)
+    wide = input.astype(np.float64 if input.dtype.kind in FLOATING else np.uint64 if input.dtype.kind in "bu" else np.int64)
     return reduce(np.bitwise_xor, wide.view(np.uint64), dims, keepdim)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.graph import edge_of
@@ -135,9 +135,9 @@ def _resized(input: Tensor, mode: str, out: Ints, factors: list[float] | None, a
         )
     dtype = input._array.dtype
     nearest = mode.startswith("nearest")
-    if dtype.kind != "f" and not (dtype.char == "B" and (nearest or mode in BYTE_MODES)):
+    if dtype.kind not in FLOATING and not (dtype.char == "B" and (nearest or mode in BYTE_MODES)):
         raise NotImplementedError(f"\"upsample_{mode}{len(out)}d\" not implemented for '{scalar_name(dtype)}'")
-    if antialias and dtype.char == "e":
+    if antialias and dtype.char in HALVES:
         raise NotImplementedError("\"compute_index_ranges_weights\" not implemented for 'Half'")
     real = np.float64 if dtype.char in "dB" and not nearest else np.float32
     axes = []
@@ -329,7 +329,7 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
     a, b = input._array.dtype, grid._array.dtype
     if a != b:
         raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
-    if a.kind != "f":
+    if a.kind not in FLOATING:
         raise NotImplementedError(f"\"grid_sampler_{len(shape) - 2}d_cpu_kernel_impl\" not implemented for '{scalar_name(a)}'")
     return _sampled(input, grid, INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners)
 
@@ -339,7 +339,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     """The grid that ``grid_sample`` needs for affine maps, (N, n, n + 1) and size (N, C, *out) -> (N, *out, n)."""
     if not isinstance(theta, Tensor):
         raise not_a_tensor("affine_grid", "theta", 1, theta)
-    if theta._array.dtype.kind != "f":
+    if theta._array.dtype.kind not in FLOATING:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     n = len(size) - 2
     if n not in (2, 3):

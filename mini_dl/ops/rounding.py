@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, floating
+from mini_dl._dtypes import FLOATING, Array, floating
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, unary
@@ -99,7 +99,7 @@ def signbit(input: Array) -> Array:
     """Whether the sign bit is set: negative numbers and -0.0."""
     if input.dtype.kind == "c":
         raise RuntimeError("signbit is not implemented for complex tensors.")
-    return np.signbit(input) if input.dtype.kind == "f" else np.less(input, 0)
+    return np.signbit(input) if input.dtype.kind in FLOATING else np.less(input, 0)
 
 
 @method(inplace=True, out=True)
@@ -152,7 +152,7 @@ frexp_result = return_type("frexp", "mantissa exponent")
 @method(out=True)
 def frexp(input: Tensor) -> Any:
     """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
-    if input._array.dtype.kind != "f":
+    if input._array.dtype.kind not in FLOATING:
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     return frexp_result(*_frexp(input))
 
@@ -166,7 +166,7 @@ def _frexp(input: Array) -> tuple[Array, Array]:
 def _rounding(ufunc: Any, input: Array) -> Array:
     """`ufunc` on floating point numbers; integers are returned unchanged."""
     accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
-    return ufunc(input) if input.dtype.kind == "f" else input.copy()
+    return ufunc(input) if input.dtype.kind in FLOATING else input.copy()
 
 
 @method(inplace=True, out=True)

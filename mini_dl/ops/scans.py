@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import Array, dtype, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, dtype, is_number, scalar_name
 from mini_dl._surface import function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -110,7 +110,7 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
 
 @op(input=lambda grad, input, result, dims, keepdim, whole: _prod_gradient(grad, input, result, dims, keepdim, whole))
 def _prod(input: Array, dims: Dims, keepdim: bool, whole: bool) -> Array:
-    return reduce(np.multiply, input, dims, keepdim, input.dtype if input.dtype.kind in "fc" else np.int64)
+    return reduce(np.multiply, input, dims, keepdim, input.dtype if input.dtype.kind in INEXACT else np.int64)
 
 
 @method(out=True)
@@ -178,7 +178,7 @@ def _logcumsumexp(input: Array, dim: int) -> Array:
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """``log(cumsum(exp(input)))`` along `dim`, without overflow."""
     dim = wrap_dim(dim, checked("logcumsumexp", input)._array.ndim)
-    if input._array.dtype.kind not in "fc":
+    if input._array.dtype.kind not in INEXACT:
         raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
     return _logcumsumexp(input, dim)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, limits_of, scalar_name
 from mini_dl._surface import method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -143,7 +143,7 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
         if isinstance(given, Tensor) and given._array.dtype.kind == "c":
             raise RuntimeError(f"{name}: {label} tensor of complex type is not supported.")
     if rtol is None:
-        default = np.finfo(A._array.dtype).eps * max(A._array.shape[-2:])
+        default = limits_of(A._array.dtype).eps * max(A._array.shape[-2:])
         if atol is None:
             rtol = default
         elif isinstance(atol, Tensor):
@@ -221,7 +221,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         B = B.unsqueeze(-1)
     if B._array.shape[-2] != m:
         raise RuntimeError(f"{name}: input.size(-2) should match other.size(-2)")
-    rtol = np.finfo(A._array.dtype).eps * max(m, n) if rcond is None else rcond
+    rtol = limits_of(A._array.dtype).eps * max(m, n) if rcond is None else rcond
     solution = _pinv(A, 0.0, 0.0 if driver == "gels" else rtol, False) @ B
     values = wrap(mode.run(np.linalg.svd, A._array, False, False)) if A._array.size else wrap(np.zeros((*A._array.shape[:-2], 0)))
     rank = np.asarray(mode.run(is_large, values._array, 0.0, rtol).sum(-1), np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import Array, is_number, scalar_name
+from mini_dl._dtypes import FLOATING, Array, is_number, scalar_name
 from mini_dl._surface import function, method, return_type
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
@@ -25,7 +25,7 @@ def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tenso
     w = weights._array
     if w.ndim > 1:
         raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} dimensions")
-    if w.dtype.kind not in ("iu" if integral else "f"):
+    if w.dtype.kind not in ("iu" if integral else FLOATING):
         kinds = "integral dtype" if integral else "floating point dtype"
         raise RuntimeError(f"cov(): expected {name} to have {kinds} but got {name} with {scalar_name(w.dtype)} dtype")
     if w.size != n:
@@ -120,7 +120,7 @@ def _limits(name: str, x: Array, low: float, high: float, by: float) -> tuple[fl
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements fall into each of `bins` equal parts of [min, max] (of the data's range if they are equal)."""
     x = checked("histc", input)._array.reshape(-1)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{scalar_name(x.dtype)}'")
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")

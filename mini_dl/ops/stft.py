@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from mini_dl._dtypes import of_numpy, scalar_name
+from mini_dl._dtypes import HALVES, of_numpy, scalar_name
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.ops.complex_numbers import view_as_real
@@ -140,7 +140,7 @@ def _spectra(frames: Tensor, norm: str, onesided: bool | None) -> Tensor:
     whole = frames.is_complex()
     if whole and onesided:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
-    if frames._array.dtype.char == "e":
+    if frames._array.dtype.char in HALVES:
         raise RuntimeError(f"MKL FFT doesn't support tensors of type: {scalar_name(frames._array.dtype)}")
     last = (frames.ndim - 1,)
     if whole or onesided is False:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name, wrap_dims
-from mini_dl._dtypes import Array, dtype, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, dtype, is_number, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
@@ -65,12 +65,12 @@ def _vector_norm(input: Array, ord: float, dims: Dims, keepdim: bool) -> Array:
 def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
     """`x` in the type asked for, which may not narrow it nor cross between real and complex."""
     kind = x._array.dtype
-    if kind.kind not in "fc":
+    if kind.kind not in INEXACT:
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
     if target is None:
         return x
     asked = target.numpy
-    if asked.kind not in "fc":
+    if asked.kind not in INEXACT:
         raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {scalar_name(asked)}")
     if asked.kind != kind.kind:
         want, given = ("complex", "complex") if kind.kind == "c" else ("real", "real")

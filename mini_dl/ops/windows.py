@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
 from mini_dl.ops.factories import factory
 from mini_dl.ops.special import i0
 
@@ -19,7 +19,7 @@ def _points(name: str, length: Any, periodic: bool, dtype: Any) -> tuple[Array, 
     if isinstance(length, bool) or not hasattr(type(length), "__index__"):
         raise TypeError(f"{name}(): argument 'window_length' (position 1) must be int, not {type_name(length)}")
     target = _dtypes.default_numpy() if dtype is None else dtype
-    if target.kind not in "fc":
+    if target.kind not in INEXACT:
         raise RuntimeError(f"{name} expects floating point dtypes, got: dtype={_dtypes.of_numpy(target)!r}")
     if length < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={length}")
@@ -87,7 +87,7 @@ def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0,
     points, last = _points("kaiser_window", window_length, periodic, dtype)
     if last < 1:
         return np.ones_like(points)
-    wide = np.dtype("float32") if points.dtype == np.float16 else points.dtype
+    wide = np.dtype("float32") if points.dtype.char in HALVES else points.dtype
     bessel = i0.op.forward
     x = points.astype(wide) * wide.type(2.0 / last) - 1
     root = np.sqrt(np.maximum(1 - x * x, 0)) * wide.type(beta)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, limits_of
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.updates import State, check_one_element, chosen, new_step, zeros_like
 
@@ -46,7 +46,7 @@ class Adafactor(Optimizer):
             state.tensors.update(step=new_step(), **{name: zeros_like(part) for name, part in parts.items()})
         grad = -grad if group.maximize else grad
         step, lr, eps = state.advance(), group.lr, group.eps
-        least = float(np.finfo(param.dtype).eps) if eps[0] is None else eps[0]
+        least = float(limits_of(param.dtype).eps) if eps[0] is None else eps[0]
         weight = step**group.beta2_decay
         rate = max(eps[1], _root_mean_square(param)) * min(lr, 1 / step**0.5)
         if group.weight_decay != 0:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
@@ -192,7 +192,7 @@ class Optimizer:
             raise AssertionError("_foreach ops don't support autograd")
         if group.get("fused"):
             for param in group["params"]:
-                if param._grad is not None and param._array.dtype.kind != "f":
+                if param._grad is not None and param._array.dtype.kind not in FLOATING:
                     raise RuntimeError(
                         "`fused=True` requires all the params to be floating point Tensors of supported devices: ['mps', 'cuda', "
                         f"'xpu', 'hpu', 'cpu', 'mtia', 'privateuseone'] but {param.dtype} and cpu"

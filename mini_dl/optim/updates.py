@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import Scratch
 from mini_dl.tensor import Tensor, wrap
@@ -138,7 +138,7 @@ class State:
 
         The update loops over them and writes in place. Complex arrays come as their real and imaginary parts.
         """
-        if param.size > SMALL or not param.ndim or param.dtype.kind != "f":
+        if param.size > SMALL or not param.ndim or param.dtype.kind not in FLOATING:
             return _pieces(buffers, param, *others)
         key = (param.shape, param.dtype.char)
         own = self.spare.get(key)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _device, _dtypes
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import INEXACT, Array
 from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
 from mini_dl.files.pt.storages import BFLOAT16, Memory, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
@@ -78,7 +78,7 @@ def set_requires_grad(tensor: Tensor, wanted: Any) -> Tensor:
     """The tensor, with `requires_grad` set. RuntimeError if its type cannot require grad."""
     if type(wanted) is not bool:
         raise FileError(f"requires_grad must be a bool, not {type(wanted).__name__}")
-    if wanted and tensor._array.dtype.kind not in "fc":
+    if wanted and tensor._array.dtype.kind not in INEXACT:
         raise RecordError("only Tensors of floating point and complex dtype can require gradients")
     tensor._edge = LEAF if wanted else None
     return tensor

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from mini_dl._dtypes import limits_of
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.utils.parametrize import register_parametrization
@@ -121,7 +120,7 @@ def _reflections(tall: Tensor) -> Tensor:
 
 def _is_orthogonal(matrix: Tensor) -> bool:
     n, k = matrix.shape[-2:]
-    eps = 10.0 * n * float(np.finfo(matrix._array.dtype).eps)
+    eps = 10.0 * n * float(limits_of(matrix._array.dtype).eps)
     return allclose(matrix.mH @ matrix, eye(k, dtype=matrix.dtype), atol=eps)
 
 

@@ -1,0 +1,114 @@
+"""bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
+
+NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so that no kernel sees it: once the type is
+used, the forward of every primitive becomes one that looks for it (`widen_all`). Until then nothing looks. Views and primitives
+that only move elements (`moves`) see them as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._dtypes import INEXACT, dtype, result_numpy
+
+SINGLE = np.dtype(np.float32)
+_primitives: list[Any] = []
+_used: list[bool] = []  # not empty once the type is used
+
+
+def computes(primitive: Any) -> None:
+    """Let a primitive take part: its forward computes, it does not only look into memory."""
+    if getattr(primitive.forward, "moves", False):
+        return
+    if _used:
+        primitive.forward = widening(primitive.forward)
+    else:
+        _primitives.append(primitive)
+
+
+def moves(forward: Any) -> Any:
+    """Mark a forward that only moves elements, whatever they are."""
+    forward.moves = True
+    return forward
+
+
+def saves(forward: Any) -> Any:
+    """Mark a forward whose first output is the result; the others are kept for the gradient, in float32."""
+    forward.saves = True
+    return forward
+
+
+def widen_all() -> None:
+    _used.append(True)
+    for primitive in _primitives:
+        primitive.forward = widening(primitive.forward)
+    _primitives.clear()
+
+
+_dtypes.when_bfloat16.append(widen_all)
+
+
+def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward`, which sees float32 in place of bfloat16; its results are rounded where they should be bfloat16."""
+
+    saves = getattr(forward, "saves", False)
+
+    @functools.wraps(forward)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        for value in args:
+            kind = value.__class__
+            if kind is np.ndarray:
+                if value.dtype.char == "E":
+                    break
+            elif (kind is list or kind is tuple) and any([_is_narrow(one) for one in value]):
+                break
+        else:
+            return forward(*args, **kwargs)
+        result = forward(*[widened(value) for value in args], **kwargs)
+        if not _rounds(args):
+            return result
+        if saves:  # only the gradient sees the other outputs
+            return rounded(result[0]), *result[1:]
+        return rounded(result)
+
+    return run
+
+
+def _is_narrow(value: Any) -> bool:
+    return value.__class__ is np.ndarray and value.dtype.char == "E"
+
+
+def widened(value: Any) -> Any:
+    """An argument as a kernel sees it: arrays of bfloat16, also in lists, and the type itself as float32."""
+    if isinstance(value, np.ndarray):
+        return value.astype(SINGLE) if value.dtype.char == "E" else value
+    if isinstance(value, (list, tuple)) and any([_is_narrow(one) for one in value]):
+        return [widened(one) for one in value]
+    return SINGLE if isinstance(value, np.dtype) and value.char == "E" else value
+
+
+def _rounds(args: tuple[Any, ...]) -> bool:
+    """Whether results are bfloat16: the type asked for, or else that of the first argument with floating point numbers."""
+    first = None
+    for value in args:
+        if isinstance(value, (np.dtype, dtype)):
+            return value == _dtypes.bfloat16.numpy
+        if first is None:
+            arrays = value if isinstance(value, (list, tuple)) else (value,)
+            found = [one for one in arrays if isinstance(one, np.ndarray) and one.dtype.kind in INEXACT]
+            first = result_numpy(*found) if found else None
+    return first is not None and first.char == "E"
+
+
+def rounded(result: Any) -> Any:
+    """What a kernel computed in float32, as bfloat16; other types are left alone."""
+    if isinstance(result, (tuple, list)):
+        return tuple([rounded(one) for one in result])
+    if isinstance(result, (np.ndarray, np.generic)) and result.dtype == SINGLE:
+        return result.astype(_dtypes.bfloat16.numpy)
+    return result
