@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import CPU, device
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, float16, float64
 
 WORDS = 624  # of the engine's state
 
@@ -194,7 +194,7 @@ here = _Here()
 
 def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
     """Uniform on [0, 1): the low 53 bits of a double draw, or the low 24 of a single one; float16 is computed in float32."""
-    if dtype == np.float64:
+    if dtype == float64.numpy:
         bits = generator.doubles(n)
         bits &= np.uint64(2**53 - 1)
         return np.multiply(bits.view(np.int64), 2.0**-53)
@@ -252,7 +252,7 @@ def unit_double(generator: Generator, n: int) -> Array:
 def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high: float) -> Array:
     """Uniform on [low, high): ``low + u * (high - low)``, rounded once."""
     u = unit(generator, n, dtype)
-    if low == 0 and high == 1 and dtype != np.float16:
+    if low == 0 and high == 1 and dtype != float16.numpy:
         return u
     start, stop = u.dtype.type(low), u.dtype.type(high)
     out = multiply_add(u, stop - start, start, u.dtype).astype(dtype, copy=False)
@@ -268,7 +268,7 @@ def multiply_add(x: Array, scale: Any, shift: Any, dtype: np.dtype[Any]) -> Arra
         if scale != 1:
             x *= scale
         return x.astype(dtype, copy=False)
-    if dtype != np.float64:  # exact in float64
+    if dtype != float64.numpy:  # exact in float64
         return (x.astype(np.float64) * float(scale) + float(shift)).astype(dtype)
     product, rest = _two_product(x, float(scale))
     total = product + shift
@@ -301,10 +301,10 @@ def normal(generator: Generator, n: int, dtype: np.dtype[Any], mean: float, std:
         out = multiply_add(normal_one_by_one(generator, n), std, mean, np.dtype(np.float64))
         return out.astype(dtype, copy=False)
     whole = n - n % BLOCK
-    inner = np.dtype(np.float32 if dtype == np.float16 else dtype)
+    inner = np.dtype(np.float32 if dtype == float16.numpy else dtype)
     out = np.empty(n, inner)
     # all uniforms are drawn before any block; for float16, only those that whole blocks need
-    drawn = whole if dtype == np.float16 else n
+    drawn = whole if dtype == float16.numpy else n
     out[:drawn] = piecewise(inner, lambda generator, n: unit(generator, n, inner))(generator, drawn)
     _normal_blocks(out[:whole], mean, std)
     if whole != n:  # the last 16 again, from new draws
