@@ -213,7 +213,8 @@ def cross_entropy(
     dim = 0 if len(shape) == 1 else 1
     if target._array.shape == shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-    without_gradient("nll_loss_forward", weight=weight)
+    if weight is not None:
+        without_gradient("nll_loss_forward", weight=weight)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
