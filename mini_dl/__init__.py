@@ -20,6 +20,7 @@ from mini_dl import (
     special,
     utils,
 )
+from mini_dl._arguments import asking as _asking
 from mini_dl._device import device
 from mini_dl._dtypes import (
     bfloat16,
@@ -63,7 +64,6 @@ from mini_dl.autograd import (
     set_grad_enabled,
 )
 from mini_dl.kernels.parallel import get_num_threads, set_num_threads
-from mini_dl.overrides import asking as _asking
 from mini_dl.standins import attach as _attach
 from mini_dl.tensor import Size, Tensor, typename
 

@@ -3,18 +3,23 @@
 The annotations of a function say what it accepts. At its first call, a prologue is generated for it that looks only at the
 classes of the arguments; only arguments that do not fit take the slow path, through `Parser.resolve`. What takes time to check,
 the numbers in a list, is checked only after a call has failed (`Parser.explain`).
+
+The functions of a public module also ask their arguments whether one of them answers for the function (see `overrides`), and take
+``out=``: all of it stands in the one text that is generated (`PublicParser`).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from mini_dl import overrides
 from mini_dl._checks import type_name
 from mini_dl._dtypes import dtype, number_as, of_numpy
 from mini_dl.kernels.mersenne import Generator
@@ -75,36 +80,43 @@ class Parser:
     """Calls `function` with its arguments as torch's parser would pass them. TypeError if they do not fit."""
 
     call: Any
+    writing: Function | None = None
+    """`call` with the keyword ``out=``."""
 
     def __init__(self, function: Function, strict: bool) -> None:
         self.function, self.strict = function, strict
 
     def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The first call, which gives `call` the code generated for this function."""
+        self.write()
+        return self.call(*args, **kwargs)
+
+    def write(self) -> None:
+        """Generate the code of `call`."""
         self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
         if self.strict and self.function.__name__ in NUMBER_FIRST:
             at = len([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
             parameters.insert(at, inspect.Parameter("more", inspect.Parameter.VAR_POSITIONAL))
         self.names = {parameter.name for parameter in parameters}
-        names: dict[str, Any] = {}
         kinds = [kind_of(p) for p in parameters]
         if not self.strict:
             kinds = [kind if kind in HANDED_ON and p.name not in ANY_OBJECT else "" for p, kind in zip(parameters, kinds)]
         if self.function.__name__ in SEVERAL_MEANINGS:
             kinds = ["" if kind == "ints" else kind for kind in kinds]
         self.kinds = kinds
-        exec(
-            compile(text_of(parameters, kinds, self.strict), f"<arguments of {self.function.__name__}>", "exec"), globals(), names
-        )
+        text, names = self.text(), dict[str, Any]()
+        exec(compile(text, f"<arguments of {self.function.__name__}>", "exec"), globals(), names)
         defaults = [
             (p.name, ABSENT if p.default is p.empty else p.default, p.kind is p.KEYWORD_ONLY)
-            for p in parameters
+            for p in self.parameters
             if p.kind is not p.VAR_POSITIONAL
         ]
         self.call.__defaults__ = tuple([value for _, value, keyword in defaults if not keyword])
         self.call.__kwdefaults__ = {name: value for name, value, keyword in defaults if keyword}
         self.call.__code__ = names["make"](self.function, self).__code__
-        return self.call(*args, **kwargs)
+
+    def text(self) -> str:
+        return text_of(self.parameters, self.kinds, self.strict)
 
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Make the call with corrected names and values."""
@@ -191,15 +203,24 @@ def parsed(function: Function, strict: bool = True) -> Function:
         return function
     parser = Parser(function, strict)
 
-    @functools.wraps(function)
+    call: Any = functools.wraps(function)(placeholder(function, parser))
+    call.parser, parser.call = parser, call
+    return call
+
+
+def parser_of(function: Any) -> Parser | None:
+    """The parser that `function` is the call of, or the call with ``out=``."""
+    parser: Parser | None = getattr(function, "parser", None)  # or that of a function that this one wraps
+    return parser if parser is not None and (function is parser.call or function is parser.writing) else None
+
+
+def placeholder(function: Function, parser: Parser) -> Any:
+    """A function that gets its code at its first call. That code has the same free variables."""
+
     def call(*args: Any, **kwargs: Any) -> Any:
-        function  # noqa: B018 - the code that replaces this one has the same free variables
+        function  # noqa: B018
         return parser.first(args, kwargs)
 
-    parser.call = call
-    annotations = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
-    if hasattr(function, "op") and set(annotations.values()) == {"Array"}:  # a primitive looks at its tensors itself
-        call.positional = function  # type: ignore[attr-defined]
     return call
 
 
@@ -224,16 +245,18 @@ def loosely_parsed(function: Function) -> Function:
     return call
 
 
-def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool) -> str:
-    """The text of a call::
+def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool, asks: bool = False, writes: bool = False) -> str:
+    """The text of a call, here of one that `asks` whether an argument answers for the function, and that `writes` to ``out``::
 
-    def call(input, dim, keepdim, *, dtype, **named_otherwise):
-        if named_otherwise or not isinstance(input, Tensor) or dim.__class__ is not int or ...:
-            return parser.resolve((input, dim, keepdim, dtype), named_otherwise)
+    def call(input, dim, keepdim, *, dtype, out, **named_otherwise):
+        if named_otherwise or not isinstance(input, Tensor) or dim.__class__ is not int or ... or out is not None:
+            return parser.resolve((input, dim, keepdim, dtype, out), named_otherwise)
         try:
             return function(input, dim, keepdim, dtype=dtype)
         except Exception:
-            parser.explain((input, dim, keepdim, dtype))
+            if parser.is_answered((input, dim, keepdim, dtype, out)):
+                return parser.again((input, dim, keepdim, dtype, out), named_otherwise)
+            parser.explain((input, dim, keepdim, dtype, out))
             raise
     """
     listed, handed, starred = [], [], False
@@ -249,26 +272,31 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool)
         listed.append(f"{parameter.name}=None")
         handed.append(f"{parameter.name}={parameter.name}" if keyword else parameter.name)
     doubts = [doubt for p, kind in zip(parameters, kinds) if (doubt := doubt_about(p, kind))]
+    named = "{}"
     if strict:
         listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
-    else:
-        named = "{}"
+    if writes:
+        handed.remove("out=out")
+        doubts.append("out is not None")
     values = "".join([f"{p.name}, " for p in parameters])
+    asked = f"   if parser.is_answered(({values})): return parser.again(({values}), {named})\n" if asks else ""
     return (
         f"def make(function, parser):\n def call({', '.join(listed)}):\n"
         f"  if {' or '.join(doubts) or 'False'}: return parser.resolve(({values}), {named})\n"
         f"  try: return function({', '.join(handed)})\n"
-        f"  except Exception:\n   parser.explain(({values}))\n   raise\n return call"
+        f"  except Exception:\n{asked}   parser.explain(({values}))\n   raise\n return call"
     )
 
 
 QUICK = {
     "Tensor": "not isinstance({0}, Tensor)",
-    "Tensor | Number": "{0}.__class__ is not float and {0}.__class__ is not int and not isinstance({0}, Tensor)",
+    "Tensor | Number": (
+        "{0}.__class__ is not Tensor and {0}.__class__ is not float and {0}.__class__ is not int and not isinstance({0}, Tensor)"
+    ),
     "bool": "{0} is not True and {0} is not False",
     "int": "{0}.__class__ is not int",
     "float": "{0}.__class__ is not float and {0}.__class__ is not int",
-    "Number": "{0}.__class__ is not float and {0}.__class__ is not int",
+    "Number": "{0}.__class__ is not int and {0}.__class__ is not float",
     "ints": "{0}.__class__ is not int and {0}.__class__ is not tuple and {0}.__class__ is not list",
     "str": "{0}.__class__ is not str",
     "dtype": "{0}.__class__ is not dtype",
@@ -372,3 +400,104 @@ FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Generator": (as_generator, "torch.Generator"),
 }
 """By annotation: what an argument becomes (NotImplemented if it does not fit), and the name of the type in messages."""
+
+
+# ------------------------------------------------------------------------------------------------ functions of a public module
+
+
+class PublicParser(Parser):
+    """The parser of a public function, whose arguments may answer for it; `whole` is the function without that question."""
+
+    def __init__(self, whole: Function, parser: Parser) -> None:
+        super().__init__(parser.function, parser.strict)
+        self.whole, self.writes = whole, whole is parser.writing
+
+    def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if overrides.overriding((*args, *kwargs.values())):
+            overrides.watch()
+        if not overrides.watching:
+            self.write()
+            overrides.when_watching.append(self.ask_first)
+        if overrides.watching:
+            self.ask_first()
+        return self.call(*args, **kwargs)
+
+    def text(self) -> str:
+        if self.writes:
+            self.parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+            self.kinds.append("")
+        return text_of(self.parameters, self.kinds, self.strict, asks=True, writes=self.writes)
+
+    def ask_first(self) -> None:
+        """Give `call` the code that asks its arguments before it does anything else."""
+        self.call.__code__ = asking_call(self.function, self).__code__
+        self.call.__defaults__ = self.call.__kwdefaults__ = None
+
+    def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        args, kwargs = self.as_given(values, named)
+        try:
+            return self.whole(*args, **kwargs)
+        except Exception:
+            if self.is_answered((*args, *kwargs.values())):
+                return self.again(values, named)
+            raise
+
+    def is_answered(self, values: tuple[Any, ...]) -> bool:
+        """Whether one of `values` answers for the function: it has failed because none was asked so far."""
+        return bool(overrides.overriding(values))
+
+    def again(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Make a call again, now that arguments are asked."""
+        overrides.watch()
+        args, kwargs = self.as_given(values, named)
+        return self.call(*args, **kwargs)
+
+    def as_given(self, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of a call: by position as long as they have no default, the others by name."""
+        args: list[Any] = []
+        kwargs, in_order = dict(named), True
+        for parameter, value in zip(self.parameters, values):
+            in_order = in_order and parameter.default is parameter.empty and value is not ABSENT
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                args.extend(value)
+            elif in_order:
+                args.append(value)
+            elif value is not ABSENT and value is not parameter.default:
+                kwargs[parameter.name] = value
+        return args, kwargs
+
+
+def asking_call(function: Function, parser: PublicParser) -> Any:
+    """A call that asks its arguments first."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        function  # noqa: B018 - as in `placeholder`
+        if not overrides.state.off:
+            found = overrides.overriding((*args, *kwargs.values()))
+            if found:
+                return overrides.answer(parser.call, found, args, kwargs)
+        return parser.whole(*args, **kwargs)
+
+    return call
+
+
+def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, Any]:
+    """The public `names` of a module, with functions that ask their arguments after a failure or, once `overrides.watching`,
+    before the call; they ask under their names with `prefix`."""
+    return {
+        name: _asking_function(value, module, name, prefix)
+        if type(value) is types.FunctionType and name not in overrides.FACTORIES
+        else value
+        for name, value in names.items()
+    }
+
+
+def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Function:
+    behind = parser_of(whole)
+    if behind is not None:
+        parser = PublicParser(whole, behind)
+        call = parser.call = functools.wraps(whole)(placeholder(parser.function, parser))
+    else:
+        call = overrides.asking_function(whole)
+    call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where to find it
+    return call

@@ -6,6 +6,7 @@ import functools
 import inspect
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -170,3 +171,11 @@ def type_name(value: Any) -> str:
         return f"{type(value).__name__} of {type(value[0]).__name__}"
     module = type(value).__module__
     return type(value).__name__ if module in ("builtins", "mini_dl.tensor") else f"{module.split('.')[0]}.{type(value).__name__}"
+
+
+def level_of_user() -> int:
+    """The ``stacklevel`` with which the caller's warning points to the first frame outside this package."""
+    package, level = __name__.partition(".")[0], 1
+    while sys._getframe(level).f_globals.get("__name__", "").partition(".")[0] == package and sys._getframe(level).f_back:
+        level += 1
+    return level

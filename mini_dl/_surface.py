@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._arguments import parsed
+from mini_dl._arguments import parsed, parser_of
+from mini_dl._checks import level_of_user
 from mini_dl._dtypes import castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
@@ -126,7 +127,10 @@ def public(
             if native not in versions:
                 alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
                 exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
-                versions[native] = exact, with_out(exact, out) if out else exact
+                writing = with_out(exact, out) if out else exact
+                if parser := parser_of(exact):
+                    parser.writing = writing
+                versions[native] = exact, writing
             plain, writing = versions[native]
             publish(where, name, (function if is_unary(function) else plain) if where == "Tensor" else writing)
             if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
@@ -193,7 +197,6 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             check(result, out, args)
         return store(result, out)
 
-    call.positional = getattr(function, "positional", function)  # type: ignore[attr-defined]
     signature = inspect.signature(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = list(signature.parameters.values())
@@ -227,7 +230,7 @@ def store(result: Any, out: Any) -> Any:
                 f"An output with one or more elements was resized since it had shape {list(target.shape)}, which does not match "
                 f"the required output shape {list(source.shape)}. This behavior is deprecated, and in a future PyTorch release "
                 "outputs will not be resized unless they have zero elements.",
-                stacklevel=4,
+                stacklevel=level_of_user(),
             )
         out._array = resized(target, source.shape)
     np.copyto(out._array, source, casting="unsafe")

@@ -123,10 +123,10 @@ def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *a
     for value in relevant_args:  # plain tensors among them are named, and decline
         if type(value) is Tensor or overrides(value):
             _insert(found, value)
-    return _answer(public_api, found, args, kwargs)
+    return answer(public_api, found, args, kwargs)
 
 
-def _answer(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def answer(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     kinds = tuple([type(value) for value in found])
     for value in found:
         result = value.__torch_function__(public_api, kinds, args, kwargs)
@@ -172,26 +172,18 @@ def is_tensor_method_or_property(func: Function) -> bool:
 watching = False
 """Whether methods look, and functions look before they run: some argument may have to be asked."""
 
-
-def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, Any]:
-    """The public `names` of a module, with functions that ask their arguments after a failure or, when `watching`, before the
-    call; they ask under their names with `prefix`."""
-    return {
-        name: _asking_function(value, module, name, prefix)
-        if type(value) is types.FunctionType and name not in FACTORIES
-        else value
-        for name, value in names.items()
-    }
+when_watching: list[Callable[[], None]] = []
+"""Called when watching begins."""
 
 
-def _asking_function(function: Function, module: str, name: str, prefix: str) -> Function:
-    positional = getattr(function, "positional", function)  # does the same for a call without keywords, with less around it
+def asking_function(function: Function) -> Any:
+    """`function`, which asks its arguments after a failure or, when `watching`, before the call."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if not watching:
             try:
-                return function(*args, **kwargs) if kwargs else positional(*args)
+                return function(*args, **kwargs) if kwargs else function(*args)
             except Exception:
                 if not overriding((*args, *kwargs.values())):
                     raise
@@ -199,10 +191,9 @@ def _asking_function(function: Function, module: str, name: str, prefix: str) ->
         if not state.off:
             found = overriding((*args, *kwargs.values()))
             if found:
-                return _answer(call, found, args, kwargs)
+                return answer(call, found, args, kwargs)
         return function(*args, **kwargs)
 
-    call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where to find it
     return call
 
 
@@ -229,6 +220,8 @@ def watch() -> None:
     for name, member in members.items():
         if isinstance(member, property) and member.fget is not None:
             setattr(Tensor, name, _asking_property(member))
+    for call in when_watching:
+        call()
 
 
 def _asking_method(method: Function, name: str) -> Function:
@@ -241,9 +234,9 @@ def _asking_method(method: Function, name: str) -> Function:
             return method(*args, **kwargs)
         asked = vars(Tensor)["eq" if name == "__eq__" and type(args[0]) in _PLAIN else AS.get(name, name)]
         if name not in OPERATORS:
-            return _answer(asked, found, args, kwargs)
+            return answer(asked, found, args, kwargs)
         try:
-            return _answer(asked, found, args, {})
+            return answer(asked, found, args, {})
         except TypeError:
             return NotImplemented
 
@@ -257,7 +250,7 @@ def _asking_property(member: property) -> property:
     def get(self: Tensor) -> Any:
         if state.off or not overrides(self):
             return read(self)
-        return _answer(asked.__get__, [self], (self,), {})
+        return answer(asked.__get__, [self], (self,), {})
 
     asked = property(get, member.fset, member.fdel, member.__doc__)
     return asked

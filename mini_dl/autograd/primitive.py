@@ -113,7 +113,7 @@ class Op:
 
     def several(self, args: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Tensor, ...]:
         """The outputs of a call that gave several."""
-        outs = tuple([wrap(array_from(self, r)) for r in arrays])
+        outs = tuple([wrap(r if r.__class__ is np.ndarray else array_from(self, r)) for r in arrays])
         if mode.enabled:
             self.record(args, outs)
         return outs

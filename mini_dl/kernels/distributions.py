@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, c_name, limits_of, of_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, c_name, float16, limits_of, of_numpy, scalar_name
 from mini_dl.kernels import mersenne
 from mini_dl.kernels.mersenne import Generator, multiply_add, piecewise, unit_double
 
@@ -295,7 +295,7 @@ def integers(dtype: DType, low: int, high: int | None) -> Draw:
     From 2^28 numbers on, the draw has 64 bits, so that the modulo favors none.
     """
     if high is None and low == INT64.min:
-        if dtype.kind == "b" or dtype == np.float16 or dtype.char in BAREBONES:
+        if dtype.kind == "b" or dtype == float16.numpy or dtype.char in BAREBONES:
             raise not_implemented("random_full_64_bits_range_kernel_cpu", dtype)
         if dtype.name not in ("int64", "float64", "float32"):
             raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")

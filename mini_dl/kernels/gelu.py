@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, float32
 from mini_dl.kernels.blocks import computed_in, elementwise, in_slices, real_floating
 from mini_dl.kernels.special import erf_array
 
@@ -81,7 +81,7 @@ _CDF = (1.75621375e-09, -1.32264737e-07, 3.96476017e-06, -5.53062700e-05, -3.259
 
 
 def _normal_cdf(x: Array, out: Array) -> None:
-    if x.dtype != np.float32:
+    if x.dtype != float32.numpy:
         np.add(erf_array(x * math.sqrt(0.5)), 1, out)
     else:
         square = x * x

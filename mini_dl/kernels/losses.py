@@ -17,19 +17,21 @@ def cross_entropy_rows(
     """(M, C) -> the loss () or (M), and for the gradient the exponentials (M, C) with the sums of their rows (M)."""
     real_floating(input, "log_softmax_lastdim_kernel_impl")
     x = np.ascontiguousarray(input, computed_in(input.dtype))
-    out, sums, losses = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype), np.empty(len(x))
+    out, sums = np.empty(x.shape, x.dtype), np.empty(len(x), x.dtype)
     chosen = x[np.arange(len(index)), index]
 
     def sum_up(block: slice) -> None:
         sums[block], maximum = exponentials(out[block], x[block])
-        losses[block] = chosen[block] if maximum is None else chosen[block] - maximum
+        if maximum is not None:
+            chosen[block] -= maximum
 
     in_slices(sum_up, *x.shape)
-    np.subtract(np.log(sums.astype(np.float64)), losses, losses)
+    losses = np.log(sums.astype(np.float64))
+    losses -= chosen
     losses *= factors
     if kept is not None:
         losses = keep(losses, kept)
-    return (losses.sum() if reduce else losses).astype(input.dtype, copy=False), out, sums
+    return (np.add.reduce(losses) if reduce else losses).astype(input.dtype, copy=False), out, sums
 
 
 # ------------------------------------------------------------------------------------------------ sequences

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import CPU, device
-from mini_dl._dtypes import HALVES, Array
+from mini_dl._dtypes import HALVES, Array, float64
 
 WORDS = 624  # of the engine's state
 
@@ -194,7 +194,7 @@ here = _Here()
 
 def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
     """Uniform on [0, 1): the low 53 bits of a double draw, or the low 24 of a single one; float16 is computed in float32."""
-    if dtype == np.float64:
+    if dtype == float64.numpy:
         bits = generator.doubles(n)
         bits &= np.uint64(2**53 - 1)
         return np.multiply(bits.view(np.int64), 2.0**-53)
@@ -262,7 +262,7 @@ def multiply_add(x: Array, scale: Any, shift: Any, dtype: np.dtype[Any]) -> Arra
         if scale != 1:
             x *= scale
         return x.astype(dtype, copy=False)
-    if dtype != np.float64:  # exact in float64
+    if dtype != float64.numpy:  # exact in float64
         return (x.astype(np.float64) * float(scale) + float(shift)).astype(dtype)
     product, rest = _two_product(x, float(scale))
     total = product + shift

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mini_dl import ops  # noqa: F401  (publishes the names)
+from mini_dl._arguments import asking
 from mini_dl._surface import namespace
-from mini_dl.overrides import asking
 
 __all__ = sorted(namespace("nn.functional"))
 

@@ -59,7 +59,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return _apply(_relu, inplace, input)
+    return _in_place(_relu)(input) if inplace else _relu(input)
 
 
 @piecewise("input")

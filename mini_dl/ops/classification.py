@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, scalar_name
+from mini_dl._dtypes import FLOATING, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
@@ -49,6 +49,9 @@ def _unpick(values: Array, index: Array, classes: int) -> Array:
     return out
 
 
+_LABEL_TYPES = (int64.numpy, uint8.numpy)
+
+
 class _Classes:
     """Class indices and the weight of each row: checked and flat, with ignored ones pointing to class 0."""
 
@@ -67,7 +70,7 @@ class _Classes:
                 raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         elif t.shape != (x.shape[0], *x.shape[2:]):
             raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
-        if t.dtype not in (np.int64, np.uint8):
+        if t.dtype not in _LABEL_TYPES:
             raise RuntimeError(f"expected target dtype to be Long or Byte, but got {scalar_name(t.dtype)}")
         classes = x.shape[0] if x.ndim == 1 else x.shape[1]
         if weight is not None:
@@ -79,7 +82,7 @@ class _Classes:
             if weight._array.dtype != x.dtype:
                 raise RuntimeError(f"expected scalar type {scalar_name(x.dtype)} but found {scalar_name(weight._array.dtype)}")
         index = t.reshape(-1)
-        if index.dtype == np.uint8:
+        if index.dtype != int64.numpy:
             index = index.astype(np.int64)
         self.kept: Array | None = None
         if index.size and not (np.minimum.reduce(index) >= 0 and np.maximum.reduce(index) < classes):
@@ -212,7 +215,8 @@ def cross_entropy(
     dim = 0 if len(shape) == 1 else 1
     if target._array.shape == shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-    without_gradient("nll_loss_forward", weight=weight)
+    if weight is not None:
+        without_gradient("nll_loss_forward", weight=weight)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
@@ -301,7 +305,7 @@ def multi_margin_loss(
         )
     if weight is not None and weight._array.size != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    if labels.dtype != np.int64:
+    if labels.dtype != int64.numpy:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     without_gradient("multi_margin_loss", weight=weight)
     index = labels.reshape(-1)
@@ -338,7 +342,7 @@ def multilabel_margin_loss(
     _nonempty_matrix(shape)
     if labels.shape != shape and not (len(shape) < 2 and labels.ndim < 2 and labels.size == input._array.size):
         raise RuntimeError(f"inconsistent target size: {list(labels.shape)} for input of size: {list(shape)}")
-    if labels.dtype != np.int64:
+    if labels.dtype != int64.numpy:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
     classes = shape[-1] if shape else 1
     rows, labels = input.reshape(-1, classes), labels.reshape(-1, classes)
@@ -400,7 +404,10 @@ def linear_cross_entropy(
     if target._array.shape == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     if options is not None and (
-        len(classes) > 1 or reduction not in ("mean", "sum", "none") or label_smoothing != 0.0 or target._array.dtype != np.int64
+        len(classes) > 1
+        or reduction not in ("mean", "sum", "none")
+        or label_smoothing != 0.0
+        or target._array.dtype != int64.numpy
     ):
         warnings.warn(
             "linear_cross_entropy: ``options`` ignored; chunked path needs reduction in {'mean','sum','none'}, "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, scalar_name
+from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
@@ -156,7 +156,7 @@ def embedding_bag(
     An empty bag gives zeros; rows at `padding_idx` do not count. `include_last_offset`: the last offset ends the last bag.
     `sparse` is accepted; the gradient is dense. ValueError if the arguments do not fit.
     """
-    if weight._array.dtype == np.int64 and input.dtype.is_floating_point:
+    if weight._array.dtype == int64.numpy and input.dtype.is_floating_point:
         warnings.warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated, "
             "and should now be `embedding_bag(input, weight, ...)`.",

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
-from mini_dl._dtypes import INDEX_TYPES, Array, c_name, number_as, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, c_name, int64, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
@@ -450,7 +450,7 @@ def _take(input: Array, index: Array) -> Array:
 @method(out="apart")
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
-    if index._array.dtype != np.int64:
+    if index._array.dtype != int64.numpy:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     return _take(input, index)
 
@@ -473,7 +473,7 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 @spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with `source` written (or added) at these places of its flattened elements."""
-    if index._array.dtype != np.int64:
+    if index._array.dtype != int64.numpy:
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {scalar_name(index._array.dtype)}")
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -164,7 +164,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """``(*) -> (*, num_classes)``: 1 at the index given by each element, else 0. -1 means the largest element plus one."""
     array = input._array
-    if array.dtype != np.int64:
+    if array.dtype != int64.numpy:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if not array.size:
         if num_classes <= 0:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import also_named, type_name, wrap_dim
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
@@ -200,7 +200,7 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     if isinstance(sections, Tensor):
         array = sections._array
-        if array.dtype != np.int64:
+        if array.dtype != int64.numpy:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to have dtype of long, but got " + scalar_name(array.dtype)
             )

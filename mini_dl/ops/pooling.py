@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, among, scalar_name
+from mini_dl._dtypes import Array, among, int64, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
@@ -495,7 +495,7 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
         raise RuntimeError(
             f"Input to max_unpooling{n}d should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} dimensions."
         )
-    if indices._array.dtype != np.int64:
+    if indices._array.dtype != int64.numpy:
         raise RuntimeError(f"elements in indices should be type int64 but got: {scalar_name(indices._array.dtype)}")
     if indices._array.shape != input._array.shape:
         tail = [1] if n == 1 else []

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
-from mini_dl._dtypes import FLOATING, INEXACT, Array, c_name, dtype, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import check_apart, function, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
@@ -459,7 +459,7 @@ def _any(input: Array, dims: Dims | None, keepdim: bool) -> Array:
 
 def _truth(ufunc: np.ufunc, x: Array, dims: Dims | None, keepdim: bool) -> Array:
     out = x != 0 if dims is None else reduce(ufunc, x, dims, keepdim)
-    return np.asarray(out, np.uint8 if x.dtype == np.uint8 else np.bool_)
+    return np.asarray(out, np.uint8 if x.dtype == uint8.numpy else np.bool_)
 
 
 def _truth_out(result: Tensor, out: Tensor, args: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import INEXACT, Array, dtype, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, dtype, is_number, scalar_name, uint8
 from mini_dl._surface import function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -331,7 +331,7 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
             )
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
-    if x._array.dtype == np.uint8:
+    if x._array.dtype == uint8.numpy:
         raise RuntimeError("torch.gradient does not support uint8 input.")
     for d, space in zip(wrapped, each):
         if not ndim or x._array.shape[d] < edge_order + 1:

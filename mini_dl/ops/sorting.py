@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array, dtype_of_number, is_number, scalar_name
+from mini_dl._dtypes import Array, dtype_of_number, int64, is_number, scalar_name
 from mini_dl._surface import function, method, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
@@ -371,7 +371,7 @@ def searchsorted(
                 f"{name}: boundary and sorter must have the same size, but got boundary tensor {list(boundaries.shape)}and got "
                 f"sorter tensor {list(at.shape)}"
             )
-        if at.dtype != np.int64:
+        if at.dtype != int64.numpy:
             raise RuntimeError(f"{name}: sorter must be a tensor of long dtype but got dtype {scalar_name(at.dtype)}")
         if at.size and not (at.min() >= 0 and at.max() < at.shape[-1]):
             raise RuntimeError(f"{name}: sorter index out of range")

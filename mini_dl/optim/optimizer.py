@@ -200,8 +200,10 @@ class Optimizer:
 
     def _update_group(self, group: dict[str, Any]) -> None:
         """Over NumPy arrays."""
-        options = SimpleNamespace(**{name: _number(value) for name, value in group.items() if name != "params"})
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
+        if not found:
+            return
+        options = SimpleNamespace(**{name: _number(value) for name, value in group.items() if name != "params"})
         new = [(param, tensors) for param, tensors in found if not tensors]
 
         def update(bundle: list[tuple[Tensor, dict[str, Any]]]) -> None:

@@ -382,9 +382,7 @@ def checkpoint(
     return _filled_in(function, args, kwargs, preserve, context_fn, early_stop, determinism_check == "default")
 
 
-def checkpoint_sequential(
-    functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
-) -> Any:
+def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
     """The functions one after another, in so many segments of which each but the last is a `checkpoint`."""
     if use_reentrant is None:
         warnings.warn(f"torch.utils.checkpoint.checkpoint_sequential: {_UNSAID}", stacklevel=2)
