@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mini_dl.nn import functional as F, init
+from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
@@ -233,7 +234,7 @@ class Tanhshrink(Configured):
 class PReLU(Module):
     """``input if input > 0 else weight * input`` with a learned slope, one for all or one per channel (He et al. 2015)."""
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
         self.num_parameters, self.init = num_parameters, init
         self.weight = Parameter(empty(num_parameters, device=device, dtype=dtype))

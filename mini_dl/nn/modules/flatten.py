@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.tensor import Tensor
@@ -22,7 +22,7 @@ class Unflatten(Configured):
     """Splits the dimension `dim` into several of sizes `unflattened_size`."""
 
     dim: int
-    unflattened_size: Any
+    unflattened_size: Sequence[int]
 
     def configured(self) -> None:
         if not isinstance(self.unflattened_size, (tuple, list)):

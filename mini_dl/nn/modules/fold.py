@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Ints
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.tensor import Tensor
 
@@ -12,11 +11,11 @@ from mini_dl.tensor import Tensor
 class Fold(Configured):
     """(N, C k k, L) -> (N, C, *output_size): the sum of windows put back in place."""
 
-    output_size: Any
-    kernel_size: Any
-    dilation: Any = 1
-    padding: Any = 0
-    stride: Any = 1
+    output_size: Ints
+    kernel_size: Ints
+    dilation: Ints = 1
+    padding: Ints = 0
+    stride: Ints = 1
 
     def forward(self, input: Tensor) -> Tensor:
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
@@ -25,10 +24,10 @@ class Fold(Configured):
 class Unfold(Configured):
     """(N, C, H, W) -> (N, C k k, L): each window as a column."""
 
-    kernel_size: Any
-    dilation: Any = 1
-    padding: Any = 0
-    stride: Any = 1
+    kernel_size: Ints
+    dilation: Ints = 1
+    padding: Ints = 0
+    stride: Ints = 1
 
     def forward(self, input: Tensor) -> Tensor:
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)

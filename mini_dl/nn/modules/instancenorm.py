@@ -6,23 +6,16 @@ import warnings
 from typing import Any
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Device, DType, StateDict
 from mini_dl.nn.modules.batchnorm import _LazyNormBase, _NormBase
 from mini_dl.tensor import Tensor
 
 
 class _InstanceNorm(_NormBase):
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
+        track_running_stats: bool = False, device: Device = None, dtype: DType = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -44,18 +37,12 @@ class _InstanceNorm(_NormBase):
         return self._normalize(input)
 
     def _normalize(self, input: Tensor) -> Tensor:
-        return F.instance_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            0.0 if self.momentum is None else self.momentum,
-            self.eps,
-        )
+        by_input = self.training or not self.track_running_stats
+        factor = 0.0 if self.momentum is None else self.momentum
+        statistics = (self.running_mean, self.running_var)
+        return F.instance_norm(input, *statistics, self.weight, self.bias, by_input, factor, self.eps)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: StateDict, prefix: str, local_metadata: StateDict, *rest: Any) -> None:
         """State without a version may contain running statistics that this module does not use."""
         if local_metadata.get("version") is None and not self.track_running_stats:
             keys = [prefix + name for name in ("running_mean", "running_var") if prefix + name in state_dict]

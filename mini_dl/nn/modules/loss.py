@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.distance import PairwiseDistance
 from mini_dl.nn.modules.linear import Linear
+from mini_dl.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
+
+Lengths: TypeAlias = Tensor | Sequence[int]
 
 
 def reduction_of(size_average: bool | None, reduce: bool | None) -> str:
@@ -121,20 +126,10 @@ class LinearCrossEntropyLoss(Module):
     """`CrossEntropyLoss` of a linear map: (N, in_features), classes (N, *out_features)"""
 
     def __init__(
-        self,
-        in_features: int,
-        num_classes: int,
-        *,
-        out_features: tuple[int, ...] = (),
-        bias: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        reduction: str = "mean",
-        weight: Tensor | None = None,
-        ignore_index: int | None = None,
-        label_smoothing: float = 0.0,
-        options: Any = None,
-    ) -> None:
+        self, in_features: int, num_classes: int, *, out_features: tuple[int, ...] = (), bias: bool = False,
+        device: Device = None, dtype: DType = None, reduction: str = "mean", weight: Tensor | None = None,
+        ignore_index: int | None = None, label_smoothing: float = 0.0, options: LinearCrossEntropyOptions | None = None,
+    ) -> None:  # fmt: skip
         if weight is not None and weight.shape != (num_classes,):
             raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
         if label_smoothing < 0 or label_smoothing > 1.0:
@@ -193,7 +188,7 @@ class GaussianNLLLoss(Configured):
     shown = ()
     keyword_only = True
 
-    def forward(self, input: Tensor, target: Tensor, var: Any) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
@@ -331,7 +326,7 @@ class TripletMarginLoss(_Loss):
 class TripletMarginWithDistanceLoss(Configured):
     """`TripletMarginLoss` with any distance."""
 
-    distance_function: Any = None
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None
     margin: float = 1.0
     swap: bool = False
     reduction: str = "mean"
@@ -365,7 +360,7 @@ class CTCLoss(Configured):
     zero_infinity: bool = False
     shown = ()
 
-    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_lengths: Lengths) -> Tensor:
         return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
 
 

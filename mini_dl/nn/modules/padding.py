@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Ints
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
@@ -15,7 +16,7 @@ class _Pad(Configured):
 
     n: ClassVar[int]
     mode: ClassVar[str]
-    padding: Any
+    padding: Ints
 
     def configured(self) -> None:
         self.padding = ntuple(self.padding, 2 * self.n)
@@ -127,7 +128,7 @@ class ConstantPad3d(_ConstantPad):
 
 
 class _ZeroPad(_ConstantPad):
-    def __init__(self, padding: Any) -> None:
+    def __init__(self, padding: Ints) -> None:
         super().__init__(padding, 0.0)
 
     def extra_repr(self) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeAlias
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Floats, Ints
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
+
+Pooled: TypeAlias = Tensor | tuple[Tensor, Tensor]
+"""The maxima, and where they are if `return_indices` asks."""
 
 
 class _Pool(Configured):
@@ -20,8 +25,13 @@ class _Pool(Configured):
         if self.__dict__["stride"] is None:
             self.__dict__["stride"] = self.kernel_size
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        return getattr(F, f"{self.operation}{self.n}d")(*args, **kwargs)
+    def _spread(self) -> None:
+        """Give the window a size, a stride and a padding for each dimension."""
+        for name in ("kernel_size", "stride", "padding"):
+            setattr(self, name, ntuple(getattr(self, name), self.n))
+
+    def call(self, *args: object) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(*args)
 
 
 # ------------------------------------------------------------------------------------------------ maximum
@@ -29,24 +39,17 @@ class _Pool(Configured):
 
 class _MaxPool(_Pool):
     operation = "max_pool"
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
-    dilation: Any = 1
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
+    dilation: Ints = 1
     return_indices: bool = False
     ceil_mode: bool = False
     shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
-    def forward(self, input: Tensor) -> Any:
-        return self.call(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+    def forward(self, input: Tensor) -> Pooled:
+        places = self.return_indices
+        return self.call(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, places)
 
 
 class MaxPool1d(_MaxPool):
@@ -74,17 +77,15 @@ class MaxPool3d(_MaxPool):
 
 class _MaxUnpool(_Pool):
     operation = "max_unpool"
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
 
     def configured(self) -> None:
         super().configured()
-        self.kernel_size, self.stride, self.padding = [
-            ntuple(value, self.n) for value in (self.kernel_size, self.stride, self.padding)
-        ]
+        self._spread()
 
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         return self.call(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
@@ -111,9 +112,9 @@ class MaxUnpool3d(_MaxUnpool):
 
 class _AvgPool(_Pool):
     operation = "avg_pool"
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
     shown = ("kernel_size", "stride", "padding")
@@ -126,9 +127,7 @@ class AvgPool1d(_AvgPool):
 
     def configured(self) -> None:
         super().configured()
-        self.kernel_size, self.stride, self.padding = [
-            ntuple(value, 1) for value in (self.kernel_size, self.stride, self.padding)
-        ]
+        self._spread()
 
     def forward(self, input: Tensor) -> Tensor:
         return self.call(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
@@ -138,15 +137,8 @@ class _AvgPoolWithDivisor(_AvgPool):
     divisor_override: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.call(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+        counted = (self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return self.call(input, self.kernel_size, self.stride, self.padding, *counted)
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
@@ -164,8 +156,8 @@ class AvgPool3d(_AvgPoolWithDivisor):
 class _LPPool(_Pool):
     operation = "lp_pool"
     norm_type: float
-    kernel_size: Any
-    stride: Any = None
+    kernel_size: Ints
+    stride: Ints | None = None
     ceil_mode: bool = False
 
     def configured(self) -> None:
@@ -199,10 +191,10 @@ class LPPool3d(_LPPool):
 class _ToSize(Configured):
     n: ClassVar[int]
     operation: ClassVar[str]
-    output_size: Any
+    output_size: int | Sequence[int | None] | None
     shown = ("output_size",)
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Pooled:
         return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size)
 
 
@@ -232,7 +224,7 @@ class _AdaptiveMaxPool(_ToSize):
     operation = "adaptive_max_pool"
     return_indices: bool = False
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Pooled:
         return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size, self.return_indices)
 
 
@@ -256,9 +248,9 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 
 class _FractionalMaxPool(Configured):
     n: ClassVar[int]
-    kernel_size: Any
-    output_size: Any = None
-    output_ratio: Any = None
+    kernel_size: Ints
+    output_size: Ints | None = None
+    output_ratio: Floats | None = None
     return_indices: bool = False
     _random_samples: Tensor | None = None
     shown = ()
@@ -275,15 +267,9 @@ class _FractionalMaxPool(Configured):
         if self.output_ratio is not None and not all([0 < ratio < 1 for ratio in self.output_ratio]):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")
 
-    def forward(self, input: Tensor) -> Any:
-        return getattr(F, f"fractional_max_pool{self.n}d")(
-            input,
-            self.kernel_size,
-            self.output_size,
-            self.output_ratio,
-            self.return_indices,
-            _random_samples=self._random_samples,
-        )
+    def forward(self, input: Tensor) -> Pooled:
+        pool, size = getattr(F, f"fractional_max_pool{self.n}d"), (self.output_size, self.output_ratio)
+        return pool(input, self.kernel_size, *size, self.return_indices, _random_samples=self._random_samples)
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mini_dl.nn import init
+from mini_dl.nn._types import Device, DType
+from mini_dl.nn.modules.configured import deviations
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
 from mini_dl.nn.utils.rnn import PackedSequence
@@ -49,19 +51,9 @@ class RNNBase(Module):
     """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size)."""
 
     def __init__(
-        self,
-        mode: str,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+        dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         _check_dropout(dropout, num_layers)
         _check_options(input_size, hidden_size, num_layers, bias, batch_first, proj_size)
@@ -73,7 +65,7 @@ class RNNBase(Module):
         self._make_weights(device, dtype)
         self.reset_parameters()
 
-    def _make_weights(self, device: Any, dtype: Any) -> None:
+    def _make_weights(self, device: Device, dtype: DType) -> None:
         gates, out = _GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
         self._all_weights: list[list[str]] = []
         for layer in range(self.num_layers):
@@ -185,12 +177,8 @@ class RNNBase(Module):
             raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}")
 
     def extra_repr(self) -> str:
-        text = f"{self.input_size}, {self.hidden_size}"
-        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
-        for name, default in defaults.items():
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        text = f"{self.input_size}, {self.hidden_size}" + deviations(self, proj_size=0, num_layers=1, bias=True)
+        return text + deviations(self, batch_first=False, dropout=0, bidirectional=False)
 
 
 class RNN(RNNBase):
@@ -244,7 +232,7 @@ class RNNCellBase(Module):
     """The number of tensors in the state."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
+        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Device = None, dtype: DType = None
     ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -296,14 +284,9 @@ class RNNCell(RNNCellBase):
     """One step of an `RNN`: (N, input_size), hidden -> hidden"""
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Device = None,
+        dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
@@ -318,7 +301,7 @@ class LSTMCell(RNNCellBase):
 
     parts = 2
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Tensor]:
@@ -328,7 +311,7 @@ class LSTMCell(RNNCellBase):
 class GRUCell(RNNCellBase):
     """One step of a `GRU`: (N, input_size), hidden -> hidden"""
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
