@@ -93,7 +93,14 @@ class _BufferMeta(type):
 
 
 class Buffer(Tensor, metaclass=_BufferMeta):
-    """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`."""
+    """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`.
+
+    >>> import mini_dl as torch
+    >>> net = torch.nn.Module()
+    >>> net.mean = torch.nn.Buffer(torch.zeros(2))
+    >>> net.state_dict()
+    OrderedDict([('mean', tensor([0., 0.]))])
+    """
 
     __torch_function__ = staticmethod(disabled_torch_function)
     persistent: bool
@@ -201,7 +208,14 @@ def _unshaped(kind: type[Any], requires_grad: bool, device: Any, dtype: _dtypes.
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A parameter of a lazy module before the first forward."""
+    """A parameter of a lazy module before the first forward.
+
+    >>> import mini_dl as torch
+    >>> weight = torch.nn.UninitializedParameter()
+    >>> weight.materialize((2, 3))
+    >>> type(weight).__name__, weight.shape
+    ('Parameter', torch.Size([2, 3]))
+    """
 
     cls_to_become = Parameter
 
@@ -210,7 +224,12 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
-    """A buffer of a lazy module before the first forward."""
+    """A buffer of a lazy module before the first forward.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.UninitializedBuffer()
+    <UninitializedBuffer>
+    """
 
     cls_to_become = Tensor
     persistent: bool

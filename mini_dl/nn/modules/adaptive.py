@@ -27,6 +27,13 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has
     ``in_features // div_value ** (i + 1)`` hidden features.
+
+    >>> import mini_dl as torch
+    >>> loss = torch.nn.AdaptiveLogSoftmaxWithLoss(32, 100, cutoffs=[10, 50])
+    >>> loss.log_prob(torch.ones(3, 32)).shape
+    torch.Size([3, 100])
+    >>> loss(torch.ones(3, 32), torch.tensor([0, 20, 99])).output.shape
+    torch.Size([3])
     """
 
     def __init__(

@@ -17,6 +17,13 @@ class MultiheadAttention(Module):
 
     (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), weights (N, L, S); `batch_first` puts N first. Masks are
     boolean (True: not attended to) or added to the scores.
+
+    >>> import mini_dl as torch
+    >>> attention = torch.nn.MultiheadAttention(8, num_heads=2, batch_first=True)
+    >>> query, memory = torch.ones(3, 4, 8), torch.ones(3, 5, 8)
+    >>> output, weights = attention(query, memory, memory)
+    >>> output.shape, weights.shape
+    (torch.Size([3, 4, 8]), torch.Size([3, 4, 5]))
     """
 
     def __init__(

@@ -84,25 +84,51 @@ class BatchNorm1d(_BatchNorm):
     """Each feature of (N, C) or (N, C, L) with mean 0 and variance 1 over the batch, scaled and shifted (Ioffe and Szegedy 2015).
 
     Training uses the statistics of the batch and keeps running means of them (by `momentum`) for evaluation.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.BatchNorm1d(2)(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach()
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
     """
 
     dims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, H, W)."""
+    """Batch normalization of the channels of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.BatchNorm2d(3)
+    >>> norm(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    >>> norm.running_mean
+    tensor([0.1000, 0.1000, 0.1000])
+    """
 
     dims = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, D, H, W)."""
+    """Batch normalization of the channels of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.BatchNorm3d(3)(torch.ones(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
+    """
 
     dims = (5,)
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalization; in this one process there is nothing to synchronize with."""
+    """Batch normalization; in this one process there is nothing to synchronize with.
+
+    >>> import mini_dl as torch
+    >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(4))
+    >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    Sequential(
+      (0): SyncBatchNorm(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    )
+    """
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
@@ -163,18 +189,39 @@ class _LazyNormBase(LazyLayer, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm1d` whose `num_features` is that of its first input."""
+    """A `BatchNorm1d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyBatchNorm1d()
+    >>> _ = norm(torch.ones(2, 5, 4))
+    >>> norm
+    BatchNorm1d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     dims, cls_to_become = BatchNorm1d.dims, BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm2d` whose `num_features` is that of its first input."""
+    """A `BatchNorm2d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyBatchNorm2d()
+    >>> _ = norm(torch.ones(2, 5, 4, 4))
+    >>> norm
+    BatchNorm2d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     dims, cls_to_become = BatchNorm2d.dims, BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm3d` whose `num_features` is that of its first input."""
+    """A `BatchNorm3d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyBatchNorm3d()
+    >>> _ = norm(torch.ones(2, 5, 4, 4, 4))
+    >>> norm
+    BatchNorm3d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     dims, cls_to_become = BatchNorm3d.dims, BatchNorm3d

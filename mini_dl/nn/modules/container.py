@@ -130,7 +130,13 @@ def _sequential(other: Any) -> Sequential:
 
 
 class ModuleList(_Indexed):
-    """A list of modules."""
+    """A list of modules.
+
+    >>> import mini_dl as torch
+    >>> layers = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)])
+    >>> len(layers), len(list(layers.parameters()))
+    (2, 4)
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -171,7 +177,13 @@ class ModuleList(_Indexed):
 
 
 class ModuleDict(Module):
-    """Modules by name."""
+    """Modules by name.
+
+    >>> import mini_dl as torch
+    >>> heads = torch.nn.ModuleDict({"small": torch.nn.Linear(4, 1), "large": torch.nn.Linear(4, 9)})
+    >>> heads["large"](torch.ones(4)).shape
+    torch.Size([9])
+    """
 
     _modules: dict[str, Any]
 
@@ -250,7 +262,13 @@ def _described(value: Any, element: Any) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters; tensors put into it become parameters."""
+    """A list of parameters; tensors put into it become parameters.
+
+    >>> import mini_dl as torch
+    >>> scales = torch.nn.ParameterList([torch.ones(2), torch.ones(3)])
+    >>> [tuple(p.shape) for p in scales.parameters()]
+    [(2,), (3,)]
+    """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
@@ -297,7 +315,14 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """Parameters by name; tensors put into it become parameters."""
+    """Parameters by name; tensors put into it become parameters.
+
+    >>> import mini_dl as torch
+    >>> scales = torch.nn.ParameterDict({"left": torch.ones(2)})
+    >>> scales["left"]
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()

@@ -99,7 +99,12 @@ class _Conv(_ConvNd):
 
 
 class Conv1d(_Conv):
-    """(N, in_channels, L) -> (N, out_channels, L'): windows of the input times the weight, plus a bias."""
+    """(N, in_channels, L) -> (N, out_channels, L'): windows of the input times the weight, plus a bias.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Conv1d(3, 8, kernel_size=5)(torch.ones(2, 3, 20)).shape
+    torch.Size([2, 8, 16])
+    """
 
     n = 1
 
@@ -118,7 +123,12 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): windows of the input times the weight, plus a bias."""
+    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): windows of the input times the weight, plus a bias.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Conv3d(1, 4, 3, stride=2)(torch.ones(2, 1, 9, 9, 9)).shape
+    torch.Size([2, 4, 4, 4, 4])
+    """
 
     n = 3
 
@@ -170,19 +180,37 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """(N, in_channels, L) -> (N, out_channels, L'): the adjoint of `Conv1d` with the weight's channels exchanged."""
+    """(N, in_channels, L) -> (N, out_channels, L'): the adjoint of `Conv1d` with the weight's channels exchanged.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConvTranspose1d(8, 3, 5)(torch.ones(2, 8, 16)).shape
+    torch.Size([2, 3, 20])
+    """
 
     n = 1
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """(N, in_channels, H, W) -> (N, out_channels, H', W'): the adjoint of `Conv2d` with the weight's channels exchanged."""
+    """(N, in_channels, H, W) -> (N, out_channels, H', W'): the adjoint of `Conv2d` with the weight's channels exchanged.
+
+    >>> import mini_dl as torch
+    >>> up = torch.nn.ConvTranspose2d(8, 3, 3, stride=2)
+    >>> up(torch.ones(2, 8, 4, 4)).shape
+    torch.Size([2, 3, 9, 9])
+    >>> up(torch.ones(2, 8, 4, 4), output_size=(10, 10)).shape
+    torch.Size([2, 3, 10, 10])
+    """
 
     n = 2
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): the adjoint of `Conv3d`."""
+    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): the adjoint of `Conv3d`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConvTranspose3d(4, 1, 3)(torch.ones(2, 4, 2, 2, 2)).shape
+    torch.Size([2, 1, 4, 4, 4])
+    """
 
     n = 3
 
@@ -235,36 +263,78 @@ class _LazyConvTranspose(_LazyConvNd, _ConvTranspose):
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A `Conv1d` whose `in_channels` is that of its first input."""
+    """A `Conv1d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConv1d(8, 3)
+    >>> _ = conv(torch.ones(2, 3, 9))
+    >>> conv
+    Conv1d(3, 8, kernel_size=(3,), stride=(1,))
+    """
 
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` whose `in_channels` is that of its first input."""
+    """A `Conv2d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConv2d(8, 3)
+    >>> _ = conv(torch.ones(2, 3, 9, 9))
+    >>> conv
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+    """
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` whose `in_channels` is that of its first input."""
+    """A `Conv3d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConv3d(8, 3)
+    >>> _ = conv(torch.ones(2, 3, 9, 9, 9))
+    >>> conv
+    Conv3d(3, 8, kernel_size=(3, 3, 3), stride=(1, 1, 1))
+    """
 
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A `ConvTranspose1d` whose `in_channels` is that of its first input."""
+    """A `ConvTranspose1d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConvTranspose1d(8, 3)
+    >>> _ = conv(torch.ones(2, 3, 9))
+    >>> conv
+    ConvTranspose1d(3, 8, kernel_size=(3,), stride=(1,))
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A `ConvTranspose2d` whose `in_channels` is that of its first input."""
+    """A `ConvTranspose2d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConvTranspose2d(8, 3)
+    >>> _ = conv(torch.ones(2, 3, 9, 9))
+    >>> conv
+    ConvTranspose2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A `ConvTranspose3d` whose `in_channels` is that of its first input."""
+    """A `ConvTranspose3d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConvTranspose3d(8, 3)
+    >>> _ = conv(torch.ones(2, 3, 9, 9, 9))
+    >>> conv
+    ConvTranspose3d(3, 8, kernel_size=(3, 3, 3), stride=(1, 1, 1))
+    """
 
     cls_to_become = ConvTranspose3d

@@ -9,7 +9,14 @@ from mini_dl.tensor import Tensor
 
 
 class Fold(Configured):
-    """(N, C k k, L) -> (N, C, *output_size): the sum of windows put back in place."""
+    """(N, C k k, L) -> (N, C, *output_size): the sum of windows put back in place.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Fold((3, 3), 2)(torch.ones(1, 4, 4))[0, 0]
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
 
     output_size: Ints
     kernel_size: Ints
@@ -22,7 +29,12 @@ class Fold(Configured):
 
 
 class Unfold(Configured):
-    """(N, C, H, W) -> (N, C k k, L): each window as a column."""
+    """(N, C, H, W) -> (N, C k k, L): each window as a column.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Unfold(2)(torch.arange(9.0).reshape(1, 1, 3, 3))[0, :, 0]
+    tensor([0., 1., 3., 4.])
+    """
 
     kernel_size: Ints
     dilation: Ints = 1

@@ -60,36 +60,73 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016)."""
+    """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.InstanceNorm1d(2)(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
+    """
 
     dims = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of (N, C, H, W) or (C, H, W) with mean 0 and variance 1."""
+    """Each channel of (N, C, H, W) or (C, H, W) with mean 0 and variance 1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.InstanceNorm2d(3, affine=True)(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     dims = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Each channel of (N, C, D, H, W) or (C, D, H, W) with mean 0 and variance 1."""
+    """Each channel of (N, C, D, H, W) or (C, D, H, W) with mean 0 and variance 1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.InstanceNorm3d(3)
+    InstanceNorm3d(3, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=False)
+    """
 
     dims = (4, 5)
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm1d` whose `num_features` is that of its first input."""
+    """An `InstanceNorm1d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyInstanceNorm1d()
+    >>> _ = norm(torch.ones(2, 5, 4))
+    >>> norm
+    InstanceNorm1d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     dims, cls_to_become = InstanceNorm1d.dims, InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm2d` whose `num_features` is that of its first input."""
+    """An `InstanceNorm2d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyInstanceNorm2d()
+    >>> _ = norm(torch.ones(2, 5, 4, 4))
+    >>> norm
+    InstanceNorm2d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     dims, cls_to_become = InstanceNorm2d.dims, InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm3d` whose `num_features` is that of its first input."""
+    """An `InstanceNorm3d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyInstanceNorm3d()
+    >>> _ = norm(torch.ones(2, 5, 4, 4, 4))
+    >>> norm
+    InstanceNorm3d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    """
 
     dims, cls_to_become = InstanceNorm3d.dims, InstanceNorm3d

@@ -15,7 +15,12 @@ from mini_dl.tensor import Tensor
 
 
 class Identity(Module):
-    """``input``; any arguments are accepted and ignored."""
+    """``input``; any arguments are accepted and ignored.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Identity()(torch.ones(2))
+    tensor([1., 1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -51,7 +56,12 @@ class Linear(Weighted):
 
 
 class Bilinear(Weighted):
-    """``input1 @ weight[k] @ input2 + bias[k]`` for each output k: (*, in1_features), (*, in2_features) -> (*, out_features)"""
+    """``input1 @ weight[k] @ input2 + bias[k]`` for each output k: (*, in1_features), (*, in2_features) -> (*, out_features)
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Bilinear(2, 3, 4)(torch.ones(5, 2), torch.ones(5, 3)).shape
+    torch.Size([5, 4])
+    """
 
     def __init__(
         self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Device = None,
@@ -81,7 +91,14 @@ class Bilinear(Weighted):
 
 
 class LazyLinear(LazyLayer, Linear):
-    """A `Linear` whose `in_features` is the last size of its first input."""
+    """A `Linear` whose `in_features` is the last size of its first input.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.LazyLinear(2)
+    >>> _ = layer(torch.ones(5, 3))
+    >>> layer
+    Linear(in_features=3, out_features=2, bias=True)
+    """
 
     cls_to_become, _inferred = Linear, "in_features"
 

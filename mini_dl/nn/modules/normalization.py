@@ -27,11 +27,23 @@ class _ResponseNorm(Configured):
 
 
 class LocalResponseNorm(_ResponseNorm):
-    """``input / (k + alpha * mean of squares over `size` channels) ** beta`` (Krizhevsky et al. 2012)"""
+    """``input / (k + alpha * mean of squares over `size` channels) ** beta`` (Krizhevsky et al. 2012)
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 2))
+    tensor([[[0.7378, 0.7378],
+             [0.5946, 0.5946],
+             [0.5946, 0.5946]]])
+    """
 
 
 class CrossMapLRN2d(_ResponseNorm):
-    """`LocalResponseNorm` of images, under its former name."""
+    """`LocalResponseNorm` of images, under its former name.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CrossMapLRN2d(2)
+    CrossMapLRN2d(2, alpha=0.0001, beta=0.75, k=1)
+    """
 
     k: float = 1
 
@@ -41,7 +53,13 @@ def _shape(normalized_shape: Ints) -> Shape:
 
 
 class LayerNorm(Scaled):
-    """The last dimensions, of sizes `normalized_shape`, with mean 0 and variance 1, scaled and shifted (Ba et al. 2016)."""
+    """The last dimensions, of sizes `normalized_shape`, with mean 0 and variance 1, scaled and shifted (Ba et al. 2016).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LayerNorm(2)(torch.tensor([[1.0, 3.0], [10.0, 30.0]])).detach()
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    """
 
     def __init__(
         self, normalized_shape: Ints, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True,
@@ -62,7 +80,12 @@ class LayerNorm(Scaled):
 
 
 class GroupNorm(Scaled):
-    """`num_groups` groups of channels, each with mean 0 and variance 1, scaled and shifted (Wu and He 2018)."""
+    """`num_groups` groups of channels, each with mean 0 and variance 1, scaled and shifted (Wu and He 2018).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach()
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Device = None,
@@ -83,7 +106,12 @@ class GroupNorm(Scaled):
 
 
 class RMSNorm(Module):
-    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the last dimensions (Zhang and Sennrich 2019)."""
+    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the last dimensions (Zhang and Sennrich 2019).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.RMSNorm(2)(torch.tensor([3.0, 4.0])).detach()
+    tensor([0.8485, 1.1314])
+    """
 
     def __init__(
         self, normalized_shape: Ints, eps: float | None = None, elementwise_affine: bool = True, device: Device = None,

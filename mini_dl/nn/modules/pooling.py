@@ -53,7 +53,12 @@ class _MaxPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """The maximum of each window of (N, C, L)."""
+    """The maximum of each window of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MaxPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    tensor([[3., 4.]])
+    """
 
     n = 1
 
@@ -70,7 +75,12 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """The maximum of each window of (N, C, D, H, W)."""
+    """The maximum of each window of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MaxPool3d(2, stride=1)(torch.ones(1, 3, 3, 3)).shape
+    torch.Size([1, 2, 2, 2])
+    """
 
     n = 3
 
@@ -90,19 +100,38 @@ class _MaxUnpool(_Pool):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Puts the values of a `MaxPool1d` back where they came from, with zeros elsewhere."""
+    """Puts the values of a `MaxPool1d` back where they came from, with zeros elsewhere.
+
+    >>> import mini_dl as torch
+    >>> pool, unpool = torch.nn.MaxPool1d(2, return_indices=True), torch.nn.MaxUnpool1d(2)
+    >>> unpool(*pool(torch.tensor([[1.0, 3.0, 2.0, 4.0]])))
+    tensor([[0., 3., 0., 4.]])
+    """
 
     n = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Puts the values of a `MaxPool2d` back where they came from, with zeros elsewhere."""
+    """Puts the values of a `MaxPool2d` back where they came from, with zeros elsewhere.
+
+    >>> import mini_dl as torch
+    >>> values, places = torch.tensor([[[5.0]]]), torch.tensor([[[3]]])
+    >>> torch.nn.MaxUnpool2d(2)(values, places)
+    tensor([[[0., 0.],
+             [0., 5.]]])
+    """
 
     n = 2
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """Puts the values of a `MaxPool3d` back where they came from, with zeros elsewhere."""
+    """Puts the values of a `MaxPool3d` back where they came from, with zeros elsewhere.
+
+    >>> import mini_dl as torch
+    >>> values, places = torch.ones(1, 1, 2, 1, 1), torch.tensor([1, 10]).reshape(1, 1, 2, 1, 1)
+    >>> torch.nn.MaxUnpool3d(2)(values, places).shape
+    torch.Size([1, 1, 4, 2, 2])
+    """
 
     n = 3
 
@@ -121,7 +150,12 @@ class _AvgPool(_Pool):
 
 
 class AvgPool1d(_AvgPool):
-    """The mean of each window of (N, C, L)."""
+    """The mean of each window of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AvgPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    tensor([[2., 3.]])
+    """
 
     n = 1
 
@@ -142,13 +176,23 @@ class _AvgPoolWithDivisor(_AvgPool):
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
-    """The mean of each window of (N, C, H, W)."""
+    """The mean of each window of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AvgPool2d(2, stride=1)(torch.arange(6.0).reshape(1, 2, 3))
+    tensor([[[2., 3.]]])
+    """
 
     n = 2
 
 
 class AvgPool3d(_AvgPoolWithDivisor):
-    """The mean of each window of (N, C, D, H, W)."""
+    """The mean of each window of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AvgPool3d(2)(torch.ones(1, 4, 4, 6)).shape
+    torch.Size([1, 2, 2, 3])
+    """
 
     n = 3
 
@@ -168,19 +212,34 @@ class _LPPool(_Pool):
 
 
 class LPPool1d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, L)."""
+    """The `norm_type`-norm of each window of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LPPool1d(2, kernel_size=2)(torch.tensor([[3.0, 4.0, 0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
 
     n = 1
 
 
 class LPPool2d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, H, W)."""
+    """The `norm_type`-norm of each window of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LPPool2d(1, 2)(torch.ones(1, 2, 2))
+    tensor([[[4.]]])
+    """
 
     n = 2
 
 
 class LPPool3d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, D, H, W)."""
+    """The `norm_type`-norm of each window of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LPPool3d(2, 2)(torch.ones(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
 
     n = 3
 
@@ -203,19 +262,34 @@ class _AdaptiveAvgPool(_ToSize):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, L)."""
+    """The means of as many windows as `output_size` says, of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveAvgPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    tensor([[2., 3.]])
+    """
 
     n = 1
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, H, W)."""
+    """The means of as many windows as `output_size` says, of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveAvgPool2d((1, None))(torch.ones(8, 5, 7)).shape
+    torch.Size([8, 1, 7])
+    """
 
     n = 2
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, D, H, W)."""
+    """The means of as many windows as `output_size` says, of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveAvgPool3d(2)(torch.ones(1, 4, 5, 6)).shape
+    torch.Size([1, 2, 2, 2])
+    """
 
     n = 3
 
@@ -229,19 +303,35 @@ class _AdaptiveMaxPool(_ToSize):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, L)."""
+    """The maxima of as many windows as `output_size` says, of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveMaxPool1d(2)(torch.tensor([[1.0, 9.0, 2.0]]))
+    tensor([[9., 9.]])
+    """
 
     n = 1
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, H, W)."""
+    """The maxima of as many windows as `output_size` says, of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> pool = torch.nn.AdaptiveMaxPool2d(1, return_indices=True)
+    >>> pool(torch.tensor([[[1.0, 2.0], [7.0, 4.0]]]))
+    (tensor([[[7.]]]), tensor([[[2]]]))
+    """
 
     n = 2
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, D, H, W)."""
+    """The maxima of as many windows as `output_size` says, of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveMaxPool3d((1, 2, 3))(torch.ones(8, 4, 4, 6)).shape
+    torch.Size([8, 1, 2, 3])
+    """
 
     n = 3
 
@@ -273,12 +363,22 @@ class _FractionalMaxPool(Configured):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014)."""
+    """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.FractionalMaxPool2d(2, output_ratio=0.5)(torch.ones(1, 8, 10)).shape
+    torch.Size([1, 4, 5])
+    """
 
     n = 2
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014)."""
+    """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.FractionalMaxPool3d(2, output_size=3)(torch.ones(1, 1, 8, 8, 8)).shape
+    torch.Size([1, 1, 3, 3, 3])
+    """
 
     n = 3

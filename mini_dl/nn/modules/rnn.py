@@ -48,7 +48,12 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
 
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size)."""
+    """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.RNNBase("GRU", 3, 5)
+    RNNBase(3, 5)
+    """
 
     def __init__(
         self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
@@ -182,7 +187,13 @@ class RNNBase(Module):
 
 
 class RNN(RNNBase):
-    """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence."""
+    """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence.
+
+    >>> import mini_dl as torch
+    >>> output, hidden = torch.nn.RNN(3, 5, num_layers=2)(torch.ones(7, 4, 3))
+    >>> output.shape, hidden.shape
+    (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -201,6 +212,11 @@ class LSTM(RNNBase):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), over (L, N, input_size) or a PackedSequence.
 
     The state is (hidden, cell); with `proj_size` the hidden state is projected to that size (Sak et al. 2014).
+
+    >>> import mini_dl as torch
+    >>> output, (hidden, cell) = torch.nn.LSTM(3, 5, batch_first=True)(torch.ones(4, 7, 3))
+    >>> output.shape, hidden.shape, cell.shape
+    (torch.Size([4, 7, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -214,7 +230,13 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence."""
+    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence.
+
+    >>> import mini_dl as torch
+    >>> output, hidden = torch.nn.GRU(3, 5, num_layers=2)(torch.ones(7, 4, 3))
+    >>> output.shape, hidden.shape
+    (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -226,7 +248,12 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """Parameters of one step."""
+    """Parameters of one step.
+
+    >>> import mini_dl as torch
+    >>> [name for name, _ in torch.nn.RNNCell(3, 5, bias=False).named_parameters()]
+    ['weight_ih', 'weight_hh']
+    """
 
     parts: ClassVar[int] = 1
     """The number of tensors in the state."""
@@ -281,7 +308,12 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an `RNN`: (N, input_size), hidden -> hidden"""
+    """One step of an `RNN`: (N, input_size), hidden -> hidden
+
+    >>> import mini_dl as torch
+    >>> torch.nn.RNNCell(3, 5)(torch.ones(4, 3)).shape
+    torch.Size([4, 5])
+    """
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Device = None,
@@ -297,7 +329,13 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of an `LSTM`: (N, input_size), (hidden, cell) -> (hidden, cell)"""
+    """One step of an `LSTM`: (N, input_size), (hidden, cell) -> (hidden, cell)
+
+    >>> import mini_dl as torch
+    >>> hidden, cell = torch.nn.LSTMCell(3, 5)(torch.ones(4, 3))
+    >>> hidden.shape, cell.shape
+    (torch.Size([4, 5]), torch.Size([4, 5]))
+    """
 
     parts = 2
 
@@ -309,7 +347,15 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a `GRU`: (N, input_size), hidden -> hidden"""
+    """One step of a `GRU`: (N, input_size), hidden -> hidden
+
+    >>> import mini_dl as torch
+    >>> cell, hidden = torch.nn.GRUCell(3, 5), torch.zeros(4, 5)
+    >>> for step in torch.ones(7, 4, 3):
+    ...     hidden = cell(step, hidden)
+    >>> hidden.shape
+    torch.Size([4, 5])
+    """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)

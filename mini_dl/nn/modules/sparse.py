@@ -61,6 +61,13 @@ class Embedding(_Table):
     """``weight[input]``: integers (*) -> (*, embedding_dim)
 
     With `max_norm`, rows that are longer (in the `norm_type`-norm) are scaled down when they are used.
+
+    >>> import mini_dl as torch
+    >>> table = torch.nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> table(torch.tensor([1, 0, 1]))
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
 
     def __init__(
@@ -98,7 +105,14 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """The "mean", "sum" or "max" of the rows of each bag: a row of a 2-d `input`, or a range between `offsets` of a 1-d one."""
+    """The "mean", "sum" or "max" of the rows of each bag: a row of a 2-d `input`, or a range between `offsets` of a 1-d one.
+
+    >>> import mini_dl as torch
+    >>> bags = torch.nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> bags(torch.tensor([0, 1, 1]), offsets=torch.tensor([0, 2]))
+    tensor([[2., 3.],
+            [3., 4.]])
+    """
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None, norm_type: float = 2.0,

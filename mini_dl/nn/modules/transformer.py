@@ -99,7 +99,12 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then the small network."""
+    """Self-attention, then the small network.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)(torch.ones(5, 3, 8)).shape
+    torch.Size([5, 3, 8])
+    """
 
     _decodes = False
 
@@ -109,7 +114,13 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to the encoder's output, then the small network."""
+    """Self-attention, attention to the encoder's output, then the small network.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
+    >>> layer(torch.ones(4, 3, 8), torch.ones(5, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    """
 
     _decodes = True
 
@@ -136,6 +147,11 @@ class TransformerEncoder(Module):
 
     As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm if the layers allow
     torch's fast path (`enable_nested_tensor`).
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16, batch_first=True)
+    >>> torch.nn.TransformerEncoder(layer, num_layers=2)(torch.ones(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
     """
 
     def __init__(
@@ -206,7 +222,13 @@ def _masks(
 
 
 class TransformerDecoder(Module):
-    """`num_layers` copies of a decoder layer, and a norm at the end."""
+    """`num_layers` copies of a decoder layer, and a norm at the end.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
+    >>> torch.nn.TransformerDecoder(layer, 2)(torch.ones(4, 3, 8), memory=torch.ones(5, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -225,7 +247,13 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model)"""
+    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model)
+
+    >>> import mini_dl as torch
+    >>> model = torch.nn.Transformer(8, 2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16, batch_first=True)
+    >>> model(torch.ones(3, 5, 8), torch.ones(3, 4, 8)).shape
+    torch.Size([3, 4, 8])
+    """
 
     def __init__(
         self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,

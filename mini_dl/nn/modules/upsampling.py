@@ -11,7 +11,12 @@ from mini_dl.tensor import Tensor
 
 
 class Upsample(Configured):
-    """``interpolate`` to `size`, or by `scale_factor`."""
+    """``interpolate`` to `size`, or by `scale_factor`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Upsample(scale_factor=2, mode="linear")(torch.tensor([[[0.0, 4.0]]]))
+    tensor([[[0., 1., 3., 4.]]])
+    """
 
     size: Ints | None = None
     scale_factor: Floats | None = None
@@ -37,14 +42,25 @@ class Upsample(Configured):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` with mode "nearest"."""
+    """`Upsample` with mode "nearest".
+
+    >>> import mini_dl as torch
+    >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
 
     def __init__(self, size: Ints | None = None, scale_factor: Floats | None = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` with mode "bilinear" and aligned corners."""
+    """`Upsample` with mode "bilinear" and aligned corners.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.UpsamplingBilinear2d(size=(1, 3))(torch.tensor([[[[0.0, 4.0]]]]))
+    tensor([[[[0., 2., 4.]]]])
+    """
 
     def __init__(self, size: Ints | None = None, scale_factor: Floats | None = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
