@@ -192,10 +192,8 @@ class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
     """A `BatchNorm1d` whose `num_features` is that of its first input.
 
     >>> import mini_dl as torch
-    >>> norm = torch.nn.LazyBatchNorm1d()
-    >>> _ = norm(torch.ones(2, 5, 4))
-    >>> norm
-    BatchNorm1d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> torch.nn.LazyBatchNorm1d()(torch.ones(2, 5, 4)).shape
+    torch.Size([2, 5, 4])
     """
 
     dims, cls_to_become = BatchNorm1d.dims, BatchNorm1d
@@ -205,10 +203,8 @@ class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
     """A `BatchNorm2d` whose `num_features` is that of its first input.
 
     >>> import mini_dl as torch
-    >>> norm = torch.nn.LazyBatchNorm2d()
-    >>> _ = norm(torch.ones(2, 5, 4, 4))
-    >>> norm
-    BatchNorm2d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> torch.nn.LazyBatchNorm2d()(torch.ones(2, 5, 4, 4)).shape
+    torch.Size([2, 5, 4, 4])
     """
 
     dims, cls_to_become = BatchNorm2d.dims, BatchNorm2d
@@ -218,10 +214,8 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
     """A `BatchNorm3d` whose `num_features` is that of its first input.
 
     >>> import mini_dl as torch
-    >>> norm = torch.nn.LazyBatchNorm3d()
-    >>> _ = norm(torch.ones(2, 5, 4, 4, 4))
-    >>> norm
-    BatchNorm3d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> torch.nn.LazyBatchNorm3d()(torch.ones(2, 5, 4, 4, 4)).shape
+    torch.Size([2, 5, 4, 4, 4])
     """
 
     dims, cls_to_become = BatchNorm3d.dims, BatchNorm3d

@@ -267,7 +267,8 @@ class LazyConv1d(_LazyConv, Conv1d):
 
     >>> import mini_dl as torch
     >>> conv = torch.nn.LazyConv1d(8, 3)
-    >>> _ = conv(torch.ones(2, 3, 9))
+    >>> conv(torch.ones(2, 3, 9)).shape
+    torch.Size([2, 8, 7])
     >>> conv
     Conv1d(3, 8, kernel_size=(3,), stride=(1,))
     """
@@ -280,7 +281,8 @@ class LazyConv2d(_LazyConv, Conv2d):
 
     >>> import mini_dl as torch
     >>> conv = torch.nn.LazyConv2d(8, 3)
-    >>> _ = conv(torch.ones(2, 3, 9, 9))
+    >>> conv(torch.ones(2, 3, 9, 9)).shape
+    torch.Size([2, 8, 7, 7])
     >>> conv
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
@@ -293,7 +295,8 @@ class LazyConv3d(_LazyConv, Conv3d):
 
     >>> import mini_dl as torch
     >>> conv = torch.nn.LazyConv3d(8, 3)
-    >>> _ = conv(torch.ones(2, 3, 9, 9, 9))
+    >>> conv(torch.ones(2, 3, 9, 9, 9)).shape
+    torch.Size([2, 8, 7, 7, 7])
     >>> conv
     Conv3d(3, 8, kernel_size=(3, 3, 3), stride=(1, 1, 1))
     """
@@ -305,10 +308,8 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """A `ConvTranspose1d` whose `in_channels` is that of its first input.
 
     >>> import mini_dl as torch
-    >>> conv = torch.nn.LazyConvTranspose1d(8, 3)
-    >>> _ = conv(torch.ones(2, 3, 9))
-    >>> conv
-    ConvTranspose1d(3, 8, kernel_size=(3,), stride=(1,))
+    >>> torch.nn.LazyConvTranspose1d(8, 3)(torch.ones(2, 3, 9)).shape
+    torch.Size([2, 8, 11])
     """
 
     cls_to_become = ConvTranspose1d
@@ -318,10 +319,8 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """A `ConvTranspose2d` whose `in_channels` is that of its first input.
 
     >>> import mini_dl as torch
-    >>> conv = torch.nn.LazyConvTranspose2d(8, 3)
-    >>> _ = conv(torch.ones(2, 3, 9, 9))
-    >>> conv
-    ConvTranspose2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+    >>> torch.nn.LazyConvTranspose2d(8, 3)(torch.ones(2, 3, 9, 9)).shape
+    torch.Size([2, 8, 11, 11])
     """
 
     cls_to_become = ConvTranspose2d
@@ -331,10 +330,8 @@ class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """A `ConvTranspose3d` whose `in_channels` is that of its first input.
 
     >>> import mini_dl as torch
-    >>> conv = torch.nn.LazyConvTranspose3d(8, 3)
-    >>> _ = conv(torch.ones(2, 3, 9, 9, 9))
-    >>> conv
-    ConvTranspose3d(3, 8, kernel_size=(3, 3, 3), stride=(1, 1, 1))
+    >>> torch.nn.LazyConvTranspose3d(8, 3)(torch.ones(2, 3, 9, 9, 9)).shape
+    torch.Size([2, 8, 11, 11, 11])
     """
 
     cls_to_become = ConvTranspose3d

@@ -98,9 +98,8 @@ class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
 
     >>> import mini_dl as torch
     >>> norm = torch.nn.LazyInstanceNorm1d()
-    >>> _ = norm(torch.ones(2, 5, 4))
-    >>> norm
-    InstanceNorm1d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> norm(torch.ones(2, 5, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4]), 5)
     """
 
     dims, cls_to_become = InstanceNorm1d.dims, InstanceNorm1d
@@ -111,9 +110,8 @@ class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
 
     >>> import mini_dl as torch
     >>> norm = torch.nn.LazyInstanceNorm2d()
-    >>> _ = norm(torch.ones(2, 5, 4, 4))
-    >>> norm
-    InstanceNorm2d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> norm(torch.ones(2, 5, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4]), 5)
     """
 
     dims, cls_to_become = InstanceNorm2d.dims, InstanceNorm2d
@@ -124,9 +122,8 @@ class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
 
     >>> import mini_dl as torch
     >>> norm = torch.nn.LazyInstanceNorm3d()
-    >>> _ = norm(torch.ones(2, 5, 4, 4, 4))
-    >>> norm
-    InstanceNorm3d(5, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> norm(torch.ones(2, 5, 4, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4, 4]), 5)
     """
 
     dims, cls_to_become = InstanceNorm3d.dims, InstanceNorm3d

@@ -65,8 +65,8 @@ class MSELoss(_Loss):
     """``(input - target) ** 2``
 
     >>> import mini_dl as torch
-    >>> torch.nn.MSELoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
-    tensor(4.5000)
+    >>> torch.nn.MSELoss(reduction="none")(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor([0., 9.])
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -77,8 +77,8 @@ class SmoothL1Loss(_Loss):
     """``d ** 2 / (2 beta)`` for a difference d below `beta`, else ``d - beta / 2``.
 
     >>> import mini_dl as torch
-    >>> torch.nn.SmoothL1Loss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
-    tensor(1.2500)
+    >>> torch.nn.SmoothL1Loss(beta=4.0)(torch.zeros(2), torch.tensor([1.0, 5.0]))
+    tensor(1.5625)
     """
 
     beta: float = 1.0

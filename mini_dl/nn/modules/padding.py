@@ -64,8 +64,8 @@ class CircularPad3d(_CircularPad):
     """Padding with elements from the opposite end of (N, C, D, H, W).
 
     >>> import mini_dl as torch
-    >>> torch.nn.CircularPad3d(1)(torch.ones(1, 2, 2, 2)).shape
-    torch.Size([1, 4, 4, 4])
+    >>> torch.nn.CircularPad3d((1, 0, 0, 0, 0, 0))(torch.arange(2.0).reshape(1, 1, 1, 2))
+    tensor([[[[1., 0., 1.]]]])
     """
 
     n = 3
@@ -118,8 +118,8 @@ class ReplicationPad1d(_ReplicationPad):
     """Padding with the edge of (N, C, L).
 
     >>> import mini_dl as torch
-    >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
-    tensor([[1., 1., 2., 3., 3.]])
+    >>> torch.nn.ReplicationPad1d((2, 0))(torch.tensor([[1.0, 2.0]]))
+    tensor([[1., 1., 1., 2.]])
     """
 
     n = 1

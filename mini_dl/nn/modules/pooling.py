@@ -287,8 +287,8 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """The means of as many windows as `output_size` says, of (N, C, D, H, W).
 
     >>> import mini_dl as torch
-    >>> torch.nn.AdaptiveAvgPool3d(2)(torch.ones(1, 4, 5, 6)).shape
-    torch.Size([1, 2, 2, 2])
+    >>> torch.nn.AdaptiveAvgPool3d(1)(torch.arange(8.0).reshape(1, 2, 2, 2)).item()
+    3.5
     """
 
     n = 3

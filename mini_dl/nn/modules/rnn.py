@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mini_dl.nn import init
-from mini_dl.nn._types import Device, DType
+from mini_dl.nn._types import Device, DType, Kwargs
 from mini_dl.nn.modules.configured import deviations
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
@@ -186,6 +186,11 @@ class RNNBase(Module):
         return text + deviations(self, batch_first=False, dropout=0, bidirectional=False)
 
 
+def _refuse_projection(options: Kwargs) -> None:
+    if "proj_size" in options:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+
+
 class RNN(RNNBase):
     """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence.
 
@@ -196,8 +201,7 @@ class RNN(RNNBase):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        _refuse_projection(kwargs)
         if len(args) > 3:
             nonlinearity, args = args[3], (*args[:3], *args[4:])
         else:
@@ -233,14 +237,12 @@ class GRU(RNNBase):
     """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence.
 
     >>> import mini_dl as torch
-    >>> output, hidden = torch.nn.GRU(3, 5, num_layers=2)(torch.ones(7, 4, 3))
-    >>> output.shape, hidden.shape
-    (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    >>> torch.nn.GRU(3, 5, bidirectional=True)(torch.ones(7, 4, 3))[0].shape
+    torch.Size([7, 4, 10])
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        _refuse_projection(kwargs)
         super().__init__("GRU", *args, **kwargs)
 
 
