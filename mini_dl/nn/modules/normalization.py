@@ -30,10 +30,8 @@ class LocalResponseNorm(_ResponseNorm):
     """``input / (k + alpha * mean of squares over `size` channels) ** beta`` (Krizhevsky et al. 2012)
 
     >>> import mini_dl as torch
-    >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 2))
-    tensor([[[0.7378, 0.7378],
-             [0.5946, 0.5946],
-             [0.5946, 0.5946]]])
+    >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 2))[0, :, 0]
+    tensor([0.7378, 0.5946, 0.5946])
     """
 
 

@@ -79,8 +79,8 @@ class ReflectionPad1d(_ReflectionPad):
     """Padding with the mirror image of (N, C, L), without the edge.
 
     >>> import mini_dl as torch
-    >>> torch.nn.ReflectionPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
-    tensor([[2., 1., 2., 3., 2.]])
+    >>> torch.nn.ReflectionPad1d((0, 3))(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[1., 2., 3., 4., 3., 2., 1.]])
     """
 
     n = 1
@@ -118,8 +118,8 @@ class ReplicationPad1d(_ReplicationPad):
     """Padding with the edge of (N, C, L).
 
     >>> import mini_dl as torch
-    >>> torch.nn.ReplicationPad1d((2, 0))(torch.tensor([[1.0, 2.0]]))
-    tensor([[1., 1., 1., 2.]])
+    >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
+    [[1.0, 1.0, 2.0, 3.0, 3.0]]
     """
 
     n = 1

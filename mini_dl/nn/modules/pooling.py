@@ -265,8 +265,8 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """The means of as many windows as `output_size` says, of (N, C, L).
 
     >>> import mini_dl as torch
-    >>> torch.nn.AdaptiveAvgPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
-    tensor([[2., 3.]])
+    >>> torch.nn.AdaptiveAvgPool1d(2)(torch.tensor([[1.0, 3.0, 5.0]]))
+    tensor([[2., 4.]])
     """
 
     n = 1
@@ -306,8 +306,8 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The maxima of as many windows as `output_size` says, of (N, C, L).
 
     >>> import mini_dl as torch
-    >>> torch.nn.AdaptiveMaxPool1d(2)(torch.tensor([[1.0, 9.0, 2.0]]))
-    tensor([[9., 9.]])
+    >>> torch.nn.AdaptiveMaxPool1d(1)(torch.tensor([[1.0, 9.0, 2.0], [3.0, 4.0, 5.0]])).flatten()
+    tensor([9., 5.])
     """
 
     n = 1

@@ -9,10 +9,10 @@ from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor
 
-M = TypeVar("M", bound=Module)
+_M = TypeVar("_M", bound=Module)
 
 
-def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
+def fuse_conv_bn_eval(conv: _M, bn: Module, transpose: bool = False) -> _M:
     """A convolution equal to `conv` followed by `bn`; AssertionError unless both are in evaluation mode."""
     _check_fusible(conv, bn)
     fused = copy.deepcopy(conv)
@@ -48,7 +48,7 @@ def fuse_conv_bn_weights(
     return Parameter(weight, conv_w.requires_grad), Parameter(bias, conv_b.requires_grad)
 
 
-def fuse_linear_bn_eval(linear: M, bn: Module) -> M:
+def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
     """A linear layer equal to `linear` followed by `bn`; AssertionError unless both are in evaluation mode."""
     _check_fusible(linear, bn)
     if bn.num_features not in (linear.out_features, 1):

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from mini_dl.nn.modules.module import Module
 from mini_dl.ops.random import get_rng_state, set_rng_state
 
-M = TypeVar("M", bound=Module)
+_M = TypeVar("_M", bound=Module)
 
 
-def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
+def skip_init(module_cls: type[_M], *args: Any, **kwargs: Any) -> _M:
     """``module_cls(*args, **kwargs)`` with uninitialized parameters, without drawing a random number.
 
     RuntimeError if `module_cls` is not a subclass of Module, or does not accept ``device``.

@@ -14,7 +14,7 @@ from mini_dl.ops.norms import norm
 from mini_dl.ops.random import rand, rand_like
 from mini_dl.tensor import Tensor
 
-M = TypeVar("M", bound=Module)
+_M = TypeVar("_M", bound=Module)
 Scores: TypeAlias = Tensor | None
 """What the choice goes by: None for the values of the parameter itself."""
 
@@ -318,31 +318,31 @@ class CustomFromMask(BasePruningMethod):
 # ------------------------------------------------------------------------------------------------ functions
 
 
-def identity(module: M, name: str) -> M:
+def identity(module: _M, name: str) -> _M:
     """Give the parameter `name` a mask of ones. Returns `module`."""
     Identity.apply(module, name)
     return module
 
 
-def random_unstructured(module: M, name: str, amount: float) -> M:
+def random_unstructured(module: _M, name: str, amount: float) -> _M:
     """Prune `amount` elements of the parameter `name` at random. Returns `module`."""
     RandomUnstructured.apply(module, name, amount)
     return module
 
 
-def l1_unstructured(module: M, name: str, amount: float, importance_scores: Scores = None) -> M:
+def l1_unstructured(module: _M, name: str, amount: float, importance_scores: Scores = None) -> _M:
     """Prune the `amount` elements of the parameter `name` with the smallest absolute values (or scores). Returns `module`."""
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
 
 
-def random_structured(module: M, name: str, amount: float, dim: int) -> M:
+def random_structured(module: _M, name: str, amount: float, dim: int) -> _M:
     """Prune `amount` slices along `dim` of the parameter `name` at random. Returns `module`."""
     RandomStructured.apply(module, name, amount, dim)
     return module
 
 
-def ln_structured(module: M, name: str, amount: float, n: float | str, dim: int, importance_scores: Scores = None) -> M:
+def ln_structured(module: _M, name: str, amount: float, n: float | str, dim: int, importance_scores: Scores = None) -> _M:
     """Prune the `amount` slices along `dim` of the parameter `name` with the smallest `n`-norms. Returns `module`."""
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
@@ -377,13 +377,13 @@ def global_unstructured(
         custom_from_mask(module, name, mask=piece.view_as(tensor))
 
 
-def custom_from_mask(module: M, name: str, mask: Tensor) -> M:
+def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
     """Prune the parameter `name` where `mask` is 0. Returns `module`."""
     CustomFromMask.apply(module, name, mask)
     return module
 
 
-def remove(module: M, name: str) -> M:
+def remove(module: _M, name: str) -> _M:
     """Make the pruned tensor the parameter. Returns `module`; ValueError if it is not pruned."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:

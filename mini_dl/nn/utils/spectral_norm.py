@@ -12,7 +12,7 @@ from mini_dl.nn.parameter import Parameter, is_lazy
 from mini_dl.ops.normalization import normalize
 from mini_dl.tensor import Tensor
 
-M = TypeVar("M", bound=Module)
+_M = TypeVar("_M", bound=Module)
 
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
@@ -108,7 +108,9 @@ class SpectralNormLoadStateDictPreHook:
             state_dict[key + "_v"] = right * (sigma / left.dot(matrix.mv(right)))
 
 
-def spectral_norm(module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None) -> M:
+def spectral_norm(
+    module: _M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> _M:
     """Divide the parameter `name` by its largest singular value, estimated by power iterations in each forward. Returns `module`.
 
     RuntimeError if it is already normalized, ValueError if the parameter is None or has no shape yet.
@@ -136,7 +138,7 @@ def spectral_norm(module: M, name: str = "weight", n_power_iterations: int = 1, 
     return module
 
 
-def remove_spectral_norm(module: M, name: str = "weight") -> M:
+def remove_spectral_norm(module: _M, name: str = "weight") -> _M:
     """Make `name` one parameter again. ValueError if it is not normalized."""
 
     def is_its(hook: object) -> bool:

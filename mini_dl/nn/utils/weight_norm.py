@@ -10,7 +10,7 @@ from mini_dl.nn.parameter import Parameter, is_lazy
 from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
-M = TypeVar("M", bound=Module)
+_M = TypeVar("_M", bound=Module)
 
 
 class WeightNorm:
@@ -33,7 +33,7 @@ class WeightNorm:
         setattr(module, self.name, self.compute_weight(module))
 
 
-def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
+def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
     """Replace the parameter `name` by its length ``name_g`` and its direction ``name_v``. Returns `module`.
 
     RuntimeError if it is already normalized, ValueError if it has no shape yet.
@@ -59,7 +59,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     return module
 
 
-def remove_weight_norm(module: M, name: str = "weight") -> M:
+def remove_weight_norm(module: _M, name: str = "weight") -> _M:
     """Make `name` one parameter again. ValueError if it is not normalized."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
