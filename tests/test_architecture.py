@@ -25,7 +25,7 @@ ROOMS = "mini_dl", "scripts", "parity_tests"
 TABLES = {"mini_dl/kernels/special_tables.py"}
 LONGER: dict[str, int] = {}  # what is over the budget, with its size, which can only fall
 
-APART = {"Configured", "LazyModuleMixin", "NonDynamicallyQuantizableLinear"}
+APART = {"Configured", "LazyLayer", "LazyModuleMixin", "NonDynamicallyQuantizableLinear", "Scaled", "Weighted"}
 """The modules that are bases of others, or that torch does not list either."""
 UNLIKE_OTHERS = {"Adafactor", "LBFGS", "Muon", "Optimizer", "SparseAdam"}
 """The optimizers that the common tests of `ALGORITHMS` do not fit."""

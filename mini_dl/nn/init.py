@@ -6,7 +6,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 
@@ -15,8 +15,12 @@ from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor, wrap, written
 
 if TYPE_CHECKING:
+    from mini_dl._dtypes import Array
+    from mini_dl.kernels.mersenne import Generator
+    from mini_dl.nn._types import Args, Kwargs
     from mini_dl.nn.modules.module import Module
 
+_P = ParamSpec("_P")
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
 
 
@@ -49,20 +53,20 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 # ------------------------------------------------------------------------------------------------ without fans
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from U(a, b)."""
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from N(mean, std^2)."""
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
 
 def trunc_normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill with draws from N(mean, std^2) restricted to [a, b]."""
 
@@ -79,7 +83,7 @@ def trunc_normal_(
         return draw(tensor, mean, std, a, b, generator)
 
 
-def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
     """Normal draws; values outside are redrawn, all elements at a time."""
     low, high = tensor._array.dtype.type(a), tensor._array.dtype.type(b)
     array = tensor.normal_(mean, std, generator=generator)._array
@@ -89,7 +93,7 @@ def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float,
     return tensor
 
 
-def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
     """Uniform candidates, each accepted with the probability of its density over the highest one in [a, b]."""
     peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
     array = tensor._array
@@ -145,7 +149,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _fill_array(tensor, values)
 
 
-def _fill_array(tensor: Tensor, values: Any) -> Tensor:
+def _fill_array(tensor: Tensor, values: Array) -> Tensor:
     np.copyto(tensor._array, values, casting="unsafe")
     written(tensor)
     return tensor
@@ -174,13 +178,13 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
     return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
     bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
     return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
     return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
 
@@ -190,28 +194,34 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
+def _without_elements(tensor: Tensor) -> bool:
+    """Whether there is nothing to draw; warns if so."""
+    if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        return True
+    return False
+
+
 def kaiming_uniform_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
     """Fill from U(-b, b), b = gain * sqrt(3 / fan) (He et al. 2015). `a` is the slope of a leaky ReLU."""
-    if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
+    if _without_elements(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
     """Fill from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015). `a` is the slope of a leaky ReLU."""
-    if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
+    if _without_elements(tensor):
         return tensor
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`."""
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -227,7 +237,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor.mul_(gain)
 
 
-def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens 2010). ValueError unless it is a matrix."""
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
@@ -242,7 +252,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
 # ------------------------------------------------------------------------------------------------ whole modules
 
 
-def random_walk_(module: Module, nonlinearity: str = "relu", generator: Any = None) -> Module:
+def random_walk_(module: Module, nonlinearity: str = "relu", generator: Generator | None = None) -> Module:
     """Draw the weight of every dense and convolutional layer so that the log of a gradient's length drifts neither up nor down.
 
     W ~ N(0, g^2 / n), n the fan in, g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
@@ -265,7 +275,9 @@ def random_walk_(module: Module, nonlinearity: str = "relu", generator: Any = No
     return module
 
 
-def lsuv_(module: Module, input: Any, tol: float = 0.1, max_trials: int = 10, generator: Any = None) -> Module:
+def lsuv_(
+    module: Module, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None
+) -> Module:
     """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on `input` has variance 1.
 
     W <- W / sqrt(var(output)) while |var(output) - 1| >= tol, at most `max_trials` times, layer by layer in forward order
@@ -288,7 +300,7 @@ def lsuv_(module: Module, input: Any, tol: float = 0.1, max_trials: int = 10, ge
     modes = [(part, part.training) for part in module.modules()]
     scaled: set[int] = set()
 
-    def scale(layer: Any, args: Any, kwargs: Any, output: Tensor) -> Tensor:
+    def scale(layer: Module, args: Args, kwargs: Kwargs, output: Tensor) -> Tensor:
         if id(layer.weight) in scaled:
             return output
         scaled.add(id(layer.weight))
@@ -316,12 +328,11 @@ def lsuv_(module: Module, input: Any, tol: float = 0.1, max_trials: int = 10, ge
     return module
 
 
-def _weighted_layers(module: Module) -> list[tuple[str, Any]]:
+def _weighted_layers(module: Module) -> list[tuple[str, Module]]:
     """The dense and convolutional layers with their names: modules with inputs, or channels, and a weight of their own."""
-    named: list[tuple[str, Any]] = list(module.named_modules())
     return [
         (name, layer)
-        for name, layer in named
+        for name, layer in module.named_modules()
         if (hasattr(layer, "in_features") or hasattr(layer, "in_channels")) and layer._parameters.get("weight") is not None
     ]
 
@@ -329,11 +340,11 @@ def _weighted_layers(module: Module) -> list[tuple[str, Any]]:
 # ------------------------------------------------------------------------------------------------ old names
 
 
-def _deprecated(function: Any) -> Callable[..., Tensor]:
+def _deprecated(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     name = function.__name__[:-1]
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Tensor:
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> Tensor:
         warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
         return function(*args, **kwargs)
 
@@ -341,7 +352,7 @@ def _deprecated(function: Any) -> Callable[..., Tensor]:
     return call
 
 
-uniform, normal, constant, eye, dirac = map(_deprecated, (uniform_, normal_, constant_, eye_, dirac_))
-xavier_uniform, xavier_normal = map(_deprecated, (xavier_uniform_, xavier_normal_))
-kaiming_uniform, kaiming_normal = map(_deprecated, (kaiming_uniform_, kaiming_normal_))
-orthogonal, sparse = map(_deprecated, (orthogonal_, sparse_))
+uniform, normal, constant = _deprecated(uniform_), _deprecated(normal_), _deprecated(constant_)
+eye, dirac, orthogonal, sparse = _deprecated(eye_), _deprecated(dirac_), _deprecated(orthogonal_), _deprecated(sparse_)
+xavier_uniform, xavier_normal = _deprecated(xavier_uniform_), _deprecated(xavier_normal_)
+kaiming_uniform, kaiming_normal = _deprecated(kaiming_uniform_), _deprecated(kaiming_normal_)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
@@ -10,12 +11,13 @@ from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, too_large
 from mini_dl._device import require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT
+from mini_dl.nn._types import Device, DType
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
 from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new, version_of, wrap, written
 
 
-def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -> Tensor:
+def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
     """An uninitialized tensor: what a module makes before it draws its parameters."""
     require_cpu(device)
     size = nonnegative(sizes(shape, "empty(): argument 'size' (position 1)"))
@@ -25,7 +27,7 @@ def empty(*shape: int, device: Any = None, dtype: _dtypes.dtype | None = None) -
         raise too_large("empty", size, error) from None
 
 
-def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:
+def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
     """A leaf of class `kind` over the memory of `data`."""
     if data is None:
         data = empty(0)
@@ -41,16 +43,18 @@ def _owned(kind: type[Any], data: Tensor | None, requires_grad: bool) -> Any:
     return out
 
 
-class _ParameterMeta(type):
-    """Makes ``isinstance(tensor, Parameter)`` true for tensors marked ``_is_param``."""
+class _Marked(type):
+    """Makes ``isinstance(tensor, Parameter)`` true for tensors marked ``_is_param``, ``isinstance(tensor, Buffer)`` for those
+    marked ``_is_buffer``: `mark` is set on these two classes, not on their subclasses."""
 
-    def __instancecheck__(self, instance: Any) -> bool:
+    def __instancecheck__(cls, instance: object) -> bool:
         if super().__instancecheck__(instance):
             return True
-        return self is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
+        mark = cls.__dict__.get("mark")
+        return mark is not None and isinstance(instance, Tensor) and getattr(instance, mark, False)
 
 
-class Parameter(Tensor, metaclass=_ParameterMeta):
+class Parameter(Tensor, metaclass=_Marked):
     """A tensor that a module registers as its parameter when it is assigned as an attribute.
 
     >>> import mini_dl as torch
@@ -61,6 +65,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     A tensor of another subclass keeps its class and is marked instead.
     """
 
+    mark = "_is_param"
     __torch_function__ = staticmethod(disabled_torch_function)
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
@@ -75,27 +80,28 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             memo[id(self)] = _owned(type(self), wrap(self._array.copy("K")), self._edge is not None)
         return memo[id(self)]
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: object) -> str:
         return "Parameter containing:\n" + super().__repr__(**kwargs)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
         return _rebuild_parameter, (self.data, self.requires_grad, state_of(self))
 
 
-def _rebuild_parameter(data: Tensor, requires_grad: bool, state: Any) -> Any:
+def _rebuild_parameter(data: Tensor, requires_grad: bool, state: object) -> Tensor:
     return restore_state(Parameter(data, requires_grad), state)
 
 
-class _BufferMeta(type):
-    def __instancecheck__(self, instance: Any) -> bool:
-        if super().__instancecheck__(instance):
-            return True
-        return self is Buffer and isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False)
+class Buffer(Tensor, metaclass=_Marked):
+    """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`.
 
+    >>> import mini_dl as torch
+    >>> net = torch.nn.Module()
+    >>> net.mean = torch.nn.Buffer(torch.zeros(2))
+    >>> net.state_dict()
+    OrderedDict([('mean', tensor([0., 0.]))])
+    """
 
-class Buffer(Tensor, metaclass=_BufferMeta):
-    """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`."""
-
+    mark = "_is_buffer"
     __torch_function__ = staticmethod(disabled_torch_function)
     persistent: bool
 
@@ -112,7 +118,7 @@ class UninitializedTensorMixin(Tensor):
     cls_to_become: type[Tensor]
     _numpy_dtype: np.dtype[Any]
 
-    def materialize(self, shape: Any, device: Any = None, dtype: _dtypes.dtype | None = None) -> None:
+    def materialize(self, shape: Iterable[int], device: Device = None, dtype: DType = None) -> None:
         """Become an ordinary, uninitialized tensor of this shape."""
         require_cpu(device)
         array = np.empty(tuple(shape), self._numpy_dtype if dtype is None else dtype.numpy)
@@ -142,7 +148,7 @@ class UninitializedTensorMixin(Tensor):
         return _dtypes.of_numpy(self._numpy_dtype)
 
     @property
-    def shape(self) -> Any:
+    def shape(self) -> NoReturn:  # type: ignore[override]
         raise RuntimeError(
             "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` "
             "when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the "
@@ -170,13 +176,13 @@ class UninitializedTensorMixin(Tensor):
     def half(self) -> UninitializedTensorMixin:
         return self.to(_dtypes.float16)
 
-    def share_memory_(self) -> Any:
+    def share_memory_(self) -> NoReturn:
         raise RuntimeError(
             "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters before "
             "calling `module.share_memory()`."
         )
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs: object) -> str:
         return f"<{type(self).__name__}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -184,16 +190,16 @@ class UninitializedTensorMixin(Tensor):
             memo[id(self)] = _unshaped(type(self), self._edge is not None, None, self.dtype)
         return memo[id(self)]
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
         return type(self), (self._edge is not None,)
 
 
-def is_lazy(param: Any) -> bool:
+def is_lazy(param: object) -> bool:
     """Whether `param` still lacks a shape."""
     return isinstance(param, UninitializedTensorMixin)
 
 
-def _unshaped(kind: type[Any], requires_grad: bool, device: Any, dtype: _dtypes.dtype | None) -> Any:
+def _unshaped(kind: type[Any], requires_grad: bool, device: Device, dtype: DType) -> Any:
     require_cpu(device)
     out = new(kind)
     out._numpy_dtype = _dtypes.default_numpy() if dtype is None else dtype.numpy
@@ -202,22 +208,34 @@ def _unshaped(kind: type[Any], requires_grad: bool, device: Any, dtype: _dtypes.
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A parameter of a lazy module before the first forward."""
+    """A parameter of a lazy module before the first forward.
+
+    >>> import mini_dl as torch
+    >>> weight = torch.nn.UninitializedParameter()
+    >>> weight.materialize((2, 3))
+    >>> type(weight).__name__, weight.shape
+    ('Parameter', torch.Size([2, 3]))
+    """
 
     cls_to_become = Parameter
 
-    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> UninitializedParameter:
+    def __new__(cls, requires_grad: bool = True, device: Device = None, dtype: DType = None) -> UninitializedParameter:
         return _unshaped(cls, requires_grad, device, dtype)
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
-    """A buffer of a lazy module before the first forward."""
+    """A buffer of a lazy module before the first forward.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.UninitializedBuffer()
+    <UninitializedBuffer>
+    """
 
     cls_to_become = Tensor
     persistent: bool
 
     def __new__(
-        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+        cls, requires_grad: bool = False, device: Device = None, dtype: DType = None, persistent: bool = True
     ) -> UninitializedBuffer:
         out = _unshaped(cls, requires_grad, device, dtype)
         out.persistent, out._is_buffer = persistent, True

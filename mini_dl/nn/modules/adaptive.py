@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.container import ModuleList, Sequential
 from mini_dl.nn.modules.linear import Linear
 from mini_dl.nn.modules.module import Module
@@ -26,18 +27,19 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has
     ``in_features // div_value ** (i + 1)`` hidden features.
+
+    >>> import mini_dl as torch
+    >>> loss = torch.nn.AdaptiveLogSoftmaxWithLoss(32, 100, cutoffs=[10, 50])
+    >>> loss.log_prob(torch.ones(3, 32)).shape
+    torch.Size([3, 100])
+    >>> loss(torch.ones(3, 32), torch.tensor([0, 20, 99])).output.shape
+    torch.Size([3])
     """
 
     def __init__(
-        self,
-        in_features: int,
-        n_classes: int,
-        cutoffs: Sequence[int],
-        div_value: float = 4.0,
-        head_bias: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, in_features: int, n_classes: int, cutoffs: Sequence[int], div_value: float = 4.0, head_bias: bool = False,
+        device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         cutoffs = list(cutoffs)
         if len(cutoffs) == 0:

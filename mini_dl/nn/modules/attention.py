@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.nn import functional as F, init
+from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.linear import NonDynamicallyQuantizableLinear
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
@@ -18,22 +17,20 @@ class MultiheadAttention(Module):
 
     (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), weights (N, L, S); `batch_first` puts N first. Masks are
     boolean (True: not attended to) or added to the scores.
+
+    >>> import mini_dl as torch
+    >>> attention = torch.nn.MultiheadAttention(8, num_heads=2, batch_first=True)
+    >>> query, memory = torch.ones(3, 4, 8), torch.ones(3, 5, 8)
+    >>> output, weights = attention(query, memory, memory)
+    >>> output.shape, weights.shape
+    (torch.Size([3, 4, 8]), torch.Size([3, 4, 5]))
     """
 
     def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        add_bias_kv: bool = False,
-        add_zero_attn: bool = False,
-        kdim: int | None = None,
-        vdim: int | None = None,
-        batch_first: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
+        add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
+        device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
                 f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and num_heads={num_heads} instead"
@@ -77,16 +74,9 @@ class MultiheadAttention(Module):
                 init.xavier_normal_(bias)
 
     def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        key_padding_mask: Tensor | None = None,
-        need_weights: bool = True,
-        attn_mask: Tensor | None = None,
-        average_attn_weights: bool = True,
-        is_causal: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
+        self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None, need_weights: bool = True,
+        attn_mask: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         for mask in (key_padding_mask, attn_mask):
             if mask is not None and not isinstance(mask, Tensor):
                 raise not_a_tensor("is_floating_point", "input", 1, mask)
@@ -94,29 +84,11 @@ class MultiheadAttention(Module):
         if turn:
             turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one tensor given three times stays one
             query, key, value = turned[id(query)], turned[id(key)], turned[id(value)]
-        output, weights = F.multi_head_attention_forward(
-            query,
-            key,
-            value,
-            self.embed_dim,
-            self.num_heads,
-            self.in_proj_weight,
-            self.in_proj_bias,
-            self.bias_k,
-            self.bias_v,
-            self.add_zero_attn,
-            self.dropout,
-            self.out_proj.weight,
-            self.out_proj.bias,
-            training=self.training,
-            key_padding_mask=key_padding_mask,
-            need_weights=need_weights,
-            attn_mask=attn_mask,
-            use_separate_proj_weight=not self._qkv_same_embed_dim,
-            q_proj_weight=self.q_proj_weight,
-            k_proj_weight=self.k_proj_weight,
-            v_proj_weight=self.v_proj_weight,
-            average_attn_weights=average_attn_weights,
-            is_causal=is_causal,
-        )
-        return (output.transpose(0, 1) if turn else output), weights
+        masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
+        weights = {f"{letter}_proj_weight": getattr(self, f"{letter}_proj_weight") for letter in "qkv"}
+        output, attended = F.multi_head_attention_forward(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, need_weights=need_weights,
+            use_separate_proj_weight=not self._qkv_same_embed_dim, average_attn_weights=average_attn_weights, **masks, **weights,
+        )  # fmt: skip
+        return (output.transpose(0, 1) if turn else output), attended

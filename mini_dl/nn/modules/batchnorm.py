@@ -6,13 +6,15 @@ from typing import Any, ClassVar
 
 from mini_dl import _dtypes
 from mini_dl.nn import functional as F, init
-from mini_dl.nn.modules.lazy import LazyModuleMixin
+from mini_dl.nn._types import Device, DType, StateDict
+from mini_dl.nn.modules.lazy import LazyLayer
 from mini_dl.nn.modules.module import Module
-from mini_dl.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter, empty
+from mini_dl.nn.modules.weighted import Scaled
+from mini_dl.nn.parameter import UninitializedBuffer, empty
 from mini_dl.tensor import Tensor
 
 
-class _NormBase(Module):
+class _NormBase(Scaled):
     """Scale and shift of each feature, and running means of its mean and variance."""
 
     _version = 2
@@ -20,30 +22,17 @@ class _NormBase(Module):
     """The numbers of dimensions that the input may have."""
 
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, device: Device = None, dtype: DType = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-
-        def feature() -> Tensor:
-            return empty(num_features, device=device, dtype=dtype)
-
-        self.register_parameter("weight", Parameter(feature()) if affine else None)
-        self.register_parameter("bias", Parameter(feature()) if affine and bias else None)
-        self.register_buffer("running_mean", feature() if track_running_stats else None)
-        self.register_buffer("running_var", feature() if track_running_stats else None)
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, empty(num_features, device=device, dtype=dtype) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", empty(dtype=_dtypes.int64) if track_running_stats else None)
-        self.reset_parameters()
+        weight = (num_features,) if affine else None
+        self._make(weight, weight if bias else None, device, dtype)
 
     def reset_running_stats(self) -> None:
         """Mean 0, variance 1, no batches."""
@@ -56,9 +45,7 @@ class _NormBase(Module):
         """Scale 1, shift 0, and the initial running statistics."""
         self.reset_running_stats()
         if self.affine:
-            init.ones_(self.weight)
-            if self.bias is not None:
-                init.zeros_(self.bias)
+            super().reset_parameters()
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in self.dims:
@@ -71,7 +58,7 @@ class _NormBase(Module):
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: StateDict, prefix: str, local_metadata: StateDict, *rest: Any) -> None:
         """State of version 1 has no count of batches: keep the one there is."""
         key = prefix + "num_batches_tracked"
         if (local_metadata.get("version") or 0) < 2 and self.track_running_stats and key not in state_dict:
@@ -88,55 +75,66 @@ class _BatchNorm(_NormBase):
             if self.momentum is None:  # the mean over all batches
                 factor = 1.0 / float(self.num_batches_tracked)
         keep = not self.training or self.track_running_stats
-        return F.batch_norm(
-            input,
-            self.running_mean if keep else None,
-            self.running_var if keep else None,
-            self.weight,
-            self.bias,
-            self.training or (self.running_mean is None and self.running_var is None),
-            factor,
-            self.eps,
-        )
+        mean, var = (self.running_mean, self.running_var) if keep else (None, None)
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, factor, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):
     """Each feature of (N, C) or (N, C, L) with mean 0 and variance 1 over the batch, scaled and shifted (Ioffe and Szegedy 2015).
 
     Training uses the statistics of the batch and keeps running means of them (by `momentum`) for evaluation.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.BatchNorm1d(2)(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach()
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
     """
 
     dims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, H, W)."""
+    """Batch normalization of the channels of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.BatchNorm2d(3)
+    >>> norm(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    >>> norm.running_mean
+    tensor([0.1000, 0.1000, 0.1000])
+    """
 
     dims = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, D, H, W)."""
+    """Batch normalization of the channels of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.BatchNorm3d(3)(torch.ones(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
+    """
 
     dims = (5,)
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalization; in this one process there is nothing to synchronize with."""
+    """Batch normalization; in this one process there is nothing to synchronize with.
+
+    >>> import mini_dl as torch
+    >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(4))
+    >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    Sequential(
+      (0): SyncBatchNorm(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    )
+    """
 
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        process_group: Any = None,
-        device: Any = None,
-        dtype: Any = None,
-        *,
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, process_group: object = None, device: Device = None, dtype: DType = None, *,
         bias: bool = True,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self.process_group = process_group
 
@@ -147,19 +145,12 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
 
     @classmethod
-    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+    def convert_sync_batchnorm(cls, module: Module, process_group: object = None) -> Module:
         """`module` with every batch norm in it replaced by one of this class over the same tensors."""
         converted = module
         if isinstance(module, _BatchNorm):
-            converted = cls(
-                module.num_features,
-                module.eps,
-                module.momentum,
-                module.affine,
-                module.track_running_stats,
-                process_group,
-                bias=module.bias is not None,
-            )
+            options = (module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
+            converted = cls(*options, process_group, bias=module.bias is not None)
             for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
                 setattr(converted, name, getattr(module, name))
             converted.training = module.training
@@ -171,34 +162,22 @@ class SyncBatchNorm(_BatchNorm):
 # ------------------------------------------------------------------------------------------------ lazy
 
 
-class _LazyNormBase(LazyModuleMixin, _NormBase):
+class _LazyNormBase(LazyLayer, _NormBase):
     """Takes the number of features from the first input."""
 
+    _inferred = "num_features"
+
     def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
+        self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
+        device: Device = None, dtype: DType = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(0, eps, momentum, False, False, device, dtype, bias=False)
         self.affine, self.track_running_stats = affine, track_running_stats
-        if affine:
-            self.weight = UninitializedParameter(device=device, dtype=dtype)
-            if bias:
-                self.bias = UninitializedParameter(device=device, dtype=dtype)
+        self._make_lazy(affine, affine and bias, device, dtype)
         if track_running_stats:
             self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
             self.running_var = UninitializedBuffer(device=device, dtype=dtype)
             self.num_batches_tracked = init.constant_(empty(dtype=_dtypes.int64), 0)
-
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.num_features != 0:
-            super().reset_parameters()
 
     def initialize_parameters(self, input: Tensor) -> None:
         if self.has_uninitialized_params():
@@ -210,18 +189,33 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm1d` whose `num_features` is that of its first input."""
+    """A `BatchNorm1d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LazyBatchNorm1d()(torch.ones(2, 5, 4)).shape
+    torch.Size([2, 5, 4])
+    """
 
     dims, cls_to_become = BatchNorm1d.dims, BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm2d` whose `num_features` is that of its first input."""
+    """A `BatchNorm2d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LazyBatchNorm2d()(torch.ones(2, 5, 4, 4)).shape
+    torch.Size([2, 5, 4, 4])
+    """
 
     dims, cls_to_become = BatchNorm2d.dims, BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm3d` whose `num_features` is that of its first input."""
+    """A `BatchNorm3d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LazyBatchNorm3d()(torch.ones(2, 5, 4, 4, 4)).shape
+    torch.Size([2, 5, 4, 4, 4])
+    """
 
     dims, cls_to_become = BatchNorm3d.dims, BatchNorm3d

@@ -62,3 +62,9 @@ class Configured(Module):
         """``name=value`` of the fields, `inplace` only if it is set."""
         names = self._fields if self.shown is None else self.shown
         return ", ".join([f"{name}={getattr(self, name)!r}" for name in names if name != "inplace" or self.inplace])
+
+
+def deviations(module: Module, **defaults: object) -> str:
+    """``, name=value`` for each attribute of `module` that differs from its default."""
+    changed = [name for name, default in defaults.items() if getattr(module, name) != default]
+    return "".join([f", {name}={getattr(module, name)}" for name in changed])

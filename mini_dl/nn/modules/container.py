@@ -5,21 +5,24 @@ from __future__ import annotations
 import operator
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex, TypeAlias, TypeVar
 
 from mini_dl.nn.modules.module import Module, Self, indented
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor, typename
 
+T = TypeVar("T")
+Named: TypeAlias = Mapping[str, T] | Iterable[tuple[str, T]]
 
-def position(index: Any, size: int) -> int:
+
+def position(index: SupportsIndex, size: int) -> int:
     """`index` counted from the front; IndexError if there is no such item."""
-    index = operator.index(index)
-    if not -size <= index < size:
-        raise IndexError(f"index {index} is out of range")
-    return int(index % size)
+    i = operator.index(index)
+    if not -size <= i < size:
+        raise IndexError(f"index {i} is out of range")
+    return i % size
 
 
 class Container(Module):
@@ -39,12 +42,12 @@ class Container(Module):
 class _Indexed(Module):
     """Ordered children, named "0", "1", ..."""
 
-    _modules: dict[str, Any]
+    _modules: dict[str, Module]  # type: ignore[assignment]
 
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
     def __setitem__(self, idx: int, module: Module) -> None:
@@ -84,9 +87,12 @@ class Sequential(_Indexed):
     )
     """
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Module | OrderedDict[str, Module]) -> None:
         super().__init__()
-        named = args[0].items() if len(args) == 1 and isinstance(args[0], OrderedDict) else zip(map(str, range(len(args))), args)
+        only = args[0] if len(args) == 1 else None
+        named: Iterable[tuple[str, Any]] = (
+            only.items() if isinstance(only, OrderedDict) else zip(map(str, range(len(args))), args)
+        )
         for name, module in named:
             self.add_module(name, module)
 
@@ -116,10 +122,10 @@ class Sequential(_Indexed):
             self.append(module)
         return self
 
-    def __add__(self, other: Any) -> Sequential:
+    def __add__(self, other: Sequential) -> Sequential:
         return Sequential(*self, *_sequential(other))
 
-    def __iadd__(self, other: Any) -> Sequential:
+    def __iadd__(self, other: Sequential) -> Sequential:
         return self.extend(list(_sequential(other)))
 
     def __mul__(self, other: int) -> Sequential:
@@ -130,7 +136,7 @@ class Sequential(_Indexed):
     def __imul__(self, other: int) -> Sequential:
         return self.extend(list(self) * (self._factor(other) - 1))
 
-    def _factor(self, other: Any) -> int:
+    def _factor(self, other: object) -> int:
         if not isinstance(other, int):
             raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
         if other <= 0:
@@ -138,14 +144,20 @@ class Sequential(_Indexed):
         return other
 
 
-def _sequential(other: Any) -> Sequential:
+def _sequential(other: object) -> Sequential:
     if not isinstance(other, Sequential):
         raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)!s} is given.")
     return other
 
 
 class ModuleList(_Indexed):
-    """A list of modules."""
+    """A list of modules.
+
+    >>> import mini_dl as torch
+    >>> layers = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)])
+    >>> len(layers), len(list(layers.parameters()))
+    (2, 4)
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -185,12 +197,37 @@ class ModuleList(_Indexed):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{self._get_name()}()"
 
 
-class ModuleDict(Module):
-    """Modules by name."""
+class _Keyed(Module):
+    """What modules and parameters by name share: the names, which are the keys of `_table`."""
 
-    _modules: dict[str, Any]
+    def _table(self) -> Mapping[str, object]:
+        raise NotImplementedError
 
-    def __init__(self, modules: Any = None) -> None:
+    def __len__(self) -> int:
+        return len(self._table())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._table()
+
+    def keys(self) -> KeysView[str]:
+        return self._table().keys()
+
+
+class ModuleDict(_Keyed):
+    """Modules by name.
+
+    >>> import mini_dl as torch
+    >>> heads = torch.nn.ModuleDict({"small": torch.nn.Linear(4, 1), "large": torch.nn.Linear(4, 9)})
+    >>> heads["large"](torch.ones(4)).shape
+    torch.Size([9])
+    """
+
+    _modules: dict[str, Module]  # type: ignore[assignment]
+
+    def __init__(self, modules: Named[Module] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.update(modules)
@@ -204,33 +241,24 @@ class ModuleDict(Module):
     def __delitem__(self, key: str) -> None:
         del self._modules[key]
 
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._modules
+    def _table(self) -> dict[str, Module]:
+        return self._modules
 
     def clear(self) -> None:
         """Remove all."""
         self._modules.clear()
 
-    def pop(self, key: str) -> Any:
+    def pop(self, key: str) -> Module:
         """Remove a module and return it."""
         return self._modules.pop(key)
 
-    def keys(self) -> Any:
-        return self._modules.keys()
-
-    def items(self) -> Any:
+    def items(self) -> ItemsView[str, Module]:
         return self._modules.items()
 
-    def values(self) -> Any:
+    def values(self) -> ValuesView[Module]:
         return self._modules.values()
 
-    def update(self, modules: Any) -> None:
+    def update(self, modules: Named[Module]) -> None:
         """Add or replace modules from a mapping or from (name, module) pairs."""
         if not isinstance(modules, Iterable):
             raise TypeError(
@@ -240,13 +268,19 @@ class ModuleDict(Module):
             for key, module in modules.items():
                 self[key] = module
             return
-        for i, pair in enumerate(modules):
-            if not isinstance(pair, Iterable):
-                raise TypeError(f"ModuleDict update sequence element #{i} should be Iterable; is{type(pair).__name__}")
-            key_and_module = tuple(pair)
-            if len(key_and_module) != 2:
-                raise ValueError(f"ModuleDict update sequence element #{i} has length {len(key_and_module)}; 2 is required")
-            self[key_and_module[0]] = key_and_module[1]
+        for key, module in _pairs("ModuleDict", modules):
+            self[key] = module
+
+
+def _pairs(kind: str, given: Iterable[object]) -> Iterator[tuple[str, Any]]:
+    """The (key, value) pairs that ``update`` of a `kind` was given. TypeError or ValueError for what is not a pair."""
+    for i, pair in enumerate(given):
+        if not isinstance(pair, Iterable):
+            raise TypeError(f"{kind} update sequence element #{i} should be Iterable; is{type(pair).__name__}")
+        key_and_value = tuple(pair)
+        if len(key_and_value) != 2:
+            raise ValueError(f"{kind} update sequence element #{i} has length {len(key_and_value)}; 2 is required")
+        yield key_and_value
 
 
 # ------------------------------------------------------------------------------------------------ parameters
@@ -256,7 +290,7 @@ def _owned(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _described(value: Any, element: Any) -> str:
+def _described(value: object, element: object) -> str:
     """A line of the repr of a list of parameters; `element` gives the name of the type of a tensor."""
     if not isinstance(value, Tensor):
         return "Object of type: " + type(value).__name__
@@ -265,9 +299,15 @@ def _described(value: Any, element: Any) -> str:
 
 
 class ParameterList(Module):
-    """A list of parameters; tensors put into it become parameters."""
+    """A list of parameters; tensors put into it become parameters.
 
-    def __init__(self, values: Iterable[Any] | None = None) -> None:
+    >>> import mini_dl as torch
+    >>> scales = torch.nn.ParameterList([torch.ones(2), torch.ones(3)])
+    >>> [tuple(p.shape) for p in scales.parameters()]
+    [(2,), (3,)]
+    """
+
+    def __init__(self, values: Iterable[object] | None = None) -> None:
         super().__init__()
         self._size = 0
         if values is not None:
@@ -278,7 +318,7 @@ class ParameterList(Module):
             return type(self)([self[i] for i in range(*idx.indices(len(self)))])
         return getattr(self, str(position(idx, len(self))))
 
-    def __setitem__(self, idx: int, param: Any) -> None:
+    def __setitem__(self, idx: int, param: object) -> None:
         setattr(self, str(position(idx, len(self))), _owned(param))
 
     def __len__(self) -> int:
@@ -287,16 +327,16 @@ class ParameterList(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter([self[i] for i in range(len(self))])
 
-    def __iadd__(self, parameters: Iterable[Any]) -> ParameterList:
+    def __iadd__(self, parameters: Iterable[object]) -> ParameterList:
         return self.extend(parameters)
 
-    def append(self, value: Any) -> ParameterList:
+    def append(self, value: object) -> ParameterList:
         """Add a parameter at the end."""
         self._size += 1
         self[self._size - 1] = value
         return self
 
-    def extend(self, values: Iterable[Any]) -> ParameterList:
+    def extend(self, values: Iterable[object]) -> ParameterList:
         """Add parameters at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
             raise TypeError("ParameterList.extend should be called with an iterable, but got " + type(values).__name__)
@@ -307,14 +347,21 @@ class ParameterList(Module):
     def extra_repr(self) -> str:
         return "\n".join([f"  ({i}): " + _described(p, getattr(p, "dtype", "")) for i, p in enumerate(self)])
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
         raise RuntimeError("ParameterList should not be called.")
 
 
-class ParameterDict(Module):
-    """Parameters by name; tensors put into it become parameters."""
+class ParameterDict(_Keyed):
+    """Parameters by name; tensors put into it become parameters.
 
-    def __init__(self, parameters: Any = None) -> None:
+    >>> import mini_dl as torch
+    >>> scales = torch.nn.ParameterDict({"left": torch.ones(2)})
+    >>> scales["left"]
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    def __init__(self, parameters: Named[object] | ParameterDict | None = None) -> None:
         super().__init__()
         self._keys: dict[str, None] = {}
         if parameters is not None:
@@ -323,7 +370,7 @@ class ParameterDict(Module):
     def __getitem__(self, key: str) -> Any:
         return getattr(self, _string(key))
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         setattr(self, _string(key), _owned(value))
         self._keys[key] = None
 
@@ -331,23 +378,17 @@ class ParameterDict(Module):
         del self._keys[key]
         delattr(self, _string(key))
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._keys)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys
+    def _table(self) -> dict[str, None]:
+        return self._keys
 
     def copy(self) -> ParameterDict:
         """Another dictionary of the same parameters."""
         return ParameterDict(OrderedDict(self.items()))
 
-    def setdefault(self, key: str, default: Any = None) -> Any:
+    def setdefault(self, key: str, default: object = None) -> Any:
         """The parameter `key`, set to `default` first if it is missing."""
         if key not in self:
             self[key] = default
@@ -371,48 +412,39 @@ class ParameterDict(Module):
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         """The parameter `key`, or `default`."""
         return default if key not in self._keys else self[key]
 
-    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+    def fromkeys(self, keys: Iterable[str], default: object = None) -> ParameterDict:
         """A new dictionary with `default` under each of `keys`."""
         return ParameterDict([(key, default) for key in keys])
 
-    def keys(self) -> Any:
-        return self._keys.keys()
-
-    def items(self) -> Any:
+    def items(self) -> list[tuple[str, Any]]:
         return [(key, self[key]) for key in self._keys]
 
-    def values(self) -> Any:
+    def values(self) -> list[Any]:
         return [self[key] for key in self._keys]
 
-    def update(self, parameters: Any) -> None:
+    def update(self, parameters: Named[object] | ParameterDict) -> None:
         """Add or replace parameters from a mapping (in sorted order if it has none of its own) or from pairs."""
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, but got " + type(parameters).__name__
             )
         if isinstance(parameters, (OrderedDict, ParameterDict)):
-            pairs: Any = parameters.items()
+            pairs: Iterable[tuple[str, object]] = parameters.items()
         elif isinstance(parameters, Mapping):
             pairs = sorted(parameters.items())
         else:
-            pairs = []
-            for i, pair in enumerate(parameters):
-                if not isinstance(pair, Iterable):
-                    raise TypeError(f"ParameterDict update sequence element #{i} should be Iterable; is{type(pair).__name__}")
-                if len(tuple(pair)) != 2:
-                    raise ValueError(f"ParameterDict update sequence element #{i} has length {len(tuple(pair))}; 2 is required")
-                pairs.append(tuple(pair))
+            pairs = _pairs("ParameterDict", parameters)
         for key, value in pairs:
             self[key] = value
 
     def extra_repr(self) -> str:
         return "\n".join([f"  ({key}): " + _described(p, typename(p)) for key, p in self.items()])
 
-    def __call__(self, input: Any) -> Any:
+    def __call__(self, input: object) -> NoReturn:
         raise RuntimeError("ParameterDict should not be called.")
 
     def __or__(self, other: ParameterDict) -> ParameterDict:
@@ -430,7 +462,7 @@ class ParameterDict(Module):
         return self
 
 
-def _string(key: Any) -> str:
+def _string(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(
             "Index given to ParameterDict cannot be used as a key as it is not a string (type is "

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, TypeVar
 
-from mini_dl.nn import functional as F, init
-from mini_dl.nn.modules.lazy import LazyModuleMixin
-from mini_dl.nn.modules.module import Module
-from mini_dl.nn.parameter import Parameter, UninitializedParameter, empty
+from mini_dl.nn import functional as F
+from mini_dl.nn._types import Device, DType, Ints, Shape
+from mini_dl.nn.modules.configured import deviations
+from mini_dl.nn.modules.lazy import LazyLayer
+from mini_dl.nn.modules.weighted import Weighted
+from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor
 
+Number = TypeVar("Number")
 
-def ntuple(value: Any, n: int) -> tuple[Any, ...]:
+
+def ntuple(value: Number | Sequence[Number], n: int) -> tuple[Number, ...]:
     """A number as an n-tuple, a sequence as a tuple."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n  # type: ignore[return-value]
 
 
-class _ConvNd(Module):
+class _ConvNd(Weighted):
     """Weight, bias and geometry of a convolution over the last `n` dimensions."""
 
     n: ClassVar[int]
     transposed: bool = False
+    weight: Parameter
     bias: Parameter | None
 
     def _build(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        output_padding: Any,
-        groups: int,
-        bias: bool,
-        padding_mode: str,
-        device: Any,
-        dtype: Any,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints, padding: str | Ints, dilation: Ints,
+        output_padding: Ints, groups: int, bias: bool, padding_mode: str, device: Device, dtype: DType,
+    ) -> None:  # fmt: skip
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         if in_channels % groups != 0:
@@ -58,62 +52,37 @@ class _ConvNd(Module):
         if padding_mode not in modes:
             raise ValueError(f"padding_mode must be one of {set(modes)}, but got padding_mode='{padding_mode}'")
         self.padding_mode = padding_mode
-        channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
-        self.weight = Parameter(empty(*channels, *self.kernel_size, device=device, dtype=dtype))
-        self.register_parameter("bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None)
-        self.reset_parameters()
+        self._make(self._weight_shape(), (out_channels,) if bias else None, device, dtype)
 
-    def reset_parameters(self) -> None:
-        """Draw weight and bias from U(-k, k), k = 1 / sqrt(in_channels / groups * kernel elements)."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+    def _weight_shape(self) -> Shape:
+        outer, inner = (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        return (outer, inner // self.groups, *self.kernel_size)
 
     def _pads(self) -> list[int]:
         """The padding before and after each dimension, the last one first, as ``pad`` expects it."""
-        pads: list[Any] = []
+        pads: list[int] = []
         for i in reversed(range(self.n)):
-            if self.padding == "same":
-                total = self.dilation[i] * (self.kernel_size[i] - 1)
+            if isinstance(self.padding, str):
+                total = self.dilation[i] * (self.kernel_size[i] - 1) if self.padding == "same" else 0
                 pads += [total // 2, total - total // 2]
             else:
-                pads += [0, 0] if self.padding == "valid" else [self.padding[i]] * 2
+                pads += [self.padding[i]] * 2
         return pads
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != (0,) * len(self.padding):
-            text += f", padding={self.padding}"
-        if self.dilation != (1,) * self.n:
-            text += f", dilation={self.dilation}"
-        if self.output_padding != (0,) * self.n:
-            text += f", output_padding={self.output_padding}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        if self.bias is None:
-            text += ", bias=False"
-        if self.padding_mode != "zeros":
-            text += f", padding_mode={self.padding_mode}"
-        return text
+        zeros, ones = (0,) * self.n, (1,) * self.n
+        text += deviations(self, padding=zeros, dilation=ones, output_padding=zeros, groups=1)
+        text += ", bias=False" if self.bias is None else ""
+        return text + deviations(self, padding_mode="zeros")
 
 
 class _Conv(_ConvNd):
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1, padding: str | Ints = 0,
+        dilation: Ints = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Device = None,
+        dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         geometry = (kernel_size, stride, padding, dilation, 0)
         self._build(in_channels, out_channels, *geometry, groups, bias, padding_mode, device, dtype)
@@ -130,7 +99,12 @@ class _Conv(_ConvNd):
 
 
 class Conv1d(_Conv):
-    """(N, in_channels, L) -> (N, out_channels, L'): windows of the input times the weight, plus a bias."""
+    """(N, in_channels, L) -> (N, out_channels, L'): windows of the input times the weight, plus a bias.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Conv1d(3, 8, kernel_size=5)(torch.ones(2, 3, 20)).shape
+    torch.Size([2, 8, 16])
+    """
 
     n = 1
 
@@ -149,36 +123,32 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): windows of the input times the weight, plus a bias."""
+    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): windows of the input times the weight, plus a bias.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Conv3d(1, 4, 3, stride=2)(torch.ones(2, 1, 9, 9, 9)).shape
+    torch.Size([2, 4, 4, 4, 4])
+    """
 
     n = 3
 
 
 class _ConvTranspose(_ConvNd):
     transposed = True
+    padding: Shape
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Any = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Ints, stride: Ints = 1, padding: Ints = 0,
+        output_padding: Ints = 0, groups: int = 1, bias: bool = True, dilation: Ints = 1, padding_mode: str = "zeros",
+        device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         geometry = (kernel_size, stride, padding, dilation, output_padding)
         self._build(in_channels, out_channels, *geometry, groups, bias, padding_mode, device, dtype)
 
-    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         if self.padding_mode != "zeros":
             raise ValueError(f"Only `zeros` padding mode is supported for {type(self).__name__}")
         output_padding = self.output_padding if output_size is None else self._output_padding(input, output_size)
@@ -187,7 +157,7 @@ class _ConvTranspose(_ConvNd):
             input, self.weight, self.bias, self.stride, self.padding, output_padding, self.groups, self.dilation
         )
 
-    def _output_padding(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
+    def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """What to add at the end of each dimension to reach `output_size`. ValueError if that is impossible."""
         before = input.ndim - self.n  # dimensions before the spatial ones
         sizes = list(output_size)
@@ -210,19 +180,37 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """(N, in_channels, L) -> (N, out_channels, L'): the adjoint of `Conv1d` with the weight's channels exchanged."""
+    """(N, in_channels, L) -> (N, out_channels, L'): the adjoint of `Conv1d` with the weight's channels exchanged.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConvTranspose1d(8, 3, 5)(torch.ones(2, 8, 16)).shape
+    torch.Size([2, 3, 20])
+    """
 
     n = 1
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """(N, in_channels, H, W) -> (N, out_channels, H', W'): the adjoint of `Conv2d` with the weight's channels exchanged."""
+    """(N, in_channels, H, W) -> (N, out_channels, H', W'): the adjoint of `Conv2d` with the weight's channels exchanged.
+
+    >>> import mini_dl as torch
+    >>> up = torch.nn.ConvTranspose2d(8, 3, 3, stride=2)
+    >>> up(torch.ones(2, 8, 4, 4)).shape
+    torch.Size([2, 3, 9, 9])
+    >>> up(torch.ones(2, 8, 4, 4), output_size=(10, 10)).shape
+    torch.Size([2, 3, 10, 10])
+    """
 
     n = 2
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): the adjoint of `Conv3d`."""
+    """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): the adjoint of `Conv3d`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConvTranspose3d(4, 1, 3)(torch.ones(2, 4, 2, 2, 2)).shape
+    torch.Size([2, 1, 4, 4, 4])
+    """
 
     n = 3
 
@@ -230,20 +218,12 @@ class ConvTranspose3d(_ConvTranspose):
 # ------------------------------------------------------------------------------------------------ lazy
 
 
-class _LazyConvNd(LazyModuleMixin, _ConvNd):
+class _LazyConvNd(LazyLayer, _ConvNd):
     """Takes the number of input channels from the first input."""
 
-    def _make_lazy(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
-        self.out_channels = out_channels
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
+    _inferred = "in_channels"
 
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.in_channels != 0:
-            super().reset_parameters()
-
-    def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
+    def initialize_parameters(self, input: Tensor, *args: object, **kwargs: object) -> None:
         if not self.has_uninitialized_params():
             return
         if input.ndim not in (self.n + 1, self.n + 2):
@@ -254,10 +234,7 @@ class _LazyConvNd(LazyModuleMixin, _ConvNd):
         self.in_channels = input.shape[-self.n - 1]
         if self.in_channels % self.groups != 0:
             raise ValueError("in_channels must be divisible by groups")
-        channels = (self.in_channels, self.out_channels // self.groups)
-        if not self.transposed:
-            channels = (self.out_channels, self.in_channels // self.groups)
-        self.weight.materialize((*channels, *self.kernel_size))
+        self.weight.materialize(self._weight_shape())
         if self.bias is not None:
             self.bias.materialize((self.out_channels,))
         self.reset_parameters()
@@ -265,74 +242,97 @@ class _LazyConvNd(LazyModuleMixin, _ConvNd):
 
 class _LazyConv(_LazyConvNd, _Conv):
     def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, out_channels: int, kernel_size: Ints, stride: Ints = 1, padding: str | Ints = 0, dilation: Ints = 1,
+        groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device, dtype)
-        self._make_lazy(out_channels, bias, device, dtype)
+        self.out_channels = out_channels
+        self._make_lazy(True, bias, device, dtype)
 
 
 class _LazyConvTranspose(_LazyConvNd, _ConvTranspose):
     def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Any = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, out_channels: int, kernel_size: Ints, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+        groups: int = 1, bias: bool = True, dilation: Ints = 1, padding_mode: str = "zeros", device: Device = None,
+        dtype: DType = None,
+    ) -> None:  # fmt: skip
         geometry = (kernel_size, stride, padding, output_padding)
         super().__init__(0, 0, *geometry, groups, False, dilation, padding_mode, device, dtype)
-        self._make_lazy(out_channels, bias, device, dtype)
+        self.out_channels = out_channels
+        self._make_lazy(True, bias, device, dtype)
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A `Conv1d` whose `in_channels` is that of its first input."""
+    """A `Conv1d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConv1d(8, 3)
+    >>> conv(torch.ones(2, 3, 9)).shape
+    torch.Size([2, 8, 7])
+    >>> conv
+    Conv1d(3, 8, kernel_size=(3,), stride=(1,))
+    """
 
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` whose `in_channels` is that of its first input."""
+    """A `Conv2d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConv2d(8, 3)
+    >>> conv(torch.ones(2, 3, 9, 9)).shape
+    torch.Size([2, 8, 7, 7])
+    >>> conv
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+    """
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` whose `in_channels` is that of its first input."""
+    """A `Conv3d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.LazyConv3d(8, 3)
+    >>> conv(torch.ones(2, 3, 9, 9, 9)).shape
+    torch.Size([2, 8, 7, 7, 7])
+    >>> conv
+    Conv3d(3, 8, kernel_size=(3, 3, 3), stride=(1, 1, 1))
+    """
 
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A `ConvTranspose1d` whose `in_channels` is that of its first input."""
+    """A `ConvTranspose1d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LazyConvTranspose1d(8, 3)(torch.ones(2, 3, 9)).shape
+    torch.Size([2, 8, 11])
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A `ConvTranspose2d` whose `in_channels` is that of its first input."""
+    """A `ConvTranspose2d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LazyConvTranspose2d(8, 3)(torch.ones(2, 3, 9, 9)).shape
+    torch.Size([2, 8, 11, 11])
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A `ConvTranspose3d` whose `in_channels` is that of its first input."""
+    """A `ConvTranspose3d` whose `in_channels` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LazyConvTranspose3d(8, 3)(torch.ones(2, 3, 9, 9, 9)).shape
+    torch.Size([2, 8, 11, 11, 11])
+    """
 
     cls_to_become = ConvTranspose3d
 

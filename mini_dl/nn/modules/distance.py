@@ -8,7 +8,12 @@ from mini_dl.tensor import Tensor
 
 
 class PairwiseDistance(Configured):
-    """The p-norm of ``x1 - x2 + eps`` over the last dimension."""
+    """The p-norm of ``x1 - x2 + eps`` over the last dimension.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.PairwiseDistance()(torch.zeros(2), torch.tensor([3.0, 4.0]))
+    tensor(5.0000)
+    """
 
     p: float = 2.0
     eps: float = 1e-6
@@ -23,7 +28,12 @@ class PairwiseDistance(Configured):
 
 
 class CosineSimilarity(Configured):
-    """``x1 . x2 / max(|x1| |x2|, eps)`` along `dim`."""
+    """``x1 . x2 / max(|x1| |x2|, eps)`` along `dim`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CosineSimilarity(dim=0)(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0]))
+    tensor(0.7071)
+    """
 
     dim: int = 1
     eps: float = 1e-8

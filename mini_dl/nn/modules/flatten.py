@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.tensor import Tensor
 
 
 class Flatten(Configured):
-    """Merges the dimensions from `start_dim` to `end_dim` into one."""
+    """Merges the dimensions from `start_dim` to `end_dim` into one.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Flatten()(torch.ones(2, 3, 4)).shape
+    torch.Size([2, 12])
+    """
 
     start_dim: int = 1
     end_dim: int = -1
@@ -19,10 +24,15 @@ class Flatten(Configured):
 
 
 class Unflatten(Configured):
-    """Splits the dimension `dim` into several of sizes `unflattened_size`."""
+    """Splits the dimension `dim` into several of sizes `unflattened_size`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Unflatten(1, (3, 4))(torch.ones(2, 12)).shape
+    torch.Size([2, 3, 4])
+    """
 
     dim: int
-    unflattened_size: Any
+    unflattened_size: Sequence[int]
 
     def configured(self) -> None:
         if not isinstance(self.unflattened_size, (tuple, list)):

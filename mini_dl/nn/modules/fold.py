@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Ints
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.tensor import Tensor
 
 
 class Fold(Configured):
-    """(N, C k k, L) -> (N, C, *output_size): the sum of windows put back in place."""
+    """(N, C k k, L) -> (N, C, *output_size): the sum of windows put back in place.
 
-    output_size: Any
-    kernel_size: Any
-    dilation: Any = 1
-    padding: Any = 0
-    stride: Any = 1
+    >>> import mini_dl as torch
+    >>> torch.nn.Fold((3, 3), 2)(torch.ones(1, 4, 4))[0, 0]
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
+
+    output_size: Ints
+    kernel_size: Ints
+    dilation: Ints = 1
+    padding: Ints = 0
+    stride: Ints = 1
 
     def forward(self, input: Tensor) -> Tensor:
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
 class Unfold(Configured):
-    """(N, C, H, W) -> (N, C k k, L): each window as a column."""
+    """(N, C, H, W) -> (N, C k k, L): each window as a column.
 
-    kernel_size: Any
-    dilation: Any = 1
-    padding: Any = 0
-    stride: Any = 1
+    >>> import mini_dl as torch
+    >>> torch.nn.Unfold(2)(torch.arange(9.0).reshape(1, 1, 3, 3))[0, :, 0]
+    tensor([0., 1., 3., 4.])
+    """
+
+    kernel_size: Ints
+    dilation: Ints = 1
+    padding: Ints = 0
+    stride: Ints = 1
 
     def forward(self, input: Tensor) -> Tensor:
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from mini_dl.autograd.graph import Handle
-
-Hook = Callable[..., Any]
+from mini_dl.nn._types import Hook
 
 _global_buffer_registration_hooks: dict[int, Hook] = {}
 _global_module_registration_hooks: dict[int, Hook] = {}

@@ -7,8 +7,8 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from mini_dl.nn._types import Args, Hook, Kwargs
 from mini_dl.nn.modules.global_hooks import (
-    Hook,
     _global_backward_pre_hooks,
     _global_forward_hooks,
     _global_forward_hooks_always_called,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class HookedCall:
     """One call of a module that has hooks."""
 
-    def __init__(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, module: Module, args: Args, kwargs: Kwargs) -> None:
         self.module, self.args, self.kwargs, self.result = module, args, kwargs, None
         self.called: set[int] = set()
 

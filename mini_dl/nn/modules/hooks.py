@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from mini_dl.autograd.function import as_it_came
 from mini_dl.autograd.graph import Node, SeveralNode, edge_of
 from mini_dl.autograd.mode import mode
+from mini_dl.nn._types import Args, Hook
 from mini_dl.tensor import Tensor, alias, wrap
 
-Hook = Callable[..., Any]
+if TYPE_CHECKING:
+    from mini_dl.nn.modules.module import Module
+
+Grads: TypeAlias = tuple[Tensor | None, ...]
+Positions: TypeAlias = list[int] | None
+"""Which values are tensors; None if none of them needs a gradient."""
 
 
 class _Identity:
@@ -22,7 +28,7 @@ class _Identity:
     name, grad_name, runs_without = "backward_hook", "BackwardHookFunctionBackward", True
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: Node, grads: Any) -> list[Any]:
+    def backward(self, node: Node, grads: Sequence[Tensor | None]) -> list[Tensor]:
         expected = zip(grads, node.shape, node.dtype)
         return [wrap(np.zeros(shape, dtype)) if grad is None else grad for grad, shape, dtype in expected]
 
@@ -42,12 +48,12 @@ class BackwardHook:
     """The full backward hooks of one call of `module`: `user_pre_hooks` see the gradients of its outputs, `user_hooks` also
     those of its inputs."""
 
-    def __init__(self, module: Any, user_hooks: Sequence[Hook], user_pre_hooks: Sequence[Hook]) -> None:
+    def __init__(self, module: Module, user_hooks: Sequence[Hook], user_pre_hooks: Sequence[Hook]) -> None:
         self.module, self.user_hooks, self.user_pre_hooks = module, user_hooks, user_pre_hooks
-        self.grad_outputs: Any = None
-        self.inputs: tuple[int, list[int] | None] = (0, None)  # how many values there are, and which are tensors
+        self.grad_outputs: Grads | None = None
+        self.inputs: tuple[int, Positions] = (0, None)  # how many values there are, and which are tensors
 
-    def setup_input_hook(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def setup_input_hook(self, args: Args) -> Args:
         args, node, at = _behind_node(args)
         self.inputs = (len(args), at)
         if node is not None:
@@ -61,19 +67,12 @@ class BackwardHook:
             node.register_hook(lambda _, grads: self.before_outputs(grads, n, at))
         return outs if isinstance(result, tuple) else outs[0]
 
-    def before_outputs(self, grads: Any, n: int, at: Any) -> tuple[Any, ...]:
+    def before_outputs(self, grads: Grads, n: int, at: Positions) -> Grads:
         self.grad_outputs = _spread(at, grads, n)
         for hook in self.user_pre_hooks:
             changed = hook(self.module, self.grad_outputs)
-            if changed is None:
-                continue
-            changed = _as_tuple(changed)
-            if len(changed) != n:
-                raise RuntimeError(
-                    f"Backward pre hook returned an invalid number of grad_output, got {len(changed)}, but expected {n}"
-                )
-            self.grad_outputs = changed
-        passed_on = tuple([self.grad_outputs[i] for i in at])
+            self.grad_outputs = _replaced(self.grad_outputs, changed, "Backward pre hook", "grad_output")
+        passed_on = tuple([self.grad_outputs[i] for i in at or ()])
         if self.inputs[1] is None:
             self.run_without_inputs()
         return passed_on
@@ -94,26 +93,29 @@ class BackwardHook:
                 )
         self.grad_outputs = None
 
-    def after_inputs(self, grads: Any, _: Any) -> tuple[Any, ...] | None:
+    def after_inputs(self, grads: Grads, _: Grads) -> Grads | None:
         if self.grad_outputs is None:  # the gradient came from elsewhere, not through the outputs
             return None
         n, at = self.inputs
         grad_inputs = _spread(at, grads, n)
         for hook in self.user_hooks:
             changed = hook(self.module, grad_inputs, self.grad_outputs)
-            if changed is None:
-                continue
-            changed = _as_tuple(changed)
-            if len(changed) != n:
-                raise RuntimeError(
-                    f"Backward hook returned an invalid number of grad_input, got {len(changed)}, but expected {n}"
-                )
-            grad_inputs = changed
+            grad_inputs = _replaced(grad_inputs, changed, "Backward hook", "grad_input")
         self.grad_outputs = None
         return tuple([grad_inputs[i] for i in at or ()])
 
 
-def _behind_node(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Node | None, list[int] | None]:
+def _replaced(grads: Grads, changed: Grads | Tensor | None, hook: str, what: str) -> Grads:
+    """The gradients that a hook returned in place of `grads`, None to keep those. RuntimeError for another number of them."""
+    if changed is None:
+        return grads
+    changed = tuple(changed) if isinstance(changed, (tuple, list)) else (changed,)
+    if len(changed) != len(grads):
+        raise RuntimeError(f"{hook} returned an invalid number of {what}, got {len(changed)}, but expected {len(grads)}")
+    return changed
+
+
+def _behind_node(values: Args) -> tuple[Args, Node | None, Positions]:
     """`values` with its tensors behind a node, the node, and their positions; no node if nothing needs a gradient."""
     at = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
     if not mode.enabled or all([edge_of(values[i]) is None for i in at]):
@@ -125,12 +127,8 @@ def _behind_node(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Node | None,
     return tuple(replaced) if type(values) is tuple else type(values)(*replaced), node, at
 
 
-def _spread(at: Any, grads: Any, n: int) -> tuple[Any, ...]:
-    spread: list[Any] = [None] * n
-    for i, grad in zip(at, grads):
+def _spread(at: Positions, grads: Grads, n: int) -> Grads:
+    spread: list[Tensor | None] = [None] * n
+    for i, grad in zip(at or (), grads):
         spread[i] = grad
     return tuple(spread)
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)

@@ -6,23 +6,16 @@ import warnings
 from typing import Any
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Device, DType, StateDict
 from mini_dl.nn.modules.batchnorm import _LazyNormBase, _NormBase
 from mini_dl.tensor import Tensor
 
 
 class _InstanceNorm(_NormBase):
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
+        track_running_stats: bool = False, device: Device = None, dtype: DType = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -44,18 +37,12 @@ class _InstanceNorm(_NormBase):
         return self._normalize(input)
 
     def _normalize(self, input: Tensor) -> Tensor:
-        return F.instance_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            0.0 if self.momentum is None else self.momentum,
-            self.eps,
-        )
+        by_input = self.training or not self.track_running_stats
+        factor = 0.0 if self.momentum is None else self.momentum
+        statistics = (self.running_mean, self.running_var)
+        return F.instance_norm(input, *statistics, self.weight, self.bias, by_input, factor, self.eps)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: StateDict, prefix: str, local_metadata: StateDict, *rest: Any) -> None:
         """State without a version may contain running statistics that this module does not use."""
         if local_metadata.get("version") is None and not self.track_running_stats:
             keys = [prefix + name for name in ("running_mean", "running_var") if prefix + name in state_dict]
@@ -73,36 +60,70 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016)."""
+    """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.InstanceNorm1d(2)(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
+    """
 
     dims = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of (N, C, H, W) or (C, H, W) with mean 0 and variance 1."""
+    """Each channel of (N, C, H, W) or (C, H, W) with mean 0 and variance 1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.InstanceNorm2d(3, affine=True)(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     dims = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Each channel of (N, C, D, H, W) or (C, D, H, W) with mean 0 and variance 1."""
+    """Each channel of (N, C, D, H, W) or (C, D, H, W) with mean 0 and variance 1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.InstanceNorm3d(3)
+    InstanceNorm3d(3, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=False)
+    """
 
     dims = (4, 5)
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm1d` whose `num_features` is that of its first input."""
+    """An `InstanceNorm1d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyInstanceNorm1d()
+    >>> norm(torch.ones(2, 5, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4]), 5)
+    """
 
     dims, cls_to_become = InstanceNorm1d.dims, InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm2d` whose `num_features` is that of its first input."""
+    """An `InstanceNorm2d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyInstanceNorm2d()
+    >>> norm(torch.ones(2, 5, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4]), 5)
+    """
 
     dims, cls_to_become = InstanceNorm2d.dims, InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
-    """An `InstanceNorm3d` whose `num_features` is that of its first input."""
+    """An `InstanceNorm3d` whose `num_features` is that of its first input.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.LazyInstanceNorm3d()
+    >>> norm(torch.ones(2, 5, 4, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4, 4]), 5)
+    """
 
     dims, cls_to_become = InstanceNorm3d.dims, InstanceNorm3d

@@ -6,14 +6,21 @@ import math
 from typing import Any
 
 from mini_dl.nn import functional as F, init
-from mini_dl.nn.modules.lazy import LazyModuleMixin
+from mini_dl.nn._types import Device, DType
+from mini_dl.nn.modules.lazy import LazyLayer
 from mini_dl.nn.modules.module import Module
-from mini_dl.nn.parameter import Parameter, UninitializedParameter, empty
+from mini_dl.nn.modules.weighted import Weighted
+from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor
 
 
 class Identity(Module):
-    """``input``; any arguments are accepted and ignored."""
+    """``input``; any arguments are accepted and ignored.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Identity()(torch.ones(2))
+    tensor([1., 1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -22,7 +29,7 @@ class Identity(Module):
         return input
 
 
-class Linear(Module):
+class Linear(Weighted):
     """``input @ weight.T + bias``: (*, in_features) -> (*, out_features)
 
     The weight (out_features, in_features) and the bias are drawn from U(-k, k) with k = 1 / sqrt(in_features).
@@ -32,20 +39,14 @@ class Linear(Module):
     Linear(in_features=3, out_features=2, bias=True)
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    weight: Parameter
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Device = None, dtype: DType = None
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
-        self.register_parameter("bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Redraw weight and bias."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
-            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+        self._make((out_features, in_features), (out_features,) if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
@@ -54,23 +55,21 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class Bilinear(Module):
-    """``input1 @ weight[k] @ input2 + bias[k]`` for each output k: (*, in1_features), (*, in2_features) -> (*, out_features)"""
+class Bilinear(Weighted):
+    """``input1 @ weight[k] @ input2 + bias[k]`` for each output k: (*, in1_features), (*, in2_features) -> (*, out_features)
+
+    >>> import mini_dl as torch
+    >>> torch.nn.Bilinear(2, 3, 4)(torch.ones(5, 2), torch.ones(5, 3)).shape
+    torch.Size([5, 4])
+    """
 
     def __init__(
-        self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Device = None,
+        dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = Parameter(empty(out_features, in1_features, in2_features, device=device, dtype=dtype))
-        self.register_parameter("bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None)
-        self.reset_parameters()
+        self._make((out_features, in1_features, in2_features), (out_features,) if bias else None, device, dtype)
 
     def reset_parameters(self) -> None:
         """Redraw weight and bias."""
@@ -91,21 +90,22 @@ class Bilinear(Module):
         )
 
 
-class LazyLinear(LazyModuleMixin, Linear):
-    """A `Linear` whose `in_features` is the last size of its first input."""
+class LazyLinear(LazyLayer, Linear):
+    """A `Linear` whose `in_features` is the last size of its first input.
 
-    cls_to_become = Linear
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.LazyLinear(2)
+    >>> _ = layer(torch.ones(5, 3))
+    >>> layer
+    Linear(in_features=3, out_features=2, bias=True)
+    """
 
-    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    cls_to_become, _inferred = Linear, "in_features"
+
+    def __init__(self, out_features: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(0, 0, False)
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self._make_lazy(True, bias, device, dtype)
         self.out_features = out_features
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
-
-    def reset_parameters(self) -> None:
-        if not self.has_uninitialized_params() and self.in_features != 0:
-            super().reset_parameters()
 
     def initialize_parameters(self, input: Tensor) -> None:
         if self.has_uninitialized_params():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn._types import StateDict
 from mini_dl.nn.parameter import Parameter, is_lazy
 from mini_dl.tensor import Tensor, written
 
@@ -57,15 +58,9 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
 
 
 def _load_tree(
-    module: Module,
-    state: Any,
-    prefix: str,
-    metadata: Any,
-    assign: bool,
-    missing: list[str],
-    unexpected: list[str],
-    errors: list[str],
-) -> None:
+    module: Module, state: StateDict, prefix: str, metadata: StateDict, assign: bool, missing: list[str],
+    unexpected: list[str], errors: list[str],
+) -> None:  # fmt: skip
     """Load `module` and what is below it; what does not fit is added to the lists."""
     local_metadata = dict(metadata.get(prefix[:-1], {}))
     if assign:
@@ -86,15 +81,9 @@ def _load_tree(
 
 
 def load_own(
-    module: Module,
-    state_dict: Any,
-    prefix: str,
-    local_metadata: Any,
-    strict: bool,
-    missing_keys: list[str],
-    unexpected_keys: list[str],
-    error_msgs: list[str],
-) -> None:
+    module: Module, state_dict: StateDict, prefix: str, local_metadata: StateDict, strict: bool, missing_keys: list[str],
+    unexpected_keys: list[str], error_msgs: list[str],
+) -> None:  # fmt: skip
     """Take the part of `state_dict` under `prefix` that belongs to `module` alone; note what does not fit."""
     for hook in module._load_state_dict_pre_hooks.values():
         hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)

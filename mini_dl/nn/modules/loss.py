@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.distance import PairwiseDistance
 from mini_dl.nn.modules.linear import Linear
+from mini_dl.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
+
+Lengths: TypeAlias = Tensor | Sequence[int]
 
 
 def reduction_of(size_average: bool | None, reduce: bool | None) -> str:
@@ -45,21 +50,36 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """``|input - target|``"""
+    """``|input - target|``
+
+    >>> import mini_dl as torch
+    >>> torch.nn.L1Loss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor(1.5000)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class MSELoss(_Loss):
-    """``(input - target) ** 2``"""
+    """``(input - target) ** 2``
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MSELoss(reduction="none")(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor([0., 9.])
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """``d ** 2 / (2 beta)`` for a difference d below `beta`, else ``d - beta / 2``."""
+    """``d ** 2 / (2 beta)`` for a difference d below `beta`, else ``d - beta / 2``.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.SmoothL1Loss(beta=4.0)(torch.zeros(2), torch.tensor([1.0, 5.0]))
+    tensor(1.5625)
+    """
 
     beta: float = 1.0
 
@@ -68,7 +88,12 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(Configured):
-    """``d ** 2 / 2`` for a difference d below `delta`, else ``delta * (d - delta / 2)``."""
+    """``d ** 2 / 2`` for a difference d below `delta`, else ``delta * (d - delta / 2)``.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.HuberLoss(delta=2.0)(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
+    tensor(2.)
+    """
 
     reduction: str = "mean"
     delta: float = 1.0
@@ -90,7 +115,12 @@ class _ClassLoss(_WeightedLoss):
 
 
 class NLLLoss(_ClassLoss):
-    """``-weight[target] * input[target]`` for log-probabilities (N, C, *) and classes (N, *)."""
+    """``-weight[target] * input[target]`` for log-probabilities (N, C, *) and classes (N, *).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.NLLLoss()(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
+    tensor(0.3670)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
@@ -118,23 +148,18 @@ class CrossEntropyLoss(_ClassLoss):
 
 
 class LinearCrossEntropyLoss(Module):
-    """`CrossEntropyLoss` of a linear map: (N, in_features), classes (N, *out_features)"""
+    """`CrossEntropyLoss` of a linear map: (N, in_features), classes (N, *out_features)
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LinearCrossEntropyLoss(8, 10)(torch.ones(4, 8), torch.tensor([0, 1, 2, 3])).shape
+    torch.Size([])
+    """
 
     def __init__(
-        self,
-        in_features: int,
-        num_classes: int,
-        *,
-        out_features: tuple[int, ...] = (),
-        bias: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        reduction: str = "mean",
-        weight: Tensor | None = None,
-        ignore_index: int | None = None,
-        label_smoothing: float = 0.0,
-        options: Any = None,
-    ) -> None:
+        self, in_features: int, num_classes: int, *, out_features: tuple[int, ...] = (), bias: bool = False,
+        device: Device = None, dtype: DType = None, reduction: str = "mean", weight: Tensor | None = None,
+        ignore_index: int | None = None, label_smoothing: float = 0.0, options: LinearCrossEntropyOptions | None = None,
+    ) -> None:  # fmt: skip
         if weight is not None and weight.shape != (num_classes,):
             raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
         if label_smoothing < 0 or label_smoothing > 1.0:
@@ -169,7 +194,12 @@ class LinearCrossEntropyLoss(Module):
 
 
 class PoissonNLLLoss(_Loss):
-    """``exp(input) - target * input`` (with `log_input`; `full` adds Stirling's approximation of ``log(target!)``)."""
+    """``exp(input) - target * input`` (with `log_input`; `full` adds Stirling's approximation of ``log(target!)``).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.PoissonNLLLoss()(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 3.0]))
+    tensor(0.3591)
+    """
 
     log_input: bool = True
     full: bool = False
@@ -185,7 +215,12 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(Configured):
-    """``(log(var) + (input - target) ** 2 / var) / 2`` (`full` adds ``log(2 pi) / 2``)"""
+    """``(log(var) + (input - target) ** 2 / var) / 2`` (`full` adds ``log(2 pi) / 2``)
+
+    >>> import mini_dl as torch
+    >>> torch.nn.GaussianNLLLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]), var=torch.tensor([1.0, 4.0]))
+    tensor(0.9091)
+    """
 
     full: bool = False
     eps: float = 1e-6
@@ -193,12 +228,17 @@ class GaussianNLLLoss(Configured):
     shown = ()
     keyword_only = True
 
-    def forward(self, input: Tensor, target: Tensor, var: Any) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
 class KLDivLoss(_Loss):
-    """``target * (log(target) - input)`` for log-probabilities `input`."""
+    """``target * (log(target) - input)`` for log-probabilities `input`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.KLDivLoss(reduction="batchmean")(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]))
+    tensor(0.1308)
+    """
 
     log_target: bool = False
 
@@ -207,14 +247,24 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """``-(target * log(input) + (1 - target) * log(1 - input))``"""
+    """``-(target * log(input) + (1 - target) * log(1 - input))``
+
+    >>> import mini_dl as torch
+    >>> torch.nn.BCELoss()(torch.tensor([0.9, 0.2]), torch.tensor([1.0, 0.0]))
+    tensor(0.1643)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """`BCELoss` of ``sigmoid(input)``."""
+    """`BCELoss` of ``sigmoid(input)``.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.0]))
+    tensor(0.2201)
+    """
 
     pos_weight: Tensor | None = None
 
@@ -232,7 +282,12 @@ class _MarginLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1."""
+    """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.HingeEmbeddingLoss()(torch.tensor([0.3, 0.4]), torch.tensor([1, -1]))
+    tensor(0.4500)
+    """
 
     margin: float = 1.0
     size_average: bool | None
@@ -244,42 +299,74 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The sum of ``max(0, 1 - (input[y] - input[i])) / C`` over labels y and others i."""
+    """The sum of ``max(0, 1 - (input[y] - input[i])) / C`` over labels y and others i.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MultiLabelMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
+    tensor(0.2333)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-target * input))``"""
+    """``log(1 + exp(-target * input))``
+
+    >>> import mini_dl as torch
+    >>> torch.nn.SoftMarginLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1.0, -1.0]))
+    tensor(0.2201)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The mean over the classes of `BCEWithLogitsLoss`."""
+    """The mean over the classes of `BCEWithLogitsLoss`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MultiLabelSoftMarginLoss()(torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor(0.2201)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """``1 - cos(input1, input2)`` where the target is 1, ``max(0, cos - margin)`` where it is -1."""
+    """``1 - cos(input1, input2)`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
+
+    >>> import mini_dl as torch
+    >>> x = torch.tensor([[1.0, 0.0]])
+    >>> torch.nn.CosineEmbeddingLoss()(x, torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
+    tensor(0.2929)
+    """
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class MarginRankingLoss(_MarginLoss):
-    """``max(0, -target * (input1 - input2) + margin)``"""
+    """``max(0, -target * (input1 - input2) + margin)``
+
+    >>> import mini_dl as torch
+    >>> first, second = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 3.0])
+    >>> torch.nn.MarginRankingLoss(margin=0.1)(first, second, torch.tensor([1, 1]))
+    tensor(0.5500)
+    """
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class MultiMarginLoss(_Loss):
-    """The sum of ``max(0, margin - input[y] + input[i]) ** p / C`` over the classes i other than y."""
+    """The sum of ``max(0, margin - input[y] + input[i]) ** p / C`` over the classes i other than y.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
+    tensor(0.2333)
+    """
 
     p: int = 1
     margin: float = 1.0
@@ -300,7 +387,13 @@ class MultiMarginLoss(_Loss):
 
 
 class TripletMarginLoss(_Loss):
-    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance d."""
+    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance d.
+
+    >>> import mini_dl as torch
+    >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), 2 * torch.ones(1, 2)
+    >>> torch.nn.TripletMarginLoss()(anchor, near, far)
+    tensor(0.)
+    """
 
     margin: float = 1.0
     p: float = 2.0
@@ -316,22 +409,21 @@ class TripletMarginLoss(_Loss):
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_loss(
-            anchor,
-            positive,
-            negative,
-            margin=self.margin,
-            p=self.p,
-            eps=self.eps,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
+        options = (self.margin, self.p, self.eps, self.swap)
+        return F.triplet_margin_loss(anchor, positive, negative, *options, reduction=self.reduction)
 
 
 class TripletMarginWithDistanceLoss(Configured):
-    """`TripletMarginLoss` with any distance."""
+    """`TripletMarginLoss` with any distance.
 
-    distance_function: Any = None
+    >>> import mini_dl as torch
+    >>> city_block = lambda x, y: (x - y).abs().sum(-1)
+    >>> loss = torch.nn.TripletMarginWithDistanceLoss(distance_function=city_block)
+    >>> loss(torch.zeros(1, 2), torch.ones(1, 2), 1.2 * torch.ones(1, 2))
+    tensor(0.6000)
+    """
+
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None
     margin: float = 1.0
     swap: bool = False
     reduction: str = "mean"
@@ -346,31 +438,39 @@ class TripletMarginWithDistanceLoss(Configured):
             self.distance_function = PairwiseDistance()
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_with_distance_loss(
-            anchor,
-            positive,
-            negative,
-            distance_function=self.distance_function,
-            margin=self.margin,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
+        far = {"margin": self.margin, "swap": self.swap, "distance_function": self.distance_function}
+        return F.triplet_margin_with_distance_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 
 class CTCLoss(Configured):
-    """The negative log-probability of a label sequence, summed over its alignments (Graves et al. 2006)."""
+    """The negative log-probability of a label sequence, summed over its alignments (Graves et al. 2006).
+
+    >>> import mini_dl as torch
+    >>> log_probs = torch.full((4, 1, 3), 1 / 3).log()  # 4 steps, 1 sequence, blank and two labels
+    >>> torch.nn.CTCLoss()(log_probs, torch.tensor([[1, 2]]), (4,), (2,))
+    tensor(0.8432)
+    """
 
     blank: int = 0
     reduction: str = "mean"
     zero_infinity: bool = False
     shown = ()
 
-    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Lengths, target_lengths: Lengths) -> Tensor:
         return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity)
 
 
 class NLLLoss2d(NLLLoss):
-    """The old name of `NLLLoss`."""
+    """The old name of `NLLLoss`.
+
+    >>> import mini_dl as torch
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     loss = torch.nn.NLLLoss2d()
+    >>> isinstance(loss, torch.nn.NLLLoss)
+    True
+    """
 
     def configured(self) -> None:
         warnings.warn(

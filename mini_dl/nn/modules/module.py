@@ -12,10 +12,10 @@ from mini_dl import _dtypes
 from mini_dl._device import compiled_without, require_cpu
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, StateDict
 from mini_dl.nn.modules.conversion import dtype_to, uninitialized_like
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
-    Hook,
     _global_backward_hooks,
     _global_backward_pre_hooks,
     _global_buffer_registration_hooks,
@@ -39,6 +39,7 @@ from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
 from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
+T = TypeVar("T")
 
 
 def _forward_unimplemented(self: Module, *input: Any) -> None:
@@ -74,7 +75,7 @@ class Module:
     _modules: dict[str, Module | None]
     _non_persistent_buffers_set: set[str]
     _is_full_backward_hook: bool | None
-    forward: Callable[..., Any] = _forward_unimplemented
+    forward: Function = _forward_unimplemented
 
     _HOOKS = (
         "_backward_pre_hooks",
@@ -149,7 +150,7 @@ class Module:
         """Another name of `add_module`."""
         self.add_module(name, module)
 
-    def _check_name(self, kind: str, name: str, members: dict[str, Any]) -> None:
+    def _check_name(self, kind: str, name: str, members: Mapping[str, object]) -> None:
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
         if "." in name:
@@ -159,7 +160,7 @@ class Module:
         if name not in members and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
 
-    def _run_registration_hooks(self, hooks: dict[int, Hook], name: str, value: Any) -> Any:
+    def _run_registration_hooks(self, hooks: dict[int, Hook], name: str, value: T) -> T:
         for hook in hooks.values():
             replacement = hook(self, name, value)
             if replacement is not None:
@@ -173,7 +174,7 @@ class Module:
                 return own[members][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         own = self.__dict__
         parameters, modules, buffers = own.get("_parameters"), own.get("_modules"), own.get("_buffers")
         if isinstance(value, Parameter):
@@ -203,7 +204,7 @@ class Module:
         else:
             object.__setattr__(self, name, value)
 
-    def _assign_buffer(self, name: str, value: Any) -> None:
+    def _assign_buffer(self, name: str, value: Tensor | None) -> None:
         persistent = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
         if "persistent" in inspect.signature(self.register_buffer).parameters:
             self.register_buffer(name, value, persistent)
@@ -215,7 +216,7 @@ class Module:
                 "persistent argument is not allowed."
             )
 
-    def _forget(self, name: str, *members: dict[str, Any]) -> None:
+    def _forget(self, name: str, *members: StateDict) -> None:
         for member in members:
             member.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
@@ -283,12 +284,9 @@ class Module:
     # -------------------------------------------------------------------------------------------- iteration
 
     def _named_members(
-        self,
-        get_members_fn: Callable[[Module], Iterable[tuple[str, Any]]],
-        prefix: str = "",
-        recurse: bool = True,
+        self, get_members_fn: Callable[[Module], Iterable[tuple[str, T | None]]], prefix: str = "", recurse: bool = True,
         remove_duplicate: bool = True,
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Iterator[tuple[str, T]]:  # fmt: skip
         seen = set()
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
@@ -422,15 +420,15 @@ class Module:
         """Does nothing: everything is on the CPU already."""
         return self
 
-    def cuda(self: Self, device: Any = None) -> Self:
+    def cuda(self: Self, device: Device = None) -> Self:
         """AssertionError: there is no GPU here."""
         compiled_without("CUDA")
 
-    def xpu(self: Self, device: Any = None) -> Self:
+    def xpu(self: Self, device: Device = None) -> Self:
         """AssertionError: there is no GPU here."""
         compiled_without("XPU")
 
-    def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
+    def to_empty(self: Self, *, device: Device, recurse: bool = True) -> Self:
         """Give every parameter and buffer fresh, uninitialized memory."""
         require_cpu(device)
         return self._apply(uninitialized_like, recurse)
@@ -523,7 +521,7 @@ class Module:
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_with_hooks(self, args: Args, kwargs: Kwargs) -> Any:
         call = HookedCall(self, args, kwargs)
         try:
             return call.run()
@@ -537,7 +535,7 @@ class Module:
         """What ``state_dict`` contains besides parameters and buffers; for subclasses."""
         raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
 
-    def set_extra_state(self, state: Any) -> None:
+    def set_extra_state(self, state: object) -> None:
         """Restore what `get_extra_state` returned; for subclasses."""
         raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
 
@@ -571,7 +569,7 @@ class Module:
         """Call ``hook(module, incompatible_keys)`` after this module took its part; the hook may change the lists in place."""
         return Handle(self._load_state_dict_post_hooks, hook)
 
-    def _persistent(self) -> Iterator[tuple[str, Any]]:
+    def _persistent(self) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of the parameters and persistent buffers of this module alone."""
         for name, param in self._parameters.items():
             if param is not None:
@@ -583,7 +581,7 @@ class Module:
     def _has_own(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(Module, method)
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+    def _save_to_state_dict(self, destination: StateDict, prefix: str, keep_vars: bool) -> None:
         for name, tensor in self._persistent():
             destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
         if self._has_own("get_extra_state"):
@@ -627,19 +625,13 @@ class Module:
         return destination
 
     def _load_from_state_dict(
-        self,
-        state_dict: Any,
-        prefix: str,
-        local_metadata: Any,
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
+        self, state_dict: StateDict, prefix: str, local_metadata: StateDict, strict: bool, missing_keys: list[str],
+        unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
         """Take the part of `state_dict` under `prefix` that belongs to this module alone; note what does not fit."""
         load_own(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
         """Copy (with `assign`: take over) the tensors of `state_dict`; return the missing and the unexpected keys.
 
         RuntimeError that lists everything that does not fit: shapes and, with `strict`, missing and unexpected keys. Every
@@ -649,10 +641,10 @@ class Module:
 
     # -------------------------------------------------------------------------------------------- copies, printing
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> StateDict:
         return self.__dict__.copy()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: StateDict) -> None:
         self.__dict__.update(state)
 
     def _get_name(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from mini_dl.nn import functional as F, init
+from mini_dl.nn._types import Device, DType, Ints, Shape
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.module import Module
+from mini_dl.nn.modules.weighted import Scaled
 from mini_dl.nn.parameter import Parameter, empty
 from mini_dl.tensor import Tensor
 
@@ -25,50 +27,46 @@ class _ResponseNorm(Configured):
 
 
 class LocalResponseNorm(_ResponseNorm):
-    """``input / (k + alpha * mean of squares over `size` channels) ** beta`` (Krizhevsky et al. 2012)"""
+    """``input / (k + alpha * mean of squares over `size` channels) ** beta`` (Krizhevsky et al. 2012)
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LocalResponseNorm(2, alpha=1.0)(torch.ones(1, 3, 2))[0, :, 0]
+    tensor([0.7378, 0.5946, 0.5946])
+    """
 
 
 class CrossMapLRN2d(_ResponseNorm):
-    """`LocalResponseNorm` of images, under its former name."""
+    """`LocalResponseNorm` of images, under its former name.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CrossMapLRN2d(2)
+    CrossMapLRN2d(2, alpha=0.0001, beta=0.75, k=1)
+    """
 
     k: float = 1
 
 
-class _Affine(Module):
-    """A scale, and possibly a shift, of shape `shape`; None if absent."""
-
-    def _make(self, shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype: Any) -> None:
-        self.register_parameter("weight", Parameter(empty(*shape, device=device, dtype=dtype)) if weight else None)
-        self.register_parameter("bias", Parameter(empty(*shape, device=device, dtype=dtype)) if weight and bias else None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Scale 1, shift 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+def _shape(normalized_shape: Ints) -> Shape:
+    return tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
 
 
-def _shape(normalized_shape: Any) -> tuple[int, ...]:
-    return tuple(normalized_shape) if hasattr(normalized_shape, "__iter__") else (normalized_shape,)
+class LayerNorm(Scaled):
+    """The last dimensions, of sizes `normalized_shape`, with mean 0 and variance 1, scaled and shifted (Ba et al. 2016).
 
-
-class LayerNorm(_Affine):
-    """The last dimensions, of sizes `normalized_shape`, with mean 0 and variance 1, scaled and shifted (Ba et al. 2016)."""
+    >>> import mini_dl as torch
+    >>> torch.nn.LayerNorm(2)(torch.tensor([[1.0, 3.0], [10.0, 30.0]])).detach()
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
+    """
 
     def __init__(
-        self,
-        normalized_shape: Any,
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, normalized_shape: Ints, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True,
+        device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
-        self._make(self.normalized_shape, elementwise_affine, bias, device, dtype)
+        weight = self.normalized_shape if elementwise_affine else None
+        self._make(weight, weight if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -79,25 +77,24 @@ class LayerNorm(_Affine):
         )
 
 
-class GroupNorm(_Affine):
-    """`num_groups` groups of channels, each with mean 0 and variance 1, scaled and shifted (Wu and He 2018)."""
+class GroupNorm(Scaled):
+    """`num_groups` groups of channels, each with mean 0 and variance 1, scaled and shifted (Wu and He 2018).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach()
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
 
     def __init__(
-        self,
-        num_groups: int,
-        num_channels: int,
-        eps: float = 1e-5,
-        affine: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Device = None,
+        dtype: DType = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         if num_channels % num_groups != 0:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self._make((num_channels,), affine, bias, device, dtype)
+        weight = (num_channels,) if affine else None
+        self._make(weight, weight if bias else None, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
@@ -107,16 +104,18 @@ class GroupNorm(_Affine):
 
 
 class RMSNorm(Module):
-    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the last dimensions (Zhang and Sennrich 2019)."""
+    """``input / sqrt(mean(input ** 2) + eps) * weight`` over the last dimensions (Zhang and Sennrich 2019).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.RMSNorm(2, elementwise_affine=False)(torch.tensor([[3.0, 4.0], [5.0, 0.0]]))
+    tensor([[0.8485, 1.1314],
+            [1.4142, 0.0000]])
+    """
 
     def __init__(
-        self,
-        normalized_shape: Any,
-        eps: float | None = None,
-        elementwise_affine: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, normalized_shape: Ints, eps: float | None = None, elementwise_affine: bool = True, device: Device = None,
+        dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.normalized_shape, self.eps, self.elementwise_affine = _shape(normalized_shape), eps, elementwise_affine
         weight = Parameter(empty(*self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Ints
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
@@ -15,7 +16,7 @@ class _Pad(Configured):
 
     n: ClassVar[int]
     mode: ClassVar[str]
-    padding: Any
+    padding: Ints
 
     def configured(self) -> None:
         self.padding = ntuple(self.padding, 2 * self.n)
@@ -37,19 +38,35 @@ class _CircularPad(_Pad):
 
 
 class CircularPad1d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, L)."""
+    """Padding with elements from the opposite end of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CircularPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 1., 2., 3., 1.]])
+    """
 
     n = 1
 
 
 class CircularPad2d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, H, W)."""
+    """Padding with elements from the opposite end of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CircularPad2d((1, 1, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[2., 1., 2., 1.],
+             [4., 3., 4., 3.]]])
+    """
 
     n = 2
 
 
 class CircularPad3d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, D, H, W)."""
+    """Padding with elements from the opposite end of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.CircularPad3d((1, 0, 0, 0, 0, 0))(torch.arange(2.0).reshape(1, 1, 1, 2))
+    tensor([[[[1., 0., 1.]]]])
+    """
 
     n = 3
 
@@ -59,19 +76,36 @@ class _ReflectionPad(_Pad):
 
 
 class ReflectionPad1d(_ReflectionPad):
-    """Padding with the mirror image of (N, C, L), without the edge."""
+    """Padding with the mirror image of (N, C, L), without the edge.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ReflectionPad1d((0, 3))(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[1., 2., 3., 4., 3., 2., 1.]])
+    """
 
     n = 1
 
 
 class ReflectionPad2d(_ReflectionPad):
-    """Padding with the mirror image of (N, C, H, W), without the edge."""
+    """Padding with the mirror image of (N, C, H, W), without the edge.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ReflectionPad2d((1, 0, 1, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[4., 3., 4.],
+             [2., 1., 2.],
+             [4., 3., 4.]]])
+    """
 
     n = 2
 
 
 class ReflectionPad3d(_ReflectionPad):
-    """Padding with the mirror image of (N, C, D, H, W), without the edge."""
+    """Padding with the mirror image of (N, C, D, H, W), without the edge.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ReflectionPad3d((1, 1, 0, 0, 0, 0))(torch.arange(3.0).reshape(1, 1, 1, 3))
+    tensor([[[[1., 0., 1., 2., 1.]]]])
+    """
 
     n = 3
 
@@ -81,19 +115,36 @@ class _ReplicationPad(_Pad):
 
 
 class ReplicationPad1d(_ReplicationPad):
-    """Padding with the edge of (N, C, L)."""
+    """Padding with the edge of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
+    [[1.0, 1.0, 2.0, 3.0, 3.0]]
+    """
 
     n = 1
 
 
 class ReplicationPad2d(_ReplicationPad):
-    """Padding with the edge of (N, C, H, W)."""
+    """Padding with the edge of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ReplicationPad2d((2, 0, 0, 1))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[1., 1., 1., 2.],
+             [3., 3., 3., 4.],
+             [3., 3., 3., 4.]]])
+    """
 
     n = 2
 
 
 class ReplicationPad3d(_ReplicationPad):
-    """Padding with the edge of (N, C, D, H, W)."""
+    """Padding with the edge of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ReplicationPad3d((0, 0, 0, 0, 1, 0))(torch.ones(1, 2, 2, 2)).shape
+    torch.Size([1, 3, 2, 2])
+    """
 
     n = 3
 
@@ -109,25 +160,41 @@ class _ConstantPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """Padding of (N, C, L) with `value`."""
+    """Padding of (N, C, L) with `value`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConstantPad1d(1, 9.0)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[9., 1., 2., 3., 9.]])
+    """
 
     n = 1
 
 
 class ConstantPad2d(_ConstantPad):
-    """Padding of (N, C, H, W) with `value`."""
+    """Padding of (N, C, H, W) with `value`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConstantPad2d((1, 0, 0, 0), 9.0)(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[9., 1., 2.],
+             [9., 3., 4.]]])
+    """
 
     n = 2
 
 
 class ConstantPad3d(_ConstantPad):
-    """Padding of (N, C, D, H, W) with `value`."""
+    """Padding of (N, C, D, H, W) with `value`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ConstantPad3d(1, 0.5)
+    ConstantPad3d(padding=(1, 1, 1, 1, 1, 1), value=0.5)
+    """
 
     n = 3
 
 
 class _ZeroPad(_ConstantPad):
-    def __init__(self, padding: Any) -> None:
+    def __init__(self, padding: Ints) -> None:
         super().__init__(padding, 0.0)
 
     def extra_repr(self) -> str:
@@ -135,19 +202,36 @@ class _ZeroPad(_ConstantPad):
 
 
 class ZeroPad1d(_ZeroPad, ConstantPad1d):
-    """Padding of (N, C, L) with zeros."""
+    """Padding of (N, C, L) with zeros.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ZeroPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[0., 1., 2., 3., 0.]])
+    """
 
     n = 1
 
 
 class ZeroPad2d(_ZeroPad, ConstantPad2d):
-    """Padding of (N, C, H, W) with zeros."""
+    """Padding of (N, C, H, W) with zeros.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ZeroPad2d((0, 1, 0, 1))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[1., 2., 0.],
+             [3., 4., 0.],
+             [0., 0., 0.]]])
+    """
 
     n = 2
 
 
 class ZeroPad3d(_ZeroPad, ConstantPad3d):
-    """Padding of (N, C, D, H, W) with zeros."""
+    """Padding of (N, C, D, H, W) with zeros.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.ZeroPad3d(1)(torch.ones(1, 2, 2, 2)).sum()
+    tensor(8.)
+    """
 
     n = 3
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeAlias
 
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Floats, Ints
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
+
+Pooled: TypeAlias = Tensor | tuple[Tensor, Tensor]
+"""The maxima, and where they are if `return_indices` asks."""
 
 
 class _Pool(Configured):
@@ -20,8 +25,13 @@ class _Pool(Configured):
         if self.__dict__["stride"] is None:
             self.__dict__["stride"] = self.kernel_size
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        return getattr(F, f"{self.operation}{self.n}d")(*args, **kwargs)
+    def _spread(self) -> None:
+        """Give the window a size, a stride and a padding for each dimension."""
+        for name in ("kernel_size", "stride", "padding"):
+            setattr(self, name, ntuple(getattr(self, name), self.n))
+
+    def call(self, *args: object) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(*args)
 
 
 # ------------------------------------------------------------------------------------------------ maximum
@@ -29,28 +39,26 @@ class _Pool(Configured):
 
 class _MaxPool(_Pool):
     operation = "max_pool"
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
-    dilation: Any = 1
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
+    dilation: Ints = 1
     return_indices: bool = False
     ceil_mode: bool = False
     shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
-    def forward(self, input: Tensor) -> Any:
-        return self.call(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+    def forward(self, input: Tensor) -> Pooled:
+        places = self.return_indices
+        return self.call(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, places)
 
 
 class MaxPool1d(_MaxPool):
-    """The maximum of each window of (N, C, L)."""
+    """The maximum of each window of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MaxPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    tensor([[3., 4.]])
+    """
 
     n = 1
 
@@ -67,41 +75,63 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """The maximum of each window of (N, C, D, H, W)."""
+    """The maximum of each window of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.MaxPool3d(2, stride=1)(torch.ones(1, 3, 3, 3)).shape
+    torch.Size([1, 2, 2, 2])
+    """
 
     n = 3
 
 
 class _MaxUnpool(_Pool):
     operation = "max_unpool"
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
 
     def configured(self) -> None:
         super().configured()
-        self.kernel_size, self.stride, self.padding = [
-            ntuple(value, self.n) for value in (self.kernel_size, self.stride, self.padding)
-        ]
+        self._spread()
 
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         return self.call(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Puts the values of a `MaxPool1d` back where they came from, with zeros elsewhere."""
+    """Puts the values of a `MaxPool1d` back where they came from, with zeros elsewhere.
+
+    >>> import mini_dl as torch
+    >>> pool, unpool = torch.nn.MaxPool1d(2, return_indices=True), torch.nn.MaxUnpool1d(2)
+    >>> unpool(*pool(torch.tensor([[1.0, 3.0, 2.0, 4.0]])))
+    tensor([[0., 3., 0., 4.]])
+    """
 
     n = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Puts the values of a `MaxPool2d` back where they came from, with zeros elsewhere."""
+    """Puts the values of a `MaxPool2d` back where they came from, with zeros elsewhere.
+
+    >>> import mini_dl as torch
+    >>> values, places = torch.tensor([[[5.0]]]), torch.tensor([[[3]]])
+    >>> torch.nn.MaxUnpool2d(2)(values, places)
+    tensor([[[0., 0.],
+             [0., 5.]]])
+    """
 
     n = 2
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """Puts the values of a `MaxPool3d` back where they came from, with zeros elsewhere."""
+    """Puts the values of a `MaxPool3d` back where they came from, with zeros elsewhere.
+
+    >>> import mini_dl as torch
+    >>> values, places = torch.ones(1, 1, 2, 1, 1), torch.tensor([1, 10]).reshape(1, 1, 2, 1, 1)
+    >>> torch.nn.MaxUnpool3d(2)(values, places).shape
+    torch.Size([1, 1, 4, 2, 2])
+    """
 
     n = 3
 
@@ -111,24 +141,27 @@ class MaxUnpool3d(_MaxUnpool):
 
 class _AvgPool(_Pool):
     operation = "avg_pool"
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
     shown = ("kernel_size", "stride", "padding")
 
 
 class AvgPool1d(_AvgPool):
-    """The mean of each window of (N, C, L)."""
+    """The mean of each window of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AvgPool1d(2)(torch.tensor([[1.0, 3.0, 2.0, 4.0]]))
+    tensor([[2., 3.]])
+    """
 
     n = 1
 
     def configured(self) -> None:
         super().configured()
-        self.kernel_size, self.stride, self.padding = [
-            ntuple(value, 1) for value in (self.kernel_size, self.stride, self.padding)
-        ]
+        self._spread()
 
     def forward(self, input: Tensor) -> Tensor:
         return self.call(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
@@ -138,25 +171,28 @@ class _AvgPoolWithDivisor(_AvgPool):
     divisor_override: int | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.call(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+        counted = (self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return self.call(input, self.kernel_size, self.stride, self.padding, *counted)
 
 
 class AvgPool2d(_AvgPoolWithDivisor):
-    """The mean of each window of (N, C, H, W)."""
+    """The mean of each window of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AvgPool2d(2, stride=1)(torch.arange(6.0).reshape(1, 2, 3))
+    tensor([[[2., 3.]]])
+    """
 
     n = 2
 
 
 class AvgPool3d(_AvgPoolWithDivisor):
-    """The mean of each window of (N, C, D, H, W)."""
+    """The mean of each window of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AvgPool3d(2)(torch.ones(1, 4, 4, 6)).shape
+    torch.Size([1, 2, 2, 3])
+    """
 
     n = 3
 
@@ -164,8 +200,8 @@ class AvgPool3d(_AvgPoolWithDivisor):
 class _LPPool(_Pool):
     operation = "lp_pool"
     norm_type: float
-    kernel_size: Any
-    stride: Any = None
+    kernel_size: Ints
+    stride: Ints | None = None
     ceil_mode: bool = False
 
     def configured(self) -> None:
@@ -176,19 +212,34 @@ class _LPPool(_Pool):
 
 
 class LPPool1d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, L)."""
+    """The `norm_type`-norm of each window of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LPPool1d(2, kernel_size=2)(torch.tensor([[3.0, 4.0, 0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
 
     n = 1
 
 
 class LPPool2d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, H, W)."""
+    """The `norm_type`-norm of each window of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LPPool2d(1, 2)(torch.ones(1, 2, 2))
+    tensor([[[4.]]])
+    """
 
     n = 2
 
 
 class LPPool3d(_LPPool):
-    """The `norm_type`-norm of each window of (N, C, D, H, W)."""
+    """The `norm_type`-norm of each window of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.LPPool3d(2, 2)(torch.ones(1, 1, 4, 4, 4)).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
 
     n = 3
 
@@ -199,10 +250,10 @@ class LPPool3d(_LPPool):
 class _ToSize(Configured):
     n: ClassVar[int]
     operation: ClassVar[str]
-    output_size: Any
+    output_size: int | Sequence[int | None] | None
     shown = ("output_size",)
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Pooled:
         return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size)
 
 
@@ -211,19 +262,34 @@ class _AdaptiveAvgPool(_ToSize):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, L)."""
+    """The means of as many windows as `output_size` says, of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveAvgPool1d(2)(torch.tensor([[1.0, 3.0, 5.0]]))
+    tensor([[2., 4.]])
+    """
 
     n = 1
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, H, W)."""
+    """The means of as many windows as `output_size` says, of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveAvgPool2d((1, None))(torch.ones(8, 5, 7)).shape
+    torch.Size([8, 1, 7])
+    """
 
     n = 2
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The means of as many windows as `output_size` says, of (N, C, D, H, W)."""
+    """The means of as many windows as `output_size` says, of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveAvgPool3d(1)(torch.arange(8.0).reshape(1, 2, 2, 2)).item()
+    3.5
+    """
 
     n = 3
 
@@ -232,33 +298,49 @@ class _AdaptiveMaxPool(_ToSize):
     operation = "adaptive_max_pool"
     return_indices: bool = False
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Pooled:
         return getattr(F, f"{self.operation}{self.n}d")(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, L)."""
+    """The maxima of as many windows as `output_size` says, of (N, C, L).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveMaxPool1d(1)(torch.tensor([[1.0, 9.0, 2.0], [3.0, 4.0, 5.0]])).flatten()
+    tensor([9., 5.])
+    """
 
     n = 1
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, H, W)."""
+    """The maxima of as many windows as `output_size` says, of (N, C, H, W).
+
+    >>> import mini_dl as torch
+    >>> pool = torch.nn.AdaptiveMaxPool2d(1, return_indices=True)
+    >>> pool(torch.tensor([[[1.0, 2.0], [7.0, 4.0]]]))
+    (tensor([[[7.]]]), tensor([[[2]]]))
+    """
 
     n = 2
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The maxima of as many windows as `output_size` says, of (N, C, D, H, W)."""
+    """The maxima of as many windows as `output_size` says, of (N, C, D, H, W).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.AdaptiveMaxPool3d((1, 2, 3))(torch.ones(8, 4, 4, 6)).shape
+    torch.Size([8, 1, 2, 3])
+    """
 
     n = 3
 
 
 class _FractionalMaxPool(Configured):
     n: ClassVar[int]
-    kernel_size: Any
-    output_size: Any = None
-    output_ratio: Any = None
+    kernel_size: Ints
+    output_size: Ints | None = None
+    output_ratio: Floats | None = None
     return_indices: bool = False
     _random_samples: Tensor | None = None
     shown = ()
@@ -275,25 +357,29 @@ class _FractionalMaxPool(Configured):
         if self.output_ratio is not None and not all([0 < ratio < 1 for ratio in self.output_ratio]):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")
 
-    def forward(self, input: Tensor) -> Any:
-        return getattr(F, f"fractional_max_pool{self.n}d")(
-            input,
-            self.kernel_size,
-            self.output_size,
-            self.output_ratio,
-            self.return_indices,
-            _random_samples=self._random_samples,
-        )
+    def forward(self, input: Tensor) -> Pooled:
+        pool, size = getattr(F, f"fractional_max_pool{self.n}d"), (self.output_size, self.output_ratio)
+        return pool(input, self.kernel_size, *size, self.return_indices, _random_samples=self._random_samples)
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014)."""
+    """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.FractionalMaxPool2d(2, output_ratio=0.5)(torch.ones(1, 8, 10)).shape
+    torch.Size([1, 4, 5])
+    """
 
     n = 2
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014)."""
+    """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.FractionalMaxPool3d(2, output_size=3)(torch.ones(1, 1, 8, 8, 8)).shape
+    torch.Size([1, 1, 3, 3, 3])
+    """
 
     n = 3
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mini_dl.nn import init
+from mini_dl.nn._types import Device, DType, Kwargs
+from mini_dl.nn.modules.configured import deviations
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
 from mini_dl.nn.utils.rnn import PackedSequence
@@ -47,22 +49,17 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
 
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size)."""
+    """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.RNNBase("GRU", 3, 5)
+    RNNBase(3, 5)
+    """
 
     def __init__(
-        self,
-        mode: str,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, mode: str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+        dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         _check_dropout(dropout, num_layers)
         _check_options(input_size, hidden_size, num_layers, bias, batch_first, proj_size)
@@ -74,7 +71,7 @@ class RNNBase(Module):
         self._make_weights(device, dtype)
         self.reset_parameters()
 
-    def _make_weights(self, device: Any, dtype: Any) -> None:
+    def _make_weights(self, device: Device, dtype: DType) -> None:
         gates, out = _GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
         self._all_weights: list[list[str]] = []
         for layer in range(self.num_layers):
@@ -190,20 +187,26 @@ class RNNBase(Module):
             raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}")
 
     def extra_repr(self) -> str:
-        text = f"{self.input_size}, {self.hidden_size}"
-        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
-        for name, default in defaults.items():
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        text = f"{self.input_size}, {self.hidden_size}" + deviations(self, proj_size=0, num_layers=1, bias=True)
+        return text + deviations(self, batch_first=False, dropout=0, bidirectional=False)
+
+
+def _refuse_projection(options: Kwargs) -> None:
+    if "proj_size" in options:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
 
 class RNN(RNNBase):
-    """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence."""
+    """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence.
+
+    >>> import mini_dl as torch
+    >>> output, hidden = torch.nn.RNN(3, 5, num_layers=2)(torch.ones(7, 4, 3))
+    >>> output.shape, hidden.shape
+    (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        _refuse_projection(kwargs)
         if len(args) > 3:
             nonlinearity, args = args[3], (*args[:3], *args[4:])
         else:
@@ -218,6 +221,11 @@ class LSTM(RNNBase):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), over (L, N, input_size) or a PackedSequence.
 
     The state is (hidden, cell); with `proj_size` the hidden state is projected to that size (Sak et al. 2014).
+
+    >>> import mini_dl as torch
+    >>> output, (hidden, cell) = torch.nn.LSTM(3, 5, batch_first=True)(torch.ones(4, 7, 3))
+    >>> output.shape, hidden.shape, cell.shape
+    (torch.Size([4, 7, 5]), torch.Size([1, 4, 5]), torch.Size([1, 4, 5]))
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -231,11 +239,15 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence."""
+    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.GRU(3, 5, bidirectional=True)(torch.ones(7, 4, 3))[0].shape
+    torch.Size([7, 4, 10])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        _refuse_projection(kwargs)
         super().__init__("GRU", *args, **kwargs)
 
 
@@ -243,13 +255,18 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """Parameters of one step."""
+    """Parameters of one step.
+
+    >>> import mini_dl as torch
+    >>> [name for name, _ in torch.nn.RNNCell(3, 5, bias=False).named_parameters()]
+    ['weight_ih', 'weight_hh']
+    """
 
     parts: ClassVar[int] = 1
     """The number of tensors in the state."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
+        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Device = None, dtype: DType = None
     ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -298,17 +315,17 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an `RNN`: (N, input_size), hidden -> hidden"""
+    """One step of an `RNN`: (N, input_size), hidden -> hidden
+
+    >>> import mini_dl as torch
+    >>> torch.nn.RNNCell(3, 5)(torch.ones(4, 3)).shape
+    torch.Size([4, 5])
+    """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Device = None,
+        dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
@@ -319,11 +336,17 @@ class RNNCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of an `LSTM`: (N, input_size), (hidden, cell) -> (hidden, cell)"""
+    """One step of an `LSTM`: (N, input_size), (hidden, cell) -> (hidden, cell)
+
+    >>> import mini_dl as torch
+    >>> hidden, cell = torch.nn.LSTMCell(3, 5)(torch.ones(4, 3))
+    >>> hidden.shape, cell.shape
+    (torch.Size([4, 5]), torch.Size([4, 5]))
+    """
 
     parts = 2
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Tensor]:
@@ -331,9 +354,17 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a `GRU`: (N, input_size), hidden -> hidden"""
+    """One step of a `GRU`: (N, input_size), hidden -> hidden
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    >>> import mini_dl as torch
+    >>> cell, hidden = torch.nn.GRUCell(3, 5), torch.zeros(4, 5)
+    >>> for step in torch.ones(7, 4, 3):
+    ...     hidden = cell(step, hidden)
+    >>> hidden.shape
+    torch.Size([4, 5])
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:

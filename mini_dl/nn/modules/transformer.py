@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from mini_dl._device import require_cpu
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.nn import functional as F, init
+from mini_dl.nn._types import Device, DType, Kwargs
 from mini_dl.nn.modules.activation import GELU, ReLU
 from mini_dl.nn.modules.attention import MultiheadAttention
 from mini_dl.nn.modules.container import ModuleList
@@ -23,16 +24,28 @@ from mini_dl.nn.modules.module import Module
 from mini_dl.nn.modules.normalization import LayerNorm
 from mini_dl.tensor import Tensor, wrap
 
+Activation: TypeAlias = Callable[[Tensor], Tensor]
+Mask: TypeAlias = Tensor | None
+"""What is hidden: True or minus infinity."""
 
-def _activation(activation: Any) -> Any:
+
+def _activation(activation: str | Activation) -> Activation:
     if not isinstance(activation, str):
         return activation
     if activation not in ("relu", "gelu"):
         raise RuntimeError(f"activation should be relu/gelu, not {activation}")
-    return getattr(F, activation)
+    function: Activation = getattr(F, activation)
+    return function
 
 
-def _is_causal(mask: Tensor | None, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
+def _relu_or_gelu(activation: Activation) -> int:
+    """1 for relu, 2 for gelu, 0 for any other activation."""
+    if activation is F.relu or isinstance(activation, ReLU):
+        return 1
+    return 2 if activation is F.gelu or isinstance(activation, GELU) else 0
+
+
+def _is_causal(mask: Mask, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
     """The hint if there is one, else whether `mask` hides exactly the later positions."""
     if hint is not None or mask is None:
         return hint is True
@@ -47,107 +60,80 @@ def _is_causal(mask: Tensor | None, hint: bool | None, x: Tensor, batch_first: b
 class _Layer(Module):
     """The common part of encoder and decoder layers: self-attention, the small network, norms."""
 
-    norms: int
+    _decodes: ClassVar[bool]
+    """Whether there is attention to the encoder's output, too."""
 
     def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Any = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: str | Activation = F.relu, layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False,
+        bias: bool = True, device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        place = {"device": device, "dtype": dtype}
-        for name in ("self_attn", "multihead_attn")[: self.norms - 1]:
+        place: Kwargs = {"device": device, "dtype": dtype}
+        for name in ("self_attn", "multihead_attn")[: 1 + self._decodes]:
             attention = MultiheadAttention(d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **place)
             setattr(self, name, attention)
         self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **place)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **place)
         self.norm_first = norm_first
-        for i in range(1, self.norms + 1):
+        parts = range(1, 3 + self._decodes)
+        for i in parts:
             setattr(self, f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place))
-        for i in range(1, self.norms + 1):
+        for i in parts:
             setattr(self, f"dropout{i}", Dropout(dropout))
         self.activation = _activation(activation)
+        if not self._decodes:
+            self.activation_relu_or_gelu = _relu_or_gelu(self.activation)
 
     def _residual(self, x: Tensor, norm: Module, block: Callable[[Tensor], Tensor]) -> Tensor:
         return x + block(norm(x)) if self.norm_first else norm(x + block(x))
 
-    def _sa_block(self, x: Tensor, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> Tensor:
+    def _sa_block(self, x: Tensor, attn_mask: Mask, key_padding_mask: Mask, is_causal: bool = False) -> Tensor:
         masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
         return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
 
     def _ff_block(self, x: Tensor) -> Tensor:
         x = self.linear2(self.dropout(self.activation(self.linear1(x))))
-        return getattr(self, f"dropout{self.norms}")(x)
+        return self.dropout3(x) if self._decodes else self.dropout2(x)
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention, then the small network."""
+    """Self-attention, then the small network.
 
-    norms = 2
+    >>> import mini_dl as torch
+    >>> torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)(torch.ones(5, 3, 8)).shape
+    torch.Size([5, 3, 8])
+    """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Any = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        sizes = (d_model, nhead, dim_feedforward, dropout, activation)
-        super().__init__(*sizes, layer_norm_eps, batch_first, norm_first, bias, device, dtype)
-        known = (F.relu, ReLU), (F.gelu, GELU)
-        matches = [i for i, (f, kind) in enumerate(known, 1) if self.activation is f or isinstance(self.activation, kind)]
-        self.activation_relu_or_gelu = matches[0] if matches else 0
+    _decodes = False
 
-    def forward(
-        self,
-        src: Tensor,
-        src_mask: Tensor | None = None,
-        src_key_padding_mask: Tensor | None = None,
-        is_causal: bool = False,
-    ) -> Tensor:
+    def forward(self, src: Tensor, src_mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool = False) -> Tensor:
         x = self._residual(src, self.norm1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
         return self._residual(x, self.norm2, self._ff_block)
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to the encoder's output, then the small network."""
+    """Self-attention, attention to the encoder's output, then the small network.
 
-    norms = 3
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
+    >>> layer(torch.ones(4, 3, 8), torch.ones(5, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    """
+
+    _decodes = True
 
     def forward(
-        self,
-        tgt: Tensor,
-        memory: Tensor,
-        tgt_mask: Tensor | None = None,
-        memory_mask: Tensor | None = None,
-        tgt_key_padding_mask: Tensor | None = None,
-        memory_key_padding_mask: Tensor | None = None,
-        tgt_is_causal: bool = False,
-        memory_is_causal: bool = False,
-    ) -> Tensor:
+        self, tgt: Tensor, memory: Tensor, tgt_mask: Mask = None, memory_mask: Mask = None, tgt_key_padding_mask: Mask = None,
+        memory_key_padding_mask: Mask = None, tgt_is_causal: bool = False, memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         x = self._residual(tgt, self.norm1, lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal))
         to_memory = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
         x = self._residual(x, self.norm2, lambda x: self._mha_block(x, *to_memory))
         return self._residual(x, self.norm3, self._ff_block)
 
-    def _mha_block(self, x: Tensor, memory: Tensor, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> Tensor:
+    def _mha_block(self, x: Tensor, memory: Tensor, attn_mask: Mask, key_padding_mask: Mask, is_causal: bool = False) -> Tensor:
         masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
         return self.dropout2(self.multihead_attn(x, memory, memory, need_weights=False, **masks)[0])
 
@@ -161,16 +147,17 @@ class TransformerEncoder(Module):
 
     As in torch, in evaluation without gradients the outputs at padded positions are zero before that norm if the layers allow
     torch's fast path (`enable_nested_tensor`).
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16, batch_first=True)
+    >>> torch.nn.TransformerEncoder(layer, num_layers=2)(torch.ones(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
     """
 
     def __init__(
-        self,
-        encoder_layer: Any,
-        num_layers: int,
-        norm: Module | None = None,
-        enable_nested_tensor: bool = True,
+        self, encoder_layer: Module, num_layers: int, norm: Module | None = None, enable_nested_tensor: bool = True,
         mask_check: bool = True,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self.layers, self.num_layers, self.norm = _copies(encoder_layer, num_layers), num_layers, norm
         self.enable_nested_tensor = self.use_nested_tensor = enable_nested_tensor
@@ -181,7 +168,7 @@ class TransformerEncoder(Module):
             self.use_nested_tensor = False
 
     @staticmethod
-    def _why_not_nested(layer: Any) -> str:
+    def _why_not_nested(layer: Module) -> str:
         name = "encoder_layer"
         if not isinstance(layer, TransformerEncoderLayer):
             return f"{name} was not TransformerEncoderLayer"
@@ -200,13 +187,7 @@ class TransformerEncoder(Module):
         )
         return next((text for holds, text in reasons if holds), "")
 
-    def forward(
-        self,
-        src: Tensor,
-        mask: Tensor | None = None,
-        src_key_padding_mask: Tensor | None = None,
-        is_causal: bool | None = None,
-    ) -> Tensor:
+    def forward(self, src: Tensor, mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool | None = None) -> Tensor:
         first, output = self.layers[0], src
         causal = _is_causal(mask, is_causal, src, first.self_attn.batch_first)
         for layer in self.layers:
@@ -231,61 +212,55 @@ def _hidden(padding: Tensor) -> Tensor:
     return padding if padding._array.dtype == bool else wrap(padding._array != 0)
 
 
-class TransformerDecoder(Module):
-    """`num_layers` copies of a decoder layer, and a norm at the end."""
+def _masks(
+    tgt: Mask, memory: Mask, tgt_padding: Mask, memory_padding: Mask, tgt_causal: bool | None, memory_causal: bool
+) -> dict[str, Mask | bool]:
+    """The arguments of a decoder, or of one of its layers, that say what is attended to."""
+    padding = {"tgt_key_padding_mask": tgt_padding, "memory_key_padding_mask": memory_padding}
+    causal = {"tgt_is_causal": tgt_causal, "memory_is_causal": memory_causal}
+    return {"tgt_mask": tgt, "memory_mask": memory, **padding, **causal}
 
-    def __init__(self, decoder_layer: Any, num_layers: int, norm: Module | None = None) -> None:
+
+class TransformerDecoder(Module):
+    """`num_layers` copies of a decoder layer, and a norm at the end.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.TransformerDecoderLayer(8, nhead=2, dim_feedforward=16)
+    >>> torch.nn.TransformerDecoder(layer, 2)(torch.ones(4, 3, 8), memory=torch.ones(5, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    """
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
         self.layers, self.num_layers, self.norm = _copies(decoder_layer, num_layers), num_layers, norm
 
     def forward(
-        self,
-        tgt: Tensor,
-        memory: Tensor,
-        tgt_mask: Tensor | None = None,
-        memory_mask: Tensor | None = None,
-        tgt_key_padding_mask: Tensor | None = None,
-        memory_key_padding_mask: Tensor | None = None,
-        tgt_is_causal: bool | None = None,
-        memory_is_causal: bool = False,
-    ) -> Tensor:
+        self, tgt: Tensor, memory: Tensor, tgt_mask: Mask = None, memory_mask: Mask = None, tgt_key_padding_mask: Mask = None,
+        memory_key_padding_mask: Mask = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         causal = _is_causal(tgt_mask, tgt_is_causal, tgt, self.layers[0].self_attn.batch_first)
+        masks = _masks(tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, causal, memory_is_causal)
         output = tgt
         for layer in self.layers:
-            output = layer(
-                output,
-                memory,
-                tgt_mask=tgt_mask,
-                memory_mask=memory_mask,
-                tgt_key_padding_mask=tgt_key_padding_mask,
-                memory_key_padding_mask=memory_key_padding_mask,
-                tgt_is_causal=causal,
-                memory_is_causal=memory_is_causal,
-            )
+            output = layer(output, memory, **masks)
         return output if self.norm is None else self.norm(output)
 
 
 class Transformer(Module):
-    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model)"""
+    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model)
+
+    >>> import mini_dl as torch
+    >>> model = torch.nn.Transformer(8, 2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16, batch_first=True)
+    >>> model(torch.ones(3, 5, 8), torch.ones(3, 4, 8)).shape
+    torch.Size([3, 4, 8])
+    """
 
     def __init__(
-        self,
-        d_model: int = 512,
-        nhead: int = 8,
-        num_encoder_layers: int = 6,
-        num_decoder_layers: int = 6,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Any = F.relu,
-        custom_encoder: Any = None,
-        custom_decoder: Any = None,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
+        self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048, dropout: float = 0.1, activation: str | Activation = F.relu,
+        custom_encoder: Module | None = None, custom_decoder: Module | None = None, layer_norm_eps: float = 1e-5,
+        batch_first: bool = False, norm_first: bool = False, bias: bool = True, device: Device = None, dtype: DType = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         sizes = (d_model, nhead, dim_feedforward, dropout, activation)
         options = (*sizes, layer_norm_eps, batch_first, norm_first, bias, device, dtype)
@@ -309,42 +284,25 @@ class Transformer(Module):
                 init.xavier_uniform_(param)
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+    def generate_square_subsequent_mask(sz: int, device: Device = None, dtype: DType = None) -> Tensor:
         """(sz, sz): -inf where the column comes after the row, else 0."""
         require_cpu(device)
         kind = _dtypes.default_numpy() if dtype is None else dtype.numpy
         return wrap(np.triu(np.full((sz, sz), -np.inf), 1).astype(kind))
 
     def forward(
-        self,
-        src: Tensor,
-        tgt: Tensor,
-        src_mask: Tensor | None = None,
-        tgt_mask: Tensor | None = None,
-        memory_mask: Tensor | None = None,
-        src_key_padding_mask: Tensor | None = None,
-        tgt_key_padding_mask: Tensor | None = None,
-        memory_key_padding_mask: Tensor | None = None,
-        src_is_causal: bool | None = None,
-        tgt_is_causal: bool | None = None,
-        memory_is_causal: bool = False,
-    ) -> Tensor:
+        self, src: Tensor, tgt: Tensor, src_mask: Mask = None, tgt_mask: Mask = None, memory_mask: Mask = None,
+        src_key_padding_mask: Mask = None, tgt_key_padding_mask: Mask = None, memory_key_padding_mask: Mask = None,
+        src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         at = 0 if self.batch_first else 1
         if src.ndim == 3 and src.shape[at] != tgt.shape[at]:
             raise RuntimeError("the batch number of src and tgt must be equal")
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError("the feature number of src and tgt must be equal to d_model")
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
-        return self.decoder(
-            tgt,
-            memory,
-            tgt_mask=tgt_mask,
-            memory_mask=memory_mask,
-            tgt_key_padding_mask=tgt_key_padding_mask,
-            memory_key_padding_mask=memory_key_padding_mask,
-            tgt_is_causal=tgt_is_causal,
-            memory_is_causal=memory_is_causal,
-        )
+        masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal, memory_is_causal)
+        return self.decoder(tgt, memory, **_masks(*masks))
 
 
 # what programs take from torch's file

@@ -6,40 +6,45 @@ import functools
 import types
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn._types import Tensors
 from mini_dl.ops.from_data import tensor
 from mini_dl.ops.joining import stack
 from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def _without_recording(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def _without_recording(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         with no_grad():
             return function(*args, **kwargs)
 
     return call
 
 
-def _listed(tensors: Any) -> list[Tensor]:
+def _listed(tensors: Tensors) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
-def _gradients(parameters: Any) -> list[Any]:
+def _gradients(parameters: Tensors) -> list[Tensor]:
     return [p._grad for p in _listed(parameters) if p._grad is not None]
 
 
 @_without_recording
-def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
+def get_total_norm(
+    tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
     """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`."""
-    norm_type = float(norm_type)
-    tensors = _listed(tensors)
-    if not tensors:
+    norm_type, listed = float(norm_type), _listed(tensors)
+    if not listed:
         return tensor(0.0)
-    total = vector_norm(stack([vector_norm(t, norm_type) for t in tensors]), norm_type)
+    total = vector_norm(stack([vector_norm(t, norm_type) for t in listed]), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
@@ -49,7 +54,7 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
 
 
 @_without_recording
-def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
     """Multiply the gradients by ``max_norm / total_norm`` if that is below 1."""
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in _gradients(parameters):
@@ -58,11 +63,7 @@ def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, 
 
 @_without_recording
 def clip_grad_norm_(
-    parameters: Any,
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
-    foreach: bool | None = None,
+    parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
     """Scale the gradients down if necessary so that their norm is at most `max_norm`; return the norm they had.
 
@@ -83,7 +84,7 @@ def clip_grad_norm_(
 
 
 @_without_recording
-def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
     """Clip each element of the gradients to [-clip_value, clip_value]."""
     clip_value = float(clip_value)
     for grad in _gradients(parameters):
@@ -91,11 +92,7 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
 
 
 def clip_grad_norm(
-    parameters: Any,
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
-    foreach: bool | None = None,
+    parameters: Tensors, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
     """The old name of `clip_grad_norm_`."""
     warnings.warn(

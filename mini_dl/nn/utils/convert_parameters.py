@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from mini_dl.ops.joining import cat
 from mini_dl.tensor import Tensor, typename
@@ -14,7 +13,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     return cat([param.reshape(-1) for param in parameters])
 
 
-def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Make each parameter a piece of `vec`, sharing its memory. TypeError if it is not a tensor."""
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected torch.Tensor, but got: {typename(vec)}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TypeVar
 
+from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import Tensor
 
+_M = TypeVar("_M", bound=Module)
 
-def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
+
+def fuse_conv_bn_eval(conv: _M, bn: Module, transpose: bool = False) -> _M:
     """A convolution equal to `conv` followed by `bn`; AssertionError unless both are in evaluation mode."""
     _check_fusible(conv, bn)
     fused = copy.deepcopy(conv)
@@ -45,7 +48,7 @@ def fuse_conv_bn_weights(
     return Parameter(weight, conv_w.requires_grad), Parameter(bias, conv_b.requires_grad)
 
 
-def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
+def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
     """A linear layer equal to `linear` followed by `bn`; AssertionError unless both are in evaluation mode."""
     _check_fusible(linear, bn)
     if bn.num_features not in (linear.out_features, 1):
@@ -72,7 +75,7 @@ def fuse_linear_bn_weights(
     return Parameter(weight, linear_w.requires_grad), Parameter(bias, linear_b.requires_grad)
 
 
-def _check_fusible(layer: Any, bn: Any) -> None:
+def _check_fusible(layer: Module, bn: Module) -> None:
     if layer.training or bn.training:
         raise AssertionError("Fusion only for eval!")
     if bn.running_mean is None or bn.running_var is None:

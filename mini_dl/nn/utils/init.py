@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, TypeVar
 
 from mini_dl.nn.modules.module import Module
 from mini_dl.ops.random import get_rng_state, set_rng_state
 
+_M = TypeVar("_M", bound=Module)
 
-def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
+
+def skip_init(module_cls: type[_M], *args: Any, **kwargs: Any) -> _M:
     """``module_cls(*args, **kwargs)`` with uninitialized parameters, without drawing a random number.
 
     RuntimeError if `module_cls` is not a subclass of Module, or does not accept ``device``.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 from mini_dl.nn.modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
+from mini_dl.nn.modules.module import Module
+
+_M = TypeVar("_M", bound=Module)
 
 
-def convert_conv2d_weight_memory_format(module: Any, memory_format: Any) -> Any:
+def convert_conv2d_weight_memory_format(module: _M, memory_format: object) -> _M:
     """Store the weights of all two-dimensional convolutions below `module` in this order. Returns `module`."""
     return _convert(module, memory_format, (Conv2d, ConvTranspose2d))
 
 
-def convert_conv3d_weight_memory_format(module: Any, memory_format: Any) -> Any:
+def convert_conv3d_weight_memory_format(module: _M, memory_format: object) -> _M:
     """Store the weights of all three-dimensional convolutions below `module` in this order. Returns `module`."""
     return _convert(module, memory_format, (Conv3d, ConvTranspose3d))
 
 
-def _convert(module: Any, memory_format: Any, kinds: tuple[Any, ...]) -> Any:
+def _convert(module: _M, memory_format: object, kinds: tuple[type[Module], ...]) -> _M:
     for part in module.modules():
         if isinstance(part, kinds):
             part.weight.data = part.weight.detach().clone(memory_format=memory_format)

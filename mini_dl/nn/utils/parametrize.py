@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from mini_dl import _dtypes
 from mini_dl._leaving import Block
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn._types import Shape
 from mini_dl.nn.modules.container import ModuleDict, ModuleList
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter
@@ -87,7 +89,7 @@ class ParametrizationList(ModuleList):
         if not self.unsafe:
             _check_kept(self(), dtype, shape)
 
-    def _register_several(self, tensors: Sequence[Any], original: Tensor) -> None:
+    def _register_several(self, tensors: Sequence[object], original: Tensor) -> None:
         for i, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor):
                 raise ValueError(
@@ -98,7 +100,7 @@ class ParametrizationList(ModuleList):
                 tensor = Parameter(tensor, original.requires_grad)
             _register(self, f"original{i}", tensor.requires_grad_(original.requires_grad))
 
-    def right_inverse(self, value: Any) -> None:
+    def right_inverse(self, value: Tensor | Sequence[Tensor]) -> None:
         """Set the originals so that they produce `value`. RuntimeError if a parametrization has no ``right_inverse``."""
         with no_grad():
             for module in reversed(list(self)):
@@ -239,8 +241,9 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
 # ------------------------------------------------------------------------------------------------ how
 
 
-def _lists(module: Module) -> Any:
-    return module.parametrizations
+def _lists(module: Module) -> ModuleDict:
+    lists: ModuleDict = module.parametrizations
+    return lists
 
 
 def _register(module: Module, name: str, tensor: Tensor) -> None:
@@ -256,7 +259,7 @@ def _become(original: Tensor, value: Tensor) -> None:
         original.set_(value)
 
 
-def _check_kept(result: Any, dtype: Any, shape: Any) -> None:
+def _check_kept(result: object, dtype: _dtypes.dtype, shape: Shape) -> None:
     if not isinstance(result, Tensor):
         raise ValueError(f"A parametrization must return a tensor. Got {type(result).__name__}.")
     if result.dtype != dtype:
@@ -265,7 +268,7 @@ def _check_kept(result: Any, dtype: Any, shape: Any) -> None:
         raise ValueError(_CHANGES.format(what="shape", old=shape, new=result.shape))
 
 
-def _check_next(tensor: Tensor, parametrization: Any) -> None:
+def _check_next(tensor: Tensor, parametrization: Module) -> None:
     """Check that a further parametrization and its inverse preserve the shape and type of `tensor`."""
     result = parametrization(tensor)
     _check_kept(result, tensor.dtype, tensor.shape)
@@ -280,7 +283,7 @@ def _check_next(tensor: Tensor, parametrization: Any) -> None:
 def _computed(name: str) -> property:
     """A property: the parametrized tensor `name`."""
 
-    def get(module: Any) -> Any:
+    def get(module: Module) -> Tensor:
         several = module.parametrizations[name]
         if not _caching:
             return several()
@@ -289,7 +292,7 @@ def _computed(name: str) -> property:
             _cache[key] = several()
         return _cache[key]
 
-    def set_original(module: Any, value: Any) -> None:
+    def set_original(module: Module, value: Tensor) -> None:
         module.parametrizations[name].right_inverse(value)
 
     return property(get, set_original)
@@ -306,10 +309,10 @@ def _class_with(plain: type, names: frozenset[str]) -> type:
 
 
 def _subclass_with(plain: Any, names: frozenset[str]) -> type:
-    def __getstate__(self: Any) -> Any:
+    def __getstate__(self: Module) -> NoReturn:
         raise RuntimeError("Serialization of parametrized modules is only supported through state_dict().")
 
-    def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self: Module, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:
             memo[id(self)] = replica = Module.__new__(type(self))
             replica.__setstate__(copy.deepcopy(plain.__getstate__(self), memo))

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
+from mini_dl.nn.modules.module import Module
 from mini_dl.nn.utils.convert_parameters import parameters_to_vector
 from mini_dl.ops.creation import ones_like, zeros_like
 from mini_dl.ops.norms import norm
 from mini_dl.ops.random import rand, rand_like
 from mini_dl.tensor import Tensor
+
+_M = TypeVar("_M", bound=Module)
+Scores: TypeAlias = Tensor | None
+"""What the choice goes by: None for the values of the parameter itself."""
 
 
 class BasePruningMethod(ABC):
@@ -21,20 +26,20 @@ class BasePruningMethod(ABC):
     PRUNING_TYPE: str
     _tensor_name: str
 
-    def __call__(self, module: Any, inputs: Any) -> None:
+    def __call__(self, module: Module, inputs: object) -> None:
         setattr(module, self._tensor_name, self.apply_mask(module))
 
     @abstractmethod
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         """The mask of a tensor with the scores `t`, within `default_mask`."""
 
-    def apply_mask(self, module: Any) -> Tensor:
+    def apply_mask(self, module: Module) -> Tensor:
         """The original of `module` with its mask."""
         mask, original = getattr(module, self._tensor_name + "_mask"), getattr(module, self._tensor_name + "_orig")
         return mask.to(original.dtype) * original
 
     @classmethod
-    def apply(cls, module: Any, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any) -> Any:
+    def apply(cls, module: Module, name: str, *args: Any, importance_scores: Scores = None, **kwargs: Any) -> BasePruningMethod:
         """Prune the parameter `name`, or prune it further, by `importance_scores` (or its values). Returns the hook.
 
         A new parameter ``name_orig`` and a buffer ``name_mask`` take its place.
@@ -46,7 +51,7 @@ class BasePruningMethod(ABC):
                 f"Avoid adding multiple pruning hooks to the same tensor {name} of module {module}. Use a PruningContainer."
             )
         old = module._forward_pre_hooks.pop(ours[0]) if ours else None
-        method: Any = cls(*args, **kwargs)
+        method: BasePruningMethod = cls(*args, **kwargs)
         method._tensor_name = name
         if old is not None:
             container = old if isinstance(old, PruningContainer) else PruningContainer(old)
@@ -76,7 +81,7 @@ class BasePruningMethod(ABC):
             raise
         return method
 
-    def prune(self, t: Tensor, default_mask: Any = None, importance_scores: Any = None) -> Tensor:
+    def prune(self, t: Tensor, default_mask: Tensor | None = None, importance_scores: Scores = None) -> Tensor:
         """`t` with the mask computed from `importance_scores` (or itself) within `default_mask`."""
         if importance_scores is None:
             importance_scores = t
@@ -88,13 +93,13 @@ class BasePruningMethod(ABC):
             default_mask = ones_like(t)
         return t * self.compute_mask(importance_scores, default_mask=default_mask)
 
-    def remove(self, module: Any) -> None:
+    def remove(self, module: Module) -> None:
         """Make the pruned tensor the parameter, and remove the original and the mask."""
         name = self._tensor_name
         weight = self.apply_mask(module)
         if hasattr(module, name):
             delattr(module, name)
-        original = module._parameters.pop(name + "_orig")
+        original: Any = module._parameters.pop(name + "_orig")
         original.data = weight.data
         del module._buffers[name + "_mask"]
         setattr(module, name, original)
@@ -103,14 +108,14 @@ class BasePruningMethod(ABC):
 class PruningContainer(BasePruningMethod):
     """Several methods, one after the other; a new one sees what the earlier ones left."""
 
-    def __init__(self, *args: Any) -> None:
-        self._pruning_methods: tuple[Any, ...] = ()
+    def __init__(self, *args: BasePruningMethod) -> None:
+        self._pruning_methods: tuple[BasePruningMethod, ...] = ()
         if len(args) == 1:
             self._tensor_name = args[0]._tensor_name
         for method in args:
             self.add_pruning_method(method)
 
-    def add_pruning_method(self, method: Any) -> None:
+    def add_pruning_method(self, method: BasePruningMethod) -> None:
         """Append `method`. TypeError if it is not a pruning method, ValueError if it is for another tensor."""
         if method is not None and not isinstance(method, BasePruningMethod):
             raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
@@ -124,10 +129,10 @@ class PruningContainer(BasePruningMethod):
     def __len__(self) -> int:
         return len(self._pruning_methods)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[BasePruningMethod]:
         return iter(self._pruning_methods)
 
-    def __getitem__(self, idx: Any) -> Any:
+    def __getitem__(self, idx: int) -> BasePruningMethod:
         return self._pruning_methods[idx]
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
@@ -139,11 +144,11 @@ class PruningContainer(BasePruningMethod):
         return mask
 
 
-def _remaining(method: Any, t: Tensor, mask: Tensor) -> Any:
+def _remaining(method: BasePruningMethod, t: Tensor, mask: Tensor) -> Tensor | tuple[slice | Tensor, ...]:
     """The index of what `method` may prune: elements, channels, or everything."""
     if method.PRUNING_TYPE == "unstructured":
         return mask == 1
-    whole: list[Any] = [slice(None)] * t.ndim
+    whole: list[slice | Tensor] = [slice(None)] * t.ndim
     if method.PRUNING_TYPE == "structured":
         if not hasattr(method, "dim"):
             raise AttributeError('Pruning methods of PRUNING_TYPE "structured" need to have the attribute `dim` defined.')
@@ -168,16 +173,16 @@ class Identity(BasePruningMethod):
         return default_mask
 
     @classmethod
-    def apply(cls, module: Any, name: str) -> Any:  # type: ignore[override]
+    def apply(cls, module: Module, name: str) -> BasePruningMethod:  # type: ignore[override]
         return super().apply(module, name)
 
 
 class _Amount(BasePruningMethod):
     """Prunes an `amount`: a number, or a fraction of all. TypeError or ValueError if it is neither."""
 
-    amount: Any
+    amount: float
 
-    def __init__(self, amount: Any) -> None:
+    def __init__(self, amount: float) -> None:
         if not isinstance(amount, numbers.Real):
             raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
         whole = isinstance(amount, numbers.Integral)
@@ -215,7 +220,7 @@ class RandomUnstructured(_Unstructured):
         return rand_like(t).view(-1).topk(n).indices
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any) -> Any:  # type: ignore[override]
+    def apply(cls, module: Module, name: str, amount: float) -> BasePruningMethod:  # type: ignore[override]
         return super().apply(module, name, amount=amount)
 
 
@@ -226,7 +231,7 @@ class L1Unstructured(_Unstructured):
         return t.abs().view(-1).topk(n, largest=False).indices
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:  # type: ignore[override]
+    def apply(cls, module: Module, name: str, amount: float, importance_scores: Scores = None) -> BasePruningMethod:  # type: ignore[override]
         return super().apply(module, name, amount=amount, importance_scores=importance_scores)
 
 
@@ -251,7 +256,7 @@ class _Structured(_Amount):
         n = self.count(size)
         if n == 0:
             return default_mask
-        kept: list[Any] = [slice(None)] * t.ndim
+        kept: list[slice | Tensor] = [slice(None)] * t.ndim
         kept[self.dim] = self.keep(t, size, n)
         mask = zeros_like(t)
         mask[tuple(kept)] = 1
@@ -261,7 +266,7 @@ class _Structured(_Amount):
 class RandomStructured(_Structured):
     """Prunes slices at random."""
 
-    def __init__(self, amount: Any, dim: int = -1) -> None:
+    def __init__(self, amount: float, dim: int = -1) -> None:
         super().__init__(amount)
         self.dim = dim
 
@@ -270,14 +275,14 @@ class RandomStructured(_Structured):
         return drawn > drawn.kthvalue(n).values
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any, dim: int = -1) -> Any:  # type: ignore[override]
+    def apply(cls, module: Module, name: str, amount: float, dim: int = -1) -> BasePruningMethod:  # type: ignore[override]
         return super().apply(module, name, amount=amount, dim=dim)
 
 
 class LnStructured(_Structured):
     """Prunes the slices of the smallest n-norm."""
 
-    def __init__(self, amount: Any, n: Any, dim: int = -1) -> None:
+    def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
         super().__init__(amount)
         self.n, self.dim = n, dim
 
@@ -286,7 +291,9 @@ class LnStructured(_Structured):
         return norm(t, p=self.n, dim=others).topk(size - n).indices
 
     @classmethod
-    def apply(cls, module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None) -> Any:  # type: ignore[override]
+    def apply(  # type: ignore[override]
+        cls, module: Module, name: str, amount: float, n: float | str, dim: int, importance_scores: Scores = None
+    ) -> BasePruningMethod:
         return super().apply(module, name, amount=amount, n=n, dim=dim, importance_scores=importance_scores)
 
 
@@ -304,44 +311,47 @@ class CustomFromMask(BasePruningMethod):
         return default_mask * self.mask.to(default_mask.dtype)
 
     @classmethod
-    def apply(cls, module: Any, name: str, mask: Tensor) -> Any:  # type: ignore[override]
+    def apply(cls, module: Module, name: str, mask: Tensor) -> BasePruningMethod:  # type: ignore[override]
         return super().apply(module, name, mask=mask)
 
 
 # ------------------------------------------------------------------------------------------------ functions
 
 
-def identity(module: Any, name: str) -> Any:
+def identity(module: _M, name: str) -> _M:
     """Give the parameter `name` a mask of ones. Returns `module`."""
     Identity.apply(module, name)
     return module
 
 
-def random_unstructured(module: Any, name: str, amount: Any) -> Any:
+def random_unstructured(module: _M, name: str, amount: float) -> _M:
     """Prune `amount` elements of the parameter `name` at random. Returns `module`."""
     RandomUnstructured.apply(module, name, amount)
     return module
 
 
-def l1_unstructured(module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:
+def l1_unstructured(module: _M, name: str, amount: float, importance_scores: Scores = None) -> _M:
     """Prune the `amount` elements of the parameter `name` with the smallest absolute values (or scores). Returns `module`."""
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
 
 
-def random_structured(module: Any, name: str, amount: Any, dim: int) -> Any:
+def random_structured(module: _M, name: str, amount: float, dim: int) -> _M:
     """Prune `amount` slices along `dim` of the parameter `name` at random. Returns `module`."""
     RandomStructured.apply(module, name, amount, dim)
     return module
 
 
-def ln_structured(module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None) -> Any:
+def ln_structured(module: _M, name: str, amount: float, n: float | str, dim: int, importance_scores: Scores = None) -> _M:
     """Prune the `amount` slices along `dim` of the parameter `name` with the smallest `n`-norms. Returns `module`."""
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
 
-def global_unstructured(parameters: Any, pruning_method: Any, importance_scores: Any = None, **kwargs: Any) -> None:
+def global_unstructured(
+    parameters: Iterable[tuple[Module, str]], pruning_method: type[BasePruningMethod],
+    importance_scores: dict[tuple[Module, str], Tensor] | None = None, **kwargs: Any,
+) -> None:  # fmt: skip
     """Prune all `parameters`, pairs (module, name), as if they were one tensor; `importance_scores` maps pairs to scores.
 
     TypeError if `pruning_method` is not unstructured.
@@ -367,13 +377,13 @@ def global_unstructured(parameters: Any, pruning_method: Any, importance_scores:
         custom_from_mask(module, name, mask=piece.view_as(tensor))
 
 
-def custom_from_mask(module: Any, name: str, mask: Tensor) -> Any:
+def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
     """Prune the parameter `name` where `mask` is 0. Returns `module`."""
     CustomFromMask.apply(module, name, mask)
     return module
 
 
-def remove(module: Any, name: str) -> Any:
+def remove(module: _M, name: str) -> _M:
     """Make the pruned tensor the parameter. Returns `module`; ValueError if it is not pruned."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
@@ -383,7 +393,7 @@ def remove(module: Any, name: str) -> Any:
     raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
 
 
-def is_pruned(module: Any) -> bool:
+def is_pruned(module: Module) -> bool:
     """Whether a parameter of `module`, or of one below, is pruned."""
     hooks = [hook for part in module.modules() for hook in part._forward_pre_hooks.values()]
     return any([isinstance(hook, BasePruningMethod) for hook in hooks])

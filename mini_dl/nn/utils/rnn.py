@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,17 @@ class _Packed(NamedTuple):
     unsorted_indices: Tensor | None
 
 
+def _conversion(name: str, dtype: _dtypes.dtype) -> Callable[[PackedSequence], PackedSequence]:
+    """The method `name`: the same sequences with elements of another type."""
+
+    def convert(self: PackedSequence) -> PackedSequence:
+        return self.to(dtype)
+
+    convert.__name__, convert.__qualname__ = name, f"PackedSequence.{name}"
+    convert.__doc__ = f"The same with elements of type {dtype.name}."
+    return convert
+
+
 class PackedSequence(_Packed):
     """The elements of the first step, then those of the second ...; ``batch_sizes`` says how many sequences reach each step.
 
@@ -27,12 +38,9 @@ class PackedSequence(_Packed):
     """
 
     def __new__(
-        cls,
-        data: Any,
-        batch_sizes: Tensor | None = None,
-        sorted_indices: Tensor | None = None,
+        cls, data: Any, batch_sizes: Tensor | None = None, sorted_indices: Tensor | None = None,
         unsorted_indices: Tensor | None = None,
-    ) -> PackedSequence:
+    ) -> PackedSequence:  # fmt: skip
         if batch_sizes is None:
             data, batch_sizes = data
         if unsorted_indices is None:
@@ -47,7 +55,7 @@ class PackedSequence(_Packed):
     def cpu(self) -> PackedSequence:
         return self
 
-    def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
+    def cuda(self, *args: object, **kwargs: object) -> PackedSequence:
         """AssertionError: there is no GPU here."""
         return self.to("cuda")
 
@@ -64,29 +72,14 @@ class PackedSequence(_Packed):
         """RuntimeError: without a GPU there is no pinned memory."""
         return type(self)(self.data.pin_memory(), *self[1:])
 
-    def double(self) -> PackedSequence:
-        return self.to(_dtypes.float64)
-
-    def float(self) -> PackedSequence:
-        return self.to(_dtypes.float32)
-
-    def half(self) -> PackedSequence:
-        return self.to(_dtypes.float16)
-
-    def long(self) -> PackedSequence:
-        return self.to(_dtypes.int64)
-
-    def int(self) -> PackedSequence:
-        return self.to(_dtypes.int32)
-
-    def short(self) -> PackedSequence:
-        return self.to(_dtypes.int16)
-
-    def char(self) -> PackedSequence:
-        return self.to(_dtypes.int8)
-
-    def byte(self) -> PackedSequence:
-        return self.to(_dtypes.uint8)
+    double = _conversion("double", _dtypes.float64)
+    float = _conversion("float", _dtypes.float32)
+    half = _conversion("half", _dtypes.float16)
+    long = _conversion("long", _dtypes.int64)
+    int = _conversion("int", _dtypes.int32)
+    short = _conversion("short", _dtypes.int16)
+    char = _conversion("char", _dtypes.int8)
+    byte = _conversion("byte", _dtypes.uint8)
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
@@ -100,7 +93,9 @@ def _rows(batch_sizes: Array) -> Tensor:
     return wrap(np.concatenate([t * widest + np.arange(n) for t, n in enumerate(batch_sizes)]))
 
 
-def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+def pack_padded_sequence(
+    input: Tensor, lengths: Tensor | Sequence[int], batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
     """Pack padded sequences (steps, N, *), or (N, steps, *) with `batch_first`, of the given `lengths`.
 
     RuntimeError unless the lengths are positive, one for each sequence, and decreasing (or `enforce_sorted` is False).
@@ -157,7 +152,9 @@ def pad_packed_sequence(
     return padded, lengths
 
 
-def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Tensor:
+def pad_sequence(
+    sequences: Iterable[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor:
     """Sequences (length, *) as one tensor (longest, N, *), or (N, longest, *) with `batch_first`."""
     if not isinstance(sequences, Iterable):
         raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn._types import StateDict
 from mini_dl.nn.modules.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, is_lazy
 from mini_dl.ops.normalization import normalize
 from mini_dl.tensor import Tensor
+
+_M = TypeVar("_M", bound=Module)
 
 
 def as_matrix(weight: Tensor, dim: int) -> Tensor:
@@ -16,7 +20,7 @@ def as_matrix(weight: Tensor, dim: int) -> Tensor:
     return weight.movedim(dim, 0).flatten(1)
 
 
-def output_dim(module: Any, dim: int | None) -> int:
+def output_dim(module: Module, dim: int | None) -> int:
     """The dimension of the weight of `module` that counts its outputs."""
     if dim is not None:
         return dim
@@ -41,7 +45,7 @@ class SpectralNorm:
     def reshape_weight_to_matrix(self, weight: Tensor) -> Tensor:
         return as_matrix(weight, self.dim)
 
-    def compute_weight(self, module: Any, do_power_iteration: bool) -> Tensor:
+    def compute_weight(self, module: Module, do_power_iteration: bool) -> Tensor:
         weight, left, right = [getattr(module, self.name + suffix) for suffix in ("_orig", "_u", "_v")]
         matrix = self.reshape_weight_to_matrix(weight)
         if do_power_iteration:
@@ -52,10 +56,10 @@ class SpectralNorm:
                 left, right = left.clone(), right.clone()  # the next call writes over them
         return weight / left.dot(matrix.mv(right))
 
-    def __call__(self, module: Any, inputs: Any) -> None:
+    def __call__(self, module: Module, inputs: object) -> None:
         setattr(module, self.name, self.compute_weight(module, do_power_iteration=module.training))
 
-    def remove(self, module: Any) -> None:
+    def remove(self, module: Module) -> None:
         with no_grad():
             weight = self.compute_weight(module, do_power_iteration=False)
         for suffix in ("", "_u", "_v", "_orig"):
@@ -69,7 +73,7 @@ class SpectralNormStateDictHook:
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
 
-    def __call__(self, module: Any, state_dict: Any, prefix: str, local_metadata: Any) -> None:
+    def __call__(self, module: Module, state_dict: StateDict, prefix: str, local_metadata: StateDict) -> None:
         versions, key = local_metadata.setdefault("spectral_norm", {}), self.fn.name + ".version"
         if key in versions:
             raise RuntimeError(f"Unexpected key in metadata['spectral_norm']: {key}")
@@ -82,7 +86,9 @@ class SpectralNormLoadStateDictPreHook:
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
 
-    def __call__(self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing_keys: Any, *_: Any) -> None:
+    def __call__(
+        self, state_dict: StateDict, prefix: str, local_metadata: StateDict, strict: bool, missing_keys: list[str], *_: object
+    ) -> None:
         version = local_metadata.get("spectral_norm", {}).get(self.fn.name + ".version", None)
         if version is not None and version >= 1:
             return
@@ -103,8 +109,8 @@ class SpectralNormLoadStateDictPreHook:
 
 
 def spectral_norm(
-    module: Any, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
-) -> Any:
+    module: _M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> _M:
     """Divide the parameter `name` by its largest singular value, estimated by power iterations in each forward. Returns `module`.
 
     RuntimeError if it is already normalized, ValueError if the parameter is None or has no shape yet.
@@ -132,10 +138,10 @@ def spectral_norm(
     return module
 
 
-def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
+def remove_spectral_norm(module: _M, name: str = "weight") -> _M:
     """Make `name` one parameter again. ValueError if it is not normalized."""
 
-    def is_its(hook: Any) -> bool:
+    def is_its(hook: object) -> bool:
         return isinstance(hook, (SpectralNormStateDictHook, SpectralNormLoadStateDictPreHook)) and hook.fn.name == name
 
     for key, hook in module._forward_pre_hooks.items():

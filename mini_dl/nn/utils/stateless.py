@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mini_dl._leaving import block
+from mini_dl.nn._types import Kwargs
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
 
@@ -17,14 +18,9 @@ Tensors = dict[str, Any]
 
 
 def functional_call(
-    module: Module,
-    parameters_and_buffers: Tensors,
-    args: Any = None,
-    kwargs: dict[str, Any] | None = None,
-    *,
-    tie_weights: bool = True,
-    strict: bool = False,
-) -> Any:
+    module: Module, parameters_and_buffers: Tensors, args: object = None, kwargs: Kwargs | None = None, *,
+    tie_weights: bool = True, strict: bool = False,
+) -> Any:  # fmt: skip
     """The deprecated name of ``torch.func.functional_call``."""
     warnings.warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future version of "
@@ -36,7 +32,7 @@ def functional_call(
 
 
 def call_with(
-    module: Module, tensors: Tensors, args: Any, kwargs: dict[str, Any] | None, tie_weights: bool = True, strict: bool = False
+    module: Module, tensors: Tensors, args: object, kwargs: Kwargs | None, tie_weights: bool = True, strict: bool = False
 ) -> Any:
     """``module(*args, **kwargs)`` with `tensors` by dotted name; what the call assigns to those names is put into `tensors`."""
     if args is None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TypeVar
 
+from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, is_lazy
 from mini_dl.ops.vector_norms import vector_norm
 from mini_dl.tensor import Tensor
+
+_M = TypeVar("_M", bound=Module)
 
 
 class WeightNorm:
@@ -22,15 +25,15 @@ class WeightNorm:
             return vector_norm(weight)
         return vector_norm(weight, 2, [i for i in range(weight.ndim) if i != self.dim], True)
 
-    def compute_weight(self, module: Any) -> Tensor:
+    def compute_weight(self, module: Module) -> Tensor:
         length, direction = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
         return direction * (length / self.norm(direction))
 
-    def __call__(self, module: Any, inputs: Any) -> None:
+    def __call__(self, module: Module, inputs: object) -> None:
         setattr(module, self.name, self.compute_weight(module))
 
 
-def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
+def weight_norm(module: _M, name: str = "weight", dim: int | None = 0) -> _M:
     """Replace the parameter `name` by its length ``name_g`` and its direction ``name_v``. Returns `module`.
 
     RuntimeError if it is already normalized, ValueError if it has no shape yet.
@@ -56,7 +59,7 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     return module
 
 
-def remove_weight_norm(module: Any, name: str = "weight") -> Any:
+def remove_weight_norm(module: _M, name: str = "weight") -> _M:
     """Make `name` one parameter again. ValueError if it is not normalized."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:

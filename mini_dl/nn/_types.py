@@ -1,0 +1,26 @@
+"""Names for the types that many signatures of networks and optimizers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from mini_dl._device import device
+from mini_dl._dtypes import dtype
+from mini_dl.tensor import Tensor
+
+Device: TypeAlias = device | str | int | None
+DType: TypeAlias = dtype | None
+Ints: TypeAlias = int | Sequence[int]
+"""One number for each dimension, or one for all of them."""
+Floats: TypeAlias = float | Sequence[float]
+Shape: TypeAlias = tuple[int, ...]
+Tensors: TypeAlias = Tensor | Iterable[Tensor]
+
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
+Function: TypeAlias = Callable[..., Any]
+Hook: TypeAlias = Function
+"""What a hook takes and may return is said where it is registered."""
+StateDict: TypeAlias = dict[str, Any]
+"""Tensors, numbers and further dictionaries by name: what is saved."""

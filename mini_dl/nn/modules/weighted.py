@@ -1,0 +1,41 @@
+"""What modules with a weight and a bias share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mini_dl.nn import init
+from mini_dl.nn._types import Device, DType
+from mini_dl.nn.modules.module import Module
+from mini_dl.nn.parameter import Parameter, empty
+
+
+class Weighted(Module):
+    """A weight (out, in, *) and a bias, both drawn from U(-k, k), k = 1 / sqrt(inputs of each output)."""
+
+    def _make(self, weight: Sequence[int] | None, bias: Sequence[int] | None, device: Device, dtype: DType) -> None:
+        """Create both in the shapes given, None for one that is absent, and draw their values."""
+        for name, shape in (("weight", weight), ("bias", bias)):
+            param = None if shape is None else Parameter(empty(*shape, device=device, dtype=dtype))
+            self.register_parameter(name, param)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Redraw weight and bias."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
+            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+
+class Scaled(Weighted):
+    """A weight that scales and a bias that shifts what was normalized."""
+
+    def reset_parameters(self) -> None:
+        """Scale 1, shift 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
