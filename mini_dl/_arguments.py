@@ -410,7 +410,8 @@ class PublicParser(Parser):
 
     def __init__(self, whole: Function, parser: Parser) -> None:
         super().__init__(parser.function, parser.strict)
-        self.whole, self.writes = whole, whole is parser.writing
+        takes_out = "out" in inspect.signature(parser.function).parameters
+        self.whole, self.writes = whole, whole is parser.writing and not takes_out
 
     def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if overrides.overriding((*args, *kwargs.values())):
