@@ -16,7 +16,9 @@ FOLDER = Path(__file__).parent / "cases"
 
 def main(arguments: list[str] | None = None) -> int:
     packages = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
-    made = argparse.ArgumentParser(prog="python -m programs", description="Run public packages under mini_dl and torch, and compare.")
+    made = argparse.ArgumentParser(
+        prog="python -m programs", description="Run public packages under mini_dl and torch, and compare."
+    )
     made.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"some of {', '.join(packages)}; all if none is given")
     made.add_argument("--match", default="*", help="only cases whose names fit this pattern")
     made.add_argument("--all", action="store_true", help="the slow cases too")

@@ -21,6 +21,8 @@ class Case:
     run: Callable[[], dict[str, Any]]
     dtype: str = "float64"
     slow: bool = False
+    single: bool = False
+    """The package computes part of it in float32 whatever the type of its input."""
 
 
 def function(call: Callable[[], Any]) -> Callable[[], Any]:
@@ -29,9 +31,11 @@ def function(call: Callable[[], Any]) -> Callable[[], Any]:
     return call
 
 
-def model(name: str, build: Callable[[], Any], *inputs: Callable[[], Any], slow: bool = False, **options: Any) -> None:
+def model(
+    name: str, build: Callable[[], Any], *inputs: Callable[[], Any], slow: bool = False, single: bool = False, **options: Any
+) -> None:
     """A model is a case: its output, loss and gradients, then its parameters, buffers and losses after three steps."""
-    CASES[name] = Case(lambda: trained(build, inputs, **options), slow=slow)
+    CASES[name] = Case(lambda: trained(build, inputs, **options), slow=slow, single=single)
 
 
 def images(size: int = 64, channels: int = 3, batch: int = 2) -> Callable[[], Any]:

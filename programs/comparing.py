@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-TOLERANCE = {"float64": 1e-7, "float32": 2e-3}
-"""The largest difference between two arrays, over the largest number of the second, by their type."""
+DOUBLE, SINGLE = 1e-7, 2e-3
+"""The largest difference between two arrays, over the largest number of the second: of float64, and where float32 is used."""
 
 
 def results(package: str, library: str, arguments: list[str]) -> dict[str, Any]:
@@ -41,22 +41,22 @@ def read(file: Path) -> Iterator[tuple[str, Any]]:
                 return
 
 
-def difference(ours: Any, theirs: Any, where: str = "") -> str | None:
+def difference(ours: Any, theirs: Any, limit: float, where: str = "") -> str | None:
     """The first place where the results differ, and how; None where they agree."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         if list(ours) != list(theirs):
             return f"{where}: keys {sorted(set(ours) ^ set(theirs))[:4]} in one only, or in another order"
-        pairs = [(ours[key], theirs[key], f"{where}.{key}" if where else key) for key in theirs]
+        pairs = [(ours[key], theirs[key], limit, f"{where}.{key}" if where else key) for key in theirs]
     elif isinstance(theirs, list) and isinstance(ours, list):
         if len(ours) != len(theirs):
             return f"{where}: {len(ours)} for {len(theirs)}"
-        pairs = [(a, b, f"{where}[{index}]") for index, (a, b) in enumerate(zip(ours, theirs))]
+        pairs = [(a, b, limit, f"{where}[{index}]") for index, (a, b) in enumerate(zip(ours, theirs))]
     else:
-        return apart(ours, theirs, where)
+        return apart(ours, theirs, limit, where)
     return next((found for pair in pairs if (found := difference(*pair))), None)
 
 
-def apart(ours: Any, theirs: Any, where: str) -> str | None:
+def apart(ours: Any, theirs: Any, limit: float, where: str) -> str | None:
     """How two arrays or plain values differ."""
     if isinstance(theirs, (bool, str, type(None))) or isinstance(ours, (bool, str, type(None))):
         return None if ours == theirs and type(ours) is type(theirs) else f"{where}: {ours!r} for {theirs!r}"
@@ -70,7 +70,7 @@ def apart(ours: Any, theirs: Any, where: str) -> str | None:
         return f"{where}: infinite or NaN in one only"
     worst = float(np.abs(a - b)[finite].max(initial=0.0))
     scale = float(np.abs(b[finite]).max(initial=0.0))
-    limit = TOLERANCE["float64" if a.dtype in (np.dtype("d"), np.dtype("D")) else "float32"]
+    limit = limit if a.dtype in (np.dtype("d"), np.dtype("D")) else SINGLE
     return None if worst <= limit * max(scale, 1e-3) else f"{where}: {worst:.1e} apart, largest {scale:.1e}"
 
 
@@ -82,4 +82,4 @@ def verdict(ours: dict[str, Any] | None, theirs: dict[str, Any]) -> str:
         return "not run"
     if "stopped" in ours:
         return f"stopped: {ours['stopped']}"
-    return difference(ours["results"], theirs["results"]) or "same"
+    return difference(ours["results"], theirs["results"], SINGLE if theirs["single"] else DOUBLE) or "same"

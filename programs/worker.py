@@ -1,7 +1,7 @@
 """Runs the cases of one package under the library that `import torch` finds, and writes their numbers to a file.
 
-    python -m programs.worker einops FILE            # torch
-    python -m mini_dl -m programs.worker einops FILE # mini_dl
+python -m programs.worker einops FILE            # torch
+python -m mini_dl -m programs.worker einops FILE # mini_dl
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def outcome(torch: Any, case: Any) -> dict[str, Any]:
     np.random.seed(0)
     start = time.perf_counter()
     try:
-        return {"results": plain(case.run()), "seconds": time.perf_counter() - start}
+        return {"results": plain(case.run()), "single": case.single, "seconds": time.perf_counter() - start}
     except Exception as error:
         return {"stopped": stopped(error), "seconds": time.perf_counter() - start}
     finally:
@@ -69,7 +69,9 @@ def outcome(torch: Any, case: Any) -> dict[str, Any]:
 
 def stopped(error: Exception) -> str:
     """The error and the three calls it came from."""
-    where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.line}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
+    where = [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.line}" for frame in traceback.extract_tb(error.__traceback__)[-3:]
+    ]
     return f"{type(error).__name__}: {error}\n      " + "\n      ".join(where)
 
 

@@ -29,7 +29,10 @@ for name in PROXIES:
 
 def mined():
     x, y = torch.randn(12, 8), torch.arange(12) % 4
-    return {"pairs": miners.MultiSimilarityMiner()(x, y), "triplets": miners.TripletMarginMiner(type_of_triplets="semihard")(x, y)}
+    return {
+        "pairs": miners.MultiSimilarityMiner()(x, y),
+        "triplets": miners.TripletMarginMiner(type_of_triplets="semihard")(x, y),
+    }
 
 
 CASES["miners"] = Case(mined)

@@ -6,7 +6,12 @@ import torch
 from programs.case import CASES, Case, images, model
 
 for kind in ("Unet", "UnetPlusPlus", "FPN", "Linknet", "PSPNet", "DeepLabV3Plus", "MAnet"):
-    model(kind, lambda kind=kind: getattr(smp, kind)("resnet18", encoder_weights=None, classes=2), images(64), slow=kind not in ("Unet", "FPN"))
+    model(
+        kind,
+        lambda kind=kind: getattr(smp, kind)("resnet18", encoder_weights=None, classes=2),
+        images(64),
+        slow=kind not in ("Unet", "FPN"),
+    )
 
 
 def loss(kind, **options):

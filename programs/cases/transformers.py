@@ -30,21 +30,54 @@ text("albert", "AlbertModel", lambda: t.AlbertConfig(**TINY, embedding_size=16))
 text("deberta", "DebertaV2Model", lambda: t.DebertaV2Config(**TINY))
 text("gpt2", "GPT2LMHeadModel", lambda: t.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=60, n_positions=64))
 text("gpt_neo", "GPTNeoXForCausalLM", lambda: t.GPTNeoXConfig(**TINY))
-text("opt", "OPTForCausalLM", lambda: t.OPTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48, vocab_size=60, word_embed_proj_dim=32))
+text(
+    "opt",
+    "OPTForCausalLM",
+    lambda: t.OPTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48, vocab_size=60, word_embed_proj_dim=32
+    ),
+)
 text("llama", "LlamaForCausalLM", lambda: t.LlamaConfig(**GROUPED))
 text("mistral", "MistralForCausalLM", lambda: t.MistralConfig(**GROUPED))
 text("qwen2", "Qwen2ForCausalLM", lambda: t.Qwen2Config(**GROUPED))
 text("gemma", "GemmaForCausalLM", lambda: t.GemmaConfig(**GROUPED, head_dim=8))
 text("phi", "PhiForCausalLM", lambda: t.PhiConfig(**GROUPED))
-text("mamba", "MambaForCausalLM", lambda: t.MambaConfig(vocab_size=60, hidden_size=32, num_hidden_layers=2, state_size=4), slow=True)
+text(
+    "mamba",
+    "MambaForCausalLM",
+    lambda: t.MambaConfig(vocab_size=60, hidden_size=32, num_hidden_layers=2, state_size=4),
+    slow=True,
+)
 text("t5", "T5EncoderModel", lambda: t.T5Config(vocab_size=60, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4))
-model("vit", built("ViTModel", lambda: t.ViTConfig(**{k: v for k, v in TINY.items() if k != "vocab_size"}, image_size=32, patch_size=8)), images(32))
-model("wav2vec", built("Wav2Vec2Model", lambda: t.Wav2Vec2Config(**TINY, conv_dim=(16, 16), conv_stride=(5, 2), conv_kernel=(10, 3), num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4)), numbers(1, 800), slow=True)
+model(
+    "vit",
+    built("ViTModel", lambda: t.ViTConfig(**{k: v for k, v in TINY.items() if k != "vocab_size"}, image_size=32, patch_size=8)),
+    images(32),
+)
+model(
+    "wav2vec",
+    built(
+        "Wav2Vec2Model",
+        lambda: t.Wav2Vec2Config(
+            **TINY,
+            conv_dim=(16, 16),
+            conv_stride=(5, 2),
+            conv_kernel=(10, 3),
+            num_conv_pos_embeddings=16,
+            num_conv_pos_embedding_groups=4,
+        ),
+    ),
+    numbers(1, 800),
+    slow=True,
+)
 
 
 @function
 def generation():
-    net = built("GPT2LMHeadModel", lambda: t.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=60, n_positions=64, eos_token_id=59, bos_token_id=59))()
+    net = built(
+        "GPT2LMHeadModel",
+        lambda: t.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=60, n_positions=64, eos_token_id=59, bos_token_id=59),
+    )()
     start = torch.tensor([[1, 2, 3]])
     options = {"max_new_tokens": 8, "pad_token_id": 0}
     return [

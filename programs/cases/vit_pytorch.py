@@ -16,7 +16,21 @@ model("vit", lambda: ViT(**SIZE), images(32))
 model("simple", lambda: SimpleViT(**SIZE), images(32))
 model("deep", lambda: DeepViT(**SIZE), images(32))
 model("cait", lambda: CaiT(**{k: v for k, v in SIZE.items()}, cls_depth=1), images(32))
-model("t2t", lambda: T2TViT(dim=32, image_size=32, depth=2, heads=2, mlp_dim=48, num_classes=5, t2t_layers=((3, 2), (3, 2))), images(32))
-model("cct", lambda: CCT(img_size=32, embedding_dim=32, n_conv_layers=1, num_layers=2, num_heads=2, mlp_ratio=2.0, num_classes=5), images(32))
-model("cvt", lambda: CvT(num_classes=5, s1_emb_dim=16, s1_depth=1, s2_emb_dim=16, s2_heads=2, s2_depth=1, s3_emb_dim=32, s3_heads=2, s3_depth=1), images(64))
+model(
+    "t2t",
+    lambda: T2TViT(dim=32, image_size=32, depth=2, heads=2, mlp_dim=48, num_classes=5, t2t_layers=((3, 2), (3, 2))),
+    images(32),
+)
+model(
+    "cct",
+    lambda: CCT(img_size=32, embedding_dim=32, n_conv_layers=1, num_layers=2, num_heads=2, mlp_ratio=2.0, num_classes=5),
+    images(32),
+)
+model(
+    "cvt",
+    lambda: CvT(
+        num_classes=5, s1_emb_dim=16, s1_depth=1, s2_emb_dim=16, s2_heads=2, s2_depth=1, s3_emb_dim=32, s3_heads=2, s3_depth=1
+    ),
+    images(64),
+)
 model("max_vit", lambda: MaxViT(num_classes=5, dim=16, depth=(1, 1), dim_head=8, window_size=4), images(64), slow=True)

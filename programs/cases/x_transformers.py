@@ -7,7 +7,9 @@ from programs.case import function, images, model, tokens
 
 
 def decoder(**options):
-    return lambda: TransformerWrapper(num_tokens=40, max_seq_len=24, attn_layers=Decoder(dim=32, depth=2, heads=4, attn_dim_head=8, **options))
+    return lambda: TransformerWrapper(
+        num_tokens=40, max_seq_len=24, attn_layers=Decoder(dim=32, depth=2, heads=4, attn_dim_head=8, **options)
+    )
 
 
 for name, options in {
@@ -22,8 +24,13 @@ for name, options in {
     "sandwich": {"sandwich_norm": True},
     "gated": {"gate_residual": True},
 }.items():
-    model(f"decoder_{name}", decoder(**options), tokens(40, 2, 12))
-model("encoder", lambda: TransformerWrapper(num_tokens=40, max_seq_len=24, attn_layers=Encoder(dim=32, depth=2, heads=4)), tokens(40, 2, 12))
+    model(f"decoder_{name}", decoder(**options), tokens(40, 2, 12), single=True)
+model(
+    "encoder",
+    lambda: TransformerWrapper(num_tokens=40, max_seq_len=24, attn_layers=Encoder(dim=32, depth=2, heads=4)),
+    tokens(40, 2, 12),
+    single=True,
+)
 model(
     "vit",
     lambda: ViTransformerWrapper(image_size=32, patch_size=8, num_classes=5, attn_layers=Encoder(dim=32, depth=2, heads=4)),
@@ -31,9 +38,20 @@ model(
 )
 model(
     "both",
-    lambda: XTransformer(dim=32, enc_num_tokens=40, enc_depth=1, enc_heads=4, enc_max_seq_len=16, dec_num_tokens=40, dec_depth=1, dec_heads=4, dec_max_seq_len=16),
+    lambda: XTransformer(
+        dim=32,
+        enc_num_tokens=40,
+        enc_depth=1,
+        enc_heads=4,
+        enc_max_seq_len=16,
+        dec_num_tokens=40,
+        dec_depth=1,
+        dec_heads=4,
+        dec_max_seq_len=16,
+    ),
     tokens(40, 2, 10),
     tokens(40, 2, 9),
+    single=True,
 )
 
 
