@@ -10,7 +10,7 @@ OURS = frozenset(
 that is not a part of its own."""
 
 FUNCTIONAL = (
-    "atleast_1d atleast_2d atleast_3d align_tensors block_diag broadcast_shapes broadcast_tensors cartesian_prod cdist "
+    "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod cdist "
     "chain_matmul einsum lu meshgrid norm split stft tensordot unique unique_consecutive unravel_index"
 )
 

@@ -118,6 +118,7 @@ class Finder(MetaPathFinder, Loader):
             return spec
         if fullname.startswith("torch."):
             module = module_named(fullname[6:])
+            sys.modules.pop(fullname, None)  # where `adopt` may have put it: the import system would load it once more
             if module is None:
                 return None
             spec = ModuleSpec(fullname, self, origin=getattr(module, "__file__", None), loader_state=module)
