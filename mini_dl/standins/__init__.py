@@ -46,6 +46,24 @@ def find(module: str, name: str) -> Any:
     raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules.get(module))
 
 
+def operators_over(package: types.ModuleType) -> types.ModuleType:
+    """``torch.ops``: the namespaces of operators that programs define, over our own package of that name, which stays where
+    imports find it. A namespace goes before a file."""
+    shown = types.ModuleType("torch.ops", "Operators that programs define: ``torch.ops.namespace.name``.")
+
+    def __getattr__(name: str) -> Any:
+        defining = sys.modules.get(f"{ROOT}._operators")
+        if name in vars(package) and (defining is None or name not in defining.NAMESPACES):
+            return vars(package)[name]
+        found = section("ops")
+        if name.startswith("__") or (found is not None and name in found.rows):
+            return find(f"{ROOT}.ops", name)
+        return importlib.import_module(f"{ROOT}._operators").namespace(name)
+
+    vars(shown).update(__getattr__=__getattr__, __path__=package.__path__)
+    return shown
+
+
 def is_file(package: str, name: str) -> bool:
     """Whether a package has a file of this name that nobody has imported yet."""
     path = getattr(sys.modules.get(package), "__path__", None)
@@ -71,6 +89,7 @@ def attach() -> None:
         if (name == ROOT or name.startswith(ROOT + ".")) and "__getattr__" not in vars(module):
             vars(module)["__getattr__"] = lookup(name)
             vars(module).setdefault("__path__", [])  # the tables may know modules below a plain file
+    setattr(sys.modules[ROOT], "ops", operators_over(sys.modules[f"{ROOT}.ops"]))  # noqa: B010
 
 
 def kind_of(place: str, name: str) -> str:

@@ -1,0 +1,62 @@
+"""Choosing the kernel of attention, masks with names, and attention with scores changed by a function."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mini_dl._settings import KERNELS, kernels_allowed
+from mini_dl.standins import lookup
+
+__all__ = ["SDPBackend", "WARN_FOR_UNFUSED_KERNELS", "sdpa_kernel"]
+
+__getattr__ = lookup(__name__)
+
+WARN_FOR_UNFUSED_KERNELS = False
+
+
+class SDPBackend(enum.IntEnum):
+    """The kernels that torch has for ``scaled_dot_product_attention``. There is one here, which computes what all of them do."""
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+_NAMES = {
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "mem_efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "math": SDPBackend.MATH,
+}
+
+
+def _cur_sdpa_kernel_backends(with_priority: bool = False) -> list[SDPBackend]:
+    return [kernel for name, kernel in _NAMES.items() if KERNELS[name]]
+
+
+@contextmanager
+def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[dict[str, Any]]:
+    """Within it, attention may use these kernels of torch's. The numbers are the same with all of them.
+
+    >>> import mini_dl as torch
+    >>> from mini_dl.nn.attention import SDPBackend, sdpa_kernel
+    >>> with sdpa_kernel([SDPBackend.MATH]):
+    ...     torch.backends.cuda.flash_sdp_enabled()
+    False
+    """
+    if not isinstance(backends, (list, SDPBackend)):
+        raise AssertionError(
+            f"Backend must be an instance of SDPBackend or a list of SDPBackend instances, got {type(backends).__name__}"
+        )
+    chosen = [backends] if isinstance(backends, SDPBackend) else backends
+    before = kernels_allowed(**{name: kernel in chosen for name, kernel in _NAMES.items()})
+    try:
+        yield {}
+    finally:
+        kernels_allowed(**before)

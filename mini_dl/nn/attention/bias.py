@@ -1,0 +1,82 @@
+"""Causal masks that attention knows by name, so that it need not look at them."""
+
+from __future__ import annotations
+
+import enum
+import warnings
+from typing import Any
+
+import mini_dl as torch
+from mini_dl.nn import functional as F
+from mini_dl.standins import lookup
+from mini_dl.tensor import Tensor
+
+__all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_left"]
+
+__getattr__ = lookup(__name__)
+
+
+class CausalVariant(enum.IntEnum):
+    """Where the diagonal of a mask ends that is not square: query ``i`` sees keys up to ``i``, or the last one sees all."""
+
+    UPPER_LEFT = 1
+    LOWER_RIGHT = 2
+
+
+class CausalBias(Tensor):
+    """A causal mask for ``scaled_dot_product_attention``: (L, S), True where a query sees a key."""
+
+    variant: CausalVariant
+    seq_len_q: int
+    seq_len_kv: int
+
+    def __new__(cls, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> Any:
+        if not isinstance(variant, CausalVariant):
+            raise AssertionError(f"variant must be a CausalVariant, got {type(variant).__name__}")
+        return torch.ones(0).as_subclass(cls)
+
+    def __init__(self, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> None:
+        self.variant, self.seq_len_q, self.seq_len_kv = variant, seq_len_q, seq_len_kv
+        if seq_len_q > seq_len_kv and variant is CausalVariant.LOWER_RIGHT:
+            warnings.warn(
+                "Lower right causal bias will produce NaNs in the output when seq_len_q > seq_len_kv!", stacklevel=3
+            )
+
+    def _materialize(self, device: Any = None) -> Tensor:
+        offset = self.seq_len_kv - self.seq_len_q if self.variant is CausalVariant.LOWER_RIGHT else 0
+        return torch.ones(self.seq_len_q, self.seq_len_kv, dtype=torch.bool).tril(offset)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _dispatch(
+        query: Tensor, key: Tensor, value: Tensor, attn_mask: CausalBias, dropout_p: float = 0.0, is_causal: bool = False,
+        scale: float | None = None, enable_gqa: bool = False,
+    ) -> Tensor:  # fmt: skip
+        if is_causal:
+            raise ValueError("CausalBias should not be used with causal=True")
+        options: dict[str, Any] = {"dropout_p": dropout_p, "scale": scale, "enable_gqa": enable_gqa}
+        if attn_mask.seq_len_q == attn_mask.seq_len_kv or attn_mask.variant is CausalVariant.UPPER_LEFT:
+            return F.scaled_dot_product_attention(query, key, value, is_causal=True, **options)  # type: ignore[no-any-return]
+        return F.scaled_dot_product_attention(query, key, value, attn_mask._materialize(), **options)  # type: ignore[no-any-return]
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.scaled_dot_product_attention:
+            return cls._dispatch(*args, **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return repr(self._materialize())
+
+
+def causal_upper_left(*size: int) -> CausalBias:
+    """The mask of ``is_causal=True``: query ``i`` sees keys up to ``i``. `size`: (L, S)."""
+    if len(size) != 2:
+        raise AssertionError("causal_upper_left only supports 2D tensors")
+    return CausalBias(CausalVariant.UPPER_LEFT, *size)
+
+
+def causal_lower_right(*size: int) -> CausalBias:
+    """The mask in which the last query sees all keys, and each query one key less than the next. `size`: (L, S)."""
+    if len(size) != 2:
+        raise AssertionError("causal_lower_right only supports 2D tensors")
+    return CausalBias(CausalVariant.LOWER_RIGHT, *size)

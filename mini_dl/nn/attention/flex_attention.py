@@ -1,0 +1,414 @@
+"""Attention whose scores a function of the program changes or masks: ``flex_attention``, without compiling it.
+
+The functions are written for one score and the numbers of its batch, head, query and key. They are called once, with tensors that
+broadcast over all of them; what does not work element by element is refused (`_spot_check`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict
+
+import mini_dl as torch
+from mini_dl.autograd.mode import no_grad
+from mini_dl.standins import lookup
+from mini_dl.tensor import Tensor
+
+__all__ = [
+    "AuxOutput",
+    "AuxRequest",
+    "BlockMask",
+    "FlexKernelOptions",
+    "and_masks",
+    "create_block_mask",
+    "create_mask",
+    "flex_attention",
+    "noop_mask",
+    "or_masks",
+]
+
+__getattr__ = lookup(__name__)
+
+Mod = Callable[..., Any]
+_DEFAULT_SPARSE_BLOCK_SIZE = 128
+_LARGE_SPARSE_BLOCK_SIZE = 1 << 30
+
+
+class FlexKernelOptions(TypedDict, total=False):
+    """Options of torch's kernels: accepted, and without effect."""
+
+    BACKEND: str
+    PRESCALE_QK: bool
+    ROWS_GUARANTEED_SAFE: bool
+    BLOCKS_ARE_CONTIGUOUS: bool
+    BLOCK_M: int
+    BLOCK_N: int
+
+
+class AuxRequest(NamedTuple):
+    """What to return beside the output."""
+
+    lse: bool = False
+    max_scores: bool = False
+
+
+class AuxOutput(NamedTuple):
+    """What `AuxRequest` asked for: (B, H, L)."""
+
+    lse: Tensor | None = None
+    max_scores: Tensor | None = None
+
+
+# ------------------------------------------------------------------------------------------------ functions of positions
+
+
+def _identity(score: Any, batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+    return score
+
+
+def noop_mask(batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+    """True everywhere."""
+    return batch.new_ones(size=(), dtype=torch.bool)
+
+
+def _sliced_mask_mod_error(batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+    raise RuntimeError("Cannot use mask_mod from a sliced BlockMask")
+
+
+def _joined(mods: tuple[Mod, ...], join: Callable[[Any, Any], Any], start: bool) -> Mod:
+    if not all([callable(mod) for mod in mods]):
+        raise RuntimeError(f"All inputs should be callable mask_mods: {mods}")
+
+    def mask(b: Any, h: Any, q_idx: Any, kv_idx: Any) -> Any:
+        result = b.new_full((), start, dtype=torch.bool)
+        for mod in mods:
+            result = join(result, mod(b, h, q_idx, kv_idx))
+        return result
+
+    return mask
+
+
+def or_masks(*mask_mods: Mod) -> Mod:
+    """The mask that is True where one of these is."""
+    return _joined(mask_mods, lambda a, b: a | b, False)
+
+
+def and_masks(*mask_mods: Mod) -> Mod:
+    """The mask that is True where all of these are."""
+    return _joined(mask_mods, lambda a, b: a & b, True)
+
+
+def _takes_scores(mod: Mod) -> bool:
+    """Whether it is a function of a score and four numbers, and not of the four numbers alone."""
+    parameters = inspect.signature(mod).parameters.values()
+    count = sum([p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters])
+    if count not in (4, 5):
+        raise AssertionError(f"expected a score_mod with 5 arguments or a mask_mod with 4, got {mod}")
+    return count == 5
+
+
+def _numbers(shape: tuple[int, ...]) -> list[Tensor]:
+    """The numbers of batch, head, query and key, each along a dimension of its own."""
+    return [torch.arange(n, dtype=torch.int32).reshape([-1 if i == k else 1 for i in range(4)]) for k, n in enumerate(shape)]
+
+
+def _everywhere(mod: Mod, shape: tuple[int, ...], scores: Tensor | None = None) -> Tensor:
+    """``mod`` at all positions: (B, H, L, S). NotImplementedError if its values there are not those at each position alone."""
+    first = () if scores is None else (scores,)
+    result = mod(*first, *_numbers(shape))
+    result = result if isinstance(result, Tensor) else torch.tensor(result)
+    try:
+        whole = result.expand(shape)
+    except RuntimeError:
+        raise _not_elementwise(mod) from None
+    _spot_check(mod, whole, scores)
+    return whole  # type: ignore[no-any-return]
+
+
+@no_grad()
+def _spot_check(mod: Mod, whole: Tensor, scores: Tensor | None) -> None:
+    """Compare a few values with those that `mod` gives for single positions."""
+    if whole.numel() == 0:
+        return
+    ends = [sorted({0, n // 2, n - 1}) for n in whole.shape]
+    places = list(itertools.product(*ends))
+    for place in places[:: max(1, len(places) // 8)]:
+        first = () if scores is None else (scores[place],)
+        alone = mod(*first, *[torch.tensor(i, dtype=torch.int32) for i in place])
+        alone = alone if isinstance(alone, Tensor) else torch.tensor(alone)
+        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):  # type: ignore[attr-defined]  # noqa: E501
+            raise _not_elementwise(mod)
+
+
+def _not_elementwise(mod: Mod) -> NotImplementedError:
+    name = getattr(mod, "__name__", mod)
+    return NotImplementedError(
+        f"flex_attention: {name} does not work element by element (it sums over, or depends on the shape of, its arguments), which "
+        "needs torch.vmap. See docs/coverage.md."
+    )
+
+
+def create_mask(
+    mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None
+) -> Tensor:
+    """Where a mask, or a function of scores, lets a query see a key: (B, H, L, S) of bool."""
+    shape = (B or 1, H or 1, Q_LEN, KV_LEN)
+    if _takes_scores(mod_fn):
+        return ~torch.isneginf(_everywhere(mod_fn, shape, torch.zeros(shape)))  # type: ignore[no-any-return]
+    return _everywhere(mod_fn, shape).contiguous()  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------------------------------------------------------ blocks
+
+
+def _ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
+    """For each row of blocks, how many there are, and the numbers of their columns first."""
+    whole = dense.to(torch.int32)
+    order = torch.argsort(whole, dim=-1, descending=True, stable=True)
+    return whole.sum(-1).to(torch.int32), order.to(torch.int32)
+
+
+def _dense(counts: Tensor, indices: Tensor) -> Tensor:
+    """1 where there is a block: the inverse of `_ordered`."""
+    there = torch.arange(indices.shape[-1]) < counts.unsqueeze(-1)
+    result = torch.zeros(indices.shape, dtype=torch.int32)
+    return result.scatter_(-1, indices.to(torch.int64), there.to(torch.int32))  # type: ignore[no-any-return]
+
+
+def _transposed(counts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    return _ordered(_dense(counts, indices).transpose(-2, -1))
+
+
+def _blocks(mask: Tensor, rows: int, columns: int) -> Tensor:
+    """How many elements of each block are True: (B, H, L / rows, S / columns)"""
+    b, h, q, kv = mask.shape
+    padded = torch.nn.functional.pad(mask.to(torch.int64), (0, -kv % columns, 0, -q % rows))
+    q, kv = padded.shape[-2:]
+    return padded.reshape(b, h, q // rows, rows, kv // columns, columns).sum((-3, -1))  # type: ignore[no-any-return]
+
+
+class BlockMask:
+    """A mask, and which blocks of the scores it leaves out: ``kv_indices`` (B, H, rows, columns) of which the first
+    ``kv_num_blocks`` of each row count, ``full_kv_...`` for blocks without a False, ``q_...`` the same by columns."""
+
+    def __init__(
+        self, seq_lengths: tuple[int, int], kv_num_blocks: Tensor, kv_indices: Tensor, full_kv_num_blocks: Tensor | None,
+        full_kv_indices: Tensor | None, q_num_blocks: Tensor | None, q_indices: Tensor | None, full_q_num_blocks: Tensor | None,
+        full_q_indices: Tensor | None, BLOCK_SIZE: tuple[int, int] = (_DEFAULT_SPARSE_BLOCK_SIZE, _DEFAULT_SPARSE_BLOCK_SIZE),
+        mask_mod: Mod = noop_mask,
+    ) -> None:  # fmt: skip
+        if kv_indices.dim() < 2:
+            raise RuntimeError("BlockMask must have at least 2 dimensions")
+        for first, second, name in ((full_kv_num_blocks, full_kv_indices, "kv"), (full_q_num_blocks, full_q_indices, "q")):
+            if (first is None) != (second is None):
+                raise AssertionError(f"full_{name}_num_blocks and full_{name}_indices must be both provided or omitted")
+        self.seq_lengths, self.BLOCK_SIZE, self.mask_mod = seq_lengths, BLOCK_SIZE, mask_mod
+        self.kv_num_blocks, self.kv_indices = kv_num_blocks, kv_indices
+        self.full_kv_num_blocks, self.full_kv_indices = full_kv_num_blocks, full_kv_indices
+        self.q_num_blocks, self.q_indices = q_num_blocks, q_indices
+        self.full_q_num_blocks, self.full_q_indices = full_q_num_blocks, full_q_indices
+
+    @classmethod
+    def from_kv_blocks(
+        cls, kv_num_blocks: Tensor, kv_indices: Tensor, full_kv_num_blocks: Tensor | None = None,
+        full_kv_indices: Tensor | None = None, BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE,
+        mask_mod: Mod | None = None, seq_lengths: tuple[int, int] | None = None, compute_q_blocks: bool = True,
+    ) -> BlockMask:  # fmt: skip
+        """From the blocks of each row; those of each column follow."""
+        if kv_indices.dim() < 2:
+            raise RuntimeError("BlockMask must have at least 2 dimensions")
+        if (full_kv_num_blocks is None) != (full_kv_indices is None):
+            raise AssertionError("full_kv_num_blocks and full_kv_indices must be both provided or omitted")
+        q: tuple[Any, Any] = (None, None)
+        full_q: tuple[Any, Any] = (None, None)
+        if compute_q_blocks:
+            q = _transposed(kv_num_blocks, kv_indices)
+            if full_kv_num_blocks is not None and full_kv_indices is not None:
+                full_q = _transposed(full_kv_num_blocks, full_kv_indices)
+        size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
+        if seq_lengths is None:
+            seq_lengths = (kv_indices.shape[-2] * size[0], kv_indices.shape[-1] * size[1])
+        return cls(
+            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, *q, *full_q, size, mask_mod or noop_mask
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(B, H, L, S)"""
+        return (*self.kv_indices.shape[:-2], *self.seq_lengths)
+
+    def numel(self) -> int:
+        """The number of elements of the mask."""
+        return math.prod(self.shape)
+
+    def sparsity(self) -> float:
+        """The share of the scores that lie in blocks left out, in percent."""
+        blocks = int(self.kv_num_blocks.sum())
+        if self.full_kv_num_blocks is not None:
+            blocks += int(self.full_kv_num_blocks.sum())
+        return 100 * (1 - blocks * self.BLOCK_SIZE[0] * self.BLOCK_SIZE[1] / self.numel())
+
+    def to_dense(self) -> Tensor:
+        """1 where there is a block."""
+        dense = _dense(self.kv_num_blocks, self.kv_indices)
+        if self.full_kv_num_blocks is not None and self.full_kv_indices is not None:
+            dense = dense | _dense(self.full_kv_num_blocks, self.full_kv_indices)
+        return dense
+
+    def to(self, device: Any) -> BlockMask:
+        """The mask on a device, which must be the CPU."""
+        self.kv_num_blocks.to(device)
+        return self
+
+    def as_tuple(self, flatten: bool = True) -> tuple[Any, ...]:
+        """All attributes."""
+        lengths, size = (self.seq_lengths, self.BLOCK_SIZE) if flatten else ((self.seq_lengths,), (self.BLOCK_SIZE,))
+        rows = self.kv_num_blocks, self.kv_indices, self.full_kv_num_blocks, self.full_kv_indices
+        columns = self.q_num_blocks, self.q_indices, self.full_q_num_blocks, self.full_q_indices
+        return (*lengths, *rows, *columns, None, None, None, None, *size, self.mask_mod)
+
+    def _with(self, change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], mod: Mod, lengths: tuple[int, int]) -> BlockMask:
+        full: tuple[Any, Any] = (None, None)
+        if self.full_kv_num_blocks is not None and self.full_kv_indices is not None:
+            full = change(self.full_kv_num_blocks, self.full_kv_indices)
+        counts, indices = change(self.kv_num_blocks, self.kv_indices)
+        return BlockMask.from_kv_blocks(counts, indices, *full, self.BLOCK_SIZE, mod, lengths, self.q_indices is not None)
+
+    def __getitem__(self, index: Any) -> BlockMask:
+        """The mask of some batches, heads and rows of blocks; dimensions stay. Its ``mask_mod`` can no longer be called."""
+        given = index if isinstance(index, tuple) else (index,)
+        padded = (*given, slice(None), slice(None), slice(None))[:3]
+        at = tuple([_slice(i, n) if isinstance(i, int) else i for i, n in zip(padded, self.kv_num_blocks.shape)])
+        return self._with(lambda counts, indices: (counts[at], indices[at]), _sliced_mask_mod_error, self.seq_lengths)
+
+    def _adjust(self, new_q_len: int, new_kv_len: int) -> BlockMask:
+        rows, columns = -(-new_q_len // self.BLOCK_SIZE[0]), -(-new_kv_len // self.BLOCK_SIZE[1])
+
+        def cut(counts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+            dense = _dense(counts, indices)[:, :, :rows, :columns]
+            return _ordered(dense)
+
+        return self._with(cut, self.mask_mod, (new_q_len, new_kv_len))
+
+    def __repr__(self) -> str:
+        names = "kv_num_blocks kv_indices full_kv_num_blocks full_kv_indices q_num_blocks q_indices full_q_num_blocks full_q_indices"
+        lines = [f"    {name}={None if value is None else value.shape},\n" for name in names.split() for value in [getattr(self, name)]]
+        mod = getattr(self.mask_mod, "__name__", self.mask_mod)
+        return (
+            f"BlockMask(\n{''.join(lines)}    BLOCK_SIZE={self.BLOCK_SIZE},\n    shape={self.shape},\n"
+            f"    sparsity={self.sparsity():.2f}%,\n    mask_mod={mod}\n)"
+        )
+
+
+def _slice(i: int, n: int) -> slice:
+    return slice(i + n, i + n + 1) if -n <= i < 0 else slice(i, i + 1)
+
+
+def create_block_mask(
+    mask_mod: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None,
+    BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE, _compile: bool = False, separate_full_blocks: bool = True,
+    compute_dq_write_order: bool = False, dq_kv_order: bool = False,
+) -> BlockMask:  # fmt: skip
+    """The `BlockMask` of a function of the numbers of batch, head, query and key; None for B or H: the same for all."""
+    if _takes_scores(mask_mod):
+        raise AssertionError(f"create-block_mask requires a mask_mod function! Got {mask_mod}")
+    rows, columns = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
+    sums = _blocks(create_mask(mask_mod, B, H, Q_LEN, KV_LEN), rows, columns)
+    full: tuple[Any, Any] = (None, None)
+    part = sums > 0
+    if separate_full_blocks:
+        full = _ordered(sums == rows * columns)
+        part = part & (sums < rows * columns)
+    return BlockMask.from_kv_blocks(*_ordered(part), *full, (rows, columns), mask_mod, (Q_LEN, KV_LEN))
+
+
+# ------------------------------------------------------------------------------------------------ attention
+
+
+def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | None, enable_gqa: bool) -> None:
+    if query.size(-1) != key.size(-1):
+        raise ValueError(
+            f"Expect query and key/value to have the same embedding dimension but got E={query.size(-1)} and E={key.size(-1)}."
+        )
+    if query.dim() != 4 or key.dim() != 4 or value.dim() != 4:
+        raise NotImplementedError("NYI: query, key, and value must be 4D tensors")
+    heads, others = query.size(1), key.size(1)
+    if not enable_gqa and heads != others:
+        raise ValueError(
+            f"Expect query and key/value to have the same number of heads but got Hq={heads} and Hkv={others}. Try setting "
+            "enable_gqa=True for GQA."
+        )
+    if enable_gqa and heads % others != 0:
+        raise ValueError(
+            f"Expect number of query heads to be a multiple of kv heads for GQA but got Hq={heads} and Hkv={others}."
+        )
+    if query.size(0) != key.size(0) and block_mask is None:
+        raise ValueError(
+            "Expect query and key/value to have the same batch size, or non-none block_mask, but got block_mask=None, "
+            f"Bq={query.size(0)}, and Bkv={key.size(0)}."
+        )
+    if block_mask is None:
+        return
+    if block_mask.mask_mod is _sliced_mask_mod_error:
+        raise RuntimeError("Cannot use mask_mod from a sliced BlockMask")
+    (q, kv), (expected_q, expected_kv) = (query.size(-2), key.size(-2)), block_mask.shape[-2:]
+    if (q, kv) != (expected_q, expected_kv):
+        smaller = q > expected_q or kv > expected_kv
+        raise ValueError(
+            f"block_mask was created for block_mask.shape={block_mask.shape} but got q_len={q} and kv_len={kv}. As the block mask was "
+            f"created for a {'smaller' if smaller else 'larger'} length than you're using it for, you "
+            + ("likely need to create a new block mask." if smaller else "can create a new one, or call block_mask._adjust(q_len, kv_len).")
+        )
+
+
+def flex_attention(
+    query: Tensor, key: Tensor, value: Tensor, score_mod: Mod | None = None, block_mask: BlockMask | None = None,
+    scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False, kernel_options: Any = None, *,
+    return_aux: AuxRequest | None = None,
+) -> Any:  # fmt: skip
+    """``softmax(score_mod(scale * query @ key.T, b, h, q, kv)) @ value`` where `block_mask` is True: (B, H, L, Ev).
+
+    `scale` defaults to ``1 / sqrt(E)``. With `return_aux` also logarithms of the sums of exponentials and the greatest scores,
+    with `return_lse` the first of them. Gradients flow, also to what `score_mod` uses; torch has none on the CPU.
+
+    >>> import mini_dl as torch
+    >>> from mini_dl.nn.attention.flex_attention import flex_attention
+    >>> x = torch.ones(1, 1, 3, 2)
+    >>> flex_attention(x, x, x, score_mod=lambda score, b, h, q, kv: score - (q - kv).abs()).shape
+    torch.Size([1, 1, 3, 2])
+    """
+    _check(query, key, value, block_mask, enable_gqa)
+    if return_lse and return_aux is not None:
+        raise ValueError(
+            "Cannot specify both return_lse and return_aux. return_lse is deprecated, please use return_aux=AuxRequest(lse=True) "
+            "instead."
+        )
+    if return_lse:
+        warnings.warn(
+            "return_lse is deprecated and will be removed in v2.10. Please use return_aux=AuxRequest(lse=True) instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+    working = torch.float64 if query.dtype is torch.float64 else torch.float32
+    groups = query.size(1) // key.size(1)
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    scores = query.to(working) @ key.to(working).transpose(-2, -1)
+    scores = scores * (1.0 / math.sqrt(query.size(-1)) if scale is None else scale)
+    if score_mod is not None:
+        scores = _everywhere(score_mod, tuple(scores.shape), scores)
+    if block_mask is not None:
+        scores = torch.where(_everywhere(block_mask.mask_mod, tuple(scores.shape)), scores, -math.inf)
+    hidden = (scores == -math.inf).all(-1, keepdim=True)
+    weights = torch.where(hidden, 0.0, torch.softmax(torch.where(hidden, 0.0, scores), -1))
+    output = weights.to(query.dtype) @ value
+    if not return_lse and return_aux is None:
+        return output
+    lse = torch.where(hidden.squeeze(-1), -math.inf, scores.logsumexp(-1)) if return_lse or (return_aux and return_aux.lse) else None
+    if return_lse:
+        return output, lse
+    return output, AuxOutput(lse, scores.amax(-1) if return_aux is not None and return_aux.max_scores else None)
