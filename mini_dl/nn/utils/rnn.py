@@ -73,6 +73,9 @@ class PackedSequence(_Packed):
     def half(self) -> PackedSequence:
         return self.to(_dtypes.float16)
 
+    def bfloat16(self) -> PackedSequence:
+        return self.to(_dtypes.bfloat16)
+
     def long(self) -> PackedSequence:
         return self.to(_dtypes.int64)
 
