@@ -7,6 +7,7 @@ category first (bool < integer < floating point < complex), then arrays with dim
 from __future__ import annotations
 
 import builtins
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -112,16 +113,24 @@ def of_numpy(numpy_dtype: np.dtype[Any]) -> dtype:
     try:
         return _OF_CHAR[numpy_dtype.char]
     except KeyError:
-        supported = (
-            "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool"
-        )
-        raise TypeError(
-            f"can't convert np.ndarray of type numpy.{numpy_dtype.type.__name__}. The only supported types are: {supported}."
-        ) from None
+        raise no_tensor_of(numpy_dtype) from None
+
+
+def no_tensor_of(numpy_dtype: np.dtype[Any]) -> TypeError:
+    """The error for an array of a type that tensors do not share with NumPy."""
+    kind = numpy_dtype.type
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    supported = (
+        "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool"
+    )
+    return TypeError(f"can't convert np.ndarray of type {name}. The only supported types are: {supported}.")
 
 
 when_bfloat16: list[Callable[[], None]] = []
 """Called when the type bfloat16 is first used."""
+
+
+INSTALL_BFLOAT16 = "torch.bfloat16 needs the package ml_dtypes: pip install 'mini_dl[bfloat16]'"
 
 
 def load_bfloat16() -> np.dtype[Any]:
@@ -129,7 +138,7 @@ def load_bfloat16() -> np.dtype[Any]:
     try:
         import ml_dtypes
     except ImportError as error:
-        raise ImportError("torch.bfloat16 needs the package ml_dtypes: pip install 'mini_dl[bfloat16]'") from error
+        raise ImportError(INSTALL_BFLOAT16) from error
     found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     if _OF_CHAR.setdefault(found.char, bfloat16) is not bfloat16 or found.char not in HALVES or found.kind not in FLOATING:
         raise ImportError(f"torch.bfloat16 needs another version of ml_dtypes than {ml_dtypes.__version__}")
@@ -137,6 +146,11 @@ def load_bfloat16() -> np.dtype[Any]:
     for call in when_bfloat16:
         call()
     return found
+
+
+def has_bfloat16() -> builtins.bool:
+    """Whether the package for bfloat16 is installed; without it, files of that type are read as float32."""
+    return importlib.util.find_spec("ml_dtypes") is not None
 
 
 def from_bfloat16(halves: Array) -> Array:
@@ -360,7 +374,7 @@ def c_name(numpy_dtype: np.dtype[Any], style: str = "compiler") -> str:
 def tensor_name(numpy_dtype: np.dtype[Any]) -> str:
     """What the type of a tensor was called once, and still is in some of torch's messages: ``torch.FloatTensor``."""
     name = scalar_name(numpy_dtype)
-    return f"CPU{name}Type" if numpy_dtype.kind in "bc" else f"torch.{name}Tensor"
+    return f"CPU{name}Type" if numpy_dtype.kind in "bcV" else f"torch.{name}Tensor"
 
 
 class _Limits:

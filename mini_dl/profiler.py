@@ -88,9 +88,7 @@ def schedule(
     return action
 
 
-def tensorboard_trace_handler(
-    dir_name: str, worker_name: str | None = None, use_gzip: bool = False
-) -> Callable[[Any], None]:
+def tensorboard_trace_handler(dir_name: str, worker_name: str | None = None, use_gzip: bool = False) -> Callable[[Any], None]:
     """A function for ``on_trace_ready``: it writes each trace into a folder."""
 
     def handler(prof: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import io
 import random
+import sys
 import warnings
 
 import numpy as np
@@ -187,14 +188,16 @@ def test_what_shared_memory_shares_it_again(writer, reader, zipped):
 
 
 @pytest.mark.parametrize("zipped", (True, False))
-def test_what_is_no_part_of_this_library_is_read_with_a_warning_or_refused(zipped):
+def test_what_is_no_part_of_this_library_is_read_with_a_warning_or_refused(zipped, monkeypatch):
     def read(value):
         return carried(value, torch, mini_dl, zipped)
 
-    with pytest.warns(UserWarning, match="bfloat16 tensor is read as float32"):
-        assert read(torch.arange(4).bfloat16()).tolist() == [0, 1, 2, 3]
-    with pytest.warns(UserWarning, match="the type bfloat16 is read as float32"):
-        assert read({"dtype": torch.bfloat16})["dtype"] is mini_dl.float32
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "ml_dtypes", None)
+        with pytest.warns(UserWarning, match="bfloat16 tensor is read as float32"):
+            assert read(torch.arange(4).bfloat16()).tolist() == [0, 1, 2, 3]
+        with pytest.warns(UserWarning, match="the type bfloat16 is read as float32"):
+            assert read({"dtype": torch.bfloat16})["dtype"] is mini_dl.float32
     dense = torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, 4.0]])
     for sparse in (
         dense.to_sparse(),

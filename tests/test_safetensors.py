@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ def test_what_the_format_cannot_hold_is_refused_before_anything_is_written(
 # ------------------------------------------------------------------------------------------------ read
 
 
-def test_bfloat16_is_read_as_float32_and_said() -> None:
+def test_bfloat16_is_read_as_float32_and_said_where_its_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     with pytest.warns(UserWarning, match="<BytesIO>: bfloat16 is read as float32: x"):
         x = load_safetensors(of({"x": entry("BF16", (3,), (0, 6))}, np.array([0x3F80, 0xC000, 0x7FC0], "<u2").tobytes()))["x"]
     assert x.dtype is torch.float32 and x[:2].tolist() == [1, -2] and x[2].isnan()

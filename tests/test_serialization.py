@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import pickle
+import sys
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -182,7 +183,8 @@ def test_truncated_safetensors_are_refused_with_the_sizes() -> None:
         save_safetensors({"x": torch.ones(2, dtype=torch.complex128)}, io.BytesIO())
 
 
-def test_bfloat16_is_read_as_float32() -> None:
+def test_bfloat16_is_read_as_float32_where_its_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     header = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
     content = len(header).to_bytes(8, "little") + header + np.array([0x3F80, 0xC000], "<u2").tobytes()
     with pytest.warns(UserWarning, match="bfloat16 is read as float32: x"):

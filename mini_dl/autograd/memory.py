@@ -14,7 +14,7 @@ from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
 from mini_dl.autograd.primitive import op
-from mini_dl.autograd.single import moves
+from mini_dl.autograd.single import as_it_is
 
 
 def _ends(layout: Layout) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def _shared_evenly(values: Array, layout: Layout) -> Array:
 
 
 @op(input=lambda grad, place: spread(grad, place))
-@moves
+@as_it_is
 def shown(input: Array, place: Place) -> Array:
     """What the view shows of `input`, which is laid out as its base."""
     base, view = _memory(place)
@@ -94,7 +94,7 @@ def shown(input: Array, place: Place) -> Array:
 
 
 @op(input=lambda grad, place: shown(grad, place))
-@moves
+@as_it_is
 def spread(input: Array, place: Place) -> Array:
     """Zeros like the base, with `input` where the view lies; added up where the view shows a location several times."""
     base, view = _memory(place)
@@ -103,7 +103,7 @@ def spread(input: Array, place: Place) -> Array:
 
 
 @op(input=lambda grad, place: hidden(grad, place))
-@moves
+@as_it_is
 def hidden(input: Array, place: Place) -> Array:
     """`input`, which is laid out as the base, with zeros where the view lies."""
     base, view = _memory(place)
@@ -116,7 +116,7 @@ def hidden(input: Array, place: Place) -> Array:
     base=lambda grad, place: hidden(grad, place),
     source=lambda grad, place: shown(grad, place),
 )
-@moves
+@as_it_is
 def copy_slices(base: Array, source: Array, place: Place) -> Array:
     """`base` after `source` was written through a view. The memory has been written already."""
     return base
@@ -126,7 +126,7 @@ copy_slices.op.grad_name = "torch::autograd::CopySlices"  # type: ignore[attr-de
 
 
 @op(input=lambda grad, place: spread(grad, place))
-@moves
+@as_it_is
 def as_strided(input: Array, place: Place) -> Any:
     """A view of the memory of `input`: `graph.edge_of` records it after a write."""
     return _memory(place)[1]

@@ -1,8 +1,8 @@
 """bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
 
 NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so that no kernel sees it: once the type is
-used, the forward of every primitive becomes one that looks for it (`widen_all`). Until then nothing looks. Views and primitives
-that only move elements (`moves`) see them as they are.
+used, the forward of every primitive becomes one that looks for it (`widen_all`). Until then nothing looks. Views, primitives that
+only move elements, and matrix products (`as_it_is`) see the type itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _used: list[bool] = []  # not empty once the type is used
 
 def computes(primitive: Any) -> None:
     """Let a primitive take part: its forward computes, it does not only look into memory."""
-    if getattr(primitive.forward, "moves", False):
+    if getattr(primitive.forward, "as_it_is", False):
         return
     if _used:
         primitive.forward = widening(primitive.forward)
@@ -31,9 +31,9 @@ def computes(primitive: Any) -> None:
         _primitives.append(primitive)
 
 
-def moves(forward: Any) -> Any:
-    """Mark a forward that only moves elements, whatever they are."""
-    forward.moves = True
+def as_it_is(forward: Any) -> Any:
+    """Mark a forward that sees bfloat16 itself: it only moves elements, or widens them where it must."""
+    forward.as_it_is = True
     return forward
 
 
@@ -69,7 +69,10 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
                 break
         else:
             return forward(*args, **kwargs)
-        result = forward(*[widened(value) for value in args], **kwargs)
+        try:
+            result = forward(*[widened(value) for value in args], **kwargs)
+        except NotImplementedError as error:  # which names the type that the kernel saw
+            raise NotImplementedError(str(error).replace("'Float'", "'BFloat16'")) from None
         if not _rounds(args):
             return result
         if saves:  # only the gradient sees the other outputs

@@ -38,6 +38,9 @@ def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
     format cannot hold (with a NUL, with half a surrogate pair, longer than 65,531 bytes), before anything is written.
     """
     arrays = {_record_of(key): array for key, array in arrays_of(tensors).items()}
+    for key, tensor in tensors.items():
+        if tensor._array.dtype.char == "E":
+            raise TypeError(f"{key!r}: .npz has no type for torch.bfloat16; save it as .safetensors, or as float32")
     with replaced(_with_ending(f)) as file, written_archive(file) as archive:
         for record, array in arrays.items():
             info = zipfile.ZipInfo()  # dated 1980, so that equal tensors make equal files

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from mini_dl._dtypes import from_bfloat16
+from mini_dl._dtypes import bfloat16, from_bfloat16, has_bfloat16
 from mini_dl.files.npz import arrays_of, is_unicode, native
 from mini_dl.files.replacing import File, name_of, read_into, readable, replaced, size_from_here
 from mini_dl.tensor import Tensor, wrap
@@ -49,7 +49,7 @@ def save_safetensors(tensors: Mapping[str, Tensor], f: File, metadata: Mapping[s
     and for metadata that are not strings; ValueError for a key that is not Unicode or is ``__metadata__``; all before writing.
     """
     arrays = arrays_of(tensors)
-    codes = {name: code for code, name in TYPES.items() if code != "BF16"}
+    codes = {**{name: code for code, name in TYPES.items()}, "uint16": "U16", "bfloat16": "BF16"}
     header: dict[str, Any] = {METADATA: _checked(metadata)} if metadata else {}
     start = 0
     names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # so that all are aligned
@@ -86,7 +86,9 @@ def _checked(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def load_safetensors(f: File) -> dict[str, Tensor]:
-    """Read a dictionary of tensors from a .safetensors file; bfloat16 becomes float32, with a warning.
+    """Read a dictionary of tensors from a .safetensors file.
+
+    Without the package for it (``mini_dl[bfloat16]``), bfloat16 becomes float32, with a warning.
 
     ValueError, naming the file and the tensor, if the file is truncated, its header is not the JSON that the format requires,
     types are unknown here, or the tensors do not fill the rest of the file one after the other.
@@ -97,7 +99,7 @@ def load_safetensors(f: File) -> dict[str, Tensor]:
         entries = [_Entry(name, entry, where) for name, entry in header.items() if name != METADATA]
         read = {entry.name: _read(file, entry, where) for entry in _in_order(entries, size, where)}
     halves = [entry.name for entry in entries if entry.code == "BF16"]
-    if halves:
+    if halves and not has_bfloat16():
         warnings.warn(
             f"{where}: bfloat16 is read as float32: {', '.join(halves[:5])}{', ...' * (len(halves) > 5)}",
             UserWarning,
@@ -200,4 +202,6 @@ def _read(file: BinaryIO, entry: _Entry, where: str) -> Tensor:
     if read_into(file, values) != entry.nbytes:
         raise ValueError(f"{where}: {entry.name}: the file ended within its {entry.nbytes} bytes")
     values = native(values).reshape(entry.shape)
-    return wrap(from_bfloat16(values) if entry.code == "BF16" else values)
+    if entry.code == "BF16":
+        values = values.view(bfloat16.numpy) if has_bfloat16() else from_bfloat16(values)
+    return wrap(values)

@@ -98,12 +98,12 @@ def in_single(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def as_single(array: Array) -> Array:
-    """`array`, but float32 for float16."""
+    """`array`, but float32 for float16 and bfloat16."""
     return array.astype(np.float32) if array.dtype.char in HALVES else array
 
 
 def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which numbers of type `dtype` are computed: float32 for float16."""
+    """The type in which numbers of type `dtype` are computed: float32 for float16 and bfloat16."""
     return _SINGLE if dtype.char in HALVES else dtype
 
 

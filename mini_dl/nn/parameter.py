@@ -176,6 +176,9 @@ class UninitializedTensorMixin(Tensor):
     def half(self) -> UninitializedTensorMixin:
         return self.to(_dtypes.float16)
 
+    def bfloat16(self) -> UninitializedTensorMixin:
+        return self.to(_dtypes.bfloat16)
+
     def share_memory_(self) -> NoReturn:
         raise RuntimeError(
             "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters before "

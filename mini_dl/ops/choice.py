@@ -12,6 +12,7 @@ from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, as_type, c_name, i
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, not_a_tensor, op, real_number_of
+from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
@@ -171,6 +172,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     input=lambda grad, condition: masked(grad, condition),
     other=lambda grad, condition: masked(grad, ~condition),
 )
+@as_it_is
 def _where(condition: Array, input: Any, other: Any) -> Array:
     if type(input) is not np.ndarray or type(other) is not np.ndarray or input.dtype is not other.dtype:
         common = result_numpy(input, other)

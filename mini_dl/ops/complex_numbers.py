@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
-from mini_dl._dtypes import FLOATING, Array, scalar_name
+from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, method, store
 from mini_dl.autograd.primitive import op, unary, view
 from mini_dl.ops.trigonometry import cos, sin
@@ -148,7 +148,7 @@ def polar(abs: Tensor, angle: Tensor) -> Tensor:
 def _two_floats(a: Tensor, b: Tensor) -> None:
     types = a._array.dtype, b._array.dtype
     names = [scalar_name(t) for t in types]
-    if types[0].kind not in FLOATING or types[1].kind not in FLOATING:
+    if types[0].kind != "f" or types[1].kind != "f":
         raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {names[0]} and {names[1]}")
     if types[0] != types[1]:
         raise RuntimeError(f"Expected object of scalar type {names[0]} but got scalar type {names[1]} for second argument")

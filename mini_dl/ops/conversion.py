@@ -21,7 +21,7 @@ from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, dtype, of_numpy, r
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
-from mini_dl.autograd.single import moves
+from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ copies and casts
@@ -29,7 +29,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @recorded_as("CloneBackward0")
 @op(input=lambda grad: grad)
-@moves
+@as_it_is
 def _copy(input: Array, order: Any) -> Array:
     if order in (None, preserve_format):
         return input.copy("K")
@@ -206,6 +206,8 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
     if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if self._array.dtype.char == "E":
+        raise TypeError("Got unsupported ScalarType BFloat16")
     return self._array
 
 

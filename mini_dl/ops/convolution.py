@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, c_name, scalar_name
+from mini_dl._dtypes import HALVES, Array, c_name, scalar_name, tensor_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
@@ -146,6 +146,12 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
         names = c_name(types[0]), c_name(types[2])
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")
     if types[0] != types[1]:
+        if types[0].char in HALVES:
+            names = tensor_name(types[0]), tensor_name(types[1])
+            raise RuntimeError(
+                f"Input type ({names[0]}) and weight type ({names[1]}) should be the same or input should be a MKLDNN tensor and "
+                "weight is a dense tensor"
+            )
         raise RuntimeError(f"expected scalar type {scalar_name(types[0])} but found {scalar_name(types[1])}")
     if len(w) < 3:
         raise RuntimeError("weight should have at least three dimensions")

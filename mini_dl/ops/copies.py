@@ -14,7 +14,7 @@ from mini_dl._dtypes import Array
 from mini_dl._surface import function, method, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op
-from mini_dl.autograd.single import moves
+from mini_dl.autograd.single import as_it_is
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
 from mini_dl.ops.parts import (
@@ -40,7 +40,7 @@ from mini_dl.tensor import Size, Tensor, wrap
     input=lambda grad, src_shape, look, args: replaced(grad, wrap(np.zeros(src_shape, grad._array.dtype)), look, args),
     src=lambda grad, look, args: look(grad, *args),
 )
-@moves
+@as_it_is
 def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any, ...]) -> Array:
     """A copy of `input` with `src` where the view ``look(_, *args)`` looks."""
     out = np.array(input, order="C")

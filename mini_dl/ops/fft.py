@@ -76,7 +76,7 @@ def _transformable(name: str, input: Any) -> Tensor:
     if input._array.dtype.kind not in INEXACT:
         input = input.to(_dtypes.get_default_dtype())
     if input._array.dtype.char in HALVES:
-        raise RuntimeError("Unsupported dtype Half")
+        raise RuntimeError(f"Unsupported dtype {scalar_name(input._array.dtype)}")
     return input
 
 

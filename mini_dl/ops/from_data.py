@@ -185,7 +185,8 @@ def checked_array(array: Array) -> Array:
     """`array` if a tensor can share its memory. TypeError for the type, ValueError for the byte order or negative strides."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
-    _dtypes.of_numpy(array.dtype)
+    if _dtypes.of_numpy(array.dtype) is _dtypes.bfloat16:
+        raise _dtypes.no_tensor_of(array.dtype)
     if not array.dtype.isnative:
         raise ValueError(
             "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently "

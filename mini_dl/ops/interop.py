@@ -55,7 +55,9 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
             f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
             f"({kind.itemsize})"
         )
-    made = over_array(np.frombuffer(buffer, kind, count, offset))
+    plain = np.dtype(np.uint16) if kind.char == "E" else kind  # what NumPy knows
+    made = over_array(np.frombuffer(buffer, plain, count, offset))
+    made._array = made._array.view(kind)
     return requires_grad_(made) if requires_grad else made
 
 

@@ -17,6 +17,8 @@ from mini_dl._checks import broadcast_shapes, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, Array, Number, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
+from mini_dl.autograd.single import as_it_is
+from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.views import unsafe_view
 from mini_dl.overrides import ask_operator, overrides
@@ -41,6 +43,7 @@ def conj(tensor: Tensor) -> Tensor:
     input=lambda grad, weight, flip: _rows(grad, conj(weight), not flip),
     weight=lambda grad, input, flip: _paired(grad, conj(input)) if flip else _paired(conj(input), grad),
 )
+@as_it_is
 def _rows(input: Array, weight: Array, flip: bool) -> Array:
     """(*, K), (K, M) -> (*, M): one product over all leading dimensions. With `flip` the weight is (M, K)."""
     return _rows_kernel(input, weight.T if flip else weight)
@@ -65,6 +68,7 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
     input=lambda grad, other: _rows(conj(other), grad, True),
     other=lambda grad, input: _rows(conj(input), grad, False),
 )
+@as_it_is
 def _paired(input: Array, other: Array) -> Array:
     """(*, A), (*, B) -> (A, B): the sum over all leading dimensions of the outer products of rows."""
     rows = math.prod(input.shape[:-1])
@@ -82,12 +86,14 @@ def _paired(input: Array, other: Array) -> Array:
         _batched(grad, conj(input), True, flip) if flop else _batched(conj(input), grad, not flip, False)
     ),
 )
+@as_it_is
 def _batched(input: Array, other: Array, flip: bool, flop: bool) -> Array:
     """(*, N, K), (*, K, M) -> (*, N, M), broadcasting the leading dimensions. `flip` and `flop` transpose the operands first."""
     return gemm(input.swapaxes(-1, -2) if flip else input, other.swapaxes(-1, -2) if flop else other)
 
 
 @op(input=lambda grad, other: grad * conj(other), other=lambda grad, input: grad * conj(input))
+@as_it_is
 def _dot(input: Array, other: Array) -> Array:
     """(K), (K) -> ()"""
     if input.dtype.char in HALVES:
@@ -417,16 +423,21 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
     weight=lambda grad, input: _paired(grad, conj(input)),
     bias=lambda grad, bias_shape: _sum_of_rows(grad) if bias_shape == grad._array.shape[-1:] else grad,
 )
+@as_it_is
 def _affine(input: Array, weight: Array, bias: Array) -> Array:
     """(*, K), (M, K), (M) -> (*, M)"""
     if bias.dtype is not weight.dtype and bias.dtype != weight.dtype:
         raise RuntimeError(
             f"self and mat2 must have the same dtype, but got {scalar_name(bias.dtype)} and {scalar_name(weight.dtype)}"
         )
+    kind = input.dtype
+    if kind.char == "E" and weight.dtype == kind:  # rounded once
+        input, weight, bias = as_single(input), as_single(weight), as_single(bias)
     out = _rows_kernel(input, weight.T)
     if bias.shape != out.shape[-1:]:
         _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
-    return np.add(out, bias, out=out)
+    out = np.add(out, bias, out=out)
+    return out.astype(kind) if kind.char == "E" else out
 
 
 @public("nn.functional", out=True)

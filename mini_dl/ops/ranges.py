@@ -112,6 +112,8 @@ def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
     low, high = np.asarray(start, exact), np.asarray(end, exact)
     i = np.arange(steps).astype(exact)
     step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
+    if kind.char == "E":
+        step = step.astype(kind).astype(exact)  # as torch rounds it
     out = low + step * i
     half = steps // 2
     out[half:] = high - step * (steps - 1 - i[half:])

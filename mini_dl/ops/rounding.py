@@ -12,6 +12,7 @@ from mini_dl._dtypes import FLOATING, Array, floating
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import in_single
 from mini_dl.ops.arithmetic import underivable
 from mini_dl.ops.choice import where
@@ -122,6 +123,7 @@ def _sign_ratio(input: Tensor, result: Tensor) -> Tensor:
 
 @method(inplace=True, out=True)
 @binary(input=lambda grad, input, other: masked(grad, input != other), other=lambda grad: zero_of(grad), numbers="")
+@as_it_is
 def nextafter(input: Array, other: Array) -> Array:
     """The next floating point number after `input` towards `other`."""
     accept("nextafter_cpu", "f", input, other)

@@ -72,7 +72,7 @@ def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
     asked = target.numpy
     if asked.kind not in INEXACT:
         raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {scalar_name(asked)}")
-    if asked.kind != kind.kind:
+    if (asked.kind == "c") != (kind.kind == "c"):
         want, given = ("complex", "complex") if kind.kind == "c" else ("real", "real")
         raise RuntimeError(f"{name}: dtype should be {want} for {given} inputs, but got {scalar_name(asked)}")
     if asked.itemsize < kind.itemsize:

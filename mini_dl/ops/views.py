@@ -18,14 +18,14 @@ from mini_dl._checks import (
 from mini_dl._dtypes import Array, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import op, view
-from mini_dl.autograd.single import moves
+from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 
 
 @op(input=lambda grad, look, args: look(grad, *args))
-@moves
+@as_it_is
 def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with `input` where the view ``look(_, *args)`` looks: the adjoint of views that leave elements out."""
     out = np.zeros(shape, input.dtype)

@@ -20,7 +20,7 @@ from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
-from mini_dl.optim.updates import Buffers, State, new_step
+from mini_dl.optim.updates import Buffers, State, new_step, update_in_single
 from mini_dl.tensor import Tensor, typename, written
 
 Hook = Callable[..., Any]
@@ -209,7 +209,11 @@ class Optimizer:
         def update(bundle: list[tuple[Tensor, dict[str, Any]]]) -> None:
             spare = _spare.pop() if _spare else {}  # removed meanwhile: a step within this one, or in another thread, has its own
             for param, tensors in bundle:
-                self.update(param._array, param._grad._array, State(tensors, spare), options)  # type: ignore[union-attr]
+                array, grad, state = param._array, param._grad._array, State(tensors, spare)  # type: ignore[union-attr]
+                if array.dtype.char == "E":
+                    update_in_single(self.update, array, grad, state, options)
+                else:
+                    self.update(array, grad, state, options)
             _spare.append(spare)
 
         try:

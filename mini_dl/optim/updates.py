@@ -23,7 +23,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels import blas
-from mini_dl.kernels.blocks import Scratch
+from mini_dl.kernels.blocks import Scratch, as_single
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ options
@@ -147,6 +147,29 @@ class State:
                 self.spare.clear()
             own = self.spare[key] = [np.empty(param.shape, param.dtype) for _ in range(MOST_BUFFERS)]
         return ((param, *others, *own[:buffers]),)
+
+
+def update_in_single(update: Callable[..., None], param: Array, grad: Array, state: State, group: Any) -> None:
+    """`update` of a bfloat16 parameter: computed in float32, and rounded once, at its end."""
+    before = {name: t._array for name, t in state.tensors.items() if isinstance(t, Tensor)}
+    for name, array in before.items():
+        state.tensors[name]._array = as_single(array)
+    wide = as_single(param)
+    try:
+        update(wide, as_single(grad), state, group)
+        param[...] = wide
+    finally:
+        for name, t in state.tensors.items():
+            known = before.get(name)
+            if known is not None and known.dtype.char == "E":
+                known[...] = t._array
+                t._array = known
+            elif known is None and isinstance(t, Tensor) and name not in NUMBERS and t._array.dtype == np.float32:
+                t._array = t._array.astype(param.dtype)
+
+
+NUMBERS = ("step", "eta", "mu", "mu_product")
+"""State that is a number, whatever the type of the parameter."""
 
 
 def new_step() -> Tensor:

@@ -120,13 +120,13 @@ def _size_of(values: Any = ()) -> Size:
     return Size(checked_sizes(values))
 
 
-def _empty(kind: np.dtype[Any]) -> Callable[..., Tensor]:
+def _empty(kind: _dtypes.dtype) -> Callable[..., Tensor]:
     """The function that makes the empty tensors of type `kind` to which the oldest files then give a storage."""
 
     def made(*arguments: Any) -> Tensor:
         if arguments:
             raise FileError("a tensor in a file has its values from a storage")
-        return wrap(np.empty(0, kind))
+        return wrap(np.empty(0, kind.numpy))
 
     return made
 
@@ -207,7 +207,7 @@ CLASSES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "collections.Counter": (Counter, _counter),
     "torch.nn.parameter.Parameter": (Parameter, make_parameter),
     "torch.Size": (Size, _size_of),
-    "torch.Tensor": (Tensor, _empty(np.dtype(np.float32))),
+    "torch.Tensor": (Tensor, _empty(_dtypes.float32)),
     "torch.device": (device, _device_of),
     "builtins.bytearray": (bytearray, _bytearray),
     "builtins.set": (set, _set),
@@ -220,11 +220,7 @@ KNOWN: dict[str, Any] = {
     **FUNCTIONS,
     **{name: cls for name, (cls, _) in CLASSES.items()},
     **TYPES,
-    **{
-        f"{module}.{storage}": StorageType(kind)
-        for kind, storage in {**STORAGES, BFLOAT16: "BFloat16Storage"}.items()
-        for module in ("torch", "torch.cuda")
-    },
+    **{f"{module}.{storage}": StorageType(kind) for kind, storage in STORAGES.items() for module in ("torch", "torch.cuda")},
     "torch.storage.UntypedStorage": UNTYPED,
     "torch.UntypedStorage": UNTYPED,
     **{f"torch.{name}": kind for name, kind in _dtypes.NAMES.items()},
@@ -233,7 +229,7 @@ KNOWN: dict[str, Any] = {
 CALLS: dict[int, Callable[..., Any]] = {
     **{id(function): function for function in FUNCTIONS.values()},
     **{id(cls): call for cls, call in CLASSES.values()},
-    **{id(kind): _empty(kind.dtype.numpy) for kind in TYPES.values()},
+    **{id(kind): _empty(kind.dtype) for kind in TYPES.values()},
 }
 GROWING = (rebuild.rebuild_sparse_tensor, rebuild.rebuild_from_cpu, rebuild_from_type_v2)
 """Functions that may take more memory than the storages of the file do."""
@@ -249,7 +245,7 @@ class TorchGlobals(Globals):
     def named(self, module: str, name: str) -> Any:
         if (module, name) == ("torch", BFLOAT16):
             warn_of_bfloat16("the type bfloat16")
-            return _dtypes.float32
+            return StorageType(BFLOAT16).dtype
         return super().named(module, name)
 
 

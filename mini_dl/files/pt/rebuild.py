@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
-from mini_dl.files.pt.storages import BFLOAT16, Memory, TypedStorage, warn_of_bfloat16
+from mini_dl.files.pt.storages import BFLOAT16, Memory, StorageType, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
 from mini_dl.tensor import LEAF, Tensor, wrap
 
@@ -63,7 +63,7 @@ def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: A
     if not isinstance(flags, dict) or not all([type(name) is str and on is True for name, on in flags.items()]):
         raise FileError("the metadata of a tensor are the names of flags that are set, each with True")
     conj, neg = "conj" in flags, "neg" in flags
-    numpy_dtype = np.dtype(np.float32 if kind == BFLOAT16 else kind)
+    numpy_dtype = StorageType(kind).dtype.numpy
     if conj and numpy_dtype.kind != "c":
         raise RecordError(f"only a complex tensor can be a conjugate, not one of {numpy_dtype.name}")
     if kind == BFLOAT16:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import Array, from_bfloat16
+from mini_dl._dtypes import INSTALL_BFLOAT16, Array, from_bfloat16, has_bfloat16
 from mini_dl.ops.attributes import UntypedStorage
 
 STORAGES = {
     "float64": "DoubleStorage",
     "float32": "FloatStorage",
     "float16": "HalfStorage",
+    "bfloat16": "BFloat16Storage",
     "int64": "LongStorage",
     "int32": "IntStorage",
     "int16": "ShortStorage",
@@ -48,7 +49,7 @@ class StorageType:
 
     @property
     def dtype(self) -> _dtypes.dtype:
-        return _dtypes.NAMES["float32" if self.name == BFLOAT16 else self.name]
+        return _dtypes.float32 if self.name == BFLOAT16 and not has_bfloat16() else _dtypes.NAMES[self.name]
 
     @property
     def itemsize(self) -> int:
@@ -92,10 +93,10 @@ class TypedStorage(UntypedStorage):
 
     @property
     def elements(self) -> Array:
-        """The elements, without a copy except for bfloat16."""
+        """The elements, without a copy except for bfloat16 where its package is missing."""
         size = self._kind.itemsize
         whole = self._bytes[: self._bytes.nbytes // size * size].view(np.ndarray)
-        return from_bfloat16(whole.view(np.uint16)) if self._kind.name == BFLOAT16 else whole.view(self._kind.name)
+        return _elements_of(whole, self._kind)
 
     def size(self) -> int:
         """The number of elements."""
@@ -123,19 +124,25 @@ class TypedStorage(UntypedStorage):
 
     def memory(self, kind: str, conj: bool, neg: bool) -> tuple[Array, list[int]]:
         """Bytes, and a version, for tensors of type `kind`; of the conjugate or the negative of all elements if requested."""
-        if kind != BFLOAT16 and not conj and not neg:
+        if (kind != BFLOAT16 or has_bfloat16()) and not conj and not neg:
             return self._bytes, self._counter
         key = kind, conj, neg
         self._used_early = getattr(self._bytes, "awaited_by", None) is not None
         if key not in self._derived:
             size = StorageType(kind).itemsize
-            whole = self._bytes[: self._bytes.nbytes // size * size]
-            elements = from_bfloat16(whole.view(np.uint16)) if kind == BFLOAT16 else whole.view(kind)
+            elements = _elements_of(self._bytes[: self._bytes.nbytes // size * size], StorageType(kind))
             elements = np.conjugate(elements) if conj else elements
             elements = np.negative(elements) if neg else elements
             self._derived[key] = memory_of_bytes(bytearray(elements.tobytes())), [1]
         return self._derived[key]
 
 
+def _elements_of(whole: Array, kind: StorageType) -> Array:
+    numpy_dtype = kind.dtype.numpy
+    return from_bfloat16(whole.view(np.uint16)) if numpy_dtype.itemsize != kind.itemsize else whole.view(numpy_dtype)
+
+
 def warn_of_bfloat16(what: str) -> None:
-    warnings.warn(f"{what} is read as float32: mini_dl has no type bfloat16", UserWarning, stacklevel=2)
+    """Say that the type is read as float32, if its package is missing."""
+    if not has_bfloat16():
+        warnings.warn(f"{what} is read as float32: {INSTALL_BFLOAT16}", UserWarning, stacklevel=3)

@@ -62,7 +62,12 @@ def write_pt(
         if byteorder:
             _write_record(records, sink, f"{name}/byteorder", sys.byteorder.encode())
         for key, content in enumerate(writer.contents):
-            _write_record(records, sink, f"{name}/data/{key}", bytes(content.nbytes) if settings.here.skipping else content.data)
+            _write_record(
+                records,
+                sink,
+                f"{name}/data/{key}",
+                bytes(content.nbytes) if settings.here.skipping else content.view(np.uint8).data,
+            )
         _write_record(records, sink, f"{name}/version", b"3\n")
 
 

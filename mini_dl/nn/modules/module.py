@@ -416,6 +416,10 @@ class Module:
         """Cast floating point tensors to float16."""
         return self._to_floating(_dtypes.float16)
 
+    def bfloat16(self: Self) -> Self:
+        """Cast floating point tensors to bfloat16."""
+        return self._to_floating(_dtypes.bfloat16)
+
     def cpu(self: Self) -> Self:
         """Does nothing: everything is on the CPU already."""
         return self

@@ -75,6 +75,7 @@ class PackedSequence(_Packed):
     double = _conversion("double", _dtypes.float64)
     float = _conversion("float", _dtypes.float32)
     half = _conversion("half", _dtypes.float16)
+    bfloat16 = _conversion("bfloat16", _dtypes.bfloat16)
     long = _conversion("long", _dtypes.int64)
     int = _conversion("int", _dtypes.int32)
     short = _conversion("short", _dtypes.int16)
