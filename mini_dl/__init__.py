@@ -1,5 +1,6 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
+from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 
 from mini_dl import (
@@ -70,3 +71,12 @@ __version__ = "0.1.0"
 newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
+
+_LOADED_WHEN_USED = frozenset("multiprocessing".split())
+"""Parts that are imported by their first use."""
+
+
+def __getattr__(name):  # type: ignore[no-untyped-def]
+    if name in _LOADED_WHEN_USED:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
