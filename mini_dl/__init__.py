@@ -1,5 +1,6 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
+from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 
 from mini_dl import (

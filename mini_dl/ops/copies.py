@@ -202,18 +202,6 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 @tensor_method()
-def share_memory_(self: Tensor) -> Tensor:
-    """This tensor: threads share memory anyway."""
-    return self
-
-
-@tensor_method()
-def is_shared(self: Tensor) -> bool:
-    """Whether other processes share this memory: no."""
-    return False
-
-
-@tensor_method()
 def is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether the memory is locked: no."""
     return False

@@ -17,12 +17,14 @@ from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
 from mini_dl.autograd.places import memory_of
+from mini_dl.kernels.shared import shared_root
 from mini_dl.tensor import LEAF, Tensor, attributes_of, in_class, new, wrap
 
 
 def located(array: Array) -> tuple[Array, int]:
     """The bytes that `array` looks into, and how many come before its first element."""
-    memory = memory_of(array)
+    shared = shared_root(array)  # which multiprocessing knows how to send
+    memory = memory_of(array) if shared is None else shared
     offset = array.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
     return memory, offset if 0 <= offset <= memory.nbytes else 0  # an array without elements may point anywhere
 
@@ -113,7 +115,7 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
     memory, offset = located(array)
     place = memory.__array_interface__["data"][0], memory.nbytes
     if place not in memo:
-        memo[place] = memory.copy(), memory  # which is held, so that its address is not reused
+        memo[place] = np.array(memory), memory  # which is held, so that its address is not reused
     out = memo[id(self)] = new(type(self))
     out._array = np.ndarray(array.shape, array.dtype, memo[place][0], offset, array.strides)
     out._counter, out._edge, out._base = [1], LEAF if requires_grad(self) else None, None

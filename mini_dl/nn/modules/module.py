@@ -438,8 +438,8 @@ class Module:
         return self._apply(uninitialized_like, recurse)
 
     def share_memory(self: Self) -> Self:
-        """Accepted, without effect."""
-        return self._apply(lambda t: t.share_memory_() if is_lazy(t) else t)
+        """Move parameters, their gradients and buffers to shared memory: see `Tensor.share_memory_`."""
+        return self._apply(lambda t: t.share_memory_())
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set ``training`` here and below: dropout and batch norm depend on it."""
