@@ -1,5 +1,6 @@
 """PyTorch's eager CPU library, written from scratch in NumPy: ``import mini_dl as torch``."""
 
+from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 
 from mini_dl import (
@@ -70,3 +71,10 @@ __version__ = "0.1.0"
 newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
+
+
+def __getattr__(name: str) -> object:
+    """The packages that are loaded when they are first asked for."""
+    if name == "distributions":
+        return _import_module("mini_dl.distributions")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
