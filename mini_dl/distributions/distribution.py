@@ -1,0 +1,273 @@
+"""What a distribution is: shapes, checks of its parameters and of values, and what every one can be asked for."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from mini_dl.autograd.engine import grad
+from mini_dl.autograd.mode import no_grad
+from mini_dl.distributions import constraints
+from mini_dl.distributions.utils import given_by, lazy_property, logits_to_probs, probs_to_logits
+from mini_dl.tensor import Size, Tensor
+
+__all__ = ["Distribution", "ExponentialFamily"]
+
+PACKAGE = __name__.rpartition(".")[0]
+
+
+def _missing(name: str, *, told: bool = False) -> Any:
+    """A property of subclasses only; the error says so if `told`."""
+
+    def value(self: Any) -> Any:
+        raise NotImplementedError(*[f"{self.__class__} does not implement {name}"] * told)
+
+    value.__name__ = name
+    return property(value)
+
+
+class Distribution:
+    """Distributions of the same kind, one for each element of `batch_shape`, whose samples have the shape `event_shape`.
+
+    A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`. What varies over the batch,
+    parameters and other distributions, begins with its dimensions: so `expand` needs nothing more to be said.
+    """
+
+    has_rsample: Any = False
+    has_enumerate_support: Any = False
+    _validate_args = __debug__
+
+    arg_constraints: Any = _missing("arg_constraints")
+    support: Any = _missing("support")
+    mean: Any = _missing("mean")
+    variance: Any = _missing("variance")
+    mode: Any = _missing("mode", told=True)
+
+    @staticmethod
+    def set_default_validate_args(value: bool) -> None:
+        """Whether parameters and values are checked where ``validate_args`` is not given."""
+        if value not in [True, False]:
+            raise ValueError
+        Distribution._validate_args = value
+
+    def __init__(self, batch_shape: Any = Size(), event_shape: Any = Size(), validate_args: bool | None = None) -> None:
+        self._batch_shape, self._event_shape = batch_shape, event_shape
+        if validate_args is not None:
+            self._validate_args = validate_args
+        if self._validate_args:
+            self._check_parameters()
+        super().__init__()
+
+    def _check_parameters(self) -> None:
+        """ValueError if a parameter violates its constraint. What is computed from the others when asked for is not checked."""
+        try:
+            given = self.arg_constraints
+        except NotImplementedError:
+            given = {}
+            warnings.warn(
+                f"{self.__class__} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize the "
+                "distribution with `validate_args=False` to turn off validation.",
+                stacklevel=3,
+            )
+        for name, constraint in given.items():
+            if constraints.is_dependent(constraint):
+                continue
+            if name not in self.__dict__ and isinstance(getattr(type(self), name), lazy_property):
+                continue
+            value = getattr(self, name)
+            if not constraint.check(value).all():
+                raise ValueError(
+                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} to "
+                    f"satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
+                )
+
+    # -------------------------------------------------------------------------------------------- shapes
+
+    @property
+    def batch_shape(self) -> Size:
+        """The shape over which the parameters vary."""
+        return self._batch_shape
+
+    @property
+    def event_shape(self) -> Size:
+        """The shape of one sample."""
+        return self._event_shape
+
+    def _extended_shape(self, sample_shape: Any = Size()) -> Size:
+        return Size(sample_shape) + self._batch_shape + self._event_shape
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        """The same distributions over a larger batch, without copies of the parameters.
+
+        NotImplementedError for subclasses of others' making with a constructor of their own, which must say how.
+        """
+        declared = next(cls for cls in type(self).__mro__ if cls.__module__.startswith(PACKAGE + "."))
+        if declared in (Distribution, ExponentialFamily):
+            raise NotImplementedError
+        new = self._get_checked_instance(declared, _instance)
+        batch_shape = Size(batch_shape)
+        for name, value in vars(self).items():
+            if name not in vars(new) and (name in self._varying() or not isinstance(getattr(type(self), name, None), lazy_property)):
+                setattr(new, name, self._expanded(name, value, batch_shape))
+        new._batch_shape, new._validate_args = batch_shape, self._validate_args
+        return new
+
+    def _varying(self) -> Any:
+        """The names of the tensors among the attributes that vary over the batch."""
+        return self.arg_constraints
+
+    def _expanded(self, name: str, value: Any, batch_shape: Size) -> Any:
+        kept = len(self._batch_shape)
+        if isinstance(value, Distribution):
+            return value.expand(batch_shape + value.batch_shape[kept:])
+        return value.expand(batch_shape + value.shape[kept:]) if name in self._varying() else value
+
+    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
+        if _instance is None and type(self).__init__ != cls.__init__:
+            raise NotImplementedError(
+                f"Subclass {self.__class__.__name__} of {cls.__name__} that defines a custom __init__ method must also define a "
+                "custom .expand() method."
+            )
+        return self.__new__(type(self)) if _instance is None else _instance
+
+    # -------------------------------------------------------------------------------------------- what it can be asked for
+
+    stddev: Any = given_by(lambda self: self.variance.sqrt())
+
+    def sample(self, sample_shape: Any = Size()) -> Tensor:
+        """Numbers of the shape ``sample_shape + batch_shape + event_shape``, without gradients."""
+        with no_grad():
+            return self.rsample(sample_shape)
+
+    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+        """Numbers of that shape as functions of the parameters, through which gradients flow."""
+        raise NotImplementedError
+
+    def sample_n(self, n: int) -> Tensor:
+        """``sample((n,))``, which is to be used instead."""
+        warnings.warn(
+            "`sample_n(n)` will be deprecated. Use `sample((n,))` instead.", category=FutureWarning, stacklevel=2
+        )  # fmt: skip
+        return self.sample(Size((n,)))
+
+    def log_prob(self, value: Any) -> Any:
+        """The logarithm of the density, or of the probability, at `value`."""
+        raise NotImplementedError
+
+    def cdf(self, value: Any) -> Any:
+        """The probability of a number up to `value`."""
+        raise NotImplementedError
+
+    def icdf(self, value: Any) -> Any:
+        """The number up to which the probability is `value`."""
+        raise NotImplementedError
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All values of a discrete distribution, along a new first dimension."""
+        raise NotImplementedError
+
+    def entropy(self) -> Any:
+        """The mean of ``-log_prob``."""
+        raise NotImplementedError
+
+    def perplexity(self) -> Any:
+        """``exp(entropy)``"""
+        return self.entropy().exp()
+
+    # -------------------------------------------------------------------------------------------- checks of values
+
+    def _checked(self, value: Any) -> Any:
+        """`value`, after `_validate_sample` if this distribution checks what it is given."""
+        if self._validate_args:
+            self._validate_sample(value)
+        return value
+
+    def _validate_sample(self, value: Any) -> None:
+        """ValueError if `value` does not have the shape of samples, or lies outside the support."""
+        if not isinstance(value, Tensor):
+            raise ValueError("The value argument to log_prob must be a Tensor")
+        if value.size()[len(value.size()) - len(self._event_shape) :] != self._event_shape:
+            raise ValueError(
+                f"The right-most size of value must match event_shape: {value.size()} vs {self._event_shape}."
+            )  # fmt: skip
+        expected = self._batch_shape + self._event_shape
+        for i, j in zip(reversed(value.size()), reversed(expected)):
+            if i != 1 and j != 1 and i != j:
+                raise ValueError(f"Value is not broadcastable with batch_shape+event_shape: {value.size()} vs {expected}.")
+        try:
+            support = self.support
+        except NotImplementedError:
+            warnings.warn(
+                f"{self.__class__} does not define `support` to enable sample validation. Please initialize the distribution with "
+                "`validate_args=False` to turn off validation.",
+                stacklevel=4,
+            )
+            return
+        if support is None:
+            raise AssertionError("support is unexpectedly None")
+        if not support.check(value).all():
+            raise ValueError(
+                f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be within the support "
+                f"({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"
+            )
+
+    def __repr__(self) -> str:
+        shown = {name: self.__dict__[name] for name in self.arg_constraints if name in self.__dict__}
+        given = [f"{name}: {value if value.numel() == 1 else value.size()}" for name, value in shown.items()]
+        return f"{self.__class__.__name__}({', '.join(given)})"
+
+
+class ExponentialFamily(Distribution):
+    """Densities ``exp(<t(x), theta> - F(theta) + k(x))``.
+
+    `_natural_params` is theta, `_log_normalizer` F, and `_mean_carrier_measure` the mean of k: entropy and divergence follow from
+    the gradient of F.
+    """
+
+    _natural_params: Any = _missing("_natural_params")
+    _mean_carrier_measure: Any = _missing("_mean_carrier_measure")
+
+    def _log_normalizer(self, *natural_params: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def entropy(self) -> Any:
+        """``F(theta) - <theta, F'(theta)> - E k``"""
+        result = -self._mean_carrier_measure
+        parameters = [p.detach().requires_grad_() for p in self._natural_params]
+        normalizer = self._log_normalizer(*parameters)
+        slopes = grad(normalizer.sum(), parameters, create_graph=True)
+        result = result + normalizer
+        for parameter, slope in zip(parameters, slopes):
+            result = result - (parameter * slope).reshape(self._batch_shape + (-1,)).sum(-1)
+        return result
+
+
+class ProbsOrLogits(Distribution):
+    """Distributions whose parameter is `probs` or `logits`; the other one is computed when it is first asked for."""
+
+    _binary = True
+    _given: str
+
+    def _choose(self, probs: Any, logits: Any) -> Any:
+        """The one that is given; remembers which it is. ValueError if both or neither are."""
+        if (probs is None) == (logits is None):
+            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        self._given = "logits" if probs is None else "probs"
+        return logits if probs is None else probs
+
+    @property
+    def _param(self) -> Any:
+        return getattr(self, self._given)
+
+    @lazy_property
+    def logits(self) -> Any:
+        return probs_to_logits(self.probs, is_binary=self._binary)
+
+    @lazy_property
+    def probs(self) -> Any:
+        return logits_to_probs(self.logits, is_binary=self._binary)
+
+    param_shape: Any = given_by(lambda self: self._param.size())
+
+    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self._param.new(*args, **kwargs)
