@@ -1,7 +1,7 @@
 """Recording operations and running them backwards."""
 
 from mini_dl._listing import list_names
-from mini_dl.autograd import functional as functional, graph as graph, history as history
+from mini_dl.autograd import functional as functional, graph as graph, history as history, variable as variable
 from mini_dl.autograd.anomaly import (
     detect_anomaly as detect_anomaly,
     is_anomaly_enabled as is_anomaly_enabled,
@@ -10,6 +10,7 @@ from mini_dl.autograd.anomaly import (
 from mini_dl.autograd.engine import backward as backward, grad as grad
 from mini_dl.autograd.function import Function as Function, FunctionCtx as FunctionCtx, once_differentiable as once_differentiable
 from mini_dl.autograd.gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck, gradgradcheck as gradgradcheck
+from mini_dl.autograd.graph import SavedTensor as SavedTensor
 from mini_dl.autograd.mode import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,
@@ -18,5 +19,6 @@ from mini_dl.autograd.mode import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
+from mini_dl.autograd.variable import Variable as Variable
 
-list_names(globals(), "functional", "graph", "history")
+list_names(globals(), "functional", "graph", "history", "variable")
