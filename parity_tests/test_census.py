@@ -44,7 +44,7 @@ NAMESPACES = (
     "masked",
     "signal.windows",
 )
-OWN = {"namespace", "annotations"}  # public by location, but not part of the interface
+OWN = {"namespace", "annotations", "__slotnames__"}  # public by location, but not part of the interface; the last by copyreg
 
 
 def public(where: Any) -> Iterator[tuple[str, Any]]:
@@ -95,9 +95,10 @@ def words(**lists: str) -> dict[str, set[str]]:
 EXTRA = words(
     Tensor="bucketize rsub",
     autograd="FunctionCtx GradcheckError is_anomaly_enabled is_grad_enabled is_inference_mode_enabled once_differentiable",
-    autograd__graph="AccumulateGrad Handle Hooks Results SeveralNode edge_of flat_edges forbidden_write grad_fn_and_number "
-    "hooks_of is_end keep_grad move_hooks needs_grad raise_stale refreshed restore root_of save save_result show_saved "
-    "shown_name",
+    autograd__graph="AccumulateGrad GradientMetadata Handle Hooks Results SavedTensor SeveralNode accumulator_of aim "
+    "current_run edge_of flat_edges forbidden_write grad_fn_and_number hooks_of is_end is_of_tensors keep_grad "
+    "move_hooks needs_grad own_hooks pack_saved packed raise_stale refreshed restore root_of save save_result "
+    "show_saved shown_name unpacked",
     nn__init="lsuv_ random_walk_",  # ours: two rules of papers, for whole modules
     optim__lr_scheduler="LambdaOption",  # ours: a schedule for any option of the groups
     utils__data="WorkerInfo default_collate_fn_map",

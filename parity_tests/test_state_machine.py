@@ -105,6 +105,10 @@ FLAGS: dict[str, Callable[..., Any]] = {
     "zero grad": lambda x: x.grad.zero_() if x.grad is not None else None,
 }
 MODES = ["", "", "", "", "", "no_grad", "no_grad", "enable_grad", "inference_mode"]
+ACCIDENTS = ("INTERNAL ASSERT", "Inplace update to inference tensor", "single memory location", "'NoneType' object has no")
+"""What torch says where its answer is an accident; the last where a part of a `split` without gradient has a hook."""
+TWO_MISTAKES = ("base or another view of its base has been modified", "source and destination dtypes match")
+"""What torch says first of a call whose index is out of range as well."""
 LIBRARIES = (torch, bridge.mini_dl)
 ROOM = 9
 
@@ -182,7 +186,7 @@ def one_of(names: dict[str, Any]) -> Any:
 
 class Machine(RuleBasedStateMachine):
     over = False  # no further step: torch's own state is no longer defined
-    without_versions = False  # results of inference tensors start with the versions that torch's kernels leave them
+    after_inference = False  # torch's kernels decide about the versions of results of inference tensors, and which are views
     without_engine = False  # a leaf changed its memory or shape under a graph that still knows the old one
 
     @initialize(shape=st.sampled_from(SHAPES), other=st.sampled_from(SHAPES), grad=flags)
@@ -198,7 +202,7 @@ class Machine(RuleBasedStateMachine):
         """Run a step under both libraries, keep what it returns, and compare."""
         if self.over or (engine and self.without_engine):
             return
-        self.without_versions |= mode == "inference_mode"
+        self.after_inference |= mode == "inference_mode"
         results, errors = [], []
         for side in self.sides:
             with warnings.catch_warnings():
@@ -212,7 +216,9 @@ class Machine(RuleBasedStateMachine):
                     errors.append(error)
         theirs, ours = errors
         text = str(theirs)
-        if "INTERNAL ASSERT" in text or "Inplace update to inference tensor" in text or "single memory location" in text:
+        if any([accident in text + str(ours) for accident in ACCIDENTS]) or (
+            isinstance(ours, IndexError) and any([one in text for one in TWO_MISTAKES])
+        ):
             self.over = True
             return
         assert type(theirs) is type(ours), f"{ours!r} instead of {theirs!r}"
@@ -240,7 +246,7 @@ class Machine(RuleBasedStateMachine):
             for number, (theirs, ours) in enumerate(zip(*[side.pool for side in self.sides])):
                 expected, found = picture(theirs), picture(ours)
                 for name, value in expected.items():
-                    if name == "_version" and self.without_versions:
+                    if name in ("_version", "view") and self.after_inference:
                         continue
                     assert same(value, found[name]), f"{name} of tensor {number}: {found[name]!r} instead of {value!r}"
         assert same(self.sides[0].seen, self.sides[1].seen), f"hooks saw {self.sides[1].seen} instead of {self.sides[0].seen}"
@@ -318,7 +324,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=numbers, mode=modes)
     def resize(self, number: int, mode: str) -> None:
-        self.on(number, mode, lambda x: x.resize_(x.shape[::-1]), keep=False)
+        target = self.sides[0].pool[number % len(self.sides[0].pool)]
+        if 0 not in target.stride():  # elements that shared memory get memory of their own, with anything in it
+            self.on(number, mode, lambda x: x.resize_(x.shape[::-1]), keep=False)
 
     @rule(number=numbers, other=numbers, mode=modes, data=flags)
     def set_memory(self, number: int, other: int, mode: str, data: bool) -> None:

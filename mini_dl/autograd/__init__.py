@@ -10,6 +10,7 @@ from mini_dl.autograd.anomaly import (
 from mini_dl.autograd.engine import backward as backward, grad as grad
 from mini_dl.autograd.function import Function as Function, FunctionCtx as FunctionCtx, once_differentiable as once_differentiable
 from mini_dl.autograd.gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck, gradgradcheck as gradgradcheck
+from mini_dl.autograd.graph import SavedTensor as SavedTensor
 from mini_dl.autograd.mode import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,

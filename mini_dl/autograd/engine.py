@@ -16,15 +16,27 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl.autograd.anomaly import anomaly
-from mini_dl.autograd.graph import Node, edge_of, flat_edges, grad_fn_and_number, is_end, keep_grad, needs_grad
+from mini_dl.autograd.formal import aim_of
+from mini_dl.autograd.graph import (
+    GradientEdge,
+    Hooks,
+    Node,
+    aim,
+    edge_of,
+    flat_edges,
+    grad_fn_and_number,
+    is_end,
+    keep_grad,
+    needs_grad,
+)
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import LEAF, Tensor, typename, wrap
 
 
 def run_backward(
-    tensors: Sequence[Tensor],
+    tensors: Sequence[Tensor | GradientEdge],
     gradients: Sequence[Tensor],
-    inputs: Sequence[Tensor] | None,
+    inputs: Sequence[Tensor | GradientEdge] | None,
     retain_graph: bool,
     create_graph: bool,
     accumulate: bool,
@@ -32,27 +44,30 @@ def run_backward(
     """Send `gradients` back from `tensors`. With `accumulate`, into ``.grad`` of the leaves reached (of `inputs` only, where
     given); without, return the gradient that reaches each of `inputs`, None where none does."""
     run = Run(tensors, inputs)
-    before = mode.enabled
+    before, outer = mode.enabled, mode.run_under_way
     try:
-        mode.enabled = create_graph
-        for tensor, gradient in zip(tensors, gradients):
-            run.send(edge_of(tensor), gradient)
+        mode.enabled, mode.run_under_way = create_graph, run
+        for root, gradient in zip(run.roots, gradients):
+            run.send(root, gradient)
         if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
-            run_hooks_of_root(edge_of(tensors[0]), gradients[0])
+            run_hooks_of_root(run.roots[0], gradients[0])
         gradients, gradient = (), None  # type: ignore[assignment]  # what nobody else holds may be given away
         run_nodes(run, retain_graph, accumulate)
         finish_leaves(run, create_graph, accumulate)
     finally:
-        mode.enabled = before
+        mode.enabled, mode.run_under_way = before, outer
     return run.results
 
 
 class Run:
     """What is under way in one run: the gradients that wait, and for what."""
 
-    __slots__ = ("everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "wanted")
+    __slots__ = (
+        "__weakref__", "everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "roots", "wanted"
+    )  # fmt: skip
 
-    def __init__(self, tensors: Sequence[Tensor], inputs: Sequence[Tensor] | None) -> None:
+    def __init__(self, tensors: Sequence[Tensor | GradientEdge], inputs: Sequence[Tensor | GradientEdge] | None) -> None:
+        self.roots = [aim(tensor) for tensor in tensors]
         self.pending: dict[Any, Any] = {}  # node -> gradient (of several outputs: list), leaf -> gradient
         self.leaves: list[Tensor] = []
         self.owned: set[Any] = set()  # places in `pending` whose gradient was summed here: nobody else sees it before its turn
@@ -64,13 +79,13 @@ class Run:
         self.needed: set[Node] = set()
         if inputs is not None:
             for position, tensor in enumerate(inputs):
-                edge = edge_of(tensor)
+                edge = aim(tensor)
                 if isinstance(edge, Tensor):
                     self.leaf_positions.setdefault(id(edge), []).append(position)
                 else:
                     node, number = grad_fn_and_number(edge)
                     self.wanted.setdefault(node, {}).setdefault(number, []).append(position)
-            self.needed = nodes_towards(tensors, self.wanted, self.leaf_positions)
+            self.needed = nodes_towards(self.roots, self.wanted, self.leaf_positions)
 
     def send(self, edge: Any, grad: Any) -> None:
         """Add `grad` to what waits at `edge`, if anything wanted lies there."""
@@ -132,6 +147,14 @@ class Run:
             elif target._hooks is not None:
                 self.pending[target] = None
                 self.leaves.append(target)
+
+    def reaches(self, edge: Any) -> bool:
+        """Whether a gradient, or the news that there is none, comes to `edge` in this run."""
+        target = edge[0] if type(edge) is tuple else edge
+        if self.everything:
+            nodes, leaves = nodes_behind(self.roots)
+            return target in nodes or id(target) in leaves
+        return target in self.needed or id(target) in self.leaf_positions
 
     def note_results(self, node: Node, grad: Any) -> None:
         """Keep what reaches a node that is asked for."""
@@ -202,30 +225,43 @@ def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
             for position in run.leaf_positions.get(id(leaf), ()):
                 run.results[position] = grad
         if accumulate and (leaf._edge is LEAF or accumulates(leaf)):
+            own = None if leaf._hooks is None else leaf._hooks.node
+            if own is not None:
+                (grad,) = run_prehooks(own, [grad])
+            came = grad if own is not None and own.after else None
             if grad is not None:
                 box = [grad]
                 del grad
                 add_to_grad(leaf, box, create_graph)
             if leaf._hooks is not None:
                 run_post_accumulate_hooks(leaf)
+            if own is not None:
+                for hook in list(own.after.values()):
+                    if (changed := hook((), (came,))) is not None:
+                        checked_replacements(changed, (), hook)
 
 
-def nodes_towards(tensors: Sequence[Tensor], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
-    """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
-    seen: set[Node] = set()
-    stack = [grad_fn_and_number(edge_of(t))[0] for t in tensors if not isinstance(edge_of(t), Tensor)]
+def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:
+    """The nodes that can be reached from edges, and the ids of the leaves."""
+    nodes: set[Node] = set()
+    leaves: set[int] = set()
+    stack = list(roots)
     while stack:
-        node = stack.pop()
-        if node is None or node in seen:
+        edge = stack.pop()
+        if isinstance(edge, Tensor):
+            leaves.add(id(edge))
             continue
-        seen.add(node)
-        stack += [
-            edge[0] if type(edge) is tuple else edge
-            for edge in flat_edges(node.edges)
-            if edge is not None and not isinstance(edge, Tensor)
-        ]
+        node = edge[0] if type(edge) is tuple else edge
+        if node is not None and node not in nodes:
+            nodes.add(node)
+            stack += flat_edges(node.edges)
+    return nodes, leaves
+
+
+def nodes_towards(roots: Sequence[Any], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
+    """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
     needed: set[Node] = set()
-    for node in sorted(seen, key=lambda n: -n.seq):
+    for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq):
         if node in wanted or leads_on(node, needed, leaves):
             needed.add(node)
     return needed
@@ -358,12 +394,16 @@ def run_hooks_before(node: Node, grad: Any) -> Any:
     """The hooks of the outputs, then the node's own."""
     grad = run_hooks_of_tensors(node, grad)
     assert node.hooks is not None
-    grads = list(grad) if node.several else [grad]
-    for hook in list(node.hooks.before.values()):
+    grads = run_prehooks(node.hooks, list(grad) if node.several else [grad])
+    return grads if node.several else grads[0]
+
+
+def run_prehooks(hooks: Hooks, grads: list[Any]) -> list[Any]:
+    for hook in list(hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:
             grads = checked_replacements(changed, grads, hook)
-    return grads if node.several else grads[0]
+    return grads
 
 
 def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor | None) -> Tensor | None:
@@ -439,16 +479,18 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
         raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
     started: list[Tensor] = []
     for i, (out, grad) in enumerate(zip(outputs, gradients)):
-        if not isinstance(out, Tensor):
+        if isinstance(out, GradientEdge):
+            out = wrap(np.broadcast_to(np.empty((), aim_of(aim(out))[1]), aim_of(aim(out))[0]))  # what the gradient must fit
+        elif not isinstance(out, Tensor):
             raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
-        if grad_fn_and_number(edge_of(out))[0] is None:
+        elif grad_fn_and_number(edge_of(out))[0] is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if grad is None:
             if out._array.size != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if out._array.dtype.kind == "c":
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
-            grad = wrap(np.ones_like(out._array))
+            grad = wrap(np.ones(out._array.shape, out._array.dtype))
         elif not isinstance(grad, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
         elif grad._array.shape != out._array.shape:
@@ -465,7 +507,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return tuple(value) if isinstance(value, (tuple, list)) and not isinstance(value, GradientEdge) else (value,)
 
 
 def backward(
@@ -493,6 +535,8 @@ def backward(
             stacklevel=3,
         )
     for target in targets or ():
+        if isinstance(target, GradientEdge):
+            continue
         if not needs_grad(target):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if not is_end(target) and not target._retains:
@@ -545,6 +589,8 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     started = _starting_gradients(outs, gradients)
     for target in targets:
+        if isinstance(target, GradientEdge):
+            continue
         if not isinstance(target, Tensor):
             raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
         if not needs_grad(target):
@@ -557,5 +603,5 @@ def grad(
                 "Set allow_unused=True if this is the desired behavior."
             )
     if materialize_grads:
-        found = [wrap(np.zeros_like(t._array)) if g is None else g for t, g in zip(targets, found)]
+        found = [wrap(np.zeros(*aim_of(aim(t)))) if g is None else g for t, g in zip(targets, found)]
     return tuple(found)

@@ -18,10 +18,12 @@ from mini_dl.autograd.graph import (
     FREED,
     SEVERAL,
     Node,
+    SavedTensor,
     edge_of,
     is_end,
     needs_grad,
     next_seq,
+    pack_saved,
     restore,
     save,
     save_result,
@@ -29,6 +31,7 @@ from mini_dl.autograd.graph import (
 from mini_dl.autograd.inplace import check_writable, rebase
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import look_into
+from mini_dl.autograd.saving import packing
 from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap, written
 
 
@@ -118,6 +121,12 @@ class BackwardCFunction(Node, FunctionCtx):
         if self.saved is None:
             raise RuntimeError(FREED)
         return tuple([restore(item, self) for item in self.saved["tensors"]])
+
+    @property
+    def _raw_saved_tensors(self) -> tuple[SavedTensor, ...]:
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        return tuple([SavedTensor(self, "tensors", i) for i in range(len(self.saved["tensors"]))])
 
     def apply(self, *grads: Any) -> Any:
         """The result of the user's `backward` for the gradients of the outputs."""
@@ -299,6 +308,8 @@ def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bo
             )
     if recording:
         ctx.saved["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
+        if packing:
+            pack_saved(ctx)
     return tuple(made)
 
 

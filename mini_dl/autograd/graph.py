@@ -5,14 +5,26 @@ from __future__ import annotations
 import itertools
 import re
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mini_dl import _dtypes
+from mini_dl._checks import type_name
+from mini_dl._device import CPU, device
 from mini_dl._dtypes import tensor_name
+from mini_dl.autograd.mode import mode as mode_here, no_grad
 from mini_dl.autograd.places import Place, place_of
-from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, version_of, wrap
+from mini_dl.autograd.saving import (
+    allow_mutation_on_saved_tensors as allow_mutation_on_saved_tensors,
+    disable_saved_tensors_hooks as disable_saved_tensors_hooks,
+    innermost_hooks,
+    packing,
+    save_on_cpu as save_on_cpu,
+    saved_tensors_hooks as saved_tensors_hooks,
+)
+from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Size, Tensor, alias, version_of, wrap, written
 
 next_seq = itertools.count(-1, -1).__next__
 """Counts down: the newest node has the smallest number and comes first from a heap."""
@@ -34,10 +46,14 @@ class Node:
     def __init__(self, op: Any, edges: Any, saved: Any, array: Any) -> None:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
         self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
+        if packing:
+            pack_saved(self)
 
     def __dir__(self) -> list[str]:
-        others = [name for name in object.__dir__(self) if not name.startswith("_saved_")]
-        return sorted([*others, *["_saved_" + shown_name(key) for key in self.op.asked]])
+        others = [name for name in object.__dir__(self) if not name.startswith(("_saved_", "_raw_saved_"))]
+        kept = [key for key in self.op.asked if self.saved and key in self.saved and is_of_tensors(self.saved[key])]
+        raw = ["_raw_saved_" + shown_name(key) for key in kept]
+        return sorted([*others, *["_saved_" + shown_name(key) for key in self.op.asked], *raw])
 
     # What torch shows of a node ------------------------------------------------------------------------------
 
@@ -68,13 +84,37 @@ class Node:
         """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
         return Handle(hooks_of(self).before, hook)
 
+    def _sequence_nr(self) -> int:
+        """Larger for a node that was made later."""
+        return -int(self.seq)
+
+    @property
+    def _input_metadata(self) -> tuple[GradientMetadata, ...]:
+        """What the gradients that come look like: one for each output."""
+        if not self.several:
+            return (GradientMetadata(Size(self.shape), _dtypes.of_numpy(self.dtype)),)
+        pairs = [pair for pair in zip(self.shape, self.dtype) if pair[0] is not None]
+        return tuple([GradientMetadata(Size(shape), _dtypes.of_numpy(dtype)) for shape, dtype in pairs])
+
+
+class GradientMetadata(NamedTuple):
+    """The shape, type and place of a gradient."""
+
+    shape: Size
+    dtype: _dtypes.dtype
+    device: device = CPU
+    is_nested_tensor: bool = False
+    is_cpp_nested_tensor: bool = False
+
 
 def show_saved(key: str) -> None:
     """Let nodes show what they keep under `key` as ``_saved_<torch's name>``.
 
-    Each is a property: `__getattr__` would slow down every access to an attribute of a node, even of existing ones.
+    Each is a property: `__getattr__` would slow down every access to an attribute of a node, even of existing ones. Where it is
+    a tensor, ``_raw_saved_<torch's name>`` takes hooks for it.
     """
     name = "_saved_" + shown_name(key)
+    raw_name = "_raw" + name
 
     def saved(node: Node) -> Any:
         if key not in node.op.asked:
@@ -86,8 +126,17 @@ def show_saved(key: str) -> None:
         value = restore(node.saved[key], node)
         return wrap(np.asarray(value)) if key in ("input", "other") and not isinstance(value, Tensor) else value
 
+    def raw(node: Node) -> Any:
+        if key not in node.op.asked or (node.saved is not None and not is_of_tensors(node.saved.get(key, ()))):
+            raise AttributeError(f"{node.name()!r} object has no attribute {raw_name!r}")
+        kept = None if node.saved is None else node.saved[key]
+        if type(kept) is list:
+            return tuple([SavedTensor(node, key, i) for i in range(len(kept))])
+        return SavedTensor(node, key)
+
     if not hasattr(Node, name):
         setattr(Node, name, property(saved))
+        setattr(Node, raw_name, property(raw))
 
 
 def shown_name(key: str) -> str:
@@ -103,18 +152,51 @@ class SeveralNode(Node):
     several = True
 
 
-class AccumulateGrad:
-    """How a leaf appears among the nodes: ``variable`` is the leaf."""
+class _Accumulating:
+    """The op of `AccumulateGrad`."""
+
+    grad_name = "torch::autograd::AccumulateGrad"
+    asked: frozenset[str] = frozenset()
+
+
+class AccumulateGrad(Node):
+    """How a leaf appears among the nodes: ``variable`` is the leaf, which keeps the hooks. Edges lead to the leaf itself."""
+
+    __slots__ = ("variable",)
+    edges: tuple[Any, ...] = ()
 
     def __init__(self, variable: Tensor) -> None:
-        self.variable = variable
-        self.next_functions: tuple[Any, ...] = ()
+        self.variable, self.op, self.saved, self.seq = variable, _ACCUMULATING, {}, 1 - 2**64
+        self.shape, self.dtype = variable._array.shape, variable._array.dtype
 
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
+    @property
+    def hooks(self) -> Hooks | None:  # type: ignore[override]
+        own = self.variable._hooks
+        return None if own is None else own.node
 
-    def __repr__(self) -> str:
-        return f"<AccumulateGrad object at {hex(id(self))}>"
+    @hooks.setter
+    def hooks(self, hooks: Hooks | None) -> None:
+        own_hooks(self.variable).node = hooks
+
+
+_ACCUMULATING = _Accumulating()
+
+
+def accumulator_of(leaf: Tensor) -> AccumulateGrad:
+    """The node of a leaf: the same one as long as somebody holds it."""
+    hooks = own_hooks(leaf)
+    node = None if hooks.accumulator is None else hooks.accumulator()
+    if node is None:
+        node = AccumulateGrad(leaf)
+        hooks.accumulator = weakref.ref(node)
+    return node  # type: ignore[no-any-return]
+
+
+def own_hooks(tensor: Tensor) -> Hooks:
+    if tensor._hooks is None:
+        tensor._hooks = Hooks()
+    hooks: Hooks = tensor._hooks
+    return hooks
 
 
 def flat_edges(edges: Any) -> Iterator[Edge | None]:
@@ -132,20 +214,25 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
     if type(edge) is tuple:
         return edge
     if isinstance(edge, Tensor):
-        return AccumulateGrad(edge), 0
+        return accumulator_of(edge), 0
     return (None if edge.op is _NOWHERE else edge), 0
 
 
 class Hooks:
-    """What is to happen when a gradient reaches a node: for each output (`tensor`), before the node and after it."""
+    """What is to happen when a gradient reaches a node: for each output (`tensor`), before the node and after it.
 
-    __slots__ = ("after", "before", "retain", "tensor")
+    Those of a leaf are called after its ``.grad`` was written; it also keeps those of its `AccumulateGrad` (`node`).
+    """
+
+    __slots__ = ("accumulator", "after", "before", "node", "retain", "tensor")
 
     def __init__(self) -> None:
         self.tensor: dict[int, dict[int, Callable[..., Any]]] = {}
         self.before: dict[int, Callable[..., Any]] = {}
         self.after: dict[int, Callable[..., Any]] = {}
         self.retain: dict[int, Any] = {}  # number of the output -> weak reference to the tensor that keeps its gradient
+        self.node: Hooks | None = None
+        self.accumulator: Any = None
 
 
 def hooks_of(node: Node) -> Hooks:
@@ -211,7 +298,7 @@ def needs_grad(tensor: Tensor) -> bool:
 def is_end(tensor: Tensor) -> bool:
     """Whether no operation is known to have made `tensor`, without checking whether its base was modified since."""
     edge = tensor._edge
-    return edge is None or edge is LEAF or edge is LEAF_VIEW
+    return edge is None or edge is LEAF or edge is LEAF_VIEW or isinstance(edge, Tensor)
 
 
 def edge_of(tensor: Tensor) -> Edge | None:
@@ -331,6 +418,7 @@ FREED = (
 #   (tensor, version)                     a tensor, with the version it had
 #   (value, None, None)                   anything but a tensor, in a node that backward frees nevertheless
 #   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle
+#   (packed, unpack, edge, result, number)  what the user's hook made of a tensor with this edge, or of output `number`
 
 
 def save(value: Any) -> Any:
@@ -372,12 +460,90 @@ def restore(item: Any, node: Node) -> Any:
         return tensor
     if kind < 4:
         return item[0]
+    if kind > 4:
+        return unpacked(item, node)
     array, version, expected, number = item
     out = wrap(array)
     out._counter, out._edge = version, node if number is None else (node, number)
     if version[0] != expected:
         raise_stale(out, version[0], expected)
     return out
+
+
+def is_of_tensors(item: Any) -> bool:
+    return len(item[0] if type(item) is list and item else item) in (2, 4, 5)
+
+
+def pack_saved(node: Node) -> None:
+    """Give what `node` saved to the hooks that are in force in this thread."""
+    pair = innermost_hooks()
+    if pair is not None and node.saved:
+        node.saved = {key: packed(item, node, *pair) for key, item in node.saved.items()}
+
+
+def packed(item: Any, node: Node, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
+    """The item that keeps ``pack(tensor)`` in place of the tensor of `item`; `plain` gives `pack` a tensor without history."""
+    if type(item) is list:
+        return [packed(one, node, pack, unpack, plain) for one in item]
+    kind = len(item)
+    if kind not in (2, 4):
+        return item
+    tensor = restore(item, node)
+    edge, number = (edge_of(tensor), None) if kind == 2 else (None, item[3])
+    given = alias(tensor) if plain else tensor
+    before = version_of(given)[0]
+    with no_grad():
+        held = pack(given)
+    if version_of(given)[0] != before:
+        raise RuntimeError(
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified "
+            "by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform "
+            "in-place operations on the input to a pack hook."
+        )
+    return held, unpack, edge, kind == 4, number
+
+
+def unpacked(item: Any, node: Node) -> Tensor:
+    """The tensor that the user's hook makes of what it packed, with the history of the one that was saved."""
+    held, unpack, edge, is_result, number = item
+    tensor = unpack(held)
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type_name(tensor)}")
+    if is_result:
+        edge = node if number is None else (node, number)
+    if edge is None and not needs_grad(tensor):
+        return tensor
+    return alias(tensor, edge)
+
+
+class SavedTensor:
+    """A tensor that a node keeps, as an object that takes hooks."""
+
+    def __init__(self, node: Node, key: str, index: int | None = None) -> None:
+        self._node, self._key, self._index = node, key, index
+
+    def register_hooks(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        """Keep ``pack_hook(tensor)`` in place of the tensor. RuntimeError if it has hooks already, is None, or was freed."""
+        for hook in (pack_hook, unpack_hook):
+            if not callable(hook):
+                raise TypeError(f"register_hooks(): hooks must be callable, not {type_name(hook)}")
+        node, key, index = self._node, self._key, self._index
+        if node.saved is None:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are "
+                "freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through "
+                "the graph a second time or if you need to access saved variables after calling backward."
+            )
+        place, at = (node.saved, key) if index is None else (node.saved[key], index)
+        item = place[at]
+        if len(item) == 1:
+            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
+        if len(item) == 5:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is "
+                "allowed at a time."
+            )
+        place[at] = packed(item, node, pack_hook, unpack_hook, plain=True)
 
 
 class Results(Sequence[Any]):
@@ -402,3 +568,101 @@ def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
             kind=tensor_name(tensor._array.dtype), shape=list(tensor._array.shape), output=output, now=now, expected=expected
         )
     )
+
+
+# ------------------------------------------------------------------------------------------------ what users ask of the graph
+
+
+class GradientEdge(NamedTuple):
+    """Where a gradient goes: output `output_nr` of `node`. Differentiation takes it in place of a tensor."""
+
+    node: Node
+    output_nr: int
+    ownership_token: Node | None = None
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of `tensor` goes. RuntimeError if it needs none.
+
+    >>> import mini_dl as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> torch.autograd.grad(y, torch.autograd.graph.get_gradient_edge(x))
+    (tensor(6.),)
+    """
+    if not needs_grad(tensor):
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    return GradientEdge(*grad_fn_and_number(edge_of(tensor)))
+
+
+def aim(target: Tensor | GradientEdge) -> Edge | None:
+    """The edge to a tensor, or the one that the user's `GradientEdge` stands for."""
+    if isinstance(target, Tensor):
+        return edge_of(target)
+    node = target.node
+    if isinstance(node, AccumulateGrad):
+        return node.variable
+    return node if type(node) is Node else (node, target.output_nr)
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Count a write to `tensor`, or to each of several, that happened behind the back of the library."""
+    for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        if not isinstance(one, Tensor):
+            raise RuntimeError("increment_version expect each element of the iterable to be a tensor")
+        if not one._inference:
+            written(one)
+
+
+class _Handles(Handle):
+    """Removes several hooks at once."""
+
+    def __init__(self, handles: Sequence[Handle]) -> None:
+        self.handles = tuple(handles)
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], Any], *, mode: str = "all") -> Handle:
+    """Call ``fn(gradients)`` in each backward once the gradients of all `tensors` are known, None for those that get none; or,
+    with the mode "any", ``fn(gradient)`` with the first of them. Tensors that the backward does not reach are not waited for.
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    seen: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()  # run -> gradients, how many come, came
+    if mode == "any":
+
+        def first(grad: Tensor) -> None:
+            if current_run() not in seen:
+                seen[current_run()] = []
+                fn(grad)
+
+        return _Handles([tensor.register_hook(first) for tensor in tensors if needs_grad(tensor)])
+    edges = [edge_of(tensor) for tensor in tensors]
+    if None in edges:
+        raise AssertionError("Expected gradient function to be set")
+
+    def hook_of(number: int) -> Callable[[Tensor], None]:
+        def hook(grad: Tensor) -> None:
+            run = current_run()
+            if run not in seen:
+                seen[run] = [[None] * len(edges), sum([run.reaches(edge) for edge in edges]), 0]
+            found = seen[run]
+            found[0][number] = grad
+            found[2] += 1
+            if found[2] == found[1]:
+                del seen[run]
+                fn(found[0])
+
+        return hook
+
+    return _Handles([tensor.register_hook(hook_of(number)) for number, tensor in enumerate(tensors)])
+
+
+def current_run() -> Any:
+    """The backward that is under way in this thread."""
+    if mode_here.run_under_way is None:
+        raise AssertionError("expected this hook to be called inside a backward call")
+    return mode_here.run_under_way

@@ -9,7 +9,17 @@ from typing import Any
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl.autograd import engine
-from mini_dl.autograd.graph import Handle, Hooks, edge_of, grad_fn_and_number, hooks_of, is_end, keep_grad, needs_grad, next_seq
+from mini_dl.autograd.graph import (
+    Handle,
+    edge_of,
+    grad_fn_and_number,
+    hooks_of,
+    is_end,
+    keep_grad,
+    needs_grad,
+    next_seq,
+    own_hooks,
+)
 from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 
@@ -166,7 +176,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hand
     """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    own = _own_hooks(self).tensor
+    own = own_hooks(self).tensor
     if 0 not in own:  # one dict for the tensor and its node: hooks added to it later belong to the present value
         node, number = (None, 0) if _is_leaf(self) else grad_fn_and_number(edge_of(self))
         own[0] = {} if node is None else hooks_of(node).tensor.setdefault(number, {})
@@ -179,14 +189,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if _grad_fn(self) is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    return Handle(_own_hooks(self).after, hook)
-
-
-def _own_hooks(tensor: Tensor) -> Hooks:
-    if tensor._hooks is None:
-        tensor._hooks = Hooks()
-    hooks: Hooks = tensor._hooks
-    return hooks
+    return Handle(own_hooks(self).after, hook)
 
 
 def _attach() -> None:

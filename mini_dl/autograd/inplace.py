@@ -160,7 +160,8 @@ def edge_before(view: Tensor) -> Edge | None:
     node, last = grad_fn_and_number(edge)[0], grad_fn_and_number(edge_of(base))[0]
     while isinstance(node, Node) and node is not last:
         if node.hooks is not None:
-            return Node(as_strided.op, (edge_of(base),), {"place": (place_of(view._array, base._array),)}, view._array)
+            place = place_of(view._array, base._array)
+            return Node(as_strided.op, (edge_of(base),), {"place": (place,)}, view._array)  # type: ignore[attr-defined]
         node = grad_fn_and_number(node.edges[0])[0] if len(node.edges) == 1 else None
     return edge
 
@@ -243,5 +244,5 @@ def check_memory(array: Array) -> None:
 
 def adopt(target: Tensor, edge: Any) -> None:
     """Let the node keep the memory of `target` as its result: a later write is then detected, and the copy is freed."""
-    if type(edge) is Node and "result" in edge.saved:
+    if type(edge) is Node and "result" in edge.saved and len(edge.saved["result"]) == 4:  # not packed by the user's hook
         edge.saved["result"] = save_result(target)

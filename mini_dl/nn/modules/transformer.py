@@ -318,5 +318,5 @@ def _get_activation_fn(activation: str) -> Callable[[Tensor], Tensor]:
     return getattr(F, activation)
 
 
-def _generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+def _generate_square_subsequent_mask(sz: int, device: Device = None, dtype: DType | None = None) -> Tensor:
     return Transformer.generate_square_subsequent_mask(sz, device, dtype)
