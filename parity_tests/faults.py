@@ -470,7 +470,7 @@ FAULTS = [
     Fault(
         "Muon in single precision",
         "optimizers",
-        lambda: attribute("optim.muon._bfloat16", unrounded),
+        lambda: attribute("kernels.orthogonal.bfloat16", unrounded),
         ("optimizer", "optim.Muon"),
     ),
     Fault(

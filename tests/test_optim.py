@@ -11,7 +11,7 @@ import pytest
 
 import mini_dl as torch
 from mini_dl import optim
-from mini_dl.optim.muon import _bfloat16
+from mini_dl.kernels.orthogonal import bfloat16
 from mini_dl.optim.updates import BLOCK
 from mini_dl.tensor import wrap
 
@@ -228,9 +228,9 @@ def test_muon_rounds_to_bfloat16_ties_to_even() -> None:
     one = np.float32(2.0**-7)  # the last of its eight bits at 1
     exact = np.array([1, 1 + one, -1 - one, 1 + one / 2, 1 + 3 * one / 2, 1 + one / 2 + 2.0**-20, 1e-40, 0, np.inf, -np.inf])
     expected = [1, 1 + one, -1 - one, 1, 1 + 2 * one, 1 + one]
-    found = _bfloat16(exact.astype(np.float32))
+    found = bfloat16(exact.astype(np.float32))
     assert found[:6].tolist() == expected and found[7:].tolist() == [0, np.inf, -np.inf]
-    assert np.isnan(_bfloat16(np.array([np.nan], np.float32))).all()
+    assert np.isnan(bfloat16(np.array([np.nan], np.float32))).all()
 
 
 def test_rprop_lengthens_its_step_while_the_sign_stays_and_shortens_it_when_it_turns() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._dtypes import Array, limits_of
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, check_one_element, chosen, new_step, zeros_like
+from mini_dl.optim.updates import Number, Options, Params, State, check_one_element, chosen, new_step, zeros_like
 
 
 def _root_mean_square(array: Array) -> float:
@@ -20,7 +18,7 @@ class Adafactor(Optimizer):
     whole mean square (Shazeer and Stern 2018)."""
 
     def __init__(
-        self, params: Any, lr: Any = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),
+        self, params: Params, lr: Number = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),
         d: float = 1.0, weight_decay: float = 0.0, *, foreach: bool | None = None, maximize: bool = False,
     ) -> None:  # fmt: skip
         options = chosen(locals())
@@ -38,7 +36,7 @@ class Adafactor(Optimizer):
                 raise ValueError(text)
         super().__init__(params, options)
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         if param.dtype.kind == "c":
             raise RuntimeError("Adafactor does not support complex parameters")
         if not state:

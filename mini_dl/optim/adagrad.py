@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, add_scaled, chosen, mean_towards, new_step, square_towards, with_penalty
+from mini_dl.optim.updates import (
+    Group,
+    Number,
+    Options,
+    Params,
+    State,
+    add_scaled,
+    chosen,
+    mean_towards,
+    new_step,
+    square_towards,
+    step_by_root,
+    with_penalty,
+)  # fmt: skip
 from mini_dl.tensor import wrap
 
 
@@ -16,9 +29,9 @@ class Adagrad(Optimizer):
     """``sum += grad**2; param -= lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)`` (Duchi et al. 2011)"""
 
     def __init__(
-        self, params: Any, lr: Any = 1e-2, lr_decay: float = 0, weight_decay: float = 0, initial_accumulator_value: float = 0,
-        eps: float = 1e-10, foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False,
-        fused: bool | None = None,
+        self, params: Params, lr: Number = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
+        initial_accumulator_value: float = 0, eps: float = 1e-10, foreach: bool | None = None, *, maximize: bool = False,
+        differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
         checks, last = "lr lr_decay weight_decay initial_accumulator_value eps", "weight_decay initial_accumulator_value"
         super().__init__(params, chosen(locals(), checks, last + " foreach maximize differentiable fused"))
@@ -26,22 +39,19 @@ class Adagrad(Optimizer):
             for param in group["params"]:
                 _begin(param._array, State(self.state[param]), initial_accumulator_value)
 
-    def _check_before_step(self, group: dict[str, Any]) -> None:
+    def _check_before_step(self, group: Group) -> None:
         super()._check_before_step(group)
         if group["differentiable"] and group["fused"]:
             raise RuntimeError("adagrad with fused=True does not support differentiable=True")
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         if not state:
             _begin(param, state, group.initial_accumulator_value)
         rate = group.lr / (1 + (state.advance() - 1) * group.lr_decay)
         for p, g, total, t, u in state.blocks(2, param, grad, state["sum"]):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
             total += np.multiply(g, g, out=t)
-            np.sqrt(total, out=t)
-            t += group.eps
-            np.divide(g, t, out=t)
-            add_scaled(p, t, -rate, t)
+            step_by_root(p, g, total, group.eps, rate, t)
 
 
 def _begin(param: Array, state: State, value: float) -> None:
@@ -53,14 +63,14 @@ class Adadelta(Optimizer):
     """``delta = grad * sqrt(deltas + eps) / sqrt(squares + eps)`` with running means of both squares (Zeiler 2012)."""
 
     def __init__(
-        self, params: Any, lr: Any = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
+        self, params: Params, lr: Number = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
         foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
         super().__init__(params, chosen(locals(), "lr eps weight_decay", "capturable foreach differentiable"))
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "square_avg", "acc_delta")
         state.advance()
         for p, g, square, deltas, t, u, v in state.blocks(3, param, grad, state["square_avg"], state["acc_delta"]):
@@ -82,17 +92,17 @@ class RMSprop(Optimizer):
     `centered` subtracts the square of the mean gradient; `momentum` accumulates the steps.
     """
 
-    newer_options: ClassVar[dict[str, Any]] = {"momentum": 0}
+    newer_options: ClassVar[Group] = {"momentum": 0}
 
     def __init__(
-        self, params: Any, lr: Any = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0, momentum: float = 0,
-        centered: bool = False, capturable: bool = False, foreach: bool | None = None, maximize: bool = False,
-        differentiable: bool = False,
+        self, params: Params, lr: Number = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,
+        momentum: float = 0, centered: bool = False, capturable: bool = False, foreach: bool | None = None,
+        maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         last = "alpha eps centered weight_decay capturable foreach maximize differentiable"
         super().__init__(params, chosen(locals(), "lr eps momentum weight_decay alpha", last))
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "square_avg", *["momentum_buffer"] * (group.momentum > 0), *["grad_avg"] * group.centered)
         state.advance()
         means = state["grad_avg"] if group.centered else None

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.nn._types import StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, add_scaled, chosen, mean_towards, parts_of_decay, square_towards, with_penalty
+from mini_dl.optim.updates import (
+    Betas,
+    Group,
+    Number,
+    Options,
+    Params,
+    State,
+    add_scaled,
+    chosen,
+    mean_towards,
+    parts_of_decay,
+    square_towards,
+    step_by_root,
+    with_penalty,
+)  # fmt: skip
 from mini_dl.tensor import Tensor
 
 
@@ -29,7 +42,7 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, betas: tuple[Any, Any] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
+        self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
         differentiable: bool = False, fused: bool | None = None, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
@@ -38,7 +51,7 @@ class Adam(Optimizer):
         options = chosen(locals(), "lr eps betas weight_decay", "foreach capturable differentiable fused decoupled_weight_decay")
         super().__init__(params, {**options, "betas": _checked_betas(betas, foreach, capturable)})
 
-    def _check_before_step(self, group: dict[str, Any]) -> None:
+    def _check_before_step(self, group: Group) -> None:
         super()._check_before_step(group)
         if group["differentiable"]:
             states = [self.state.get(param) for param in group["params"] if param._grad is not None]
@@ -47,7 +60,7 @@ class Adam(Optimizer):
             if group["fused"]:
                 raise RuntimeError("Adam with fused=True does not support differentiable=True")
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * group.amsgrad)
         state.advance()
         step, (beta1, beta2) = state.number("step"), group.betas
@@ -59,15 +72,10 @@ class Adam(Optimizer):
             g = with_penalty(g, p, penalty, group.maximize, t, u)
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
-            if top is not None:
-                square = np.maximum(top, square, out=top)
-            np.sqrt(square, out=t)
-            t += floor
-            np.divide(mean, t, out=t)
-            add_scaled(p, t, -rate, t, keep)
+            step_by_root(p, mean, square if top is None else np.maximum(top, square, out=top), floor, rate, t, keep)
 
 
-def _checked_betas(betas: tuple[Any, Any], foreach: bool | None, capturable: bool) -> tuple[Any, ...]:
+def _checked_betas(betas: Betas, foreach: bool | None, capturable: bool) -> tuple[Number, ...]:
     """Betas that are both floats, or both tensors of one element, returned as 0-d tensors. ValueError for others."""
     tensors = [isinstance(beta, Tensor) for beta in betas]
     if not (all(tensors) or all([isinstance(beta, float) for beta in betas])):
@@ -85,13 +93,13 @@ class AdamW(Adam):
     """`Adam` whose weight decay shrinks the parameter itself: ``param *= 1 - lr * weight_decay`` (Loshchilov and Hutter 2017)."""
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, betas: tuple[Any, Any] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2,
+        self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2,
         amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None, capturable: bool = False,
         differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
         super().__init__(params, **chosen(locals()), decoupled_weight_decay=True)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: StateDict) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
             group["decoupled_weight_decay"] = True
@@ -102,12 +110,12 @@ class Adamax(Optimizer):
     ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``."""
 
     def __init__(
-        self, params: Any, lr: Any = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
+        self, params: Params, lr: Number = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False, capturable: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(params, chosen(locals(), "lr eps betas weight_decay"))
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "exp_avg", "exp_inf")
         step, (beta1, beta2) = state.advance(), group.betas
         rate = group.lr / (1 - beta1**step)
@@ -129,14 +137,14 @@ class NAdam(Optimizer):
     tensors_of_step = "params, mu_products and state_steps"
 
     def __init__(
-        self, params: Any, lr: Any = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
+        self, params: Params, lr: Number = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *, foreach: bool | None = None,
         maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr eps betas weight_decay momentum_decay", "foreach capturable differentiable")
         super().__init__(params, options)
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "exp_avg", "exp_avg_sq", mu_product=1)
         step, (beta1, beta2) = state.advance(), group.betas
         now, later = [beta1 * (1.0 - 0.5 * 0.96 ** (k * group.momentum_decay)) for k in (step, step + 1)]
@@ -152,11 +160,7 @@ class NAdam(Optimizer):
             np.multiply(g, by_grad, out=u)
             np.multiply(mean, by_mean, out=t)
             u += t
-            np.divide(square, 1 - beta2**step, out=t)
-            np.sqrt(t, out=t)
-            t += group.eps
-            u /= t
-            add_scaled(p, u, -1, u, keep)
+            step_by_root(p, u, np.divide(square, 1 - beta2**step, out=t), group.eps, 1, t, keep)
 
 
 class RAdam(Optimizer):
@@ -165,14 +169,14 @@ class RAdam(Optimizer):
     by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``."""
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
+        self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         decoupled_weight_decay: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
         differentiable: bool = False,
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr eps betas weight_decay", "foreach capturable decoupled_weight_decay differentiable")
         super().__init__(params, options)
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "exp_avg", "exp_avg_sq")
         step, (beta1, beta2) = state.advance(), group.betas
         rate, unbias = group.lr / (1 - beta1**step), 1 - beta2**step
@@ -187,9 +191,6 @@ class RAdam(Optimizer):
             mean_towards(mean, g, 1 - beta1, t)
             square_towards(square, g, beta2, t)
             if length > 5.0:
-                np.sqrt(square, out=t)
-                t += group.eps
-                np.divide(mean, t, out=t)
-                add_scaled(p, t, -rate, t, keep)
+                step_by_root(p, mean, square, group.eps, rate, t, keep)
             else:
                 add_scaled(p, mean, -rate, t, keep)

@@ -4,25 +4,66 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.schedule import LRScheduler, check_optimizer, per_group, set_option
+from mini_dl.optim.schedule import (
+    LRScheduler,
+    Rates,
+    check_optimizer,
+    check_strategy,
+    course as course,
+    per_group,
+    set_option,
+)
 
 
-def _check_momentum(optimizer: Optimizer) -> bool:
-    """Whether the momentum is called ``betas[0]``. ValueError if there is none."""
-    if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
-        raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-    return "betas" in optimizer.defaults
+class _WithMomentum(LRScheduler):
+    """A schedule of the momentum too, or of ``betas[0]`` where the optimizer calls it so."""
+
+    cycle_momentum: bool
+
+    def _begin_momentum(
+        self, optimizer: Optimizer, base_momentum: Floats, max_momentum: Floats, last_epoch: int
+    ) -> tuple[list[float], list[float]]:
+        """Start from the greatest; return the least and the greatest of each group. ValueError if there is no momentum."""
+        if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+            raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+        self.use_beta1 = "betas" in optimizer.defaults
+        least = per_group("base_momentum", optimizer, base_momentum)
+        most = per_group("max_momentum", optimizer, max_momentum)
+        if last_epoch == -1:
+            for group, low, high in zip(optimizer.param_groups, least, most):
+                group["max_momentum"], group["base_momentum"] = high, low
+            self._set_momenta(most)
+        return least, most
+
+    def _set_momenta(self, momenta: Sequence[float]) -> None:
+        for group, momentum in zip(self.optimizer.param_groups, momenta):
+            if self.use_beta1:
+                group["betas"] = (momentum, *group["betas"][1:])
+            else:
+                group["momentum"] = momentum
 
 
-def _set_momentum(group: dict[str, Any], use_beta1: bool, momentum: float) -> None:
-    if use_beta1:
-        group["betas"] = (momentum, *group["betas"][1:])
-    else:
-        group["momentum"] = momentum
+class _Phase(NamedTuple):
+    """Where a phase ends, and between which options of a group it goes."""
+
+    end_step: float
+    start_lr: str
+    end_lr: str
+    start_momentum: str
+    end_momentum: str
+
+
+def _phases(steps: int, pct_start: float, three_phase: bool) -> list[_Phase]:
+    up = _Phase(float(pct_start * steps) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")
+    if not three_phase:
+        return [up, _Phase(steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
+    down = _Phase(float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
+    return [up, down, _Phase(steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
 
 
 def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
@@ -38,63 +79,35 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
     return math.prod(counts.values())
 
 
-def _phases(steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
-    """Where each phase ends, and between which options of a group it goes."""
-    rise = float(pct_start * steps) - 1
-    up: Any = (rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-    if three_phase:
-        down = (float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
-        phases: Any = (up, down, (steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
-    else:
-        phases = (up, (steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
-    keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-    return [dict(zip(keys, phase)) for phase in phases]
-
-
-class OneCycleLR(LRScheduler):
+class OneCycleLR(_WithMomentum):
     """Up from ``max_lr / div_factor`` to `max_lr` and down far below, in one run of `total_steps` steps; the momentum goes the
-    other way (Smith and Topin 2017)."""
+    other way (Smith and Topin 2017).
+
+    >>> course(OneCycleLR, max_lr=1.0, total_steps=5, pct_start=0.6)
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: Any,
-        total_steps: int | None = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: Any = 0.85,
-        max_momentum: Any = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
-        last_epoch: int = -1,
-    ) -> None:
+        self, optimizer: Optimizer, max_lr: Floats, total_steps: int | None = None, epochs: int | None = None,
+        steps_per_epoch: int | None = None, pct_start: float = 0.3, anneal_strategy: str = "cos", cycle_momentum: bool = True,
+        base_momentum: Floats = 0.85, max_momentum: Floats = 0.95, div_factor: float = 25.0, final_div_factor: float = 1e4,
+        three_phase: bool = False, last_epoch: int = -1,
+    ) -> None:  # fmt: skip
         check_optimizer(optimizer)
         self.optimizer = optimizer
         self.total_steps = _steps_in_all(total_steps, epochs, steps_per_epoch)
-        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
+        self._schedule_phases = [phase._asdict() for phase in _phases(self.total_steps, pct_start, three_phase)]
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        check_strategy(anneal_strategy)
         self._anneal_func_type = anneal_strategy
         for group, highest in zip(optimizer.param_groups, per_group("max_lr", optimizer, max_lr)):
             if last_epoch == -1:
-                group["initial_lr"] = highest / div_factor
-                group["max_lr"] = highest
-                group["min_lr"] = group["initial_lr"] / final_div_factor
+                first = highest / div_factor
+                group.update(initial_lr=first, max_lr=highest, min_lr=first / final_div_factor)
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            self.use_beta1 = _check_momentum(optimizer)
-            most = per_group("max_momentum", optimizer, max_momentum)
-            least = per_group("base_momentum", optimizer, base_momentum)
-            for group, high, low in zip(optimizer.param_groups, most, least):
-                if last_epoch == -1:
-                    _set_momentum(group, self.use_beta1, high)
-                    group["max_momentum"], group["base_momentum"] = high, low
+            self._begin_momentum(optimizer, base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
 
     def _anneal(self, start: float, end: float, pct: float) -> float:
@@ -102,8 +115,7 @@ class OneCycleLR(LRScheduler):
             return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
         return (end - start) * pct + start
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
+    def _rates(self) -> Rates:
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
@@ -114,33 +126,28 @@ class OneCycleLR(LRScheduler):
                 break
             start = end
         pct = (step - start) / (end - start)
-        groups = self.optimizer.param_groups
+
+        def between(first: str, last: str) -> list[float]:
+            return [self._anneal(group[phase[first]], group[phase[last]], pct) for group in self.optimizer.param_groups]
+
         if self.cycle_momentum:
-            for group in groups:
-                momentum = self._anneal(group[phase["start_momentum"]], group[phase["end_momentum"]], pct)
-                _set_momentum(group, self.use_beta1, momentum)
-        return [self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], pct) for group in groups]
+            self._set_momenta(between("start_momentum", "end_momentum"))
+        return [*between("start_lr", "end_lr")]
 
 
-class CyclicLR(LRScheduler):
-    """Up and down between `base_lr` and `max_lr` again and again (Smith 2015); `mode` says how the height changes."""
+class CyclicLR(_WithMomentum):
+    """Up and down between `base_lr` and `max_lr` again and again (Smith 2015); `mode` says how the height changes.
+
+    >>> course(CyclicLR, base_lr=0.5, max_lr=1.0, step_size_up=2)
+    [0.5, 0.75, 1.0, 0.75, 0.5]
+    """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        base_lr: Any,
-        max_lr: Any,
-        step_size_up: int = 2000,
-        step_size_down: int | None = None,
-        mode: str = "triangular",
-        gamma: float = 1.0,
-        scale_fn: Callable[[float], float] | None = None,
-        scale_mode: str = "cycle",
-        cycle_momentum: bool = True,
-        base_momentum: Any = 0.8,
-        max_momentum: Any = 0.9,
+        self, optimizer: Optimizer, base_lr: Floats, max_lr: Floats, step_size_up: int = 2000, step_size_down: int | None = None,
+        mode: str = "triangular", gamma: float = 1.0, scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle", cycle_momentum: bool = True, base_momentum: Floats = 0.8, max_momentum: Floats = 0.9,
         last_epoch: int = -1,
-    ) -> None:
+    ) -> None:  # fmt: skip
         check_optimizer(optimizer)
         self.optimizer = optimizer
         base_lrs = per_group("base_lr", optimizer, base_lr)
@@ -154,47 +161,41 @@ class CyclicLR(LRScheduler):
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
             raise ValueError("mode is invalid and scale_fn is None")
         self.mode, self.gamma = mode, gamma
-        self._scale_fn_custom = scale_fn
+        self._scale_fn_custom: Any = scale_fn
         self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            self.use_beta1 = _check_momentum(optimizer)
-            self.base_momentums = per_group("base_momentum", optimizer, base_momentum)
-            self.max_momentums = per_group("max_momentum", optimizer, max_momentum)
-            for high, low, group in zip(self.max_momentums, self.base_momentums, optimizer.param_groups):
-                if last_epoch == -1:
-                    _set_momentum(group, self.use_beta1, high)
-                    group["max_momentum"], group["base_momentum"] = high, low
+            momenta = self._begin_momentum(optimizer, base_momentum, max_momentum, last_epoch)
+            self.base_momentums, self.max_momentums = momenta
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
     def scale_fn(self, x: float) -> float:
         """The height of the cycle or iteration `x`."""
         if self._scale_fn_custom is not None:
-            return self._scale_fn_custom(x)
+            return float(self._scale_fn_custom(x))
         if self.mode == "triangular":
             return 1.0
         return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
+    def _rates(self) -> Rates:
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
         scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.cycle_momentum:
-            for group, low, high in zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums):
-                _set_momentum(group, self.use_beta1, high - (high - low) * height * scale)
+            limits = zip(self.base_momentums, self.max_momentums)
+            self._set_momenta([high - (high - low) * height * scale for low, high in limits])
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs)]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         state = super().state_dict()
         function = state["_scale_fn_custom"]
         plain = function is None or isinstance(function, types.FunctionType)
         state["_scale_fn_custom"] = None if plain else function.__dict__.copy()
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: StateDict) -> None:
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
         if state_dict["_scale_fn_custom"] is not None:
             self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])

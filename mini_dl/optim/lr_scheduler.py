@@ -1,4 +1,7 @@
-"""Learning rate schedules: call ``scheduler.step()`` after ``optimizer.step()``."""
+"""Learning rate schedules: call ``scheduler.step()`` after ``optimizer.step()``.
+
+The examples show the learning rates of the first epochs, from 1 on.
+"""
 
 from __future__ import annotations
 
@@ -7,66 +10,75 @@ import types
 import warnings
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, SupportsFloat, TypeAlias
 
+from mini_dl.nn._types import StateDict
 from mini_dl.optim.cycles import CyclicLR as CyclicLR, OneCycleLR as OneCycleLR
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import (
     EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING,
     LRScheduler as LRScheduler,
+    Rates,
     _LRScheduler as _LRScheduler,
     check_optimizer,
+    course as course,
     options_of,
     set_option,
 )
+
+ByEpoch: TypeAlias = Callable[[int], Any]
+"""The user's function of the epoch."""
 
 # ------------------------------------------------------------------------------------------------ by the user's function
 
 
 class LambdaLR(LRScheduler):
-    """``lr = initial_lr * lr_lambda(epoch)``; `lr_lambda` is a function or one for each group."""
+    """``lr = initial_lr * lr_lambda(epoch)``; `lr_lambda` is a function or one for each group.
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+    >>> course(LambdaLR, lambda epoch: 1 / (1 + epoch))
+    [1.0, 0.5, 0.3333, 0.25, 0.2]
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
         self.optimizer = optimizer
         n = len(optimizer.param_groups)
-        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n
+        self.lr_lambdas: list[Any] = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n
         if len(self.lr_lambdas) != n:
             raise ValueError(f"Expected {n} lr_lambdas, but got {len(self.lr_lambdas)}")
         super().__init__(optimizer, last_epoch)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """All attributes but the optimizer; for the functions, only the attributes of callable objects."""
-        state = super().state_dict()
-        state["lr_lambdas"] = [
-            None if isinstance(function, types.FunctionType) else function.__dict__.copy() for function in self.lr_lambdas
-        ]
-        return state
+        functions = [None if isinstance(f, types.FunctionType) else f.__dict__.copy() for f in self.lr_lambdas]
+        return {**super().state_dict(), "lr_lambdas": functions}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.__dict__.update({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
         for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"]):
             if attributes is not None:
                 function.__dict__.update(attributes)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
+    def _rates(self) -> Rates:
         return [base * function(self.last_epoch) for function, base in zip(self.lr_lambdas, self.base_lrs)]
 
 
 class MultiplicativeLR(LambdaLR):
-    """``lr *= lr_lambda(epoch)``"""
+    """``lr *= lr_lambda(epoch)``
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+    >>> course(MultiplicativeLR, lambda epoch: 0.5 if epoch < 3 else 1)
+    [1.0, 0.5, 0.25, 0.25, 0.25]
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
         for function in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
             if not callable(function):
                 raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
         super().__init__(optimizer, lr_lambda, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
+    def _rates(self) -> Rates:
         if self._is_initial:
-            return self._unchanged()
+            return options_of(self.optimizer, "lr")
         pairs = zip(self.lr_lambdas, self.optimizer.param_groups)
         return [group["lr"] * function(self.last_epoch) for function, group in pairs]
 
@@ -89,60 +101,85 @@ class LambdaOption(LambdaLR):
     KeyError for an option that a group lacks.
     """
 
-    def __init__(self, optimizer: Optimizer, key: str, function: Any, last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, key: str, function: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
         if any([key not in group for group in optimizer.param_groups]):
             raise KeyError(f"{type(optimizer).__name__} has no option {key!r}")
         self.key = key
         super().__init__(optimizer, function, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
+    def _rates(self) -> Rates:
         for function, group in zip(self.lr_lambdas, self.optimizer.param_groups):
             set_option(group, self.key, function(self.last_epoch))
-        return self._unchanged()
+        return options_of(self.optimizer, "lr")
 
 
-# ------------------------------------------------------------------------------------------------ by a formula
+# ------------------------------------------------------------------------------------------------ by a factor
 
 
-class StepLR(LRScheduler):
-    """``lr *= gamma`` every `step_size` epochs."""
+class _ByFactor(LRScheduler):
+    """A schedule that multiplies: a subclass defines both factors, of the last learning rate and of the initial one."""
+
+    def _ratio(self, epoch: int) -> float | None:
+        """The learning rate of `epoch` over that of the epoch before; None where nothing changes."""
+        raise NotImplementedError
+
+    def _factor(self, epoch: int) -> float:
+        """The learning rate of `epoch` over the initial one: the closed form."""
+        raise NotImplementedError
+
+    def _rates(self) -> Rates:
+        ratio = self._ratio(self.last_epoch)
+        if ratio is None:
+            return options_of(self.optimizer, "lr")
+        return [group["lr"] * ratio for group in self.optimizer.param_groups]
+
+    def _get_closed_form_lr(self) -> Rates:
+        return [base * self._factor(self.last_epoch) for base in self.base_lrs]
+
+
+class StepLR(_ByFactor):
+    """``lr *= gamma`` every `step_size` epochs.
+
+    >>> course(StepLR, step_size=2)
+    [1.0, 1.0, 0.1, 0.1, 0.01]
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        if self.last_epoch == 0 or self.last_epoch % self.step_size != 0:
-            return self._unchanged()
-        return self._times(self.gamma)
+    def _ratio(self, epoch: int) -> float | None:
+        return self.gamma if epoch != 0 and epoch % self.step_size == 0 else None
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
+    def _factor(self, epoch: int) -> float:
+        return self.gamma ** (epoch // self.step_size)
 
 
-class MultiStepLR(LRScheduler):
-    """``lr *= gamma`` at each of the epochs `milestones`."""
+class MultiStepLR(_ByFactor):
+    """``lr *= gamma`` at each of the epochs `milestones`.
+
+    >>> course(MultiStepLR, milestones=[1, 3])
+    [1.0, 0.1, 0.1, 0.01, 0.01]
+    """
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        if self.last_epoch not in self.milestones:
-            return self._unchanged()
-        return self._times(self.gamma ** self.milestones[self.last_epoch])
+    def _ratio(self, epoch: int) -> float | None:
+        return self.gamma ** self.milestones[epoch] if epoch in self.milestones else None
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        passed = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
-        return [base * self.gamma**passed for base in self.base_lrs]
+    def _factor(self, epoch: int) -> float:
+        return self.gamma ** bisect_right(sorted(self.milestones.elements()), epoch)
 
 
-class ConstantLR(LRScheduler):
-    """``lr = initial_lr * factor`` for `total_iters` epochs, then ``initial_lr``."""
+class ConstantLR(_ByFactor):
+    """``lr = initial_lr * factor`` for `total_iters` epochs, then ``initial_lr``.
+
+    >>> course(ConstantLR, factor=0.5, total_iters=3)
+    [0.5, 0.5, 0.5, 1.0, 1.0]
+    """
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         if factor > 1.0 or factor < 0:
@@ -150,28 +187,26 @@ class ConstantLR(LRScheduler):
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        if self.last_epoch == 0:
-            return self._times(self.factor)
-        return self._unchanged() if self.last_epoch != self.total_iters else self._times(1.0 / self.factor)
+    def _ratio(self, epoch: int) -> float | None:
+        if epoch == 0:
+            return self.factor
+        return 1.0 / self.factor if epoch == self.total_iters else None
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        factor = self.factor + (self.last_epoch >= self.total_iters) * (1 - self.factor)
-        return [base * factor for base in self.base_lrs]
+    def _factor(self, epoch: int) -> float:
+        return self.factor + (epoch >= self.total_iters) * (1 - self.factor)
 
 
-class LinearLR(LRScheduler):
-    """``initial_lr`` times a factor that goes from `start_factor` to `end_factor` in `total_iters` epochs."""
+class LinearLR(_ByFactor):
+    """``initial_lr`` times a factor that goes from `start_factor` to `end_factor` in `total_iters` epochs.
+
+    >>> course(LinearLR, start_factor=0.25, total_iters=3)
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        start_factor: float = 1.0 / 3,
-        end_factor: float = 1.0,
-        total_iters: int = 5,
+        self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5,
         last_epoch: int = -1,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if start_factor > 1.0 or start_factor <= 0:
             raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
         if end_factor > 1.0 or end_factor < 0:
@@ -179,69 +214,87 @@ class LinearLR(LRScheduler):
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        if self.last_epoch == 0:
-            return self._times(self.start_factor)
-        if self._is_initial or self.last_epoch > self.total_iters:
-            return self._unchanged()
+    def _ratio(self, epoch: int) -> float | None:
+        if epoch == 0:
+            return self.start_factor
+        if self._is_initial or epoch > self.total_iters:
+            return None
         rise = self.end_factor - self.start_factor
-        return self._times(1.0 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
+        return 1.0 + rise / (self.total_iters * self.start_factor + (epoch - 1) * rise)
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        rise = (self.end_factor - self.start_factor) * min(self.total_iters, self.last_epoch)
-        return [base * (self.start_factor + rise / self.total_iters) for base in self.base_lrs]
+    def _factor(self, epoch: int) -> float:
+        rise = (self.end_factor - self.start_factor) * min(self.total_iters, epoch)
+        return self.start_factor + rise / self.total_iters
 
 
-class ExponentialLR(LRScheduler):
-    """``lr *= gamma`` every epoch."""
+class ExponentialLR(_ByFactor):
+    """``lr *= gamma`` every epoch.
+
+    >>> course(ExponentialLR, gamma=0.5)
+    [1.0, 0.5, 0.25, 0.125, 0.0625]
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        return self._unchanged() if self._is_initial else self._times(self.gamma)
+    def _ratio(self, epoch: int) -> float | None:
+        return None if self._is_initial else self.gamma
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        return [base * self.gamma**self.last_epoch for base in self.base_lrs]
+    def _factor(self, epoch: int) -> float:
+        return self.gamma**epoch
 
 
-class PolynomialLR(LRScheduler):
-    """``initial_lr * (1 - epoch / total_iters) ** power``"""
+class PolynomialLR(_ByFactor):
+    """``initial_lr * (1 - epoch / total_iters) ** power``
+
+    >>> course(PolynomialLR, total_iters=4, power=2.0)
+    [1.0, 0.5625, 0.25, 0.0625, 0.0]
+    """
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters, self.power = total_iters, power
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        if self._is_initial or self.last_epoch > self.total_iters:
-            return self._unchanged()
-        now, before = 1.0 - self.last_epoch / self.total_iters, 1.0 - (self.last_epoch - 1) / self.total_iters
-        return self._times((now / before) ** self.power)
+    def _ratio(self, epoch: int) -> float | None:
+        if self._is_initial or epoch > self.total_iters:
+            return None
+        return ((1.0 - epoch / self.total_iters) / (1.0 - (epoch - 1) / self.total_iters)) ** self.power
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        factor = (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power
-        return [base * factor for base in self.base_lrs]
+    def _factor(self, epoch: int) -> float:
+        return (1.0 - min(self.total_iters, epoch) / self.total_iters) ** self.power
 
 
-class CosineAnnealingLR(LRScheduler):
-    """``eta_min + (initial_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2`` (Loshchilov and Hutter 2016, without restarts)."""
+# ------------------------------------------------------------------------------------------------ by a cosine
+
+
+class _Cosine(LRScheduler):
+    eta_min: float
+
+    def _at(self, angle: float) -> Rates:
+        """On the cosine from the initial learning rates (angle 0) to `eta_min` (pi)."""
+        low, factor = self.eta_min, 1 + math.cos(angle)
+        return [low + (base - low) * factor / 2 for base in self.base_lrs]
+
+
+class CosineAnnealingLR(_Cosine):
+    """``eta_min + (initial_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2`` (Loshchilov and Hutter 2016, without restarts).
+
+    >>> course(CosineAnnealingLR, T_max=4)
+    [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
+    def _rates(self) -> Rates:
         """The closed form, chained: each rate from the one before, so that other schedules may change it too."""
-        self._warn_unless_in_step()
         epoch, period, low = self.last_epoch, self.T_max, self.eta_min
         if self._is_initial:
-            return self._unchanged()
+            return options_of(self.optimizer, "lr")
         if self._step_count == 1 and epoch > 0:
-            return [low + (base - low) * (1 + math.cos(epoch * math.pi / period)) / 2 for base in self.base_lrs]
+            return self._get_closed_form_lr()
         if (epoch - 1 - period) % (2 * period) == 0:  # the previous rate was eta_min: no ratio leads away from it
             rise = 1 - math.cos(math.pi / period)
             pairs = zip(self.base_lrs, self.optimizer.param_groups)
@@ -249,14 +302,20 @@ class CosineAnnealingLR(LRScheduler):
         ratio = (1 + math.cos(math.pi * epoch / period)) / (1 + math.cos(math.pi * (epoch - 1) / period))
         return [ratio * (group["lr"] - low) + low for group in self.optimizer.param_groups]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        low, factor = self.eta_min, 1 + math.cos(math.pi * self.last_epoch / self.T_max)
-        return [low + (base - low) * factor / 2 for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> Rates:
+        return self._at(math.pi * self.last_epoch / self.T_max)
 
 
-class CosineAnnealingWarmRestarts(LRScheduler):
+class CosineAnnealingWarmRestarts(_Cosine):
     """A cosine from ``initial_lr`` to `eta_min`, restarted after `T_0` epochs, then after `T_mult` times as many each time
-    (Loshchilov and Hutter 2016)."""
+    (Loshchilov and Hutter 2016).
+
+    >>> course(CosineAnnealingWarmRestarts, T_0=2)
+    [1.0, 0.5, 1.0, 0.5, 1.0]
+    """
+
+    T_i: float
+    T_cur: float
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         if T_0 <= 0 or not isinstance(T_0, int):
@@ -269,12 +328,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_mult, self.eta_min, self.T_cur = T_mult, eta_min, last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
-        factor = 1 + math.cos(math.pi * self.T_cur / self.T_i)
-        return [self.eta_min + (base - self.eta_min) * factor / 2 for base in self.base_lrs]
+    def _rates(self) -> Rates:
+        return self._at(math.pi * self.T_cur / self.T_i)
 
-    def step(self, epoch: Any = None) -> None:
+    def step(self, epoch: float | None = None) -> None:
         """Set the learning rates of the next epoch; `epoch` may be a fraction."""
         if epoch is None and self.last_epoch < 0:
             epoch = 0
@@ -287,16 +344,16 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             self._locate(epoch)
         self.last_epoch = math.floor(epoch)
-        self._write(self._called_within_step(self.get_lr))
+        self._write(self.get_lr)
 
     def _locate(self, epoch: float) -> None:
         """Set the period that contains `epoch`, and the position in it."""
         if epoch < 0:
             raise ValueError(f"Expected non-negative epoch, but got {epoch}")
         if epoch < self.T_0:
-            self.T_i, self.T_cur = self.T_0, epoch  # type: ignore[assignment]
+            self.T_i, self.T_cur = self.T_0, epoch
         elif self.T_mult == 1:
-            self.T_cur = epoch % self.T_0  # type: ignore[assignment]
+            self.T_cur = epoch % self.T_0
         else:
             n = int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult))
             self.T_cur = epoch - self.T_0 * (self.T_mult**n - 1) / (self.T_mult - 1)
@@ -307,30 +364,30 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """``lr *= factor`` when the metric given to ``step(metric)`` did not improve for more than `patience` epochs."""
+    """``lr *= factor`` when the metric given to ``step(metric)`` did not improve for more than `patience` epochs.
+
+    >>> import mini_dl as torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    >>> schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (0.5, 0.5, 0.5):
+    ...     schedule.step(loss)
+    >>> schedule.get_last_lr()
+    [0.1]
+    """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: Any = 0,
-        eps: float = 1e-8,
-    ) -> None:
+        self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
+        threshold_mode: str = "rel", cooldown: int = 0, min_lr: float | Sequence[float] = 0, eps: float = 1e-8,
+    ) -> None:  # fmt: skip
         if factor >= 1.0:
             raise ValueError("Factor should be < 1.0.")
         check_optimizer(optimizer)
         self.factor, self.optimizer = factor, optimizer
         n = len(optimizer.param_groups)
-        several = isinstance(min_lr, (list, tuple))
-        if several and len(min_lr) != n:
-            raise ValueError(f"expected {n} min_lrs, got {len(min_lr)}")
-        self.default_min_lr = None if several else min_lr
-        self.min_lrs = list(min_lr) if several else [min_lr] * n
+        self.default_min_lr: Any = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.min_lrs: list[Any] = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * n
+        if len(self.min_lrs) != n:
+            raise ValueError(f"expected {n} min_lrs, got {len(self.min_lrs)}")
         self.patience, self.cooldown, self.eps = patience, cooldown, eps
         self.last_epoch = 0
         self._last_lr = options_of(optimizer, "lr")
@@ -340,7 +397,7 @@ class ReduceLROnPlateau(LRScheduler):
     def _reset(self) -> None:
         self.best, self.cooldown_counter, self.num_bad_epochs = self.mode_worse, 0, 0
 
-    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
         """Record the metric of this epoch, and lower the learning rates if it is time."""
         current = float(metrics)
         if epoch is None:
@@ -381,9 +438,9 @@ class ReduceLROnPlateau(LRScheduler):
         return self.cooldown_counter > 0
 
     def _is_better(self, a: float, best: float) -> bool:
-        if self.mode == "min":
-            return a < (best * (1.0 - self.threshold) if self.threshold_mode == "rel" else best - self.threshold)
-        return a > (best * (self.threshold + 1.0) if self.threshold_mode == "rel" else best + self.threshold)
+        margin = -self.threshold if self.mode == "min" else self.threshold
+        goal = best * (margin + 1.0) if self.threshold_mode == "rel" else best + margin
+        return a < goal if self.mode == "min" else a > goal
 
     def _init_is_better(self, mode: str, threshold: float, threshold_mode: str) -> None:
         if mode not in ("min", "max"):
@@ -393,8 +450,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.mode_worse = math.inf if mode == "min" else -math.inf
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.__dict__.update(state_dict)
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        super().load_state_dict(state_dict)
         self._init_is_better(self.mode, self.threshold, self.threshold_mode)
 
 
@@ -404,7 +461,7 @@ class ReduceLROnPlateau(LRScheduler):
 class _Composed(LRScheduler):
     _schedulers: Sequence[LRScheduler]
 
-    def _check_schedulers(self, optimizer: Optimizer, schedulers: Sequence[Any]) -> None:
+    def _check_schedulers(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
         name = type(self).__name__
         for i, scheduler in enumerate(schedulers):
             if not hasattr(scheduler, "optimizer"):
@@ -421,18 +478,22 @@ class _Composed(LRScheduler):
                     f"{type(optimizer).__name__}."
                 )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """All attributes but the optimizer, and the states of the schedules."""
         return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.__dict__.update({key: value for key, value in state_dict.items() if key != "_schedulers"})
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_schedulers"})
         for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
             scheduler.load_state_dict(state)
 
 
 class SequentialLR(_Composed):
-    """One schedule after the other; the next takes over at each of the epochs `milestones`."""
+    """One schedule after the other; the next takes over at each of the epochs `milestones`.
+
+    >>> course(lambda optimizer: SequentialLR(optimizer, [ConstantLR(optimizer, 0.5, 9), ExponentialLR(optimizer, 0.9)], [2]))
+    [0.5, 0.5, 1.0, 0.9, 0.81]
+    """
 
     def __init__(self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1) -> None:
         if len(schedulers) < 1:
@@ -452,10 +513,10 @@ class SequentialLR(_Composed):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def recursive_undo(self, sched: Any = None) -> None:
+    def recursive_undo(self, sched: LRScheduler | None = None) -> None:
         """Undo the first step that each schedule took when it was made."""
         scheduler = self if sched is None else sched
-        if hasattr(scheduler, "_schedulers"):
+        if isinstance(scheduler, _Composed):
             for one in scheduler._schedulers:
                 self.recursive_undo(one)
         elif hasattr(scheduler, "last_epoch"):
@@ -474,7 +535,11 @@ class SequentialLR(_Composed):
 
 
 class ChainedScheduler(_Composed):
-    """All schedules at once, each changing what the previous one set."""
+    """All schedules at once, each changing what the previous one set.
+
+    >>> course(lambda optimizer: ChainedScheduler([ConstantLR(optimizer, 0.5, 2), ExponentialLR(optimizer, 0.9)]))
+    [0.5, 0.45, 0.81, 0.729, 0.6561]
+    """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         if len(schedulers) < 1:

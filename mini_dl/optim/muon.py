@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels.orthogonal import orthogonalized
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import BLOCK, State, check_one_element, chosen, zeros_like
+from mini_dl.optim.updates import Number, Options, Params, State, check_one_element, chosen, zeros_like
 
 
 class Muon(Optimizer):
@@ -21,7 +19,7 @@ class Muon(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,
+        self, params: Params, lr: Number = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,
         ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315), eps: float = 1e-7, ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:  # fmt: skip
@@ -38,7 +36,7 @@ class Muon(Optimizer):
                 if param.ndim != 2:
                     raise ValueError(f"Muon only supports 2D parameters whereas we found a parameter with size: {param.size()}")
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         if param.dtype.kind == "c":
             raise RuntimeError("Muon does not support complex parameters")
         if grad.ndim != 2:
@@ -58,49 +56,6 @@ class Muon(Optimizer):
         param -= step.astype(param.dtype) * rate
 
 
-def orthogonalized(matrix: Array, coefficients: tuple[float, float, float], steps: int, eps: float) -> Array:
-    """`matrix` with its singular values s near 1, by `steps` times ``s = a * s + b * s**3 + c * s**5``; (m, n) as float32.
-
-    Every intermediate result is rounded to bfloat16. ValueError for 100 or more steps, or coefficients that are not three.
-    """
-    if steps >= 100:
-        raise ValueError("Number of steps must be less than 100 for computational efficiency")
-    if len(coefficients) != 3:
-        raise ValueError("Coefficients must be a tuple of exactly 3 values")
-    a, b, c = coefficients
-    x = _bfloat16(matrix)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    norm = _bfloat16(np.sqrt(np.square(x).sum(keepdims=True)))
-    x = _bfloat16(x / np.maximum(norm, _bfloat16(np.array(eps))))
-    for _ in range(steps):
-        gram = _bfloat16(x @ x.T)
-        x = _sum(a, x, 1, _sum(b, gram, c, gram @ gram) @ x)
-    return x.T if tall else x
-
-
 def _between(start: Array, end: Array, weight: float) -> Array:
     """``start + weight * (end - start)``, counted from the nearer end."""
     return start + (end - start) * weight if abs(weight) < 0.5 else end - (end - start) * (1 - weight)
-
-
-def _sum(a: float, x: Array, c: float, y: Array) -> Array:
-    """``a * x + c * y`` rounded once: in float64 nothing is lost before. A few rows at a time, to stay in the cache."""
-    first, second = np.float64(np.float32(a)), np.float64(np.float32(c))
-    out = np.empty(x.shape, np.float32)
-    rows = max(1, BLOCK // 2 // max(1, x.shape[1]))
-    for start in range(0, len(x), rows):
-        part = slice(start, start + rows)
-        out[part] = _bfloat16(first * x[part] + second * y[part])
-    return out
-
-
-def _bfloat16(values: Array) -> Array:
-    """The nearest numbers with eight significant bits (ties to even), as float32."""
-    bits = np.array(values, np.float32, order="C").view(np.uint32)
-    up = bits >> 16
-    up &= 1
-    up += 0x7FFF
-    bits += up
-    bits &= 0xFFFF0000
-    return bits.view(np.float32)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, chosen
+from mini_dl.optim.updates import Number, Options, Params, State, chosen
 
 
 class Rprop(Optimizer):
@@ -20,15 +18,16 @@ class Rprop(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-2, etas: tuple[float, float] = (0.5, 1.2), step_sizes: tuple[float, float] = (1e-6, 50),
-        *, capturable: bool = False, foreach: bool | None = None, maximize: bool = False, differentiable: bool = False,
+        self, params: Params, lr: Number = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50), *, capturable: bool = False, foreach: bool | None = None,
+        maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr", "foreach maximize differentiable capturable")
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
         super().__init__(params, options)
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         if not state:
             state.begin(param, "prev", "step_size")
             state["step_size"][...] = group.lr * (1 + 1j) if param.dtype.kind == "c" else group.lr

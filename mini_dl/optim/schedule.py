@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
+from mini_dl.nn._types import StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.tensor import Tensor
+from mini_dl.optim.sgd import SGD
+from mini_dl.optim.updates import Group, Number
+from mini_dl.tensor import Tensor, wrap
+
+T = TypeVar("T")
+Rates: TypeAlias = list[Number]
+"""The learning rate of each group."""
 
 EPOCH_DEPRECATION_WARNING = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
@@ -17,7 +26,6 @@ EPOCH_DEPRECATION_WARNING = (
     "instead of the new chainable form, where available. Please open an issue if you are unable to replicate your use case: "
     "https://github.com/pytorch/pytorch/issues/new/choose."
 )
-_ORDER = " See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 
 
 def options_of(optimizer: Optimizer, key: str) -> list[Any]:
@@ -25,7 +33,7 @@ def options_of(optimizer: Optimizer, key: str) -> list[Any]:
     return [group[key].clone() if isinstance(group[key], Tensor) else group[key] for group in optimizer.param_groups]
 
 
-def set_option(group: dict[str, Any], key: str, value: Any) -> None:
+def set_option(group: Group, key: str, value: Any) -> None:
     """Set an option of `group`; a tensor keeps its identity."""
     if isinstance(group[key], Tensor):
         group[key].fill_(value.item() if isinstance(value, Tensor) else value)
@@ -33,27 +41,45 @@ def set_option(group: dict[str, Any], key: str, value: Any) -> None:
         group[key] = value
 
 
-def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T]) -> list[T]:
     """One value for each group. ValueError if a list has another length."""
     n = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        value = [value] * n
-    elif len(value) != n:
+    values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value] * n
+    if len(values) != n:
         raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {n}."
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(values)} values, param_groups has {n}."
         )
-    return [v.clone() if isinstance(v, Tensor) else v for v in value]
+    return [v.clone() if isinstance(v, Tensor) else v for v in values]
 
 
-def check_optimizer(optimizer: Any) -> None:
+def check_optimizer(optimizer: object) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+def check_strategy(anneal_strategy: str) -> None:
+    """ValueError if `anneal_strategy` is neither a cosine nor a line."""
+    if anneal_strategy not in ("cos", "linear"):
+        raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
 
 
 class LRScheduler:
     """Base of the schedules: a subclass defines ``get_lr()``, the learning rate of each group at ``self.last_epoch``.
 
-    A subclass may define ``_get_closed_form_lr()`` too, for the deprecated ``step(epoch)``.
+    A subclass may define ``_get_closed_form_lr()`` too, for the deprecated ``step(epoch)``. TypeError if `optimizer` is not an
+    Optimizer, KeyError if it has no ``initial_lr`` to go on from after `last_epoch`.
+
+    >>> import mini_dl as torch
+    >>> class Halving(torch.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [base / 2**self.last_epoch for base in self.base_lrs]
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.8)
+    >>> schedule = Halving(optimizer)
+    >>> for epoch in range(3):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.1]
     """
 
     _get_lr_called_within_step = False
@@ -85,40 +111,33 @@ class LRScheduler:
         finally:
             self._is_initial = False
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """All attributes but the optimizer."""
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: StateDict) -> None:
         """Restore what `state_dict` returned."""
         self.__dict__.update(state_dict)
 
-    def get_last_lr(self) -> list[Any]:
+    def get_last_lr(self) -> Rates:
         """The learning rates last set."""
         return self._last_lr
 
-    def get_lr(self) -> list[Any]:
+    def get_lr(self) -> Rates:
         """The learning rates of this step; from outside, use `get_last_lr`."""
+        if not self._get_lr_called_within_step:
+            text = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
+            warnings.warn(text, UserWarning, stacklevel=2)
+        return self._rates()
+
+    def _rates(self) -> Rates:
+        """What `get_lr` returns."""
         raise NotImplementedError
 
     def step(self, epoch: int | None = None) -> None:
         """Set the learning rates of the next epoch."""
-        if self._step_count == 1:
-            if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
-                warnings.warn(
-                    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, "
-                    "make sure to call `optimizer.step()` before `lr_scheduler.step()`." + _ORDER,
-                    UserWarning,
-                    stacklevel=2,
-                )
-            elif not getattr(self.optimizer, "_opt_called", False):
-                warnings.warn(
-                    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should "
-                    "call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will "
-                    "result in PyTorch skipping the first value of the learning rate schedule." + _ORDER,
-                    UserWarning,
-                    stacklevel=2,
-                )
+        if self._step_count == 1 and (mistake := _mistaken_order(self.optimizer)):
+            warnings.warn(mistake, UserWarning, stacklevel=2)
         self._step_count += 1
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
@@ -127,35 +146,18 @@ class LRScheduler:
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         closed_form = None if epoch is None else getattr(self, "_get_closed_form_lr", None)
-        self._write(self._called_within_step(closed_form or self.get_lr))
+        self._write(closed_form or self.get_lr)
 
-    def _called_within_step(self, get_lr: Callable[[], list[Any]]) -> list[Any]:
+    def _write(self, get_lr: Callable[[], Rates]) -> None:
+        """Give each group its learning rate."""
         self._get_lr_called_within_step = True
         try:
-            return get_lr()
+            rates = get_lr()
         finally:
             self._get_lr_called_within_step = False
-
-    def _write(self, lrs: list[Any]) -> None:
-        for group, lr in zip(self.optimizer.param_groups, lrs):
+        for group, lr in zip(self.optimizer.param_groups, rates):
             set_option(group, "lr", lr)
         self._last_lr = options_of(self.optimizer, "lr")
-
-    # Parts of get_lr -----------------------------------------------------------------------------------------
-
-    def _warn_unless_in_step(self) -> None:
-        if not self._get_lr_called_within_step:
-            warnings.warn(
-                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def _unchanged(self) -> list[Any]:
-        return options_of(self.optimizer, "lr")
-
-    def _times(self, factor: float) -> list[Any]:
-        return [group["lr"] * factor for group in self.optimizer.param_groups]
 
 
 _LRScheduler = LRScheduler
@@ -168,10 +170,39 @@ def _watch_step(optimizer: Optimizer) -> None:
     function, reference = optimizer.step.__func__, weakref.ref(optimizer)  # type: ignore[attr-defined]
 
     @wraps(function)
-    def step(*args: Any, **kwargs: Any) -> Any:
+    def step(*args: object, **kwargs: object) -> Any:
         owner: Any = reference()
         owner._opt_called = True
         return function(owner, *args, **kwargs)
 
     step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
     optimizer.step = step  # type: ignore[method-assign]
+
+
+def _mistaken_order(optimizer: Optimizer) -> str:
+    """What to warn about at the first step of a schedule: a step of the optimizer that was not seen; "" if all is well."""
+    if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
+        mistake = (
+            "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, make sure "
+            "to call `optimizer.step()` before `lr_scheduler.step()`."
+        )
+    elif not getattr(optimizer, "_opt_called", False):
+        mistake = (
+            "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should call them "
+            "in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will result in PyTorch "
+            "skipping the first value of the learning rate schedule."
+        )
+    else:
+        return ""
+    return mistake + " See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
+
+
+def course(kind: Callable[..., LRScheduler], *args: Any, epochs: int = 5, lr: float = 1.0, **options: Any) -> list[float]:
+    """The learning rates of the first `epochs` epochs from `lr` on, under ``kind(optimizer, *args, **options)``: for examples."""
+    optimizer = SGD([wrap(np.zeros(1))], lr, momentum=0.9)
+    schedule, rates = kind(optimizer, *args, **options), []
+    for _ in range(epochs):
+        rates.append(round(float(optimizer.param_groups[0]["lr"]), 4))
+        optimizer.step()
+        schedule.step()
+    return rates

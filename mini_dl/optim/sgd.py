@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, add_scaled, chosen, with_penalty
+from mini_dl.optim.updates import Group, Number, Options, Params, State, add_scaled, chosen, with_penalty
 from mini_dl.tensor import wrap
 
 
@@ -26,11 +26,11 @@ class SGD(Optimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
-    newer_options: ClassVar[dict[str, Any]] = {"fused": False}
+    newer_options: ClassVar[Group] = {"fused": False}
     foreach_is_recorded = True
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: Any = 0,
+        self, params: Params, lr: Number = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: Number = 0,
         nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None, differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:  # fmt: skip
@@ -42,7 +42,7 @@ class SGD(Optimizer):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, options)
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         momentum, first = group.momentum, "momentum_buffer" not in state
         if momentum != 0 and first:
             state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
@@ -72,12 +72,13 @@ class ASGD(Optimizer):
     tensors_of_step = "params, mus, etas, and state_steps"
 
     def __init__(
-        self, params: Any, lr: Any = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6, weight_decay: float = 0,
-        foreach: bool | None = None, maximize: bool = False, differentiable: bool = False, capturable: bool = False,
+        self, params: Params, lr: Number = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
+        weight_decay: float = 0, foreach: bool | None = None, maximize: bool = False, differentiable: bool = False,
+        capturable: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(params, chosen(locals(), "lr weight_decay"))
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "ax", eta=group.lr, mu=1)
         step, lr, lambd = state.advance(), group.lr, group.lambd
         eta, mu = float(state["eta"]), float(state["mu"])

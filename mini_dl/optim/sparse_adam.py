@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mini_dl._dtypes import Array
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, check_one_element, chosen
+from mini_dl.optim.updates import Betas, Number, Options, Params, State, check_one_element, chosen
 
 
 class SparseAdam(Optimizer):
@@ -16,7 +14,7 @@ class SparseAdam(Optimizer):
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, maximize: bool = False
+        self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, maximize: bool = False
     ) -> None:
         options = chosen(locals(), "betas")
         check_one_element(lr)
@@ -29,5 +27,5 @@ class SparseAdam(Optimizer):
         if places:
             raise ValueError(f"Complex params at indices {places}: SparseAdam does not support complex parameters")
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")

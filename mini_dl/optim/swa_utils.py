@@ -6,17 +6,21 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeAlias
 
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn._types import Device, Floats
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import Module
 from mini_dl.ops.from_data import tensor
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.schedule import LRScheduler, per_group
+from mini_dl.optim.schedule import LRScheduler, Rates, check_strategy, course as course, per_group
 from mini_dl.tensor import Tensor
 
-Tensors = list[Tensor]
+Tensors: TypeAlias = list[Tensor]
+Count: TypeAlias = Tensor | int
+Average: TypeAlias = Callable[[Tensor, Tensor, Count], Tensor]
+Averages: TypeAlias = Callable[[Tensors, Tensors, Count], None]
 
 __all__ = [
     "SWALR",
@@ -34,12 +38,12 @@ def _check_decay(decay: float) -> None:
         raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
 
 
-def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, Any], None]:
+def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
     """``average = decay * average + (1 - decay) * current`` in place, for lists of tensors. ValueError unless 0 <= decay <= 1."""
     _check_decay(decay)
 
     @no_grad()
-    def update(averages: Tensors, currents: Tensors, _: Any) -> None:
+    def update(averages: Tensors, currents: Tensors, _: Count) -> None:
         for average, current in zip(averages, currents):
             if average.is_floating_point() or average.is_complex():
                 average.lerp_(current, 1 - decay)
@@ -49,11 +53,11 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Tensors, Tensors, An
     return update
 
 
-def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Any], None]:
+def get_swa_multi_avg_fn() -> Averages:
     """``average += (current - average) / (number averaged so far + 1)`` in place, for lists of tensors."""
 
     @no_grad()
-    def update(averages: Tensors, currents: Tensors, num_averaged: Any) -> None:
+    def update(averages: Tensors, currents: Tensors, num_averaged: Count) -> None:
         for average, current in zip(averages, currents):
             if average.is_floating_point() or average.is_complex():
                 average.lerp_(current, float(1 / (num_averaged + 1)))
@@ -63,22 +67,22 @@ def get_swa_multi_avg_fn() -> Callable[[Tensors, Tensors, Any], None]:
     return update
 
 
-def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tensor]:
+def get_ema_avg_fn(decay: float = 0.999) -> Average:
     """``decay * average + (1 - decay) * current`` of two tensors. ValueError unless 0 <= decay <= 1."""
     _check_decay(decay)
 
     @no_grad()
-    def update(average: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
+    def update(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
         return decay * average + (1 - decay) * current
 
     return update
 
 
-def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
+def get_swa_avg_fn() -> Average:
     """``average + (current - average) / (number averaged so far + 1)`` of two tensors."""
 
     @no_grad()
-    def update(average: Tensor, current: Tensor, num_averaged: Any) -> Tensor:
+    def update(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
         return average + (current - average) / (num_averaged + 1)
 
     return update
@@ -103,13 +107,9 @@ class AveragedModel(Module):
     n_averaged: Tensor
 
     def __init__(
-        self,
-        model: Module,
-        device: Any = None,
-        avg_fn: Callable[[Tensor, Tensor, Any], Tensor] | None = None,
-        multi_avg_fn: Callable[[Tensors, Tensors, Any], None] | None = None,
+        self, model: Module, device: Device = None, avg_fn: Average | None = None, multi_avg_fn: Averages | None = None,
         use_buffers: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         if avg_fn is not None and multi_avg_fn is not None:
             raise AssertionError("Only one of avg_fn and multi_avg_fn should be provided")
@@ -147,7 +147,7 @@ class AveragedModel(Module):
 
 
 @no_grad()
-def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
+def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> None:
     """Recompute the running statistics of all batch norms in `model` as means over the batches of `loader`.
 
     A batch is a tensor, or a list or tuple whose first element `model` is called with.
@@ -171,20 +171,18 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
 
 class SWALR(LRScheduler):
-    """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, along a line or a cosine."""
+    """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, along a line or a cosine.
+
+    >>> course(SWALR, 0.2, anneal_epochs=4, anneal_strategy="linear")
+    [1.0, 0.8, 0.6, 0.4, 0.2]
+    """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        swa_lr: Any,
-        anneal_epochs: int = 10,
-        anneal_strategy: str = "cos",
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, swa_lr: Floats, anneal_epochs: int = 10, anneal_strategy: str = "cos", last_epoch: int = -1
     ) -> None:
         for group, lr in zip(optimizer.param_groups, per_group("swa_lr", optimizer, swa_lr)):
             group["swa_lr"] = lr
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        check_strategy(anneal_strategy)
         self._anneal_strategy = anneal_strategy
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
@@ -195,8 +193,7 @@ class SWALR(LRScheduler):
         """The weight of `swa_lr` at the fraction `t` of the way."""
         return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
-    def get_lr(self) -> list[Any]:
-        self._warn_unless_in_step()
+    def _rates(self) -> Rates:
         step = self._step_count - 1
         if self.anneal_epochs == 0:
             step = max(1, step)

@@ -14,22 +14,42 @@ An update of one parameter looks like this, over arrays or over their recorded s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
-from typing import Any
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, Array
-from mini_dl.kernels import blas
-from mini_dl.kernels.blocks import Scratch, as_single
+from mini_dl.kernels.blocks import as_single
+from mini_dl.kernels.steps import (
+    BLOCK as BLOCK,
+    MOST_BUFFERS,
+    SHAPES,
+    SMALL,
+    add_scaled as add_scaled,
+    in_pieces,
+    mean_towards as mean_towards,
+    square_towards as square_towards,
+    step_by_root as step_by_root,
+    with_penalty as with_penalty,
+)
 from mini_dl.tensor import Tensor, wrap
+
+Number: TypeAlias = float | Tensor
+"""An option that may also be a tensor of one element: torch allows it for learning rates and betas."""
+Betas: TypeAlias = tuple[Number, Number]
+Group: TypeAlias = dict[str, Any]
+"""Parameters and their options by name."""
+Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
+Options: TypeAlias = SimpleNamespace
+"""The options of a group as attributes, for an update."""
 
 # ------------------------------------------------------------------------------------------------ options
 
 
-def chosen(arguments: dict[str, Any], checks: str = "", last: str = "") -> dict[str, Any]:
+def chosen(arguments: Group, checks: str = "", last: str = "") -> Group:
     """The options among the ``locals()`` of a constructor: all its parameters but `self` and `params`, in torch's order, which is
     that of the signature with the names in `last` at the end.
 
@@ -43,27 +63,27 @@ def chosen(arguments: dict[str, Any], checks: str = "", last: str = "") -> dict[
     return options
 
 
-def check_learning_rate(name: str, lr: Any) -> None:
+def check_learning_rate(name: str, lr: Number) -> None:
     """ValueError if `lr` is negative or a tensor of more than one element."""
     check_one_element(lr)
     if not lr >= 0.0:
         raise ValueError(f"Invalid learning rate: {lr}")
 
 
-def check_one_element(lr: Any) -> None:
+def check_one_element(lr: Number) -> None:
     """ValueError for a learning rate that is a tensor of several elements."""
     if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
 
 
-def check_betas(name: str, betas: Any) -> None:
+def check_betas(name: str, betas: Betas) -> None:
     """ValueError for a decay outside [0, 1)."""
     for i, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
 
-def check_at_least_zero(name: str, value: Any) -> None:
+def check_at_least_zero(name: str, value: Number) -> None:
     """ValueError for an option below 0 (or NaN)."""
     if not value >= 0.0:
         raise ValueError(f"Invalid {'epsilon' if name == 'eps' else name} value: {value}")
@@ -73,7 +93,7 @@ _NO_OPTIONS = {"self", "params", "__class__", "checks", "last"}
 _CHECKS: dict[str, Callable[[str, Any], None]] = {"lr": check_learning_rate, "betas": check_betas}
 
 
-def parts_of_decay(weight_decay: Any, lr: Any, decoupled: bool) -> tuple[Any, Any]:
+def parts_of_decay(weight_decay: float, lr: float, decoupled: bool) -> tuple[float, float | None]:
     """The factor of the penalty in the gradient, 0 if the decay is `decoupled` from it; and the fraction of the parameter that a
     step then keeps, ``1 - lr * weight_decay``, or None for all of it."""
     if not decoupled:
@@ -83,7 +103,7 @@ def parts_of_decay(weight_decay: Any, lr: Any, decoupled: bool) -> tuple[Any, An
 
 # ------------------------------------------------------------------------------------------------ state
 
-Buffers = dict[tuple[Any, ...], list[Array]]
+Buffers: TypeAlias = dict[tuple[tuple[int, ...], str], list[Array]]
 
 
 class State:
@@ -92,7 +112,7 @@ class State:
 
     __slots__ = ("spare", "tensors")
 
-    def __init__(self, tensors: dict[str, Any], spare: Buffers | None = None) -> None:
+    def __init__(self, tensors: Group, spare: Buffers | None = None) -> None:
         self.tensors, self.spare = tensors, {} if spare is None else spare
 
     def __bool__(self) -> bool:
@@ -104,7 +124,7 @@ class State:
     def __getitem__(self, name: str) -> Any:
         return self.tensors[name]._array
 
-    def begin(self, like: Array, *names: str, **numbers: Any) -> None:
+    def begin(self, like: Array, *names: str, **numbers: float) -> None:
         """At the first step, create a step count, the `numbers`, and zeros like `like` under each of the `names`."""
         if self.tensors:
             return
@@ -125,7 +145,7 @@ class State:
         """A 0-d array as a Python float, without gradient; recorded state gives a recorded scalar instead."""
         return float(self[name])
 
-    def put(self, name: str, value: Any) -> None:
+    def put(self, name: str, value: float) -> None:
         """Write a number into a 0-d array, rounded to the default type even if loaded state has a wider one."""
         self[name][...] = _step_dtype()(value)
 
@@ -139,7 +159,7 @@ class State:
         The update loops over them and writes in place. Complex arrays come as their real and imaginary parts.
         """
         if param.size > SMALL or not param.ndim or param.dtype.kind not in FLOATING:
-            return _pieces(buffers, param, *others)
+            return in_pieces(buffers, param, *others)
         key = (param.shape, param.dtype.char)
         own = self.spare.get(key)
         if own is None:
@@ -181,78 +201,5 @@ def zeros_like(param: Array) -> Tensor:
     return wrap(np.zeros_like(param))
 
 
-def _step_dtype() -> Any:
+def _step_dtype() -> type[np.floating[Any]]:
     return np.float64 if _dtypes.default_numpy() == np.float64 else np.float32
-
-
-# ------------------------------------------------------------------------------------------------ arithmetic in place
-
-
-def with_penalty(grad: Array, param: Array, weight_decay: float, maximize: bool, buffer: Any, out: Any) -> Array:
-    """The gradient to descend: `grad`, or its negative, plus that of ``weight_decay / 2 * param ** 2``."""
-    if maximize:
-        grad = np.negative(grad, out=out)
-    if weight_decay != 0:
-        grad = np.add(grad, np.multiply(param, weight_decay, out=buffer), out=out)
-    return grad
-
-
-def add_scaled(target: Any, value: Any, weight: Any, buffer: Any, keep: float | None = None) -> None:
-    """``target += weight * value``, or ``target = keep * target + weight * value``"""
-    if type(target) is not np.ndarray:  # recorded
-        target.add_scaled(value, weight, keep)
-        return
-    if target.size > SMALL and blas.add_scaled(weight, value, 1 if keep is None else keep, target):
-        return
-    if keep is not None:
-        target *= keep
-    target += value if weight == 1 else np.multiply(value, weight, out=buffer)
-
-
-def mean_towards(mean: Array, value: Array, weight: float, buffer: Any) -> None:
-    """``mean += weight * (value - mean)``"""
-    difference = np.subtract(value, mean, out=buffer)
-    add_scaled(mean, difference, weight, difference)
-
-
-def square_towards(square: Array, value: Array, decay: float, buffer: Any) -> None:
-    """``square = decay * square + (1 - decay) * value ** 2``"""
-    squared = np.multiply(value, value, out=buffer)
-    add_scaled(square, squared, 1 - decay, squared, decay)
-
-
-# ------------------------------------------------------------------------------------------------ pieces
-
-BLOCK = 3 << 16
-"""Elements in one pass: few enough for a buffer to stay in the cache, and enough for two threads to run side by side."""
-SMALL = 1 << 14
-"""Elements up to which the buffers of a shape are kept for the next array of that shape."""
-SHAPES = 64
-"""Shapes whose buffers are kept."""
-MOST_BUFFERS = 3
-"""Buffers that an update may ask for."""
-BUFFERS = [Scratch() for _ in range(MOST_BUFFERS)]
-
-
-def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple[Any, ...]]:
-    arrays = (param, *others)
-    if not param.ndim:  # as a vector: operations on 0-d arrays give scalars, which cannot be written to
-        vectors: Any = [None if a is None else a.reshape(1) for a in arrays]
-        yield from _pieces(buffers, *vectors)
-    elif param.dtype.kind == "c":
-        for part in (np.real, np.imag):
-            parts: Any = [None if a is None else part(a) for a in arrays]
-            yield from _pieces(buffers, *parts)
-    elif param.size <= SMALL or not all([a is None or a.flags.c_contiguous for a in (param, *others[1:])]):
-        yield (*arrays, *[np.empty(param.shape, param.dtype) for _ in range(buffers)])  # what is written: all but grad
-    elif param.size <= BLOCK:
-        yield (*arrays, *[memory.of(param.shape, param.dtype) for memory in BUFFERS[:buffers]])
-    else:
-        flat = [None if a is None else a.reshape(-1) for a in arrays]
-        size = -(-param.size // -(-param.size // BLOCK))
-        whole = param.size - param.size % size
-        spare = [memory.of((size,), param.dtype) for memory in BUFFERS[:buffers]]
-        rows = [repeat(None) if a is None else a[:whole].reshape(-1, size) for a in flat]
-        yield from zip(*rows, *[repeat(b) for b in spare])  # faster than slices, for which the other thread would wait
-        if whole < param.size:
-            yield (*[None if a is None else a[whole:] for a in flat], *[b[: param.size - whole] for b in spare])
