@@ -7,13 +7,18 @@ category first (bool < integer < floating point < complex), then arrays with dim
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+NumpyType = np.dtype[Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex
+Shape = tuple[builtins.int, ...]
+Ints = builtins.int | Sequence[builtins.int]
+"""An int for all dimensions, or one for each: `_arguments.kind_of` knows it by its name."""
 
 CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 

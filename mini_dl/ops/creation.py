@@ -13,7 +13,7 @@ from mini_dl import _device, _dtypes
 from mini_dl._arguments import loosely_parsed, single
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name
 from mini_dl._device import channels_last, channels_last_3d, contiguous_format, require_cpu
-from mini_dl._dtypes import Array, dtype as DType, is_number, number_as
+from mini_dl._dtypes import Array, Ints, dtype as DType, is_number, number_as
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.factories import default_type, factory, finished, numpy_of
@@ -83,7 +83,7 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
 
 
 @factory(out=False)
-def scalar_tensor(s: Any, *, dtype: Any) -> Array:
+def scalar_tensor(s: Ints, *, dtype: Any) -> Array:
     """A 0-d tensor of the default dtype with this value."""
     return _filled((), s, default_type(dtype))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import nonnegative, sizes, spread_out
-from mini_dl._dtypes import Array, of_numpy
+from mini_dl._dtypes import Array, Ints, of_numpy
 from mini_dl._surface import method, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
@@ -115,7 +115,7 @@ class _NotImplemented:
 
 
 @tensor_method()
-def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Ints | None = None) -> Tensor:
     """View the memory of `source` from now on, with these sizes and strides; no memory without it.
 
     RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
