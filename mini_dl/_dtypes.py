@@ -68,6 +68,9 @@ class dtype:
         return complex128 if self is float64 else complex64
 
 
+TypeLike = dtype | type | None
+"""What stands for an element type: also Python's bool, int and float, and None for the default."""
+
 uint8, uint16, uint32, uint64 = dtype("uint8"), dtype("uint16"), dtype("uint32"), dtype("uint64")
 int8, int16, int32, int64 = dtype("int8"), dtype("int16"), dtype("int32"), dtype("int64")
 float16, float32, float64 = dtype("float16"), dtype("float32"), dtype("float64")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Shape
+from mini_dl._dtypes import Array, NumpyType, Shape
 from mini_dl.kernels import blocks, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.parallel import share
@@ -170,7 +170,7 @@ def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
 
 
-def suits_winograd(images: int, weight: Shape, dtype: np.dtype[Any], g: Geometry) -> bool:
+def suits_winograd(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
     """Whether the kernel is 3 x 3 and dense, over enough channels and positions to repay the transforms."""
     return (
         weight[2:] == (3, 3)

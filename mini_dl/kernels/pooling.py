@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Shape
+from mini_dl._dtypes import Array, NumpyType, Shape
 from mini_dl.kernels.blocks import as_single, computed_in, keep, slices
 from mini_dl.kernels.parallel import share
 
@@ -167,7 +167,7 @@ def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[An
     yield taps[-1], free
 
 
-def lowest(dtype: np.dtype[Any]) -> Any:
+def lowest(dtype: NumpyType) -> Any:
     """The lowest value of the type."""
     return dtype.type(-np.inf) if dtype.kind == "f" else np.iinfo(dtype).min
 
@@ -322,7 +322,7 @@ def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> A
     return out
 
 
-def _as(divisor: Any, dtype: np.dtype[Any]) -> Any:
+def _as(divisor: Any, dtype: NumpyType) -> Any:
     return divisor.astype(dtype) if isinstance(divisor, np.ndarray) else divisor
 
 

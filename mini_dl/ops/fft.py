@@ -19,7 +19,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import listed, type_name, wrap_dim
-from mini_dl._dtypes import Array, Ints, Shape, scalar_name
+from mini_dl._dtypes import Array, Ints, NumpyType, Shape, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.factories import factory
@@ -316,7 +316,7 @@ def ihfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str
 
 
 @factory(place="fft")
-def fftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
+def fftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
     """The frequencies of `fft`'s elements for samples `d` apart: ``[0, 1, ..., -2, -1] / (n * d)``.
 
     >>> import mini_dl as torch
@@ -332,7 +332,7 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
 
 
 @factory(place="fft")
-def rfftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
+def rfftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
     """The frequencies of `rfft`'s elements for samples `d` apart: ``[0, 1, ..., n // 2] / (n * d)``."""
     n, target = _points("rfftfreq", n, dtype)
     return np.arange(int(n / 2) + 1).astype(target) * (np.float64(1.0) / np.float64(n * d)).astype(target)

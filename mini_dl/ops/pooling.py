@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Ints, Shape, int64, scalar_name
+from mini_dl._dtypes import Array, Ints, NumpyType, Shape, int64, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
@@ -154,7 +154,7 @@ def _check_rank(name: str, n: int, shape: Shape) -> None:
         )
 
 
-def _require(dtype: np.dtype[Any], kinds: str, kernel: str, without: str = "") -> None:
+def _require(dtype: NumpyType, kinds: str, kernel: str, without: str = "") -> None:
     if dtype.kind not in kinds or dtype.char in "HILQ" + without:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
 

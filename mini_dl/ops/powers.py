@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Number, as_type, floating, is_number, number_as, of_numpy, result_numpy, scalar_name
+from mini_dl._dtypes import Array, Number, NumpyType, as_type, floating, is_number, number_as, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import binary, op, unary
@@ -146,12 +146,12 @@ def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
     return self.pow_(_in_type(exponent, target))
 
 
-def _power_type(*operands: Any) -> np.dtype[Any]:
+def _power_type(*operands: Any) -> NumpyType:
     kinds = [kind_of(v._array if isinstance(v, Tensor) else v) for v in operands]
     return np.dtype("complex128" if "c" in kinds else "float64")
 
 
-def _in_type(operand: Any, target: np.dtype[Any]) -> Any:
+def _in_type(operand: Any, target: NumpyType) -> Any:
     return operand.to(of_numpy(target)) if isinstance(operand, Tensor) else as_type(operand, target).item()
 
 

@@ -15,7 +15,7 @@ from mini_dl._checks import (
     wrap_dim,
     wrap_dims,
 )
-from mini_dl._dtypes import Array, Ints, dtype as DType, scalar_name
+from mini_dl._dtypes import Array, Ints, NumpyType, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import op, view
 from mini_dl.tensor import Tensor
@@ -190,7 +190,7 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @view()
-def _view_type(input: Array, target: np.dtype[Any]) -> Array:
+def _view_type(input: Array, target: NumpyType) -> Array:
     return input.view(target)
 
 
