@@ -169,20 +169,19 @@ zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
 empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
-def _new(name: str) -> None:
+def _new(function: Callable[..., Tensor]) -> None:
     """Publish ``x.new_f(...)``: ``torch.f(...)`` in the type of `x`."""
-    torch_function = namespace("torch")[name]
 
     def make(self: Tensor, *args: Any, dtype: TypeLike = None, **kwargs: Any) -> Tensor:
-        return torch_function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
+        return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
-    make.__name__ = make.__qualname__ = "new_" + name
-    make.__doc__ = f"``torch.{name}(...)`` in the type of this tensor."
+    make.__name__ = make.__qualname__ = "new_" + function.__name__
+    make.__doc__ = f"``torch.{function.__name__}(...)`` in the type of this tensor."
     setattr(Tensor, make.__name__, make)
 
 
-for _name in ("zeros", "ones", "empty", "full", "empty_strided"):
-    _new(_name)
+for _function in (zeros, ones, empty, full, empty_strided):
+    _new(_function)
 
 
 @tensor_method()
@@ -249,10 +248,13 @@ class TensorType:
         return f"<class 'torch.{self.__name__}'>"
 
 
+TENSOR_TYPES: dict[str, TensorType] = {}
+"""By name."""
+
 for _dtype in _dtypes.ALL:
     if _dtype.name not in ("uint16", "uint32", "uint64", "complex64", "complex128"):
         _type = TensorType(_dtype)
-        namespace("torch")[_type.__name__] = _type
+        TENSOR_TYPES[_type.__name__] = namespace("torch")[_type.__name__] = _type
 
 
 @tensor_method()
@@ -266,7 +268,9 @@ def _type_of(self: Tensor, dtype: TypeLike = None, non_blocking: bool = False) -
     if dtype is None:
         return f"torch.{_dtypes.scalar_name(self._array.dtype)}Tensor"
     if isinstance(dtype, str):
-        dtype = namespace("torch")[dtype.removeprefix("torch.")]
+        if (name := dtype.removeprefix("torch.")) not in TENSOR_TYPES:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = TENSOR_TYPES[name].dtype
     return self.to(dtype.dtype if isinstance(dtype, TensorType) else dtype)
 
 
