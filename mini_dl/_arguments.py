@@ -318,9 +318,10 @@ def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
 
 def kind_of(parameter: inspect.Parameter) -> str:
     """The annotation without modules and without the part that makes it optional; "ints" for `INT_LISTS`."""
-    if parameter.annotation in ("Any", "Sequence[int]") and parameter.name in INT_LISTS:
+    annotation = str(parameter.annotation)
+    if parameter.name in INT_LISTS and (annotation in ("Any", "Sequence[int]") or annotation.startswith("Ints")):
         return "ints"
-    return str(parameter.annotation).replace(" | None", "").replace("builtins.", "").replace("DType", "dtype")
+    return annotation.replace(" | None", "").replace("builtins.", "").replace("DType", "dtype")
 
 
 def optional(parameter: inspect.Parameter) -> bool:

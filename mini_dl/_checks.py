@@ -31,6 +31,11 @@ def index_of(number: Any, must: str) -> int:
     raise TypeError(f"{must}, not {type_name(number)}")
 
 
+def listed(numbers: Any) -> list[Any]:
+    """An int, or several ints, as a list."""
+    return list(numbers) if isinstance(numbers, (tuple, list)) else [numbers]
+
+
 def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """An int, a sequence of ints, or None or () for all dimensions, as distinct dims counted from the front."""
     if dim is None:

@@ -57,6 +57,7 @@ class device:
 
 
 CPU = device("cpu")
+DeviceLike = device | str | int | None
 
 
 class layout:
@@ -76,6 +77,10 @@ class memory_format(layout):
     """The order of dimensions in memory."""
 
 
+Layout = layout | None
+MemoryFormat = memory_format | None
+
+
 strided, sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = [
     layout(name) for name in ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
 ]
@@ -89,7 +94,7 @@ def compiled_without(name: str) -> NoReturn:
     raise AssertionError(f"Torch not compiled with {name} enabled")
 
 
-def require_cpu(where: Any) -> None:
+def require_cpu(where: DeviceLike) -> None:
     """AssertionError for a GPU, RuntimeError for any other device, unless `where` is None or names the CPU."""
     if where is None or where is CPU:
         return

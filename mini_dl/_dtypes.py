@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+NumpyType = np.dtype[Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex
+Shape = tuple[builtins.int, ...]
+Ints = builtins.int | Sequence[builtins.int]
+"""An int for all dimensions, or one for each: `_arguments.kind_of` knows it by its name."""
 
 FLOATING = "fV"
 """The NumPy kinds of floating point types. "V" is that of bfloat16, which NumPy lacks: the package ml_dtypes adds it."""
@@ -77,6 +81,9 @@ class dtype:
             raise RuntimeError(f"Unknown Complex ScalarType for {scalar_name(self.numpy)}")
         return complex128 if self is float64 else complex64
 
+
+TypeLike = dtype | type | None
+"""What stands for an element type: also Python's bool, int and float, and None for the default."""
 
 uint8, uint16, uint32, uint64 = dtype("uint8"), dtype("uint16"), dtype("uint32"), dtype("uint64")
 int8, int16, int32, int64 = dtype("int8"), dtype("int16"), dtype("int32"), dtype("int64")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, is_number, wide
+from mini_dl._dtypes import Array, NumpyType, is_number, wide
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
@@ -276,7 +276,7 @@ CONSTANTS: dict[str, dict[Any, Array]] = {"e": {}, "f": {}, "d": {}}
 """Python numbers as 0-d arrays, by type: NumPy takes twice as long with a number, which it converts at each call."""
 
 
-def constant(number: Any, dtype: np.dtype[Any]) -> Any:
+def constant(number: Any, dtype: NumpyType) -> Any:
     """`number` as an array of a floating point type, kept for the next time; the number itself where it is out of range."""
     if number.__class__ is int and not -(2**63) <= number < 2**63:
         wide(number)

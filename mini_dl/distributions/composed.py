@@ -255,4 +255,6 @@ def _check_components(mixture: Any, components: Any) -> None:
             )
     km, kc = mixture.logits.shape[-1], components.batch_shape[-1]
     if km != kc:
-        raise ValueError(f"`mixture_distribution component` ({km}) does not equal `component_distribution.batch_shape[-1]` ({kc})")
+        raise ValueError(
+            f"`mixture_distribution component` ({km}) does not equal `component_distribution.batch_shape[-1]` ({kc})"
+        )

@@ -9,9 +9,8 @@ from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
 from mini_dl.distributions.composed import TransformedDistribution, of_base
 from mini_dl.distributions.continuous import LOC_SCALE, Cauchy, Normal, Uniform
-from mini_dl.distributions.discrete import BINARY, CLASSES, OverClasses, ProbsOrLogits
+from mini_dl.distributions.discrete import BINARY, CLASSES, Categorical, OverClasses, ProbsOrLogits
 from mini_dl.distributions.positive import Exponential, Gamma
-from mini_dl.distributions.discrete import Categorical
 from mini_dl.distributions.transforms import (
     AbsTransform,
     AffineTransform,

@@ -107,7 +107,9 @@ class Distribution:
         new = self._get_checked_instance(declared, _instance)
         batch_shape = Size(batch_shape)
         for name, value in vars(self).items():
-            if name not in vars(new) and (name in self._varying() or not isinstance(getattr(type(self), name, None), lazy_property)):
+            if name not in vars(new) and (
+                name in self._varying() or not isinstance(getattr(type(self), name, None), lazy_property)
+            ):
                 setattr(new, name, self._expanded(name, value, batch_shape))
         new._batch_shape, new._validate_args = batch_shape, self._validate_args
         return new

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, scalar_name
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.kernels.room import here
 
@@ -51,7 +51,7 @@ def split(count: int, number: int) -> list[slice]:
     return [slice(i, min(count, i + step)) for i in range(0, count, step)]
 
 
-_BITS: dict[int, np.dtype[Any]] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+_BITS: dict[int, NumpyType] = {1: np.dtype(np.int8), 2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
 def keep(values: Array, mask: Array) -> Array:
@@ -102,7 +102,7 @@ def as_single(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.char in HALVES else array
 
 
-def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def computed_in(dtype: NumpyType) -> NumpyType:
     """The type in which numbers of type `dtype` are computed: float32 for float16 and bfloat16."""
     return _SINGLE if dtype.char in HALVES else dtype
 
@@ -182,7 +182,7 @@ class Scratch:
     """Memory to work in for one purpose, a piece for each thread and each depth at which kernels interrupt each other: a fresh
     page costs more than filling it."""
 
-    def of(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def of(self, shape: tuple[int, ...], dtype: NumpyType) -> Array:
         """An array of anything, valid until the next one is asked for: never to be returned."""
         size = math.prod(shape) * dtype.itemsize
         if size > LARGEST_SCRATCH:
@@ -213,6 +213,6 @@ def copy(target: Array, source: Array) -> None:
 
 
 @functools.lru_cache(64)
-def ones(n: int, dtype: np.dtype[Any]) -> Array:
+def ones(n: int, dtype: NumpyType) -> Array:
     """Ones, to sum rows and columns by matrix products: 2 to 6 times faster than ``add.reduce``. Read only."""
     return np.ones(n, dtype)

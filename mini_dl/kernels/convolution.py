@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array
+from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
 from mini_dl.kernels import blocks, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.parallel import share
 from mini_dl.kernels.products import matmul
 
-Ints = tuple[int, ...]
 Piece = tuple[slice, slice]
 """Images, and lines of the first spatial dimension."""
 COLUMNS_IN_CACHE = 262144
@@ -32,11 +31,11 @@ COLUMNS, PLANES, SUMS, TERMS = Scratch(), Scratch(), Scratch(), Scratch()
 class Geometry(NamedTuple):
     """Output position o and kernel tap t meet at input position ``o * stride + t * dilation - padding``, per dimension."""
 
-    stride: Ints
-    padding: Ints  # before the first position; what is missing after the last follows from `out`
-    dilation: Ints
+    stride: Shape
+    padding: Shape  # before the first position; what is missing after the last follows from `out`
+    dilation: Shape
     groups: int
-    out: Ints  # the spatial shape of the output
+    out: Shape  # the spatial shape of the output
 
 
 # ------------------------------------------------------------------------------------------------ primitives
@@ -80,7 +79,7 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
 
 
 @in_single
-def conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array:
+def conv_input(output: Array, weight: Array, shape: Shape, g: Geometry) -> Array:
     kernel, c = weight.shape[2:], weight.shape[1]
     if 0 in output.shape or 0 in weight.shape or 0 in shape:
         return np.zeros(shape, output.dtype)
@@ -109,7 +108,7 @@ def conv_input(output: Array, weight: Array, shape: Ints, g: Geometry) -> Array:
     return columns.unpadded(found)
 
 
-def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geometry) -> Array:
+def _spread_back(output: Array, weight: Array, shape: Shape, needed: Shape, g: Geometry) -> Array:
     """`_conv_input` at stride 1: with the output in planes of the size `needed`, the padded input's, each tap adds one run of
     memory."""
     kernel, o = weight.shape[2:], len(weight)
@@ -135,7 +134,7 @@ def _spread_back(output: Array, weight: Array, shape: Ints, needed: Ints, g: Geo
 
 
 @in_single
-def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
+def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array:
     kernel = shape[2:]
     if 0 in input.shape or 0 in output.shape or 0 in shape:
         return np.zeros(shape, input.dtype)
@@ -166,12 +165,12 @@ def conv_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
     return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
 
 
-def is_pointwise(array: Array, kernel: Ints, g: Geometry) -> bool:
+def is_pointwise(array: Array, kernel: Shape, g: Geometry) -> bool:
     """Whether one matrix product is enough: each output position sees only the input position in its place."""
     return max(kernel) == 1 == max(g.stride) and not any(g.padding) and array.shape[2:] == g.out
 
 
-def suits_winograd(images: int, weight: Ints, dtype: np.dtype[Any], g: Geometry) -> bool:
+def suits_winograd(images: int, weight: Shape, dtype: NumpyType, g: Geometry) -> bool:
     """Whether the kernel is 3 x 3 and dense, over enough channels and positions to repay the transforms."""
     return (
         weight[2:] == (3, 3)
@@ -199,7 +198,7 @@ def grouped(array: Array, g: Geometry) -> Array:
 
 
 @functools.lru_cache(1024)
-def columns_of(shape: Ints, kernel: Ints, g: Geometry) -> Columns:
+def columns_of(shape: Shape, kernel: Shape, g: Geometry) -> Columns:
     return Columns(shape, kernel, g)
 
 
@@ -210,7 +209,7 @@ class Columns:
     shorter than there are channels, (*kernel, C), copied from the image with the channels last: longer runs of memory.
     """
 
-    def __init__(self, shape: Ints, kernel: Ints, g: Geometry) -> None:
+    def __init__(self, shape: Shape, kernel: Shape, g: Geometry) -> None:
         self.shape, self.kernel, self.g = shape, kernel, g
         self.needed = tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)])
         run = shape[1] * (kernel[-1] if g.dilation[-1] == 1 else 1)
@@ -278,7 +277,7 @@ class Columns:
         """(O, C/G, *kernel) -> (G, O/G, C/G * K), the columns ordered as the rows of the matrices."""
         return by_group(np.moveaxis(weight, 1, -1) if self.last else weight, self.g)
 
-    def weight_of(self, rows: Array, shape: Ints) -> Array:
+    def weight_of(self, rows: Array, shape: Shape) -> Array:
         """The inverse of `rows_of`."""
         if not self.last:
             return rows.reshape(shape)
@@ -335,7 +334,7 @@ class Columns:
         return out
 
 
-def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zeros) -> Array:
+def fitted_window(input: Array, padding: Shape, needed: Shape, zeros: Any = np.zeros) -> Array:
     """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros outside of it."""
     space = input.shape[2:]
     if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
@@ -346,7 +345,7 @@ def fitted_window(input: Array, padding: Ints, needed: Ints, zeros: Any = np.zer
     return out
 
 
-def overlap(padding: Ints, needed: Ints, space: Ints) -> tuple[list[slice], list[slice]]:
+def overlap(padding: Shape, needed: Shape, space: Shape) -> tuple[list[slice], list[slice]]:
     """Where an image of shape `space`, and which part of it, lies in a window of shape `needed` that starts at -padding."""
     target = [slice(max(p, 0), max(min(n, p + i), 0)) for p, n, i in zip(padding, needed, space)]
     source = [slice(max(-p, 0), max(min(i, n - p), 0)) for p, n, i in zip(padding, needed, space)]
@@ -369,7 +368,7 @@ def is_depthwise(weight: Array, g: Geometry) -> bool:
 class Planes:
     """An image of which each plane is flattened with its padding: each tap then sees one contiguous run, from its offset on."""
 
-    def __init__(self, input: Array, kernel: Ints, g: Geometry) -> None:
+    def __init__(self, input: Array, kernel: Shape, g: Geometry) -> None:
         self.input, self.padding = input.reshape(-1, 1, *input.shape[2:]), g.padding
         self.needed = tuple([o + d * (k - 1) for o, d, k in zip(g.out, g.dilation, kernel)])
         steps = [math.prod(self.needed[i + 1 :]) for i in range(len(self.needed))]
@@ -392,7 +391,7 @@ class Planes:
         return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
 
 
-def _zeros(shape: Ints, dtype: Any) -> Array:
+def _zeros(shape: Shape, dtype: Any) -> Array:
     zeros = PLANES.of(shape, dtype)
     zeros[...] = 0
     return zeros
@@ -416,7 +415,7 @@ def _depthwise(input: Array, weight: Array, g: Geometry, out: Array) -> None:
     share(add_up, planes.pieces, planes.size)
 
 
-def _depthwise_weight(input: Array, output: Array, shape: Ints, g: Geometry) -> Array:
+def _depthwise_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array:
     planes = Planes(input, shape[2:], g)
     given = output.reshape(-1, *g.out)
     found = np.empty((planes.count, len(planes.offsets)), output.dtype)

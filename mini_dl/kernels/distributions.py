@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, c_name, float16, limits_of, of_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, c_name, float16, limits_of, of_numpy, scalar_name
 from mini_dl.kernels import mersenne
 from mini_dl.kernels.mersenne import Generator, multiply_add, piecewise, unit_double
 
-DType = np.dtype[Any]
+DType = NumpyType
 Draw = Callable[[Generator, int], Array]
 
 BAREBONES = "HILQ"  # uint16, uint32, uint64: torch has few kernels for them

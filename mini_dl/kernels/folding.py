@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Shape
 from mini_dl.kernels.convolution import Geometry, fitted_window
 
-Ints = tuple[int, ...]
 
-
-def fold_back(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Array:
+def fold_back(input: Array, shape: Shape, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C * K, L) -> `shape`, (N, C, *in): each value is added where `_unfold` reads it."""
     padded = np.zeros_like(padded_for(np.empty(shape, input.dtype), kernel, geometry))
     source = input.reshape(*shape[:2], math.prod(kernel), *geometry.out)
@@ -25,13 +23,13 @@ def fold_back(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Ar
     return np.ascontiguousarray(padded[inner])
 
 
-def padded_for(input: Array, kernel: Ints, g: Geometry) -> Array:
+def padded_for(input: Array, kernel: Shape, g: Geometry) -> Array:
     needed = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(g.out, g.stride, g.dilation, kernel)]
     sizes = zip(needed, g.padding, input.shape[2:])
     return fitted_window(input, g.padding, tuple([max(n, p + i) for n, p, i in sizes]))
 
 
-def taps_of(padded: Array, kernel: Ints, g: Geometry) -> Array:
+def taps_of(padded: Array, kernel: Shape, g: Geometry) -> Array:
     """(N, C, *padded) -> (N, C, *kernel, *out), a view."""
     steps = padded.strides[2:]
     taps = [b * d for b, d in zip(steps, g.dilation)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, scalar_name
+from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
 
 Indices = list[Any]
 """One entry per dimension: None for all of it, or the integers (a Tensor; in forward bodies an array) that select from it."""
@@ -160,7 +160,7 @@ def corner(src: Array, index: Array) -> Array:
 REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
 
-def neutral(reduce: str, dtype: np.dtype[Any]) -> Any:
+def neutral(reduce: str, dtype: NumpyType) -> Any:
     """The identity element of the reduction."""
     if reduce in ("sum", "mean"):
         return 0

@@ -83,16 +83,9 @@ def ctc_paths(
 
 
 def ctc_slopes(
-    grad: Array,
-    log_probs: Array,
-    losses: Array,
-    alpha: Array,
-    extended: Array,
-    input_lengths: Array,
-    target_lengths: Array,
-    blank: int,
-    zero_infinity: bool,
-) -> Array:
+    grad: Array, log_probs: Array, losses: Array, alpha: Array, extended: Array, input_lengths: Array, target_lengths: Array,
+    blank: int, zero_infinity: bool,
+) -> Array:  # fmt: skip
     """``exp(log_probs) - occupancy``: the gradient of the log-softmax's input, assuming that `log_probs` is one
     (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
     times, batch, _ = log_probs.shape

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import CPU, device
-from mini_dl._dtypes import HALVES, Array, float64
+from mini_dl._dtypes import HALVES, Array, NumpyType, float64
 
 WORDS = 624  # of the engine's state
 
@@ -192,7 +192,7 @@ here = _Here()
 # ------------------------------------------------------------------------------------------------ reals
 
 
-def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
+def unit(generator: Generator, n: int, dtype: NumpyType) -> Array:
     """Uniform on [0, 1): the low 53 bits of a double draw, or the low 24 of a single one; float16 is computed in float32."""
     if dtype == float64.numpy:
         bits = generator.doubles(n)
@@ -208,7 +208,7 @@ def unit(generator: Generator, n: int, dtype: np.dtype[Any]) -> Array:
 PIECE = 1 << 16
 
 
-def piecewise(dtype: np.dtype[Any], draw: Callable[[Generator, int], Array]) -> Callable[[Generator, int], Array]:
+def piecewise(dtype: NumpyType, draw: Callable[[Generator, int], Array]) -> Callable[[Generator, int], Array]:
     """`draw` in pieces that stay in the processor's cache. The numbers are the same: pieces take their draws in order."""
 
     def whole(generator: Generator, n: int) -> Array:
@@ -243,7 +243,7 @@ def unit_double(generator: Generator, n: int) -> Array:
     return unit(generator, n, np.dtype(np.float64))
 
 
-def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high: float) -> Array:
+def uniform(generator: Generator, n: int, dtype: NumpyType, low: float, high: float) -> Array:
     """Uniform on [low, high): ``low + u * (high - low)``, rounded once."""
     u = unit(generator, n, dtype)
     if low == 0 and high == 1 and dtype.char not in HALVES:
@@ -256,7 +256,7 @@ def uniform(generator: Generator, n: int, dtype: np.dtype[Any], low: float, high
     return out
 
 
-def multiply_add(x: Array, scale: Any, shift: Any, dtype: np.dtype[Any]) -> Array:
+def multiply_add(x: Array, scale: Any, shift: Any, dtype: NumpyType) -> Array:
     """``x * scale + shift`` rounded once, as the processor's fused instruction does. May write into `x`."""
     if shift == 0:
         if scale != 1:
@@ -289,7 +289,7 @@ def _two_product(x: Array, y: float) -> tuple[Array, Array]:
 BLOCK = 16  # normals are made in blocks of 8 pairs from this size on
 
 
-def normal(generator: Generator, n: int, dtype: np.dtype[Any], mean: float, std: float, blocks: bool = True) -> Array:
+def normal(generator: Generator, n: int, dtype: NumpyType, mean: float, std: float, blocks: bool = True) -> Array:
     """Normal by Box and Muller: in blocks in the type asked for if `blocks` and n >= 16, else one by one in float64."""
     if n < BLOCK or not blocks:
         out = multiply_add(normal_one_by_one(generator, n), std, mean, np.dtype(np.float64))

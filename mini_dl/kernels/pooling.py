@@ -9,24 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array
+from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
 from mini_dl.kernels.blocks import as_single, computed_in, keep, slices
 from mini_dl.kernels.parallel import share
-
-Ints = tuple[int, ...]
 
 
 class Windows(NamedTuple):
     """Output position o sees ``o * stride + t * dilation - padding`` for t below `kernel`, per dimension."""
 
-    kernel: Ints
-    stride: Ints
-    padding: Ints
-    dilation: Ints
-    out: Ints
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+    dilation: Shape
+    out: Shape
 
     @property
-    def needed(self) -> Ints:
+    def needed(self) -> Shape:
         """The spatial shape that all windows together cover."""
         return tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)])
 
@@ -169,7 +167,7 @@ def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[An
     yield taps[-1], free
 
 
-def lowest(dtype: np.dtype[Any]) -> Any:
+def lowest(dtype: NumpyType) -> Any:
     """The lowest value of the type."""
     return dtype.type(-np.inf) if dtype.kind in FLOATING else np.iinfo(dtype).min
 
@@ -186,7 +184,7 @@ def _padded(input: Array, windows: Windows, fill: Any) -> Array:
     return out
 
 
-def _inner(windows: Windows, space: Ints) -> Any:
+def _inner(windows: Windows, space: Shape) -> Any:
     return (Ellipsis, *[slice(p, p + i) for p, i in zip(windows.padding, space)])
 
 
@@ -233,7 +231,7 @@ def taken_at(values: Array, places: Array, n: int) -> Array:
     return np.take_along_axis(flat, places.reshape(lead, math.prod(places.shape[places.ndim - n :])), 1).reshape(places.shape)
 
 
-def added_at(values: Array, places: Array, shape: Ints, n: int) -> Array:
+def added_at(values: Array, places: Array, shape: Shape, n: int) -> Array:
     """Zeros of `shape` with each value added at its position in the flattened last `n` dimensions."""
     lead, size = math.prod(shape[: len(shape) - n]), math.prod(shape[len(shape) - n :])
     flat = places.reshape(lead, math.prod(places.shape[places.ndim - n :])) + np.arange(0, lead * size, size or 1)[:, None]
@@ -324,7 +322,7 @@ def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> A
     return out
 
 
-def _as(divisor: Any, dtype: np.dtype[Any]) -> Any:
+def _as(divisor: Any, dtype: NumpyType) -> Any:
     return divisor.astype(dtype) if isinstance(divisor, np.ndarray) else divisor
 
 

@@ -12,8 +12,6 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.kernels.blocks import as_single
 
-Ints = tuple[int, ...]
-
 # ------------------------------------------------------------------------------------------------ to another size
 
 

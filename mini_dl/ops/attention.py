@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, bool as boolean, c_name, dtype, float64, of_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, bool as boolean, c_name, dtype, float64, of_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -186,7 +186,7 @@ def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout
 
 
 def _mask(
-    attn_mask: Tensor | None, is_causal: bool, shape: tuple[int, int], numpy_dtype: np.dtype[Any]
+    attn_mask: Tensor | None, is_causal: bool, shape: tuple[int, int], numpy_dtype: NumpyType
 ) -> tuple[Tensor | None, Array | None]:
     """What to add to the scores, and which queries see any key, (*, L, 1), or None if all do."""
     past = np.tri(*shape, dtype=bool)

@@ -127,14 +127,9 @@ def _rows(input: Tensor) -> Tensor:
 
 @public("nn.functional")
 def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """``-weight[target] * input[target]`` for log-probabilities (C), (N, C) or (N, C, *); the mean divides by the sum of the
     weights, without the targets `ignore_index`. IndexError if a target is not a class.
     """
@@ -188,15 +183,9 @@ def _cross_entropy(input: Array, index: Array, factors: Array, kept: Array | Non
 
 @public("nn.functional")
 def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
     """``-log_softmax(input)[target]`` for logits (C), (N, C) or (N, C, *), times ``weight[target]``; the mean divides by the sum
     of the weights, without the targets `ignore_index`.
 
@@ -276,15 +265,9 @@ def _positive(excess: Tensor, where: Array) -> Tensor:
 
 @public("nn.functional")
 def multi_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    p: int = 1,
-    margin: float = 1.0,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """``sum over j != target of max(0, margin - input[target] + input[j]) ** p / C``, times ``weight[target]``; (N, C) or (C)."""
     reduction = checked_reduction(reduction, size_average, reduce)
     if p not in (1, 2):
@@ -327,11 +310,7 @@ def _nonempty_matrix(shape: tuple[int, ...]) -> None:
 
 @public("nn.functional")
 def multilabel_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
     """``sum over labels k and classes j that are not labels of max(0, 1 - input[k] + input[j]) / C``; (N, C) or (C).
 
@@ -384,17 +363,9 @@ def _shapes_of_logits(input: Tensor, linear_weight: Tensor, linear_bias: Tensor 
 
 @public("nn.functional")
 def linear_cross_entropy(
-    input: Tensor,
-    linear_weight: Tensor,
-    target: Tensor,
-    *,
-    linear_bias: Tensor | None = None,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
-    ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
-    options: object | None = None,
-) -> Tensor:
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: object | None = None,
+) -> Tensor:  # fmt: skip
     """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: (E) or (N, E), (C, *, E) -> logits (N, C, *).
 
     `options`, which tell torch how to save memory, are accepted and change nothing.

@@ -9,6 +9,8 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._device import (
+    DeviceLike,
+    MemoryFormat,
     channels_last,
     channels_last_3d,
     compiled_without,
@@ -17,7 +19,7 @@ from mini_dl._device import (
     preserve_format,
     require_cpu,
 )
-from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, dtype, of_numpy, result_numpy
+from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
@@ -44,19 +46,19 @@ _CHANNELS_LAST_NDIM = {channels_last: 4, channels_last_3d: 5}
 
 
 @method()
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+def clone(input: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
     """A copy, through which gradients flow."""
     return _copy(input, memory_format)
 
 
 @tensor_method()
-def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+def contiguous(self: Tensor, memory_format: MemoryFormat = contiguous_format) -> Tensor:
     """This tensor, or a contiguous copy."""
     return self if is_contiguous(self, memory_format) else _copy(self, memory_format)
 
 
 @tensor_method()
-def is_contiguous(self: Tensor, memory_format: Any = contiguous_format) -> bool:
+def is_contiguous(self: Tensor, memory_format: MemoryFormat = contiguous_format) -> bool:
     """Whether the elements lie in memory in order."""
     array = self._array
     if memory_format in _CHANNELS_LAST_NDIM:
@@ -65,7 +67,7 @@ def is_contiguous(self: Tensor, memory_format: Any = contiguous_format) -> bool:
 
 
 @op(input=lambda grad: grad)  # the engine casts back
-def _cast(input: Array, target: np.dtype[Any]) -> Array:
+def _cast(input: Array, target: NumpyType) -> Array:
     if input.dtype.kind == "c" and target.kind not in "cb":
         input = input.real
     if input.dtype.kind in FLOATING and target.kind in "iu" and target.itemsize < 8:
@@ -73,7 +75,7 @@ def _cast(input: Array, target: np.dtype[Any]) -> Array:
     return input.astype(target)
 
 
-def cast(input: Tensor, target: np.dtype[Any]) -> Tensor:
+def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
@@ -90,7 +92,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return _converted(self, self._array.dtype if target is None else target.numpy, copy, order)
 
 
-def _converted(self: Tensor, target: np.dtype[Any], copy: bool, order: Any) -> Tensor:
+def _converted(self: Tensor, target: NumpyType, copy: bool, order: Any) -> Tensor:
     if self._array.dtype == target and not copy and order in (None, preserve_format, _suggested(self)):
         return self
     out: Tensor = cast(self, target)
@@ -134,7 +136,7 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
 
 
 def _shorthand(name: str, target: dtype) -> None:
-    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+    def convert(self: Tensor, memory_format: MemoryFormat = None) -> Tensor:
         return _converted(self, target.numpy, False, memory_format)
 
     convert.__name__ = convert.__qualname__ = name
@@ -154,13 +156,13 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @tensor_method()
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+def cuda(self: Tensor, device: DeviceLike = None, non_blocking: bool = False, memory_format: MemoryFormat = None) -> Tensor:
     """AssertionError: there is no GPU here."""
     compiled_without("CUDA")
 
 
 @tensor_method()
-def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+def cpu(self: Tensor, memory_format: MemoryFormat = None) -> Tensor:
     """This tensor: it is on the CPU."""
     return self
 
@@ -212,7 +214,7 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
 
 
 @tensor_method()
-def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
+def __array__(self: Tensor, dtype: TypeLike = None, copy: bool | None = None) -> Array:
     array = _numpy(self)
     return (
         array.copy()

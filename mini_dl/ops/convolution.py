@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, Array, c_name, scalar_name, tensor_name
+from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, tensor_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels, winograd
-from mini_dl.kernels.convolution import Geometry, Ints
+from mini_dl.kernels.convolution import Geometry
 from mini_dl.ops.matmul import conj
 from mini_dl.tensor import Tensor
 
@@ -52,20 +52,20 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
     return kernels.conv(input, weight, bias, geometry)
 
 
-def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Ints, geometry: Geometry) -> Tensor:
+def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Shape, geometry: Geometry) -> Tensor:
     if mode.enabled and 0 in output_shape:
         return _gradient_of_nothing(grad, weight, output_shape)  # type: ignore[no-any-return]
     return conv(grad, conj(weight), None, geometry)  # type: ignore[no-any-return]
 
 
-def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Ints, geometry: Geometry) -> Tensor:
+def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geometry: Geometry) -> Tensor:
     if mode.enabled and not output._array.size:
         return _gradient_of_nothing(grad, output, weight_shape)  # type: ignore[no-any-return]
     return conv_weight(grad, conj(output), weight_shape, geometry)  # type: ignore[no-any-return]
 
 
 @op(output=_transposed_input, weight=_transposed_weight)
-def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) -> Array:
+def conv_input(output: Array, weight: Array, shape: Shape, geometry: Geometry) -> Array:
     """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
     return kernels.conv_input(output, weight, shape, geometry)
 
@@ -74,7 +74,7 @@ def conv_input(output: Array, weight: Array, shape: Ints, geometry: Geometry) ->
     input=lambda grad, output, input_shape, geometry: conv_input(conj(output), grad, input_shape, geometry),
     output=lambda grad, input, geometry: conv(conj(input), grad, None, geometry),
 )
-def conv_weight(input: Array, output: Array, shape: Ints, geometry: Geometry) -> Array:
+def conv_weight(input: Array, output: Array, shape: Shape, geometry: Geometry) -> Array:
     """(N, C, *in), (N, O, *out) -> `shape`, (O, C/groups, *kernel): the transpose of conv in its weight."""
     return kernels.conv_weight(input, output, shape, geometry)
 
@@ -88,7 +88,7 @@ def channel_sums(input: Array) -> Array:
 
 
 @op(first=lambda grad: None, second=lambda grad: None)
-def _gradient_of_nothing(first: Array, second: Array, shape: Ints) -> Array:
+def _gradient_of_nothing(first: Array, second: Array, shape: Shape) -> Array:
     """The gradient of an input without elements, or of its weight. It has none of its own, as in torch: not zeros."""
     return np.zeros(shape, first.dtype)
 
@@ -102,7 +102,7 @@ def _winograd_gradients(output: Array, input: Array, weight: Array) -> tuple[Arr
 # ------------------------------------------------------------------------------------------------ arguments
 
 
-def _tuple_of(name: str, value: Any, n: int) -> Ints:
+def _tuple_of(name: str, value: Any, n: int) -> Shape:
     """`value` for each of `n` dimensions: an int, or a sequence of one or `n` ints."""
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * n
@@ -119,23 +119,23 @@ def _tuple_of(name: str, value: Any, n: int) -> Ints:
 class Arrays(NamedTuple):
     """What the checks need to know about the tensors."""
 
-    input: Ints
-    weight: Ints
-    bias: Ints | None
+    input: Shape
+    weight: Shape
+    bias: Shape | None
     types: tuple[Any, ...]
 
 
 class Setting(NamedTuple):
     """The arguments of a call that determine the geometry, with lists as tuples."""
 
-    stride: Any
-    padding: Any
-    dilation: Any
+    stride: Ints
+    padding: Ints
+    dilation: Ints
     groups: int
-    output_padding: Any = None  # of a transposed convolution
+    output_padding: Ints | None = None  # of a transposed convolution
 
 
-def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints, Any, Ints]:
+def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Shape, Any, Shape]:
     """Stride, padding and dilation of each dimension. RuntimeError if the arguments do not fit together."""
     x, w, bias, types = arrays
     if len(x) not in (n + 1, n + 2):
@@ -163,7 +163,7 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Ints,
     return steps, pads, spread
 
 
-def _checked_setting(n: int, setting: Setting) -> tuple[Ints, Any, Ints]:
+def _checked_setting(n: int, setting: Setting) -> tuple[Shape, Any, Shape]:
     """Stride, padding and dilation of each dimension."""
     steps = _tuple_of("stride", setting.stride, n)
     pads = setting.padding if isinstance(setting.padding, str) else _tuple_of("padding", setting.padding, n)
@@ -243,7 +243,7 @@ def _geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> Geometry:
 
 
 @functools.lru_cache(4096)
-def _transposed_geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Geometry, Ints]:
+def _transposed_geometry(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Geometry, Shape]:
     """The geometry of a transposed convolution, and the spatial shape of its result."""
     stride, padding, dilation = _checked(name, n, arrays, setting)
     extra = _tuple_of("output_padding", setting.output_padding, n)
@@ -286,7 +286,15 @@ def _plain(value: Any) -> Any:
 
 
 def _forward(
-    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+    name: str,
+    n: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+    groups: int,
 ) -> Tensor:
     setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups)
     geometry = _geometry(name, n, _arrays(name, input, weight, bias), setting)
@@ -297,8 +305,8 @@ def _forward(
 
 
 def _transposed(
-    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, output_padding: Any,
-    groups: int, dilation: Any,
+    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, output_padding: Ints,
+    groups: int, dilation: Ints,
 ) -> Tensor:  # fmt: skip
     setting = Setting(_plain(stride), _plain(padding), _plain(dilation), groups, _plain(output_padding))
     geometry, out = _transposed_geometry(name, n, _arrays(name, input, weight, bias), setting)
@@ -315,28 +323,18 @@ def _transposed(
 
 @public("nn.functional", "torch")
 def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
     groups: int = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Cross-correlation, (N, C, L), (O, C/groups, K), (O) -> (N, O, L')."""
     return _forward("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 @public("nn.functional", "torch")
 def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
     groups: int = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Cross-correlation, (N, C, H, W), (O, C/groups, K1, K2), (O) -> (N, O, H', W'), also without N:
     ``out[n, o, y, x] = bias[o] + sum(weight[o, c, i, j] * input[n, c, y * stride + i * dilation - padding, ...])``
     with H' = (H + 2 padding - dilation (K1 - 1) - 1) // stride + 1. `padding` may be "valid" (none) or "same".
@@ -351,22 +349,17 @@ def conv2d(
 
 @public("nn.functional", "torch")
 def conv3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
     groups: int = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Cross-correlation, (N, C, D, H, W), (O, C/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."""
     return _forward("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
 @public("nn.functional", "torch")
 def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1,
 ) -> Tensor:  # fmt: skip
     """The transpose of conv1d in its input, (N, C, L), (C, O/groups, K), (O) -> (N, O, L')."""
     return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -374,8 +367,8 @@ def conv_transpose1d(
 
 @public("nn.functional", "torch")
 def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1,
 ) -> Tensor:  # fmt: skip
     """The transpose of conv2d in its input, (N, C, H, W), (C, O/groups, K1, K2), (O) -> (N, O, H', W')
     with H' = (H - 1) stride - 2 padding + dilation (K1 - 1) + output_padding + 1.
@@ -391,8 +384,8 @@ def conv_transpose2d(
 
 @public("nn.functional", "torch")
 def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1,
 ) -> Tensor:  # fmt: skip
     """The transpose of conv3d in its input, (N, C, D, H, W), (C, O/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."""
     return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -400,8 +393,8 @@ def conv_transpose3d(
 
 @function()
 def convolution(
-    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, transposed: bool,
-    output_padding: Any, groups: int,
+    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, transposed: bool,
+    output_padding: Ints, groups: int,
 ) -> Tensor:  # fmt: skip
     """Any of the convolutions above: the number of dimensions is that of the weight."""
     n = weight.ndim - 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, spread_out, type_name, wrap_dim
-from mini_dl._device import contiguous_format
+from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array
 from mini_dl._surface import function, method, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -202,13 +202,13 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 @tensor_method()
-def is_pinned(self: Tensor, device: Any = None) -> bool:
+def is_pinned(self: Tensor, device: DeviceLike = None) -> bool:
     """Whether the memory is locked: no."""
     return False
 
 
 @tensor_method()
-def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+def pin_memory(self: Tensor, device: DeviceLike = None) -> Tensor:
     """RuntimeError: without a GPU there is no pinned memory."""
     raise RuntimeError("Cannot access accelerator device when none is available.")
 

@@ -12,8 +12,8 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._arguments import loosely_parsed, single
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name
-from mini_dl._device import channels_last, channels_last_3d, contiguous_format, require_cpu
-from mini_dl._dtypes import Array, dtype as DType, is_number, number_as
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, channels_last, channels_last_3d, contiguous_format, require_cpu
+from mini_dl._dtypes import Array, NumpyType, TypeLike, dtype as DType, is_number, number_as
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
@@ -24,7 +24,7 @@ from mini_dl.tensor import Size, Tensor, wrap
 # ------------------------------------------------------------------------------------------------ one value
 
 
-def _filled(shape: tuple[int, ...], value: Any, dtype: Any) -> Array:
+def _filled(shape: tuple[int, ...], value: Any, dtype: NumpyType | None) -> Array:
     value = number_of("full", "fill_value", value)
     return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
 
@@ -37,21 +37,21 @@ def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
 
 @factory()
 @spread_out
-def zeros(size: tuple[int, ...], *, dtype: Any) -> Array:
+def zeros(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
     """Zeros of this shape."""
     return np.zeros(_nonnegative("zeros", size), default_type(dtype))
 
 
 @factory()
 @spread_out
-def ones(size: tuple[int, ...], *, dtype: Any) -> Array:
+def ones(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
     """Ones of this shape."""
     return np.ones(_nonnegative("ones", size), default_type(dtype))
 
 
 @factory()
 @spread_out
-def empty(size: tuple[int, ...], *, dtype: Any, memory_format: Any = None) -> Array:
+def empty(size: tuple[int, ...], *, dtype: Any, memory_format: MemoryFormat = None) -> Array:
     """A tensor of this shape, in the order of `memory_format`, with whatever values the memory held."""
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
@@ -67,7 +67,7 @@ def empty(size: tuple[int, ...], *, dtype: Any, memory_format: Any = None) -> Ar
 
 
 @factory()
-def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
+def full(size: Sequence[int], fill_value: Any, *, dtype: NumpyType | None) -> Array:
     """`fill_value` in this shape; its type is that of the value.
 
     >>> import mini_dl as torch
@@ -84,13 +84,13 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: Any) -> Array:
 
 
 @factory(out=False)
-def scalar_tensor(s: Any, *, dtype: Any) -> Array:
+def scalar_tensor(s: Any, *, dtype: NumpyType | None) -> Array:
     """A 0-d tensor of the default dtype with this value."""
     return _filled((), s, default_type(dtype))
 
 
 @factory(out=False)
-def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: Any) -> Array:
+def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
     """An uninitialized tensor of this shape whose neighbors lie `stride` elements apart in memory."""
     shape, strides = nonnegative(sizes((tuple(size),))), sizes((tuple(stride),))
     if len(shape) != len(strides):
@@ -103,7 +103,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: Any) -> 
 
 
 @factory(out=False)
-def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: Any) -> Array:
+def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
     """An uninitialized tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
     shape, order = nonnegative(tuple(size)), tuple(physical_layout)
     if len(shape) != len(order):
@@ -128,12 +128,12 @@ def _like(name: str, fill: Any) -> Callable[..., Tensor]:
     def make(
         input: Tensor,
         *value: Any,
-        dtype: Any = None,
-        layout: Any = None,
-        device: Any = None,
+        dtype: TypeLike = None,
+        layout: Layout = None,
+        device: DeviceLike = None,
         pin_memory: bool = False,
         requires_grad: bool = False,
-        memory_format: Any = None,
+        memory_format: MemoryFormat = None,
         fill_value: Any = fill,
     ) -> Tensor:
         if not isinstance(input, Tensor):
@@ -170,25 +170,30 @@ zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
 empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
-def _new(name: str) -> None:
+def _new(function: Callable[..., Tensor]) -> None:
     """Publish ``x.new_f(...)``: ``torch.f(...)`` in the type of `x`."""
-    torch_function = namespace("torch")[name]
 
-    def make(self: Tensor, *args: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
-        return torch_function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
+    def make(self: Tensor, *args: Any, dtype: TypeLike = None, **kwargs: Any) -> Tensor:
+        return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
-    make.__name__ = make.__qualname__ = "new_" + name
-    make.__doc__ = f"``torch.{name}(...)`` in the type of this tensor."
+    make.__name__ = make.__qualname__ = "new_" + function.__name__
+    make.__doc__ = f"``torch.{function.__name__}(...)`` in the type of this tensor."
     setattr(Tensor, make.__name__, make)
 
 
-for _name in ("zeros", "ones", "empty", "full", "empty_strided"):
-    _new(_name)
+for _function in (zeros, ones, empty, full, empty_strided):
+    _new(_function)
 
 
 @tensor_method()
 def new_tensor(
-    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: TypeLike = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
+    layout: Layout = None,
 ) -> Tensor:
     """``torch.tensor(data)`` in the type of this tensor."""
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
@@ -197,7 +202,7 @@ def new_tensor(
 # ------------------------------------------------------------------------------------------------ the old constructors
 
 
-def _legacy(cls: Any, args: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
+def _legacy(cls: Any, args: tuple[Any, ...], dtype: NumpyType) -> Array:
     """``Tensor(2, 3)``: uninitialized; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
     if len(args) == 1 and not isinstance(args[0], Size):
         (data,) = args
@@ -214,7 +219,7 @@ def _legacy(cls: Any, args: tuple[Any, ...], dtype: np.dtype[Any]) -> Array:
     return np.empty(sizes(args) if args else 0, dtype)
 
 
-def _constructor(cls: Any, *args: Any, device: Any = None) -> Any:
+def _constructor(cls: Any, *args: Any, device: DeviceLike = None) -> Any:
     require_cpu(device)
     made = object.__new__(cls)
     made._array = _legacy(cls, args, _dtypes.default_numpy())
@@ -233,7 +238,7 @@ class TensorType:
         self.dtype, self.__module__ = dtype, "torch"
         self.__name__ = self.__qualname__ = _dtypes.scalar_name_of(dtype.name) + "Tensor"
 
-    def __call__(self, *args: Any, device: Any = None) -> Tensor:
+    def __call__(self, *args: Any, device: DeviceLike = None) -> Tensor:
         return wrap(_legacy(Tensor, args, self.dtype.numpy))
 
     def __or__(self, other: Any) -> Any:
@@ -248,28 +253,31 @@ class TensorType:
         return f"<class 'torch.{self.__name__}'>"
 
 
+TENSOR_TYPES: dict[str, TensorType] = {}
+"""By name."""
+
 for _dtype in _dtypes.ALL:
     if _dtype.name not in ("uint16", "uint32", "uint64", "complex64", "complex128"):
         _type = TensorType(_dtype)
-        namespace("torch")[_type.__name__] = _type
+        TENSOR_TYPES[_type.__name__] = namespace("torch")[_type.__name__] = _type
 
 
 @tensor_method()
-def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+def new(self: Tensor, *args: Any, device: DeviceLike = None) -> Tensor:
     """``Tensor(...)`` in the type of this tensor."""
     return wrap(_legacy(Tensor, args, self._array.dtype))
 
 
-def _type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+def _type_of(self: Tensor, dtype: TypeLike = None, non_blocking: bool = False) -> Any:
     """The name of the type of this tensor, or this tensor in another type."""
     if dtype is None:
         return f"torch.{_dtypes.scalar_name(self._array.dtype)}Tensor"
     if getattr(dtype, "__module__", dtype) == "torch.cuda" or str(dtype).startswith("torch.cuda."):
         raise RuntimeError("Cannot initialize CUDA without ATen_cuda library: there is no GPU here")
     if isinstance(dtype, str):
-        if not isinstance(namespace("torch").get(dtype.removeprefix("torch.")), TensorType):
-            raise ValueError(f"invalid type: '{dtype}'")
-        dtype = namespace("torch")[dtype.removeprefix("torch.")]
+        if (name := dtype.removeprefix("torch.")) not in TENSOR_TYPES:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = TENSOR_TYPES[name].dtype
     return self.to(dtype.dtype if isinstance(dtype, TensorType) else dtype)
 
 

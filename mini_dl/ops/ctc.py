@@ -34,16 +34,9 @@ def _no_second_derivative(grad: Tensor) -> Tensor:
 
 @op(grad=lambda grad: _no_second_derivative(grad), log_probs=lambda grad: _no_second_derivative(grad))
 def _ctc_backward(
-    grad: Array,
-    log_probs: Array,
-    losses: Array,
-    alpha: Array,
-    extended: Array,
-    input_lengths: Array,
-    target_lengths: Array,
-    blank: int,
-    zero_infinity: bool,
-) -> Array:
+    grad: Array, log_probs: Array, losses: Array, alpha: Array, extended: Array, input_lengths: Array, target_lengths: Array,
+    blank: int, zero_infinity: bool,
+) -> Array:  # fmt: skip
     """``exp(log_probs) - occupancy``, which takes `log_probs` for a log-softmax and is the gradient of what went into that
     (Graves et al., 2006, eq. 16); beta is alpha of everything reversed."""
     return ctc_slopes(grad, log_probs, losses, alpha, extended, input_lengths, target_lengths, blank, zero_infinity)
@@ -63,14 +56,9 @@ def _lengths(lengths: Any, name: str, batch: int) -> Array:
 
 @public("nn.functional")
 def ctc_loss(
-    log_probs: Tensor,
-    targets: Tensor,
-    input_lengths: Any,
-    target_lengths: Any,
-    blank: int = 0,
-    reduction: str = "mean",
+    log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
     zero_infinity: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Minus the logarithm of the probability of all alignments of `targets` (N, S), or all in one row, with `log_probs` (T, N, C)
     or (T, C) (Graves et al., 2006); the mean is over losses divided by the target lengths.
 

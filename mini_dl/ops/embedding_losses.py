@@ -15,13 +15,9 @@ from mini_dl.tensor import Tensor
 
 @public("nn.functional")
 def hinge_embedding_loss(
-    input: Tensor,
-    target: Tensor,
-    margin: float = 1.0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """`input` where `target` is 1, ``max(0, margin - input)`` where it is -1"""
     reduction = checked_reduction(reduction, size_average, reduce)
     apart, together = (margin - input).clamp(min=0), input  # chosen, not multiplied: either may be infinite
@@ -30,14 +26,9 @@ def hinge_embedding_loss(
 
 @public("nn.functional")
 def margin_ranking_loss(
-    input1: Tensor,
-    input2: Tensor,
-    target: Tensor,
-    margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """``max(0, -target * (input1 - input2) + margin)``. RuntimeError if the numbers of dimensions differ."""
     reduction = checked_reduction(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
@@ -50,14 +41,9 @@ def margin_ranking_loss(
 
 @public("nn.functional")
 def cosine_embedding_loss(
-    input1: Tensor,
-    input2: Tensor,
-    target: Tensor,
-    margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """``1 - cos(input1, input2)`` where `target` is 1, ``max(0, cos(input1, input2) - margin)`` where it is -1; (N, D) or (D)."""
     reduction = checked_reduction(reduction, size_average, reduce)
     if target.ndim > 1:
@@ -75,14 +61,9 @@ def cosine_embedding_loss(
 
 
 def _triplets(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    distance: Callable[[Tensor, Tensor], Tensor],
-    margin: float,
-    swap: bool,
+    anchor: Tensor, positive: Tensor, negative: Tensor, distance: Callable[[Tensor, Tensor], Tensor], margin: float, swap: bool,
     reduction: str,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -98,17 +79,9 @@ def _triplets(
 
 @public("nn.functional")
 def triplet_margin_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float = 1.0,
-    p: float = 2,
-    eps: float = 1e-6,
-    swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
+    swap: bool = False, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """``max(0, margin + d(anchor, positive) - d(anchor, negative))`` with the p-norm distance; `swap` takes the smaller of the
     distances of the negative from the anchor and from the positive (Balntas et al., 2016)."""
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -117,15 +90,9 @@ def triplet_margin_loss(
 
 @public("nn.functional")
 def triplet_margin_with_distance_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    *,
-    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-    margin: float = 1.0,
-    swap: bool = False,
-    reduction: str = "mean",
-) -> Tensor:
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """Like `triplet_margin_loss`, with any distance of two tensors."""
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplets(anchor, positive, negative, distance, margin, swap, checked_reduction(reduction))

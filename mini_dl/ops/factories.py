@@ -10,8 +10,8 @@ from typing import Any
 
 from mini_dl import _dtypes
 from mini_dl._checks import too_large, type_name
-from mini_dl._device import require_cpu, strided
-from mini_dl._dtypes import INEXACT, Array, dtype as DType
+from mini_dl._device import DeviceLike, Layout, require_cpu, strided
+from mini_dl._dtypes import INEXACT, Array, TypeLike, dtype as DType
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -54,9 +54,9 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
         def call(
             *args: Any,
             out: Any = None,
-            dtype: Any = None,
-            layout: Any = None,
-            device: Any = None,
+            dtype: TypeLike = None,
+            layout: Layout = None,
+            device: DeviceLike = None,
             pin_memory: Any = False,
             requires_grad: bool = False,
             **kwargs: Any,

@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
+from mini_dl._checks import listed, type_name, wrap_dim
+from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, NumpyType, Shape, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.factories import factory
 from mini_dl.ops.padding import pad
 from mini_dl.tensor import Tensor, wrap
-
-Ints = tuple[int, ...]
 
 SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -34,7 +32,7 @@ SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 @op(input=lambda grad, dims, norm, inverse: complex_to_complex(grad, dims, SWAPPED[norm], not inverse))
-def complex_to_complex(input: Array, dims: Ints, norm: Any, inverse: bool) -> Array:
+def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> Array:
     """The transform along `dims`, or its inverse. A real input gives the whole spectrum."""
     transform = np.fft.ifftn if inverse else np.fft.fftn
     if not dims:
@@ -47,18 +45,18 @@ def complex_to_complex(input: Array, dims: Ints, norm: Any, inverse: bool) -> Ar
         _weighed(grad, dims, input_shape, 0.5), dims, input_shape[dims[-1]], SWAPPED[norm]
     )
 )
-def real_to_complex(input: Array, dims: Ints, norm: Any) -> Array:
+def real_to_complex(input: Array, dims: Shape, norm: Any) -> Array:
     """The forward transform of a real input along `dims`; along the last of them the first ``n // 2 + 1`` elements."""
     return np.fft.rfftn(input, axes=dims, norm=norm)
 
 
 @op(input=lambda grad, dims, norm: _weighed(real_to_complex(grad, dims, SWAPPED[norm]), dims, grad.shape, 2.0))
-def complex_to_real(input: Array, dims: Ints, n: int, norm: Any) -> Array:
+def complex_to_real(input: Array, dims: Shape, n: int, norm: Any) -> Array:
     """The inverse of `real_to_complex`, `n` long along the last of `dims`."""
     return np.fft.irfftn(input, s=[*[input.shape[d] for d in dims[:-1]], n], axes=dims, norm=norm)
 
 
-def _weighed(half: Tensor, dims: Ints, shape: Ints, weight: float) -> Tensor:
+def _weighed(half: Tensor, dims: Shape, shape: Shape, weight: float) -> Tensor:
     """A half spectrum of a signal of `shape` with the elements that stand for two multiplied by `weight`."""
     last, n = dims[-1], shape[dims[-1]]
     weights = np.ones([n // 2 + 1 if d == last else 1 for d in range(half.ndim)], half._array.real.dtype)
@@ -95,7 +93,7 @@ def _real(name: str, input: Any) -> None:
         raise RuntimeError(words.get(name, f"{name} expects a real input tensor, but got ") + scalar_name(input._array.dtype))
 
 
-def _one(input: Tensor, dim: Any) -> int:
+def _one(input: Tensor, dim: Ints) -> int:
     if not input.ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     return wrap_dim(dim, input.ndim)
@@ -111,12 +109,12 @@ def _length(n: Any) -> int:
     return int(n)
 
 
-def _axes(input: Tensor, s: Any, dim: Any) -> tuple[list[int], Ints]:
+def _axes(input: Tensor, s: Ints | None, dim: Ints | None) -> tuple[list[int], Shape]:
     """The lengths `s` and the dimensions `dim`, each given or not, as torch completes one by the other."""
     if s is not None:
-        s = list(s) if isinstance(s, (tuple, list)) else [s]
+        s = listed(s)
     if dim is not None:
-        dim = list(dim) if isinstance(dim, (tuple, list)) else [dim]
+        dim = listed(dim)
         if s is not None and len(s) != len(dim):
             raise RuntimeError("When given, dim and shape arguments must have the same length")
         dims = tuple([_one(input, d) for d in dim])
@@ -130,7 +128,7 @@ def _axes(input: Tensor, s: Any, dim: Any) -> tuple[list[int], Ints]:
     return [_length(n) for n in lengths], dims
 
 
-def resized(input: Tensor, lengths: Sequence[int], dims: Ints) -> Tensor:
+def resized(input: Tensor, lengths: Sequence[int], dims: Shape) -> Tensor:
     """`input` cropped, or padded with zeros, at the end of each of `dims`."""
     for n, d in zip(lengths, dims):
         if n < input.shape[d]:
@@ -145,13 +143,13 @@ def as_complex(input: Tensor) -> Tensor:
     return input if input._array.dtype.kind == "c" else input.to(input.dtype.to_complex())
 
 
-def _complex(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
+def _complex(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
     input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
     return complex_to_complex(resized(input, lengths, dims), dims, _norm(norm), inverse)
 
 
-def _to_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
+def _to_half(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
     if name != "ihfftn":
         _real(name, input)
     input = _transformable(name, input)
@@ -164,7 +162,7 @@ def _to_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse:
     return out.conj() if inverse else out
 
 
-def _from_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
+def _from_half(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
     """The real signal of a half spectrum; forward is the inverse of the conjugate, with the factor on the other side."""
     input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
@@ -177,7 +175,7 @@ def _from_half(name: str, input: Any, s: Any, dim: Any, norm: str | None, invers
     return complex_to_real(half, dims, n, norm) if inverse else complex_to_real(half.conj(), dims, n, SWAPPED[norm])
 
 
-def _single(n: Any, dim: Any, input: Any) -> tuple[Any, Any]:
+def _single(n: Any, dim: Ints, input: Any) -> tuple[Any, Any]:
     """`n` and `dim` of a transform along one dimension, as `s` and `dim` of one along several."""
     if isinstance(input, Tensor):
         dim = _one(input, dim)
@@ -237,79 +235,79 @@ def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 
 
 @public("fft", out=True)
-def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+def fftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
     """The transform along `dim`, of lengths `s` (-1: as it is); by default along all, or along the last ``len(s)``."""
     return _complex("fftn", input, s, dim, norm, inverse=False)
 
 
 @public("fft", out=True)
-def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+def ifftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
     """The inverse of `fftn`."""
     return _complex("ifftn", input, s, dim, norm, inverse=True)
 
 
 @public("fft", out=True)
-def rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+def rfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
     """The transform of a real input, halved along the last of `dim`."""
     return _to_half("rfftn", input, s, dim, norm, inverse=False)
 
 
 @public("fft", out=True)
-def irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+def irfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
     """The inverse of `rfftn`."""
     return _from_half("irfftn", input, s, dim, norm, inverse=True)
 
 
 @public("fft", out=True)
-def hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+def hfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
     """The real transform of a signal given by its half along the last of `dim`."""
     return _from_half("hfftn", input, s, dim, norm, inverse=False)
 
 
 @public("fft", out=True)
-def ihfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+def ihfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
     """The inverse of `hfftn`."""
     return _to_half("ihfftn", input, s, dim, norm, inverse=True)
 
 
-def _planes(dim: Any, name: str) -> Any:
+def _planes(dim: Ints, name: str) -> Any:
     if dim is None:
         raise TypeError(f"fft_{name}(): argument 'dim' must be tuple of ints, not NoneType")
     return dim
 
 
 @public("fft", out=True)
-def fft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+def fft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
     """`fftn` along the last two dimensions."""
     return fftn(input, s, _planes(dim, "fft2"), norm)
 
 
 @public("fft", out=True)
-def ifft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+def ifft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
     """`ifftn` along the last two dimensions."""
     return ifftn(input, s, _planes(dim, "ifft2"), norm)
 
 
 @public("fft", out=True)
-def rfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+def rfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
     """`rfftn` along the last two dimensions."""
     return rfftn(input, s, _planes(dim, "rfft2"), norm)
 
 
 @public("fft", out=True)
-def irfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+def irfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
     """`irfftn` along the last two dimensions."""
     return irfftn(input, s, _planes(dim, "irfft2"), norm)
 
 
 @public("fft", out=True)
-def hfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+def hfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
     """`hfftn` along the last two dimensions."""
     return hfftn(input, s, _planes(dim, "hfft2"), norm)
 
 
 @public("fft", out=True)
-def ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
+def ihfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
     """`ihfftn` along the last two dimensions."""
     return ihfftn(input, s, _planes(dim, "ihfft2"), norm)
 
@@ -318,7 +316,7 @@ def ihfft2(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None =
 
 
 @factory(place="fft")
-def fftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
+def fftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
     """The frequencies of `fft`'s elements for samples `d` apart: ``[0, 1, ..., -2, -1] / (n * d)``.
 
     >>> import mini_dl as torch
@@ -334,7 +332,7 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
 
 
 @factory(place="fft")
-def rfftfreq(n: int, d: float = 1.0, *, dtype: Any) -> Array:
+def rfftfreq(n: int, d: float = 1.0, *, dtype: NumpyType | None) -> Array:
     """The frequencies of `rfft`'s elements for samples `d` apart: ``[0, 1, ..., n // 2] / (n * d)``."""
     n, target = _points("rfftfreq", n, dtype)
     return np.arange(int(n / 2) + 1).astype(target) * (np.float64(1.0) / np.float64(n * d)).astype(target)
@@ -351,14 +349,14 @@ def _points(name: str, n: Any, dtype: Any) -> tuple[int, Any]:
     return operator.index(n), target
 
 
-def _shift_dims(input: Tensor, dim: Any) -> list[int]:
+def _shift_dims(input: Tensor, dim: Ints | None) -> list[int]:
     if dim is None:
         return list(range(input.ndim))
     return [_one(input, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
 
 
 @public("fft")
-def fftshift(input: Tensor, dim: Any = None) -> Tensor:
+def fftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
     """`fft`'s elements in the order of their frequencies, 0 in the middle.
 
     >>> import mini_dl as torch
@@ -370,7 +368,7 @@ def fftshift(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @public("fft")
-def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
+def ifftshift(input: Tensor, dim: Ints | None = None) -> Tensor:
     """The inverse of `fftshift`."""
     dims = _shift_dims(input, dim)
     return input.roll([(input.shape[d] + 1) // 2 for d in dims], dims)

@@ -6,16 +6,16 @@ import math
 import operator
 from typing import Any
 
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, Ints, Shape, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.convolution import Geometry
-from mini_dl.kernels.folding import Ints, fold_back, padded_for, taps_of
+from mini_dl.kernels.folding import fold_back, padded_for, taps_of
 from mini_dl.tensor import Tensor
 
 
 @op(input=lambda grad, input_shape, kernel, geometry: _fold(grad, input_shape, kernel, geometry))
-def _unfold(input: Array, kernel: Ints, geometry: Geometry) -> Array:
+def _unfold(input: Array, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C, *in) -> (N, C * K, L)"""
     return taps_of(padded_for(input, kernel, geometry), kernel, geometry).reshape(
         len(input), input.shape[1] * math.prod(kernel), math.prod(geometry.out)
@@ -23,12 +23,12 @@ def _unfold(input: Array, kernel: Ints, geometry: Geometry) -> Array:
 
 
 @op(input=lambda grad, kernel, geometry: _unfold(grad, kernel, geometry))
-def _fold(input: Array, shape: Ints, kernel: Ints, geometry: Geometry) -> Array:
+def _fold(input: Array, shape: Shape, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C * K, L) -> `shape`, (N, C, *in): each value is added where `_unfold` reads it."""
     return fold_back(input, shape, kernel, geometry)
 
 
-def _pair(name: str, value: Any) -> Ints:
+def _pair(name: str, value: Any) -> Shape:
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * 2
     if len(value) not in (1, 2):
@@ -36,7 +36,7 @@ def _pair(name: str, value: Any) -> Ints:
     return tuple([operator.index(v) for v in value]) * (3 - len(value))
 
 
-def _blocks(space: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Ints, Geometry]:
+def _blocks(space: Shape, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> tuple[Shape, Geometry]:
     """The kernel, and the geometry of its positions in an image of shape `space`, after torch's checks."""
     kernel, spread = _pair("kernel_size", kernel_size), _pair("dilation", dilation)
     pads, steps = _pair("padding", padding), _pair("stride", stride)
@@ -51,7 +51,7 @@ def _blocks(space: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: 
 
 
 @public("nn.functional")
-def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+def unfold(input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
     """The windows of an image as columns, (N, C, H, W) -> (N, C * K1 * K2, L) with L the number of windows.
 
     >>> import mini_dl as torch
@@ -92,7 +92,7 @@ def _check_type(input: Tensor, kernel: str) -> None:
 
 
 @public("nn.functional")
-def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1) -> Tensor:
     """The transpose of `unfold`, (N, C * K1 * K2, L) -> (N, C, *output_size): overlapping windows add up."""
     if not isinstance(input, Tensor):
         raise not_a_tensor("fold", "input", 1, input)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._device import require_cpu
-from mini_dl._dtypes import FLOATING, INEXACT, Array
+from mini_dl._device import DeviceLike, require_cpu
+from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
 from mini_dl._surface import function
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -23,7 +23,9 @@ from mini_dl.tensor import Tensor, wrap
 
 
 @function()
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
     """A tensor with a copy of `data`: a number, an array, or nested sequences.
 
     Python floats become the default dtype, ints int64. ValueError if sequences of one level differ in length.
@@ -47,7 +49,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 _KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
 
 
-def from_data(data: Any, target: np.dtype[Any] | None) -> Array:
+def from_data(data: Any, target: NumpyType | None) -> Array:
     """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
         return data._array.astype(target or data._array.dtype)
@@ -166,7 +168,7 @@ def _converted(leaf: Any, kind: str) -> Any:
     return complex(leaf)
 
 
-def _dtype_of_leaf(leaf: Any) -> np.dtype[Any]:
+def _dtype_of_leaf(leaf: Any) -> NumpyType:
     if isinstance(leaf, Tensor):
         return leaf._array.dtype
     if isinstance(leaf, (np.generic, np.ndarray)):
@@ -216,7 +218,7 @@ def over_array(array: Any) -> Tensor:
 
 
 @function()
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: TypeLike = None, device: DeviceLike = None) -> Tensor:
     """`data` as a tensor, without a copy if possible: for a tensor or an array of the requested type."""
     require_cpu(device)
     if isinstance(data, Tensor):
@@ -231,8 +233,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 def asarray(
     obj: Any,
     *,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: TypeLike = None,
+    device: DeviceLike = None,
     copy: builtins.bool | None = None,
     requires_grad: builtins.bool | None = None,
 ) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
-from mini_dl._dtypes import INDEX_TYPES, Array, c_name, int64, number_as, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
@@ -390,7 +390,7 @@ def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     return out
 
 
-def assigned(number: Any, target: np.dtype[Any]) -> Array:
+def assigned(number: Any, target: NumpyType) -> Array:
     """A number to be written by an index, in type `target`. ValueError for an int that int64 cannot hold."""
     if type(number) is int and not -(2**63) <= number < 2**63:
         raise ValueError(f"Overflow when unpacking long long: {number.bit_length()} bits")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._dtypes import Array, scalar_name
+from mini_dl._dtypes import Array, NumpyType, scalar_name
 from mini_dl._surface import method, public, tensor_method
 from mini_dl.autograd.inplace import (
     check_inference,
@@ -140,7 +140,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         _index_put_(target, chosen, value, False)
 
 
-def type_of_mask(index: Any) -> np.dtype[Any] | None:
+def type_of_mask(index: Any) -> NumpyType | None:
     """The type of the mask in an index that selects with one mask only, else None: a mask may cast one value."""
     found = []
     for item in index if isinstance(index, tuple) else [index]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._device import require_cpu
+from mini_dl._device import DeviceLike, require_cpu
 from mini_dl._dtypes import Array
 from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -113,7 +113,7 @@ class _Writable:
 
 
 @public("torch", "utils.dlpack")
-def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+def from_dlpack(ext_tensor: Any, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
     """A tensor over another library's memory: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
     require_cpu(device)
     if isinstance(ext_tensor, Tensor):

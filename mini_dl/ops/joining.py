@@ -12,7 +12,7 @@ import numpy as np
 
 from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
-from mini_dl._dtypes import INDEX_TYPES, Array, default_numpy, promote_numpy, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.parts import part
@@ -296,7 +296,7 @@ def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array
 
 
 @method()
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+def roll(input: Tensor, shifts: Ints, dims: Ints | None = None) -> Tensor:
     """The elements shifted along `dims`, wrapping around at the ends; without `dims`, as if flattened."""
     moves = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
     along = () if dims is None else tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)

@@ -32,13 +32,9 @@ from mini_dl.tensor import Tensor, wrap
 
 @public("nn.functional")
 def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``(input - target) ** 2``, times `weight`, reduced (the mean then by the sum of the weights).
 
     >>> import mini_dl as torch
@@ -55,13 +51,9 @@ def mse_loss(
 
 @public("nn.functional")
 def l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``|input - target|``, times `weight`, reduced (the mean then by the sum of the weights)"""
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -86,13 +78,9 @@ def _huber(difference: Array, delta: float) -> Array:
 
 @public("nn.functional")
 def smooth_l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     beta: float = 1.0,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``d ** 2 / (2 * beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2`` (Girshick, 2015)"""
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -125,15 +113,9 @@ def huber_loss(
 
 @public("nn.functional")
 def poisson_nll_loss(
-    input: Tensor,
-    target: Tensor,
-    log_input: bool = True,
-    full: bool = False,
-    size_average: bool | None = None,
-    eps: float = 1e-8,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: bool | None = None,
+    eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """``exp(input) - target * input``, without `log_input` ``input - target * log(input + eps)``; `full` adds Stirling's
     approximation of ``log(target!)`` where the target exceeds 1."""
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -146,12 +128,7 @@ def poisson_nll_loss(
 
 @public("nn.functional")
 def gaussian_nll_loss(
-    input: Tensor,
-    target: Tensor,
-    var: Tensor | float,
-    full: bool = False,
-    eps: float = 1e-6,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
     """``(log(var) + (input - target) ** 2 / var) / 2`` with `var` at least `eps`; `full` adds ``log(2 pi) / 2``.
 
@@ -179,13 +156,9 @@ def gaussian_nll_loss(
 
 @public("nn.functional")
 def kl_div(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     log_target: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``target * (log(target) - input)``, with `log_target` ``exp(target) * (target - input)``; "batchmean" divides the sum by
     the first size."""
     batchmean = reduction == "batchmean" and size_average is None and reduce is None
@@ -222,13 +195,9 @@ def _bce_slope(grad: Tensor, input: Tensor, target: Tensor) -> Tensor:
 
 @public("nn.functional")
 def binary_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``-(target * log(input) + (1 - target) * log(1 - input))`` with logarithms of at least -100, times `weight`.
 
     ValueError if the shapes differ, RuntimeError if an element of `input` lies outside [0, 1].
@@ -253,14 +222,9 @@ def binary_cross_entropy(
 
 @public("nn.functional")
 def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """``-(pos_weight * target * log(s) + (1 - target) * log(1 - s))`` with ``s = sigmoid(input)``, times `weight`, without
     overflow. ValueError if the shapes differ."""
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -283,11 +247,7 @@ def binary_cross_entropy_with_logits(
 
 @public("nn.functional")
 def soft_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
     """``log(1 + exp(-target * input))``; `target` takes no gradient."""
     reduction = checked_reduction(reduction, size_average, reduce)
@@ -297,13 +257,9 @@ def soft_margin_loss(
 
 @public("nn.functional")
 def multilabel_soft_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Binary cross entropy with logits, times `weight`, averaged over the classes (the last dimension), then reduced."""
     if size_average is not None or reduce is not None:
         reduction = checked_reduction(reduction, size_average, reduce)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import FLOATING, INEXACT, dtype
+from mini_dl._dtypes import FLOATING, INEXACT, Ints, dtype
 from mini_dl._surface import public
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
@@ -52,7 +52,7 @@ def highest(input: Tensor) -> Any:
     return True if kind.kind == "b" else int(np.iinfo(kind).max)
 
 
-def all_dims(dim: Any, ndim: int) -> Dims:
+def all_dims(dim: Ints | None, ndim: int) -> Dims:
     """`dim` as distinct dims in order; None and () mean all."""
     if dim is None or dim == () or dim == []:
         return tuple(range(ndim))
@@ -69,7 +69,7 @@ def total_type(input: Tensor, given: dtype | None) -> dtype:
     return given if given is not None else input.dtype if input._array.dtype.kind in INEXACT else _dtypes.int64
 
 
-def over(reduce: Callable[..., Tensor], input: Tensor, dim: Any, keepdim: bool, **kwargs: Any) -> Tensor:
+def over(reduce: Callable[..., Tensor], input: Tensor, dim: Ints | None, keepdim: bool, **kwargs: Any) -> Tensor:
     """``reduce(input, dims, keepdim)``: a 0-d tensor, which has no dims, is reduced as it is."""
     dims = all_dims(dim, input._array.ndim)
     return reduce(input, dims if dims else None, bool(keepdim), **kwargs)
@@ -77,7 +77,7 @@ def over(reduce: Callable[..., Tensor], input: Tensor, dim: Any, keepdim: bool, 
 
 @public("masked")
 def sum(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The sum of the elements that `mask` keeps."""
     return over(reduction.sum, filled(input, mask, 0), dim, keepdim, dtype=total_type(input, dtype))
@@ -85,7 +85,7 @@ def sum(
 
 @public("masked")
 def prod(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The product of the elements that `mask` keeps."""
     out = filled(input, mask, 1).to(total_type(input, dtype))
@@ -96,7 +96,7 @@ def prod(
 
 @public("masked")
 def amax(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The largest of the elements that `mask` keeps."""
     out = reduction.amax(filled(input, mask, lowest(input)), all_dims(dim, input._array.ndim), bool(keepdim))
@@ -105,7 +105,7 @@ def amax(
 
 @public("masked")
 def amin(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The smallest of the elements that `mask` keeps."""
     out = reduction.amin(filled(input, mask, highest(input)), all_dims(dim, input._array.ndim), bool(keepdim))
@@ -130,14 +130,14 @@ def argmin(
     return out.to(input.dtype if dtype is None else dtype)
 
 
-def _count(input: Tensor, mask: Tensor | None, dim: Any, keepdim: bool) -> Tensor:
+def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) -> Tensor:
     kept = keeping(input, mask)
     return over(reduction.sum, wrap(np.ones(input._array.shape, np.int64)) if kept is None else kept, dim, keepdim)
 
 
 @public("masked")
 def mean(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The mean of the elements that `mask` keeps: NaN where there are none. ValueError for integers without `dtype`."""
     what, kind = ("Input", input.dtype) if dtype is None else ("Optional", dtype)
@@ -165,7 +165,7 @@ def median(
 
 @public("masked")
 def logsumexp(
-    input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """``logsumexp`` of the elements that `mask` keeps."""
     out = reduction.logsumexp(filled(input, mask, lowest(input)), all_dims(dim, input._array.ndim), keepdim)
@@ -190,7 +190,7 @@ def logaddexp(
 def norm(
     input: Tensor,
     ord: float | None = 2.0,
-    dim: Any = None,
+    dim: Ints | None = None,
     *,
     keepdim: bool = False,
     dtype: dtype | None = None,
@@ -202,7 +202,13 @@ def norm(
 
 
 def _variance(
-    input: Tensor, dim: Any, unbiased: bool | None, correction: Any, keepdim: bool, kind: dtype | None, mask: Tensor | None
+    input: Tensor,
+    dim: Ints | None,
+    unbiased: bool | None,
+    correction: Any,
+    keepdim: bool,
+    kind: dtype | None,
+    mask: Tensor | None,
 ) -> Tensor:
     if unbiased is not None and correction is not None:
         raise AssertionError("Only one of unbiased and correction may be given")
@@ -223,7 +229,7 @@ def _variance(
 @public("masked")
 def var(
     input: Tensor,
-    dim: Any = None,
+    dim: Ints | None = None,
     unbiased: bool | None = None,
     *,
     correction: Any = None,
@@ -238,7 +244,7 @@ def var(
 @public("masked")
 def std(
     input: Tensor,
-    dim: Any = None,
+    dim: Ints | None = None,
     unbiased: bool | None = None,
     *,
     correction: Any = None,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
-from mini_dl._dtypes import FLOATING, HALVES, Array, Number, c_name, promote_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -25,7 +25,7 @@ from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 
 
-def _checked(name: str, dtype: np.dtype[Any]) -> None:
+def _checked(name: str, dtype: NumpyType) -> None:
     """NotImplementedError for types without products."""
     if dtype.char in "?HILQ":
         raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(dtype)}'")
@@ -119,7 +119,7 @@ def _weighted_sum(input: Array, product: Array, beta: Number, alpha: Number) -> 
     return np.add(input, product, dtype=dtype)
 
 
-def _as(number: Number, dtype: np.dtype[Any]) -> Any:
+def _as(number: Number, dtype: NumpyType) -> Any:
     if isinstance(number, complex) and dtype.kind != "c":
         if number.imag:
             raise RuntimeError(f"value cannot be converted to type {c_name(dtype, 'source')} without overflow")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import dtype
+from mini_dl._dtypes import Ints, dtype
 from mini_dl._surface import public
 from mini_dl.ops.matrices import eye_like, matrix, square
 from mini_dl.ops.reduction import checked
@@ -21,7 +21,9 @@ from mini_dl.tensor import Tensor, wrap
 
 
 @public("linalg", out=True)
-def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Ints = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """``fro``: root of the sum of squares; ``nuc``: sum of singular values; 2, -2: the largest, smallest of them.
 
     1, -1, inf, -inf: the largest or smallest sum of absolute values of a column, a row.
@@ -57,7 +59,7 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
 
 
 @public("linalg", out=True)
-def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def norm(A: Tensor, ord: Any = None, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """`vector_norm` over one dimension (or, without `ord`, over all), `matrix_norm` over two."""
     checked("linalg.norm", A, keepdim)
     dims = dim if dim is None or isinstance(dim, (tuple, list)) else [dim]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import nonnegative, sizes, spread_out
-from mini_dl._dtypes import Array, of_numpy
+from mini_dl._device import MemoryFormat
+from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._surface import method, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
@@ -115,7 +116,7 @@ class _NotImplemented:
 
 
 @tensor_method()
-def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Ints | None = None) -> Tensor:
     """View the memory of `source` from now on, with these sizes and strides; no memory without it.
 
     RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
@@ -133,7 +134,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     return self
 
 
-def _memory_as(dtype: np.dtype[Any], source: Any, storage_offset: int, size: Any, stride: Any) -> Array:
+def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: Any, stride: Any) -> Array:
     if source is None:
         return np.empty(0, dtype)
     if isinstance(source, Tensor) and size is None:
@@ -149,7 +150,7 @@ def _memory_as(dtype: np.dtype[Any], source: Any, storage_offset: int, size: Any
 
 @tensor_method()
 @spread_out
-def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -> Tensor:
+def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat = None) -> Tensor:
     """Take another shape: the first elements in memory stay, new ones are uninitialized. RuntimeError if it requires grad."""
     shape = nonnegative(size)
     if needs_grad(self) and not inference.here:
@@ -162,6 +163,6 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: Any = None) -
 
 
 @method()
-def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
+def resize_as_(self: Tensor, the_template: Tensor, memory_format: MemoryFormat = None) -> Tensor:
     """``self.resize_(the_template.shape)``"""
     return resize_(self, the_template._array.shape)

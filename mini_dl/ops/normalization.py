@@ -12,7 +12,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mini_dl._dtypes import HALVES, INEXACT, Array, limits_of, np, scalar_name
+import numpy as np
+
+from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -95,7 +97,7 @@ def _row_norm_backward(
     return row_norm_backward(grad, input, weight, mean, rstd, center)
 
 
-def _row_checks(name: str, input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
+def _row_checks(name: str, input: Tensor, normalized_shape: Ints, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
     if isinstance(normalized_shape, int):
         raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
     shape = tuple(normalized_shape)
@@ -502,7 +504,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 
 @public("nn.functional")
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: Ints = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """``input / max(norm(input, p), eps)`` along `dim`"""
     result = input / input.norm(p, dim, keepdim=True).clamp(min=eps)
     return result if out is None else store(result, out)

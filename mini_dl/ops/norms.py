@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import INEXACT, dtype, is_number, scalar_name
+from mini_dl._checks import listed, wrap_dim
+from mini_dl._dtypes import INEXACT, Ints, dtype, is_number, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
 from mini_dl.ops.matrix_norms import matrix_norm
@@ -15,25 +15,27 @@ from mini_dl.tensor import Tensor
 
 
 @function(out=True)
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def norm(input: Tensor, p: Any = "fro", dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The vector norm of order `p` over `dim`; with ``p="nuc"`` the sum of the singular values."""
     checked("norm", input, keepdim)
-    if not isinstance(p, str) or (p == "fro" and (dim is None or is_number(dim) or len(dim) <= 2)):
+    if not isinstance(p, str) or (p == "fro" and (dim is None or len(listed(dim)) <= 2)):
         return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype)
-    dims = range(input._array.ndim) if dim is None else [dim] if is_number(dim) else dim
-    return matrix_norm(input, p, list(dims), keepdim, dtype=dtype)
+    dims = list(range(input._array.ndim)) if dim is None else listed(dim)
+    return matrix_norm(input, p, dims, keepdim, dtype=dtype)
 
 
 @public("Tensor:norm")
-def _tensor_norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: dtype | None = None) -> Tensor:
+def _tensor_norm(
+    self: Tensor, p: Any = "fro", dim: Ints | None = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Tensor:
     """``torch.norm(self, p, dim, keepdim)``"""
     return norm(self, p, dim, keepdim, dtype=dtype)
 
 
 @function(out=True)
-def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+def frobenius_norm(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
     """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
-    dims = [dim] if is_number(dim) else list(dim)
+    dims = listed(dim)
     if len(dims) > 2:
         raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
     if input._array.dtype.kind not in INEXACT:
@@ -44,10 +46,10 @@ def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 
 @function(out=True)
-def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
+def nuclear_norm(input: Tensor, dim: Ints = (-2, -1), keepdim: bool = False) -> Tensor:
     """The sum of the singular values of the matrices in two dimensions."""
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)
-        dim, keepdim = (-2, -1), dim
+        keepdim, dim = dim, (-2, -1)
     return matrix_norm(input, "nuc", dim, keepdim)
 
 

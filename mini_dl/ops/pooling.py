@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, among, int64, scalar_name
+from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, int64, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
-from mini_dl.kernels.pooling import Ints, Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
+from mini_dl.kernels.pooling import Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
 from mini_dl.ops.random import rand
 from mini_dl.tensor import Tensor, wrap
 
@@ -55,7 +55,7 @@ def _values_at(input: Array, places: Array, n: int) -> Array:
 
 
 @op(output=lambda grad, places, n: _values_at(grad, places, n))
-def _put_at(output: Array, places: Array, shape: Ints, n: int) -> Array:
+def _put_at(output: Array, places: Array, shape: Shape, n: int) -> Array:
     """The transpose of `_values_at`."""
     return kernels.added_at(output, places, shape, n)
 
@@ -82,7 +82,7 @@ def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> 
 WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
 
 
-def _ints(name: str, what: str, value: Any, n: int) -> Ints:
+def _ints(name: str, what: str, value: Any, n: int) -> Shape:
     """`value` for each of `n` dimensions."""
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * n
@@ -99,7 +99,7 @@ def _ints(name: str, what: str, value: Any, n: int) -> Ints:
 
 
 def _geometry(
-    name: str, n: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str, n: int, input: Any, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> Windows:
     """The windows over `input`, after torch's checks."""
     if not isinstance(input, Tensor):
@@ -139,7 +139,7 @@ def _geometry(
     return Windows(kernel, steps, pads, spread, tuple(out))
 
 
-def _check_rank(name: str, n: int, shape: Ints) -> None:
+def _check_rank(name: str, n: int, shape: Shape) -> None:
     if len(shape) not in (n + 1, n + 2):
         raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
     if 0 in shape[-n - 1 :] and n == 3:
@@ -154,7 +154,7 @@ def _check_rank(name: str, n: int, shape: Ints) -> None:
         )
 
 
-def _require(dtype: np.dtype[Any], kinds: str, kernel: str, without: str = "") -> None:
+def _require(dtype: NumpyType, kinds: str, kernel: str, without: str = "") -> None:
     if not among(dtype, kinds) or dtype.char in "HILQ" + without:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
 
@@ -163,7 +163,7 @@ def _require(dtype: np.dtype[Any], kinds: str, kernel: str, without: str = "") -
 
 
 def _max_pool(
-    n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
+    n: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
 ) -> tuple[Tensor, Tensor | None]:
     name = f"max_pool{n}d"
     if n == 1:
@@ -176,7 +176,7 @@ def _max_pool(
 
 
 def _check_max_pool1d(
-    input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
+    input: Any, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
 ) -> None:
     if not isinstance(input, Tensor):
         raise not_a_tensor("max_pool1d", "input", 1, input)
@@ -208,10 +208,10 @@ def _max_pool_family(n: int) -> None:
 
     def with_indices(
         input: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
@@ -219,10 +219,10 @@ def _max_pool_family(n: int) -> None:
 
     def max_pool(
         input: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
@@ -252,9 +252,9 @@ for _n in (1, 2, 3):
 def _avg_pool(
     n: int,
     input: Tensor,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
     ceil_mode: bool,
     count_include_pad: bool,
     divisor: int | None,
@@ -279,7 +279,7 @@ def _avg_pool(
     return _means(input, regions, divisor or _divisor(regions, windows, sizes, count_include_pad))
 
 
-def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Ints, count_include_pad: bool) -> Any:
+def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Shape, count_include_pad: bool) -> Any:
     """The number of elements of each window, one number if all are equal; padding counts on request, anything beyond never."""
     counts = []
     for region, size, k, s, p in zip(regions, sizes, windows.kernel, windows.stride, windows.padding):
@@ -292,7 +292,12 @@ def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Ints, count_
 
 @public("nn.functional", "torch")
 def avg_pool1d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Tensor:
     """The mean over windows of the last dimension, (N, C, L) -> (N, C, L')."""
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
@@ -300,7 +305,7 @@ def avg_pool1d(
 
 @public("nn.functional", out=True)
 def avg_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean over windows of the last two dimensions, (N, C, H, W) -> (N, C, H', W')
@@ -315,7 +320,7 @@ def avg_pool2d(
 
 @public("nn.functional", out=True)
 def avg_pool3d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean over windows of the last three dimensions, (N, C, D, H, W) -> (N, C, D', H', W')."""
@@ -325,7 +330,7 @@ def avg_pool3d(
 # ------------------------------------------------------------------------------------------------ lp_pool
 
 
-def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None, ceil_mode: bool) -> Tensor:
     kernel = _ints(f"lp_pool{n}d", "kernel_size", kernel_size, n)
     if norm_type == math.inf:
         return _max_pool(n, input.abs(), kernel, stride, 0, 1, ceil_mode, False)[0]
@@ -337,19 +342,19 @@ def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Any, stride: 
 
 
 @public("nn.functional")
-def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> Tensor:
     """``sum(x ** norm_type) ** (1 / norm_type)`` over windows of the last dimension."""
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 @public("nn.functional")
-def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> Tensor:
     """``sum(x ** norm_type) ** (1 / norm_type)`` over windows of the last two dimensions."""
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 @public("nn.functional")
-def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> Tensor:
     """``sum(x ** norm_type) ** (1 / norm_type)`` over windows of the last three dimensions."""
     return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
 
@@ -357,7 +362,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 # ------------------------------------------------------------------------------------------------ adaptive
 
 
-def _adaptive_out(name: str, n: int, input: Any, output_size: Any, average: bool) -> Ints:
+def _adaptive_out(name: str, n: int, input: Any, output_size: Ints, average: bool) -> Shape:
     """The checked output size; None in it stands for the size of the input."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
@@ -395,7 +400,7 @@ def _adaptive_out(name: str, n: int, input: Any, output_size: Any, average: bool
     return out
 
 
-def _adaptive_avg_pool(n: int, input: Tensor, output_size: Any) -> Tensor:
+def _adaptive_avg_pool(n: int, input: Tensor, output_size: Ints) -> Tensor:
     out = _adaptive_out(f"adaptive_avg_pool{n}d", n, input, output_size, True)
     if set(out) == {1}:
         return input.mean(tuple(range(-n, 0)), keepdim=True)
@@ -407,24 +412,24 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: Any) -> Tensor:
 
 
 @public("nn.functional", "torch")
-def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     """The mean over `output_size` regions of the last dimension, region i from floor(i L / L') to ceil((i + 1) L / L')."""
     return _adaptive_avg_pool(1, input, output_size)
 
 
 @public("nn.functional")
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+def adaptive_avg_pool2d(input: Tensor, output_size: Ints) -> Tensor:
     """The mean over `output_size` regions of the last two dimensions, (N, C, H, W) -> (N, C, *output_size)."""
     return _adaptive_avg_pool(2, input, output_size)
 
 
 @public("nn.functional")
-def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+def adaptive_avg_pool3d(input: Tensor, output_size: Ints) -> Tensor:
     """The mean over `output_size` regions of the last three dimensions, (N, C, D, H, W) -> (N, C, *output_size)."""
     return _adaptive_avg_pool(3, input, output_size)
 
 
-def _adaptive_max_pool(n: int, input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
     out = _adaptive_out(f"adaptive_max_pool{n}d", n, input, output_size, False)
     _require(input._array.dtype, "f", f"adaptive_max_pool{max(n, 2)}d")
     space = input._array.shape[-n:]
@@ -446,10 +451,10 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Any) -> tuple[Tensor,
 def _adaptive_max_family(n: int) -> None:
     """Publish ``adaptive_max_pool{n}d`` and ``adaptive_max_pool{n}d_with_indices``."""
 
-    def with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    def with_indices(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
         return _adaptive_max_pool(n, input, output_size)
 
-    def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    def adaptive_max_pool(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
         found = _adaptive_max_pool(n, input, output_size)
         return found if return_indices else found[0]
 
@@ -467,7 +472,7 @@ for _n in (1, 2, 3):
 
 
 @op(input=lambda grad, places, n: _values_at(grad, places, n))
-def _unpool(input: Array, places: Array, out: Ints, n: int) -> Array:
+def _unpool(input: Array, places: Array, out: Shape, n: int) -> Array:
     """(*, *in) -> (*, *out): zeros except for the inputs at their positions; of several for one position, the last."""
     lead, count = input.shape[:-n], math.prod(input.shape[-n:])
     flat = np.zeros((math.prod(lead), math.prod(out)), input.dtype)
@@ -475,7 +480,9 @@ def _unpool(input: Array, places: Array, out: Ints, n: int) -> Array:
     return flat.reshape(*lead, *out)
 
 
-def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Tensor:
+def _max_unpool(
+    n: int, input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, output_size: Any
+) -> Tensor:
     name = f"max_unpool{n}d"
     kernel, pads = _ints(name, "kernel_size", kernel_size, n), _ints(name, "padding", padding, n)
     steps = kernel if stride is None else _ints(name, "stride", stride, n)
@@ -516,7 +523,12 @@ def _max_unpool(n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride
 
 @public("nn.functional")
 def max_unpool1d(
-    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
 ) -> Tensor:
     """Zeros except for the inputs at the positions found by ``max_pool1d``, (N, C, L) -> (N, C, L')."""
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
@@ -524,7 +536,12 @@ def max_unpool1d(
 
 @public("nn.functional")
 def max_unpool2d(
-    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
 ) -> Tensor:
     """Zeros except for the inputs at the positions found by ``max_pool2d``, (N, C, H, W) -> (N, C, H', W')."""
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
@@ -532,7 +549,12 @@ def max_unpool2d(
 
 @public("nn.functional")
 def max_unpool3d(
-    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
 ) -> Tensor:
     """Zeros except for the inputs at the positions found by ``max_pool3d``, (N, C, D, H, W) -> (N, C, D', H', W')."""
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
@@ -542,14 +564,14 @@ def max_unpool3d(
 
 
 def _fractional_max_pool(
-    n: int, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, samples: Tensor | None
+    n: int, input: Tensor, kernel_size: Ints, output_size: Ints | None, output_ratio: Any, samples: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     name = f"fractional_max_pool{n}d"
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
     if output_size is None:
         if len(output_ratio) > n:
-            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
+            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Shape.")
         ratios = tuple(output_ratio) * (n if len(output_ratio) == 1 else 1)
         output_size = [int(input.shape[d - n] * ratios[d]) for d in range(n)]
     x = input._array
@@ -584,8 +606,8 @@ def _fractional_family(n: int) -> None:
 
     def with_indices(
         input: Tensor,
-        kernel_size: Any,
-        output_size: Any = None,
+        kernel_size: Ints,
+        output_size: Ints | None = None,
         output_ratio: Any = None,
         return_indices: bool = False,
         _random_samples: Tensor | None = None,
@@ -594,8 +616,8 @@ def _fractional_family(n: int) -> None:
 
     def fractional_max_pool(
         input: Tensor,
-        kernel_size: Any,
-        output_size: Any = None,
+        kernel_size: Ints,
+        output_size: Ints | None = None,
         output_ratio: Any = None,
         return_indices: bool = False,
         _random_samples: Tensor | None = None,

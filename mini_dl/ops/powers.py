@@ -15,6 +15,7 @@ from mini_dl._dtypes import (
     INEXACT,
     Array,
     Number,
+    NumpyType,
     as_type,
     floating,
     is_number,
@@ -159,12 +160,12 @@ def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
     return self.pow_(_in_type(exponent, target))
 
 
-def _power_type(*operands: Any) -> np.dtype[Any]:
+def _power_type(*operands: Any) -> NumpyType:
     kinds = [kind_of(v._array if isinstance(v, Tensor) else v) for v in operands]
     return np.dtype("complex128" if "c" in kinds else "float64")
 
 
-def _in_type(operand: Any, target: np.dtype[Any]) -> Any:
+def _in_type(operand: Any, target: NumpyType) -> Any:
     return operand.to(of_numpy(target)) if isinstance(operand, Tensor) else as_type(operand, target).item()
 
 

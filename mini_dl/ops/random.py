@@ -12,8 +12,8 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
-from mini_dl._device import require_cpu
-from mini_dl._dtypes import FLOATING, HALVES, Array
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, require_cpu
+from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
@@ -244,19 +244,21 @@ def _index(name: str, argument: str, value: Any) -> int:
 
 
 @factory()
-def rand(*size: Any, generator: Generator | None = None, names: None = None, dtype: Any) -> Array:
+def rand(*size: Any, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, uniform on [0, 1)."""
     return _filled(size, dtype, generator, _standard_uniform)
 
 
 @factory()
-def randn(*size: Any, generator: Generator | None = None, names: None = None, dtype: Any) -> Array:
+def randn(*size: Any, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
     return _filled(size, dtype, generator, _standard_normal)
 
 
 @factory()
-def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any) -> Array:
+def randint(
+    low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: NumpyType | None
+) -> Array:
     """Integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
     if size is None:
         low, high, size = 0, low, high
@@ -268,7 +270,7 @@ def randint(low: Any = 0, high: Any = None, size: Any = None, *, generator: Gene
 
 
 @factory()
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any) -> Array:
+def randperm(n: int, *, generator: Generator | None = None, dtype: NumpyType | None) -> Array:
     """The integers from 0 to n - 1 in random order. RuntimeError if `n` is negative or too large for the type."""
     n = _index("randperm", "n", n)
     target = np.dtype(np.int64) if dtype is None else dtype
@@ -314,12 +316,12 @@ def rand_like(
     input: Tensor,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
+    dtype: TypeLike = None,
+    layout: Layout = None,
+    device: DeviceLike = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: MemoryFormat = None,
 ) -> Tensor:
     """A tensor of the shape and type of `input`, uniform on [0, 1)."""
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_uniform)
@@ -330,12 +332,12 @@ def randn_like(
     input: Tensor,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
+    dtype: TypeLike = None,
+    layout: Layout = None,
+    device: DeviceLike = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: MemoryFormat = None,
 ) -> Tensor:
     """A tensor of the shape and type of `input`, normal with mean 0 and variance 1."""
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_normal)
@@ -348,12 +350,12 @@ def randint_like(
     high: int | None = None,
     *,
     generator: Generator | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
+    dtype: TypeLike = None,
+    layout: Layout = None,
+    device: DeviceLike = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
-    memory_format: Any = None,
+    memory_format: MemoryFormat = None,
 ) -> Tensor:
     """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
     if high is None:
@@ -362,7 +364,13 @@ def randint_like(
 
 
 def _filled_like(
-    input: Tensor, dtype: Any, device: Any, memory_format: Any, generator: Any, requires_grad: bool, distribution: Distribution
+    input: Tensor,
+    dtype: Any,
+    device: DeviceLike,
+    memory_format: MemoryFormat,
+    generator: Any,
+    requires_grad: bool,
+    distribution: Distribution,
 ) -> Tensor:
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
@@ -383,9 +391,9 @@ def normal(
     *,
     generator: Generator | None = None,
     out: Tensor | None = None,
-    dtype: Any = None,
-    layout: Any = None,
-    device: Any = None,
+    dtype: TypeLike = None,
+    layout: Layout = None,
+    device: DeviceLike = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:

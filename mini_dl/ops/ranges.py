@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, Array
+from mini_dl._dtypes import INEXACT, Array, NumpyType
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -43,7 +43,7 @@ def _steps(start: Any, end: Any, step: Any) -> Any:
     return (end - start) / step
 
 
-def _progression(start: Any, step: Any, length: int, dtype: Any) -> Array:
+def _progression(start: Any, step: Any, length: int, dtype: NumpyType | None) -> Array:
     kind = np.dtype(dtype)
     if kind.kind in "iu":
         return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
@@ -51,7 +51,7 @@ def _progression(start: Any, step: Any, length: int, dtype: Any) -> Array:
 
 
 @factory()
-def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
+def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | None) -> Array:
     """``start, start + step, ...`` below `end`: int64 for ints, otherwise the default dtype.
 
     >>> import mini_dl as torch
@@ -74,7 +74,7 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arr
 
 
 @factory()
-def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Array:
+def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | None) -> Array:
     """``start, start + step, ...`` up to and including `end`. Deprecated in favor of ``arange``."""
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
@@ -88,7 +88,7 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> Arra
     return _progression(start, step, math.floor(_steps(start, end, step)) + 1, default_type(dtype))
 
 
-def _between(name: str, start: Any, end: Any, steps: int, dtype: Any) -> Array:
+def _between(name: str, start: Any, end: Any, steps: int, dtype: NumpyType | None) -> Array:
     """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
     first, last = [v.ndim if isinstance(v, Tensor) else 0 for v in (start, end)]
     if first or last:
@@ -130,14 +130,14 @@ def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
 
 
 @factory()
-def linspace(start: Any, end: Any, steps: int, *, dtype: Any) -> Array:
+def linspace(start: Any, end: Any, steps: int, *, dtype: NumpyType | None) -> Array:
     """`steps` equally spaced numbers from `start` to `end`."""
     kind = _bounds_dtype(dtype, start, end)
     return _between("linspace", start, end, steps, kind).astype(kind)
 
 
 @factory()
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any) -> Array:
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: NumpyType | None) -> Array:
     """``base ** x`` for `steps` equally spaced numbers x from `start` to `end`."""
     kind = _bounds_dtype(dtype, start, end, base)
     powers = _between("logspace", start, end, steps, kind)
@@ -145,7 +145,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any
 
 
 @factory()
-def eye(n: int, m: int | None = None, *, dtype: Any) -> Array:
+def eye(n: int, m: int | None = None, *, dtype: NumpyType | None) -> Array:
     """(n, m) with ones on the main diagonal and zeros elsewhere."""
     for name, size in (("n", n), ("m", m)):
         if size is not None and size < 0:
@@ -154,7 +154,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any) -> Array:
 
 
 def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
-    def make(row: int, col: int, offset: int = 0, *, dtype: Any) -> Array:
+    def make(row: int, col: int, offset: int = 0, *, dtype: NumpyType | None) -> Array:
         for axis, size in (("row", row), ("col", col)):
             if size < 0:
                 raise RuntimeError(f"{axis} must be non-negative, got{size}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
-from mini_dl._dtypes import FLOATING, INEXACT, Array, c_name, dtype, scalar_name, uint8
+from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import check_apart, function, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
@@ -93,7 +93,7 @@ def _sum(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 @method(out=True)
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def sum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The sum of the elements over `dim` (an int or several; all by default), computed in `dtype`: int64 for integers and bools.
 
     >>> import mini_dl as torch
@@ -110,7 +110,7 @@ def _nansum(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 @method(out=True)
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def nansum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The sum in which NaN counts as 0."""
     x = checked("nansum", input, keepdim)
     if x.is_complex():
@@ -132,7 +132,7 @@ def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 @method(out=True)
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def mean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """``sum / n``. RuntimeError for integers and bools.
 
     >>> import mini_dl as torch
@@ -150,7 +150,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype 
 
 
 @method(out=True)
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def nanmean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The mean of the elements that are not NaN."""
     x = checked("nanmean", input, keepdim)
     if x._array.dtype.kind not in INEXACT:
@@ -163,7 +163,9 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dty
 # ------------------------------------------------------------------------------------------------ variance
 
 
-def deviations(name: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Dims, float]:
+def deviations(
+    name: str, input: Tensor, dim: Ints | None, unbiased: Any, keepdim: bool, correction: Any
+) -> tuple[Tensor, Dims, float]:
     """The arguments of var, std and similar functions, whose overloads share positions: (input, dims, divisor)."""
     x = checked(name, input, keepdim)
     if isinstance(dim, builtins.bool):  # f(input, unbiased)
@@ -243,7 +245,9 @@ def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[
 
 
 @method(out=True)
-def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+def var(
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
     """``sum((x - mean) ** 2) / max(0, n - correction)``, where `correction` is 1 unless given; ``unbiased=False`` makes it 0.
 
     >>> import mini_dl as torch
@@ -255,7 +259,9 @@ def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
 
 
 @method(out=True)
-def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> Tensor:
+def std(
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
     """``sqrt(var)``, whose gradient is 0 where it is 0."""
     x, dims, divisor = deviations("std", input, dim, unbiased, keepdim, correction)
     return _std(x, dims, keepdim, divisor)
@@ -263,7 +269,7 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: b
 
 @function()
 def var_mean(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
     """``(var, mean)``"""
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
@@ -272,7 +278,7 @@ def var_mean(
 
 @function()
 def std_mean(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
 ) -> tuple[Tensor, Tensor]:
     """``(std, mean)``"""
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
@@ -318,7 +324,7 @@ def _amin(input: Array, dims: Dims, keepdim: bool, all_nan: bool = True) -> Arra
     return reduce(np.minimum, input, dims, keepdim)
 
 
-def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Ints, keepdim: bool) -> Tensor:
     x = checked(name, input, keepdim)
     ordered(kernel, x)
     dims = wrap_dims(dim, x._array.ndim)
@@ -327,13 +333,13 @@ def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Any, keepd
 
 
 @method(out=type_of_input)
-def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+def amax(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
     """The largest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
     return _extreme("amax", "max_values_cpu", _amax, input, dim, keepdim)
 
 
 @method(out=type_of_input)
-def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+def amin(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
     """The smallest elements over `dim`; ties share the gradient evenly. IndexError over an empty dimension."""
     return _extreme("amin", "min_values_cpu", _amin, input, dim, keepdim)
 
@@ -407,7 +413,7 @@ def pick(input: Tensor, dim: int, indices: Tensor, keepdim: bool) -> tuple[Tenso
     return (values, indices) if keepdim or not input._array.ndim else (values.squeeze(dim), indices.squeeze(dim))
 
 
-def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
+def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim: Ints | None, keepdim: bool, other: Any) -> Any:
     """The three overloads of max and min."""
     x = checked(name, input, keepdim)
     if isinstance(dim, Tensor) or other is not None:
@@ -426,7 +432,7 @@ def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim
 
 
 @method(out=same_types)
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``maximum(input, other)``.
 
     Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
@@ -439,7 +445,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
 
 
 @method(out=same_types)
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+def min(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``minimum(input, other)``."""
     return _choose("min", _amin, _argmin, _min, input, dim, keepdim, other)
 
@@ -467,20 +473,20 @@ def _truth_out(result: Tensor, out: Tensor, args: Any) -> None:
         raise RuntimeError(f"all only supports bool tensor for result, got: {scalar_name(out._array.dtype)}")
 
 
-def _truth_dims(input: Tensor, dim: Any) -> Dims | None:
+def _truth_dims(input: Tensor, dim: Ints | None) -> Dims | None:
     """() means no dimensions here; for sums it means all of them."""
     return None if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, input._array.ndim)
 
 
 @method(out=_truth_out)
-def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+def all(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
     """Whether all elements over `dim` are true (not 0); of uint8, as uint8."""
     x = checked("all", input, keepdim)
     return _all(x, _truth_dims(x, dim), keepdim)
 
 
 @method(out=_truth_out)
-def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+def any(input: Tensor, dim: Ints | None = None, keepdim: bool = False) -> Tensor:
     """Whether an element over `dim` is true (not 0); of uint8, as uint8."""
     x = checked("any", input, keepdim)
     return _any(x, _truth_dims(x, dim), keepdim)
@@ -492,7 +498,7 @@ def _count_nonzero(input: Array, dims: Dims) -> Array:
 
 
 @method()
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: Ints | None = None) -> Tensor:
     """How many elements over `dim` are not 0."""
     x = checked("count_nonzero", input)
     return _count_nonzero(x, wrap_dims(dim, x._array.ndim))
@@ -519,7 +525,7 @@ def _logsumexp(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 @public("special")
-def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+def logsumexp(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(input)))`` over `dim`, without overflow: the largest element is factored out first."""
     x = checked("logsumexp", input, keepdim)
     if x._array.dtype.kind not in INEXACT:
@@ -534,7 +540,7 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 
 @method(out=True)
-def hash_tensor(input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
+def hash_tensor(input: Tensor, dim: Ints = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
     """The bits of all elements over `dim`, each as a 64-bit integer or float, combined by exclusive or, in uint64."""
     if mode != 0:
         raise RuntimeError(f"Unknown hash_tensor mode: {mode}")

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode as grad_mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import resampling as kernels
-from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, Ints, resample, resample_back
+from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
 from mini_dl.ops.pooling import _values_at, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from mini_dl.tensor import Tensor, wrap
@@ -91,7 +91,7 @@ def interpolate(
     return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
-def _wanted(space: Ints, n: int, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
+def _wanted(space: Shape, n: int, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
     """The output size, and the factors from which it was computed."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
@@ -122,7 +122,7 @@ def _wanted(space: Ints, n: int, size: Any, scale_factor: Any) -> tuple[list[int
     return [int(i * f) for i, f in zip(space, factors)], [float(f) for f in factors]
 
 
-def _resized(input: Tensor, mode: str, out: Ints, factors: list[float] | None, align_corners: bool, antialias: bool) -> Tensor:
+def _resized(input: Tensor, mode: str, out: Shape, factors: list[float] | None, align_corners: bool, antialias: bool) -> Tensor:
     space = input._array.shape[2:]
     if min((*out, *space)) < 1:
         raise RuntimeError(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import INEXACT, Array, dtype, is_number, scalar_name, uint8
+from mini_dl._checks import listed, wrap_dim
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
 from mini_dl._surface import function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -299,7 +299,7 @@ def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
 
 
 @function()
-def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+def gradient(input: Tensor, *, spacing: Any = None, dim: Ints | None = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """The derivatives of samples of a function along each `dim`, by differences of neighbors.
 
     `spacing` is the distance of the samples, one distance for each `dim`, or a tensor of coordinates for each.
@@ -310,7 +310,7 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
     """
     x = checked("gradient", input)
     ndim = x._array.ndim
-    dims = list(range(ndim)) if dim is None else [dim] if is_number(dim) else list(dim)
+    dims = list(range(ndim)) if dim is None else listed(dim)
     wrapped = [wrap_dim(d, ndim) for d in dims]
     if len(set(wrapped)) < len(wrapped):
         repeated = next(d for i, d in enumerate(wrapped) if d in wrapped[:i])

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import Array, dtype_of_number, int64, is_number, scalar_name
+from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
 from mini_dl._surface import function, method, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
@@ -28,7 +28,7 @@ def order(input: Array, dim: int, descending: bool) -> Array:
     return input.shape[dim] - 1 - np.flip(np.argsort(np.flip(input, dim), dim, kind="stable"), dim)
 
 
-def _sortable(name: str, input: Any, dim: Any) -> int:
+def _sortable(name: str, input: Any, dim: Ints) -> int:
     """`dim` counted from the front, after a check that `input` can be sorted."""
     if checked(name, input)._array.dtype.kind == "c":
         raise RuntimeError(" Sort does not support complex dtypes on CPU")
@@ -39,7 +39,7 @@ _sort, _topk = return_type("sort", "values indices"), return_type("topk", "value
 
 
 @method(out=same_types)
-def sort(input: Tensor, dim: Any = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
+def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
     """``(values, indices)`` along `dim` in order, always stable; NaN counts as largest.
 
     >>> import mini_dl as torch

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name, wrap_dims
-from mini_dl._dtypes import INEXACT, Array, dtype, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
@@ -84,7 +84,7 @@ def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
 
 
 @public("linalg", out=True)
-def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def vector_norm(x: Tensor, ord: Any = 2, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """``sum(|x| ** ord) ** (1 / ord)`` over `dim`: the largest ``|x|`` for inf, the smallest for -inf, how many are not 0 for 0.
 
     RuntimeError for an infinite or negative `ord` over an empty dimension.

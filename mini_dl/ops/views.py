@@ -15,7 +15,7 @@ from mini_dl._checks import (
     wrap_dim,
     wrap_dims,
 )
-from mini_dl._dtypes import Array, dtype as DType, scalar_name
+from mini_dl._dtypes import Array, Ints, NumpyType, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import op, view
 from mini_dl.autograd.single import as_it_is
@@ -192,7 +192,7 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @view()
-def _view_type(input: Array, target: np.dtype[Any]) -> Array:
+def _view_type(input: Array, target: NumpyType) -> Array:
     return input.view(target)
 
 
@@ -398,7 +398,7 @@ _squeeze1.op.grad_name = "SqueezeBackward1"  # type: ignore[attr-defined]  # tor
 
 
 @method()
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+def squeeze(input: Tensor, dim: Ints | None = None) -> Tensor:
     """Without the dimensions of size 1: all of them, or those in `dim`."""
     shape = input._array.shape
     dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, Array, NumpyType, scalar_name
 from mini_dl.ops.factories import factory
 from mini_dl.ops.special import i0
 
@@ -34,7 +34,7 @@ def _cut(window: Array, length: int) -> Array:
 
 
 @factory(out=False)
-def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any) -> Array:
+def bartlett_window(window_length: int, periodic: bool = True, *, dtype: NumpyType | None) -> Array:
     """A triangle from 0 to 1 and back: ``1 - |2 n / (N - 1) - 1|``."""
     points, last = _points("bartlett_window", window_length, periodic, dtype)
     if last < 1:
@@ -45,7 +45,7 @@ def bartlett_window(window_length: int, periodic: bool = True, *, dtype: Any) ->
 
 
 @factory(out=False)
-def hann_window(window_length: int, periodic: bool = True, *, dtype: Any) -> Array:
+def hann_window(window_length: int, periodic: bool = True, *, dtype: NumpyType | None) -> Array:
     """``(1 - cos(2 pi n / (N - 1))) / 2``
 
     >>> import mini_dl as torch
@@ -56,12 +56,14 @@ def hann_window(window_length: int, periodic: bool = True, *, dtype: Any) -> Arr
 
 
 @factory(out=False)
-def hamming_window(window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: Any) -> Array:
+def hamming_window(
+    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: NumpyType | None
+) -> Array:
     """``alpha - beta * cos(2 pi n / (N - 1))``"""
     return _raised_cosine("hamming_window", window_length, periodic, alpha, beta, dtype)
 
 
-def _raised_cosine(name: str, length: int, periodic: bool, alpha: float, beta: float, dtype: Any) -> Array:
+def _raised_cosine(name: str, length: int, periodic: bool, alpha: float, beta: float, dtype: NumpyType | None) -> Array:
     points, last = _points(name, length, periodic, dtype)
     if last < 1:
         return np.ones_like(points)
@@ -70,7 +72,7 @@ def _raised_cosine(name: str, length: int, periodic: bool, alpha: float, beta: f
 
 
 @factory(out=False)
-def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any) -> Array:
+def blackman_window(window_length: int, periodic: bool = True, *, dtype: NumpyType | None) -> Array:
     """``0.42 - 0.5 cos(2 pi n / (N - 1)) + 0.08 cos(4 pi n / (N - 1))``"""
     points, last = _points("blackman_window", window_length, periodic, dtype)
     if last < 1:
@@ -82,7 +84,7 @@ def blackman_window(window_length: int, periodic: bool = True, *, dtype: Any) ->
 
 
 @factory(out=False)
-def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, *, dtype: Any) -> Array:
+def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, *, dtype: NumpyType | None) -> Array:
     """``i0(beta * sqrt(1 - x**2)) / i0(beta)`` with x from -1 to 1."""
     points, last = _points("kaiser_window", window_length, periodic, dtype)
     if last < 1:
