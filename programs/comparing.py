@@ -68,7 +68,7 @@ def apart(ours: Any, theirs: Any, limit: float, where: str) -> str | None:
     finite = np.isfinite(b)
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
         return f"{where}: infinite or NaN in one only"
-    worst = float(np.abs(a - b)[finite].max(initial=0.0))
+    worst = float(np.abs(a[finite] - b[finite]).max(initial=0.0))
     scale = float(np.abs(b[finite]).max(initial=0.0))
     limit = limit if a.dtype in (np.dtype("d"), np.dtype("D")) else SINGLE
     return None if worst <= limit * max(scale, 1e-3) else f"{where}: {worst:.1e} apart, largest {scale:.1e}"

@@ -13,7 +13,11 @@ from mini_dl.tensor import Size, Tensor
 
 __all__ = ["Distribution", "ExponentialFamily"]
 
-PACKAGE = __name__.rpartition(".")[0]
+
+def _is_declared_here(kind: type) -> bool:
+    """Whether a class is of this package, which is also known as ``torch.distributions``."""
+    root, _, place = kind.__module__.partition(".")
+    return root in ("mini_dl", "torch") and place.startswith("distributions.")
 
 
 def _missing(name: str, *, told: bool = False) -> Any:
@@ -101,7 +105,7 @@ class Distribution:
 
         NotImplementedError for subclasses of others' making with a constructor of their own, which must say how.
         """
-        declared = next(cls for cls in type(self).__mro__ if cls.__module__.startswith(PACKAGE + "."))
+        declared = next(filter(_is_declared_here, type(self).__mro__))
         if declared in (Distribution, ExponentialFamily):
             raise NotImplementedError
         new = self._get_checked_instance(declared, _instance)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._arguments import PYTHON_TYPES
 from mini_dl._checks import type_name
 from mini_dl._device import (
     DeviceLike,
@@ -114,7 +115,7 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
     first = args[0] if args else kwargs.get("other")
     if isinstance(first, Tensor):
         names: tuple[str, ...] = ("other", "non_blocking", "copy")
-    elif isinstance(first, dtype):
+    elif isinstance(first, dtype) or first in PYTHON_TYPES:
         names = ("dtype", "non_blocking", "copy")
     else:
         names = ("device", "dtype", "non_blocking", "copy")
@@ -126,6 +127,8 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
             raise TypeError(f"to() received an invalid combination of arguments - got {name!r}")
         given[name] = value
     where, target = given.get("device"), given.get("dtype")
+    if isinstance(target, type):
+        target = PYTHON_TYPES.get(target, target)
     if where is not None and not isinstance(where, (device, str)):
         raise TypeError(f"to() received an invalid combination of arguments - got ({type_name(where)})")
     if target is not None and not isinstance(target, dtype):
