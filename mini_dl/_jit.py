@@ -41,9 +41,7 @@ class RecursiveScriptModule(ScriptModule):
 
     def __init__(self, original: Module) -> None:
         super().__init__()
-        vars(self).update(
-            {name: value for name, value in vars(original).items() if name.startswith("_")}, _original=original
-        )
+        vars(self).update({name: value for name, value in vars(original).items() if name.startswith("_")}, _original=original)
         vars(self).pop("training", None)
 
     @property
@@ -119,9 +117,7 @@ def _deprecated(name: str, instead: str = "Please switch to `torch.compile` or `
     warnings.warn(f"`torch.jit.{name}` is deprecated. {instead}", DeprecationWarning, stacklevel=3)
 
 
-def script(
-    obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None
-) -> Any:
+def script(obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:
     """A function or class itself; for a module, a `ScriptModule` that computes what it does. Python's semantics hold.
 
     >>> import mini_dl as torch
@@ -239,9 +235,7 @@ def isinstance_(obj: Any, target_type: Any) -> bool:
     if target_type in (list, dict, tuple, typing.List, typing.Dict, typing.Tuple, typing.Optional):  # noqa: UP006, UP045
         name = getattr(target_type, "__name__", str(target_type)).lower()
         example = {"list": "list[int]", "dict": "dict[int, int]", "tuple": "tuple[int]"}.get(name, "Optional[int]")
-        raise RuntimeError(
-            f"Attempted to use {name} without a contained type. Please add a contained type, e.g. {example}"
-        )
+        raise RuntimeError(f"Attempted to use {name} without a contained type. Please add a contained type, e.g. {example}")
     origin, inner = typing.get_origin(target_type), typing.get_args(target_type)
     if origin in (typing.Union, types.UnionType):
         return any([isinstance_(obj, one) for one in inner])

@@ -118,7 +118,9 @@ class Operator:
         try:
             bound = self.schema.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise RuntimeError(f"{self.name}() got arguments that do not fit: {error}. Declaration: {self.name}{self.declared()}") from None
+            raise RuntimeError(
+                f"{self.name}() got arguments that do not fit: {error}. Declaration: {self.name}{self.declared()}"
+            ) from None
         bound.apply_defaults()
         for name, value in bound.arguments.items():
             if self.schema.types.get(name) == "Tensor" and not isinstance(value, Tensor):
@@ -240,7 +242,9 @@ def operator_of(name: Any) -> Operator:
     found = getattr(name, "_operator", None)
     if found is not None:
         return found  # type: ignore[no-any-return]
-    text = str(name).removesuffix(".default").replace(".", "::", 1) if "::" not in str(name) else str(name).removesuffix(".default")
+    text = (
+        str(name).removesuffix(".default").replace(".", "::", 1) if "::" not in str(name) else str(name).removesuffix(".default")
+    )
     if text not in OPERATORS:
         raise RuntimeError(f"operator {text} does not exist")
     return OPERATORS[text]
@@ -310,7 +314,9 @@ class Namespace:
 
     def __getattr__(self, name: str) -> Any:
         key = f"{self.name}::{name}"
-        overloads: dict[str, Any] = {other.rpartition(".")[2]: one for other, one in OPERATORS.items() if other.startswith(key + ".")}
+        overloads: dict[str, Any] = {
+            other.rpartition(".")[2]: one for other, one in OPERATORS.items() if other.startswith(key + ".")
+        }
         if key in OPERATORS:
             overloads["default"] = OPERATORS[key]
         if overloads:

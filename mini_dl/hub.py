@@ -14,11 +14,8 @@ from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
 from mini_dl.serialization import load as load_file
-from mini_dl.standins import lookup
 
 __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
-
-__getattr__ = lookup(__name__)
 
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 BLOCK = 128 * 1024

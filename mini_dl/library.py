@@ -11,16 +11,24 @@ from typing import Any
 
 from mini_dl import _dtypes
 from mini_dl._device import device as Device
-from mini_dl._operators import COMPOSITE, ON_CPU, OPERATORS, Kernel, Operator, Packet, defined, namespace, operator_of, parsed_schema
-from mini_dl.standins import lookup
+from mini_dl._operators import (
+    COMPOSITE,
+    ON_CPU,
+    OPERATORS,
+    Kernel,
+    Operator,
+    Packet,
+    defined,
+    namespace,
+    operator_of,
+    parsed_schema,
+)
 from mini_dl.tensor import Tensor
 
 __all__ = [
     "CustomOpDef", "Library", "custom_op", "define", "fallthrough_kernel", "get_ctx", "impl", "impl_abstract", "infer_schema",
     "register_autocast", "register_autograd", "register_fake", "register_kernel", "register_torch_dispatch", "register_vmap",
 ]  # fmt: skip
-
-__getattr__ = lookup(__name__)
 
 
 def fallthrough_kernel(*args: Any, **kwargs: Any) -> Any:
@@ -198,15 +206,15 @@ def register_kernel(op: Any, device_types: Any, func: Kernel | None = None, /, *
     return func
 
 
-def register_autograd(
-    op: Any, backward: Kernel, /, *, setup_context: Kernel | None = None, lib: Any = None
-) -> None:
+def register_autograd(op: Any, backward: Kernel, /, *, setup_context: Kernel | None = None, lib: Any = None) -> None:
     """Set the derivative of an operator: ``backward(ctx, *grads)``, after ``setup_context(ctx, inputs, output)``."""
     operator = operator_of(op)
     operator.backward, operator.setup_context = backward, setup_context
 
 
-def register_fake(op: Any, func: Kernel | None = None, /, *, lib: Any = None, _stacklevel: int = 1, allow_override: bool = False) -> Any:
+def register_fake(
+    op: Any, func: Kernel | None = None, /, *, lib: Any = None, _stacklevel: int = 1, allow_override: bool = False
+) -> Any:
     """Keep a function for tensors without data; it is not called. A decorator without `func`."""
     if func is None:
         return functools.partial(register_fake, op)

@@ -11,14 +11,11 @@ from enum import Enum
 from typing import Any
 
 from mini_dl.autograd.profiler import EventList, profile as one_profile, record_function as record_function
-from mini_dl.standins import lookup
 
 __all__ = [
     "DeviceType", "ProfilerAction", "ProfilerActivity", "kineto_available", "profile", "record_function", "schedule",
     "supported_activities", "tensorboard_trace_handler",
 ]  # fmt: skip
-
-__getattr__ = lookup(__name__)
 
 
 class ProfilerAction(Enum):
@@ -88,9 +85,7 @@ def schedule(
     return action
 
 
-def tensorboard_trace_handler(
-    dir_name: str, worker_name: str | None = None, use_gzip: bool = False
-) -> Callable[[Any], None]:
+def tensorboard_trace_handler(dir_name: str, worker_name: str | None = None, use_gzip: bool = False) -> Callable[[Any], None]:
     """A function for ``on_trace_ready``: it writes each trace into a folder."""
 
     def handler(prof: Any) -> None:

@@ -12,10 +12,7 @@ import numpy as np
 
 import mini_dl as torch
 from mini_dl._dtypes import dtype as Type
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
-
-__getattr__ = lookup(__name__)
 
 PRECISIONS = {
     "float16": (1e-3, 1e-5), "bfloat16": (0.016, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
@@ -94,18 +91,14 @@ def _tolerances(options: Options, at: tuple[Any, ...], *inputs: Any) -> tuple[fl
         return rtol, atol
     if rtol is not None or atol is not None:
         missing = "rtol" if rtol is None else "atol"
-        raise Difference(
-            ValueError, f"Both 'rtol' and 'atol' must be either specified or omitted, but got no {missing}.", at
-        )
+        raise Difference(ValueError, f"Both 'rtol' and 'atol' must be either specified or omitted, but got no {missing}.", at)
     return default_tolerances(*inputs)
 
 
 # ------------------------------------------------------------------------------------------------ messages
 
 
-def _message(
-    name: str, extra: str, absolute: tuple[Any, Any], relative: tuple[Any, Any], tolerances: tuple[float, float]
-) -> str:
+def _message(name: str, extra: str, absolute: tuple[Any, Any], relative: tuple[Any, Any], tolerances: tuple[float, float]) -> str:
     rtol, atol = tolerances
     exact = rtol == 0 and atol == 0
     lines = [f"{name} are not {'equal' if exact else 'close'}!\n", extra]
@@ -175,14 +168,18 @@ def _compare_tensors(pair: Pair) -> None:
     check(True, "shape", actual.shape, expected.shape)
     check(options.check_layout, "layout", actual.layout, expected.layout)
     strided = actual.layout is torch.strided and expected.layout is torch.strided
-    check(options.check_stride and strided, "stride()", actual.stride() if strided else None, expected.stride() if strided else None)
+    check(
+        options.check_stride and strided, "stride()", actual.stride() if strided else None, expected.stride() if strided else None
+    )
     check(options.check_device, "device", actual.device, expected.device)
     check(options.check_dtype, "dtype", actual.dtype, expected.dtype)
     if not strided:
         actual, expected = [one if one.layout is torch.strided else one.to_dense() for one in (actual, expected)]
     if actual.dtype is not expected.dtype:
         names = [one.dtype.name for one in (actual, expected)]
-        a, b = [torch.int64 if name in ("uint16", "uint32", "uint64") else one.dtype for name, one in zip(names, (actual, expected))]
+        a, b = [
+            torch.int64 if name in ("uint16", "uint32", "uint64") else one.dtype for name, one in zip(names, (actual, expected))
+        ]
         together = torch.promote_types(a, b)
         actual, expected = actual.to(together), expected.to(together)
     rtol, atol = pair.tolerances
@@ -203,7 +200,12 @@ def _bool(value: Any) -> Any:
 
 def _pairs(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) -> list[Pair]:
     """What to compare, in order. `Difference` if the containers differ, or if nothing compares such values."""
-    if isinstance(actual, Sequence) and isinstance(expected, Sequence) and not isinstance(actual, str) and not isinstance(expected, str):
+    if (
+        isinstance(actual, Sequence)
+        and isinstance(expected, Sequence)
+        and not isinstance(actual, str)
+        and not isinstance(expected, str)
+    ):
         if len(actual) != len(expected):
             raise Difference(AssertionError, f"The length of the sequences mismatch: {len(actual)} != {len(expected)}", at)
         return [one for i in range(len(actual)) for one in _pairs(actual[i], expected[i], options, (*at, i))]
@@ -233,7 +235,10 @@ def _pair(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) -> 
         return Pair(_bool(actual), _bool(expected), at, _compare_bools, options)
     if all([isinstance(one, NUMBERS) for one in both]):
         a, b = [one.item() if isinstance(one, np.number) else one for one in both]
-        kinds = [torch.complex128 if isinstance(one, complex) else torch.float64 if isinstance(one, float) else torch.int64 for one in (a, b)]
+        kinds = [
+            torch.complex128 if isinstance(one, complex) else torch.float64 if isinstance(one, float) else torch.int64
+            for one in (a, b)
+        ]
         return Pair(a, b, at, _compare_numbers, options, _tolerances(options, at, *kinds))
     related = isinstance(actual, type(expected)) or isinstance(expected, type(actual))
     if related and (options.allow_subclasses or type(actual) is type(expected)):
@@ -243,9 +248,7 @@ def _pair(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) -> 
             pass
         else:
             return Pair(a, b, at, _compare_tensors, options, _tolerances(options, at, a, b))
-    raise Difference(
-        TypeError, f"No comparison pair was able to handle inputs of type {type(actual)} and {type(expected)}.", at
-    )
+    raise Difference(TypeError, f"No comparison pair was able to handle inputs of type {type(actual)} and {type(expected)}.", at)
 
 
 def assert_close(

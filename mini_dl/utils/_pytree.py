@@ -12,9 +12,6 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from mini_dl.standins import lookup
-
-__getattr__ = lookup(__name__)
 
 PyTree = Any
 Context = Any
@@ -193,9 +190,7 @@ def _deque(obj: Any) -> Any:
 _register_pytree_node(tuple, _list, lambda values, _: tuple(values), flatten_with_keys_fn=_sequence_keys(_list))
 _register_pytree_node(list, _list, lambda values, _: list(values), flatten_with_keys_fn=_sequence_keys(_list))
 _register_pytree_node(dict, _dict, lambda values, keys: dict(zip(keys, values)), flatten_with_keys_fn=_mapping_keys)
-_register_pytree_node(
-    OrderedDict, _dict, lambda values, keys: OrderedDict(zip(keys, values)), flatten_with_keys_fn=_mapping_keys
-)
+_register_pytree_node(OrderedDict, _dict, lambda values, keys: OrderedDict(zip(keys, values)), flatten_with_keys_fn=_mapping_keys)
 _register_pytree_node(
     defaultdict,
     _defaultdict,
@@ -205,9 +200,7 @@ _register_pytree_node(
 _register_pytree_node(
     deque, _deque, lambda values, maxlen: deque(values, maxlen=maxlen), flatten_with_keys_fn=_sequence_keys(_deque)
 )
-_NAMEDTUPLE = NodeDef(
-    tuple, lambda obj: (list(obj), type(obj)), lambda values, kind: kind(*values), _namedtuple_keys
-)
+_NAMEDTUPLE = NodeDef(tuple, lambda obj: (list(obj), type(obj)), lambda values, kind: kind(*values), _namedtuple_keys)
 BUILTIN_TYPES = frozenset((tuple, list, dict, OrderedDict, defaultdict, deque))
 STANDARD_DICT_TYPES: frozenset[type] = frozenset((dict, OrderedDict, defaultdict))
 
@@ -459,7 +452,12 @@ def _broadcast_to_and_flatten(tree: Any, treespec: TreeSpec, is_leaf: Leaf = Non
     if known is None:
         return [tree] * treespec.num_leaves
     children, context = known.flatten_fn(tree)
-    if treespec.is_leaf() or type(tree) is not treespec.type or len(children) != treespec.num_children or context != treespec.context:
+    if (
+        treespec.is_leaf()
+        or type(tree) is not treespec.type
+        or len(children) != treespec.num_children
+        or context != treespec.context
+    ):
         return None
     result: list[Any] = []
     for child, spec in zip(children, treespec.children_specs):

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypedDict
 
 import mini_dl as torch
 from mini_dl.autograd.mode import no_grad
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -30,8 +29,6 @@ __all__ = [
     "noop_mask",
     "or_masks",
 ]
-
-__getattr__ = lookup(__name__)
 
 Mod = Callable[..., Any]
 _DEFAULT_SPARSE_BLOCK_SIZE = 128
@@ -152,9 +149,7 @@ def _not_elementwise(mod: Mod) -> NotImplementedError:
     )
 
 
-def create_mask(
-    mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None
-) -> Tensor:
+def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None) -> Tensor:
     """Where a mask, or a function of scores, lets a query see a key: (B, H, L, S) of bool."""
     shape = (B or 1, H or 1, Q_LEN, KV_LEN)
     if _takes_scores(mod_fn):
@@ -295,8 +290,12 @@ class BlockMask:
         return self._with(cut, self.mask_mod, (new_q_len, new_kv_len))
 
     def __repr__(self) -> str:
-        names = "kv_num_blocks kv_indices full_kv_num_blocks full_kv_indices q_num_blocks q_indices full_q_num_blocks full_q_indices"
-        lines = [f"    {name}={None if value is None else value.shape},\n" for name in names.split() for value in [getattr(self, name)]]
+        names = (
+            "kv_num_blocks kv_indices full_kv_num_blocks full_kv_indices q_num_blocks q_indices full_q_num_blocks full_q_indices"
+        )
+        lines = [
+            f"    {name}={None if value is None else value.shape},\n" for name in names.split() for value in [getattr(self, name)]
+        ]
         mod = getattr(self.mask_mod, "__name__", self.mask_mod)
         return (
             f"BlockMask(\n{''.join(lines)}    BLOCK_SIZE={self.BLOCK_SIZE},\n    shape={self.shape},\n"
@@ -361,7 +360,11 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
         raise ValueError(
             f"block_mask was created for block_mask.shape={block_mask.shape} but got q_len={q} and kv_len={kv}. As the block mask was "
             f"created for a {'smaller' if smaller else 'larger'} length than you're using it for, you "
-            + ("likely need to create a new block mask." if smaller else "can create a new one, or call block_mask._adjust(q_len, kv_len).")
+            + (
+                "likely need to create a new block mask."
+                if smaller
+                else "can create a new one, or call block_mask._adjust(q_len, kv_len)."
+            )
         )
 
 
@@ -408,7 +411,11 @@ def flex_attention(
     output = weights.to(query.dtype) @ value
     if not return_lse and return_aux is None:
         return output
-    lse = torch.where(hidden.squeeze(-1), -math.inf, scores.logsumexp(-1)) if return_lse or (return_aux and return_aux.lse) else None
+    lse = (
+        torch.where(hidden.squeeze(-1), -math.inf, scores.logsumexp(-1))
+        if return_lse or (return_aux and return_aux.lse)
+        else None
+    )
     if return_lse:
         return output, lse
     return output, AuxOutput(lse, scores.amax(-1) if return_aux is not None and return_aux.max_scores else None)
