@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 
@@ -34,3 +35,6 @@ class QueueEmptyError(DistStoreError):
 
 for _error in (DistError, DistBackendError, DistNetworkError, DistStoreError, QueueEmptyError):
     _error.__module__ = "torch.distributed"
+
+default_pg_timeout = timedelta(seconds=1800)
+"""How long processes wait for each other."""
