@@ -167,10 +167,6 @@ def _mapping_keys(obj: Any) -> Any:
     return [(MappingKey(key), value) for key, value in obj.items()], context
 
 
-_dict_flatten_with_keys = _mapping_keys
-_list_flatten_with_keys = _tuple_flatten_with_keys = _sequence_keys(_list)
-
-
 def _namedtuple_keys(obj: Any) -> Any:
     return [(GetAttrKey(name), value) for name, value in zip(obj._fields, obj)], type(obj)
 
@@ -205,6 +201,9 @@ def _defaultdict(obj: Any) -> Any:
 def _deque(obj: Any) -> Any:
     return list(obj), obj.maxlen
 
+
+_dict_flatten_with_keys = _mapping_keys
+_list_flatten_with_keys = _tuple_flatten_with_keys = _sequence_keys(_list)
 
 _register_pytree_node(tuple, _list, _tuple_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
 _register_pytree_node(list, _list, _list_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
