@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mini_dl.nn.modules.module import Module
@@ -127,3 +129,17 @@ def _disabled(fn: Any) -> Any:
     if not callable(fn):
         raise AssertionError(f"A callable function is expected, but {type(fn)} is provided.")
     return fn
+
+
+@contextlib.contextmanager
+def patched(arg1: Any = None, arg2: Any = None, **kwargs: Any) -> Iterator[None]:
+    """Within it, the settings of ``torch._dynamo.config`` have these values: by name, as a dictionary, or one name and value."""
+    config = importlib.import_module("mini_dl._dynamo.config")
+    changes = dict(arg1 or {}) if isinstance(arg1, dict) or arg1 is None else {arg1: arg2}
+    changes.update(kwargs)
+    before = {name: getattr(config, name) for name in changes if hasattr(config, name)}
+    vars(config).update(changes)
+    try:
+        yield
+    finally:
+        vars(config).update(before)

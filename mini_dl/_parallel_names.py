@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 
@@ -10,3 +11,30 @@ class GroupMember:
 
     WORLD: ClassVar[Any] = None
     NON_GROUP_MEMBER: ClassVar[int] = -100
+
+
+class DistError(RuntimeError):
+    """What goes wrong among processes."""
+
+
+class DistBackendError(DistError):
+    """What goes wrong in the library that connects them."""
+
+
+class DistNetworkError(DistError):
+    """What goes wrong in the network between them."""
+
+
+class DistStoreError(DistError):
+    """What goes wrong in the store that they share."""
+
+
+class QueueEmptyError(DistStoreError):
+    """A queue of the store that has nothing."""
+
+
+for _error in (DistError, DistBackendError, DistNetworkError, DistStoreError, QueueEmptyError):
+    _error.__module__ = "torch.distributed"
+
+default_pg_timeout = timedelta(seconds=1800)
+"""How long processes wait for each other."""

@@ -14,11 +14,8 @@ from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
 from mini_dl.serialization import load as load_file
-from mini_dl.standins import lookup
 
 __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
-
-__getattr__ = lookup(__name__)
 
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 BLOCK = 128 * 1024
@@ -30,8 +27,13 @@ def get_dir() -> str:
     """The folder of downloaded files: what `set_dir` set, else ``$TORCH_HOME/hub``, else ``~/.cache/torch/hub``."""
     if _folder is not None:
         return _folder
+    return os.path.join(_get_torch_home(), "hub")
+
+
+def _get_torch_home() -> str:
+    """``$TORCH_HOME``, else ``~/.cache/torch``."""
     cache = os.getenv("XDG_CACHE_HOME", "~/.cache")
-    return os.path.join(os.path.expanduser(os.getenv("TORCH_HOME", os.path.join(cache, "torch"))), "hub")
+    return os.path.expanduser(os.getenv("TORCH_HOME", os.path.join(cache, "torch")))
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:

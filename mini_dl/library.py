@@ -23,15 +23,12 @@ from mini_dl._operators import (
     operator_of,
     parsed_schema,
 )
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
 
 __all__ = [
     "CustomOpDef", "Library", "custom_op", "define", "fallthrough_kernel", "get_ctx", "impl", "impl_abstract", "infer_schema",
     "register_autocast", "register_autograd", "register_fake", "register_kernel", "register_torch_dispatch", "register_vmap",
 ]  # fmt: skip
-
-__getattr__ = lookup(__name__)
 
 
 def fallthrough_kernel(*args: Any, **kwargs: Any) -> Any:

@@ -11,14 +11,11 @@ from enum import Enum
 from typing import Any
 
 from mini_dl.autograd.profiler import EventList, profile as one_profile, record_function as record_function
-from mini_dl.standins import lookup
 
 __all__ = [
     "DeviceType", "ProfilerAction", "ProfilerActivity", "kineto_available", "profile", "record_function", "schedule",
     "supported_activities", "tensorboard_trace_handler",
 ]  # fmt: skip
-
-__getattr__ = lookup(__name__)
 
 
 class ProfilerAction(Enum):

@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import pkgutil
 import re
 import sys
 import textwrap
+import warnings
 from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,8 @@ from _report import BAD_CALL, brought_up_to_date
 
 import mini_dl
 from mini_dl.files.replacing import rewrite
+from mini_dl.standins import kind_of
+from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, section
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, NAMES = ROOT / "docs" / "coverage.md", ROOT / "scripts" / "torch_names.txt"
@@ -46,39 +50,27 @@ PLACES = {  # which names count
     "special": "listed",
     "fft": "functions",
 }
+EXTRA = set("Any Callable Optional Union overload".split())  # what torch imports for its own annotations
 HELPERS = set(
     "Optional assert_int_or_pair boolean_dispatch handle_torch_function has_torch_function has_torch_function_unary "
     "has_torch_function_variadic".split()
 )  # imported into nn.functional for its own use
 
-MODULES = {
-    "Container": "deprecated: a Module that registers its keyword arguments; `ModuleDict` took its place",
-    "DataParallel": "one model on several CUDA devices; on a CPU torch's only passes through",
-}
 SPARSE, QUANTIZED = "sparse tensors", "quantized tensors"
-DEVICES, COMPILER = "another device or a library for it", "TorchScript, compilation and symbolic shapes"
-REMOVED, SETTINGS = "deprecated; torch itself only raises or forwards", "settings of torch's threads, kernels and processes"
-REASONS = [
+DEVICES = "another device or a library for it"
+MEMBERS = [  # why members of Tensor are not here; the reasons of all other names stand in the tables of mini_dl/standins
     (SPARSE, r"(to_)?sparse.*|.*_sparse_.*|.*(ccol|crow|col|row)_indices.*|(is_)?coalesced?|dense_dim|to_dense|smm|sspaddmm"),
-    (SPARSE, r"saddmm|spmm|dsmm|hsmm|hspmm|resize_as_sparse_|indices(_copy)?|values(_copy)?|slice_inverse|to_padded_tensor"),
-    (QUANTIZED, r".*quantize.*|q_.*|qscheme|int_repr|fbgemm_.*|choose_qparams_.*|fused_moving_avg_obs_fake_quant"),
-    (DEVICES, r"(cudnn|miopen|mkldnn)_.*|to_mkldnn|cuda|xpu|ipu|mtia|is_(ipu|maia|mtia|vulkan|xla|distributed)|record_stream"),
-    (DEVICES, r"batch_norm_(backward_elemt|backward_reduce|elemt|gather_stats|gather_stats_with_counts|stats|update_stats)"),
-    (DEVICES, r"pin_memory|is_vulkan_available|get_device_module|set_default_device|grouped_mm|scaled_mm|scaled_grouped_mm"),
-    (DEVICES, r"profiler_.*"),
-    ("automatic mixed precision", r".*autocast.*"),
+    (SPARSE, r"indices|values|slice_inverse|to_padded_tensor"),
+    (QUANTIZED, r".*quantize.*|q_.*|qscheme|int_repr"),
+    (DEVICES, r"to_mkldnn|cuda|xpu|ipu|mtia|is_(ipu|maia|mtia|vulkan|xla|distributed)|record_stream|pin_memory"),
     ("a type that NumPy does not have", r"bfloat16|chalf"),
-    (COMPILER, r"compile|cond|while_loop|fork|wait|sym_.*|import_ir_module.*|parse_.*|merge_type_.*|unify_type_list|as_subclass"),
-    (COMPILER, r"functionalize|debug_unwrap|dim_order|classproperty|get_file_path|compiled_with_cxx11_abi"),
-    ("transforms of functions: they wait", r"vmap|grad|grad_and_value|jvp|vjp|jacfwd|jacrev|hessian|linearize"),
-    ("transforms of functions: they wait", r"rearrange|replace_all_batch_norm_modules_"),
-    (REMOVED, r"eig|symeig|lstsq|solve|matrix_rank|resize|resize_as|volatile|reinforce|set_default_tensor_type"),
-    (SETTINGS, r".*(num_threads|interop_threads|deterministic.*|flush_denormal|float32_matmul_precision|warn_always.*)"),
-    (SETTINGS, r"prepare_multiprocessing_environment|thread_safe_generator|is_anomaly.*|set_anomaly_enabled"),
-    ("internals of torch", r".*storage.*|from_file|name|index|const_data_ptr|module_load|map2_|grad_dtype|native_.*"),
-    ("internals of torch", r"swap_in_optimizer_params_and_state|norm_except_dim|frobenius_norm|nuclear_norm|hash_tensor"),
+    ("deprecated; torch itself only raises or forwards", r"eig|symeig|lstsq|solve|resize|resize_as|volatile|reinforce"),
+    ("internals of torch", r".*storage.*|name|index|const_data_ptr|module_load|map2_|grad_dtype|dim_order|as_subclass"),
 ]
 LATER = "not yet"
+APART = ("torch.backends.python_native", "torch.testing._internal", "torch.utils.benchmark.examples", "torch.test")
+"""Modules that are not walked: they cannot be imported, or belong to torch's own tests."""
+FOLDED = 30  # more names than that, missing for one reason in one module, are counted and not listed
 
 
 # ------------------------------------------------------------------------------------------------ names
@@ -108,14 +100,39 @@ def names_at(where: Any, kind: str) -> list[str]:
     return [name for name, value in values.items() if inspect.isroutine(value) or type(value).__name__ == "BuiltinFunction"]
 
 
+def public_modules(package: ModuleType) -> dict[str, ModuleType]:
+    """The modules below a package whose paths have no underscore, as far as they can be imported."""
+    found = {}
+    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        name = info.name
+        if "._" in name or name.startswith(APART):
+            continue
+        try:
+            found[name] = importlib.import_module(name)
+        except Exception:  # it needs a package that is not installed, or a device
+            continue
+        if info.ispkg:
+            found |= public_modules(found[name])
+    return found
+
+
+def own_names(module: ModuleType) -> list[str]:
+    """What ``__all__`` lists, or the public functions and classes that a module without it defines."""
+    if "__all__" in vars(module):
+        return sorted({str(name) for name in vars(module)["__all__"]})
+    values = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    return sorted([name for name, value in values.items() if getattr(value, "__module__", None) == module.__name__])
+
+
 def names_of(torch: ModuleType) -> dict[str, list[str]]:
     """All public names of the installed torch that count, by place."""
-    found = {}
-    for path, kind in PLACES.items():
-        if path.startswith("nn.utils") or path == "func":
-            importlib.import_module(f"torch.{path}")
-        found[path] = names_at(place(torch, path), kind)
-    return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        modules = public_modules(torch)
+        found = {path: names_at(place(torch, path), kind) for path, kind in PLACES.items()}
+        found["torch"] = sorted({*found["torch"], *torch.__all__} - EXTRA)
+        others = {name.partition(".")[2]: module for name, module in sorted(modules.items())}
+        return found | {path: own_names(module) for path, module in others.items() if path not in PLACES}
 
 
 def read_names(text: str) -> tuple[str, dict[str, list[str]]]:
@@ -135,42 +152,75 @@ def write_names(version: str, names: dict[str, list[str]]) -> str:
 # ------------------------------------------------------------------------------------------------ the page
 
 
-def reason(path: str, name: str) -> str:
-    if path == "nn":
-        return MODULES.get(name, LATER)
-    return next((why for why, pattern in REASONS if re.fullmatch(pattern, name)), LATER)
+def answer(path: str, name: str) -> tuple[str, str]:
+    """ "here", "passes through" or "not here", and the reason for the last."""
+    if path == "Tensor":
+        if hasattr(mini_dl.Tensor, name):
+            return HERE, ""
+        return NOT_HERE, next((why for why, pattern in MEMBERS if re.fullmatch(pattern, name)), LATER)
+    kind = kind_of(path, name)
+    found = section(path)
+    row = found.rows.get(name) if found is not None and kind == NOT_HERE else None
+    return kind, row.reason if row is not None else ""
+
+
+def table_of(names: dict[str, list[str]], answers: dict[str, dict[str, tuple[str, str]]]) -> list[str]:
+    """How many names of each part of torch there are of each kind."""
+    areas: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for path in names:
+        area = path if path in PLACES else path.partition(".")[0]
+        areas["torch" if area == "torch" else f"torch.{area}"] += answers[path].values()
+    lines = ["| part | here | passes through | not here | of |", "|---|--:|--:|--:|--:|"]
+    whole = [0, 0, 0, 0]
+    for area, found in areas.items():
+        counts = [sum([kind == one for kind, _ in found]) for one in (HERE, PASSES, NOT_HERE)] + [len(found)]
+        whole = [a + b for a, b in zip(whole, counts)]
+        lines.append(f"| `{area}` | {' | '.join(map(str, counts))} |")
+    return [*lines, f"| all | {' | '.join(map(str, whole))} |", ""]
+
+
+def listed(names: list[str]) -> str:
+    return " ".join(f"`{name}`" for name in names) if len(names) <= FOLDED else f"{len(names)} names"
+
+
+def shown(path: str) -> str:
+    return "torch" if path == "torch" else f"torch.{path}"
 
 
 def page(version: str, names: dict[str, list[str]]) -> str:
-    missing = {path: [n for n in listed if not hasattr(place(mini_dl, path), n)] for path, listed in names.items()}
-    shown = {path: f"torch.{path}" if path != "torch" else "torch" for path in names}
+    answers = {path: {name: answer(path, name) for name in given} for path, given in names.items()}
     lines = [
         "# Coverage",
         "",
-        f"Of the public names of torch {version}, counted by `scripts/write_coverage.py`: classes in `torch.nn`, functions in",
-        "`torch`, `torch.nn.functional`, `torch.linalg` and `torch.fft`, all members of `torch.Tensor`, what `__all__` lists",
-        "elsewhere. This page counts names only; what is here is compared with torch by `parity_tests/`.",
+        f"Every public name of torch {version} has an answer: what `__all__` lists in its public modules (or, without such a list,",
+        "what the module defines), the classes of `torch.nn`, the functions of `torch` and `torch.nn.functional`, all members of",
+        "`torch.Tensor`. Counted by `scripts/write_coverage.py`. It is one of",
         "",
-        "| place | here | of | missing |",
-        "|---|--:|--:|--:|",
+        "- *here*: it computes what torch computes; `parity_tests/` compares the two;",
+        "- *passes through*: it answers as torch does on a CPU without the device, compiler or library that it is for, or does",
+        "  nothing because there is nothing to do (`torch.cuda.is_available()` is False, `torch.compile(f)` computes what `f` does);",
+        "- *not here*: it can be imported, and its use raises a `NotImplementedError` that says why.",
+        "",
+        *table_of(names, answers),
+        "## What passes through",
+        "",
+        "| place | names |",
+        "|---|---|",
     ]
-    for path, listed in names.items():
-        lines.append(f"| `{shown[path]}` | {len(listed) - len(missing[path])} | {len(listed)} | {len(missing[path])} |")
-    total, gone = sum(map(len, names.values())), sum(map(len, missing.values()))
-    lines += [f"| all | {total - gone} | {total} | {gone} |", ""]
-    lines += ["## Modules that are not here", "", "| class | reason |", "|---|---|"]
-    lines += [f"| `{name}` | {reason('nn', name)} |" for name in missing["nn"]]
-    lines += ["", "Quantized modules live in `torch.ao.nn`, not in `torch.nn`; there are none of them here.", ""]
-    lines += ["## Other names that are not here", ""]
-    groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for path, listed in missing.items():
-        for name in listed if path != "nn" else ():
-            groups[reason(path, name)][path].append(name)
-    order = list(dict.fromkeys([LATER, *[why for why, _ in REASONS]]))
-    for why in [why for why in order if why in groups]:
+    for path, found in answers.items():
+        passing = [name for name, (kind, _) in found.items() if kind == PASSES]
+        if passing:
+            lines.append(f"| `{shown(path)}` | {' '.join(f'`{name}`' for name in passing)} |")
+    lines += ["", "## What is not here", ""]
+    groups: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for path, found in answers.items():
+        for name, (kind, why) in found.items():
+            if kind == NOT_HERE:
+                groups[why].setdefault(path, []).append(name)
+    for why in sorted(groups, key=lambda why: (why != LATER, why)):
         count = sum(map(len, groups[why].values()))
         lines += [f"### {why[0].upper()}{why[1:]} ({count})", "", "| place | names |", "|---|---|"]
-        lines += [f"| `{shown[path]}` | {' '.join(f'`{name}`' for name in listed)} |" for path, listed in groups[why].items()]
+        lines += [f"| `{shown(path)}` | {listed(given)} |" for path, given in groups[why].items()]
         lines.append("")
     return "\n".join(lines)
 

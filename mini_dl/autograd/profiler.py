@@ -19,11 +19,8 @@ import numpy as np
 
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
-from mini_dl.standins import lookup
 
 __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "Interval", "profile", "record_function"]
-
-__getattr__ = lookup(__name__)
 
 
 class Interval(NamedTuple):

@@ -115,7 +115,7 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
     first = args[0] if args else kwargs.get("other")
     if isinstance(first, Tensor):
         names: tuple[str, ...] = ("other", "non_blocking", "copy")
-    elif isinstance(first, dtype) or first in PYTHON_TYPES:
+    elif isinstance(first, dtype) or (isinstance(first, type) and first in PYTHON_TYPES):
         names = ("dtype", "non_blocking", "copy")
     else:
         names = ("device", "dtype", "non_blocking", "copy")

@@ -7,6 +7,7 @@ only the tables know is made when it is first imported (`Finder`). What a row ma
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import types
@@ -17,7 +18,7 @@ from typing import Any
 from mini_dl.standins.kinds import NotHere as NotHere, made
 from mini_dl.standins.tables import section
 
-__all__ = ["NotHere", "attach", "kind_of", "lookup"]
+__all__ = ["NotHere", "attach", "kind_of"]
 
 ROOT = __name__.partition(".")[0]
 
@@ -72,8 +73,6 @@ def is_file(package: str, name: str) -> bool:
 
 def lookup(module: str) -> Callable[[str], Any]:
     """The function ``__getattr__`` of a module: what the tables say, remembered in the module."""
-    if module in sys.modules:
-        vars(sys.modules[module]).setdefault("__path__", [])  # the tables may know modules below a plain file
 
     def __getattr__(name: str) -> Any:
         value = find(module, name)
@@ -84,12 +83,20 @@ def lookup(module: str) -> Callable[[str], Any]:
 
 
 def attach() -> None:
-    """Let every module of the package that is imported by now ask the tables for the names that it lacks."""
+    """Let every module of the package ask the tables for the names that it lacks: those imported by now, and later ones."""
     for name, module in list(sys.modules.items()):
-        if (name == ROOT or name.startswith(ROOT + ".")) and "__getattr__" not in vars(module):
-            vars(module)["__getattr__"] = lookup(name)
-            vars(module).setdefault("__path__", [])  # the tables may know modules below a plain file
+        if name == ROOT or name.startswith(ROOT + "."):
+            attach_to(module)
     setattr(sys.modules[ROOT], "ops", operators_over(sys.modules[f"{ROOT}.ops"]))  # noqa: B010
+    if Finder not in sys.meta_path:
+        sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+
+
+def attach_to(module: types.ModuleType) -> None:
+    """Let one module ask the tables. The package itself always does; others may have a ``__getattr__`` of their own."""
+    if "__getattr__" not in vars(module) or module.__name__ == ROOT:
+        vars(module)["__getattr__"] = lookup(module.__name__)
+    vars(module).setdefault("__path__", [])  # the tables may know modules below a plain file
 
 
 def kind_of(place: str, name: str) -> str:
@@ -105,12 +112,19 @@ def kind_of(place: str, name: str) -> str:
 
 
 class Finder:
-    """Makes the modules that only the tables know. It is asked last: a file of the same name goes before."""
+    """Makes the modules that only the tables know, and lets those that are files ask the tables."""
 
     @staticmethod
     def find_spec(fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """The specification of a module of the tables, or None."""
-        if not fullname.startswith(ROOT + ".") or section(place_of(fullname)) is None:
+        """The specification of a module of this package: of its file, else of its section in the tables; or None."""
+        if not fullname.startswith(ROOT + "."):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            if spec.loader is not None:
+                spec.loader.exec_module = functools.partial(execute, spec.loader.exec_module)  # type: ignore[method-assign]
+            return spec
+        if section(place_of(fullname)) is None:
             return None
         return ModuleSpec(fullname, Finder, is_package=True)  # type: ignore[arg-type]
 
@@ -130,5 +144,7 @@ class Finder:
         """Nothing is left to do."""
 
 
-if Finder not in sys.meta_path:
-    sys.meta_path.append(Finder)  # type: ignore[arg-type]
+def execute(exec_module: Callable[[types.ModuleType], None], module: types.ModuleType) -> None:
+    """Run the file of a module, and let it ask the tables."""
+    exec_module(module)
+    attach_to(module)

@@ -168,7 +168,7 @@ def base(row: Row, place: str) -> Any:
 def values(row: Row, place: str) -> Any:
     """A class whose attributes are values that only have names."""
     names = {name: Tag(name, dotted(place, row.name)[6:]) for name in row.value.split()}
-    return Absent(row.name, (), {**names, "_name": dotted(place, row.name), "_reason": "its values are names only"})
+    return Absent(row.name, (), {**names, "_name": dotted(place, row.name), "_reason": row.reason})
 
 
 def error_of(row: Row) -> tuple[type[Exception], str]:

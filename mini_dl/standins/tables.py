@@ -47,6 +47,13 @@ class Row:
     value: str = ""
 
     @property
+    def reason(self) -> str:
+        """Why the name is not here."""
+        if self.kind == "dtype":
+            return self.value.split(" ", 2)[2]
+        return "its values are names only" if self.kind == "names" else self.value
+
+    @property
     def answer(self) -> str:
         """ "here", "passes through", or "not here"."""
         return NOT_HERE if self.kind in ("?", "dtype", "base", "names") else HERE if self.kind in ("->", "exception") else PASSES

@@ -1,9 +1,6 @@
 """Comparing results, and tensors to test with: ``torch.testing``."""
 
-from mini_dl.standins import lookup
 from mini_dl.testing.comparison import assert_allclose as assert_allclose, assert_close as assert_close
 from mini_dl.testing.creation import make_tensor as make_tensor
 
 __all__ = ["assert_allclose", "assert_close", "make_tensor"]
-
-__getattr__ = lookup(__name__)

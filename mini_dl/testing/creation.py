@@ -9,10 +9,7 @@ from typing import Any
 
 import mini_dl as torch
 from mini_dl._dtypes import dtype as Type
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
-
-__getattr__ = lookup(__name__)
 
 
 def _bounds(

@@ -12,9 +12,6 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from mini_dl.standins import lookup
-
-__getattr__ = lookup(__name__)
 
 PyTree = Any
 Context = Any
@@ -182,6 +179,21 @@ def _dict(obj: Any) -> Any:
     return list(obj.values()), list(obj.keys())
 
 
+_dict_flatten, _list_flatten, _tuple_flatten = _dict, _list, _list
+
+
+def _dict_unflatten(values: Iterable[Any], context: Any) -> dict[Any, Any]:
+    return dict(zip(context, values))
+
+
+def _list_unflatten(values: Iterable[Any], context: Any) -> list[Any]:
+    return list(values)
+
+
+def _tuple_unflatten(values: Iterable[Any], context: Any) -> tuple[Any, ...]:
+    return tuple(values)
+
+
 def _defaultdict(obj: Any) -> Any:
     return list(obj.values()), [obj.default_factory, list(obj.keys())]
 
@@ -190,9 +202,12 @@ def _deque(obj: Any) -> Any:
     return list(obj), obj.maxlen
 
 
-_register_pytree_node(tuple, _list, lambda values, _: tuple(values), flatten_with_keys_fn=_sequence_keys(_list))
-_register_pytree_node(list, _list, lambda values, _: list(values), flatten_with_keys_fn=_sequence_keys(_list))
-_register_pytree_node(dict, _dict, lambda values, keys: dict(zip(keys, values)), flatten_with_keys_fn=_mapping_keys)
+_dict_flatten_with_keys = _mapping_keys
+_list_flatten_with_keys = _tuple_flatten_with_keys = _sequence_keys(_list)
+
+_register_pytree_node(tuple, _list, _tuple_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
+_register_pytree_node(list, _list, _list_unflatten, flatten_with_keys_fn=_sequence_keys(_list))
+_register_pytree_node(dict, _dict, _dict_unflatten, flatten_with_keys_fn=_mapping_keys)
 _register_pytree_node(OrderedDict, _dict, lambda values, keys: OrderedDict(zip(keys, values)), flatten_with_keys_fn=_mapping_keys)
 _register_pytree_node(
     defaultdict,
@@ -214,6 +229,15 @@ def _node(tree: Any, is_leaf: Leaf) -> NodeDef | None:
         return None
     known = SUPPORTED_NODES.get(type(tree))
     return _NAMEDTUPLE if known is None and is_namedtuple_instance(tree) else known
+
+
+def _get_node_type(tree: Any) -> Any:
+    return tuple if is_namedtuple_instance(tree) and type(tree) not in SUPPORTED_NODES else type(tree)
+
+
+def is_structseq_instance(obj: Any) -> bool:
+    """Whether `obj` is one of the structures of Python's library, such as ``time.struct_time``."""
+    return isinstance(obj, tuple) and isinstance(getattr(type(obj), "n_sequence_fields", None), int)
 
 
 def tree_is_leaf(tree: Any, is_leaf: Leaf = None) -> bool:

@@ -23,7 +23,6 @@ from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled, mode, no_grad
 from mini_dl.nn.modules.container import Sequential
 from mini_dl.random import fork_rng, get_rng_state, set_rng_state
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -41,8 +40,6 @@ __all__ = [
     "set_checkpoint_early_stop",
     "set_device_states",
 ]
-
-__getattr__ = lookup(__name__)
 
 Contexts = tuple[AbstractContextManager[Any], AbstractContextManager[Any]]
 

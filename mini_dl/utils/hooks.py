@@ -11,11 +11,8 @@ from typing import Any
 
 from mini_dl.autograd.graph import Handle
 from mini_dl.nn.modules.hooks import BackwardHook as BackwardHook
-from mini_dl.standins import lookup
 
 __all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
-
-__getattr__ = lookup(__name__)
 
 
 class RemovableHandle(metaclass=ABCMeta):

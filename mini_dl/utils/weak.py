@@ -6,12 +6,9 @@ import weakref
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
 
 __all__ = ["TensorWeakRef", "WeakIdKeyDictionary", "WeakIdRef", "WeakTensorKeyDictionary"]
-
-__getattr__ = lookup(__name__)
 
 
 class WeakIdRef(weakref.ref):  # type: ignore[type-arg]

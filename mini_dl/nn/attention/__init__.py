@@ -8,11 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from mini_dl._settings import KERNELS, kernels_allowed
-from mini_dl.standins import lookup
 
 __all__ = ["SDPBackend", "WARN_FOR_UNFUSED_KERNELS", "sdpa_kernel"]
-
-__getattr__ = lookup(__name__)
 
 WARN_FOR_UNFUSED_KERNELS = False
 

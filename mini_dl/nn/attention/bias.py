@@ -8,12 +8,9 @@ from typing import Any
 
 import mini_dl as torch
 from mini_dl.nn import functional as F
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
 
 __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_left"]
-
-__getattr__ = lookup(__name__)
 
 
 class CausalVariant(enum.IntEnum):

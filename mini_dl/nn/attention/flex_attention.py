@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, TypedDict
 
 import mini_dl as torch
 from mini_dl.autograd.mode import no_grad
-from mini_dl.standins import lookup
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -30,8 +29,6 @@ __all__ = [
     "noop_mask",
     "or_masks",
 ]
-
-__getattr__ = lookup(__name__)
 
 Mod = Callable[..., Any]
 _DEFAULT_SPARSE_BLOCK_SIZE = 128

@@ -1,0 +1,119 @@
+"""Helpers that torch keeps to itself and packages use all the same."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, MutableSet
+from typing import Any
+
+import mini_dl as torch
+from mini_dl import _dtypes
+from mini_dl._device import device
+from mini_dl.autograd.anomaly import _Setting, anomaly
+from mini_dl.autograd.mode import _Plain, _Switch
+from mini_dl.tensor import Tensor
+
+_DecoratorContextManager, _NoParamDecoratorContextManager = _Switch, _Plain
+
+
+def context_decorator(ctx: Any, func: Callable[..., Any]) -> Callable[..., Any]:
+    """`func` within a context, made anew for each call if `ctx` is a function."""
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with ctx() if callable(ctx) else ctx:
+            return func(*args, **kwargs)
+
+    return wrapped
+
+
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Check, or do not check, each gradient for NaN during backward."""
+    anomaly.setting = _Setting(mode, check_nan)
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether anomaly detection looks for NaN."""
+    return anomaly.setting.check_nan
+
+
+def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single nonzero value, but got zero") -> None:
+    """RuntimeError unless the only element of `input` is nonzero."""
+    if not input:
+        raise RuntimeError(assert_msg)
+
+
+def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
+    """The gradient of ``softmax`` for the gradient of its `output`."""
+    weighted = grad_output * output
+    return (weighted - output * weighted.sum(dim, keepdim=True)).to(input_dtype)  # type: ignore[no-any-return]
+
+
+def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
+    """The gradient of ``log_softmax`` for the gradient of its `output`."""
+    return (grad_output - output.exp() * grad_output.sum(dim, keepdim=True)).to(input_dtype)  # type: ignore[no-any-return]
+
+
+def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
+    """The arguments of ``Module.to``: device, type, non_blocking and memory format."""
+    where, kind = kwargs.get("device"), kwargs.get("dtype")
+    rest = list(args)
+    if rest and isinstance(rest[0], Tensor):
+        tensor = rest.pop(0)
+        where, kind = tensor.device, tensor.dtype
+    elif rest and isinstance(rest[0], _dtypes.dtype):
+        kind = rest.pop(0)
+    elif rest:
+        where = rest.pop(0)
+        if rest and (rest[0] is None or isinstance(rest[0], _dtypes.dtype)):
+            kind = rest.pop(0)
+    non_blocking = bool(kwargs.get("non_blocking", rest[0] if rest else False))
+    found = device(where) if where is not None and not isinstance(where, device) else where
+    return found, kind, non_blocking, kwargs.get("memory_format")
+
+
+def check(b: bool, s: Callable[[], str], exc_type: type[Exception] = RuntimeError) -> None:
+    """Raise with the message that `s` returns unless `b`."""
+    if not b:
+        raise exc_type(s())
+
+
+def is_expandable_to(shape: Iterable[int], desired: Iterable[int]) -> bool:
+    """Whether a tensor of the first shape can be expanded to the second."""
+    try:
+        return tuple(torch.broadcast_shapes(tuple(shape), tuple(desired))) == tuple(desired)
+    except RuntimeError:
+        return False
+
+
+class OrderedSet(MutableSet[Any]):
+    """A set whose elements stay in the order in which they came."""
+
+    def __init__(self, iterable: Iterable[Any] = ()) -> None:
+        self._dict: dict[Any, None] = dict.fromkeys(iterable)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._dict
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._dict)
+
+    def __len__(self) -> int:
+        return len(self._dict)
+
+    def add(self, value: Any) -> None:
+        self._dict[value] = None
+
+    def discard(self, value: Any) -> None:
+        self._dict.pop(value, None)
+
+    def __repr__(self) -> str:
+        return f"OrderedSet({list(self._dict)})"
+
+
+def set_module(obj: Any, mod: str) -> None:
+    """Say that `obj` was defined in the module `mod`."""
+    if not isinstance(mod, str):
+        raise TypeError("The mod argument should be a string")
+    obj.__module__ = mod
+
