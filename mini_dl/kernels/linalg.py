@@ -93,10 +93,9 @@ def minor(A: Array) -> Array:
 
 def _positive(A: Array) -> bool:
     try:
-        np.linalg.cholesky(A)
+        return not np.isnan(np.linalg.cholesky(A)[-1, -1])
     except np.linalg.LinAlgError:
         return False
-    return True
 
 
 # ------------------------------------------------------------------------------------------------ singular values
