@@ -378,7 +378,9 @@ def _filled_like(
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
     require_cpu(device)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)
-    like = np.empty_like(input._array, numpy_of(dtype, input._array.dtype), order="C" if contiguous else "K")
+    shape = input._array.shape
+    axes = list(range(len(shape))) if contiguous else memory_order(input._array)
+    like = np.empty([shape[axis] for axis in axes], numpy_of(dtype, input._array.dtype)).transpose(np.argsort(axes))
     return finished(mode.run(drawn, like, source(generator), distribution(like)), requires_grad)
 
 
