@@ -18,6 +18,7 @@ from mini_dl.distributions import (
     derived,
     discrete,
     distribution,
+    exp_family,
     kl,
     multivariate,
     positive,
@@ -31,6 +32,7 @@ from mini_dl.distributions.continuous import *
 from mini_dl.distributions.derived import *
 from mini_dl.distributions.discrete import *
 from mini_dl.distributions.distribution import *
+from mini_dl.distributions.exp_family import *
 from mini_dl.distributions.kl import *
 from mini_dl.distributions.multivariate import *
 from mini_dl.distributions.positive import *
@@ -46,7 +48,6 @@ MODULES: dict[str, tuple[types.ModuleType, str]] = {
     "chi2": (positive, "Chi2"),
     "continuous_bernoulli": (simplex, "ContinuousBernoulli"),
     "dirichlet": (simplex, "Dirichlet"),
-    "exp_family": (distribution, "ExponentialFamily"),
     "exponential": (positive, "Exponential"),
     "fishersnedecor": (positive, "FisherSnedecor"),
     "gamma": (positive, "Gamma"),
@@ -109,7 +110,7 @@ for _class in _PRIVATE:
 
 __all__ = sorted(
     {cls for _, classes in MODULES.values() for cls in classes.split()} - _PRIVATE
-    | {"Distribution", "biject_to", "kl_divergence", "register_kl", "transform_to", *transforms.__all__}
+    | {"Distribution", "ExponentialFamily", "biject_to", "kl_divergence", "register_kl", "transform_to", *transforms.__all__}
 )
 
 

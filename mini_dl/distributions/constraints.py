@@ -200,10 +200,13 @@ class _Several(Constraint):
     def event_dim(self) -> Any:
         return max([one.event_dim for one in self.cseq])
 
-    def checks(self, parts: Iterator[Tensor], value: Tensor) -> list[Any]:
+    def parts(self, value: Tensor) -> Iterator[Tensor]:
+        raise NotImplementedError
+
+    def checks(self, value: Tensor) -> list[Any]:
         if not -value.dim() <= self.dim < value.dim():
             raise AssertionError(f"dim {self.dim} out of range for value with {value.dim()} dimensions")
-        return [one.check(part) for one, part in zip(self.cseq, parts)]
+        return [one.check(part) for one, part in zip(self.cseq, self.parts(value))]
 
 
 class _Cat(_Several):
@@ -215,10 +218,14 @@ class _Cat(_Several):
         if len(self.lengths) != len(self.cseq):
             raise AssertionError(f"lengths ({len(self.lengths)}) must match cseq ({len(self.cseq)})")
 
+    def parts(self, value: Tensor) -> Iterator[Tensor]:
+        start = 0
+        for length in self.lengths:
+            yield value.narrow(self.dim, start, length)
+            start += length
+
     def check(self, value: Tensor) -> Any:
-        ends = [sum(self.lengths[: i + 1]) for i in range(len(self.lengths))]
-        parts = (value.narrow(self.dim, end - length, length) for end, length in zip(ends, self.lengths))
-        return joined(self.checks(parts, value), self.dim)
+        return joined(self.checks(value), self.dim)
 
 
 class _Stack(_Several):
@@ -229,8 +236,11 @@ class _Stack(_Several):
         dim = max([one.event_dim for one in self.cseq])
         return dim + (self.dim + dim < 0)
 
+    def parts(self, value: Tensor) -> Iterator[Tensor]:
+        return (value.select(self.dim, i) for i in range(value.size(self.dim)))
+
     def check(self, value: Tensor) -> Any:
-        return stacked(self.checks((value.select(self.dim, i) for i in range(value.size(self.dim))), value), self.dim)
+        return stacked(self.checks(value), self.dim)
 
 
 # ------------------------------------------------------------------------------------------------ numbers

@@ -9,7 +9,8 @@ from mini_dl import _dtypes
 from mini_dl._dtypes import finfo
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution, ExponentialFamily
+from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, standard_normal
 from mini_dl.ops.choice import where

@@ -313,7 +313,8 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         return (u.log() - (-u).log1p() + probs.log() - (-probs).log1p()) / self.temperature
 
     def log_prob(self, value: Any) -> Any:
-        logits, value = broadcast_all(self.logits, self._checked(value))
+        value = self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
         difference = logits - value.mul(self.temperature)
         return self.temperature.log() + difference - 2 * difference.exp().log1p()
 
@@ -348,7 +349,8 @@ class ExpRelaxedCategorical(OverClasses):
 
     def log_prob(self, value: Any) -> Any:
         n = self._categorical._num_events
-        logits, value = broadcast_all(self.logits, self._checked(value))
+        value = self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
         normalizer = full_like(self.temperature, float(n)).lgamma() - self.temperature.log().mul(-(n - 1))
         score = logits - value.mul(self.temperature)
         return (score - score.logsumexp(-1, keepdim=True)).sum(-1) + normalizer

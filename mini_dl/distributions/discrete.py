@@ -9,7 +9,8 @@ from mini_dl import _dtypes
 from mini_dl._dtypes import finfo
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution, ExponentialFamily, ProbsOrLogits
+from mini_dl.distributions.distribution import Distribution, ProbsOrLogits
+from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
 from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property
 from mini_dl.ops.activation import logsigmoid
@@ -75,7 +76,8 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
             return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Any) -> Any:
-        logits, value = broadcast_all(self.logits, self._checked(value))
+        value = self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none")
 
     def entropy(self) -> Any:
@@ -230,7 +232,8 @@ class Poisson(ExponentialFamily):
             return poisson(self.rate.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Any) -> Any:
-        rate, value = broadcast_all(self.rate, self._checked(value))
+        value = self._checked(value)
+        rate, value = broadcast_all(self.rate, value)
         return xlogy(value, rate) - rate - (value + 1).lgamma()
 
     def _log_normalizer(self, x: Any) -> Any:  # type: ignore[override]
@@ -369,6 +372,7 @@ class Multinomial(OverClasses):
         return n * self._categorical.entropy() - (n + 1).lgamma() + (chances * (counts + 1).lgamma()).sum([0, -1])
 
     def log_prob(self, value: Any) -> Any:
-        logits, value = broadcast_all(self.logits, self._checked(value))
+        value = self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
         logits = logits.masked_fill((value == 0) & (logits == -math.inf), 0)
         return (value.sum(-1) + 1).lgamma() - (value + 1).lgamma().sum(-1) + (logits * value).sum(-1)

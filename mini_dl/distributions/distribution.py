@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from mini_dl.autograd.engine import grad
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.utils import given_by, lazy_property, logits_to_probs, probs_to_logits
 from mini_dl.tensor import Size, Tensor
 
-__all__ = ["Distribution", "ExponentialFamily"]
+__all__ = ["Distribution"]
 
 
 def _is_declared_here(kind: type) -> bool:
@@ -20,7 +19,7 @@ def _is_declared_here(kind: type) -> bool:
     return root in ("mini_dl", "torch") and place.startswith("distributions.")
 
 
-def _missing(name: str, *, told: bool = False) -> Any:
+def missing(name: str, *, told: bool = False) -> Any:
     """A property of subclasses only; the error says so if `told`."""
 
     def value(self: Any) -> Any:
@@ -41,11 +40,11 @@ class Distribution:
     has_enumerate_support: Any = False
     _validate_args = __debug__
 
-    arg_constraints: Any = _missing("arg_constraints")
-    support: Any = _missing("support")
-    mean: Any = _missing("mean")
-    variance: Any = _missing("variance")
-    mode: Any = _missing("mode", told=True)
+    arg_constraints: Any = missing("arg_constraints")
+    support: Any = missing("support")
+    mean: Any = missing("mean")
+    variance: Any = missing("variance")
+    mode: Any = missing("mode", told=True)
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
@@ -106,7 +105,7 @@ class Distribution:
         NotImplementedError for subclasses of others' making with a constructor of their own, which must say how.
         """
         declared = next(filter(_is_declared_here, type(self).__mro__))
-        if declared in (Distribution, ExponentialFamily):
+        if declared.__init__ is Distribution.__init__:
             raise NotImplementedError
         new = self._get_checked_instance(declared, _instance)
         batch_shape = Size(batch_shape)
@@ -221,31 +220,6 @@ class Distribution:
         shown = {name: self.__dict__[name] for name in self.arg_constraints if name in self.__dict__}
         given = [f"{name}: {value if value.numel() == 1 else value.size()}" for name, value in shown.items()]
         return f"{self.__class__.__name__}({', '.join(given)})"
-
-
-class ExponentialFamily(Distribution):
-    """Densities ``exp(<t(x), theta> - F(theta) + k(x))``.
-
-    `_natural_params` is theta, `_log_normalizer` F, and `_mean_carrier_measure` the mean of k: entropy and divergence follow from
-    the gradient of F.
-    """
-
-    _natural_params: Any = _missing("_natural_params")
-    _mean_carrier_measure: Any = _missing("_mean_carrier_measure")
-
-    def _log_normalizer(self, *natural_params: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def entropy(self) -> Any:
-        """``F(theta) - <theta, F'(theta)> - E k``"""
-        result = -self._mean_carrier_measure
-        parameters = [p.detach().requires_grad_() for p in self._natural_params]
-        normalizer = self._log_normalizer(*parameters)
-        slopes = grad(normalizer.sum(), parameters, create_graph=True)
-        result = result + normalizer
-        for parameter, slope in zip(parameters, slopes):
-            result = result - (parameter * slope).reshape(self._batch_shape + (-1,)).sum(-1)
-        return result
 
 
 class ProbsOrLogits(Distribution):

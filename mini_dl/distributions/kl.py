@@ -18,7 +18,8 @@ from mini_dl.distributions.composed import Independent, TransformedDistribution
 from mini_dl.distributions.continuous import Cauchy, Laplace, Normal, Uniform
 from mini_dl.distributions.derived import Gumbel, HalfNormal, Pareto
 from mini_dl.distributions.discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
-from mini_dl.distributions.distribution import Distribution, ExponentialFamily
+from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.multivariate import (
     LowRankMultivariateNormal,
     MultivariateNormal,
@@ -32,7 +33,7 @@ from mini_dl.distributions.positive import Exponential, Gamma
 from mini_dl.distributions.simplex import Beta, ContinuousBernoulli, Dirichlet
 from mini_dl.distributions.utils import euler_constant, sum_rightmost
 from mini_dl.ops.activation import softplus
-from mini_dl.ops.copies import broadcast_shapes
+from mini_dl.ops.copies import _broadcast_shapes as broadcast_shapes
 from mini_dl.ops.creation import full_like
 from mini_dl.ops.powers import xlogy
 from mini_dl.ops.ranges import diag_embed

@@ -8,12 +8,13 @@ from typing import Any
 
 from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution, ExponentialFamily
+from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.simplex import Beta
 from mini_dl.distributions.utils import NUMBERS, broadcast_all, given_by, lazy_property, standard_normal, vec_to_tril_matrix
-from mini_dl.ops.cholesky import cholesky, cholesky_inverse, cholesky_solve
-from mini_dl.ops.copies import broadcast_shapes, broadcast_tensors
+from mini_dl.ops.cholesky import _linalg_cholesky as cholesky, cholesky_inverse, cholesky_solve
+from mini_dl.ops.copies import _broadcast_shapes as broadcast_shapes, broadcast_tensors
 from mini_dl.ops.determinants import slogdet
 from mini_dl.ops.from_data import tensor
 from mini_dl.ops.joining import cat
@@ -348,7 +349,7 @@ class Wishart(ExponentialFamily):
             warnings.warn("Singular sample detected.", stacklevel=2)
             for _ in range(10 if max_try_correction is None else max_try_correction):
                 drawn = self._bartlett_sampling(again[again].shape)
-                sample[again] = drawn
+                sample[again.clone()] = drawn  # the gradient needs the mask as it is now
                 again[again.clone()] = self._somewhere(~self.support.check(drawn))
                 if not again.any():
                     break

@@ -7,7 +7,8 @@ from typing import Any
 
 from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution, ExponentialFamily
+from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.utils import broadcast_all, given_by
 from mini_dl.ops.creation import empty, zeros_like
 from mini_dl.ops.from_data import as_tensor

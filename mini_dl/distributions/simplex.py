@@ -8,7 +8,8 @@ from typing import Any
 from mini_dl.autograd.function import Function, once_differentiable
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import ExponentialFamily, ProbsOrLogits
+from mini_dl.distributions.distribution import ProbsOrLogits
+from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.utils import NUMBERS, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full_like, ones_like, zeros_like
@@ -206,7 +207,8 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 
     def log_prob(self, value: Any) -> Any:
-        logits, value = broadcast_all(self.logits, self._checked(value))
+        value = self._checked(value)
+        logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none") + self._cont_bern_log_norm()
 
     def cdf(self, value: Any) -> Any:

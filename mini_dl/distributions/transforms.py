@@ -28,8 +28,8 @@ from mini_dl.distributions.utils import (
     vec_to_tril_matrix,
 )
 from mini_dl.ops.activation import logsigmoid, softplus
-from mini_dl.ops.cholesky import cholesky
-from mini_dl.ops.copies import broadcast_shapes
+from mini_dl.ops.cholesky import _linalg_cholesky as cholesky
+from mini_dl.ops.copies import _broadcast_shapes as broadcast_shapes
 from mini_dl.ops.creation import full_like, zeros_like
 from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.padding import pad

@@ -83,6 +83,15 @@ def substitute(A: Array, X: Array, upper: bool, unit: bool, n: int) -> None:
 # ------------------------------------------------------------------------------------------------ Cholesky
 
 
+def cholesky(A: Array) -> Array:
+    """NumPy's, but LinAlgError also for NaN and where an infinite pivot divides infinity, which not every LAPACK notices."""
+    L = np.linalg.cholesky(A)
+    pivots = L.diagonal(0, -2, -1)
+    if np.isnan(pivots).any() or np.isinf(pivots[..., :-1]).any():
+        raise np.linalg.LinAlgError
+    return L
+
+
 def minor(A: Array) -> Array:
     """For each matrix the order of its first leading minor that is not positive, 0 if it is positive definite."""
     info = np.zeros(A.shape[:-2], np.int32)
@@ -93,7 +102,7 @@ def minor(A: Array) -> Array:
 
 def _positive(A: Array) -> bool:
     try:
-        np.linalg.cholesky(A)
+        cholesky(A)
     except np.linalg.LinAlgError:
         return False
     return True

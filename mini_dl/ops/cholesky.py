@@ -37,7 +37,7 @@ def real_diagonal(A: Tensor) -> Tensor:
 
 @op(A=lambda grad, result, upper: _cholesky_gradient(grad, result, upper))
 def _cholesky(A: Array, upper: bool) -> Array:
-    return h(np.linalg.cholesky(h(A))) if upper else np.linalg.cholesky(A)
+    return h(kernels.cholesky(h(A))) if upper else kernels.cholesky(A)
 
 
 def _cholesky_of(name: str, A: Tensor, upper: bool) -> Tensor:

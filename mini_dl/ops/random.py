@@ -134,8 +134,18 @@ def in_order(array: Array) -> bool:
 
 
 def memory_order(array: Array) -> list[int]:
-    """The axes of `array`, from the largest step in memory to the smallest."""
-    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    """The axes of `array`, from the largest step in memory to the smallest. Those without a step, as `expand` makes them, stay."""
+    order = list(range(array.ndim))
+    for start in range(array.ndim - 2, -1, -1):
+        here = start
+        for behind in range(start + 1, array.ndim):
+            step, other = array.strides[order[here]], array.strides[order[behind]]
+            if step and other and step < other:
+                order[here], order[behind] = order[behind], order[here]
+                here = behind
+            elif step > other and other:
+                break
+    return order
 
 
 def _zero(grad: Tensor) -> Tensor:
@@ -376,7 +386,9 @@ def _filled_like(
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
     require_cpu(device)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)
-    like = np.empty_like(input._array, numpy_of(dtype, input._array.dtype), order="C" if contiguous else "K")
+    shape = input._array.shape
+    axes = list(range(len(shape))) if contiguous else memory_order(input._array)
+    like = np.empty([shape[axis] for axis in axes], numpy_of(dtype, input._array.dtype)).transpose(np.argsort(axes))
     return finished(mode.run(drawn, like, source(generator), distribution(like)), requires_grad)
 
 
