@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 import warnings
 from collections.abc import Callable
@@ -474,18 +475,21 @@ def asking_call(function: Function, parser: PublicParser) -> Any:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         function  # noqa: B018 - as in `placeholder`
-        if not overrides.state.off:
-            found = overrides.overriding((*args, *kwargs.values()))
-            if found:
-                return overrides.answer(parser.call, found, args, kwargs)
-        return parser.whole(*args, **kwargs)
+        return overrides.asked(parser.call, parser.whole, args, kwargs)
 
     return call
 
 
 def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, Any]:
     """The public `names` of a module, with functions that ask their arguments after a failure or, once `overrides.watching`,
-    before the call; they ask under their names with `prefix`."""
+    before the call; they ask under their names with `prefix`. Factories ask modes, once there is one."""
+
+    def let_factories_ask() -> None:
+        for name in overrides.FACTORIES & names.keys():
+            if vars(sys.modules[module]).get(name) is names[name]:
+                setattr(sys.modules[module], name, _asking_function(names[name], module, name, prefix))
+
+    overrides.when_in_a_mode.append(let_factories_ask)
     return {
         name: _asking_function(value, module, name, prefix)
         if type(value) is types.FunctionType and name not in overrides.FACTORIES

@@ -10,13 +10,16 @@ from __future__ import annotations
 import functools
 import threading
 import types
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from mini_dl.tensor import Tensor, disabled_torch_function, when_subclassed
 
 __all__ = [
+    "BaseTorchFunctionMode",
     "DisableTorchFunctionSubclass",
+    "TorchFunctionMode",
     "get_default_nowrap_functions",
     "handle_torch_function",
     "has_torch_function",
@@ -59,6 +62,7 @@ OPERATORS = frozenset(
 
 class _State(threading.local):
     off = False  # in this thread no argument is asked
+    modes: tuple[Any, ...] = ()  # which are asked before any argument, the last one first
 
 
 state = _State()
@@ -110,8 +114,8 @@ def _insert(found: list[Any], value: Any) -> None:
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """Whether any of the arguments answers for functions."""
-    return not state.off and bool(overriding(relevant_args))
+    """Whether any of the arguments, or a mode, answers for functions."""
+    return bool(state.modes) or (not state.off and bool(overriding(relevant_args)))
 
 
 def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
@@ -123,7 +127,18 @@ def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *a
     for value in relevant_args:  # plain tensors among them are named, and decline
         if type(value) is Tensor or overrides(value):
             _insert(found, value)
-    return answer(public_api, found, args, kwargs)
+    return in_mode(public_api, found, args, kwargs) if state.modes else answer(public_api, found, args, kwargs)
+
+
+def in_mode(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the innermost mode answers, with the modes around it in force; if it declines, what `found` answer."""
+    modes = state.modes
+    state.modes = modes[:-1]
+    try:
+        result = modes[-1].__torch_function__(public_api, tuple([type(value) for value in found]), args, kwargs)
+        return answer(public_api, found, args, kwargs) if result is NotImplemented else result
+    finally:
+        state.modes = modes
 
 
 def answer(public_api: Function, found: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -188,13 +203,17 @@ def asking_function(function: Function) -> Any:
                 if not overriding((*args, *kwargs.values())):
                     raise
             watch()
-        if not state.off:
-            found = overriding((*args, *kwargs.values()))
-            if found:
-                return answer(call, found, args, kwargs)
-        return function(*args, **kwargs)
+        return asked(call, function, args, kwargs)
 
     return call
+
+
+def asked(public_api: Function, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a mode or an argument answers to a call of `public_api`, or the result of `function`, which computes it."""
+    found = [] if state.off else overriding((*args, *kwargs.values()))
+    if state.modes:
+        return in_mode(public_api, found, args, kwargs)
+    return answer(public_api, found, args, kwargs) if found else function(*args, **kwargs)
 
 
 def ask_operator(name: str, self: Tensor, other: Any) -> Any:
@@ -227,12 +246,12 @@ def watch() -> None:
 def _asking_method(method: Function, name: str) -> Function:
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if state.off:
+        found = [] if state.off else overriding((*args, *kwargs.values()) if kwargs else args)
+        if not found and not state.modes:
             return method(*args, **kwargs)
-        found = overriding((*args, *kwargs.values()) if kwargs else args)
-        if not found:
-            return method(*args, **kwargs)
-        asked = vars(Tensor)["eq" if name == "__eq__" and type(args[0]) in _PLAIN else AS.get(name, name)]
+        asked = vars(Tensor)["eq" if name == "__eq__" and type(args[0]) in _PLAIN and not state.modes else AS.get(name, name)]
+        if state.modes:
+            return in_mode(asked, found, args, kwargs)
         if name not in OPERATORS:
             return answer(asked, found, args, kwargs)
         try:
@@ -248,15 +267,89 @@ def _asking_property(member: property) -> property:
     read: Any = member.fget
 
     def get(self: Tensor) -> Any:
-        if state.off or not overrides(self):
-            return read(self)
-        return answer(asked.__get__, [self], (self,), {})
+        found = [] if state.off or not overrides(self) else [self]
+        if state.modes:
+            return in_mode(asked.__get__, found, (self,), {})
+        return answer(asked.__get__, found, (self,), {}) if found else read(self)
 
     asked = property(get, member.fset, member.fdel, member.__doc__)
     return asked
 
 
 when_subclassed.append(watch)
+
+
+# ------------------------------------------------------------------------------------------------ modes
+
+when_in_a_mode: list[Callable[[], None]] = []
+"""Called when the first mode begins: functions that no argument can answer for ask modes from then on."""
+
+
+class TorchFunctionMode:
+    """Answers for every public function within it, whatever the arguments: override ``__torch_function__``.
+
+    >>> import mini_dl as torch
+    >>> class Told(torch.overrides.TorchFunctionMode):
+    ...     def __torch_function__(self, func, types, args=(), kwargs=None):
+    ...         print(func.__name__)
+    ...         return func(*args, **(kwargs or {}))
+    >>> with Told():
+    ...     y = torch.ones(2) + 1
+    ones
+    add
+
+    What it calls itself is answered by the modes around it. NotImplementedError without ``__torch_function__``.
+    """
+
+    inner: TorchFunctionMode
+
+    def __torch_function__(
+        self, func: Function, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        raise NotImplementedError
+
+    def __enter__(self) -> TorchFunctionMode:
+        watch()
+        while when_in_a_mode:
+            when_in_a_mode.pop()()
+        _push_mode(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _pop_mode()
+
+    @classmethod
+    def push(cls, *args: Any, **kwargs: Any) -> TorchFunctionMode:
+        """An instance. It warns: ``with Mode():`` does the same."""
+        warnings.warn("`Mode.push()` is no longer necessary and can be replaced with just `with Mode()`", stacklevel=2)
+        return cls(*args, **kwargs)
+
+
+class BaseTorchFunctionMode(TorchFunctionMode):
+    """A mode that calls the function."""
+
+    def __torch_function__(
+        self, func: Function, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def _push_mode(mode: TorchFunctionMode) -> None:
+    state.modes = (*state.modes, mode)
+
+
+def _pop_mode() -> Any:
+    last = state.modes[-1]
+    state.modes = state.modes[:-1]
+    return last
+
+
+def _get_current_function_mode() -> Any:
+    return state.modes[-1] if state.modes else None
+
+
+def _get_current_function_mode_stack() -> list[Any]:
+    return list(state.modes)
 
 
 # ------------------------------------------------------------------------------------------------ what subclasses answer

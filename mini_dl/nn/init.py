@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 
+from mini_dl import overrides
 from mini_dl.autograd.mode import no_grad
 from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor, wrap, written
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from mini_dl.nn._types import Args, Kwargs
     from mini_dl.nn.modules.module import Module
 
-_P = ParamSpec("_P")
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
 
 
@@ -52,13 +53,35 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 # ------------------------------------------------------------------------------------------------ without fans
 
+_P = ParamSpec("_P")
 
+
+def answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
+    """`function`, for which a mode or the class of its tensor may answer: they get its arguments by name."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> Tensor:
+        if not overrides.watching:
+            return function(*args, **kwargs)
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        if not overrides.has_torch_function((given.arguments["tensor"],)):
+            return function(*args, **kwargs)
+        found: Tensor = overrides.handle_torch_function(call, (given.arguments["tensor"],), **given.arguments)
+        return found
+
+    return call
+
+
+@answered
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from U(a, b)."""
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
+@answered
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from N(mean, std^2)."""
     with no_grad():
@@ -110,6 +133,7 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
             return tensor
 
 
+@answered
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with `val`."""
     with no_grad():
@@ -202,6 +226,7 @@ def _without_elements(tensor: Tensor) -> bool:
     return False
 
 
+@answered
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
