@@ -487,7 +487,7 @@ def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, An
     def let_factories_ask() -> None:
         for name in overrides.FACTORIES & names.keys():
             if vars(sys.modules[module]).get(name) is names[name]:
-                setattr(sys.modules[module], name, _asking_function(names[name], module, name, prefix))
+                setattr(sys.modules[module], name, overrides.asking_modes(names[name], module, name))
 
     overrides.when_in_a_mode.append(let_factories_ask)
     return {

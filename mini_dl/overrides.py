@@ -325,6 +325,17 @@ class TorchFunctionMode:
         return cls(*args, **kwargs)
 
 
+def asking_modes(function: Function, module: str, name: str) -> Any:
+    """`function`, for which modes answer, but no argument."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return in_mode(call, [], args, kwargs) if state.modes else function(*args, **kwargs)
+
+    call.__module__, call.__qualname__ = module, name
+    return call
+
+
 class BaseTorchFunctionMode(TorchFunctionMode):
     """A mode that calls the function."""
 
