@@ -37,11 +37,9 @@ def torch_names() -> list[str]:
 
 
 def test_importing_mini_dl_gives_nobody_the_name_torch() -> None:
-    code = "import sys, mini_dl, mini_dl.compat; print([n for n in sys.modules if n.split('.')[0] == 'torch'], len(sys.meta_path))"
-    expected = subprocess.run([sys.executable, "-c", "import sys; print([], len(sys.meta_path))"], capture_output=True, text=True)
+    code = "import sys, mini_dl, mini_dl.compat; print([name for name in sys.modules if name.split('.')[0] == 'torch'])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert found.stdout.split()[0] == expected.stdout.split()[0] and not found.stderr
-    assert torch_names() == []
+    assert found.stdout == "[]\n" and not found.stderr
 
 
 def test_the_modules_are_those_of_mini_dl(torch: Any) -> None:
@@ -92,11 +90,11 @@ def test_parts_of_mini_dl_that_torch_does_not_have_are_not_found(torch: Any, nam
 
 def test_a_module_that_does_not_exist_is_missed_as_in_any_package(torch: Any) -> None:
     assert importlib.util.find_spec("torch.nonsense") is None
-    with pytest.raises(ModuleNotFoundError, match="No module named 'torch.nonsense'"):
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'torch\.nonsense'"):
         importlib.import_module("torch.nonsense")
-    with pytest.raises(AttributeError, match="module 'torch' has no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match=r"module 'torch' has no attribute 'nonsense'"):
         torch.nonsense  # noqa: B018
-    with pytest.raises(ImportError, match="cannot import name 'nonsense' from 'torch"):
+    with pytest.raises(ImportError, match=r"cannot import name 'nonsense' from 'torch"):
         exec("from torch import nonsense", {})
 
 

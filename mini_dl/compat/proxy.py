@@ -262,7 +262,7 @@ class Proxy:
         names.update(
             __name__="torch", __doc__=mini_dl.__doc__, __file__=mini_dl.__file__, __package__="torch", __loader__=self.finder,
             __spec__=spec, __path__=[FOLDER], __version__=TorchVersion(torch_version), __getattr__=self.find,
-            __dir__=lambda: sorted({*names, *dir(mini_dl)}), __builtins__=__builtins__,
+            __dir__=lambda: sorted({*names, *dir(mini_dl)}), __builtins__=__builtins__, torch=self.module,
         )  # fmt: skip
         names["__all__"] = [
             name

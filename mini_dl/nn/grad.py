@@ -27,7 +27,7 @@ def _of_input(n: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         with enable_grad():
             input = grad_output.new_zeros(1).expand(tuple(input_size)).requires_grad_()
-            return grad(conv(input, weight, None, stride, padding, dilation, groups), input, grad_output)[0]
+            return grad(conv(input, weight, None, stride, padding, dilation, groups), input, grad_output)[0]  # type: ignore[return-value]
 
     of_input.__name__ = of_input.__qualname__ = f"conv{n}d_input"
     of_input.__doc__ = f"The gradient of ``conv{n}d`` for its input, which has the shape `input_size`."
@@ -48,7 +48,7 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         with enable_grad():
             weight = grad_output.new_zeros(1).expand(tuple(weight_size)).requires_grad_()
-            return grad(conv(input, weight, None, stride, padding, dilation, groups), weight, grad_output)[0]
+            return grad(conv(input, weight, None, stride, padding, dilation, groups), weight, grad_output)[0]  # type: ignore[return-value]
 
     of_weight.__name__ = of_weight.__qualname__ = f"conv{n}d_weight"
     of_weight.__doc__ = f"The gradient of ``conv{n}d`` for its weight, which has the shape `weight_size`."

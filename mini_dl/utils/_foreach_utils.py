@@ -1,0 +1,27 @@
+"""Lists of tensors, sorted by type, as optimizers of other libraries ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype as _group_tensors_by_device_and_dtype
+from mini_dl.tensor import Tensor
+
+
+def _get_foreach_kernels_supported_devices() -> list[str]:
+    """None: on the CPU there are no kernels for whole lists."""
+    return []
+
+
+def _get_fused_kernels_supported_devices() -> list[str]:
+    """None: steps are not computed by a kernel for the whole algorithm."""
+    return []
+
+
+def _has_foreach_support(tensors: Sequence[Tensor], device: Any) -> bool:
+    return False
+
+
+def _device_has_foreach_support(device: Any) -> bool:
+    return False
