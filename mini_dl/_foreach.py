@@ -48,7 +48,7 @@ def _over_lists(name: str) -> Callable[..., Any]:
             one(at(self, i), *[at(value, i) for value in args], **{key: at(value, i) for key, value in kwargs.items()})
             for i in range(count)
         ]
-        return self if name.endswith("_") else results
+        return self if name.endswith("_") else tuple(results)
 
     call.__name__ = call.__qualname__ = f"_foreach_{name}"
     call.__doc__ = f"``{name}`` of each tensor of a list; other arguments are lists too, or the same for all."
