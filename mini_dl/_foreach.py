@@ -9,7 +9,7 @@ import mini_dl as torch
 from mini_dl.tensor import Tensor
 
 SPECIAL: dict[str, Callable[..., Any]] = {
-    "norm": lambda x, ord=2, dtype=None: torch.linalg.vector_norm(x, ord, dtype=dtype),
+    "norm": lambda x, ord=2, dtype=None: vars(torch.linalg)["vector_norm"](x, ord, dtype=dtype),
     "max": lambda x: x.max(),
     "powsum": lambda x, ord=2, dtype=None: x.abs().pow(ord).sum(dtype=dtype),
     "maximum": lambda x, other: vars(torch)["maximum" if isinstance(other, Tensor) else "clamp_min"](x, other),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import typing
 import types
+import typing
 import warnings
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -121,7 +121,9 @@ def script(obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = Non
     """A function or class itself; for a module, a `ScriptModule` that computes what it does. Python's semantics hold.
 
     >>> import mini_dl as torch
-    >>> torch.jit.script(torch.nn.Linear(1, 1))
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", DeprecationWarning)
+    ...     torch.jit.script(torch.nn.Linear(1, 1))
     RecursiveScriptModule(original_name=Linear)
     """
     _deprecated("script")
@@ -232,7 +234,7 @@ def isinstance_(obj: Any, target_type: Any) -> bool:
     >>> torch.jit.isinstance([1, 2], list[int]), torch.jit.isinstance([1, "a"], list[int])
     (True, False)
     """
-    if target_type in (list, dict, tuple, typing.List, typing.Dict, typing.Tuple, typing.Optional):  # noqa: UP006, UP045
+    if target_type in (list, dict, tuple, typing.List, typing.Dict, typing.Tuple, typing.Optional):  # noqa: UP006
         name = getattr(target_type, "__name__", str(target_type)).lower()
         example = {"list": "list[int]", "dict": "dict[int, int]", "tuple": "tuple[int]"}.get(name, "Optional[int]")
         raise RuntimeError(f"Attempted to use {name} without a contained type. Please add a contained type, e.g. {example}")

@@ -89,7 +89,8 @@ def set_float32_matmul_precision(precision: str) -> None:
         raise RuntimeError(f"set_float32_matmul_precision expects a str, but got {type(precision).__name__}")
     if precision not in PRECISIONS:
         warnings.warn(
-            f"{precision} is not one of 'highest', 'high', or 'medium'; the current setFloat32MatmulPrecision call has no effect.",
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the current setFloat32MatmulPrecision call has no "
+            "effect.",
             stacklevel=2,
         )
         return
@@ -143,7 +144,8 @@ def set_default_device(device: Any) -> None:
 
 
 def get_device_module(device: Any = None) -> Any:
-    """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on. RuntimeError if there is no such module."""
+    """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on. RuntimeError if there is no such "
+    "module."""
     if device is None:
         name = "cpu"
     elif isinstance(device, (str, type(CPU))):

@@ -46,16 +46,23 @@ PAIRS: dict[str, Any] = {
     "empty": lambda t: (t([]), t([])),
 }
 OPTIONS: list[dict[str, Any]] = [
-    {}, {"rtol": 0, "atol": 0}, {"rtol": 1, "atol": 1}, {"rtol": 1}, {"check_dtype": False}, {"equal_nan": True}, {"msg": "m"},
-    {"msg": lambda found: f"<{found}>"}, {"allow_subclasses": False},
-]  # fmt: skip
+    {},
+    {"rtol": 0, "atol": 0},
+    {"rtol": 1, "atol": 1},
+    {"rtol": 1},
+    {"check_dtype": False},
+    {"equal_nan": True},
+    {"msg": "m"},
+    {"msg": lambda found: f"<{found}>"},
+    {"allow_subclasses": False},
+]
 
 
 @pytest.mark.parametrize("pair", PAIRS)
 @twin
 def test_what_assert_close_says(torch, rng, pair):
     ours, theirs = PAIRS[pair](torch.tensor)
-    return [message(lambda: torch.testing.assert_close(ours, theirs, **options)) for options in OPTIONS]
+    return [message(lambda options=options: torch.testing.assert_close(ours, theirs, **options)) for options in OPTIONS]
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "complex64", "int64", "int8", "uint8", "bool"])
@@ -75,7 +82,7 @@ def test_tensors_to_test_with(torch, rng, name):
     return (
         whole,
         [x.stride() for x in whole],
-        [raised(lambda: make(2, dtype=dtype, device="cpu", **options)) for options in wrong],
+        [raised(lambda options=options: make(2, dtype=dtype, device="cpu", **options)) for options in wrong],
     )
 
 
@@ -105,10 +112,18 @@ def test_trees_are_taken_apart_and_put_together(torch, rng):
         lambda: pytree.register_pytree_node(list, None, None),
     ]
     return (
-        leaves, spec.num_leaves, spec.num_nodes, pytree.tree_unflatten(leaves, spec) == tree, repr(plus), paths,
-        pytree.tree_leaves(tree, is_leaf=lambda x: isinstance(x, tuple)), pytree.tree_all(lambda x: x is None or x > 0, tree),
-        pytree.arg_tree_leaves(1, [2], k=3), pytree.tree_map(lambda x, y: x * y, {"a": [1, 2]}, {"a": [3, 4]}), list(map(raised, wrong)),
-    )  # fmt: skip
+        leaves,
+        spec.num_leaves,
+        spec.num_nodes,
+        pytree.tree_unflatten(leaves, spec) == tree,
+        repr(plus),
+        paths,
+        pytree.tree_leaves(tree, is_leaf=lambda x: isinstance(x, tuple)),
+        pytree.tree_all(lambda x: x is None or x > 0, tree),
+        pytree.arg_tree_leaves(1, [2], k=3),
+        pytree.tree_map(lambda x, y: x * y, {"a": [1, 2]}, {"a": [3, 4]}),
+        list(map(raised, wrong)),
+    )
 
 
 @twin
@@ -194,9 +209,16 @@ def test_operators_of_a_library(torch, rng):
 def test_torchs_own_operators_by_their_name(torch, rng):
     x, y, aten = rng(2, 3), rng(2, 3), torch.ops.aten
     return (
-        aten.add.Tensor(x, y), aten.sum.dim_IntList(x, [1]), aten.mm(x, y.t()), aten.view.default(x, [3, 2]), aten.clone.default(x),
-        aten.relu_.default(x.clone()), str(aten.add.Tensor), str(aten.add), raised(lambda: aten.no_such_operator),
-    )  # fmt: skip
+        aten.add.Tensor(x, y),
+        aten.sum.dim_IntList(x, [1]),
+        aten.mm(x, y.t()),
+        aten.view.default(x, [3, 2]),
+        aten.clone.default(x),
+        aten.relu_.default(x.clone()),
+        str(aten.add.Tensor),
+        str(aten.add),
+        raised(lambda: aten.no_such_operator),
+    )
 
 
 @twin
@@ -250,9 +272,16 @@ def test_masks_of_blocks(torch, rng):
     names = "kv_num_blocks kv_indices full_kv_num_blocks full_kv_indices q_num_blocks q_indices full_q_num_blocks full_q_indices"
     both = [flex.create_mask(join(MASKS["causal"], MASKS["window"]), 1, 1, 5, 5) for join in (flex.and_masks, flex.or_masks)]
     return (
-        [getattr(mask, name) for name in names.split()], mask.to_dense(), mask.sparsity(), mask.shape, repr(mask), both,
-        mask[0].shape, mask[0, 1].kv_num_blocks, mask._adjust(128, 200).kv_indices.shape,
-    )  # fmt: skip
+        [getattr(mask, name) for name in names.split()],
+        mask.to_dense(),
+        mask.sparsity(),
+        mask.shape,
+        repr(mask),
+        both,
+        mask[0].shape,
+        mask[0, 1].kv_num_blocks,
+        mask._adjust(128, 200).kv_indices.shape,
+    )
 
 
 @twin
@@ -261,10 +290,12 @@ def test_wrong_calls_of_attention_with_functions(torch, rng):
     q, k = rng(2, 4, 6, 8), rng(2, 4, 10, 8)
     mask = flex.create_block_mask(MASKS["causal"], 1, 1, 12, 10, device="cpu", BLOCK_SIZE=4)
     wrong = [
-        lambda: flex.flex_attention(q, k[:, :2], k[:, :2]), lambda: flex.flex_attention(q, k, k, block_mask=mask),
-        lambda: flex.flex_attention(q[0], k[0], k[0]), lambda: flex.flex_attention(q, k, k, block_mask=mask[0]),
+        lambda: flex.flex_attention(q, k[:, :2], k[:, :2]),
+        lambda: flex.flex_attention(q, k, k, block_mask=mask),
+        lambda: flex.flex_attention(q[0], k[0], k[0]),
+        lambda: flex.flex_attention(q, k, k, block_mask=mask[0]),
         lambda: flex.create_block_mask(lambda s, b, h, q, kv: s, 1, 1, 4, 4, device="cpu"),
-    ]  # fmt: skip
+    ]
     return list(map(raised, wrong))
 
 
@@ -307,16 +338,32 @@ def test_kernels_of_attention_are_chosen_and_put_back(torch, rng):
 def test_conditions_and_numbers_of_programs_for_the_compiler(torch, rng):
     x = rng(3)
     conditions = [
-        lambda: torch._assert(False, "why"), lambda: torch._assert(True, "why"), lambda: torch._assert(x.sum() > 1e9, "sum"),
-        lambda: torch._check(False), lambda: torch._check(False, lambda: "x"), lambda: torch._check(3), lambda: torch._check(True),
-        lambda: torch._check_index(False, lambda: "i"), lambda: torch._check_value(False), lambda: torch._check_type(False),
-        lambda: torch._check_tensor_all(x > 1e9), lambda: torch._check_tensor_all(True), lambda: torch._check_with(KeyError, False),
-        lambda: torch.sym_constrain_range(3, min=4), lambda: torch.sym_constrain_range(3, min=1),
-    ]  # fmt: skip
+        lambda: torch._assert(False, "why"),
+        lambda: torch._assert(True, "why"),
+        lambda: torch._assert(x.sum() > 1e9, "sum"),
+        lambda: torch._check(False),
+        lambda: torch._check(False, lambda: "x"),
+        lambda: torch._check(3),
+        lambda: torch._check(True),
+        lambda: torch._check_index(False, lambda: "i"),
+        lambda: torch._check_value(False),
+        lambda: torch._check_type(False),
+        lambda: torch._check_tensor_all(x > 1e9),
+        lambda: torch._check_tensor_all(True),
+        lambda: torch._check_with(KeyError, False),
+        lambda: torch.sym_constrain_range(3, min=4),
+        lambda: torch.sym_constrain_range(3, min=1),
+    ]
     numbers = [
-        torch.sym_int(2.5), torch.sym_float(2), torch.sym_not(True), torch.sym_max(1, 2.0), torch.sym_min(1, 2.0),
-        torch.sym_ite(True, 1, 2), torch.sym_sqrt(4), torch.sym_sum([1, 2]),
-    ]  # fmt: skip
+        torch.sym_int(2.5),
+        torch.sym_float(2),
+        torch.sym_not(True),
+        torch.sym_max(1, 2.0),
+        torch.sym_min(1, 2.0),
+        torch.sym_ite(True, 1, 2),
+        torch.sym_sqrt(4),
+        torch.sym_sum([1, 2]),
+    ]
     return list(map(message, conditions)), numbers, [type(number).__name__ for number in numbers]
 
 
@@ -334,11 +381,16 @@ def test_settings_are_remembered(torch, rng):
     found += [torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()]
     torch.set_float32_matmul_precision("highest")
     wrong = [
-        lambda: torch.use_deterministic_algorithms(1), lambda: torch.set_deterministic_debug_mode("foo"),
-        lambda: torch.set_deterministic_debug_mode(3), lambda: torch.set_deterministic_debug_mode(1.5),
-        lambda: torch.set_float32_matmul_precision(1), lambda: torch.set_flush_denormal(1), lambda: torch.set_num_interop_threads(0),
-        lambda: torch.get_device_module("meta"), lambda: torch.get_device_module(3),
-    ]  # fmt: skip
+        lambda: torch.use_deterministic_algorithms(1),
+        lambda: torch.set_deterministic_debug_mode("foo"),
+        lambda: torch.set_deterministic_debug_mode(3),
+        lambda: torch.set_deterministic_debug_mode(1.5),
+        lambda: torch.set_float32_matmul_precision(1),
+        lambda: torch.set_flush_denormal(1),
+        lambda: torch.set_num_interop_threads(0),
+        lambda: torch.get_device_module("meta"),
+        lambda: torch.get_device_module(3),
+    ]
     return found, list(map(message, wrong)), torch.get_device_module("cuda") is torch.cuda, torch.get_device_module() is torch.cpu
 
 
@@ -364,15 +416,19 @@ def test_training_a_compiled_network(torch, rng):
 @twin
 def test_what_compilers_refuse(torch, rng):
     wrong = [
-        lambda: torch.compile(len, mode="foo"), lambda: torch.compile(len, mode="default", options={}), lambda: torch.compile(3),
-        lambda: torch.jit.ignore(3), lambda: torch.jit.script(torch.nn.Linear), lambda: torch.jit.freeze(torch.nn.Linear(1, 1)),
+        lambda: torch.compile(len, mode="foo"),
+        lambda: torch.compile(len, mode="default", options={}),
+        lambda: torch.compile(3),
+        lambda: torch.jit.ignore(3),
+        lambda: torch.jit.script(torch.nn.Linear),
+        lambda: torch.jit.freeze(torch.nn.Linear(1, 1)),
         lambda: torch.jit.isinstance([1], list),
-    ]  # fmt: skip
+    ]
     inside = [
         torch.jit.isinstance(value, kind)
         for value in ([1], ["a"], {"a": 1}, (1, "a"), None)
         for kind in (list[int], dict[str, int], tuple[int, str], int | None)
-    ]  # noqa: E501
+    ]
     return list(map(raised, wrong)), inside
 
 
@@ -393,7 +449,9 @@ def test_reentrant_checkpoints(torch, rng):
     z = rng(3, 4, grad=True)
     checkpoint.checkpoint_sequential(net, 2, z, use_reentrant=True).sum().backward()
     wrong = [
-        lambda: checkpoint.checkpoint(net, x, use_reentrant=True, foo=3), lambda: checkpoint.checkpoint_sequential(net, 2, x, foo=3),
-        lambda: checkpoint.checkpoint(net, x, use_reentrant=True, debug=True), lambda: checkpoint.detach_variable([x]),
-    ]  # fmt: skip
+        lambda: checkpoint.checkpoint(net, x, use_reentrant=True, foo=3),
+        lambda: checkpoint.checkpoint_sequential(net, 2, x, foo=3),
+        lambda: checkpoint.checkpoint(net, x, use_reentrant=True, debug=True),
+        lambda: checkpoint.detach_variable([x]),
+    ]
     return y, x.grad, z.grad, [p.grad for p in net.parameters()], torch.rand(2), list(map(message, wrong))
