@@ -9,7 +9,7 @@ import mini_dl as torch
 from mini_dl.tensor import Tensor
 
 SPECIAL: dict[str, Callable[..., Any]] = {
-    "norm": lambda x, ord=2, dtype=None: torch.linalg.vector_norm(x, ord, dtype=dtype),
+    "norm": lambda x, ord=2, dtype=None: vars(torch.linalg)["vector_norm"](x, ord, dtype=dtype),
     "max": lambda x: x.max(),
     "powsum": lambda x, ord=2, dtype=None: x.abs().pow(ord).sum(dtype=dtype),
     "maximum": lambda x, other: vars(torch)["maximum" if isinstance(other, Tensor) else "clamp_min"](x, other),
@@ -48,7 +48,7 @@ def _over_lists(name: str) -> Callable[..., Any]:
             one(at(self, i), *[at(value, i) for value in args], **{key: at(value, i) for key, value in kwargs.items()})
             for i in range(count)
         ]
-        return self if name.endswith("_") else results
+        return self if name.endswith("_") else tuple(results)
 
     call.__name__ = call.__qualname__ = f"_foreach_{name}"
     call.__doc__ = f"``{name}`` of each tensor of a list; other arguments are lists too, or the same for all."

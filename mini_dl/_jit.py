@@ -121,7 +121,9 @@ def script(obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = Non
     """A function or class itself; for a module, a `ScriptModule` that computes what it does. Python's semantics hold.
 
     >>> import mini_dl as torch
-    >>> torch.jit.script(torch.nn.Linear(1, 1))
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", DeprecationWarning)
+    ...     torch.jit.script(torch.nn.Linear(1, 1))
     RecursiveScriptModule(original_name=Linear)
     """
     _deprecated("script")

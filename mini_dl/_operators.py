@@ -147,7 +147,8 @@ class Operator:
             given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
             if any([out is value for out in outs for value in given]):
                 raise RuntimeError(
-                    f"{self.name}: The output of this custom operator must not also be an input to this custom operator. Return a "
+                    f"{self.name}: The output of this custom operator must not also be an input to this custom operator. "
+                    "Return a "
                     "clone of it instead."
                 )
         return result
@@ -230,7 +231,8 @@ def defined(name: str, schema: str) -> Operator:
     """A new operator. RuntimeError if there is one of this name."""
     if name in OPERATORS:
         raise RuntimeError(
-            f"Tried to register an operator ({name}{schema[schema.index('(') :]}) with the same name and overload name multiple times. Each overload's "
+            f"Tried to register an operator ({name}{schema[schema.index('(') :]}) with the same name and overload name "
+            "multiple times. Each overload's "
             "schema should only be registered with a single call to def()."
         )
     OPERATORS[name] = Operator(name, parsed_schema(schema)[1])
@@ -300,7 +302,8 @@ class Packet:
 
 
 OVERLOADS = (
-    "default Tensor Scalar int dim dim_IntList self dtype out start start_step Tensor_Scalar Tensor_Tensor Tensor_mode Scalar_mode "
+    "default Tensor Scalar int dim dim_IntList self dtype out start start_step Tensor_Scalar Tensor_Tensor Tensor_mode "
+    "Scalar_mode "
     "input size mode sizes list names float other memory_format using_ints Dimname correction indices"
 ).split()
 """Overloads of torch's own operators; the arguments decide here."""

@@ -89,7 +89,8 @@ def set_float32_matmul_precision(precision: str) -> None:
         raise RuntimeError(f"set_float32_matmul_precision expects a str, but got {type(precision).__name__}")
     if precision not in PRECISIONS:
         warnings.warn(
-            f"{precision} is not one of 'highest', 'high', or 'medium'; the current setFloat32MatmulPrecision call has no effect.",
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the current setFloat32MatmulPrecision call has no "
+            "effect.",
             stacklevel=2,
         )
         return
@@ -143,7 +144,8 @@ def set_default_device(device: Any) -> None:
 
 
 def get_device_module(device: Any = None) -> Any:
-    """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on. RuntimeError if there is no such module."""
+    """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on. RuntimeError if there is no such "
+    "module."""
     if device is None:
         name = "cpu"
     elif isinstance(device, (str, type(CPU))):
@@ -243,7 +245,13 @@ def cudnn_sdp_enabled() -> bool:
 def sdp_kernel(
     enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True, enable_cudnn: bool = True
 ) -> Iterator[None]:
-    """Within it, these kernels of attention are allowed."""
+    """Within it, these kernels of attention are allowed. Deprecated: ``torch.nn.attention.sdpa_kernel`` took its place."""
+    warnings.warn(
+        "`torch.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager will be removed. Please see "
+        "`torch.nn.attention.sdpa_kernel()` for the new context manager, with updated signature.",
+        FutureWarning,
+        stacklevel=3,
+    )
     before = kernels_allowed(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
     try:
         yield

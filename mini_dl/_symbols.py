@@ -35,7 +35,7 @@ def _fail(error: type[BaseException], message: Callable[[], Any] | None) -> NoRe
     raise error(str(message()))
 
 
-def _check_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None) -> None:
     """Raise `error_type` with the message that `message` returns unless `cond` is True. TypeError unless it is a bool."""
     if not isinstance(cond, bool):
         raise TypeError(f"cond must be a bool, but got {type(cond)}")
@@ -75,7 +75,7 @@ def _check_is_size(i: int, message: Callable[[], Any] | None = None, *, max: int
         _check(i <= max, message)
 
 
-def _check_tensor_all_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_tensor_all_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None) -> None:
     """Raise `error_type` unless all elements of the tensor `cond` are True."""
     if not isinstance(cond, Tensor):
         raise TypeError(f"cond must be a tensor, but got {type(cond)}")

@@ -94,7 +94,8 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
         default = parameter.default
         if default is not parameter.empty and not isinstance(default, (int, float, bool, str, type(None), _dtypes.dtype)):
             raise ValueError(
-                f"infer_schema(func): Parameter {name} has an unsupported default value type {type(default)}. Got func with signature "
+                f"infer_schema(func): Parameter {name} has an unsupported default value type {type(default)}. Got func with "
+                "signature "
                 f"{signature})"
             )
         text = f'"{default}"' if isinstance(default, str) else str(default)
@@ -102,7 +103,8 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
     missing = set(() if unknown else mutates_args) - set(signature.parameters)
     if missing:
         raise ValueError(
-            f"infer_schema(func): {missing} in mutates_args were not found in the custom op's signature. mutates_args should contain "
+            f"infer_schema(func): {missing} in mutates_args were not found in the custom op's signature. mutates_args "
+            "should contain "
             "the names of all args that the custom op mutates, or just the string 'unknown' if you don't know. Got func with "
             f"signature {signature})"
         )

@@ -13,7 +13,7 @@ import torch as real
 
 import mini_dl
 from mini_dl.standins import tables
-from parity_tests.twin import message, outcome, raised, twin
+
 
 def sample(x: Any) -> Any: ...
 
@@ -21,11 +21,29 @@ def sample(x: Any) -> Any: ...
 one = real.ones(1)
 GIVEN: dict[str, Any] = {
     **dict.fromkeys("input tensor A output output_tensor input_tensor".split(), one),
-    **dict.fromkeys("tensors inputs tensor_list input_list output_tensor_list input_tensor_list".split(), [one]),
-    "output_tensor_lists": [[one]], "new_state": real.zeros(16, dtype=real.uint8), "devices": [0], "device": 0, "seed": 1, "new_states": [], "stream": None, "fraction": 0.5, "peer_device": 0, "peer": 0, "enabled": False,
-    "msg": "m", "path": "p", "value": True, "fn": sample, "func": sample, "obj": real.nn.Linear, "fn_or_name": sample, "major": 13, "minor": 0,
+    **{name: [one] for name in "tensors inputs tensor_list input_list output_tensor_list input_tensor_list".split()},
+    "output_tensor_lists": [[one]],
+    "new_state": real.zeros(16, dtype=real.uint8),
+    "devices": [0],
+    "device": 0,
+    "seed": 1,
+    "new_states": [],
+    "stream": None,
+    "fraction": 0.5,
+    "peer_device": 0,
+    "peer": 0,
+    "enabled": False,
+    "msg": "m",
+    "path": "p",
+    "value": True,
+    "fn": sample,
+    "func": sample,
+    "obj": real.nn.Linear,
+    "fn_or_name": sample,
+    "major": 13,
+    "minor": 0,
     "mode": True,
-}  # fmt: skip
+}
 """Arguments for parameters without a default, by name; None for the others."""
 
 LIBRARIES = "a library that torch is built with, and that is not here"

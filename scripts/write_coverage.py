@@ -192,13 +192,15 @@ def page(version: str, names: dict[str, list[str]]) -> str:
     lines = [
         "# Coverage",
         "",
-        f"Every public name of torch {version} has an answer: what `__all__` lists in its public modules (or, without such a list,",
+        f"Every public name of torch {version} has an answer: what `__all__` lists in its public modules (or, without such "
+        "a list,",
         "what the module defines), the classes of `torch.nn`, the functions of `torch` and `torch.nn.functional`, all members of",
         "`torch.Tensor`. Counted by `scripts/write_coverage.py`. It is one of",
         "",
         "- *here*: it computes what torch computes; `parity_tests/` compares the two;",
         "- *passes through*: it answers as torch does on a CPU without the device, compiler or library that it is for, or does",
-        "  nothing because there is nothing to do (`torch.cuda.is_available()` is False, `torch.compile(f)` computes what `f` does);",
+        "  nothing because there is nothing to do (`torch.cuda.is_available()` is False, `torch.compile(f)` computes what "
+        "`f` does);",
         "- *not here*: it can be imported, and its use raises a `NotImplementedError` that says why.",
         "",
         *table_of(names, answers),

@@ -20,6 +20,7 @@ from _report import brought_up_to_date
 
 import mini_dl
 from mini_dl._surface import NAMESPACES
+from mini_dl.standins.tables import places, section
 
 FOLDER = Path(mini_dl.__file__).parent
 BUILTINS = "int float bool complex str bytes list tuple dict set type object slice callable range".split()
@@ -102,7 +103,8 @@ def is_name(name: str) -> bool:
 
 
 def package_stub() -> str:
-    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, then the published functions."""
+    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, the published functions, and the names of the tables of "
+    "stand-ins."""
     source = (FOLDER / "__init__.py").read_text(encoding="utf-8")
     imported: list[str] = []
     for statement in ast.walk(ast.parse(source)):
@@ -117,6 +119,9 @@ def package_stub() -> str:
         if is_name(name) and name not in taken:
             public = inspect.isroutine(function)
             lines.append(definition(name, function) if public else f"{name}: Any")
+    named = {match.group(1) for line in lines if (match := re.match(r"(?:def )?(\w+)\b", line))} | taken
+    asked = {*section("torch").rows, *[place for place in places() if "." not in place]}
+    lines += [f"{name}: Any" for name in sorted(asked - named) if is_name(name) and not name.startswith("__") and name != "torch"]
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,6 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-
 PyTree = Any
 Context = Any
 Leaf = Callable[[Any], bool] | None
@@ -163,7 +162,7 @@ def _sequence_keys(flatten: Any) -> Any:
 
 
 def _mapping_keys(obj: Any) -> Any:
-    values, context = SUPPORTED_NODES[type(obj)].flatten_fn(obj)
+    context = SUPPORTED_NODES[type(obj)].flatten_fn(obj)[1]
     return [(MappingKey(key), value) for key, value in obj.items()], context
 
 
@@ -257,8 +256,8 @@ class TreeSpec:
     def __init__(self, type: Any, context: Any = None, children_specs: Iterable[TreeSpec] = ()) -> None:
         self.type, self._context, self._children = type, context, list(children_specs)
         self.num_children = len(self._children)
-        self.num_leaves = 1 if type is None else sum([child.num_leaves for child in self._children])
-        self.num_nodes = 1 + sum([child.num_nodes for child in self._children])
+        self.num_leaves: int = 1 if type is None else sum([child.num_leaves for child in self._children])
+        self.num_nodes: int = 1 + sum([child.num_nodes for child in self._children])
 
     @property
     def context(self) -> Any:

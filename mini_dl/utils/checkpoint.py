@@ -1,8 +1,8 @@
 """Checkpoints: keep the inputs of a part of a network in place of what its backward needs, and compute that again.
 
-Two ways, as in torch. The reentrant one is a `Function` whose backward runs the part again and calls ``backward`` on it. The other
-one replaces each tensor that the graph saves by a `_Holder`, and fills in its value when the backward asks for it: so it works
-with ``autograd.grad``, with keyword arguments, and within itself.
+Two ways, as in torch. The reentrant one is a `Function` whose backward runs the part again and calls ``backward`` on it. The
+other one replaces each tensor that the graph saves by a `_Holder`, and fills in its value when the backward asks for it: so it
+works with ``autograd.grad``, with keyword arguments, and within itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from mini_dl.autograd.engine import backward as run_backward
 from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled, mode, no_grad
 from mini_dl.nn.modules.container import Sequential
-from mini_dl.random import fork_rng, get_rng_state, set_rng_state
+from mini_dl.ops.random import fork_rng, get_rng_state, set_rng_state
+from mini_dl.standins import kind_of
+from mini_dl.standins.tables import HERE
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -149,7 +151,7 @@ def _as_now(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any
 
 def _casts_now() -> Callable[[], AbstractContextManager[Any]]:
     names = vars(sys.modules["mini_dl"])
-    if "is_autocast_enabled" not in names or "autocast" not in names:
+    if kind_of("torch", "is_autocast_enabled") != HERE:
         return contextlib.nullcontext
     options = {"enabled": names["is_autocast_enabled"]("cpu"), "dtype": names["get_autocast_dtype"]("cpu")}
     options["cache_enabled"] = names["is_autocast_cache_enabled"]()
@@ -174,7 +176,8 @@ class CheckpointFunction(Function):
         run = getattr(mode, "run_under_way", None)
         if run is not None and not run.everything:
             raise RuntimeError(
-                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` parameter to "
+                "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` "
+                "parameter to "
                 ".backward(). To resolve this error, you can either set use_reentrant=False, or call .backward() without passing "
                 "the `inputs` argument."
             )
@@ -304,7 +307,7 @@ def _saving(pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> I
     """Within it, the graph saves ``pack(tensor)``."""
     before, setting.hooks = setting.hooks, (*setting.hooks, (pack, unpack))
     try:
-        with graph.saved_tensors_hooks(pack, unpack):
+        with vars(graph)["saved_tensors_hooks"](pack, unpack):
             yield
     finally:
         setting.hooks = before
@@ -335,8 +338,10 @@ def _filled_in(
 # ------------------------------------------------------------------------------------------------ what programs call
 
 _UNSAID = (
-    "the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended, but if you need to preserve the "
-    "current default behavior, you can pass use_reentrant=True. Refer to docs for more details on the differences between the two "
+    "the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended, but if you need to "
+    "preserve the "
+    "current default behavior, you can pass use_reentrant=True. Refer to docs for more details on the differences between "
+    "the two "
     "variants."
 )
 

@@ -6,7 +6,8 @@ import enum
 import warnings
 from typing import Any
 
-import mini_dl as torch
+from mini_dl._dtypes import bool as boolean
+from mini_dl._surface import namespace
 from mini_dl.nn import functional as F
 from mini_dl.tensor import Tensor
 
@@ -30,7 +31,7 @@ class CausalBias(Tensor):
     def __new__(cls, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> Any:
         if not isinstance(variant, CausalVariant):
             raise AssertionError(f"variant must be a CausalVariant, got {type(variant).__name__}")
-        return torch.ones(0).as_subclass(cls)
+        return namespace("torch")["ones"](0).as_subclass(cls)
 
     def __init__(self, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> None:
         self.variant, self.seq_len_q, self.seq_len_kv = variant, seq_len_q, seq_len_kv
@@ -39,7 +40,7 @@ class CausalBias(Tensor):
 
     def _materialize(self, device: Any = None) -> Tensor:
         offset = self.seq_len_kv - self.seq_len_q if self.variant is CausalVariant.LOWER_RIGHT else 0
-        return torch.ones(self.seq_len_q, self.seq_len_kv, dtype=torch.bool).tril(offset)  # type: ignore[no-any-return]
+        return namespace("torch")["ones"](self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)  # type: ignore[no-any-return]
 
     @staticmethod
     def _dispatch(
@@ -57,7 +58,7 @@ class CausalBias(Tensor):
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.scaled_dot_product_attention:
             return cls._dispatch(*args, **(kwargs or {}))
-        return super().__torch_function__(func, types, args, kwargs)
+        return super().__torch_function__(func, types, args, kwargs)  # type: ignore[misc]
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return repr(self._materialize())

@@ -11,10 +11,13 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypedDict
 
-import mini_dl as torch
+from mini_dl import _dtypes
+from mini_dl._surface import namespace
 from mini_dl.autograd.mode import no_grad
+from mini_dl.nn import functional
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -29,6 +32,9 @@ __all__ = [
     "noop_mask",
     "or_masks",
 ]
+
+torch: Any = SimpleNamespace(**namespace("torch"), **{kind.name: kind for kind in _dtypes.ALL})
+"""The functions and types of torch."""
 
 Mod = Callable[..., Any]
 _DEFAULT_SPARSE_BLOCK_SIZE = 128
@@ -137,14 +143,15 @@ def _spot_check(mod: Mod, whole: Tensor, scores: Tensor | None) -> None:
         first = () if scores is None else (scores[place],)
         alone = mod(*first, *[torch.tensor(i, dtype=torch.int32) for i in place])
         alone = alone if isinstance(alone, Tensor) else torch.tensor(alone)
-        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):  # type: ignore[attr-defined]  # noqa: E501
+        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):  # type: ignore[attr-defined]
             raise _not_elementwise(mod)
 
 
 def _not_elementwise(mod: Mod) -> NotImplementedError:
     name = getattr(mod, "__name__", mod)
     return NotImplementedError(
-        f"flex_attention: {name} does not work element by element (it sums over, or depends on the shape of, its arguments), which "
+        f"flex_attention: {name} does not work element by element (it sums over, or depends on the shape of, its "
+        "arguments), which "
         "needs torch.vmap. See docs/coverage.md."
     )
 
@@ -181,7 +188,7 @@ def _transposed(counts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
 def _blocks(mask: Tensor, rows: int, columns: int) -> Tensor:
     """How many elements of each block are True: (B, H, L / rows, S / columns)"""
     b, h, q, kv = mask.shape
-    padded = torch.nn.functional.pad(mask.to(torch.int64), (0, -kv % columns, 0, -q % rows))
+    padded = functional.pad(mask.to(torch.int64), (0, -kv % columns, 0, -q % rows))
     q, kv = padded.shape[-2:]
     return padded.reshape(b, h, q // rows, rows, kv // columns, columns).sum((-3, -1))  # type: ignore[no-any-return]
 
@@ -358,7 +365,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
     if (q, kv) != (expected_q, expected_kv):
         smaller = q > expected_q or kv > expected_kv
         raise ValueError(
-            f"block_mask was created for block_mask.shape={block_mask.shape} but got q_len={q} and kv_len={kv}. As the block mask was "
+            f"block_mask was created for block_mask.shape={block_mask.shape} but got q_len={q} and kv_len={kv}. As the "
+            "block mask was "
             f"created for a {'smaller' if smaller else 'larger'} length than you're using it for, you "
             + (
                 "likely need to create a new block mask."
