@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any, NoReturn
 
 from mini_dl._device import compiled_without
+from mini_dl.amp import for_cuda
 
 
 def is_available() -> bool:
@@ -105,3 +106,6 @@ for _name in (
     "mem_get_info get_rng_state set_rng_state current_stream default_stream can_device_access_peer"
 ).split():
     globals()[_name] = _needs_gpu(_name)
+
+
+amp = for_cuda
