@@ -18,12 +18,13 @@ from mini_dl import _dtypes
 from mini_dl._device import KNOWN
 from mini_dl._dtypes import FLOATING
 from mini_dl._surface import namespace
+from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
 Function = Callable[..., Any]
 
 LOWER = {
-    "torch": "addbmm addmm baddbmm bmm chain_matmul matmul mm",
+    "torch": "addbmm addmm baddbmm bmm chain_matmul lstm matmul mm",
     "nn.functional": "conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d linear prelu "
     "scaled_dot_product_attention",
     "linalg": "multi_dot vecdot",
@@ -84,6 +85,7 @@ def supported(device_type: str) -> str:
 
 def turn(kind: str, on: bool) -> None:
     state.on[kind] = on
+    mode.casting = any(state.on.values())
     if kind == "cpu":
         state.here = on
         if on:
@@ -141,12 +143,14 @@ def single_for_mode(args: Any, kwargs: Any) -> _dtypes.dtype | None:
 def widest(args: Any, kwargs: Any) -> _dtypes.dtype:
     """float32 if one of the tensors has it. RuntimeError for a type that is neither that nor the one of autocast."""
     flat = [one for value in (*args, *kwargs.values()) for one in (value if isinstance(value, (list, tuple)) else (value,))]
-    found = {one.dtype for one in flat if _eligible(one)}
-    if _dtypes.float32 in found:
-        return _dtypes.float32
-    if found - {dtype_for("cpu")}:
-        raise RuntimeError("Unexpected floating ScalarType in at::autocast::prioritize")
-    return dtype_for("cpu")
+    small = found = dtype_for("cpu")
+    for one in flat:
+        if _eligible(one):
+            if _dtypes.float32 in (found, one.dtype):
+                found = _dtypes.float32
+            elif one.dtype is not small:
+                raise RuntimeError("Unexpected floating ScalarType in at::autocast::prioritize")
+    return found
 
 
 def casting(function: Function, policy: Function) -> Function:
@@ -167,10 +171,11 @@ def casting(function: Function, policy: Function) -> Function:
 
 
 def leaving_alone(function: Function) -> Function:
-    """`function`, which writes into a tensor, so that its type is fixed: autocast is off within it."""
+    """`function`, which writes into a tensor, so that the type is fixed: autocast is off within it."""
+    takes_out = not function.__name__.endswith("_")
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not state.here or ("out" in kwargs and kwargs["out"] is None):
+        if not state.here or (takes_out and kwargs.get("out") is None):
             return function(*args, **kwargs)
         state.here = False
         try:
@@ -208,6 +213,13 @@ def declared(where: str, name: str) -> Any:
     return function
 
 
+def writing_functions(where: str, name: str, function: Function) -> list[Any]:
+    """The functions that write the result of a listed one into a tensor: its published form with ``out=``, and that in place."""
+    published, in_place = namespace(where)[name], vars(Tensor).get(name + "_")
+    takes_out = published is not function and "out" in inspect.signature(published).parameters
+    return [published] * takes_out + [in_place] * (in_place is not None)
+
+
 _lock = threading.Lock()
 _prepared: set[int] = set()
 
@@ -225,3 +237,5 @@ def prepare() -> None:
                     if id(function) not in _prepared:
                         _prepared.add(id(function))
                         replace(function, functools.partial(casting, policy=policy))
+                        for writing in writing_functions(where, name, function):
+                            replace(writing, leaving_alone)

@@ -281,7 +281,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     if a.ndim == 1 and b.ndim == 1:
         return dot(input, other)
     lead, k = b.shape[:-1], b.shape[-1]
-    return _rows(input, other.reshape(math.prod(lead), k), True).reshape(*a.shape[:-1], *lead)
+    return linear(input, other.reshape(math.prod(lead), k)).reshape(*a.shape[:-1], *lead)
 
 
 @public("torch", "torch:ger", "Tensor", "Tensor:ger", out=True)
