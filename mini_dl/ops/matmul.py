@@ -567,4 +567,4 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     k = math.prod([a.shape[d] for d in dims_a])
     left = a.permute(kept_a + dims_a).reshape(math.prod([a.shape[d] for d in kept_a]), k)
     right = b.permute(dims_b + kept_b).reshape(k, math.prod([b.shape[d] for d in kept_b]))
-    return (mm(left, right) if shape else _rows(left, right, False)).reshape(shape)
+    return (mm(left, right) if math.prod(shape) != 1 else _rows(left, right, False)).reshape(shape)
