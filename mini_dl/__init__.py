@@ -6,6 +6,7 @@ from math import e, inf, nan, pi
 from mini_dl import (
     _C,
     _printing,
+    amp,
     autograd,
     fft,
     func,
@@ -56,6 +57,33 @@ from mini_dl._dtypes import (
     uint64,
 )
 from mini_dl._surface import namespace as _namespace
+from mini_dl.amp.autocast_mode import (
+    autocast,
+    autocast_decrement_nesting,
+    autocast_increment_nesting,
+    clear_autocast_cache,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    get_autocast_gpu_dtype,
+    get_autocast_ipu_dtype,
+    get_autocast_xla_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
+    is_autocast_ipu_enabled,
+    is_autocast_xla_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_cpu_dtype,
+    set_autocast_cpu_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+    set_autocast_gpu_dtype,
+    set_autocast_ipu_dtype,
+    set_autocast_ipu_enabled,
+    set_autocast_xla_dtype,
+    set_autocast_xla_enabled,
+)
+from mini_dl.amp.grad_scaler import GradScaler
 from mini_dl.autograd import (
     enable_grad,
     inference_mode,

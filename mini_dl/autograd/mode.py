@@ -15,6 +15,7 @@ from mini_dl.tensor import inference
 
 class _Mode(threading.local):
     enabled: bool = True  # record operations
+    casting: bool = False  # autocast is on
     spare: Any = None  # the array that a kernel may write into instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
     run = staticmethod(run)  # runs a kernel in the quiet context of this thread

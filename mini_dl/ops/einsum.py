@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import scalar_name
 from mini_dl._surface import function
 from mini_dl.ops.matmul import bmm, mm
 from mini_dl.tensor import Tensor
@@ -179,8 +178,6 @@ def _summed(tensor: Tensor, labels: Labels, over: Labels) -> tuple[Tensor, Label
 
 def _contracted(x: Tensor, lx: Labels, y: Tensor, ly: Labels, needed: set[Any]) -> tuple[Tensor, Labels]:
     """The product of two operands, summed over the labels that are not needed later."""
-    if x._array.dtype != y._array.dtype:
-        raise RuntimeError(f"expected scalar type {scalar_name(x._array.dtype)} but found {scalar_name(y._array.dtype)}")
     size_x, size_y = dict(zip(lx, x.shape)), dict(zip(ly, y.shape))
 
     def alone(labels: Labels, mine: dict[Any, int], theirs: dict[Any, int]) -> Labels:
@@ -213,7 +210,7 @@ def _contracted(x: Tensor, lx: Labels, y: Tensor, ly: Labels, needed: set[Any]) 
     left = x.permute([lx.index(c) for c in batch + only_x + inner]).expand(*common, *[size_x[c] for c in only_x + inner])
     right = y.permute([ly.index(c) for c in batch + inner + only_y]).expand(*common, *[size_y[c] for c in inner + only_y])
     shape = [*common, *[size_x[c] for c in only_x], *[size_y[c] for c in only_y]]
-    if not batch:
+    if not batch and x._array.dtype == y._array.dtype:  # else `bmm` refuses them in torch's words
         return mm(left.reshape(rows, depth), right.reshape(depth, columns)).reshape(shape), labels
     n = math.prod(common)
     return bmm(left.reshape(n, rows, depth), right.reshape(n, depth, columns)).reshape(shape), labels

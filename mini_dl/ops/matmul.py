@@ -281,7 +281,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     if a.ndim == 1 and b.ndim == 1:
         return dot(input, other)
     lead, k = b.shape[:-1], b.shape[-1]
-    return _rows(input, other.reshape(math.prod(lead), k), True).reshape(*a.shape[:-1], *lead)
+    return linear(input, other.reshape(math.prod(lead), k)).reshape(*a.shape[:-1], *lead)
 
 
 @public("torch", "torch:ger", "Tensor", "Tensor:ger", out=True)
@@ -567,4 +567,4 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     k = math.prod([a.shape[d] for d in dims_a])
     left = a.permute(kept_a + dims_a).reshape(math.prod([a.shape[d] for d in kept_a]), k)
     right = b.permute(dims_b + kept_b).reshape(k, math.prod([b.shape[d] for d in kept_b]))
-    return _rows(left, right, False).reshape(shape)
+    return (mm(left, right) if math.prod(shape) != 1 else _rows(left, right, False)).reshape(shape)

@@ -232,15 +232,16 @@ def _layers(
             first = tuple([s[at] for s in start])
             count = _FUSED.get(step)
             if count and sizes is None and projection is None and _fits(count, input, first, w_hh, (b_ih, b_hh)):
-                last: State = ()
-                if step is _lstm:
-                    gates = linear(input, w_ih, b_ih if b_hh is None else b_ih + b_hh)
-                    output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1)
-                else:
-                    output, _ = _gru_steps(linear(input, w_ih, b_ih), *first, w_hh, b_hh, direction == 1)
-                results.append(output.clone())  # free to be written
-                finals.append((output[direction - 1], *last))
-                continue
+                gates = linear(input, w_ih, b_ih if step is _gru or b_hh is None else b_ih + b_hh)
+                if gates._array.dtype is first[0]._array.dtype:  # else autocast made it smaller, and each step decides
+                    last: State = ()
+                    if step is _lstm:
+                        output, *last, _, _ = _lstm_steps(gates, *first, w_hh, direction == 1)
+                    else:
+                        output, _ = _gru_steps(gates, *first, w_hh, b_hh, direction == 1)
+                    results.append(output.clone())  # free to be written
+                    finals.append((output[direction - 1], *last))
+                    continue
             gates = linear(input, w_ih, b_ih)
             steps = gates.unbind(0) if sizes is None else gates.split(sizes)
             outputs, final = _direction(step, steps, first, (w_hh, b_hh, projection), sizes, direction == 1)
@@ -265,6 +266,10 @@ def _network(step: Cell, name: str) -> Callable[..., State]:
             sizes = None
         start = tuple(hx) if isinstance(hx, (list, tuple)) else (hx,)
         data = data.transpose(0, 1) if batch_first else data
+        if step is _lstm and data._array.dtype.char == "E":  # rounded once, at the end
+            wide = _layers(step, data.float(), tuple([s.float() for s in start]), [p.float() for p in params], sizes, *options)
+            output, *final = [part.bfloat16() for part in wide]
+            return (output.transpose(0, 1) if batch_first else output, *final)
         output, *final = _layers(step, data, start, params, sizes, *options)
         return (output.transpose(0, 1) if batch_first else output, *final)
 

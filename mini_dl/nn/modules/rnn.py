@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from mini_dl.autograd.mode import mode
 from mini_dl.nn import init
 from mini_dl.nn._types import Device, DType, Kwargs
 from mini_dl.nn.modules.configured import deviations
@@ -176,7 +177,7 @@ class RNNBase(Module):
 
     def _check_input(self, input: Tensor, rank: int) -> None:
         weight = self._flat_weights[0]
-        if input.dtype != weight.dtype:
+        if input.dtype != weight.dtype and not mode.casting:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"

@@ -1,0 +1,252 @@
+"""``torch.autocast``: functions compute in a smaller type where that is safe, and in float32 where it is not."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import type_name
+from mini_dl._dtypes import bfloat16, dtype as DType, float16, float64
+from mini_dl.amp.casting import AVAILABLE, dtype_for, kind_of, state, supported, turn
+from mini_dl.tensor import Tensor
+
+__all__ = ["autocast", "autocast_decorator", "custom_bwd", "custom_fwd", "is_autocast_available"]
+
+SMALL = (bfloat16, float16)
+
+# ------------------------------------------------------------------------------------------------ the state of the thread
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether torch has autocast for this kind of device. Here, it computes on the CPU only."""
+    return kind_of(device_type) in AVAILABLE
+
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """Whether autocast is on for this kind of device, in this thread."""
+    return state.on.get(supported(device_type), False)
+
+
+def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
+    """Turn autocast on or off for this kind of device, in this thread."""
+    if isinstance(device_type, bool):
+        device_type, enabled = "cuda", device_type
+    turn(supported(device_type), bool(enabled))
+
+
+def get_autocast_dtype(device_type: str) -> DType:
+    """The type that autocast uses for this kind of device."""
+    kind = kind_of(device_type)
+    if kind not in AVAILABLE:
+        raise RuntimeError("unsupported scalarType")
+    return dtype_for(kind)
+
+
+def set_autocast_dtype(device_type: str, dtype: DType) -> None:
+    """Set the type that autocast uses for this kind of device, in this thread."""
+    if not isinstance(dtype, DType):
+        raise TypeError(f"set_autocast_dtype(): argument 'dtype' (position 2) must be torch.dtype, not {type_name(dtype)}")
+    state.dtypes[supported(device_type)] = dtype
+
+
+def is_autocast_cache_enabled() -> bool:
+    """Whether the casts of parameters are kept until the outermost block ends."""
+    return state.keeps
+
+
+def set_autocast_cache_enabled(enabled: bool) -> None:
+    """Keep the casts of parameters until the outermost block ends, or do not."""
+    state.keeps = bool(enabled)
+
+
+def clear_autocast_cache() -> None:
+    """Forget the casts of parameters."""
+    state.casts.clear()
+
+
+def autocast_increment_nesting() -> int:
+    """Count one more block; return the count."""
+    state.nesting += 1
+    return state.nesting
+
+
+def autocast_decrement_nesting() -> int:
+    """Count one block less; return the count."""
+    state.nesting -= 1
+    return state.nesting
+
+
+def _older(name: str, newer: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def function(*args: Any) -> Any:
+        warnings.warn(f"torch.{name} is deprecated. Please use torch.{newer} instead.", DeprecationWarning, stacklevel=2)
+        return call(*args)
+
+    function.__name__ = function.__qualname__ = name.partition("(")[0]
+    function.__doc__ = f"``torch.{newer}``, deprecated."
+    return function
+
+
+is_autocast_cpu_enabled, is_autocast_ipu_enabled, is_autocast_xla_enabled = [
+    _older(f"is_autocast_{kind}_enabled()", f"is_autocast_enabled('{kind}')", functools.partial(is_autocast_enabled, kind))
+    for kind in ("cpu", "ipu", "xla")
+]
+set_autocast_cpu_enabled, set_autocast_ipu_enabled, set_autocast_xla_enabled = [
+    _older(
+        f"set_autocast_{kind}_enabled(enabled)", f"set_autocast_enabled('{kind}', enabled)",
+        functools.partial(set_autocast_enabled, kind),
+    )
+    for kind in ("cpu", "ipu", "xla")
+]  # fmt: skip
+get_autocast_cpu_dtype, get_autocast_gpu_dtype, get_autocast_ipu_dtype, get_autocast_xla_dtype = [
+    _older(f"get_autocast_{name}_dtype()", f"get_autocast_dtype('{kind}')", functools.partial(get_autocast_dtype, kind))
+    for name, kind in (("cpu", "cpu"), ("gpu", "cuda"), ("ipu", "ipu"), ("xla", "xla"))
+]
+set_autocast_cpu_dtype, set_autocast_gpu_dtype, set_autocast_ipu_dtype, set_autocast_xla_dtype = [
+    _older(
+        f"set_autocast_{name}_dtype(dtype)", f"set_autocast_dtype('{kind}', dtype)", functools.partial(set_autocast_dtype, kind)
+    )
+    for name, kind in (("cpu", "cpu"), ("gpu", "cuda"), ("ipu", "ipu"), ("xla", "xla"))
+]
+
+# ------------------------------------------------------------------------------------------------ the block
+
+
+def autocast_decorator(autocast_instance: autocast, func: Callable[..., Any]) -> Callable[..., Any]:
+    """`func`, run within the block."""
+
+    @functools.wraps(func)
+    def decorate_autocast(*args: Any, **kwargs: Any) -> Any:
+        with autocast_instance:
+            return func(*args, **kwargs)
+
+    return decorate_autocast
+
+
+class autocast:
+    """A block, or a decorator, in which matrix products and convolutions compute in `dtype`, and functions for which that loses
+    too much in float32.
+
+    `dtype` is bfloat16 (the default on the CPU) or float16; for any other, and for a GPU, a warning says that it stays off. With
+    `cache_enabled`, parameters are cast once for the outermost block.
+
+    >>> import mini_dl as torch
+    >>> x = torch.ones(2, 2)
+    >>> with torch.autocast("cpu", dtype=torch.float16):
+    ...     (x @ x).dtype, (x + x).dtype
+    (torch.float16, torch.float32)
+    """
+
+    def __init__(
+        self, device_type: str, dtype: DType | None = None, enabled: bool = True, cache_enabled: bool | None = None
+    ) -> None:
+        if not isinstance(device_type, str):
+            raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
+        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
+        self.device = device_type
+        if not is_autocast_available(device_type):
+            raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
+        self._cache_enabled = state.keeps if cache_enabled is None else cache_enabled
+        if enabled and device_type == "cuda":
+            warnings.warn("CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=2)
+            enabled = False
+        elif enabled and self.fast_dtype not in SMALL:
+            name = device_type.upper()
+            warnings.warn(
+                f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{name} Autocast only supports dtypes of torch.bfloat16, torch.float16 currently.",
+                stacklevel=2,
+            )
+            enabled = False
+        self._enabled = enabled
+
+    def __enter__(self) -> autocast:
+        if self._enabled and self.fast_dtype is bfloat16 and self.device == "cpu":
+            bfloat16.numpy  # noqa: B018 - says at once if its package is missing
+        self.prev_cache_enabled = state.keeps
+        self.prev = is_autocast_enabled(self.device)
+        self.prev_fastdtype = get_autocast_dtype(self.device)
+        turn(supported(self.device), self._enabled)
+        set_autocast_dtype(self.device, self.fast_dtype)
+        autocast_increment_nesting()
+        state.keeps = self._cache_enabled
+        return self
+
+    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> bool:
+        if autocast_decrement_nesting() == 0:
+            clear_autocast_cache()
+        turn(supported(self.device), self.prev)
+        set_autocast_dtype(self.device, self.prev_fastdtype)
+        state.keeps = self.prev_cache_enabled
+        return False
+
+    def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(func):
+            raise TypeError(
+                f"autocast()(func) requires a callable, but got {type(func).__name__}. "
+                "Did you mean to use autocast as a context manager? For example:\n"
+                "    with torch.autocast(device_type=...):\n        output = model(input)"
+            )
+        return autocast_decorator(self, func)
+
+
+# ------------------------------------------------------------------------------------------------ functions with a backward
+
+
+def _cast(value: Any, device_type: str, dtype: DType) -> Any:
+    """`value` with the floating point tensors in it, except float64, in type `dtype`."""
+    if isinstance(value, Tensor):
+        fits = value.is_floating_point() and value.device.type == device_type and value.dtype is not float64
+        return value.to(dtype) if fits else value
+    if isinstance(value, (str, bytes, np.ndarray)):
+        return value
+    if isinstance(value, Mapping):
+        return {_cast(k, device_type, dtype): _cast(v, device_type, dtype) for k, v in value.items()}
+    if isinstance(value, Iterable):
+        items = (_cast(one, device_type, dtype) for one in value)
+        return type(value)(items) if isinstance(value, (list, tuple)) else items  # type: ignore[call-arg]
+    return value
+
+
+def _checked(device_type: Any) -> None:
+    if not isinstance(device_type, str):
+        raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
+
+
+def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
+    """A decorator for ``forward`` of an ``autograd.Function``: it remembers whether autocast was on, for `custom_bwd`.
+
+    With `cast_inputs`, where autocast is on, the arguments are cast to that type and autocast is off within.
+    """
+    _checked(device_type)
+    if fwd is None:
+        return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+
+    @functools.wraps(fwd)
+    def decorate_fwd(*args: Any, **kwargs: Any) -> Any:
+        context, on = args[0], is_autocast_enabled(device_type)
+        context._dtype = get_autocast_dtype(device_type)
+        context._fwd_used_autocast = on and cast_inputs is None
+        if cast_inputs is None or not on:
+            return fwd(*args, **kwargs)
+        with autocast(device_type, enabled=False):
+            return fwd(*_cast(args, device_type, cast_inputs), **_cast(kwargs, device_type, cast_inputs))
+
+    return decorate_fwd
+
+
+def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
+    """A decorator for ``backward`` of an ``autograd.Function`` with `custom_fwd`: it runs with autocast as ``forward`` did."""
+    _checked(device_type)
+    if bwd is None:
+        return functools.partial(custom_bwd, device_type=device_type)
+
+    @functools.wraps(bwd)
+    def decorate_bwd(*args: Any, **kwargs: Any) -> Any:
+        with autocast(device_type, enabled=args[0]._fwd_used_autocast, dtype=args[0]._dtype):
+            return bwd(*args, **kwargs)
+
+    return decorate_bwd

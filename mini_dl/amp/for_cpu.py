@@ -1,0 +1,36 @@
+"""``torch.cpu.amp``: older names of `torch.amp` for the CPU."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from mini_dl import _dtypes
+from mini_dl.amp import autocast_mode, grad_scaler
+
+__all__ = ["GradScaler", "autocast"]
+
+
+class autocast(autocast_mode.autocast):
+    """``torch.autocast("cpu", ...)``, deprecated."""
+
+    def __init__(self, enabled: bool = True, dtype: _dtypes.dtype = _dtypes.bfloat16, cache_enabled: bool = True) -> None:
+        warn("autocast", "autocast", "cpu")
+        super().__init__("cpu", enabled=enabled, dtype=dtype, cache_enabled=cache_enabled)
+
+
+class GradScaler(grad_scaler.GradScaler):
+    """``torch.amp.GradScaler("cpu", ...)``, deprecated."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warn("GradScaler", "GradScaler", "cpu")
+        super().__init__("cpu", *args, **kwargs)
+
+
+def warn(name: str, newer: str, device: str) -> None:
+    """Say that an older name should not be used."""
+    warnings.warn(
+        f"`torch.{device}.amp.{name}(args...)` is deprecated. Please use `torch.amp.{newer}('{device}', args...)` instead.",
+        FutureWarning,
+        stacklevel=3,
+    )
