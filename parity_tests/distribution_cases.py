@@ -110,7 +110,9 @@ def parameter(rng: Any, kind: str, shape: tuple[int, ...], dtype: str, scale: fl
     return rng.tensor(makers[kind](), dtype, grad and kind != "count")
 
 
-def made(torch: Any, rng: Any, name: str, shape: Any, dtype: str, kinds: Any = None, scale: float = 1.0, grad: bool = False) -> Any:
+def made(
+    torch: Any, rng: Any, name: str, shape: Any, dtype: str, kinds: Any = None, scale: float = 1.0, grad: bool = False
+) -> Any:
     """The distribution and its tensors."""
     kinds = KINDS[name] if kinds is None else kinds
     given = {key: parameter(rng, kind, shape, dtype, scale, grad) for key, kind in kinds.items()}

@@ -116,7 +116,15 @@ def test_a_larger_batch(torch, rng, name):
     sample = wide.sample((2,))
     scalar = made(torch, rng, name, (), "float32")[0].expand([4])
     moments = MOMENTS[:4] if name == "Multinomial" else MOMENTS  # torch's forgets what its entropy needs
-    return asked(wide, *SAID), asked(wide, *moments), sample, wide.log_prob(sample), type(wide) is type(d), scalar.sample(), repr(d)
+    return (
+        asked(wide, *SAID),
+        asked(wide, *moments),
+        sample,
+        wide.log_prob(sample),
+        type(wide) is type(d),
+        scalar.sample(),
+        repr(d),
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "Gumbel"])  # torch's cannot be copied
@@ -138,11 +146,20 @@ def test_values_outside_the_support_and_of_wrong_shape_are_refused_in_the_same_w
 
 
 BAD = {
-    "real": ["nan"], "reals": ["nan"], "columns": ["nan"],
-    "positive": ["nan", 0.0, -1.0], "positives": ["nan", 0.0, -1.0], "unit": ["nan", -0.1, 1.1], "below_one": ["nan", -0.1, 1.0],
+    "real": ["nan"],
+    "reals": ["nan"],
+    "columns": ["nan"],
+    "positive": ["nan", 0.0, -1.0],
+    "positives": ["nan", 0.0, -1.0],
+    "unit": ["nan", -0.1, 1.1],
+    "below_one": ["nan", -0.1, 1.0],
     "simplex": ["nan", -1.0],
-    "count": ["nan", -1.0, 1.5], "low": ["nan", 1e6], "degrees": ["nan", 1.0], "definite": ["nan", -1.0], "temperature": [],
-}  # fmt: skip
+    "count": ["nan", -1.0, 1.5],
+    "low": ["nan", 1e6],
+    "degrees": ["nan", 1.0],
+    "definite": ["nan", -1.0],
+    "temperature": [],
+}
 
 
 @pytest.mark.parametrize("name", list(KINDS))
@@ -173,31 +190,55 @@ def test_wrong_constructions_are_refused_in_the_same_words(torch, rng):
     x, eye = torch.ones(3), torch.eye(3)
     third = x / 3
     calls = [
-        lambda: D.Normal("a", 1.0), lambda: D.Normal(x, torch.ones(2)), lambda: D.Bernoulli(), lambda: D.Bernoulli(0.1, 0.1),
-        lambda: D.Categorical(torch.tensor(0.3)), lambda: D.Categorical(logits=torch.tensor(0.3)), lambda: D.Categorical(),
-        lambda: D.Dirichlet(torch.tensor(1.0)), lambda: D.LKJCholesky(1), lambda: D.Multinomial(x, third),
-        lambda: D.MultivariateNormal(torch.tensor(0.0), eye), lambda: D.MultivariateNormal(x),
-        lambda: D.MultivariateNormal(x, eye, eye), lambda: D.MultivariateNormal(x, x), lambda: D.MultivariateNormal(x, scale_tril=x),
-        lambda: D.MultivariateNormal(x, precision_matrix=x), lambda: D.LowRankMultivariateNormal(torch.tensor(0.0), eye, x),
-        lambda: D.LowRankMultivariateNormal(x, x, x), lambda: D.LowRankMultivariateNormal(x, torch.ones(2, 1), x),
+        lambda: D.Normal("a", 1.0),
+        lambda: D.Normal(x, torch.ones(2)),
+        lambda: D.Bernoulli(),
+        lambda: D.Bernoulli(0.1, 0.1),
+        lambda: D.Categorical(torch.tensor(0.3)),
+        lambda: D.Categorical(logits=torch.tensor(0.3)),
+        lambda: D.Categorical(),
+        lambda: D.Dirichlet(torch.tensor(1.0)),
+        lambda: D.LKJCholesky(1),
+        lambda: D.Multinomial(x, third),
+        lambda: D.MultivariateNormal(torch.tensor(0.0), eye),
+        lambda: D.MultivariateNormal(x),
+        lambda: D.MultivariateNormal(x, eye, eye),
+        lambda: D.MultivariateNormal(x, x),
+        lambda: D.MultivariateNormal(x, scale_tril=x),
+        lambda: D.MultivariateNormal(x, precision_matrix=x),
+        lambda: D.LowRankMultivariateNormal(torch.tensor(0.0), eye, x),
+        lambda: D.LowRankMultivariateNormal(x, x, x),
+        lambda: D.LowRankMultivariateNormal(x, torch.ones(2, 1), x),
         lambda: D.LowRankMultivariateNormal(x, eye, torch.ones(2)),
         lambda: D.LowRankMultivariateNormal(torch.ones(2, 3), torch.ones(4, 3, 1), x),
-        lambda: D.Wishart(3.0, x), lambda: D.Wishart(1.0, eye), lambda: D.Wishart(5.0), lambda: D.Wishart(5.0, eye, eye),
-        lambda: D.Independent(D.Normal(x, x), 2), lambda: D.TransformedDistribution(D.Normal(0, 1), 3),
+        lambda: D.Wishart(3.0, x),
+        lambda: D.Wishart(1.0, eye),
+        lambda: D.Wishart(5.0),
+        lambda: D.Wishart(5.0, eye, eye),
+        lambda: D.Independent(D.Normal(x, x), 2),
+        lambda: D.TransformedDistribution(D.Normal(0, 1), 3),
         lambda: D.TransformedDistribution(D.Normal(0, 1), [3]),
         lambda: D.TransformedDistribution(D.Normal(0, 1), D.StickBreakingTransform()),
-        lambda: D.MixtureSameFamily(D.Normal(x, x), D.Normal(x, x)), lambda: D.MixtureSameFamily(D.Categorical(x), x),
+        lambda: D.MixtureSameFamily(D.Normal(x, x), D.Normal(x, x)),
+        lambda: D.MixtureSameFamily(D.Categorical(x), x),
         lambda: D.MixtureSameFamily(D.Categorical(x), D.Normal(torch.ones(2), 1.0)),
         lambda: D.MixtureSameFamily(D.Categorical(torch.ones(2, 3)), D.Normal(torch.ones(4, 3), 1.0)),
         lambda: D.Binomial(torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2])).entropy(),
         lambda: D.Binomial(torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2])).enumerate_support(),
-        lambda: D.ContinuousBernoulli(torch.tensor(2.0), validate_args=True), lambda: D.Geometric(torch.tensor([0.0, 0.5])),
-        lambda: D.Independent(D.Bernoulli(x), 1).enumerate_support(), lambda: D.Distribution().mean,
-        lambda: D.Distribution(validate_args=False).expand((2,)), lambda: D.Poisson(1.0).rsample(), lambda: D.Normal(0, 1).mode,
-        lambda: D.Gamma(1.0, 1.0).icdf(torch.tensor(0.5)), lambda: D.StudentT(2.0).cdf(torch.tensor(0.5)),
-        lambda: D.LogisticNormal(0.0, 1.0).mode, lambda: D.Distribution.set_default_validate_args(3),
-        lambda: D.Gamma(1.0, 1.0).enumerate_support(), lambda: D.Poisson(2.0).entropy(),
-    ]  # fmt: skip
+        lambda: D.ContinuousBernoulli(torch.tensor(2.0), validate_args=True),
+        lambda: D.Geometric(torch.tensor([0.0, 0.5])),
+        lambda: D.Independent(D.Bernoulli(x), 1).enumerate_support(),
+        lambda: D.Distribution().mean,
+        lambda: D.Distribution(validate_args=False).expand((2,)),
+        lambda: D.Poisson(1.0).rsample(),
+        lambda: D.Normal(0, 1).mode,
+        lambda: D.Gamma(1.0, 1.0).icdf(torch.tensor(0.5)),
+        lambda: D.StudentT(2.0).cdf(torch.tensor(0.5)),
+        lambda: D.LogisticNormal(0.0, 1.0).mode,
+        lambda: D.Distribution.set_default_validate_args(3),
+        lambda: D.Gamma(1.0, 1.0).enumerate_support(),
+        lambda: D.Poisson(2.0).entropy(),
+    ]
     return [canonical(message(lambda call=call: (call(), "fine")[1])) for call in calls]
 
 
@@ -224,8 +265,10 @@ def test_a_subclass_with_a_constructor_of_its_own_must_say_how_it_expands(torch,
 def test_distributions_of_others_making(torch, rng):
     D, constraints = torch.distributions, torch.distributions.constraints
 
+    width_is_positive = {"width": constraints.positive}
+
     class Triangle(D.Distribution):
-        arg_constraints = {"width": constraints.positive}
+        arg_constraints = width_is_positive
         support = constraints.unit_interval
         has_rsample = True
 
@@ -248,10 +291,15 @@ def test_distributions_of_others_making(torch, rng):
     d = Triangle(torch.ones(2))
     silent = Silent()
     return (
-        repr(d), d.sample((3,)), d.log_prob(torch.tensor([0.5, 0.2])), message(lambda: d.log_prob(torch.tensor(2.0))),
-        message(lambda: Triangle(-torch.ones(2))), silent.log_prob(torch.tensor(1.0)), message(lambda: d.mean),
+        repr(d),
+        d.sample((3,)),
+        d.log_prob(torch.tensor([0.5, 0.2])),
+        message(lambda: d.log_prob(torch.tensor(2.0))),
+        message(lambda: Triangle(-torch.ones(2))),
+        silent.log_prob(torch.tensor(1.0)),
+        message(lambda: d.mean),
         message(lambda: d.expand((3, 2))),
-    )  # fmt: skip
+    )
 
 
 @twin
@@ -269,14 +317,22 @@ def test_checks_are_on_unless_told_otherwise(torch, rng):
 @twin
 def test_old_spellings(torch, rng):
     d = torch.distributions.Normal(torch.zeros(2), 1.0)
-    return d.sample_n(3), torch.distributions.Bernoulli(0.5)._new(2).shape, torch.distributions.Categorical(torch.ones(3)).param_shape
+    return (
+        d.sample_n(3),
+        torch.distributions.Bernoulli(0.5)._new(2).shape,
+        torch.distributions.Categorical(torch.ones(3)).param_shape,
+    )
 
 
 @twin
 def test_torchs_files_can_be_imported(torch, rng):
     import importlib
 
-    files = "normal gamma beta kl utils constraints transforms studentT relaxed_categorical one_hot_categorical exp_family".split()
+    files = (
+        "normal gamma beta kl utils constraints transforms studentT relaxed_categorical one_hot_categorical exp_family".split()
+    )
     files += "distribution independent constraint_registry multivariate_normal".split()
     modules = [importlib.import_module(f"{torch.distributions.__name__}.{file}") for file in files]
-    return [sorted(getattr(module, "__all__", [])) for module in modules], torch.distributions.Normal.__module__.rpartition(".")[2]
+    return [sorted(getattr(module, "__all__", [])) for module in modules], torch.distributions.Normal.__module__.rpartition(".")[
+        2
+    ]

@@ -49,7 +49,7 @@ def test_impossible_values(torch, rng, name):
     if name in ("Bernoulli", "Binomial"):
         probs = torch.tensor([0.0, 1.0, 0.5])
     more = {"total_count": 4} if name == "Binomial" else {}
-    make = lambda values: getattr(torch.distributions, name)(probs=values, **more)  # noqa: E731
+    make = lambda values: getattr(torch.distributions, name)(probs=values, **more)
     return [of(make(probs), make(probs.roll(shift, 0))) for shift in range(3)]
 
 
@@ -83,12 +83,15 @@ def test_distributions_made_of_others(torch, rng):
     transforms = [D.ExpTransform()]
     lognormals = D.LogNormal(rng(3), 1.0), D.LogNormal(rng(3), 2.0)
     return (
-        of(D.Independent(p, 1), D.Independent(q, 1)), of(D.Independent(p, 2), D.Independent(q, 2)),
-        message(lambda: of(D.Independent(p, 1), D.Independent(q, 2))), of(*lognormals),
+        of(D.Independent(p, 1), D.Independent(q, 1)),
+        of(D.Independent(p, 2), D.Independent(q, 2)),
+        message(lambda: of(D.Independent(p, 1), D.Independent(q, 2))),
+        of(*lognormals),
         of(D.TransformedDistribution(p, transforms), D.TransformedDistribution(q, transforms)),
         message(lambda: of(D.TransformedDistribution(p, transforms), D.TransformedDistribution(q, [D.TanhTransform()]))),
-        of(D.Chi2(torch.tensor(3.0)), D.Gamma(2.0, 1.0)), of(D.Exponential(2.0), D.Chi2(torch.tensor(3.0))),
-    )  # fmt: skip
+        of(D.Chi2(torch.tensor(3.0)), D.Gamma(2.0, 1.0)),
+        of(D.Exponential(2.0), D.Chi2(torch.tensor(3.0))),
+    )
 
 
 @twin
@@ -177,7 +180,9 @@ def test_the_warning_of_an_ambiguous_pair_has_torchs_words():
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("p, q", [pair for pair in PLAIN if pair not in (("Pareto", "Normal"), ("Normal", "Gumbel"))])  # heavy tails
+@pytest.mark.parametrize(
+    "p, q", [pair for pair in PLAIN if pair not in (("Pareto", "Normal"), ("Normal", "Gumbel"))]
+)  # heavy tails
 def test_the_divergence_is_the_mean_of_the_difference_of_the_densities(p, q):
     """Monte Carlo, in mini_dl alone: within five standard errors."""
     from parity_tests.twin import Draws

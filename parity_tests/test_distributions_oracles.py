@@ -102,7 +102,16 @@ def test_scipy_has_the_same_density_of_vectors(name):
 
 
 EVERY = [(name, None) for name in KINDS] + list(OTHER_PARAMETERS.items())
-NO_MOMENTS = {"Cauchy", "Categorical", "HalfCauchy", "VonMises", "LogisticNormal", "RelaxedBernoulli", "RelaxedOneHotCategorical", "LKJCholesky"}
+NO_MOMENTS = {
+    "Cauchy",
+    "Categorical",
+    "HalfCauchy",
+    "VonMises",
+    "LogisticNormal",
+    "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
+    "LKJCholesky",
+}
 HEAVY = {"GeneralizedPareto", "InverseGamma", "Pareto", "StudentT", "FisherSnedecor"}  # may have no fourth moment
 
 

@@ -84,7 +84,12 @@ def test_a_generator_of_their_own():
     def program(m):
         generator = m.Generator().manual_seed(3)
         a = m.full((5,), 0.7)
-        return [m._standard_gamma(a, generator), m._sample_dirichlet(a, generator), m.poisson(a, generator), m.rand(2, generator=generator)]
+        return [
+            m._standard_gamma(a, generator),
+            m._sample_dirichlet(a, generator),
+            m.poisson(a, generator),
+            m.rand(2, generator=generator),
+        ]
 
     same(program, exact=False)
 

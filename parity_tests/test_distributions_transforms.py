@@ -64,11 +64,22 @@ def test_forward_inverse_and_jacobian(torch, rng, name, dtype):
     y = t(x)
     back = outcome(lambda: t.inv(y))
     return (
-        y, back, outcome(lambda: t.log_abs_det_jacobian(x, y)), outcome(lambda: t.inv.log_abs_det_jacobian(y, x)),
-        outcome(lambda: t.forward_shape(x.shape)), outcome(lambda: t.inverse_shape(y.shape)),
-        repr(t.domain), repr(t.codomain), repr(t.inv.domain), t.bijective, outcome(lambda: t.sign), outcome(lambda: t.event_dim),
-        repr(t), repr(t.inv), t.inv.inv is t,
-    )  # fmt: skip
+        y,
+        back,
+        outcome(lambda: t.log_abs_det_jacobian(x, y)),
+        outcome(lambda: t.inv.log_abs_det_jacobian(y, x)),
+        outcome(lambda: t.forward_shape(x.shape)),
+        outcome(lambda: t.inverse_shape(y.shape)),
+        repr(t.domain),
+        repr(t.codomain),
+        repr(t.inv.domain),
+        t.bijective,
+        outcome(lambda: t.sign),
+        outcome(lambda: t.event_dim),
+        repr(t),
+        repr(t.inv),
+        t.inv.inv is t,
+    )
 
 
 @pytest.mark.parametrize("name", list(TRANSFORMS))
@@ -103,8 +114,11 @@ def test_equality_and_copies(torch, rng, name):
     t, other = (TRANSFORMS[name](torch, torch.distributions) for _ in range(2))
     x = argument(torch, rng, name)
     copies = copy.deepcopy(t), pickle.loads(pickle.dumps(t)) if "cumulative" not in name else t
-    equal = outcome(lambda: t == other), t != other, t == t, outcome(lambda: t.inv == other.inv), t == 3  # noqa: PLR0124
-    return equal, [outcome(lambda c=c: c(x)) for c in copies] if name not in ("exp inverse", "compose") else None  # torch loses what an inverse is of
+    equal = outcome(lambda: t == other), t != other, t == t, outcome(lambda: t.inv == other.inv), t == 3
+    return equal, [outcome(lambda c=c: c(x)) for c in copies] if name not in (
+        "exp inverse",
+        "compose",
+    ) else None  # torch loses what an inverse is of
 
 
 @twin
@@ -121,22 +135,40 @@ def test_mistakes(torch, rng):
     D = torch.distributions
     x = rng(3)
     calls = [
-        lambda: D.ExpTransform(cache_size=3), lambda: D.ReshapeTransform((2,), (3,)), lambda: D.ReshapeTransform((2,), (1, 2)).forward_shape((3,)),
-        lambda: D.ReshapeTransform((2, 1), (2,)).forward_shape((3,)), lambda: D.ReshapeTransform((2,), (1, 2)).inverse_shape((2,)),
-        lambda: D.IndependentTransform(D.ExpTransform(), 2)(x), lambda: D.IndependentTransform(D.ExpTransform(), 2).inv(x),
-        lambda: D.StickBreakingTransform().event_dim, lambda: D.CorrCholeskyTransform().event_dim, lambda: D.AbsTransform().sign,
-        lambda: D.AbsTransform().log_abs_det_jacobian(x, x), lambda: D.SoftmaxTransform().log_abs_det_jacobian(x, x),
-        lambda: D.CorrCholeskyTransform().forward_shape((4,)), lambda: D.CorrCholeskyTransform().forward_shape(()),
-        lambda: D.CorrCholeskyTransform().inverse_shape((2, 3)), lambda: D.CorrCholeskyTransform().inverse_shape((2,)),
-        lambda: D.StickBreakingTransform().forward_shape(()), lambda: D.SoftmaxTransform().inverse_shape(()),
-        lambda: D.CatTransform([D.ExpTransform(), 3]), lambda: D.CatTransform([D.ExpTransform()], lengths=[1, 2]),
-        lambda: D.CatTransform([D.ExpTransform()])(x), lambda: D.CatTransform([D.ExpTransform()], 1, [3])(x),
-        lambda: D.CatTransform([D.ExpTransform()]).inv(x), lambda: D.CatTransform([D.ExpTransform()]).log_abs_det_jacobian(x, x),
-        lambda: D.StackTransform([D.ExpTransform(), 3]), lambda: D.StackTransform([D.ExpTransform()])(x),
-        lambda: D.StackTransform([D.ExpTransform()]).inv(x), lambda: D.StackTransform([D.ExpTransform()]).log_abs_det_jacobian(x, x),
-        lambda: D.Transform()(x), lambda: D.Transform().inv(x), lambda: hash(D.ExpTransform()),
-        lambda: D.utils.vec_to_tril_matrix(rng(4)), lambda: D.utils.tril_matrix_to_vec(rng(3, 3), 5),
-    ]  # fmt: skip
+        lambda: D.ExpTransform(cache_size=3),
+        lambda: D.ReshapeTransform((2,), (3,)),
+        lambda: D.ReshapeTransform((2,), (1, 2)).forward_shape((3,)),
+        lambda: D.ReshapeTransform((2, 1), (2,)).forward_shape((3,)),
+        lambda: D.ReshapeTransform((2,), (1, 2)).inverse_shape((2,)),
+        lambda: D.IndependentTransform(D.ExpTransform(), 2)(x),
+        lambda: D.IndependentTransform(D.ExpTransform(), 2).inv(x),
+        lambda: D.StickBreakingTransform().event_dim,
+        lambda: D.CorrCholeskyTransform().event_dim,
+        lambda: D.AbsTransform().sign,
+        lambda: D.AbsTransform().log_abs_det_jacobian(x, x),
+        lambda: D.SoftmaxTransform().log_abs_det_jacobian(x, x),
+        lambda: D.CorrCholeskyTransform().forward_shape((4,)),
+        lambda: D.CorrCholeskyTransform().forward_shape(()),
+        lambda: D.CorrCholeskyTransform().inverse_shape((2, 3)),
+        lambda: D.CorrCholeskyTransform().inverse_shape((2,)),
+        lambda: D.StickBreakingTransform().forward_shape(()),
+        lambda: D.SoftmaxTransform().inverse_shape(()),
+        lambda: D.CatTransform([D.ExpTransform(), 3]),
+        lambda: D.CatTransform([D.ExpTransform()], lengths=[1, 2]),
+        lambda: D.CatTransform([D.ExpTransform()])(x),
+        lambda: D.CatTransform([D.ExpTransform()], 1, [3])(x),
+        lambda: D.CatTransform([D.ExpTransform()]).inv(x),
+        lambda: D.CatTransform([D.ExpTransform()]).log_abs_det_jacobian(x, x),
+        lambda: D.StackTransform([D.ExpTransform(), 3]),
+        lambda: D.StackTransform([D.ExpTransform()])(x),
+        lambda: D.StackTransform([D.ExpTransform()]).inv(x),
+        lambda: D.StackTransform([D.ExpTransform()]).log_abs_det_jacobian(x, x),
+        lambda: D.Transform()(x),
+        lambda: D.Transform().inv(x),
+        lambda: hash(D.ExpTransform()),
+        lambda: D.utils.vec_to_tril_matrix(rng(4)),
+        lambda: D.utils.tril_matrix_to_vec(rng(3, 3), 5),
+    ]
     return [message(lambda call=call: (call(), "fine")[1]) for call in calls]
 
 
@@ -214,10 +246,22 @@ def test_what_a_constraint_accepts(torch, rng, name):
     c = CONSTRAINTS[name](torch.distributions.constraints)
     eye = torch.eye(3)
     values = [
-        eye, -eye, eye * float("nan"), rng(4, 3, 3), rng(4, 3, 3).tril(), rng(4, 3, 3).sigmoid(), (rng(4, 3, 3) * 2).round(),
-        torch.softmax(rng(4, 3, 3), -1), rng(2, 3, 2), eye.expand(2, 3, 3) + eye, torch.ones(3, 3), rng(3), torch.tensor(0.5),
-        torch.nn.functional.normalize(rng(4, 3, 3).tril().abs() + 0.1 * eye, dim=-1).tril(), torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]),
-    ]  # fmt: skip
+        eye,
+        -eye,
+        eye * float("nan"),
+        rng(4, 3, 3),
+        rng(4, 3, 3).tril(),
+        rng(4, 3, 3).sigmoid(),
+        (rng(4, 3, 3) * 2).round(),
+        torch.softmax(rng(4, 3, 3), -1),
+        rng(2, 3, 2),
+        eye.expand(2, 3, 3) + eye,
+        torch.ones(3, 3),
+        rng(3),
+        torch.tensor(0.5),
+        torch.nn.functional.normalize(rng(4, 3, 3).tril().abs() + 0.1 * eye, dim=-1).tril(),
+        torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]),
+    ]
     return [outcome(lambda v=v: c.check(v)) for v in values], repr(c), c.is_discrete, c.event_dim
 
 
@@ -226,14 +270,27 @@ def test_dependent_constraints(torch, rng):
     c = torch.distributions.constraints
     d = c.dependent(is_discrete=False, event_dim=1)
     return (
-        message(lambda: c.dependent.is_discrete), message(lambda: c.dependent.event_dim), d.is_discrete, d.event_dim,
-        message(lambda: d.check(rng(2))), c.is_dependent(d), c.is_dependent(c.real), c.is_dependent(torch.distributions.Uniform.support),
-        torch.distributions.Uniform.support.event_dim, torch.distributions.Binomial.support.is_discrete,
-        message(lambda: c.independent(3, 1)), message(lambda: c.independent(c.real, -1)), message(lambda: c.independent(c.real, 1.0)),
-        message(lambda: c.real_vector.check(torch.tensor(1.0))), message(lambda: c.cat([3])), message(lambda: c.stack([3])),
-        message(lambda: c.cat([c.real], lengths=[1, 2])), message(lambda: c.cat([c.real], 3).check(rng(2))),
-        message(lambda: c.stack([c.real], 3).check(rng(2))), message(lambda: c.MixtureSameFamilyConstraint(3)),
-    )  # fmt: skip
+        message(lambda: c.dependent.is_discrete),
+        message(lambda: c.dependent.event_dim),
+        d.is_discrete,
+        d.event_dim,
+        message(lambda: d.check(rng(2))),
+        c.is_dependent(d),
+        c.is_dependent(c.real),
+        c.is_dependent(torch.distributions.Uniform.support),
+        torch.distributions.Uniform.support.event_dim,
+        torch.distributions.Binomial.support.is_discrete,
+        message(lambda: c.independent(3, 1)),
+        message(lambda: c.independent(c.real, -1)),
+        message(lambda: c.independent(c.real, 1.0)),
+        message(lambda: c.real_vector.check(torch.tensor(1.0))),
+        message(lambda: c.cat([3])),
+        message(lambda: c.stack([3])),
+        message(lambda: c.cat([c.real], lengths=[1, 2])),
+        message(lambda: c.cat([c.real], 3).check(rng(2))),
+        message(lambda: c.stack([c.real], 3).check(rng(2))),
+        message(lambda: c.MixtureSameFamilyConstraint(3)),
+    )
 
 
 @pytest.mark.parametrize("registry", ["biject_to", "transform_to"])
@@ -264,9 +321,12 @@ def test_a_transform_can_be_registered(torch, rng):
     def identity(c):
         return D.identity_transform
 
-    return repr(registry(Odd())), repr(registry(D.constraints.real)), message(lambda: registry.register(3, identity)), message(
-        lambda: registry(D.constraints.positive)
-    )  # fmt: skip
+    return (
+        repr(registry(Odd())),
+        repr(registry(D.constraints.real)),
+        message(lambda: registry.register(3, identity)),
+        message(lambda: registry(D.constraints.positive)),
+    )
 
 
 @pytest.mark.parametrize("diag", [-2, -1, 0, 1])
@@ -283,10 +343,16 @@ def test_probabilities_and_logits(torch, rng):
     x = rng(3, 4)
     p = torch.tensor([0.0, 0.3, 1.0])
     return (
-        utils.logits_to_probs(x), utils.logits_to_probs(x, True), utils.probs_to_logits(p), utils.probs_to_logits(p, True),
-        utils.clamp_probs(p), utils.clamp_probs(p.double()), utils.broadcast_all(1, 2.0, rng(2, dtype="float64")), utils.broadcast_all(1, True),
+        utils.logits_to_probs(x),
+        utils.logits_to_probs(x, True),
+        utils.probs_to_logits(p),
+        utils.probs_to_logits(p, True),
+        utils.clamp_probs(p),
+        utils.clamp_probs(p.double()),
+        utils.broadcast_all(1, 2.0, rng(2, dtype="float64")),
+        utils.broadcast_all(1, True),
         message(lambda: utils.broadcast_all("a")),
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------------------------------------ made of others
@@ -299,10 +365,25 @@ def test_independent_dimensions(torch, rng):
     x = d.sample((2,))
     discrete = D.Independent(D.Bernoulli(torch.tensor([0.3, 0.4])), 0)
     return (
-        repr(d), d.batch_shape, d.event_shape, x, d.log_prob(x), d.entropy(), d.mean, d.variance, d.mode, d.stddev, repr(d.support),
-        d.expand((4, 2)).log_prob(x[0]), d.rsample(), d.has_rsample, d.has_enumerate_support, discrete.enumerate_support(),
-        D.Independent(D.Normal(rng(2, 3), 1.0), 2).log_prob(x), message(lambda: d.cdf(x)),
-    )  # fmt: skip
+        repr(d),
+        d.batch_shape,
+        d.event_shape,
+        x,
+        d.log_prob(x),
+        d.entropy(),
+        d.mean,
+        d.variance,
+        d.mode,
+        d.stddev,
+        repr(d.support),
+        d.expand((4, 2)).log_prob(x[0]),
+        d.rsample(),
+        d.has_rsample,
+        d.has_enumerate_support,
+        discrete.enumerate_support(),
+        D.Independent(D.Normal(rng(2, 3), 1.0), 2).log_prob(x),
+        message(lambda: d.cdf(x)),
+    )
 
 
 FLOWS = {
@@ -329,9 +410,20 @@ def test_transformed_distributions(torch, rng, name):
     wide = outcome(lambda: d.expand((5,) + tuple(d.batch_shape)))
     u = torch.rand(4, *d.batch_shape) * 0.8 + 0.1
     return (
-        d.batch_shape, d.event_shape, x, d.log_prob(x), outcome(lambda: d.cdf(x)), outcome(lambda: d.icdf(u)), repr(d.support),
-        d.rsample(), wide.batch_shape, wide.sample(), d.has_rsample, outcome(lambda: d.entropy()), repr(d),
-    )  # fmt: skip
+        d.batch_shape,
+        d.event_shape,
+        x,
+        d.log_prob(x),
+        outcome(lambda: d.cdf(x)),
+        outcome(lambda: d.icdf(u)),
+        repr(d.support),
+        d.rsample(),
+        wide.batch_shape,
+        wide.sample(),
+        d.has_rsample,
+        outcome(lambda: d.entropy()),
+        repr(d),
+    )
 
 
 @pytest.mark.parametrize("batch", [(), (2,)])
@@ -350,9 +442,21 @@ def test_mixtures(torch, rng, kind, batch):
     x = d.sample((4,))
     wide = d.expand((3, *batch))
     return (
-        repr(d), d.batch_shape, d.event_shape, x, d.log_prob(x), d.mean, d.variance, outcome(lambda: d.cdf(x)), repr(d.support),
-        wide.sample(), wide.log_prob(x[0]), d.has_rsample, message(lambda: d.rsample())[0], repr(d.mixture_distribution),
-    )  # fmt: skip
+        repr(d),
+        d.batch_shape,
+        d.event_shape,
+        x,
+        d.log_prob(x),
+        d.mean,
+        d.variance,
+        outcome(lambda: d.cdf(x)),
+        repr(d.support),
+        wide.sample(),
+        wide.log_prob(x[0]),
+        d.has_rsample,
+        message(lambda: d.rsample())[0],
+        repr(d.mixture_distribution),
+    )
 
 
 @twin

@@ -162,7 +162,9 @@ def test_a_normalizing_flow(torch, rng):
 def test_a_mixture_fitted_by_gradient(torch, rng):
     torch.manual_seed(5)
     D = torch.distributions
-    truth = D.MixtureSameFamily(D.Categorical(torch.tensor([0.3, 0.7]).double()), D.Normal(torch.tensor([-2.0, 1.0]).double(), 0.5))
+    truth = D.MixtureSameFamily(
+        D.Categorical(torch.tensor([0.3, 0.7]).double()), D.Normal(torch.tensor([-2.0, 1.0]).double(), 0.5)
+    )
     data = truth.sample((100,))
     logits, loc, log_scale = (torch.nn.Parameter(rng(2, dtype="float64")) for _ in range(3))
     optimizer = torch.optim.Adam([logits, loc, log_scale], lr=0.05)

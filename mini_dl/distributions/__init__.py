@@ -84,6 +84,11 @@ MODULES: dict[str, tuple[types.ModuleType, str]] = {
 """torch's files: where their classes are here, and the names of these."""
 
 
+for _name in transforms.__all__:
+    if isinstance(_class := getattr(transforms, _name), type):
+        _class.__module__ = transforms.__name__
+
+
 def _also_as(name: str, file: types.ModuleType, classes: list[str]) -> types.ModuleType:
     """A module with the classes and, when asked for, anything else of the file they are written in."""
     module = types.ModuleType(f"{__name__}.{name}", file.__doc__)

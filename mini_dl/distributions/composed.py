@@ -7,7 +7,7 @@ from typing import Any
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.discrete import Categorical
-from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.transforms import ComposeTransform, Transform
 from mini_dl.distributions.utils import given_by, sum_rightmost
 from mini_dl.tensor import Size, Tensor
@@ -29,7 +29,7 @@ class Independent(Distribution):
     tensor(-2.7568)
     """
 
-    arg_constraints: Any = {}
+    arg_constraints = constrained()
     has_rsample = of_base("has_rsample")
     mean, mode, variance = of_base("mean"), of_base("mode"), of_base("variance")
 
@@ -54,10 +54,10 @@ class Independent(Distribution):
         more = self.reinterpreted_batch_ndims
         return constraints.independent(support, more) if more else support
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         return self.base_dist.sample(sample_shape)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.base_dist.rsample(sample_shape)
 
     def log_prob(self, value: Any) -> Any:
@@ -85,7 +85,7 @@ class TransformedDistribution(Distribution):
     tensor(-2.0794)
     """
 
-    arg_constraints: Any = {}
+    arg_constraints = constrained()
     has_rsample = of_base("has_rsample")
 
     def __init__(self, base_distribution: Any, transforms: Any, validate_args: bool | None = None) -> None:
@@ -130,11 +130,11 @@ class TransformedDistribution(Distribution):
             x = transform(x)
         return x
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return self._transformed(self.base_dist.sample(sample_shape))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self._transformed(self.base_dist.rsample(sample_shape))
 
     def log_prob(self, value: Any) -> Any:
@@ -186,7 +186,7 @@ class MixtureSameFamily(Distribution):
     (tensor(0.4000), tensor(-0.5823))
     """
 
-    arg_constraints: Any = {}
+    arg_constraints = constrained()
     has_rsample = False
     mixture_distribution = given_by(lambda self: self._mixture_distribution)
     component_distribution = given_by(lambda self: self._component_distribution)
@@ -221,7 +221,7 @@ class MixtureSameFamily(Distribution):
         of_components = self.component_distribution.log_prob(self._pad(self._checked(x)))
         return (of_components + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             dim, event = len(sample_shape) + len(self.batch_shape), self.event_shape
             chosen = self.mixture_distribution.sample(sample_shape)

@@ -1,5 +1,7 @@
-"""From unconstrained numbers to constrained ones: ``biject_to(constraint)`` is a bijection, ``transform_to(constraint)`` may be more
-convenient where no bijection is needed, as in optimization.
+"""From unconstrained numbers to constrained ones.
+
+``biject_to(constraint)`` is a bijection; ``transform_to(constraint)`` may be more convenient where none is needed, as in
+optimization.
 
 >>> import mini_dl as torch
 >>> from mini_dl.distributions import biject_to, constraints

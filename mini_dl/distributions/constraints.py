@@ -250,7 +250,7 @@ class _Real(Constraint):
     """Everything but NaN."""
 
     def check(self, value: Tensor) -> Any:
-        return value == value  # noqa: PLR0124
+        return value == value
 
 
 class _Boolean(Constraint):
@@ -413,7 +413,7 @@ class _PositiveDefinite(_Symmetric):
 # ------------------------------------------------------------------------------------------------ their public names
 
 dependent: Any = _Dependent()
-dependent_property: Any = _DependentProperty
+dependent_property = _DependentProperty
 independent = _IndependentConstraint
 boolean: Any = _Boolean()
 one_hot: Any = _OneHot()

@@ -9,7 +9,7 @@ from mini_dl import _dtypes
 from mini_dl._dtypes import finfo
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, standard_normal
@@ -53,12 +53,12 @@ class Normal(LocScale, ExponentialFamily):
     stddev = given_by(lambda self: self.scale)
     variance = given_by(lambda self: self.stddev.pow(2))
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return normal(self.loc.expand(shape), self.scale.expand(shape))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.loc + standard_normal(self._extended_shape(sample_shape), self.loc) * self.scale
 
     def log_prob(self, value: Any) -> Any:
@@ -90,7 +90,7 @@ class Laplace(LocScale):
     variance = given_by(lambda self: 2 * self.scale.pow(2))
     stddev = given_by(lambda self: 2**0.5 * self.scale)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         u = empty(self._extended_shape(sample_shape), dtype=self.loc.dtype).uniform_(finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * (-u.abs()).log1p()
 
@@ -115,7 +115,7 @@ class Cauchy(LocScale):
     mean = given_by(lambda self: full(self._extended_shape(), math.nan, dtype=self.loc.dtype))
     variance = given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.loc.dtype))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.loc + empty(self._extended_shape(sample_shape), dtype=self.loc.dtype).cauchy_() * self.scale
 
     def log_prob(self, value: Any) -> Any:
@@ -137,7 +137,7 @@ class StudentT(Distribution):
     Density proportional to ``(1 + ((x - loc) / scale)^2 / df) ^ (-(df + 1) / 2)``.
     """
 
-    arg_constraints: Any = {"df": constraints.positive, **LOC_SCALE}
+    arg_constraints = constrained(df=constraints.positive, **LOC_SCALE)
     support = constraints.real
     has_rsample = True
     mode = given_by(lambda self: self.loc)
@@ -155,7 +155,7 @@ class StudentT(Distribution):
         result = where(finite, self.scale.pow(2) * safe / (safe - 2), math.inf)
         return result.masked_fill(self.df <= 1, math.nan)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         x = standard_normal(self._extended_shape(sample_shape), self.df)
         z = self._chi2.rsample(sample_shape)
         return self.loc + self.scale * (x * (z / self.df).rsqrt())
@@ -193,7 +193,7 @@ class Uniform(Distribution):
     def support(self) -> Any:
         return constraints.interval(self.low, self.high)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.low + rand(self._extended_shape(sample_shape), dtype=self.low.dtype) * (self.high - self.low)
 
     def log_prob(self, value: Any) -> Any:
@@ -216,7 +216,7 @@ class GeneralizedPareto(Distribution):
     `concentration`; ``exp(-z) / scale`` where it is 0.
     """
 
-    arg_constraints: Any = {**LOC_SCALE, "concentration": constraints.real}
+    arg_constraints = constrained(**LOC_SCALE, concentration=constraints.real)
     has_rsample = True
     mode = given_by(lambda self: self.loc)
 
@@ -234,7 +234,7 @@ class GeneralizedPareto(Distribution):
         zero = isclose(self.concentration, zeros_like(self.concentration))
         return zero, where(zero, ones_like(self.concentration), self.concentration)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.loc.dtype))
 
     def log_prob(self, value: Any) -> Any:
@@ -297,7 +297,8 @@ _FAR = {
         0.39894228, 0.1328592e-1, 0.225319e-2, -0.157565e-2, 0.916281e-2, -0.2057706e-1, 0.2635537e-1, -0.1647633e-1, 0.392377e-2,
     ),
     1: (
-        0.39894228, -0.3988024e-1, -0.362018e-2, 0.163801e-2, -0.1031555e-1, 0.2282967e-1, -0.2895312e-1, 0.1787654e-1, -0.420059e-2,
+        0.39894228, -0.3988024e-1, -0.362018e-2, 0.163801e-2, -0.1031555e-1, 0.2282967e-1, -0.2895312e-1, 0.1787654e-1,
+        -0.420059e-2,
     ),
 }  # fmt: skip
 """Abramowitz and Stegun, Handbook of Mathematical Functions, 9.8.1 to 9.8.4: by order, up to 3.75 and from there on."""
@@ -317,7 +318,7 @@ class VonMises(Distribution):
     Source: rejection from wrapped Cauchy numbers, Best and Fisher (1979), https://doi.org/10.2307/2346732.
     """
 
-    arg_constraints: Any = {"loc": constraints.real, "concentration": constraints.positive}
+    arg_constraints = constrained(loc=constraints.real, concentration=constraints.positive)
     support = constraints.real
     has_rsample = False
     mean = mode = given_by(lambda self: self.loc)
@@ -341,7 +342,7 @@ class VonMises(Distribution):
         return where(kappa < 1e-5, 1 / kappa + kappa, (1 + rho**2) / (2 * rho))
 
     @no_grad()
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         loc, kappa = self.loc.to(_dtypes.float64), self.concentration.to(_dtypes.float64)
         proposal, shape = self._proposal(kappa), self._extended_shape(sample_shape)
         x, done = empty(shape, dtype=loc.dtype), zeros_like(empty(shape, dtype=_dtypes.bool))

@@ -10,6 +10,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.composed import TransformedDistribution, of_base
 from mini_dl.distributions.continuous import LOC_SCALE, Cauchy, Normal, Uniform
 from mini_dl.distributions.discrete import BINARY, CLASSES, Categorical, OverClasses, ProbsOrLogits
+from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.positive import Exponential, Gamma
 from mini_dl.distributions.transforms import (
     AbsTransform,
@@ -24,7 +25,7 @@ from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full, full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.random import rand
-from mini_dl.tensor import Size, Tensor
+from mini_dl.tensor import Tensor
 
 __all__ = [
     "ExpRelaxedCategorical",
@@ -82,7 +83,7 @@ class LogisticNormal(TransformedDistribution):
 class Half(TransformedDistribution):
     """The absolute value of numbers that are symmetric about 0."""
 
-    arg_constraints: Any = {"scale": constraints.positive}
+    arg_constraints = constrained(scale=constraints.positive)
     support: Any = constraints.nonnegative
     has_rsample = True
     scale = of_base("scale")
@@ -164,9 +165,9 @@ class Gumbel(TransformedDistribution):
 
 
 class Kumaraswamy(TransformedDistribution):
-    """Almost a Beta distribution, with the distribution function ``1 - (1 - x^a)^b``; a is `concentration1`, b `concentration0`."""
+    """Almost a Beta distribution: distribution function ``1 - (1 - x^a)^b``; a is `concentration1`, b `concentration0`."""
 
-    arg_constraints: Any = {"concentration1": constraints.positive, "concentration0": constraints.positive}
+    arg_constraints = constrained(concentration1=constraints.positive, concentration0=constraints.positive)
     support: Any = constraints.unit_interval
     has_rsample = True
     mean = given_by(lambda self: self._moment(1))
@@ -205,7 +206,7 @@ class Kumaraswamy(TransformedDistribution):
 class Pareto(TransformedDistribution):
     """Density ``alpha scale^alpha / x^(alpha + 1)`` from `scale` on: ``scale * exp`` of exponential numbers."""
 
-    arg_constraints: Any = {"alpha": constraints.positive, "scale": constraints.positive}
+    arg_constraints = constrained(alpha=constraints.positive, scale=constraints.positive)
     mode = given_by(lambda self: self.scale)
 
     def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
@@ -234,7 +235,7 @@ class Pareto(TransformedDistribution):
 class Weibull(TransformedDistribution):
     """Distribution function ``1 - exp(-(x / scale)^concentration)``: a power of exponential numbers."""
 
-    arg_constraints: Any = {"scale": constraints.positive, "concentration": constraints.positive}
+    arg_constraints = constrained(scale=constraints.positive, concentration=constraints.positive)
     support: Any = constraints.positive
     mean = given_by(lambda self: self.scale * self._moment(1))
 
@@ -266,7 +267,7 @@ class Weibull(TransformedDistribution):
 class InverseGamma(TransformedDistribution):
     """The reciprocal of gamma numbers."""
 
-    arg_constraints: Any = {"concentration": constraints.positive, "rate": constraints.positive}
+    arg_constraints = constrained(concentration=constraints.positive, rate=constraints.positive)
     support: Any = constraints.positive
     has_rsample = True
     concentration, rate = of_base("concentration"), of_base("rate")
@@ -306,7 +307,7 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
         u = clamp_probs(rand(shape, dtype=probs.dtype))
@@ -342,7 +343,7 @@ class ExpRelaxedCategorical(OverClasses):
         self.temperature = temperature
         super().__init__(Categorical(probs, logits), validate_args)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         u = clamp_probs(rand(self._extended_shape(sample_shape), dtype=self.logits.dtype))
         scores = (self.logits - (-u.log()).log()) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)

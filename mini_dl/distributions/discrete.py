@@ -9,7 +9,7 @@ from mini_dl import _dtypes
 from mini_dl._dtypes import finfo
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution, ProbsOrLogits
+from mini_dl.distributions.distribution import Distribution, ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
 from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property
@@ -71,7 +71,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
     def mode(self) -> Any:
         return (self.probs >= 0.5).to(self.probs).masked_fill(self.probs == 0.5, math.nan)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
@@ -109,7 +109,7 @@ class Geometric(ProbsOrLogits):
                 f"positive but found invalid values:\n{given.data[~(given > 0)]}"
             )
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             u = empty(self._extended_shape(sample_shape), dtype=self.probs.dtype).uniform_(finfo(self.probs.dtype).tiny, 1)
             return (u.log() / (-self.probs).log1p()).floor()
@@ -136,7 +136,7 @@ class _OfTrials(ProbsOrLogits):
 class Binomial(_OfTrials):
     """The number of successes of `total_count` trials: probability ``n! / (k! (n - k)!) probs^k (1 - probs)^(n - k)``."""
 
-    arg_constraints: Any = {"total_count": constraints.nonnegative_integer, **BINARY}
+    arg_constraints = constrained(total_count=constraints.nonnegative_integer, **BINARY)
     has_enumerate_support = True
     mean = given_by(lambda self: self.total_count * self.probs)
     mode = given_by(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
@@ -149,7 +149,7 @@ class Binomial(_OfTrials):
     def support(self) -> Any:
         return constraints.integer_interval(0, self.total_count)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return binomial(self.total_count.expand(shape), self.probs.expand(shape))
@@ -181,11 +181,11 @@ class NegativeBinomial(_OfTrials):
     gamma distributed.
     """
 
-    arg_constraints: Any = {
-        "total_count": constraints.greater_than_eq(0),
-        "probs": constraints.half_open_interval(0.0, 1.0),
-        "logits": constraints.real,
-    }
+    arg_constraints = constrained(
+        total_count=constraints.greater_than_eq(0),
+        probs=constraints.half_open_interval(0.0, 1.0),
+        logits=constraints.real,
+    )
     support = constraints.nonnegative_integer
     mean = given_by(lambda self: self.total_count * self.logits.exp())
     mode = given_by(lambda self: ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0))
@@ -198,7 +198,7 @@ class NegativeBinomial(_OfTrials):
     def _gamma(self) -> Gamma:
         return Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return poisson(self._gamma.sample(sample_shape))
 
@@ -217,7 +217,7 @@ class Poisson(ExponentialFamily):
     tensor(-2.)
     """
 
-    arg_constraints: Any = {"rate": constraints.nonnegative}
+    arg_constraints = constrained(rate=constraints.nonnegative)
     support = constraints.nonnegative_integer
     mean = variance = given_by(lambda self: self.rate)
     mode = given_by(lambda self: self.rate.floor())
@@ -227,7 +227,7 @@ class Poisson(ExponentialFamily):
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return poisson(self.rate.expand(self._extended_shape(sample_shape)))
 
@@ -272,7 +272,7 @@ class Categorical(ProbsOrLogits):
     def support(self) -> Any:
         return constraints.integer_interval(0, self._num_events - 1)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         rows = self.probs.reshape(-1, self._num_events)
         return multinomial(rows, Size(sample_shape).numel(), True).T.reshape(self._extended_shape(sample_shape))
 
@@ -319,7 +319,7 @@ class OneHotCategorical(OverClasses):
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         super().__init__(Categorical(probs, logits), validate_args)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         return one_hot(self._categorical.sample(sample_shape), self._categorical._num_events).to(self.probs)
 
     def log_prob(self, value: Any) -> Any:
@@ -339,7 +339,7 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
     has_rsample = True
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.sample(sample_shape) + (self.probs - self.probs.detach())
 
 
@@ -360,7 +360,7 @@ class Multinomial(OverClasses):
     def support(self) -> Any:
         return constraints.multinomial(self.total_count)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         drawn = self._categorical.sample((self.total_count,) + Size(sample_shape)).movedim(0, -1)
         counts = drawn.new_zeros(self._extended_shape(sample_shape))
         return counts.scatter_add_(-1, drawn, ones_like(drawn)).type_as(self.probs)

@@ -29,11 +29,16 @@ def missing(name: str, *, told: bool = False) -> Any:
     return property(value)
 
 
+def constrained(**parameters: Any) -> Any:
+    """The constraint of each parameter, by name."""
+    return parameters
+
+
 class Distribution:
     """Distributions of the same kind, one for each element of `batch_shape`, whose samples have the shape `event_shape`.
 
-    A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`. What varies over the batch,
-    parameters and other distributions, begins with its dimensions: so `expand` needs nothing more to be said.
+    A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`. Parameters, and other
+    distributions it is made of, begin with the dimensions of the batch: so `expand` need not be told anything more.
     """
 
     has_rsample: Any = False
@@ -53,8 +58,8 @@ class Distribution:
             raise ValueError
         Distribution._validate_args = value
 
-    def __init__(self, batch_shape: Any = Size(), event_shape: Any = Size(), validate_args: bool | None = None) -> None:
-        self._batch_shape, self._event_shape = batch_shape, event_shape
+    def __init__(self, batch_shape: Any = (), event_shape: Any = (), validate_args: bool | None = None) -> None:
+        self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
         if self._validate_args:
@@ -80,8 +85,8 @@ class Distribution:
             value = getattr(self, name)
             if not constraint.check(value).all():
                 raise ValueError(
-                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} to "
-                    f"satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
+                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} "
+                    f"to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
                 )
 
     # -------------------------------------------------------------------------------------------- shapes
@@ -96,7 +101,7 @@ class Distribution:
         """The shape of one sample."""
         return self._event_shape
 
-    def _extended_shape(self, sample_shape: Any = Size()) -> Size:
+    def _extended_shape(self, sample_shape: Any = ()) -> Size:
         return Size(sample_shape) + self._batch_shape + self._event_shape
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
@@ -104,7 +109,7 @@ class Distribution:
 
         NotImplementedError for subclasses of others' making with a constructor of their own, which must say how.
         """
-        declared = next(filter(_is_declared_here, type(self).__mro__))
+        declared: Any = next(filter(_is_declared_here, type(self).__mro__))
         if declared.__init__ is Distribution.__init__:
             raise NotImplementedError
         new = self._get_checked_instance(declared, _instance)
@@ -139,12 +144,12 @@ class Distribution:
 
     stddev: Any = given_by(lambda self: self.variance.sqrt())
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         """Numbers of the shape ``sample_shape + batch_shape + event_shape``, without gradients."""
         with no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Numbers of that shape as functions of the parameters, through which gradients flow."""
         raise NotImplementedError
 
@@ -203,8 +208,8 @@ class Distribution:
             support = self.support
         except NotImplementedError:
             warnings.warn(
-                f"{self.__class__} does not define `support` to enable sample validation. Please initialize the distribution with "
-                "`validate_args=False` to turn off validation.",
+                f"{self.__class__} does not define `support` to enable sample validation. Please initialize the distribution "
+                "with `validate_args=False` to turn off validation.",
                 stacklevel=4,
             )
             return

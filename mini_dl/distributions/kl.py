@@ -294,14 +294,16 @@ def _solved(tril: Tensor, matrix: Tensor) -> Tensor:
 def _log_det(p: Any) -> Tensor:
     if isinstance(p, MultivariateNormal):
         return 2 * _log_diagonal(p._unbroadcasted_scale_tril)
-    return _batch_lowrank_logdet(*p._low_rank, p._capacitance_tril)
+    W, D = p._low_rank
+    return _batch_lowrank_logdet(W, D, p._capacitance_tril)
 
 
 def _distance(p: Any, q: Any) -> Tensor:
     """The squared distance of the means, measured by q."""
     if isinstance(q, MultivariateNormal):
         return _batch_mahalanobis(q._unbroadcasted_scale_tril, q.loc - p.loc)
-    return _batch_lowrank_mahalanobis(*q._low_rank, q.loc - p.loc, q._capacitance_tril)
+    W, D = q._low_rank
+    return _batch_lowrank_mahalanobis(W, D, q.loc - p.loc, q._capacitance_tril)
 
 
 def _parts(p: Any) -> tuple[Tensor, Tensor | None]:

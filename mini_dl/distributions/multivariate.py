@@ -8,7 +8,7 @@ from typing import Any
 
 from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.simplex import Beta
@@ -76,12 +76,12 @@ class MultivariateNormal(Distribution):
     tensor(-1.8379)
     """
 
-    arg_constraints: Any = {
-        "loc": constraints.real_vector,
-        "covariance_matrix": constraints.positive_definite,
-        "precision_matrix": constraints.positive_definite,
-        "scale_tril": constraints.lower_cholesky,
-    }
+    arg_constraints = constrained(
+        loc=constraints.real_vector,
+        covariance_matrix=constraints.positive_definite,
+        precision_matrix=constraints.positive_definite,
+        scale_tril=constraints.lower_cholesky,
+    )
     support = constraints.real_vector
     has_rsample = True
     mean = mode = given_by(lambda self: self.loc)
@@ -121,7 +121,7 @@ class MultivariateNormal(Distribution):
     def variance(self) -> Tensor:
         return self._unbroadcasted_scale_tril.pow(2).sum(-1).expand(self._batch_shape + self._event_shape)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         eps = standard_normal(self._extended_shape(sample_shape), self.loc)
         return self.loc + _batch_mv(self._unbroadcasted_scale_tril, eps)
 
@@ -181,11 +181,11 @@ class LowRankMultivariateNormal(Distribution):
     Only matrices as small as W is wide are factored: that of ``I + W^T D^-1 W``, the capacitance.
     """
 
-    arg_constraints: Any = {
-        "loc": constraints.real_vector,
-        "cov_factor": constraints.independent(constraints.real, 2),
-        "cov_diag": constraints.independent(constraints.positive, 1),
-    }
+    arg_constraints = constrained(
+        loc=constraints.real_vector,
+        cov_factor=constraints.independent(constraints.real, 2),
+        cov_diag=constraints.independent(constraints.positive, 1),
+    )
     support = constraints.real_vector
     has_rsample = True
     mean = mode = given_by(lambda self: self.loc)
@@ -240,7 +240,7 @@ class LowRankMultivariateNormal(Distribution):
         A = solve_triangular(self._capacitance_tril, _divided(W, D), upper=False)
         return self._over_batch(diag_embed(D.reciprocal()) - A.mT @ A)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape, (W, D) = self._extended_shape(sample_shape), self._low_rank
         eps_W = standard_normal(shape[:-1] + self.cov_factor.shape[-1:], self.loc)
         eps_D = standard_normal(shape, self.loc)
@@ -330,7 +330,7 @@ class Wishart(ExponentialFamily):
         diagonal = V.diagonal(dim1=-2, dim2=-1)
         return self._per_matrix(self.df) * (V.pow(2) + diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2))
 
-    def _bartlett_sampling(self, sample_shape: Any = Size()) -> Tensor:
+    def _bartlett_sampling(self, sample_shape: Any = ()) -> Tensor:
         p = self._event_shape[-1]
         roots = self._dist_chi2.rsample(sample_shape).sqrt()
         diagonal = diag_embed(roots.clamp(min=finfo(roots.dtype).eps))
@@ -338,9 +338,11 @@ class Wishart(ExponentialFamily):
         factor = self._unbroadcasted_scale_tril @ (diagonal + vec_to_tril_matrix(below, diag=-1))
         return factor @ factor.transpose(-2, -1)
 
-    def rsample(self, sample_shape: Any = Size(), max_try_correction: int | None = None) -> Tensor:
-        """Matrices as functions of the parameters. Those drawn first are drawn again, as in torch, whose test of them is inverted:
-        it warns of singular matrices where they are positive definite.
+    def rsample(self, sample_shape: Any = (), max_try_correction: int | None = None) -> Tensor:
+        """Matrices as functions of the parameters.
+
+        Those drawn first are drawn again, as in torch, whose test of them is inverted: it warns of singular matrices where they
+        are positive definite.
         """
         sample_shape = Size(sample_shape)
         sample = self._bartlett_sampling(sample_shape)
@@ -393,7 +395,7 @@ class LKJCholesky(Distribution):
     Source: the onion method of Lewandowski, Kurowicka and Joe (2009), https://doi.org/10.1016/j.jmva.2009.04.008.
     """
 
-    arg_constraints: Any = {"concentration": constraints.positive}
+    arg_constraints = constrained(concentration=constraints.positive)
     support = constraints.corr_cholesky
 
     def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None) -> None:
@@ -407,7 +409,7 @@ class LKJCholesky(Distribution):
         self._beta = Beta(row + 0.5, marginal.unsqueeze(-1) - 0.5 * row)
         super().__init__(self.concentration.size(), Size((dim, dim)), validate_args)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         lengths = self._beta.sample(sample_shape).unsqueeze(-1)
         directions = randn(self._extended_shape(sample_shape), dtype=lengths.dtype).tril(-1)
         directions = directions / directions.norm(dim=-1, keepdim=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import Distribution
+from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.utils import broadcast_all, given_by
 from mini_dl.ops.creation import empty, zeros_like
@@ -15,7 +15,7 @@ from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.powers import xlogy
 from mini_dl.ops.random import _standard_gamma
 from mini_dl.ops.special import igamma
-from mini_dl.tensor import Size, Tensor
+from mini_dl.tensor import Tensor
 
 __all__ = ["Chi2", "Exponential", "FisherSnedecor", "Gamma"]
 
@@ -28,7 +28,7 @@ class Exponential(ExponentialFamily):
     tensor(0.8647)
     """
 
-    arg_constraints: Any = {"rate": constraints.positive}
+    arg_constraints = constrained(rate=constraints.positive)
     support = constraints.nonnegative
     has_rsample = True
     _mean_carrier_measure = 0
@@ -41,7 +41,7 @@ class Exponential(ExponentialFamily):
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return empty(self._extended_shape(sample_shape), dtype=self.rate.dtype).exponential_() / self.rate
 
     def log_prob(self, value: Any) -> Any:
@@ -68,7 +68,7 @@ class Gamma(ExponentialFamily):
     tensor(-1.)
     """
 
-    arg_constraints: Any = {"concentration": constraints.positive, "rate": constraints.positive}
+    arg_constraints = constrained(concentration=constraints.positive, rate=constraints.positive)
     support = constraints.nonnegative
     has_rsample = True
     _mean_carrier_measure = 0
@@ -81,7 +81,7 @@ class Gamma(ExponentialFamily):
         self.concentration, self.rate = broadcast_all(concentration, rate)
         super().__init__(self.concentration.size(), validate_args=validate_args)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         value = _standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
         value.detach().clamp_(min=finfo(value.dtype).tiny)  # not recorded: the gradient flows where it changed something, too
@@ -106,7 +106,7 @@ class Gamma(ExponentialFamily):
 class Chi2(Gamma):
     """The sum of the squares of `df` standard normal numbers: a gamma distribution of ``df / 2`` and rate 1/2."""
 
-    arg_constraints: Any = {"df": constraints.positive}
+    arg_constraints = constrained(df=constraints.positive)
     df = given_by(lambda self: self.concentration * 2)
 
     def __init__(self, df: Any, validate_args: bool | None = None) -> None:
@@ -119,7 +119,7 @@ class Chi2(Gamma):
 class FisherSnedecor(Distribution):
     """The ratio of two numbers of chi-squared distributions, each divided by its degrees of freedom, `df1` and `df2`."""
 
-    arg_constraints: Any = {"df1": constraints.positive, "df2": constraints.positive}
+    arg_constraints = constrained(df1=constraints.positive, df2=constraints.positive)
     support = constraints.positive
     has_rsample = True
 
@@ -144,7 +144,7 @@ class FisherSnedecor(Distribution):
         df2 = self.df2.masked_fill(self.df2 <= 4, math.nan)
         return 2 * df2.pow(2) * (self.df1 + df2 - 2) / (self.df1 * (df2 - 2).pow(2) * (df2 - 4))
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         tiny = finfo(self.df2.dtype).tiny
         above, below = self._gamma1.rsample(sample_shape), self._gamma2.rsample(sample_shape)
         return (above / below.clamp(min=tiny)).clamp(min=tiny)

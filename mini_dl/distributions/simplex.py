@@ -8,7 +8,7 @@ from typing import Any
 from mini_dl.autograd.function import Function, once_differentiable
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
-from mini_dl.distributions.distribution import ProbsOrLogits
+from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.utils import NUMBERS, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
 from mini_dl.ops.choice import where
@@ -19,7 +19,7 @@ from mini_dl.ops.loss import binary_cross_entropy_with_logits
 from mini_dl.ops.masks import one_hot
 from mini_dl.ops.powers import xlogy
 from mini_dl.ops.random import _dirichlet_grad, _sample_dirichlet, rand
-from mini_dl.tensor import Size, Tensor
+from mini_dl.tensor import Tensor
 
 __all__ = ["Beta", "ContinuousBernoulli", "Dirichlet"]
 
@@ -42,7 +42,8 @@ class _Dirichlet(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:  # type: ignore[override]
-        return _Dirichlet_backward(*ctx.saved_tensors, grad_output)
+        x, concentration = ctx.saved_tensors
+        return _Dirichlet_backward(x, concentration, grad_output)
 
 
 class Dirichlet(ExponentialFamily):
@@ -53,7 +54,7 @@ class Dirichlet(ExponentialFamily):
     tensor([0.2500, 0.2500, 0.5000])
     """
 
-    arg_constraints: Any = {"concentration": constraints.independent(constraints.positive, 1)}
+    arg_constraints = constrained(concentration=constraints.independent(constraints.positive, 1))
     support = constraints.simplex
     has_rsample = True
     mean = given_by(lambda self: self.concentration / self.concentration.sum(-1, True))
@@ -103,7 +104,7 @@ class Beta(ExponentialFamily):
     tensor(0.4000)
     """
 
-    arg_constraints: Any = {"concentration1": constraints.positive, "concentration0": constraints.positive}
+    arg_constraints = constrained(concentration1=constraints.positive, concentration0=constraints.positive)
     support = constraints.unit_interval
     has_rsample = True
     concentration1 = given_by(lambda self: self._dirichlet.concentration[..., 0])
@@ -146,7 +147,7 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     https://arxiv.org/abs/1907.06845.
     """
 
-    arg_constraints: Any = {"probs": constraints.unit_interval, "logits": constraints.real}
+    arg_constraints = constrained(probs=constraints.unit_interval, logits=constraints.real)
     support = constraints.unit_interval
     has_rsample = True
     _mean_carrier_measure = 0
@@ -199,11 +200,11 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
         formula = cut * (cut - 1.0) / (1.0 - 2.0 * cut).pow(2) + 1.0 / ((-cut).log1p() - cut.log()).pow(2)
         return self._stable(formula, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * x) * x)
 
-    def sample(self, sample_shape: Any = Size()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 
     def log_prob(self, value: Any) -> Any:

@@ -224,10 +224,10 @@ def binomial(counts: Array, chances: Array) -> Draw:
 
     def draw(generator: Generator, n: int) -> Array:
         uniforms = mersenne.Lookahead(generator)
-        n, p = counts.ravel().astype(np.float64), chances.ravel().astype(np.float64)
-        values = np.where((n <= 0) | (p <= 0), 0, np.where(p >= 1, n, np.nan))
-        some = (n > 0) & (p > 0) & (p < 1)
-        values[some] = [_successes(count, chance, uniforms) for uniforms.sure, (count, chance) in in_turn(n[some], p[some])]
+        tries, p = counts.ravel().astype(np.float64), chances.ravel().astype(np.float64)
+        values = np.where((tries <= 0) | (p <= 0), 0, np.where(p >= 1, tries, np.nan))
+        some = (tries > 0) & (p > 0) & (p < 1)
+        values[some] = [_successes(count, chance, uniforms) for uniforms.sure, (count, chance) in in_turn(tries[some], p[some])]
         return values.astype(counts.dtype)
 
     return draw

@@ -98,7 +98,7 @@ def _accepted(generator: Generator, small: Array, d: Array, c: Array) -> tuple[A
 
 
 def _pairs(uniforms: Array, waiting: float | None) -> Array:
-    """For each position the two normal numbers that Box and Muller make of the uniforms there and behind; for the last, `waiting`."""
+    """For each position the two normal numbers of the uniforms there and behind (Box and Muller); for the last, `waiting`."""
     pairs = np.full((uniforms.size, 2), np.nan)
     radius, angle = np.sqrt(-2 * np.log1p(-uniforms[1:])), 2 * math.pi * uniforms[:-1]
     np.multiply(radius, np.cos(angle), out=pairs[:-1, 0])

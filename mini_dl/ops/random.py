@@ -134,7 +134,7 @@ def in_order(array: Array) -> bool:
 
 
 def memory_order(array: Array) -> list[int]:
-    """The axes of `array`, from the largest step in memory to the smallest. Those without a step, as `expand` makes them, stay."""
+    """The axes of `array`, from the largest step in memory to the smallest; those without one, as after `expand`, stay."""
     order = list(range(array.ndim))
     for start in range(array.ndim - 2, -1, -1):
         here = start
@@ -491,7 +491,14 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     return wrap(mode.run(drawn, like, source(generator), distributions.binomial(tries, chances)))
 
 
-@op(input=lambda grad, input, result: grad * _standard_gamma_grad(input, result))
+@public("torch:_standard_gamma_grad")
+@op(self=lambda grad: no_derivative("_standard_gamma_grad"))
+def _slope_of_gamma(self: Array, output: Array) -> Array:
+    """How numbers `output` of gamma distributions change with the shapes `self`."""
+    return gamma.gamma_slope(self, output)
+
+
+@op(input=lambda grad, input, result: grad * _slope_of_gamma(input, result))
 def _gamma_numbers(input: Array, generator: Generator) -> Array:
     return drawn(np.empty_like(input, order="C"), generator, gamma.standard_gamma(input))
 
@@ -503,13 +510,6 @@ def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
     The gradient is that of the number whose quantile stays the same.
     """
     return _gamma_numbers(self, source(generator))
-
-
-@public("torch")
-@op(self=lambda grad: no_derivative("_standard_gamma_grad"))
-def _standard_gamma_grad(self: Array, output: Array) -> Array:
-    """How numbers `output` of gamma distributions change with the shapes `self`."""
-    return gamma.gamma_slope(self, output)
 
 
 @op(input=lambda grad: _underivable("_sample_dirichlet"))
