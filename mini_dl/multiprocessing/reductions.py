@@ -18,9 +18,9 @@ def reduce_tensor(tensor: Tensor) -> Any:
     """What is sent for a tensor, whose memory becomes shared. RuntimeError for one with a history."""
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(
-            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support crossing process "
-            "boundaries.  If you just want to transfer the data, call detach() on the tensor before serializing (e.g., putting it "
-            "on the queue)."
+            "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support crossing "
+            "process boundaries.  If you just want to transfer the data, call detach() on the tensor before serializing (e.g., "
+            "putting it on the queue)."
         )
     return tensor.share_memory_().__reduce_ex__(2)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import Array
 from mini_dl._surface import tensor_method
 from mini_dl.kernels.shared import new_shared, shared_root
 from mini_dl.ops.pickling import located
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
 
 @tensor_method()
@@ -28,14 +28,13 @@ def share_memory_(self: Tensor) -> Tensor:
     if is_shared(self):
         return self
     importlib.import_module("mini_dl.multiprocessing")  # which tells the standard one how to send it; loaded when needed
+    is_alone = _is_alone(self)
     memory, _ = located(self._array)
     shared = new_shared(memory.nbytes)
     shared[: memory.nbytes] = memory
-    for holder in _holders(self):
-        array = holder["_array"]
-        there, offset = located(array)
-        if there.ctypes.data == memory.ctypes.data:
-            holder["_array"] = np.ndarray(array.shape, array.dtype, shared, offset, array.strides)
+    for holder in [self] if is_alone else _holders(memory):
+        array = holder._array
+        holder._array = np.ndarray(array.shape, array.dtype, shared, located(array)[1], array.strides)
     return self
 
 
@@ -45,12 +44,30 @@ def is_shared(self: Tensor) -> bool:
     return shared_root(self._array) is not None
 
 
-def _holders(tensor: Tensor) -> list[dict[str, Any]]:
-    """The attributes of this tensor, and of all that look into the same memory: they have one counter of writes."""
-    counter = tensor._counter
-    own = vars(tensor)
-    if counter is None or sys.getrefcount(counter) <= 3:  # this tensor, the variable here, the argument
-        return [own]
-    found = [vars(each) if isinstance(each, Tensor) else each for each in gc.get_referrers(counter)]
-    others = [each for each in found if isinstance(each, dict) and each.get("_counter") is counter and "_array" in each]
-    return list({id(each): each for each in (own, *others)}.values())
+def _holders(memory: Array) -> list[Tensor]:
+    """The tensors that look into this memory, found among all that exist."""
+    start = memory.ctypes.data
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor) and "_array" in vars(each)]
+    return [each for each in tensors if _starts_at(each._array, start)]
+
+
+def _starts_at(array: Array, start: int) -> bool:
+    return shared_root(array) is None and located(array)[0].ctypes.data == start
+
+
+def _is_alone(tensor: Tensor) -> bool:
+    """Whether surely nothing but this tensor looks into its memory."""
+    return _references(tensor) <= (_ALONE if tensor._array.base is None else _ALONE_IN_VIEW)
+
+
+def _references(tensor: Tensor) -> int:
+    """How many references there are to the array that owns the memory of `tensor`."""
+    owner = tensor._array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return sys.getrefcount(owner)
+
+
+_ALONE = _references(wrap(np.zeros(2)))
+_ALONE_IN_VIEW = _references(wrap(np.zeros(2)[1:]))
+"""How many there are where nothing else looks into it."""

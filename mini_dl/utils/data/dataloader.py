@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import warnings
@@ -31,13 +32,14 @@ class _Endless(Sampler[None]):
 class DataLoader(Generic[T]):
     """Iterate over `dataset` in batches: shuffled, sampled and collated as in torch, in torch's order for the same seed.
 
-    With `num_workers`, the batches are read ahead by that many threads, where torch starts processes: nothing is pickled, and
-    NumPy and file reads let other threads run. Each worker has a shallow copy of the dataset and its own default stream of random
-    numbers, seeded as torch seeds its workers. Python's and NumPy's global streams are shared by all threads and not seeded:
-    ``get_worker_info().rng`` has streams of the worker's own, seeded as torch seeds the global ones in its processes.
+    With `num_workers`, the batches are read ahead by that many threads: nothing is pickled, and NumPy and file reads let other
+    threads run. With a `multiprocessing_context` (a start method or a context) they are read by processes, as torch always does.
+    Each worker has its own default stream of random numbers, seeded as torch seeds its workers. A thread has a shallow copy of
+    the dataset, and does not seed Python's and NumPy's global streams, which belong to all threads: ``get_worker_info().rng`` has
+    streams of its own, seeded as a process, here and in torch, seeds the global ones.
     What a worker raises is raised here, with the worker's traceback as text; if SystemExit, KeyboardInterrupt or GeneratorExit
-    ends a worker, a RuntimeError is raised.
-    `pin_memory`, `pin_memory_device` and `multiprocessing_context` are checked, but have no effect.
+    ends a worker, or it is killed, a RuntimeError is raised.
+    `pin_memory` and `pin_memory_device` are checked, but have no effect.
 
     ValueError for options that contradict each other.
 
@@ -117,6 +119,11 @@ class DataLoader(Generic[T]):
                     "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
                     f"num_workers={self.num_workers}"
                 )
+            if not isinstance(context, str) and not hasattr(context, "get_start_method"):
+                raise TypeError(
+                    "multiprocessing_context option should be a valid context object or a string specifying the start method, "
+                    f"but got multiprocessing_context={context}"
+                )
             if isinstance(context, str) and context not in START_METHODS:
                 raise ValueError(
                     f"multiprocessing_context option should specify a valid start method in {START_METHODS!r}, but got "
@@ -133,10 +140,13 @@ class DataLoader(Generic[T]):
     def __iter__(self) -> Iterator[Any]:
         if self.num_workers == 0:
             return Reader(self)
+        kind = WorkersReader
+        if self.multiprocessing_context is not None:  # loaded when asked for: it needs the standard multiprocessing
+            kind = importlib.import_module("mini_dl.utils.data.processes").ProcessesReader
         if not self.persistent_workers:
-            return WorkersReader(self)
+            return kind(self)
         if self._iterator is None:
-            self._iterator = WorkersReader(self)
+            self._iterator = kind(self)
         else:
             self._iterator.restart(self)
         return self._iterator

@@ -6,7 +6,6 @@ import copy
 import itertools
 import os
 import queue
-import threading
 import time
 import warnings
 import weakref
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mini_dl.utils.data.sampler import random_seed
-from mini_dl.utils.data.worker import AGAIN, ENDED, STOP, Failure, Fetch, Results, Worker, WorkerInfo, streams_of
+from mini_dl.utils.data.worker import AGAIN, ENDED, Failure, Fetch, Results, Worker, WorkerInfo, streams_of
 
 PATIENCE = 5.0
 """Seconds that the end of a loader waits for its workers, and after which a reader checks whether they are alive."""
@@ -78,17 +77,17 @@ class WorkersReader(Reader):
             loader.persistent_workers,
         )
         self.prepare = loader.worker_init_fn
-        self.results, self.workers = Results(), list[Worker]()
+        self.results, self.workers = Results(), list[Any]()
         self.close = weakref.finalize(self, _close, self.results, self.workers)
         self.forked = False
         _readers.add(self)
         for number in range(loader.num_workers):
             self.workers.append(self.new_worker(number, loader.num_workers))
-            self.workers[-1].thread.start()
+            self.workers[-1].start()
         self.epoch = 0
         self.begin()
 
-    def new_worker(self, number: int, count: int) -> Worker:
+    def new_worker(self, number: int, count: int) -> Any:
         rng = streams_of(self.base_seed, number)
         info = WorkerInfo(number, count, self.base_seed + number, copy.copy(self.dataset), rng)
         return Worker(info, self.results, self.how, self.prepare)
@@ -106,9 +105,9 @@ class WorkersReader(Reader):
         self.results.found = {}
         for number, worker in enumerate(self.workers):
             worker.active = True
-            if self.forked or not worker.thread.is_alive():
+            if self.forked or not worker.is_alive():
                 self.workers[number] = self.new_worker(number, len(self.workers))
-                self.workers[number].thread.start()
+                self.workers[number].start()
             else:
                 worker.tasks.put(AGAIN)
         self.forked = False
@@ -187,13 +186,13 @@ class WorkersReader(Reader):
 
     def wait(self, worker: Worker) -> None:
         """Wait for a result from any worker. RuntimeError after `timeout`, or if the worker is gone."""
-        alive = worker.thread.is_alive()
+        alive = worker.is_alive()
         try:
             self.results.news.get(timeout=(self.timeout or PATIENCE) if alive else 0)
         except queue.Empty:
             if not alive:
                 worker.active = False
-                raise RuntimeError(f"DataLoader worker (thread {worker.info.id}) exited unexpectedly") from None
+                raise RuntimeError(worker.end()) from None
             if self.timeout:
                 raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
 
@@ -211,18 +210,17 @@ class WorkersReader(Reader):
                     self.assigned[task] = worker, index
                     if (self.epoch, task) not in self.results.found:
                         worker.tasks.put(((self.epoch, task), index))
-            worker.thread.start()
+            worker.start()
         self.forked = False
 
 
-def _close(results: Results, workers: list[Worker]) -> None:
+def _close(results: Results, workers: list[Any]) -> None:
     results.closed = True
     for worker in workers:
-        worker.tasks.put(STOP)
+        worker.stop()
     until = time.monotonic() + PATIENCE
     for worker in workers:
-        if worker.thread.ident is not None and worker.thread is not threading.current_thread():
-            worker.thread.join(max(0, until - time.monotonic()))
+        worker.join(max(0, until - time.monotonic()))
 
 
 _readers: weakref.WeakSet[WorkersReader] = weakref.WeakSet()

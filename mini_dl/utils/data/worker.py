@@ -105,15 +105,16 @@ class _Message(str):
 class Failure:
     """What a worker raised, as text: the error itself would keep its frames alive."""
 
-    def __init__(self, error: BaseException, worker: int) -> None:
-        self.kind, self.worker, self.fatal = type(error), worker, not isinstance(error, Exception)
+    def __init__(self, error: BaseException, worker: str) -> None:
+        self.kind: Any = type(error)
+        self.worker, self.fatal = worker, not isinstance(error, Exception)
         self.text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
     def error(self) -> BaseException:
         """An error of the same type, if it can be made from a message, else a RuntimeError."""
         if self.fatal:
-            return RuntimeError(f"DataLoader worker (thread {self.worker}) exited unexpectedly.\nOriginal {self.text}")
-        message = f"Caught {self.kind.__name__} in DataLoader worker thread {self.worker}.\nOriginal {self.text}"
+            return RuntimeError(f"DataLoader worker ({self.worker}) exited unexpectedly.\nOriginal {self.text}")
+        message = f"Caught {self.kind.__name__} in DataLoader worker {self.worker}.\nOriginal {self.text}"
         try:
             if self.kind is KeyError:
                 return KeyError(_Message(message))
@@ -142,17 +143,57 @@ class Results:
 
 
 class Worker:
+    """A thread that reads. `tasks` takes pairs of a key and an index, AGAIN and STOP."""
+
     def __init__(self, info: WorkerInfo, results: Results, how: tuple[Any, bool, bool], prepare: Any) -> None:
-        self.info, self.how = info, how
-        self.tasks: SimpleQueue[Any] = SimpleQueue()
+        self.info, self.how, self.results = info, how, results
+        self.tasks: Any = SimpleQueue()
         self.active = True  # has data, as far as the reader knows
         name = f"DataLoader worker {info.id}"
         arguments = (info, self.tasks, results, how, prepare)
         self.thread = threading.Thread(target=_work, args=arguments, daemon=True, name=name)
 
+    def start(self) -> None:
+        self.thread.start()
+
+    def is_alive(self) -> bool:
+        return self.thread.is_alive()
+
+    def end(self) -> str:
+        """How it ended."""
+        return f"DataLoader worker (thread {self.info.id}) exited unexpectedly"
+
+    def stop(self) -> None:
+        """Tell it to end."""
+        self.tasks.put(STOP)
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end."""
+        if self.thread.ident is not None and self.thread is not threading.current_thread():
+            self.thread.join(seconds)
+
 
 def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tuple[Any, bool, bool], prepare: Any) -> None:
-    _here.info, here.generator = info, info.rng.torch_generator
+    here.generator = info.rng.torch_generator
+
+    def deliver(key: Key, outcome: Any) -> None:
+        results.found[key] = outcome
+        results.news.put(None)
+
+    serve(info, tasks.get, deliver, lambda: results.closed, how, prepare)
+
+
+def serve(
+    info: WorkerInfo,
+    next_task: Callable[[], Any],
+    deliver: Callable[[Key, Any], None],
+    is_closed: Callable[[], bool],
+    how: tuple[Any, bool, bool],
+    prepare: Any,
+) -> None:
+    """What a worker does: the outcome of each task is a batch, ENDED or a `Failure`."""
+    _here.info = info
+    where = f"{info.worker_method} {info.id}"
     fetch: Fetch | None = None
     failed: Failure | None = None
     try:
@@ -160,9 +201,9 @@ def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tupl
             prepare(info.id)
         fetch = Fetch(info.dataset, *how)
     except BaseException as error:
-        failed = Failure(error, info.id)
+        failed = Failure(error, where)
     ended = False
-    while (task := tasks.get()) is not STOP:
+    while (task := next_task()) is not STOP:
         outcome: Any = failed
         if task is AGAIN:
             ended = False
@@ -171,9 +212,9 @@ def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tupl
                     fetch = Fetch(info.dataset, *how)
                     failed = None
                 except BaseException as error:
-                    failed = Failure(error, info.id)
+                    failed = Failure(error, where)
             continue
-        if ended or results.closed:
+        if ended or is_closed():
             continue
         key, index = task
         if failed is None and fetch is not None:
@@ -181,9 +222,8 @@ def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tupl
                 outcome = fetch(index)
             except BaseException as error:
                 ended = isinstance(error, StopIteration) and fetch.stream is not None
-                outcome = ENDED if ended else Failure(error, info.id)
-        results.found[key] = outcome
-        results.news.put(None)
+                outcome = ENDED if ended else Failure(error, where)
+        deliver(key, outcome)
         if isinstance(outcome, Failure) and outcome.fatal:
             return
         del task, index, outcome  # the batch is the reader's now
