@@ -52,6 +52,12 @@ READ_FIRST = frozenset(
 )
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
+SCALARS = frozenset(
+    "dist.p hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
+    "softplus.threshold softshrink.lambd".split()
+)
+"""Arguments that are a number of any kind to torch's parser, and a float to what runs then."""
+
 HANDED_OVER = frozenset("weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target".split())
 """Tensors that these functions pass on without a check."""
 
@@ -144,6 +150,8 @@ class Parser:
         if kind not in FIT or (value is None and optional(parameter)):
             return value
         fits, called = FIT[kind]
+        if isinstance(value, complex) and f"{self.function.__name__}.{parameter.name}" in SCALARS:
+            raise RuntimeError("value cannot be converted to type double without overflow") from None
         if value.__class__ is str and parameter.name == "padding":  # "same", "valid"; or what is refused with its own message
             return value
         found = fits(value)

@@ -125,7 +125,7 @@ def public(
             native = has_parser(where, name)
             if native not in versions:
                 alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
-                looked_at = not alone and where in ("torch", "Tensor") and not name.startswith("__")
+                looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__")
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
                 versions[native] = exact, with_out(exact, out) if out else exact
             plain, writing = versions[native]
