@@ -41,23 +41,31 @@ INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output
 SEVERAL_MEANINGS = frozenset("max min var std var_mean std_mean".split())
 """Functions whose `dim` may be something else: the other tensor, or whether to divide by one less."""
 
-HANDED_ON = frozenset("Tensor ints bool float Number".split())
-ANY_OBJECT = frozenset("inplace return_indices size_average reduce align_corners".split())
+HANDED_ON = frozenset("Tensor int ints bool float Number".split())
+ANY_OBJECT = frozenset(
+    "inplace return_indices size_average reduce recompute_scale_factor swap full add_zero_attn use_separate_proj_weight".split()
+)
 """What is checked for a function that torch wrote in Python: the kinds that it passes on, except arguments used only for their
 truth value."""
 
 
 READ_FIRST = frozenset(
-    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d batch_norm binary_cross_entropy "
+    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d binary_cross_entropy "
     "binary_cross_entropy_with_logits dropout2d dropout3d embedding_bag fractional_max_pool2d fractional_max_pool3d "
     "gaussian_nll_loss glu group_norm gumbel_softmax huber_loss instance_norm interpolate l1_loss linear_cross_entropy "
-    "local_response_norm log_softmax margin_ranking_loss max_pool3d max_unpool1d max_unpool2d max_unpool3d mse_loss "
-    "multi_head_attention_forward normalize smooth_l1_loss softmax softmin softsign tanhshrink triplet_margin_with_distance_loss "
+    "local_response_norm log_softmax margin_ranking_loss max_unpool1d max_unpool2d max_unpool3d mse_loss "
+    "multi_head_attention_forward normalize smooth_l1_loss softmax softsign tanhshrink triplet_margin_with_distance_loss "
     "upsample_bilinear upsample_nearest".split()
 )
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
-HANDED_OVER = frozenset("weight bias running_mean running_var var log_target".split())
+SCALARS = frozenset(
+    "dist.p hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
+    "softplus.threshold softshrink.lambd".split()
+)
+"""Arguments that are a number of any kind to torch's parser, and a float to what runs then."""
+
+HANDED_OVER = frozenset("weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target".split())
 """Tensors that these functions pass on without a check."""
 
 
@@ -68,6 +76,17 @@ NUMBER_FIRST = {
 }  # fmt: skip
 """Functions that once took numbers between their tensors, ``x.add(2, y)`` or ``addmm(0.5, x, 2, a, b)``, by the names that the
 numbers have now."""
+
+
+def was_to_be_a_tensor(parameter: inspect.Parameter, value: Any) -> bool:
+    return "Tensor" in str(parameter.annotation) and not isinstance(value, Tensor)
+
+
+def refused_by_numpy(error: Exception) -> bool:
+    """Whether `error` is NumPy's, about shapes that do not broadcast or a type that cannot be cast."""
+    if type(error) is ValueError:
+        return "broadcast" in str(error)
+    return "UFuncTypeError" in [kind.__name__ for kind in type(error).__mro__]
 
 
 class Absent:
@@ -141,8 +160,8 @@ class Parser:
         args = [given.pop(name) for name in first] if first == positional[: len(first)] else []
         try:
             return self.function(*args, **given, **named)
-        except Exception:
-            self.explain(values)
+        except Exception as error:
+            self.explain(values, error)
             raise
 
     def take_numbers_first(self, given: dict[str, Any], more: tuple[Any, ...]) -> None:
@@ -165,19 +184,26 @@ class Parser:
         given.update(zip(names, tensors))
         given.update(zip(numbers, others))
 
-    def explain(self, values: tuple[Any, ...]) -> None:
-        """Called when the function has failed: raise the error for an argument that was bound to make it fail."""
+    def explain(self, values: tuple[Any, ...], error: Exception) -> None:
+        """Called when the function has failed: raise the error for an argument that was bound to make it fail, and torch's where
+        NumPy refused shapes or types."""
         for position, (parameter, kind, value) in enumerate(zip(self.parameters, self.kinds, values), 1):
             if kind == "ints" and value.__class__ in (tuple, list):
                 self.fitted(value, kind, parameter, position)
             elif kind == "int" and value.__class__ is int and not -(2**63) <= value < 2**63:
                 raise ValueError("Overflow when unpacking long long") from None
+            elif isinstance(error, AttributeError) and error.name and value is error.obj and was_to_be_a_tensor(parameter, value):
+                raise TypeError(f"{self.named(parameter, position)} must be Tensor, not {type_name(value)}") from None
+        if refused_by_numpy(error):
+            raise RuntimeError(f"{self.function.__name__}(): {error}") from None
 
     def fitted(self, value: Any, kind: str, parameter: inspect.Parameter, position: int) -> Any:
         """`value` as an argument of this kind."""
         if kind not in FIT or (value is None and optional(parameter)):
             return value
         fits, called = FIT[kind]
+        if isinstance(value, complex) and f"{self.function.__name__}.{parameter.name}" in SCALARS:
+            raise RuntimeError("value cannot be converted to type double without overflow") from None
         if value.__class__ is str and parameter.name == "padding":  # "same", "valid"; or what is refused with its own message
             return value
         found = fits(value)
@@ -190,10 +216,12 @@ class Parser:
             ):
                 text = f"{type(value).__name__!r} object has no attribute 'size': '{parameter.name}' must be Tensor"
                 raise AttributeError(text) from None
-            at = "" if parameter.kind is parameter.KEYWORD_ONLY else f" (position {position})"
-            named = f"{self.function.__name__}(): argument '{parameter.name}'{at}"
-            raise TypeError(f"{named} must be {called}, not {type_name(value)}") from None
+            raise TypeError(f"{self.named(parameter, position)} must be {called}, not {type_name(value)}") from None
         return found
+
+    def named(self, parameter: inspect.Parameter, position: int) -> str:
+        at = "" if parameter.kind is parameter.KEYWORD_ONLY else f" (position {position})"
+        return f"{self.function.__name__}(): argument '{parameter.name}'{at}"
 
 
 def parsed(function: Function, strict: bool = True) -> Function:
@@ -254,10 +282,10 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool,
             return parser.resolve((input, dim, keepdim, dtype, out), named_otherwise)
         try:
             return function(input, dim, keepdim, dtype=dtype)
-        except Exception:
+        except Exception as error:
             if parser.is_answered((input, dim, keepdim, dtype, out)):
                 return parser.again((input, dim, keepdim, dtype, out), named_otherwise)
-            parser.explain((input, dim, keepdim, dtype, out))
+            parser.explain((input, dim, keepdim, dtype, out), error)
             raise
     """
     listed, handed, starred = [], [], False
@@ -285,7 +313,7 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool,
         f"def make(function, parser):\n def call({', '.join(listed)}):\n"
         f"  if {' or '.join(doubts) or 'False'}: return parser.resolve(({values}), {named})\n"
         f"  try: return function({', '.join(handed)})\n"
-        f"  except Exception:\n{asked}   parser.explain(({values}))\n   raise\n return call"
+        f"  except Exception as error:\n{asked}   parser.explain(({values}), error)\n   raise\n return call"
     )
 
 
@@ -326,6 +354,8 @@ def kind_of(parameter: inspect.Parameter) -> str:
 
 
 def optional(parameter: inspect.Parameter) -> bool:
+    if parameter.name == "requires_grad":
+        return True
     return "None" in str(parameter.annotation) or parameter.default is None or parameter.default == ()
 
 

@@ -126,7 +126,8 @@ def public(
             native = has_parser(where, name)
             if native not in versions:
                 alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
-                exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
+                looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__")
+                exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
                 writing = with_out(exact, out) if out else exact
                 if parser := parser_of(exact):
                     parser.writing = writing

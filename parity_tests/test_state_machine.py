@@ -325,6 +325,7 @@ class Machine(RuleBasedStateMachine):
     @rule(number=numbers, mode=modes)
     def resize(self, number: int, mode: str) -> None:
         target = self.sides[0].pool[number % len(self.sides[0].pool)]
+        self.without_engine |= mode == "inference_mode" and target.requires_grad
         if 0 not in target.stride():  # elements that shared memory get memory of their own, with anything in it
             self.on(number, mode, lambda x: x.resize_(x.shape[::-1]), keep=False)
 

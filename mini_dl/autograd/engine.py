@@ -63,7 +63,8 @@ class Run:
     """What is under way in one run: the gradients that wait, and for what."""
 
     __slots__ = (
-        "__weakref__", "everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "roots", "wanted"
+        "__weakref__", "everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "roots",
+        "wanted",
     )  # fmt: skip
 
     def __init__(self, tensors: Sequence[Tensor | GradientEdge], inputs: Sequence[Tensor | GradientEdge] | None) -> None:

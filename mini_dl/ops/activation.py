@@ -186,7 +186,7 @@ def _softshrink(input: Array, lambd: float) -> Array:
 @public("nn.functional", out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
-    if lambd < 0:
+    if not lambd >= 0:
         maximum = limits_of(input._array.dtype).max if input.dtype.is_floating_point else math.inf
         raise RuntimeError(
             f"lambda must be in range [0, {maximum:g}] for input dtype {scalar_name(input._array.dtype)}, but found {lambd}"

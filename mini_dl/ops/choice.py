@@ -139,10 +139,19 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     as_tensors("clamp", input=input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    for name, bound in (("min", min), ("max", max)):
-        if bound is not None and not isinstance(bound, Tensor) and not is_number(bound):
-            raise TypeError(f"clamp(): argument '{name}' must be Number or Tensor, not {type_name(bound)}")
+    _checked_bounds("clamp", input, *[bound for bound in (min, max) if bound is not None])
     return _clamp(input, min, max)
+
+
+def _checked_bounds(name: str, input: Any, *bounds: Any) -> None:
+    """TypeError unless `input` is a tensor, and the bounds are all tensors or all numbers (which 0-d tensors are, too)."""
+    as_tensors(name, input=input)
+    tensors = [isinstance(bound, Tensor) for bound in bounds]
+    if not (all(tensors) or all([is_number(b) or (is_one and not b._array.ndim) for b, is_one in zip(bounds, tensors)])):
+        given = ", ".join([type_name(one) for one in (input, *bounds)])
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({given}), but the bounds must be tensors or numbers"
+        )
 
 
 def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
@@ -156,7 +165,7 @@ def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
 @written_by(np.maximum)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``maximum(input, min)``"""
-    as_tensors("clamp_min", input=input)
+    _checked_bounds("clamp_min", input, min)
     return _clamp(input, min, None)
 
 
@@ -164,7 +173,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 @written_by(np.minimum)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``minimum(input, max)``"""
-    as_tensors("clamp_max", input=input)
+    _checked_bounds("clamp_max", input, max)
     return _clamp(input, None, max)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -89,6 +89,9 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     for label, M in (("b", B), ("u", L)):
         if M._array.ndim < 2:
             raise RuntimeError(f"{label} should have at least 2 dimensions, but has {M._array.ndim} dimensions instead")
+    if B._array.dtype != L._array.dtype:
+        types = [scalar_name(M._array.dtype) for M in (B, L)]
+        raise RuntimeError(f"Expected b and A to have the same dtype, but found b of type {types[0]} and A of type {types[1]}")
     if L._array.shape[-1] != L._array.shape[-2]:
         r, c = L._array.shape[-2:]
         raise RuntimeError(f"cholesky_solve: A must be batches of square matrices, but they are {r} by {c} matrices")

@@ -53,13 +53,13 @@ def clone(input: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
 
 
 @tensor_method()
-def contiguous(self: Tensor, memory_format: MemoryFormat = contiguous_format) -> Tensor:
+def contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> Tensor:
     """This tensor, or a contiguous copy."""
-    return self if is_contiguous(self, memory_format) else _copy(self, memory_format)
+    return self if is_contiguous(self, memory_format=memory_format) else _copy(self, memory_format)
 
 
 @tensor_method()
-def is_contiguous(self: Tensor, memory_format: MemoryFormat = contiguous_format) -> bool:
+def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> bool:
     """Whether the elements lie in memory in order."""
     array = self._array
     if memory_format in _CHANNELS_LAST_NDIM:
@@ -97,7 +97,7 @@ def _converted(self: Tensor, target: NumpyType, copy: bool, order: Any) -> Tenso
     if self._array.dtype == target and not copy and order in (None, preserve_format, _suggested(self)):
         return self
     out: Tensor = cast(self, target)
-    if out is self or not (order in (None, preserve_format) or is_contiguous(out, order)):
+    if out is self or not (order in (None, preserve_format) or is_contiguous(out, memory_format=order)):
         out = _copy(out, order)
     return out
 
@@ -105,7 +105,7 @@ def _converted(self: Tensor, target: NumpyType, copy: bool, order: Any) -> Tenso
 def _suggested(tensor: Tensor) -> Any:
     """The memory format of a tensor: contiguous unless it has the strides of another format."""
     for order in _CHANNELS_LAST_NDIM:
-        if is_contiguous(tensor, order) and not is_contiguous(tensor):
+        if is_contiguous(tensor, memory_format=order) and not is_contiguous(tensor):
             return order
     return contiguous_format
 
@@ -133,13 +133,16 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
         raise TypeError(f"to() received an invalid combination of arguments - got ({type_name(where)})")
     if target is not None and not isinstance(target, dtype):
         raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type_name(target)}")
+    for flag in ("non_blocking", "copy"):
+        if not isinstance(given.get(flag, False), bool):
+            raise TypeError(f"to(): argument '{flag}' must be bool, not {type_name(given[flag])}")
     require_cpu(where)
     other = given.get("other")
     return (target if other is None else other.dtype), bool(given.get("copy", False)), given.get("memory_format")
 
 
 def _shorthand(name: str, target: dtype) -> None:
-    def convert(self: Tensor, memory_format: MemoryFormat = None) -> Tensor:
+    def convert(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
         return _converted(self, target.numpy, False, memory_format)
 
     convert.__name__ = convert.__qualname__ = name
@@ -165,7 +168,7 @@ def cuda(self: Tensor, device: DeviceLike = None, non_blocking: bool = False, me
 
 
 @tensor_method()
-def cpu(self: Tensor, memory_format: MemoryFormat = None) -> Tensor:
+def cpu(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
     """This tensor: it is on the CPU."""
     return self
 

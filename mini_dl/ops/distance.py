@@ -30,6 +30,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     if x1._array.dtype.kind not in FLOATING and x2._array.dtype.kind not in FLOATING:
         common = np.result_type(x1._array.dtype, x2._array.dtype)
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {scalar_name(common)}")
+    if not eps >= 0:
+        raise RuntimeError(f"eps must be non-negative, got: {eps:g}")
     shape = broadcast_shapes(x1._array.shape, x2._array.shape)
     at = wrap_dim(dim, len(shape))
 
@@ -60,6 +62,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
 
     For many rows and p = 2, a matrix product is used unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
     """
+    if x1._array.dtype != x2._array.dtype:
+        raise RuntimeError(f"expected scalar type {scalar_name(x1._array.dtype)} but found {scalar_name(x2._array.dtype)}")
     for name, x in (("X1", x1), ("X2", x2)):
         if x._array.dtype.kind not in FLOATING:
             raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {scalar_name(x._array.dtype)}")
@@ -71,7 +75,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
     if compute_mode not in modes:
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
-    if p < 0:
+    if not p >= 0:
         raise RuntimeError("cdist only supports non-negative p values")
     many = max(x1._array.shape[-2], x2._array.shape[-2]) > 25
     if p == 2 and columns and many and compute_mode != modes[2]:
@@ -87,7 +91,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     if input._array.dtype.kind not in FLOATING:
         raise RuntimeError("pdist only supports floating-point dtypes")
-    if p < 0:
+    if not p >= 0:
         raise RuntimeError("pdist only supports non-negative p values")
     i, j = np.triu_indices(input._array.shape[0], 1)
     return _length(input.index_select(0, wrap(i)) - input.index_select(0, wrap(j)), p)

@@ -70,7 +70,7 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
                     f"dtype {_dtypes.scalar_name(wanted)} does not match dtype of out parameter "
                     f"({_dtypes.scalar_name(out._array.dtype)})"
                 )
-            if requires_grad is not True and requires_grad is not False:
+            if requires_grad is not True and requires_grad is not False and requires_grad is not None:
                 raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
             try:
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))

@@ -101,7 +101,7 @@ def huber_loss(
     _warn_of_broadcasting(input, target)
     if weight is None or reduction not in ("none", "mean", "sum"):
         checked_reduction(reduction)
-    if delta <= 0:
+    if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     difference = input - target
     real_floating(difference._array, "huber_cpu")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, int64, scalar_name
+from mini_dl._dtypes import Array, int64, is_number, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -137,7 +137,12 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 
 @function(out=True)
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each of `elements` is among `test_elements`."""
+    """Whether each of `elements` is among `test_elements`; one of them may be a number."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise not_a_tensor("isin", "elements", 1, elements)
+    for position, (name, one) in enumerate((("elements", elements), ("test_elements", test_elements)), 1):
+        if not isinstance(one, Tensor) and not is_number(one):
+            raise not_a_tensor("isin", name, position, one)
     ours, theirs = [v._array if isinstance(v, Tensor) else np.asarray(v) for v in (elements, test_elements)]
     return wrap(np.isin(ours, theirs, invert=invert))
 

@@ -466,6 +466,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input1 @ weight[o] @ input2 + bias[o]`` for each o, (*, I), (*, J), (O, I, J), (O) -> (*, O)."""
     _tensors("bilinear", input1=input1, input2=input2, weight=weight)
+    types = [one._array.dtype for one in (input1, input2, weight, bias) if one is not None]
+    if any([found != types[0] for found in types]):
+        raise RuntimeError(f"All tensors must have the same dtype, got {', '.join([scalar_name(found) for found in types])}")
     if input1.ndim != input2.ndim:
         raise RuntimeError(f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}")
     for i, (n, m) in enumerate(zip(input1.shape[:-1], input2.shape[:-1])):

@@ -20,6 +20,14 @@ LinAlgError = _LinAlgError
 # ------------------------------------------------------------------------------------------------ arguments
 
 
+KERNELS = {
+    "cholesky": "cholesky_cpu", "cholesky_inverse": "cholesky_inverse_out_cpu", "linalg.eigh": "linalg_eigh_cpu",
+    "linalg.eigvalsh": "linalg_eigh_cpu", "linalg.lu": "lu_cpu", "linalg.solve_triangular": "triangular_solve_cpu",
+    "torch.geqrf": "geqrf_cpu", "torch.linalg.lu_factor_ex": "lu_cpu",
+}  # fmt: skip
+"""What torch names where it looks at the type only in the kernel."""
+
+
 def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
     """`A`, after checking that it is a batch of matrices that NumPy can factor."""
     if not isinstance(A, Tensor):
@@ -29,6 +37,8 @@ def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor
     if floating:
         kind = A._array.dtype
         if kind.kind not in INEXACT:
+            if name in KERNELS:
+                raise NotImplementedError(f"\"{KERNELS[name]}\" not implemented for '{scalar_name(kind)}'")
             raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(kind)}")
         if kind.char in HALVES:
             raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {scalar_name(kind)}")

@@ -276,7 +276,7 @@ def _batch_norm(
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
     channels = input._array.shape[1] if input.ndim > 1 else 0
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    if input._array.dtype.kind == "c":
+    if input._array.dtype.kind != "f":
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias, running_mean, running_var)
     for name, kept in (("running_mean", running_mean), ("running_var", running_var)):
@@ -415,6 +415,8 @@ def _torch_instance_norm(
         return _batch_norm(input, weight, bias, mean, variance, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if input._array.dtype.kind != "f":
+        raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias)
     out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
     if running_mean is not None:

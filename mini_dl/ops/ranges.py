@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, Array, NumpyType
+from mini_dl._checks import index_of, type_name, wrap_dim
+from mini_dl._dtypes import Array, INEXACT, NumpyType, is_number
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -97,7 +97,8 @@ def _between(name: str, start: Any, end: Any, steps: int, dtype: NumpyType | Non
             f"{last} dimension(s)."
         )
     start, end = _number(start), _number(end)
-    if not isinstance(steps, (builtins.int, np.integer)):
+    whole = isinstance(steps, (builtins.int, np.integer)) and not isinstance(steps, bool)
+    if not (whole and is_number(start) and is_number(end)):
         given = ", ".join([type_name(v) for v in (start, end, steps)])
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({given}), but expected one of:\n"
@@ -161,6 +162,7 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
         kind = np.dtype("int64") if dtype is None else np.dtype(dtype)
         if kind not in _dtypes.INDEX_TYPES:
             raise NotImplementedError(f"\"{name}\" not implemented for '{_dtypes.scalar_name(kind)}'")
+        offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 
     make.__name__ = make.__qualname__ = name

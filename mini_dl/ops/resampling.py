@@ -112,8 +112,9 @@ def _wanted(space: Shape, n: int, size: Any, scale_factor: Any) -> tuple[list[in
         return list(size), None
     if scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
-    factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * n
-    if len(factors) != n:
+    several = isinstance(scale_factor, (list, tuple))
+    factors = scale_factor if several else [scale_factor] * n
+    if several and len(factors) != n:
         raise ValueError(
             f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial dimensions of "
             f"{list(space)} and scale_factor of shape {scale_factor}. Please provide input tensor in (N, C, d1, d2, ...,dK) "

@@ -47,7 +47,9 @@ _real_abs_ = in_place(abs, "abs_")
 def sign(input: Array) -> Array:
     """-1, 0 or 1; 0 for NaN. RuntimeError for complex: see ``sgn``."""
     if input.dtype.kind == "c":
-        raise RuntimeError("Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+        )
     return _sign_of(input)
 
 
@@ -99,7 +101,7 @@ def _angle_gradient(grad: Tensor, input: Tensor) -> Tensor:
 def signbit(input: Array) -> Array:
     """Whether the sign bit is set: negative numbers and -0.0."""
     if input.dtype.kind == "c":
-        raise RuntimeError("signbit is not implemented for complex tensors.")
+        raise NotImplementedError("signbit is not implemented for complex tensors.")
     return np.signbit(input) if input.dtype.kind in FLOATING else np.less(input, 0)
 
 

@@ -200,8 +200,6 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = wrap_dim(dim, x._array.ndim)
-    if n == 0:
-        return x.clone()
     ends = [prepend, append]
     for end in ends:
         if end is not None and end._array.ndim != x._array.ndim:
@@ -211,6 +209,8 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
                 "diff expects the shape of tensor to prepend or append to match that of input except along the differencing "
                 "dimension"
             )
+    if n == 0:
+        return x.clone()
     if prepend is not None or append is not None:
         x = cat([part for part in (prepend, x, append) if part is not None], dim)
     for _ in range(n):
