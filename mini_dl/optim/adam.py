@@ -6,7 +6,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.nn._types import StateDict
-from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.optimizer import Optimizer, descent as descent
 from mini_dl.optim.updates import (
     Betas,
     Group,
@@ -90,7 +90,11 @@ def _checked_betas(betas: Betas, foreach: bool | None, capturable: bool) -> tupl
 
 
 class AdamW(Adam):
-    """`Adam` whose weight decay shrinks the parameter itself: ``param *= 1 - lr * weight_decay`` (Loshchilov and Hutter 2017)."""
+    """`Adam` whose weight decay shrinks the parameter itself: ``param *= 1 - lr * weight_decay`` (Loshchilov and Hutter 2017).
+
+    >>> descent(AdamW, lr=0.1, weight_decay=0.5)
+    [[0.85, 1.8], [0.7082, 1.6104]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2,
@@ -107,7 +111,11 @@ class AdamW(Adam):
 
 class Adamax(Optimizer):
     """`Adam` with the greatest absolute gradient, decaying by b2, in place of the root of the mean square (Kingma and Ba 2014):
-    ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``."""
+    ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``.
+
+    >>> descent(Adamax, lr=0.1)
+    [[0.9, 1.9], [0.8052, 1.8025]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
@@ -132,7 +140,11 @@ class Adamax(Optimizer):
 
 class NAdam(Optimizer):
     """`Adam` with Nesterov momentum (Dozat 2016): ``m_k = b1 * (1 - 0.96 ** (k * momentum_decay) / 2)``, and the step is
-    ``lr * ((1 - m_k) * grad / (1 - m_1 ... m_k) + m_(k+1) * mean / (1 - m_1 ... m_(k+1)))`` over the root of the square."""
+    ``lr * ((1 - m_k) * grad / (1 - m_1 ... m_k) + m_(k+1) * mean / (1 - m_1 ... m_(k+1)))`` over the root of the square.
+
+    >>> descent(NAdam, lr=0.1)
+    [[0.8944, 1.8944], [0.82, 1.8179]]
+    """
 
     tensors_of_step = "params, mu_products and state_steps"
 
@@ -166,7 +178,11 @@ class NAdam(Optimizer):
 class RAdam(Optimizer):
     """`Adam` that ignores the square until its variance is known well enough (Liu et al. 2019): n steps are worth
     ``r = longest - 2 n b2**n / (1 - b2**n)`` of a simple mean, with ``longest = 2 / (1 - b2) - 1``; from r > 5 on they are scaled
-    by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``."""
+    by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``.
+
+    >>> descent(RAdam, lr=0.1)
+    [[0.8, 1.6], [0.6211, 1.2421]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,

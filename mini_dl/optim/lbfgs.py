@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mini_dl.autograd.mode import enable_grad, no_grad
 from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.joining import cat
-from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.optimizer import Optimizer, descent as descent
 from mini_dl.optim.updates import chosen
 from mini_dl.tensor import Tensor
 
@@ -117,6 +117,9 @@ class LBFGS(Optimizer):
     (Liu and Nocedal 1989).
 
     ``step(closure)`` makes up to `max_iter` steps of length `lr`, or as long as a "strong_wolfe" line search finds.
+
+    >>> descent(LBFGS, line_search_fn="strong_wolfe", steps=1)
+    [[0.0, 0.0]]
     """
 
     def __init__(

@@ -16,6 +16,13 @@ class Muon(Optimizer):
     For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the
     point at `momentum` between `grad` and it, with all its singular values brought to about 1: that is computed in bfloat16, as
     in torch.
+
+    >>> import mini_dl as torch
+    >>> w = torch.zeros(2, 3, requires_grad=True)
+    >>> w.grad = torch.tensor([[4.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> torch.optim.Muon([w], lr=0.1).step()
+    >>> torch.linalg.svdvals(w.detach())
+    tensor([0.0730, 0.0730])
     """
 
     def __init__(
