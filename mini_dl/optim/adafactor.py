@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import Number, Options, Params, State, check_one_element, chosen, new_step, zeros_like
+from mini_dl.optim.updates import State, check_one_element, chosen, new_step, zeros_like
 
 
 def _root_mean_square(array: Array) -> float:

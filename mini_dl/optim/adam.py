@@ -5,23 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.nn._types import StateDict
+from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
+from mini_dl.nn._types import Betas, Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import (
-    Betas,
-    Group,
-    Number,
-    Options,
-    Params,
-    State,
-    add_scaled,
-    chosen,
-    mean_towards,
-    parts_of_decay,
-    square_towards,
-    step_by_root,
-    with_penalty,
-)  # fmt: skip
+from mini_dl.optim.updates import State, chosen, parts_of_decay
 from mini_dl.tensor import Tensor
 
 

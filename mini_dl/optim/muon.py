@@ -6,8 +6,9 @@ import math
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.orthogonal import orthogonalized
+from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Number, Options, Params, State, check_one_element, chosen, zeros_like
+from mini_dl.optim.updates import State, check_one_element, chosen, zeros_like
 
 
 class Muon(Optimizer):

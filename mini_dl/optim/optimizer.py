@@ -19,10 +19,10 @@ from mini_dl._dtypes import Array
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
-from mini_dl.nn._types import Args, Function, Hook, StateDict
+from mini_dl.nn._types import Args, Function, Group, Hook, Options, Params, StateDict
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
-from mini_dl.optim.updates import Buffers, Group, Options, Params, State, new_step
+from mini_dl.optim.updates import Buffers, State, new_step
 from mini_dl.tensor import Tensor, typename, wrap, written
 
 Closure: TypeAlias = Callable[[], Any]

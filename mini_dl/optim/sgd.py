@@ -7,8 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from mini_dl._dtypes import Array
+from mini_dl.kernels.steps import add_scaled, with_penalty
+from mini_dl.nn._types import Group, Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import Group, Number, Options, Params, State, add_scaled, chosen, with_penalty
+from mini_dl.optim.updates import State, chosen
 from mini_dl.tensor import wrap
 
 

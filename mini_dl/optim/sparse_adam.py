@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mini_dl._dtypes import Array
+from mini_dl.nn._types import Betas, Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Betas, Number, Options, Params, State, check_one_element, chosen
+from mini_dl.optim.updates import State, check_one_element, chosen
 
 
 class SparseAdam(Optimizer):
