@@ -19,13 +19,8 @@ class Adam(Optimizer):
     ``param -= lr * mean / (sqrt(square) + eps)``. `amsgrad` uses the largest square so far (Reddi et al. 2018).
     ValueError for negative options or betas outside [0, 1).
 
-    >>> import mini_dl as torch
-    >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
-    >>> optimizer = torch.optim.Adam([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> w
-    tensor([0.9000, 1.9000], requires_grad=True)
+    >>> descent(Adam, lr=0.1)
+    [[0.9, 1.9], [0.8004, 1.8002]]
     """
 
     def __init__(
