@@ -12,7 +12,7 @@ from mini_dl import nn
 from mini_dl.nn import utils
 
 PLACES = (
-    nn, nn.init, utils, utils.parametrizations, utils.parametrize, utils.prune, utils.rnn,
+    nn.modules, nn.init, utils, utils.parametrizations, utils.parametrize, utils.prune, utils.rnn,
     torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils,
 )  # fmt: skip
 DEPRECATED = """
