@@ -12,7 +12,7 @@ import pytest
 import mini_dl as torch
 from mini_dl import optim
 from mini_dl.kernels.orthogonal import bfloat16
-from mini_dl.optim.updates import BLOCK
+from mini_dl.kernels.steps import BLOCK
 from mini_dl.tensor import wrap
 
 ALGORITHMS = [

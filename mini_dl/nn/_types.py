@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from mini_dl._device import device
@@ -24,3 +25,14 @@ Hook: TypeAlias = Function
 """What a hook takes and may return is said where it is registered."""
 StateDict: TypeAlias = dict[str, Any]
 """Tensors, numbers and further dictionaries by name: what is saved."""
+
+# ------------------------------------------------------------------------------------------------ of optimizers
+
+Number: TypeAlias = float | Tensor
+"""An option that may also be a tensor of one element: torch allows it for learning rates and betas."""
+Betas: TypeAlias = tuple[Number, Number]
+Group: TypeAlias = dict[str, Any]
+"""Parameters and their options by name."""
+Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
+Options: TypeAlias = SimpleNamespace
+"""The options of a group as attributes, for an update."""

@@ -76,14 +76,26 @@ def answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
 
 @answered
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with draws from U(a, b)."""
+    """Fill with draws from U(a, b).
+
+    >>> import mini_dl as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.uniform_(torch.empty(3), -1.0, 1.0)
+    tensor([-0.0075,  0.5364, -0.8230])
+    """
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 @answered
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with draws from N(mean, std^2)."""
+    """Fill with draws from N(mean, std^2).
+
+    >>> import mini_dl as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.normal_(torch.empty(3), std=0.1)
+    tensor([ 0.1541, -0.0293, -0.2179])
+    """
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -91,7 +103,13 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with draws from N(mean, std^2) restricted to [a, b]."""
+    """Fill with draws from N(mean, std^2) restricted to [a, b].
+
+    >>> import mini_dl as torch
+    >>> w = torch.nn.init.trunc_normal_(torch.empty(1000), a=-1.0, b=1.0)
+    >>> bool((w.abs() <= 1).all())
+    True
+    """
 
     def cdf(x: float) -> float:
         return (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0
@@ -135,30 +153,58 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
 
 @answered
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with `val`."""
+    """Fill with `val`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.init.constant_(torch.empty(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
     with no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1."""
+    """Fill with 1.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.init.ones_(torch.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0."""
+    """Fill with 0.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.init.zeros_(torch.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity of a matrix: ones on the diagonal. ValueError unless it has two dimensions."""
+    """The identity of a matrix: ones on the diagonal. ValueError unless it has two dimensions.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.init.eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     return _fill_array(tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """The identity of a convolution: channel i of each group passes to output i. ValueError unless it has 3 to 5 dimensions."""
+    """The identity of a convolution: channel i of each group passes to output i. ValueError unless it has 3 to 5 dimensions.
+
+    >>> import mini_dl as torch
+    >>> weight = torch.nn.init.dirac_(torch.empty(2, 2, 3))
+    >>> torch.nn.functional.conv1d(torch.ones(1, 2, 4), weight, padding=1)
+    tensor([[[1., 1., 1., 1.],
+             [1., 1., 1., 1.]]])
+    """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     outputs, inputs, *kernel = tensor.shape
@@ -203,13 +249,26 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill from U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """Fill from U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    >>> import mini_dl as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.xavier_uniform_(torch.empty(2, 2))
+    tensor([[-0.0092,  0.6570],
+            [-1.0080, -0.9013]])
+    """
     bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """Fill from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    >>> import mini_dl as torch
+    >>> w = torch.nn.init.xavier_normal_(torch.empty(200, 100))
+    >>> round(w.std().item(), 2), round((2 / 300) ** 0.5, 2)
+    (0.08, 0.08)
+    """
     return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
 
 
@@ -230,7 +289,13 @@ def _without_elements(tensor: Tensor) -> bool:
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
-    """Fill from U(-b, b), b = gain * sqrt(3 / fan) (He et al. 2015). `a` is the slope of a leaky ReLU."""
+    """Fill from U(-b, b), b = gain * sqrt(3 / fan) (He et al. 2015). `a` is the slope of a leaky ReLU.
+
+    >>> import mini_dl as torch
+    >>> w = torch.nn.init.kaiming_uniform_(torch.empty(200, 96), nonlinearity="relu")
+    >>> round(w.max().item(), 2), (6 / 96) ** 0.5
+    (0.25, 0.25)
+    """
     if _without_elements(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
@@ -240,14 +305,26 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:
-    """Fill from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015). `a` is the slope of a leaky ReLU."""
+    """Fill from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015). `a` is the slope of a leaky ReLU.
+
+    >>> import mini_dl as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.nn.init.kaiming_normal_(torch.empty(1, 3), nonlinearity="relu")
+    tensor([[ 1.2582, -0.2396, -1.7790]])
+    """
     if _without_elements(tensor):
         return tensor
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
-    """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`."""
+    """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`.
+
+    >>> import mini_dl as torch
+    >>> w = torch.nn.init.orthogonal_(torch.empty(2, 5))
+    >>> bool((w @ w.T).allclose(torch.eye(2), atol=1e-6))
+    True
+    """
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     array = tensor._array
@@ -263,7 +340,12 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
-    """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens 2010). ValueError unless it is a matrix."""
+    """N(0, std^2) with a fraction `sparsity` of each column set to zero (Martens 2010). ValueError unless it is a matrix.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.init.sparse_(torch.empty(10, 3), sparsity=0.4).eq(0).sum(0)
+    tensor([4, 4, 4])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape

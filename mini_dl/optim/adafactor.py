@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array, limits_of
-from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Number, Options, Params, State, check_one_element, chosen, new_step, zeros_like
+from mini_dl.nn._types import Number, Options, Params
+from mini_dl.optim.optimizer import Optimizer, descent as descent
+from mini_dl.optim.updates import State, check_one_element, chosen, new_step, zeros_like
 
 
 def _root_mean_square(array: Array) -> float:
@@ -15,7 +16,11 @@ def _root_mean_square(array: Array) -> float:
 
 class Adafactor(Optimizer):
     """Steps relative to the magnitude of the parameter, clipped at `d`, scaled by ``rows @ columns / mean(rows)`` in place of the
-    whole mean square (Shazeer and Stern 2018)."""
+    whole mean square (Shazeer and Stern 2018).
+
+    >>> descent(Adafactor, lr=0.1)
+    [[0.8419, 1.8419], [0.7098, 1.7038]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),

@@ -7,26 +7,19 @@ from typing import ClassVar
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import (
-    Group,
-    Number,
-    Options,
-    Params,
-    State,
-    add_scaled,
-    chosen,
-    mean_towards,
-    new_step,
-    square_towards,
-    step_by_root,
-    with_penalty,
-)  # fmt: skip
+from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
+from mini_dl.nn._types import Group, Number, Options, Params
+from mini_dl.optim.optimizer import Optimizer, descent as descent
+from mini_dl.optim.updates import State, chosen, new_step
 from mini_dl.tensor import wrap
 
 
 class Adagrad(Optimizer):
-    """``sum += grad**2; param -= lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)`` (Duchi et al. 2011)"""
+    """``sum += grad**2; param -= lr / (1 + (step - 1) * lr_decay) * grad / (sqrt(sum) + eps)`` (Duchi et al. 2011)
+
+    >>> descent(Adagrad, lr=0.5)
+    [[0.5, 1.5], [0.2764, 1.2]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
@@ -60,7 +53,11 @@ def _begin(param: Array, state: State, value: float) -> None:
 
 
 class Adadelta(Optimizer):
-    """``delta = grad * sqrt(deltas + eps) / sqrt(squares + eps)`` with running means of both squares (Zeiler 2012)."""
+    """``delta = grad * sqrt(deltas + eps) / sqrt(squares + eps)`` with running means of both squares (Zeiler 2012).
+
+    >>> descent(Adadelta, steps=3)
+    [[0.9968, 1.9968], [0.9936, 1.9936], [0.9903, 1.9903]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
@@ -90,6 +87,9 @@ class RMSprop(Optimizer):
     """``square = alpha * square + (1 - alpha) * grad**2; param -= lr * grad / (sqrt(square) + eps)`` (Tieleman and Hinton 2012)
 
     `centered` subtracts the square of the mean gradient; `momentum` accumulates the steps.
+
+    >>> descent(RMSprop, lr=0.1, centered=True)
+    [[-0.005, 0.995], [0.0001, 0.5437]]
     """
 
     newer_options: ClassVar[Group] = {"momentum": 0}

@@ -5,23 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.nn._types import StateDict
-from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import (
-    Betas,
-    Group,
-    Number,
-    Options,
-    Params,
-    State,
-    add_scaled,
-    chosen,
-    mean_towards,
-    parts_of_decay,
-    square_towards,
-    step_by_root,
-    with_penalty,
-)  # fmt: skip
+from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
+from mini_dl.nn._types import Betas, Group, Number, Options, Params, StateDict
+from mini_dl.optim.optimizer import Optimizer, descent as descent
+from mini_dl.optim.updates import State, chosen, parts_of_decay
 from mini_dl.tensor import Tensor
 
 
@@ -32,13 +19,8 @@ class Adam(Optimizer):
     ``param -= lr * mean / (sqrt(square) + eps)``. `amsgrad` uses the largest square so far (Reddi et al. 2018).
     ValueError for negative options or betas outside [0, 1).
 
-    >>> import mini_dl as torch
-    >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
-    >>> optimizer = torch.optim.Adam([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> w
-    tensor([0.9000, 1.9000], requires_grad=True)
+    >>> descent(Adam, lr=0.1)
+    [[0.9, 1.9], [0.8004, 1.8002]]
     """
 
     def __init__(
@@ -90,7 +72,11 @@ def _checked_betas(betas: Betas, foreach: bool | None, capturable: bool) -> tupl
 
 
 class AdamW(Adam):
-    """`Adam` whose weight decay shrinks the parameter itself: ``param *= 1 - lr * weight_decay`` (Loshchilov and Hutter 2017)."""
+    """`Adam` whose weight decay shrinks the parameter itself: ``param *= 1 - lr * weight_decay`` (Loshchilov and Hutter 2017).
+
+    >>> descent(AdamW, lr=0.1, weight_decay=0.5)
+    [[0.85, 1.8], [0.7082, 1.6104]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2,
@@ -107,7 +93,11 @@ class AdamW(Adam):
 
 class Adamax(Optimizer):
     """`Adam` with the greatest absolute gradient, decaying by b2, in place of the root of the mean square (Kingma and Ba 2014):
-    ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``."""
+    ``greatest = max(b2 * greatest, abs(grad) + eps); param -= lr / (1 - b1**step) * mean / greatest``.
+
+    >>> descent(Adamax, lr=0.1)
+    [[0.9, 1.9], [0.8052, 1.8025]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
@@ -132,7 +122,11 @@ class Adamax(Optimizer):
 
 class NAdam(Optimizer):
     """`Adam` with Nesterov momentum (Dozat 2016): ``m_k = b1 * (1 - 0.96 ** (k * momentum_decay) / 2)``, and the step is
-    ``lr * ((1 - m_k) * grad / (1 - m_1 ... m_k) + m_(k+1) * mean / (1 - m_1 ... m_(k+1)))`` over the root of the square."""
+    ``lr * ((1 - m_k) * grad / (1 - m_1 ... m_k) + m_(k+1) * mean / (1 - m_1 ... m_(k+1)))`` over the root of the square.
+
+    >>> descent(NAdam, lr=0.1)
+    [[0.8944, 1.8944], [0.82, 1.8179]]
+    """
 
     tensors_of_step = "params, mu_products and state_steps"
 
@@ -166,7 +160,11 @@ class NAdam(Optimizer):
 class RAdam(Optimizer):
     """`Adam` that ignores the square until its variance is known well enough (Liu et al. 2019): n steps are worth
     ``r = longest - 2 n b2**n / (1 - b2**n)`` of a simple mean, with ``longest = 2 / (1 - b2) - 1``; from r > 5 on they are scaled
-    by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``."""
+    by ``sqrt((r - 4)(r - 2) longest / ((longest - 4)(longest - 2) r))``.
+
+    >>> descent(RAdam, lr=0.1)
+    [[0.8, 1.6], [0.6211, 1.2421]]
+    """
 
     def __init__(
         self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from mini_dl.autograd.mode import enable_grad, no_grad
+from mini_dl.nn._types import Number, Params, StateDict
 from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.joining import cat
-from mini_dl.optim.optimizer import Optimizer
+from mini_dl.optim.optimizer import Closure, Optimizer, descent as descent
 from mini_dl.optim.updates import chosen
 from mini_dl.tensor import Tensor
+
+Length: TypeAlias = float | Tensor
 
 
 class Point(NamedTuple):
@@ -21,67 +24,52 @@ class Point(NamedTuple):
     grad: Tensor
     slope: Any
 
+    def too_high(self, start: Point) -> bool:
+        """Whether the loss misses the first condition of Wolfe on a line from `start`: low enough."""
+        return bool(self.loss > start.loss + 1e-4 * self.t * start.slope)
 
-def cubic_minimum(a: Point, b: Point, bounds: tuple[Any, Any] | None = None) -> Any:
+    def flat_enough(self, start: Point) -> bool:
+        """Whether the slope meets the second one."""
+        return bool(abs(self.slope) <= -0.9 * start.slope)
+
+
+def cubic_minimum(a: Point, b: Point, bounds: tuple[Length, Length] | None = None) -> Any:
     """The minimum, within `bounds` or between the points, of the cubic through two points and slopes (Nocedal, Wright: 3.59)."""
-    low, high = bounds or ((a.t, b.t) if a.t <= b.t else (b.t, a.t))
+    left, right = (a, b) if a.t <= b.t else (b, a)
+    low, high = bounds or (left.t, right.t)
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1**2 - a.slope * b.slope
     if not square >= 0:
         return (low + high) / 2.0
     d2 = square.sqrt()
-    left, right = (a, b) if a.t <= b.t else (b, a)
     least = right.t - (right.t - left.t) * ((right.slope + d2 - d1) / (right.slope - left.slope + 2 * d2))
     return min(max(least, low), high)
 
 
-class _Wolfe:
-    """The two conditions of Wolfe on a point of a line from `start`: the loss is low enough, the slope flat enough."""
-
-    c1, c2 = 1e-4, 0.9
-
-    def __init__(self, start: Point) -> None:
-        self.start = start
-
-    def too_high(self, point: Point) -> bool:
-        return bool(point.loss > self.start.loss + self.c1 * point.t * self.start.slope)
-
-    def flat_enough(self, point: Point) -> bool:
-        return bool(abs(point.slope) <= -self.c2 * self.start.slope)
-
-
 def strong_wolfe(
-    evaluate: Callable[[Any], Point], start: Point, t: Any, longest: Any, tolerance: float, limit: int
+    evaluate: Callable[[Any], Point], start: Point, t: Length, longest: Tensor, tolerance: float, limit: int
 ) -> tuple[Point, int]:
     """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
-    wolfe = _Wolfe(start)
     before, point, tries = start, evaluate(t), 0
     bracket = None
     while tries < limit:  # until two points enclose a minimum
-        if wolfe.too_high(point) or (tries > 1 and point.loss >= before.loss):
-            bracket = [before, point]
-            break
-        if wolfe.flat_enough(point):
+        high = point.too_high(start) or (tries > 1 and point.loss >= before.loss)
+        if not high and point.flat_enough(start):
             return point, tries + 1
-        if point.slope >= 0:
+        if high or point.slope >= 0:
             bracket = [before, point]
             break
         bounds = (point.t + 0.01 * (point.t - before.t), point.t * 10)
         before, point = point, evaluate(cubic_minimum(before, point, bounds))
         tries += 1
-    return _narrowed(evaluate, wolfe, bracket or [start, point], tries, longest, tolerance, limit)
+    return _narrowed(evaluate, start, bracket or [start, point], tries, longest, tolerance, limit)
 
 
 def _narrowed(
-    evaluate: Callable[[Any], Point],
-    wolfe: _Wolfe,
-    bracket: list[Point],
-    tries: int,
-    longest: Any,
-    tolerance: float,
+    evaluate: Callable[[Any], Point], start: Point, bracket: list[Point], tries: int, longest: Tensor, tolerance: float,
     limit: int,
-) -> tuple[Point, int]:
+) -> tuple[Point, int]:  # fmt: skip
     """The best point between two that enclose a minimum."""
     low = 0 if bracket[0].loss <= bracket[1].loss else 1
     stalled = False
@@ -90,20 +78,16 @@ def _narrowed(
         if (right - left) * longest < tolerance:
             break
         t, margin = cubic_minimum(bracket[0], bracket[1]), 0.1 * (right - left)
-        if min(right - t, t - left) < margin:  # too close to an end: once is allowed
-            if stalled or t >= right or t <= left:
-                t = right - margin if abs(t - right) < abs(t - left) else left + margin
-                stalled = False
-            else:
-                stalled = True
-        else:
-            stalled = False
+        near_end = min(right - t, t - left) < margin  # once is allowed
+        if near_end and (stalled or t >= right or t <= left):
+            t, near_end = (right - margin if abs(t - right) < abs(t - left) else left + margin), False
+        stalled = near_end
         point, tries = evaluate(t), tries + 1
-        if wolfe.too_high(point) or point.loss >= bracket[low].loss:
+        if point.too_high(start) or point.loss >= bracket[low].loss:
             bracket[1 - low] = point
             low = 0 if bracket[0].loss <= bracket[1].loss else 1
             continue
-        done = wolfe.flat_enough(point)
+        done = point.flat_enough(start)
         if not done and point.slope * (bracket[1 - low].t - bracket[low].t) >= 0:
             bracket[1 - low] = bracket[low]
         bracket[low] = point
@@ -117,10 +101,13 @@ class LBFGS(Optimizer):
     (Liu and Nocedal 1989).
 
     ``step(closure)`` makes up to `max_iter` steps of length `lr`, or as long as a "strong_wolfe" line search finds.
+
+    >>> descent(LBFGS, line_search_fn="strong_wolfe", steps=1)
+    [[0.0, 0.0]]
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1, max_iter: int = 20, max_eval: int | None = None, tolerance_grad: float = 1e-7,
+        self, params: Params, lr: Number = 1, max_iter: int = 20, max_eval: int | None = None, tolerance_grad: float = 1e-7,
         tolerance_change: float = 1e-9, history_size: int = 100, line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
         if max_eval is None:
@@ -139,7 +126,7 @@ class LBFGS(Optimizer):
             pieces.append((view_as_real(grad) if grad.is_complex() else grad).reshape(-1))
         return cat(pieces)
 
-    def _move(self, t: Any, direction: Tensor) -> None:
+    def _move(self, t: Length, direction: Tensor) -> None:
         start = 0
         for p in self._params:
             target = view_as_real(p) if p.is_complex() else p
@@ -148,12 +135,12 @@ class LBFGS(Optimizer):
 
     # -------------------------------------------------------------------------------------------- the step
 
-    def step(self, closure: Callable[[], Any]) -> Any:
+    def step(self, closure: Closure) -> Any:
         """Minimize `closure`, which computes the loss and its gradient, for `max_iter` steps; returns the first loss."""
         with no_grad():
             return self._minimize(enable_grad()(closure))
 
-    def _minimize(self, closure: Callable[[], Any]) -> Any:
+    def _minimize(self, closure: Closure) -> Any:
         group, state = self.param_groups[0], self.state[self._params[0]]
         lr, most = group["lr"], group["max_eval"]
         flat, little = group["tolerance_grad"], group["tolerance_change"]
@@ -178,11 +165,10 @@ class LBFGS(Optimizer):
             if group["line_search_fn"] is not None:
                 if group["line_search_fn"] != "strong_wolfe":
                     raise RuntimeError("only 'strong_wolfe' is supported")
-                start, longest = Point(0, loss, grad, slope), direction.abs().max()
-                evaluate = self._along(closure, direction)
+                start, longest, evaluate = Point(0, loss, grad, slope), direction.abs().max(), self._along(closure, direction)
                 found, used = strong_wolfe(evaluate, start, t, longest, little, most - evaluations)
-                state["t"], loss, grad = found.t, found.loss, found.grad
-                t = found.t
+                t, loss, grad, _ = found
+                state["t"] = t
                 self._move(t, direction)
             else:
                 self._move(t, direction)
@@ -196,7 +182,7 @@ class LBFGS(Optimizer):
                 break
         return first_loss
 
-    def _along(self, closure: Callable[[], Any], direction: Tensor) -> Callable[[Any], Point]:
+    def _along(self, closure: Closure, direction: Tensor) -> Callable[[Any], Point]:
         """The loss at a step length; the parameters are restored."""
         kept = [p.clone() for p in self._params]
 
@@ -209,7 +195,7 @@ class LBFGS(Optimizer):
 
         return evaluate
 
-    def _direction(self, grad: Tensor, state: dict[str, Any], history: int) -> Tensor:
+    def _direction(self, grad: Tensor, state: StateDict, history: int) -> Tensor:
         """Minus the inverse Hessian times `grad`, by two loops over the remembered changes (Nocedal, Wright: algorithm 7.4)."""
         if state["n_iter"] == 1:
             state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)

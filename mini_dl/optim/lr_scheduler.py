@@ -280,8 +280,8 @@ class _Cosine(LRScheduler):
 class CosineAnnealingLR(_Cosine):
     """``eta_min + (initial_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2`` (Loshchilov and Hutter 2016, without restarts).
 
-    >>> course(CosineAnnealingLR, T_max=4)
-    [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    >>> course(CosineAnnealingLR, T_max=4, epochs=8)
+    [1.0, 0.8536, 0.5, 0.1464, 0.0, 0.1464, 0.5, 0.8536]
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:

@@ -6,8 +6,9 @@ import math
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.orthogonal import orthogonalized
+from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Number, Options, Params, State, check_one_element, chosen, zeros_like
+from mini_dl.optim.updates import State, check_one_element, chosen, zeros_like
 
 
 class Muon(Optimizer):
@@ -16,6 +17,13 @@ class Muon(Optimizer):
     For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the
     point at `momentum` between `grad` and it, with all its singular values brought to about 1: that is computed in bfloat16, as
     in torch.
+
+    >>> import mini_dl as torch
+    >>> w = torch.zeros(2, 3, requires_grad=True)
+    >>> w.grad = torch.tensor([[4.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> torch.optim.Muon([w], lr=0.1).step()
+    >>> torch.linalg.svdvals(w.detach())
+    tensor([0.0730, 0.0730])
     """
 
     def __init__(

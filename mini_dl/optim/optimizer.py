@@ -9,8 +9,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
@@ -18,6 +19,7 @@ from mini_dl._dtypes import FLOATING, Array
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
+from mini_dl.nn._types import Args, Function, Group, Hook, Options, Params, StateDict
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype
 from mini_dl.optim._foreign import (
@@ -41,9 +43,10 @@ from mini_dl.optim._foreign import (
 )
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
 from mini_dl.optim.updates import Buffers, State, new_step, update_in_single
-from mini_dl.tensor import Tensor, typename, written
+from mini_dl.tensor import Tensor, typename, wrap, written
 
-Hook = Callable[..., Any]
+Closure: TypeAlias = Callable[[], Any]
+"""Computes the loss again, and its gradients."""
 
 _global_step_pre_hooks: dict[int, Hook] = {}
 _global_step_post_hooks: dict[int, Hook] = {}
@@ -67,18 +70,18 @@ def register_optimizer_step_post_hook(hook: Hook) -> Handle:
     return Handle(_global_step_post_hooks, hook)
 
 
-def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+def _with_hooks(step: Function) -> Function:
     """`step`, wrapped in the hooks registered for it."""
 
     @functools.wraps(step)
-    def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Optimizer, *args: object, **kwargs: object) -> Any:
         before = self.__dict__.get("_optimizer_step_pre_hooks")
-        if before is None:  # its class does not call `Optimizer.__init__`
+        after = self.__dict__.get("_optimizer_step_post_hooks")
+        if before is None or after is None:  # its class does not call `Optimizer.__init__`
             return step(self, *args, **kwargs)
-        after = self._optimizer_step_post_hooks
         if not (before or after or _global_step_pre_hooks or _global_step_post_hooks):
             return step(self, *args, **kwargs)
-        all_args: tuple[Any, ...] = (self, *args)
+        all_args: Args = (self, *args)
         for hook in chain(_global_step_pre_hooks.values(), before.values()):
             changed = hook(self, all_args, kwargs)
             if changed is not None:
@@ -116,14 +119,14 @@ class Optimizer:
     tensor(-10.)
     """
 
-    newer_options: ClassVar[dict[str, Any]] = {}
+    newer_options: ClassVar[Group] = {}
     """Options that state saved by old versions may lack, and their values then: flags with defaults, and those named."""
     tensors_of_step: ClassVar[str] = "params and state_steps"
     """torch's name for the tensors that a step takes."""
     foreach_is_recorded: ClassVar[bool] = False
     """Whether torch lets `foreach` and `differentiable` go together."""
 
-    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: Group) -> None:
         self.defaults = defaults
         self._make_hooks()
         if isinstance(params, Tensor):
@@ -131,8 +134,8 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got " + typename(params)
             )
         self.state: defaultdict[Any, Any] = defaultdict(dict)
-        self.param_groups: list[dict[str, Any]] = []
-        groups = list(params)
+        self.param_groups: list[Group] = []
+        groups: list[Any] = list(params)
         if len(groups) == 0:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -149,7 +152,7 @@ class Optimizer:
             if self.defaults.get("foreach"):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             parameters = inspect.signature(cls.__init__).parameters.values()
@@ -158,21 +161,18 @@ class Optimizer:
         if "step" in cls.__dict__ and not hasattr(cls.__dict__["step"], "hooked"):
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
-    _optimizer_step_pre_hooks: dict[int, Hook]
-    _optimizer_step_post_hooks: dict[int, Hook]
-    _optimizer_state_dict_pre_hooks: dict[int, Hook]
-    _optimizer_state_dict_post_hooks: dict[int, Hook]
-    _optimizer_load_state_dict_pre_hooks: dict[int, Hook]
-    _optimizer_load_state_dict_post_hooks: dict[int, Hook]
-
     def _make_hooks(self) -> None:
         for name in ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post"):
             self.__dict__.setdefault(f"_optimizer_{name}_hooks", OrderedDict())
         self._zero_grad_profile_name = f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"
         self._warned_capturable_if_run_uncaptured = True
 
+    def _optimizer_hooks(self, when: str) -> dict[int, Hook]:
+        hooks: dict[int, Hook] = getattr(self, f"_optimizer_{when}_hooks")
+        return hooks
+
     @staticmethod
-    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+    def profile_hook_step(func: Function) -> Function:
         """`func`, a step, wrapped in the hooks registered for it."""
         return func if hasattr(func, "hooked") else _with_hooks(func)
 
@@ -184,7 +184,7 @@ class Optimizer:
     # -------------------------------------------------------------------------------------------- the step
 
     @_with_hooks
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient. `closure` recomputes the loss, which is returned."""
         loss = None
         if closure is not None:
@@ -202,7 +202,7 @@ class Optimizer:
                 mode.run(self._update_group, group)
         return loss
 
-    def _check_before_step(self, group: dict[str, Any]) -> None:
+    def _check_before_step(self, group: Group) -> None:
         if group.get("capturable"):
             raise AssertionError(
                 f"If capturable=True, {self.tensors_of_step} must be on supported devices: "
@@ -218,15 +218,15 @@ class Optimizer:
                         f"'xpu', 'hpu', 'cpu', 'mtia', 'privateuseone'] but {param.dtype} and cpu"
                     )
 
-    def _update_group(self, group: dict[str, Any]) -> None:
+    def _update_group(self, group: Group) -> None:
         """Over NumPy arrays."""
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
         if not found:
             return
-        options = SimpleNamespace(**{name: _number(value) for name, value in group.items() if name != "params"})
+        options = Options(**{name: _number(value) for name, value in group.items() if name != "params"})
         new = [(param, tensors) for param, tensors in found if not tensors]
 
-        def update(bundle: list[tuple[Tensor, dict[str, Any]]]) -> None:
+        def update(bundle: Found) -> None:
             spare = _spare.pop() if _spare else {}  # removed meanwhile: a step within this one, or in another thread, has its own
             for param, tensors in bundle:
                 array, grad, state = param._array, param._grad._array, State(tensors, spare)  # type: ignore[union-attr]
@@ -249,9 +249,9 @@ class Optimizer:
             for param, _ in found:
                 written(param)
 
-    def _record_group(self, group: dict[str, Any]) -> None:
+    def _record_group(self, group: Group) -> None:
         """The same updates, recorded."""
-        options = SimpleNamespace(**{name: recorded_option(value) for name, value in group.items() if name != "params"})
+        options = Options(**{name: recorded_option(value) for name, value in group.items() if name != "params"})
         for param in group["params"]:
             if param._grad is None:
                 continue
@@ -264,7 +264,7 @@ class Optimizer:
             for each in (*state.given.values(), array):
                 each.write()
 
-    def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
+    def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates kept."""
         raise NotImplementedError
 
@@ -276,7 +276,7 @@ class Optimizer:
 
     # -------------------------------------------------------------------------------------------- groups
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Group) -> None:
         """Add parameters with options of their own: ``{"params": ..., "lr": 0.1}``."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -322,33 +322,33 @@ class Optimizer:
 
     def register_step_pre_hook(self, hook: Hook) -> Handle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; (args, kwargs) it returns replace them."""
-        return Handle(self._optimizer_step_pre_hooks, hook)
+        return Handle(self._optimizer_hooks("step_pre"), hook)
 
     def register_step_post_hook(self, hook: Hook) -> Handle:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
-        return Handle(self._optimizer_step_post_hooks, hook)
+        return Handle(self._optimizer_hooks("step_post"), hook)
 
     def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
         """Call ``hook(optimizer)`` before ``state_dict``."""
-        return Handle(self._optimizer_state_dict_pre_hooks, hook, prepend)
+        return Handle(self._optimizer_hooks("state_dict_pre"), hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> Handle:
         """Call ``hook(optimizer, state_dict)`` after it; what it returns replaces the state."""
-        return Handle(self._optimizer_state_dict_post_hooks, hook, prepend)
+        return Handle(self._optimizer_hooks("state_dict_post"), hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> Handle:
         """Call ``hook(optimizer, state_dict)`` before ``load_state_dict``; what it returns is loaded instead."""
-        return Handle(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+        return Handle(self._optimizer_hooks("load_state_dict_pre"), hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> Handle:
         """Call ``hook(optimizer)`` after ``load_state_dict``."""
-        return Handle(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+        return Handle(self._optimizer_hooks("load_state_dict_post"), hook, prepend)
 
     # -------------------------------------------------------------------------------------------- state
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """``{"state": {number of the parameter: its state}, "param_groups": options and numbers of the parameters}``"""
-        for hook in self._optimizer_state_dict_pre_hooks.values():
+        for hook in self._optimizer_hooks("state_dict_pre").values():
             hook(self)
         numbers: dict[int, int] = {}
         for param in chain.from_iterable([group["params"] for group in self.param_groups]):
@@ -359,16 +359,16 @@ class Optimizer:
             packed["params"] = [numbers[id(param)] for param in group["params"]]
             groups.append(packed)
         state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
-        state_dict: dict[str, Any] = {"state": state, "param_groups": groups}
-        for hook in self._optimizer_state_dict_post_hooks.values():
+        state_dict: StateDict = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_hooks("state_dict_post").values():
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         return state_dict
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: StateDict) -> None:
         """Restore what `state_dict` of an optimizer with equal groups returned. ValueError if the groups differ in size."""
         state_dict = state_dict.copy()
-        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+        for hook in self._optimizer_hooks("load_state_dict_pre").values():
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         groups, saved = self.param_groups, deepcopy(state_dict["param_groups"])
@@ -393,13 +393,13 @@ class Optimizer:
             if "param_names" in ours:
                 theirs.setdefault("param_names", ours["param_names"])
         self.__setstate__({"state": state, "param_groups": saved})
-        for hook in self._optimizer_load_state_dict_post_hooks.values():
+        for hook in self._optimizer_hooks("load_state_dict_post").values():
             hook(self)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> StateDict:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: StateDict) -> None:
         self.__dict__.update(state)
         self._make_hooks()
         self.defaults.setdefault("differentiable", False)
@@ -425,7 +425,7 @@ class Optimizer:
         return text + ")"
 
 
-def _cast(param: Tensor, value: Any, key: Any, float_step: bool) -> Any:
+def _cast(param: Tensor, value: Any, key: object, float_step: bool) -> Any:
     """Saved state as state of `param`: floating point tensors in its type, the step count unchanged."""
     if isinstance(value, Tensor):
         if key == "step":
@@ -438,11 +438,14 @@ def _cast(param: Tensor, value: Any, key: Any, float_step: bool) -> Any:
     return value
 
 
+Found: TypeAlias = list[tuple[Tensor, StateDict]]
+"""Parameters with a gradient, and the state of each."""
+
 _spare: list[Buffers] = []
 """The buffers of finished steps, kept for the next ones."""
 
 
-def _share_memory(found: list[tuple[Tensor, dict[str, Any]]]) -> bool:
+def _share_memory(found: Found) -> bool:
     """Whether one update may write what another reads."""
     arrays = [param._array for param, _ in found]
     if all([array.base is None for array in arrays]):  # quicker than their addresses, where each owns its memory
@@ -450,10 +453,10 @@ def _share_memory(found: list[tuple[Tensor, dict[str, Any]]]) -> bool:
     return len({array.ctypes.data for array in arrays}) < len(arrays)
 
 
-def _bundles(found: list[tuple[Tensor, dict[str, Any]]], size: int) -> list[list[tuple[Tensor, dict[str, Any]]]]:
+def _bundles(found: Found, size: int) -> list[Found]:
     """The largest first, in bundles of at least `size` elements: with short calls for small ones side by side, the threads would
     wait for each other."""
-    bundles: list[list[tuple[Tensor, dict[str, Any]]]] = []
+    bundles: list[Found] = []
     room = 0
     for param, state in sorted(found, key=lambda param_state: -param_state[0]._array.size):
         if room <= 0:
@@ -472,3 +475,20 @@ def _number(value: Any) -> Any:
     if type(value) is tuple:
         return tuple([_number(v) for v in value])
     return value
+
+
+def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: Any) -> list[list[float]]:
+    """Where each of the first steps of an optimizer leads, from (1, 2) down the loss ``(w * w).sum()``: for examples."""
+    w, path = wrap(np.array([1.0, 2.0], np.float32)).requires_grad_(), []
+    optimizer = kind([w], **options)
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = (w * w).sum()
+        value.backward()
+        return value
+
+    for _ in range(steps):
+        optimizer.step(loss)
+        path.append([round(number, 4) for number in w.tolist()])
+    return path

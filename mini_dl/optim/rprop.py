@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Number, Options, Params, State, chosen
+from mini_dl.nn._types import Number, Options, Params
+from mini_dl.optim.optimizer import Optimizer, descent as descent
+from mini_dl.optim.updates import State, chosen
 
 
 class Rprop(Optimizer):
@@ -15,6 +16,9 @@ class Rprop(Optimizer):
 
     Each element has a step size of its own, which replaces the magnitude of the gradient: only the sign of the gradient is used.
     It needs gradients of the whole data set.
+
+    >>> descent(Rprop, lr=0.1, steps=3)
+    [[0.9, 1.9], [0.78, 1.78], [0.636, 1.636]]
     """
 
     def __init__(

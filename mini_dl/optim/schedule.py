@@ -10,10 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from mini_dl.nn._types import StateDict
+from mini_dl.nn._types import Group, Number, StateDict
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.sgd import SGD
-from mini_dl.optim.updates import Group, Number
 from mini_dl.tensor import Tensor, wrap
 
 T = TypeVar("T")

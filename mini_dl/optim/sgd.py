@@ -7,8 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Group, Number, Options, Params, State, add_scaled, chosen, with_penalty
+from mini_dl.kernels.steps import add_scaled, with_penalty
+from mini_dl.nn._types import Group, Number, Options, Params
+from mini_dl.optim.optimizer import Optimizer, descent as descent
+from mini_dl.optim.updates import State, chosen
 from mini_dl.tensor import wrap
 
 
@@ -67,7 +69,11 @@ class SGD(Optimizer):
 
 class ASGD(Optimizer):
     """Shrinking steps and, from `t0` on, the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992):
-    ``param = (1 - lambd * eta) * param - eta * grad`` with ``eta = lr / (1 + lambd * lr * step) ** alpha``."""
+    ``param = (1 - lambd * eta) * param - eta * grad`` with ``eta = lr / (1 + lambd * lr * step) ** alpha``.
+
+    >>> descent(ASGD, lr=0.1)
+    [[0.8, 1.6], [0.64, 1.28]]
+    """
 
     tensors_of_step = "params, mus, etas, and state_steps"
 

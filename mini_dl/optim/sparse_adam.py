@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from mini_dl._dtypes import Array
+from mini_dl.nn._types import Betas, Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import Betas, Number, Options, Params, State, check_one_element, chosen
+from mini_dl.optim.updates import State, check_one_element, chosen
 
 
 class SparseAdam(Optimizer):
     """Adam that changes only the elements that a sparse gradient contains.
 
     There is no sparse layout here, so every gradient is dense, and `step` raises torch's RuntimeError for dense gradients.
+
+    >>> import mini_dl as torch
+    >>> torch.optim.SparseAdam([torch.zeros(2)], lr=0.1).defaults["betas"]
+    (0.9, 0.999)
     """
 
     def __init__(

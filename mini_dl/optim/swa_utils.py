@@ -39,7 +39,13 @@ def _check_decay(decay: float) -> None:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
-    """``average = decay * average + (1 - decay) * current`` in place, for lists of tensors. ValueError unless 0 <= decay <= 1."""
+    """``average = decay * average + (1 - decay) * current`` in place, for lists of tensors. ValueError unless 0 <= decay <= 1.
+
+    >>> average = tensor([1.0])
+    >>> get_ema_multi_avg_fn(0.9)([average], [tensor([2.0])], 1)
+    >>> average
+    tensor([1.1000])
+    """
     _check_decay(decay)
 
     @no_grad()
@@ -54,7 +60,13 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 
 
 def get_swa_multi_avg_fn() -> Averages:
-    """``average += (current - average) / (number averaged so far + 1)`` in place, for lists of tensors."""
+    """``average += (current - average) / (number averaged so far + 1)`` in place, for lists of tensors.
+
+    >>> average = tensor([1.0])
+    >>> get_swa_multi_avg_fn()([average], [tensor([4.0])], 2)
+    >>> average
+    tensor([2.])
+    """
 
     @no_grad()
     def update(averages: Tensors, currents: Tensors, num_averaged: Count) -> None:
@@ -68,7 +80,11 @@ def get_swa_multi_avg_fn() -> Averages:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
-    """``decay * average + (1 - decay) * current`` of two tensors. ValueError unless 0 <= decay <= 1."""
+    """``decay * average + (1 - decay) * current`` of two tensors. ValueError unless 0 <= decay <= 1.
+
+    >>> get_ema_avg_fn(0.9)(tensor(1.0), tensor(2.0), 1)
+    tensor(1.1000)
+    """
     _check_decay(decay)
 
     @no_grad()
@@ -79,7 +95,11 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
 
 def get_swa_avg_fn() -> Average:
-    """``average + (current - average) / (number averaged so far + 1)`` of two tensors."""
+    """``average + (current - average) / (number averaged so far + 1)`` of two tensors.
+
+    >>> get_swa_avg_fn()(tensor(1.0), tensor(4.0), 2)
+    tensor(2.)
+    """
 
     @no_grad()
     def update(average: Tensor, current: Tensor, num_averaged: Count) -> Tensor:
@@ -151,6 +171,12 @@ def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> No
     """Recompute the running statistics of all batch norms in `model` as means over the batches of `loader`.
 
     A batch is a tensor, or a list or tuple whose first element `model` is called with.
+
+    >>> import mini_dl as torch
+    >>> norm = torch.nn.BatchNorm1d(1)
+    >>> torch.optim.swa_utils.update_bn([torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]])], norm)
+    >>> norm.running_mean
+    tensor([4.])
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:

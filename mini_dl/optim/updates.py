@@ -15,7 +15,6 @@ An update of one parameter looks like this, over arrays or over their recorded s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,28 +22,9 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels.blocks import as_single
-from mini_dl.kernels.steps import (
-    BLOCK as BLOCK,
-    MOST_BUFFERS,
-    SHAPES,
-    SMALL,
-    add_scaled as add_scaled,
-    in_pieces,
-    mean_towards as mean_towards,
-    square_towards as square_towards,
-    step_by_root as step_by_root,
-    with_penalty as with_penalty,
-)
+from mini_dl.kernels.steps import MOST_BUFFERS, SHAPES, SMALL, in_pieces
+from mini_dl.nn._types import Betas, Group, Number
 from mini_dl.tensor import Tensor, wrap
-
-Number: TypeAlias = float | Tensor
-"""An option that may also be a tensor of one element: torch allows it for learning rates and betas."""
-Betas: TypeAlias = tuple[Number, Number]
-Group: TypeAlias = dict[str, Any]
-"""Parameters and their options by name."""
-Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
-Options: TypeAlias = SimpleNamespace
-"""The options of a group as attributes, for an update."""
 
 # ------------------------------------------------------------------------------------------------ options
 

@@ -107,7 +107,8 @@ class RMSNorm(Module):
     """``input / sqrt(mean(input ** 2) + eps) * weight`` over the last dimensions (Zhang and Sennrich 2019).
 
     >>> import mini_dl as torch
-    >>> torch.nn.RMSNorm(2, elementwise_affine=False)(torch.tensor([[3.0, 4.0], [5.0, 0.0]]))
+    >>> norm = torch.nn.RMSNorm(2, elementwise_affine=False)
+    >>> norm(torch.tensor([[3.0, 4.0], [5.0, 0.0]]))
     tensor([[0.8485, 1.1314],
             [1.4142, 0.0000]])
     """

@@ -216,10 +216,9 @@ class ZeroPad2d(_ZeroPad, ConstantPad2d):
     """Padding of (N, C, H, W) with zeros.
 
     >>> import mini_dl as torch
-    >>> torch.nn.ZeroPad2d((0, 1, 0, 1))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
-    tensor([[[1., 2., 0.],
-             [3., 4., 0.],
-             [0., 0., 0.]]])
+    >>> torch.nn.ZeroPad2d((2, 0, 0, 0))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[0., 0., 1., 2.],
+             [0., 0., 3., 4.]]])
     """
 
     n = 2

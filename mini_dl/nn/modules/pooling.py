@@ -21,6 +21,17 @@ class _Pool(Configured):
     n: ClassVar[int]
     operation: ClassVar[str]
 
+    def call(self, *args: object) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(*args)
+
+
+class _Windows(_Pool):
+    """`stride` is the size of the window unless it is given."""
+
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
+
     def configured(self) -> None:
         if self.__dict__["stride"] is None:
             self.__dict__["stride"] = self.kernel_size
@@ -30,18 +41,12 @@ class _Pool(Configured):
         for name in ("kernel_size", "stride", "padding"):
             setattr(self, name, ntuple(getattr(self, name), self.n))
 
-    def call(self, *args: object) -> Any:
-        return getattr(F, f"{self.operation}{self.n}d")(*args)
-
 
 # ------------------------------------------------------------------------------------------------ maximum
 
 
-class _MaxPool(_Pool):
+class _MaxPool(_Windows):
     operation = "max_pool"
-    kernel_size: Ints
-    stride: Ints | None = None
-    padding: Ints = 0
     dilation: Ints = 1
     return_indices: bool = False
     ceil_mode: bool = False
@@ -85,11 +90,8 @@ class MaxPool3d(_MaxPool):
     n = 3
 
 
-class _MaxUnpool(_Pool):
+class _MaxUnpool(_Windows):
     operation = "max_unpool"
-    kernel_size: Ints
-    stride: Ints | None = None
-    padding: Ints = 0
 
     def configured(self) -> None:
         super().configured()
@@ -139,11 +141,8 @@ class MaxUnpool3d(_MaxUnpool):
 # ------------------------------------------------------------------------------------------------ mean and norms
 
 
-class _AvgPool(_Pool):
+class _AvgPool(_Windows):
     operation = "avg_pool"
-    kernel_size: Ints
-    stride: Ints | None = None
-    padding: Ints = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
     shown = ("kernel_size", "stride", "padding")
@@ -197,15 +196,12 @@ class AvgPool3d(_AvgPoolWithDivisor):
     n = 3
 
 
-class _LPPool(_Pool):
+class _LPPool(_Pool):  # the function itself takes the kernel's size for a `stride` of None
     operation = "lp_pool"
     norm_type: float
     kernel_size: Ints
     stride: Ints | None = None
     ceil_mode: bool = False
-
-    def configured(self) -> None:
-        """The function itself defaults `stride` to the kernel's size."""
 
     def forward(self, input: Tensor) -> Tensor:
         return self.call(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)

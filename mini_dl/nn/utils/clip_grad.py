@@ -40,7 +40,12 @@ def _gradients(parameters: Tensors) -> list[Tensor]:
 def get_total_norm(
     tensors: Tensors, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
-    """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`."""
+    """The `norm_type`-norm of all `tensors` as one vector. RuntimeError if it is not finite and `error_if_nonfinite`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([4.0])])
+    tensor(5.)
+    """
     norm_type, listed = float(norm_type), _listed(tensors)
     if not listed:
         return tensor(0.0)
@@ -55,7 +60,15 @@ def get_total_norm(
 
 @_without_recording
 def clip_grads_with_norm_(parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
-    """Multiply the gradients by ``max_norm / total_norm`` if that is below 1."""
+    """Multiply the gradients by ``max_norm / total_norm`` if that is below 1.
+
+    >>> import mini_dl as torch
+    >>> w = torch.zeros(2, requires_grad=True)
+    >>> w.grad = torch.tensor([3.0, 4.0])
+    >>> torch.nn.utils.clip_grads_with_norm_(w, 1.0, torch.tensor(10.0))
+    >>> w.grad
+    tensor([0.3000, 0.4000])
+    """
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in _gradients(parameters):
         grad.mul_(factor)
@@ -85,7 +98,15 @@ def clip_grad_norm_(
 
 @_without_recording
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
-    """Clip each element of the gradients to [-clip_value, clip_value]."""
+    """Clip each element of the gradients to [-clip_value, clip_value].
+
+    >>> import mini_dl as torch
+    >>> w = torch.zeros(2, requires_grad=True)
+    >>> w.grad = torch.tensor([3.0, -4.0])
+    >>> torch.nn.utils.clip_grad_value_(w, 3.5)
+    >>> w.grad
+    tensor([ 3.0000, -3.5000])
+    """
     clip_value = float(clip_value)
     for grad in _gradients(parameters):
         grad.clamp_(min=-clip_value, max=clip_value)

@@ -13,7 +13,14 @@ _M = TypeVar("_M", bound=Module)
 
 
 def fuse_conv_bn_eval(conv: _M, bn: Module, transpose: bool = False) -> _M:
-    """A convolution equal to `conv` followed by `bn`; AssertionError unless both are in evaluation mode."""
+    """A convolution equal to `conv` followed by `bn`; AssertionError unless both are in evaluation mode.
+
+    >>> import mini_dl as torch
+    >>> conv, norm = torch.nn.Conv1d(2, 3, 2).eval(), torch.nn.BatchNorm1d(3).eval()
+    >>> x = torch.ones(1, 2, 4)
+    >>> bool(torch.nn.utils.fuse_conv_bn_eval(conv, norm)(x).allclose(norm(conv(x)), atol=1e-6))
+    True
+    """
     _check_fusible(conv, bn)
     fused = copy.deepcopy(conv)
     fused.weight, fused.bias = fuse_conv_bn_weights(
@@ -33,7 +40,14 @@ def fuse_conv_bn_weights(
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
     """Weight and bias of a convolution followed by a batch norm with these statistics: ``w s`` and ``(b - mean) s + bn_b`` with
-    ``s = bn_w / sqrt(var + eps)``."""
+    ``s = bn_w / sqrt(var + eps)``.
+
+    >>> import mini_dl as torch
+    >>> statistics = torch.tensor([1.0]), torch.tensor([4.0])
+    >>> weight, bias = torch.nn.utils.fuse_conv_bn_weights(torch.ones(1, 1, 1), None, *statistics, 0.0, None, None)
+    >>> weight.item(), bias.item()
+    (0.5, -0.5)
+    """
     if conv_b is None:
         conv_b = _constant(bn_rm, 0, conv_w)
     if bn_w is None:
@@ -49,7 +63,14 @@ def fuse_conv_bn_weights(
 
 
 def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
-    """A linear layer equal to `linear` followed by `bn`; AssertionError unless both are in evaluation mode."""
+    """A linear layer equal to `linear` followed by `bn`; AssertionError unless both are in evaluation mode.
+
+    >>> import mini_dl as torch
+    >>> linear, norm = torch.nn.Linear(2, 3).eval(), torch.nn.BatchNorm1d(3).eval()
+    >>> x = torch.ones(4, 2)
+    >>> bool(torch.nn.utils.fuse_linear_bn_eval(linear, norm)(x).allclose(norm(linear(x)), atol=1e-6))
+    True
+    """
     _check_fusible(linear, bn)
     if bn.num_features not in (linear.out_features, 1):
         raise AssertionError(
@@ -66,7 +87,14 @@ def fuse_linear_bn_eval(linear: _M, bn: Module) -> _M:
 def fuse_linear_bn_weights(
     linear_w: Tensor, linear_b: Tensor | None, bn_rm: Tensor, bn_rv: Tensor, bn_eps: float, bn_w: Tensor, bn_b: Tensor
 ) -> tuple[Parameter, Parameter]:
-    """Weight and bias of a linear layer followed by a batch norm with these statistics."""
+    """Weight and bias of a linear layer followed by a batch norm with these statistics.
+
+    >>> import mini_dl as torch
+    >>> one = torch.ones(1)
+    >>> weight, bias = torch.nn.utils.fuse_linear_bn_weights(torch.ones(1, 1), None, one, 4 * one, 0.0, one, one)
+    >>> weight.item(), bias.item()
+    (0.5, 0.5)
+    """
     if linear_b is None:
         linear_b = _constant(bn_rm, 0, linear_w)
     scale = bn_w * (bn_rv + bn_eps).rsqrt()

@@ -11,12 +11,24 @@ _M = TypeVar("_M", bound=Module)
 
 
 def convert_conv2d_weight_memory_format(module: _M, memory_format: object) -> _M:
-    """Store the weights of all two-dimensional convolutions below `module` in this order. Returns `module`."""
+    """Store the weights of all two-dimensional convolutions below `module` in this order. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.Conv2d(3, 4, 2)
+    >>> torch.nn.utils.convert_conv2d_weight_memory_format(conv, torch.channels_last).weight.stride()
+    (12, 1, 6, 3)
+    """
     return _convert(module, memory_format, (Conv2d, ConvTranspose2d))
 
 
 def convert_conv3d_weight_memory_format(module: _M, memory_format: object) -> _M:
-    """Store the weights of all three-dimensional convolutions below `module` in this order. Returns `module`."""
+    """Store the weights of all three-dimensional convolutions below `module` in this order. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> conv = torch.nn.Conv3d(3, 4, 2)
+    >>> torch.nn.utils.convert_conv3d_weight_memory_format(conv, torch.channels_last_3d).weight.stride()
+    (24, 1, 12, 6, 3)
+    """
     return _convert(module, memory_format, (Conv3d, ConvTranspose3d))
 
 

@@ -37,6 +37,11 @@ def orthogonal(
     or a product of reflections ("householder"). With `use_trivialization` the result is multiplied by a fixed orthogonal ``base``
     (Lezcano Casado 2019, Trivializations for gradient-based optimization on manifolds).
     ValueError for another map, or a tensor of fewer than two dimensions.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 3))
+    >>> bool((layer.weight @ layer.weight.T).allclose(torch.eye(3), atol=1e-5))
+    True
     """
     weight = _tensor(module, name)
     if weight.ndim < 2:
@@ -136,7 +141,13 @@ def _nearest(tall: Tensor) -> Tensor:
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Make a tensor ``g v / |v|`` (Salimans and Kingma 2016): ``original0`` is the length g, over all dimensions but `dim`
-    (None: over all), ``original1`` the direction v. Returns `module`."""
+    (None: over all), ``original1`` the direction v. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 2))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'parametrizations.weight.original0', 'parametrizations.weight.original1']
+    """
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
     def accept_old_names(state_dict: Any, prefix: str, *_: Any) -> None:
@@ -167,6 +178,11 @@ def spectral_norm(
     """Divide a tensor by its largest singular value, as a matrix with `dim` in front (Miyato et al. 2018). Returns `module`.
 
     The value is estimated by power iteration, with `n_power_iterations` more steps whenever the tensor is computed in training.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(3, 2), n_power_iterations=50)
+    >>> round(torch.linalg.matrix_norm(layer.weight, 2).item(), 3)
+    1.0
     """
     parametrization = _SpectralNorm(_tensor(module, name), n_power_iterations, output_dim(module, dim), eps)
     return register_parametrization(module, name, parametrization)

@@ -36,7 +36,14 @@ _CHANGES = (
 
 
 class cached(Block, contextlib.ContextDecorator):
-    """Within the block, each parametrized tensor is computed once, when it is first accessed."""
+    """Within the block, each parametrized tensor is computed once, when it is first accessed.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+    >>> with torch.nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
 
     def _state(self) -> object:
         return object()
@@ -52,7 +59,13 @@ class cached(Block, contextlib.ContextDecorator):
 
 class ParametrizationList(ModuleList):
     """The modules that compute one tensor, and what they compute it from: ``original``, or ``original0``, ``original1`` ... where
-    the first module takes several tensors. Calling it without arguments returns the tensor."""
+    the first module takes several tensors. Calling it without arguments returns the tensor.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(3, 2))
+    >>> layer.parametrizations.weight.original.shape
+    torch.Size([2, 3])
+    """
 
     original: Tensor
     unsafe: bool
@@ -181,7 +194,12 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Whether the tensor, or any tensor of `module`, has a parametrization."""
+    """Whether the tensor, or any tensor of `module`, has a parametrization.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.Linear(2, 2))
+    False
+    """
     lists = getattr(module, "parametrizations", None)
     if not isinstance(lists, ModuleDict):
         return False
@@ -192,6 +210,12 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     """Make the tensor an ordinary one again, with its present value or that of the original. Returns `module`.
 
     ValueError if it has no parametrization, or if there are several originals and `leave_parametrized` is not set.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+    >>> layer = torch.nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
@@ -219,12 +243,24 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
 
 def type_before_parametrizations(module: Module) -> type:
-    """The class that `module` had before it was parametrized."""
+    """The class that `module` had before it was parametrized.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+    >>> type(layer).__name__, torch.nn.utils.parametrize.type_before_parametrizations(layer).__name__
+    ('ParametrizedLinear', 'Linear')
+    """
     return type(module).__bases__[0] if is_parametrized(module) else type(module)
 
 
 def transfer_parametrizations_and_params(from_module: Module, to_module: Module, tensor_name: str | None = None) -> Module:
-    """Give `to_module` the parametrizations of `from_module`, all or one tensor's, with their originals. Returns `to_module`."""
+    """Give `to_module` the parametrizations of `from_module`, all or one tensor's, with their originals. Returns `to_module`.
+
+    >>> import mini_dl as torch
+    >>> layer, other = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2)), torch.nn.Linear(2, 2)
+    >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.utils.parametrize.transfer_parametrizations_and_params(layer, other))
+    True
+    """
     if not is_parametrized(from_module):
         return to_module
     for name in list(_lists(from_module)) if tensor_name is None else [tensor_name]:

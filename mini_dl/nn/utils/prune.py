@@ -21,7 +21,16 @@ Scores: TypeAlias = Tensor | None
 
 class BasePruningMethod(ABC):
     """The hook that computes ``name = name_mask * name_orig`` before each forward. A pruning method defines ``compute_mask``
-    and ``PRUNING_TYPE``: the part of a pruned tensor from which a further mask is computed."""
+    and ``PRUNING_TYPE``: the part of a pruned tensor from which a further mask is computed.
+
+    >>> import mini_dl as torch
+    >>> class Positive(torch.nn.utils.prune.BasePruningMethod):
+    ...     PRUNING_TYPE = "unstructured"
+    ...     def compute_mask(self, t, default_mask):
+    ...         return default_mask * (t > 0)
+    >>> Positive().prune(torch.tensor([1.0, -2.0]))
+    tensor([1., -0.])
+    """
 
     PRUNING_TYPE: str
     _tensor_name: str
@@ -106,7 +115,15 @@ class BasePruningMethod(ABC):
 
 
 class PruningContainer(BasePruningMethod):
-    """Several methods, one after the other; a new one sees what the earlier ones left."""
+    """Several methods, one after the other; a new one sees what the earlier ones left.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> for _ in range(2):
+    ...     _ = torch.nn.utils.prune.l1_unstructured(layer, "weight", amount=1)
+    >>> int(layer.weight_mask.sum())
+    2
+    """
 
     def __init__(self, *args: BasePruningMethod) -> None:
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
@@ -165,7 +182,12 @@ def _remaining(method: BasePruningMethod, t: Tensor, mask: Tensor) -> Tensor | t
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing."""
+    """Prunes nothing.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.prune.Identity().prune(torch.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -214,7 +236,12 @@ class _Unstructured(_Amount):
 
 
 class RandomUnstructured(_Unstructured):
-    """Prunes elements at random."""
+    """Prunes elements at random.
+
+    >>> import mini_dl as torch
+    >>> int((torch.nn.utils.prune.RandomUnstructured(amount=0.5).prune(torch.ones(10)) == 0).sum())
+    5
+    """
 
     def choose(self, t: Tensor, n: int) -> Tensor:
         return rand_like(t).view(-1).topk(n).indices
@@ -225,7 +252,12 @@ class RandomUnstructured(_Unstructured):
 
 
 class L1Unstructured(_Unstructured):
-    """Prunes the smallest elements."""
+    """Prunes the smallest elements.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.prune.L1Unstructured(amount=2).prune(torch.tensor([1.0, -3.0, 2.0]))
+    tensor([ 0., -3.,  0.])
+    """
 
     def choose(self, t: Tensor, n: int) -> Tensor:
         return t.abs().view(-1).topk(n, largest=False).indices
@@ -264,7 +296,12 @@ class _Structured(_Amount):
 
 
 class RandomStructured(_Structured):
-    """Prunes slices at random."""
+    """Prunes slices at random.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.prune.RandomStructured(amount=1, dim=1).prune(torch.ones(2, 3)).sum()
+    tensor(4.)
+    """
 
     def __init__(self, amount: float, dim: int = -1) -> None:
         super().__init__(amount)
@@ -280,7 +317,13 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Prunes the slices of the smallest n-norm."""
+    """Prunes the slices of the smallest n-norm.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.prune.LnStructured(amount=1, n=1, dim=0).prune(torch.tensor([[1.0, 2.0], [0.5, 1.0]]))
+    tensor([[1., 2.],
+            [0., 0.]])
+    """
 
     def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
         super().__init__(amount)
@@ -298,7 +341,12 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prunes with a given mask."""
+    """Prunes with a given mask.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.prune.CustomFromMask(torch.tensor([1, 0])).prune(torch.tensor([5.0, 6.0]))
+    tensor([5., 0.])
+    """
 
     PRUNING_TYPE = "global"
 
@@ -319,31 +367,66 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: _M, name: str) -> _M:
-    """Give the parameter `name` a mask of ones. Returns `module`."""
+    """Give the parameter `name` a mask of ones. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> torch.nn.utils.prune.identity(layer, "weight").weight_mask
+    tensor([[1., 1.],
+            [1., 1.]])
+    """
     Identity.apply(module, name)
     return module
 
 
 def random_unstructured(module: _M, name: str, amount: float) -> _M:
-    """Prune `amount` elements of the parameter `name` at random. Returns `module`."""
+    """Prune `amount` elements of the parameter `name` at random. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> torch.nn.utils.prune.random_unstructured(layer, "weight", amount=3).weight_mask.sum()
+    tensor(1.)
+    """
     RandomUnstructured.apply(module, name, amount)
     return module
 
 
 def l1_unstructured(module: _M, name: str, amount: float, importance_scores: Scores = None) -> _M:
-    """Prune the `amount` elements of the parameter `name` with the smallest absolute values (or scores). Returns `module`."""
+    """Prune the `amount` elements of the parameter `name` with the smallest absolute values (or scores). Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> _ = torch.nn.init.eye_(layer.weight)
+    >>> torch.nn.utils.prune.l1_unstructured(layer, "weight", amount=2).weight_mask
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
 
 
 def random_structured(module: _M, name: str, amount: float, dim: int) -> _M:
-    """Prune `amount` slices along `dim` of the parameter `name` at random. Returns `module`."""
+    """Prune `amount` slices along `dim` of the parameter `name` at random. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> torch.nn.utils.prune.random_structured(layer, "weight", amount=1, dim=0).weight_mask.sum()
+    tensor(2.)
+    """
     RandomStructured.apply(module, name, amount, dim)
     return module
 
 
 def ln_structured(module: _M, name: str, amount: float, n: float | str, dim: int, importance_scores: Scores = None) -> _M:
-    """Prune the `amount` slices along `dim` of the parameter `name` with the smallest `n`-norms. Returns `module`."""
+    """Prune the `amount` slices along `dim` of the parameter `name` with the smallest `n`-norms. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> layer.weight = torch.nn.Parameter(torch.tensor([[1.0, 1.0], [2.0, 2.0]]))
+    >>> torch.nn.utils.prune.ln_structured(layer, "weight", amount=1, n=2, dim=0).weight_mask
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
@@ -355,6 +438,13 @@ def global_unstructured(
     """Prune all `parameters`, pairs (module, name), as if they were one tensor; `importance_scores` maps pairs to scores.
 
     TypeError if `pruning_method` is not unstructured.
+
+    >>> import mini_dl as torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    >>> places = [(layer, "weight") for layer in net]
+    >>> torch.nn.utils.prune.global_unstructured(places, torch.nn.utils.prune.L1Unstructured, amount=0.5)
+    >>> sum(int(layer.weight_mask.sum()) for layer in net)
+    4
     """
     if not isinstance(parameters, Iterable):
         raise TypeError("global_unstructured(): parameters is not an Iterable")
@@ -378,13 +468,26 @@ def global_unstructured(
 
 
 def custom_from_mask(module: _M, name: str, mask: Tensor) -> _M:
-    """Prune the parameter `name` where `mask` is 0. Returns `module`."""
+    """Prune the parameter `name` where `mask` is 0. Returns `module`.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> torch.nn.utils.prune.custom_from_mask(layer, "bias", mask=torch.tensor([1.0, 0.0])).bias[1] == 0
+    tensor(True)
+    """
     CustomFromMask.apply(module, name, mask)
     return module
 
 
 def remove(module: _M, name: str) -> _M:
-    """Make the pruned tensor the parameter. Returns `module`; ValueError if it is not pruned."""
+    """Make the pruned tensor the parameter. Returns `module`; ValueError if it is not pruned.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 2), "bias", amount=1)
+    >>> layer = torch.nn.utils.prune.remove(layer, "bias")
+    >>> int((layer.bias == 0).sum()), torch.nn.utils.prune.is_pruned(layer)
+    (1, False)
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             hook.remove(module)
@@ -394,6 +497,11 @@ def remove(module: _M, name: str) -> _M:
 
 
 def is_pruned(module: Module) -> bool:
-    """Whether a parameter of `module`, or of one below, is pruned."""
+    """Whether a parameter of `module`, or of one below, is pruned.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.prune.is_pruned(torch.nn.Linear(2, 2))
+    False
+    """
     hooks = [hook for part in module.modules() for hook in part._forward_pre_hooks.values()]
     return any([isinstance(hook, BasePruningMethod) for hook in hooks])

@@ -35,6 +35,11 @@ class PackedSequence(_Packed):
     """The elements of the first step, then those of the second ...; ``batch_sizes`` says how many sequences reach each step.
 
     ``sorted_indices`` puts the sequences in order of decreasing length.
+
+    >>> import mini_dl as torch
+    >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 5, 3]), tensor([2, 2, 1]))
     """
 
     def __new__(
@@ -84,7 +89,12 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """The permutation that undoes `permutation`."""
+    """The permutation that undoes `permutation`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
+    tensor([1, 2, 0])
+    """
     return None if permutation is None else wrap(np.argsort(permutation._array))
 
 
@@ -100,6 +110,11 @@ def pack_padded_sequence(
     """Pack padded sequences (steps, N, *), or (N, steps, *) with `batch_first`, of the given `lengths`.
 
     RuntimeError unless the lengths are positive, one for each sequence, and decreasing (or `enforce_sorted` is False).
+
+    >>> import mini_dl as torch
+    >>> padded = torch.tensor([[1, 2, 3], [4, 5, 0]])
+    >>> torch.nn.utils.rnn.pack_padded_sequence(padded, [3, 2], batch_first=True).data
+    tensor([1, 4, 2, 5, 3])
     """
     counts = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths, np.int64)
     if counts.ndim != 1:
@@ -131,7 +146,14 @@ def pack_padded_sequence(
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The sequences (steps, N, *), or (N, steps, *), padded to the longest or to `total_length`; and their lengths."""
+    """The sequences (steps, N, *), or (N, steps, *), padded to the longest or to `total_length`; and their lengths.
+
+    >>> import mini_dl as torch
+    >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
+    >>> torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    (tensor([[1, 2, 3],
+            [4, 5, 0]]), tensor([3, 2]))
+    """
     sizes = sequence.batch_sizes._array
     steps = len(sizes)
     if total_length is not None:
@@ -156,7 +178,13 @@ def pad_packed_sequence(
 def pad_sequence(
     sequences: Iterable[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Tensor:
-    """Sequences (length, *) as one tensor (longest, N, *), or (N, longest, *) with `batch_first`."""
+    """Sequences (length, *) as one tensor (longest, N, *), or (N, longest, *) with `batch_first`.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.rnn.pad_sequence([torch.tensor([1, 2]), torch.tensor([3])], batch_first=True, padding_value=9)
+    tensor([[1, 2],
+            [3, 9]])
+    """
     if not isinstance(sequences, Iterable):
         raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
     if padding_side not in ("left", "right"):
@@ -173,17 +201,33 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
-    """The sequences without their padding."""
+    """The sequences without their padding.
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.rnn.unpad_sequence(torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]), batch_first=True)
+    [tensor([1, 2]), tensor([3])]
+    """
     rows = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [row[:length] for row, length in zip(rows.unbind(0), lengths.tolist())]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack sequences (length, *)."""
+    """Pack sequences (length, *).
+
+    >>> import mini_dl as torch
+    >>> torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])]).batch_sizes
+    tensor([2, 1])
+    """
     return pack_padded_sequence(pad_sequence(sequences), [len(t) for t in sequences], enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """The sequences that were packed."""
+    """The sequences that were packed.
+
+    >>> import mini_dl as torch
+    >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])])
+    >>> torch.nn.utils.rnn.unpack_sequence(packed)
+    [tensor([1, 2]), tensor([3])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

@@ -114,6 +114,11 @@ def spectral_norm(
     """Divide the parameter `name` by its largest singular value, estimated by power iterations in each forward. Returns `module`.
 
     RuntimeError if it is already normalized, ValueError if the parameter is None or has no shape yet.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 2))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight_orig']
     """
     if any([isinstance(hook, SpectralNorm) and hook.name == name for hook in module._forward_pre_hooks.values()]):
         raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
@@ -139,7 +144,13 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: _M, name: str = "weight") -> _M:
-    """Make `name` one parameter again. ValueError if it is not normalized."""
+    """Make `name` one parameter again. ValueError if it is not normalized.
+
+    >>> import mini_dl as torch
+    >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 2))
+    >>> [name for name, _ in torch.nn.utils.remove_spectral_norm(layer).named_parameters()]
+    ['bias', 'weight']
+    """
 
     def is_its(hook: object) -> bool:
         return isinstance(hook, (SpectralNormStateDictHook, SpectralNormLoadStateDictPreHook)) and hook.fn.name == name
