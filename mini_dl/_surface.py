@@ -143,6 +143,13 @@ def public(
     return decorate
 
 
+def named(function: Function, name: str, doc: str) -> Function:
+    """`function`, one of a family that is written once, with a name and a docstring of its own."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
 def is_unary(function: Function) -> bool:
     """Whether `function` is a primitive that takes one tensor, at which it looks itself: as a method it needs no parser."""
     primitive = getattr(function, "op", None)

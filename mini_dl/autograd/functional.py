@@ -42,13 +42,9 @@ def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 
 def jacobian(
-    func: Function,
-    inputs: Any,
-    create_graph: bool = False,
-    strict: bool = False,
-    vectorize: bool = False,
+    func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
-) -> Any:
+) -> Any:  # fmt: skip
     """dy/dx of shape (*y, *x) for each output y and input x: a tensor, or tuples of them where there are several.
 
     >>> import mini_dl as torch
@@ -79,13 +75,9 @@ def jacobian(
 
 
 def hessian(
-    func: Function,
-    inputs: Any,
-    create_graph: bool = False,
-    strict: bool = False,
-    vectorize: bool = False,
+    func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
-) -> Any:
+) -> Any:  # fmt: skip
     """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs."""
 
     def gradient(*args: Tensor) -> Any:

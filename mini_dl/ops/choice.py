@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, not_a_tensor, op, real_number_of
+from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
@@ -30,12 +32,18 @@ def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
     return where(chosen, grad / 2, masked(grad, ~rejected))
 
 
+def _to_the_extreme(
+    rejected: Callable[[Tensor, Tensor], Tensor], chosen: Callable[[Tensor, Tensor], Tensor]
+) -> dict[str, Formula]:
+    """The formulas of the greater or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
+    return {
+        "input": lambda grad, input, other: _extreme_gradients(input == other, rejected(input, other), grad),
+        "other": lambda grad, input, other: _extreme_gradients(input == other, chosen(input, other), grad),
+    }
+
+
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
-    other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
-    numbers="",
-)
+@binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
     """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
     _ordered("maximum", input, other)
@@ -43,23 +51,23 @@ def maximum(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
-    other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
-    numbers="",
-)
+@binary(**_to_the_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
     _ordered("minimum", input, other)
     return np.minimum(input, other)
 
 
+def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Formula]:
+    """The formulas where NaN loses: all of `grad` for `input` where ``chosen(input, other)``."""
+    return {
+        "input": lambda grad, input, other: masked(grad, chosen(input, other) | (other != other)),
+        "other": lambda grad, input, other: masked(grad, ~(chosen(input, other) | (other != other))),
+    }
+
+
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: masked(grad, (input >= other) | (other != other)),
-    other=lambda grad, input, other: masked(grad, ~((input >= other) | (other != other))),
-    numbers="",
-)
+@binary(**_to_the_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
     """The greater of the two; of a number and NaN, the number."""
     _ordered("fmax", input, other)
@@ -67,11 +75,7 @@ def fmax(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: masked(grad, (input <= other) | (other != other)),
-    other=lambda grad, input, other: masked(grad, ~((input <= other) | (other != other))),
-    numbers="",
-)
+@binary(**_to_the_number(operator.le), numbers="")
 def fmin(input: Array, other: Array) -> Array:
     """The smaller of the two; of a number and NaN, the number."""
     _ordered("fmin", input, other)

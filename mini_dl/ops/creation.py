@@ -125,16 +125,9 @@ def _like(name: str, fill: Any) -> Callable[..., Tensor]:
     """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
 
     def make(
-        input: Tensor,
-        *value: Any,
-        dtype: TypeLike = None,
-        layout: Layout = None,
-        device: DeviceLike = None,
-        pin_memory: bool = False,
-        requires_grad: bool = False,
-        memory_format: MemoryFormat = None,
-        fill_value: Any = fill,
-    ) -> Tensor:
+        input: Tensor, *value: Any, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+        pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None, fill_value: Any = fill,
+    ) -> Tensor:  # fmt: skip
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         require_cpu(device)
@@ -186,14 +179,9 @@ for _function in (zeros, ones, empty, full, empty_strided):
 
 @tensor_method()
 def new_tensor(
-    self: Tensor,
-    data: Any,
-    *,
-    dtype: TypeLike = None,
-    device: DeviceLike = None,
-    requires_grad: bool = False,
+    self: Tensor, data: Any, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False,
     layout: Layout = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``torch.tensor(data)`` in the type of this tensor."""
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 

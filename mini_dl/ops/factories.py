@@ -52,15 +52,9 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
     def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
         @functools.wraps(make)
         def call(
-            *args: Any,
-            out: Any = None,
-            dtype: TypeLike = None,
-            layout: Layout = None,
-            device: DeviceLike = None,
-            pin_memory: Any = False,
-            requires_grad: bool = False,
-            **kwargs: Any,
-        ) -> Tensor:
+            *args: Any, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+            pin_memory: Any = False, requires_grad: bool = False, **kwargs: Any,
+        ) -> Tensor:  # fmt: skip
             require_cpu(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")

@@ -174,13 +174,9 @@ def logsumexp(
 
 @public("masked")
 def logaddexp(
-    input: Tensor,
-    other: Tensor,
-    *,
-    dtype: dtype | None = None,
-    input_mask: Tensor | None = None,
+    input: Tensor, other: Tensor, *, dtype: dtype | None = None, input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere."""
     out = filled(input, input_mask, lowest(input)).logaddexp(filled(other, other_mask, lowest(other)))
     return out.to(input.dtype if dtype is None else dtype)
@@ -188,28 +184,18 @@ def logaddexp(
 
 @public("masked")
 def norm(
-    input: Tensor,
-    ord: float | None = 2.0,
-    dim: Ints | None = None,
-    *,
-    keepdim: bool = False,
-    dtype: dtype | None = None,
+    input: Tensor, ord: float | None = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
     mask: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The vector norm of the elements that `mask` keeps."""
     x = filled(input, mask, math.inf if ord == -math.inf else 0)
     return vector_norm(x, 2.0 if ord is None else ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
 
 
 def _variance(
-    input: Tensor,
-    dim: Ints | None,
-    unbiased: bool | None,
-    correction: Any,
-    keepdim: bool,
-    kind: dtype | None,
+    input: Tensor, dim: Ints | None, unbiased: bool | None, correction: Any, keepdim: bool, kind: dtype | None,
     mask: Tensor | None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     if unbiased is not None and correction is not None:
         raise AssertionError("Only one of unbiased and correction may be given")
     if correction is None:
@@ -228,30 +214,18 @@ def _variance(
 
 @public("masked")
 def var(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    *,
-    correction: Any = None,
-    keepdim: bool = False,
-    dtype: dtype | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: Any = None, keepdim: bool = False,
+    dtype: dtype | None = None, mask: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The variance of the elements that `mask` keeps."""
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
 
 
 @public("masked")
 def std(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    *,
-    correction: Any = None,
-    keepdim: bool = False,
-    dtype: dtype | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: Any = None, keepdim: bool = False,
+    dtype: dtype | None = None, mask: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The standard deviation of the elements that `mask` keeps."""
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask).sqrt()
 

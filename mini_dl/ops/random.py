@@ -15,7 +15,7 @@ from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, MemoryFormat, require_cpu
 from mini_dl._dtypes import Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
-from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
+from mini_dl._surface import function, method, named, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
@@ -310,52 +310,30 @@ def _filled(size: Any, dtype: Any, generator: Any, distribution: Distribution) -
 # Like another tensor -----------------------------------------------------------------------------------------
 
 
-@function()
-def rand_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
-) -> Tensor:
-    """A tensor of the shape and type of `input`, uniform on [0, 1)."""
-    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_uniform)
+def _like(name: str, distribution: Distribution, doc: str) -> Callable[..., Tensor]:
+    """``torch.f_like``, published"""
+
+    def like(
+        input: Tensor, *, generator: Generator | None = None, dtype: TypeLike = None, layout: Layout = None,
+        device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None,
+    ) -> Tensor:  # fmt: skip
+        return _filled_like(input, dtype, device, memory_format, generator, requires_grad, distribution)
+
+    return function()(named(like, name, doc))
 
 
-@function()
-def randn_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
-) -> Tensor:
-    """A tensor of the shape and type of `input`, normal with mean 0 and variance 1."""
-    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_normal)
+rand_like = _like("rand_like", _standard_uniform, "A tensor of the shape and type of `input`, uniform on [0, 1).")
+randn_like = _like(
+    "randn_like", _standard_normal, "A tensor of the shape and type of `input`, normal with mean 0 and variance 1."
+)
 
 
 @function()
 def randint_like(
-    input: Tensor,
-    low: int = 0,
-    high: int | None = None,
-    *,
-    generator: Generator | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
+    input: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None, dtype: TypeLike = None,
+    layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
     memory_format: MemoryFormat = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
     if high is None:
         low, high = 0, low
@@ -384,18 +362,10 @@ def _filled_like(
 
 @function()
 def normal(
-    mean: Any,
-    std: Any = 1.0,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Tensor | None = None,
+    dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
     requires_grad: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Normal numbers: with `size`, identically distributed; else each with its own mean and deviation, one or both tensors.
 
     RuntimeError if a deviation is negative.

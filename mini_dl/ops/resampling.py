@@ -40,14 +40,9 @@ def _spread_back(output: Array, axes: tuple[Axis, ...]) -> Array:
 
 @public("nn.functional")
 def interpolate(
-    input: Tensor,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> Tensor:
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> Tensor:  # fmt: skip
     """Images of another size, (N, C, *in) -> (N, C, *size), by the nearest pixel, (bi-, tri-) linear, bicubic or area means.
 
     ValueError or NotImplementedError if the arguments do not fit together.

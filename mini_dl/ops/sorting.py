@@ -328,14 +328,9 @@ def _values(name: str, value: Any) -> Array:
 
 @function(out=True)
 def searchsorted(
-    sorted_sequence: Tensor,
-    input: Any,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-    side: str | None = None,
+    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Where each element of `input` goes into its sorted sequence: before equal elements, or (`right`) after them.
 
     ``(*, n), (*, m) -> (*, m)``, or one sequence ``(n,)`` for all. RuntimeError if the leading dimensions differ.
