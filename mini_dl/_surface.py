@@ -10,7 +10,7 @@ import inspect
 import warnings
 from collections import namedtuple
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -266,7 +266,15 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 # ------------------------------------------------------------------------------------------------ named results
 
 
-def return_type(name: str, fields: str) -> Any:
+class NamedTensors(tuple[Tensor, ...]):
+    """What a function with several named results returns, for annotations."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Tensor: ...
+
+
+def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     """A named tuple that prints as torch's: ``torch.return_types.max(values=..., indices=...)``."""
     base = namedtuple(name, fields)  # type: ignore[misc]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
 from mini_dl.ops.operands import masked
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Grads, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused
 
@@ -40,7 +40,7 @@ def _wide(query: Tensor, scores: int) -> dtype:
 
 
 def _gradients(
-    grads: Any,
+    grads: Grads,
     wanted: list[bool],
     query: Tensor,
     key: Tensor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def fmin(input: Array, other: Array) -> Array:
     return np.fmin(input, other)
 
 
-def _inside(input: Tensor, min: Any, max: Any) -> Tensor:
+def _inside(input: Tensor, min: Tensor | float | None, max: Tensor | float | None) -> Tensor:
     if min is None:
         return input <= max
     return input >= min if max is None else (input >= min) & (input <= max)
@@ -122,7 +122,7 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
 
 
 @method(alias="clip", inplace=True, out=True)
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
     """``minimum(maximum(input, min), max)``; a bound that is None has no effect. RuntimeError if both are None.
 
     >>> import mini_dl as torch
@@ -148,7 +148,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return _clamp(input, min, max)
 
 
-def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
+def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
     """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
     if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
         names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
@@ -157,7 +157,7 @@ def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
 
 @method(inplace=True, out=_type_of_clamped)
 @written_by(np.maximum)
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
     """``maximum(input, min)``"""
     as_tensors("clamp_min", input=input)
     return _clamp(input, min, None)
@@ -165,7 +165,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 
 @method(inplace=True, out=_type_of_clamped)
 @written_by(np.minimum)
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     """``minimum(input, max)``"""
     as_tensors("clamp_max", input=input)
     return _clamp(input, None, max)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
@@ -14,7 +12,7 @@ from mini_dl.ops.operands import kind_of
 from mini_dl.tensor import Tensor
 
 
-def _ordered(name: str, input: Any, other: Any) -> None:
+def _ordered(name: str, input: object, other: object) -> None:
     for operand in (input, other):
         if kind_of(operand) == "c":
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(np.asarray(operand).dtype)}'")
@@ -104,7 +102,7 @@ def isreal(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ whole tensors
 
 
-def _both_tensors(name: str, input: Any, other: Any) -> None:
+def _both_tensors(name: str, input: object, other: object) -> None:
     for position, (argument, value) in enumerate((("input", input), ("other", other)), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor(name, argument, position, value)

@@ -10,6 +10,7 @@ differentiation" (2008); for complex matrices and phases, derived from it by req
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 
 
 @public("linalg", out=True)
-def multi_dot(tensors: Any) -> Tensor:
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices in the cheapest order; the first and the last may be vectors."""
     tensors = list(tensors)
     n = len(tensors)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import Ints, dtype
+from mini_dl._dtypes import Ints, Number, dtype
 from mini_dl._surface import public
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
@@ -32,7 +32,7 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
     return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
 
 
-def filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
+def filled(input: Tensor, mask: Tensor | None, value: Number) -> Tensor:
     """`input` with `value` where the mask hides it."""
     kept = keeping(input, mask)
     return input if kept is None else input.masked_fill(kept.logical_not(), value)
@@ -193,7 +193,7 @@ def norm(
 
 
 def _variance(
-    input: Tensor, dim: Ints | None, unbiased: bool | None, correction: Any, keepdim: bool, kind: dtype | None,
+    input: Tensor, dim: Ints | None, unbiased: bool | None, correction: int | float | None, keepdim: bool, kind: dtype | None,
     mask: Tensor | None,
 ) -> Tensor:  # fmt: skip
     if unbiased is not None and correction is not None:
@@ -214,8 +214,8 @@ def _variance(
 
 @public("masked")
 def var(
-    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: Any = None, keepdim: bool = False,
-    dtype: dtype | None = None, mask: Tensor | None = None,
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: int | float | None = None,
+    keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The variance of the elements that `mask` keeps."""
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
@@ -223,8 +223,8 @@ def var(
 
 @public("masked")
 def std(
-    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: Any = None, keepdim: bool = False,
-    dtype: dtype | None = None, mask: Tensor | None = None,
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: int | float | None = None,
+    keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The standard deviation of the elements that `mask` keeps."""
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask).sqrt()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
-from mini_dl.tensor import Tensor, written
+from mini_dl.tensor import Grads, Tensor, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
@@ -67,7 +66,7 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
 
 
 def _row_gradients(
-    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], eps: float, center: bool
+    grads: Grads, wanted: list[bool], input: Tensor, weight: Tensor | None, result: Sequence[Tensor], eps: float, center: bool
 ) -> Gradients:
     grad = grads[0]
     if grad is None:
@@ -189,7 +188,7 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 
 
 def _channel_gradients(
-    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], groups: int, eps: float
+    grads: Grads, wanted: list[bool], input: Tensor, weight: Tensor | None, result: Sequence[Tensor], groups: int, eps: float
 ) -> Gradients:
     grad = grads[0]
     if grad is None:

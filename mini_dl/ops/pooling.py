@@ -99,7 +99,7 @@ def _ints(name: str, what: str, value: Any, n: int) -> Shape:
 
 
 def _geometry(
-    name: str, n: int, input: Any, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
+    name: str, n: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> Windows:
     """The windows over `input`, after torch's checks."""
     if not isinstance(input, Tensor):
@@ -176,7 +176,7 @@ def _max_pool(
 
 
 def _check_max_pool1d(
-    input: Any, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
+    input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
 ) -> None:
     if not isinstance(input, Tensor):
         raise not_a_tensor("max_pool1d", "input", 1, input)
@@ -350,7 +350,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints |
 # ------------------------------------------------------------------------------------------------ adaptive
 
 
-def _adaptive_out(name: str, n: int, input: Any, output_size: Ints, average: bool) -> Shape:
+def _adaptive_out(name: str, n: int, input: Tensor, output_size: Ints, average: bool) -> Shape:
     """The checked output size; None in it stands for the size of the input."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
@@ -532,7 +532,12 @@ for _n in (1, 2, 3):
 
 
 def _fractional_max_pool(
-    n: int, input: Tensor, kernel_size: Ints, output_size: Ints | None, output_ratio: Any, samples: Tensor | None
+    n: int,
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Any,
+    samples: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     name = f"fractional_max_pool{n}d"
     if output_size is None and output_ratio is None:
@@ -576,7 +581,7 @@ def _fractional_family(n: int) -> None:
         input: Tensor,
         kernel_size: Ints,
         output_size: Ints | None = None,
-        output_ratio: Any = None,
+        output_ratio: float | Sequence[float] | None = None,
         return_indices: bool = False,
         _random_samples: Tensor | None = None,
     ) -> Any:
@@ -586,7 +591,7 @@ def _fractional_family(n: int) -> None:
         input: Tensor,
         kernel_size: Ints,
         output_size: Ints | None = None,
-        output_ratio: Any = None,
+        output_ratio: float | Sequence[float] | None = None,
         return_indices: bool = False,
         _random_samples: Tensor | None = None,
     ) -> Any:

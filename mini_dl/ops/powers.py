@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import cmath
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,7 @@ def _pow_operator(self: Tensor, other: Any) -> Any:
     return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
 
 
-def _type_of_power(result: Tensor, out: Tensor, args: Any) -> None:
+def _type_of_power(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
     if result._array.dtype != out._array.dtype:
         raise RuntimeError(
             f"the output given to float_power has dtype {scalar_name(out._array.dtype)} but the operation's result requires "

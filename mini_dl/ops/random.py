@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -107,7 +107,7 @@ for _place in ("torch", "random"):
 namespace("torch")["Generator"] = Generator
 
 
-def source(generator: Any) -> Generator:
+def source(generator: Generator | None) -> Generator:
     """The generator meant by the argument `generator`: None is the default one (of a worker thread: its own)."""
     if generator is None:
         return here.generator
@@ -147,7 +147,7 @@ def _replaced(by: Any, input: Any, other: Any = None) -> Any:
     return by
 
 
-def put(target: Tensor, generator: Any, draw: Draw) -> Tensor:
+def put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
     """Write random numbers into `target`. RuntimeError if it is a leaf that requires grad."""
     recorded = mode.enabled and needs_grad(target)
     if recorded:
@@ -256,7 +256,12 @@ def randn(*size: Any, generator: Generator | None = None, names: None = None, dt
 
 @factory()
 def randint(
-    low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: NumpyType | None
+    low: Any = 0,
+    high: Any = None,
+    size: Sequence[int] | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: NumpyType | None,
 ) -> Array:
     """Integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
     if size is None:
@@ -302,7 +307,7 @@ def _between(name: str, low: Any, high: Any) -> Distribution:
     return lambda like: distributions.integers(like.dtype, low, high)
 
 
-def _filled(size: Any, dtype: Any, generator: Any, distribution: Distribution) -> Array:
+def _filled(size: Any, dtype: Any, generator: Generator | None, distribution: Distribution) -> Array:
     like = np.empty(nonnegative(sizes(size)), _dtypes.default_numpy() if dtype is None else dtype)
     return drawn(like, source(generator), distribution(like))
 
@@ -345,7 +350,7 @@ def _filled_like(
     dtype: Any,
     device: DeviceLike,
     memory_format: MemoryFormat,
-    generator: Any,
+    generator: Generator | None,
     requires_grad: bool,
     distribution: Distribution,
 ) -> Tensor:
@@ -362,9 +367,9 @@ def _filled_like(
 
 @function()
 def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Tensor | None = None,
-    dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False,
-    requires_grad: bool = False,
+    mean: Tensor | float, std: Tensor | float = 1.0, size: Sequence[int] | None = None, *, generator: Generator | None = None,
+    out: Tensor | None = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+    pin_memory: bool = False, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal numbers: with `size`, identically distributed; else each with its own mean and deviation, one or both tensors.
 
@@ -387,7 +392,7 @@ def normal(
 
 
 @with_out
-def _normal_around(mean: Any, std: Any, generator: Generator) -> Tensor:
+def _normal_around(mean: Tensor | float, std: Tensor | float, generator: Generator) -> Tensor:
     center = mean._array if isinstance(mean, Tensor) else float(mean)
     spread = std._array if isinstance(std, Tensor) else float(std)
     if isinstance(spread, float):
