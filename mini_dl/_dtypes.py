@@ -7,7 +7,7 @@ category first (bool < integer < floating point < complex), then arrays with dim
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
+Function = Callable[..., Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex
 Shape = tuple[builtins.int, ...]
 Ints = builtins.int | Sequence[builtins.int]

@@ -16,14 +16,12 @@ import numpy as np
 
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user
-from mini_dl._dtypes import castable, scalar_name
+from mini_dl._dtypes import Function, castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor, written
-
-Function = Callable[..., Any]
 
 
 class Names(dict[str, Any]):

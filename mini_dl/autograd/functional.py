@@ -6,17 +6,16 @@ trick).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import Function
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
 from mini_dl.tensor import LEAF, Tensor, alias, wrap
-
-Function = Callable[..., Any]
 
 
 def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
