@@ -7,6 +7,7 @@ category first (bool < integer < floating point < complex), then arrays with dim
 from __future__ import annotations
 
 import builtins
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ NumpyType = np.dtype[Any]
 Function = Callable[..., Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex
 Shape = tuple[builtins.int, ...]
+Index = tuple[types.EllipsisType | slice, ...]
 Ints = builtins.int | Sequence[builtins.int]
 """An int for all dimensions, or one for each: `_arguments.kind_of` knows it by its name."""
 

@@ -177,7 +177,7 @@ def poisson(rates: Array) -> Draw:
     return draw
 
 
-def _events(rate: float, uniforms: Any) -> int:
+def _events(rate: float, uniforms: mersenne.Lookahead) -> int:
     if rate == 0:
         return 0
     if rate < 10:
@@ -225,7 +225,7 @@ def binomial(counts: Array, chances: Array) -> Draw:
     return draw
 
 
-def _successes(count: float, chance: float, uniforms: Any) -> float:
+def _successes(count: float, chance: float, uniforms: mersenne.Lookahead) -> float:
     if count <= 0 or chance <= 0:
         return 0
     if chance >= 1:
@@ -237,7 +237,7 @@ def _successes(count: float, chance: float, uniforms: Any) -> float:
     return _few_of(count, chance, uniforms)
 
 
-def _few_of(count: float, chance: float, uniforms: Any) -> float:
+def _few_of(count: float, chance: float, uniforms: mersenne.Lookahead) -> float:
     """`_successes` for a `chance` of at most one half."""
     if count * chance < 10:
         successes, waited, log_miss = 0, 0.0, math.log1p(-chance)
