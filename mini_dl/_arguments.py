@@ -22,11 +22,9 @@ import numpy as np
 
 from mini_dl import overrides
 from mini_dl._checks import type_name
-from mini_dl._dtypes import dtype, number_as, of_numpy
+from mini_dl._dtypes import Function, dtype, number_as, of_numpy
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
-
-Function = Callable[..., Any]
 
 OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 """NumPy's names, which torch's parser accepts too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +17,10 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
+Function = Callable[..., Any]
 Number = builtins.bool | builtins.int | builtins.float | builtins.complex
 Shape = tuple[builtins.int, ...]
+Index = tuple[types.EllipsisType | slice, ...]
 Ints = builtins.int | Sequence[builtins.int]
 """An int for all dimensions, or one for each: `_arguments.kind_of` knows it by its name."""
 

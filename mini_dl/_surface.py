@@ -10,20 +10,18 @@ import inspect
 import warnings
 from collections import namedtuple
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user
-from mini_dl._dtypes import castable, scalar_name
+from mini_dl._dtypes import Function, castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor, written
-
-Function = Callable[..., Any]
 
 
 class Names(dict[str, Any]):
@@ -144,6 +142,13 @@ def public(
     return decorate
 
 
+def named(function: Function, name: str, doc: str) -> Function:
+    """`function`, one of a family that is written once, with a name and a docstring of its own."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
 def is_unary(function: Function) -> bool:
     """Whether `function` is a primitive that takes one tensor, at which it looks itself: as a method it needs no parser."""
     primitive = getattr(function, "op", None)
@@ -260,7 +265,15 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 # ------------------------------------------------------------------------------------------------ named results
 
 
-def return_type(name: str, fields: str) -> Any:
+class NamedTensors(tuple[Tensor, ...]):
+    """What a function with several named results returns, for annotations."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Tensor: ...
+
+
+def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
     """A named tuple that prints as torch's: ``torch.return_types.max(values=..., indices=...)``."""
     base = namedtuple(name, fields)  # type: ignore[misc]
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mini_dl._dtypes import Function
 from mini_dl.tensor import Tensor, disabled_torch_function, when_subclassed
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "is_tensor_method_or_property",
     "wrap_torch_function",
 ]
-
-Function = Callable[..., Any]
 
 FACTORIES = frozenset(
     "arange as_tensor asarray bartlett_window blackman_window broadcast_shapes empty empty_permuted empty_strided eye fftfreq "

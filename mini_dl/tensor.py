@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._device import CPU, device
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Number
 
 ndarray, new = np.ndarray, object.__new__
 
@@ -169,6 +169,10 @@ class Tensor:
         def __float__(self) -> float: ...
         def __index__(self) -> int: ...
 
+
+Operand: TypeAlias = Tensor | Number
+Grads: TypeAlias = list[Tensor | None]
+"""The gradients of several outputs, None where none came: what a formula gets first."""
 
 INTERNAL = frozenset(Tensor.__annotations__)
 """The attributes that make up a tensor; anything else in its ``__dict__`` was put there by the user."""

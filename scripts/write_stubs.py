@@ -38,7 +38,7 @@ KNOWN = {
     "device",
     "dtype",
 }
-KNOWN |= {"Literal", "memory_format", "layout"}
+KNOWN |= {"DeviceLike", "Ints", "Layout", "Literal", "MemoryFormat", "Operand", "TypeLike", "layout", "memory_format"}
 HEAD = '''"""Written by scripts/write_stubs.py from the signatures. Do not edit."""
 
 import builtins
@@ -46,10 +46,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from mini_dl._device import device as device
-from mini_dl._dtypes import Number, dtype as dtype
+from mini_dl._dtypes import Ints, Number, TypeLike, dtype as dtype
 from mini_dl.kernels.mersenne import Generator as Generator
-from mini_dl._device import layout as layout, memory_format as memory_format
-from mini_dl.tensor import Size as Size, Tensor as Tensor
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, layout as layout, memory_format as memory_format
+from mini_dl.tensor import Operand, Size as Size, Tensor as Tensor
 '''
 
 

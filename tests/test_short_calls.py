@@ -9,24 +9,32 @@ import pytest
 
 import mini_dl as torch
 
-WRONG_CALLS = {
-    "torch.add": lambda: torch.add(torch.ones(2), torch.ones(3)),
-    "torch.atan2": lambda: torch.atan2(torch.ones(2), torch.ones(3)),
-    "torch.mm": lambda: torch.mm(torch.ones(2, 3), torch.ones(2, 3)),
-    "nn.functional.relu": lambda: torch.nn.functional.relu(torch.ones(2, dtype=torch.bool)),
-    "linalg.det": lambda: torch.linalg.det(torch.ones(2, 3)),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_CALLS)
-def test_one_text_stands_around_a_function(name):
-    """The parser, the question for ``__torch_function__`` and ``out=`` together."""
+DEPTH = """
+import sys, traceback
+import mini_dl as torch
+x, F = torch.ones(2), torch.nn.functional
+calls = [
+    lambda: torch.add(x, torch.ones(3)),
+    lambda: torch.atan2(x, torch.ones(3)),
+    lambda: torch.mm(torch.ones(2, 3), torch.ones(2, 3)),
+    lambda: F.relu(torch.ones(2, dtype=torch.bool)),
+    lambda: torch.linalg.det(torch.ones(2, 3)),
+]
+for call in calls:
     for _ in range(2):  # the first call writes the text
-        with pytest.raises(RuntimeError) as error:
-            WRONG_CALLS[name]()
-    files = [entry.frame.code.raw.co_filename for entry in error.traceback]
-    assert sum(["<arguments of" in file for file in files]) == 1
-    assert not [file for file in files if file.endswith(("overrides.py", "_surface.py", "_arguments.py"))]
+        try:
+            call()
+        except RuntimeError as error:
+            files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    texts = [file for file in files if file.startswith("<arguments of")]
+    print(len(texts), [file for file in files if file.endswith(("overrides.py", "_surface.py", "_arguments.py"))])
+"""
+
+
+def test_one_text_stands_around_a_function():
+    """The parser, the question for ``__torch_function__`` and ``out=``; in a process of its own, where no argument is asked."""
+    said = subprocess.run([sys.executable, "-c", DEPTH], capture_output=True, text=True, check=True).stdout
+    assert said.split("\n")[:-1] == ["1 []"] * 5
 
 
 def test_arguments_that_answer_come_as_they_were_given():

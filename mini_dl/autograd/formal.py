@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import Function, NumpyType, Shape
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Edge, Tensor, alias, wrap
 
 
-def aim_of(edge: Edge) -> tuple[tuple[int, ...], Any]:
+def aim_of(edge: Edge) -> tuple[Shape, NumpyType]:
     """The shape and the type of the gradient that `edge` leads to."""
     if isinstance(edge, Tensor):
         return edge._array.shape, edge._array.dtype
@@ -48,10 +49,10 @@ def formal(grad: Tensor, edge: Edge) -> Tensor:
     return out
 
 
-def piecewise(*arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def piecewise(*arguments: str) -> Callable[[Function], Function]:
     """Mark a primitive whose gradients of `arguments` depend on these only formally."""
 
-    def decorate(call: Any) -> Any:
+    def decorate(call: Function) -> Function:
         primitive_of(call, "piecewise").formal = frozenset(arguments)
         return call
 

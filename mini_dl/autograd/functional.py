@@ -6,17 +6,16 @@ trick).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import Function
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
 from mini_dl.tensor import LEAF, Tensor, alias, wrap
-
-Function = Callable[..., Any]
 
 
 def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
@@ -42,13 +41,9 @@ def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 
 def jacobian(
-    func: Function,
-    inputs: Any,
-    create_graph: bool = False,
-    strict: bool = False,
-    vectorize: bool = False,
+    func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
-) -> Any:
+) -> Any:  # fmt: skip
     """dy/dx of shape (*y, *x) for each output y and input x: a tensor, or tuples of them where there are several.
 
     >>> import mini_dl as torch
@@ -79,13 +74,9 @@ def jacobian(
 
 
 def hessian(
-    func: Function,
-    inputs: Any,
-    create_graph: bool = False,
-    strict: bool = False,
-    vectorize: bool = False,
+    func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
-) -> Any:
+) -> Any:  # fmt: skip
     """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs."""
 
     def gradient(*args: Tensor) -> Any:

@@ -115,11 +115,7 @@ def _set_data(self: Tensor, data: Tensor) -> None:
 
 
 def backward(
-    self: Tensor,
-    gradient: Tensor | None = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: Any = None,
+    self: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
 ) -> None:
     """Add the gradient of this tensor to ``.grad`` of each leaf it was computed from; `gradient` weighs its elements.
 

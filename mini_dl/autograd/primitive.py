@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import INEXACT, is_number, number_as, promote
+from mini_dl._dtypes import INEXACT, Array, Function, is_number, number_as, promote
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
@@ -44,15 +44,18 @@ from mini_dl.autograd.recording import (
     text_of_view,
 )
 from mini_dl.autograd.single import computes
-from mini_dl.tensor import LEAF, Tensor, wrap
+from mini_dl.tensor import LEAF, Edge, Grads, Operand, Tensor, wrap
 
-Formula = Callable[..., Any]
+Formula = Function
+Gradients = tuple[Tensor | None, ...]
+Promotion = Callable[..., tuple[Any, Any]]
+Decorator = Callable[[Function], Function]
 
 
 class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
-    call: Any
+    call: Function
     unary = False
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
     runs_without = False
@@ -61,10 +64,10 @@ class Op:
     """What the formulas ask for."""
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
-    promote: Any  # of a binary one: gives operands of different types one
-    operators: tuple[Any, Any]  # of a binary one, as special methods of the first operand and of the second
+    promote: Promotion  # of a binary one: gives operands of different types one
+    operators: tuple[Function, Function]  # of a binary one, as special methods of the first operand and of the second
 
-    def __init__(self, forward: Callable[..., Any], formulas: dict[str, Formula], together: bool = False) -> None:
+    def __init__(self, forward: Function, formulas: dict[str, Formula], together: bool = False) -> None:
         refuse_order(forward)
         self.forward, self.name, self.together = forward, forward.__name__, together
         self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
@@ -111,7 +114,7 @@ class Op:
         bound.apply_defaults()
         return tuple(bound.arguments.values())
 
-    def several(self, args: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    def several(self, args: tuple[Any, ...], arrays: tuple[Array, ...]) -> tuple[Tensor, ...]:
         """The outputs of a call that gave several."""
         outs = tuple([wrap(r if r.__class__ is np.ndarray else array_from(self, r)) for r in arrays])
         if mode.enabled:
@@ -120,7 +123,7 @@ class Op:
 
     def record(self, args: tuple[Any, ...], outs: tuple[Tensor, ...]) -> None:
         """Make the node of this call, if any differentiable argument needs a gradient."""
-        edges: list[Any] = []
+        edges: list[Edge | None] = []
         wanted = []
         for i, _, asks in self.formulas:
             value = args[i]
@@ -160,13 +163,13 @@ class Op:
                 if out._array.dtype.kind in INEXACT:
                     out._edge = (node, number)
 
-    def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
+    def backward(self, node: Node, grad: Tensor | Grads) -> Gradients:
         """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
         setattr(self, "backward", backward_of(self))  # noqa: B010
         return self.backward(node, grad)
 
 
-def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
+def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
     """A function of a node and its gradient: the gradient of each differentiable argument, None where it is not wanted.
 
     Its text is written out for the primitive, one line per formula, since the loops would cost as much as a small kernel::
@@ -199,27 +202,27 @@ def backward_of(primitive: Op) -> Callable[[Node, Any], tuple[Any, ...]]:
 # ------------------------------------------------------------------------------------------------ decorators
 
 
-def op(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def op(**formulas: Formula) -> Decorator:
     """A primitive of any signature. Keywords name the differentiable arguments."""
     return _primitive(formulas, False)
 
 
-def op_together(formula: Formula, *arguments: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def op_together(formula: Formula, *arguments: str) -> Decorator:
     """A primitive of any signature, of which `formula` gives the gradients of all differentiable `arguments`, in this order. It
     takes `wanted`, a list that says which of them are, after `grad`; what is not wanted is ignored."""
     return _primitive(dict.fromkeys(arguments, formula), True)
 
 
-def _primitive(formulas: dict[str, Formula], together: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def decorate(forward: Callable[..., Any]) -> Callable[..., Any]:
+def _primitive(formulas: dict[str, Formula], together: bool) -> Decorator:
+    def decorate(forward: Function) -> Function:
         primitive = Op(forward, formulas, together)
         computes(primitive)
-        return call_of(primitive, text_of_any)  # type: ignore[no-any-return]
+        return call_of(primitive, text_of_any)
 
     return decorate
 
 
-def refuse_order(forward: Any) -> None:
+def refuse_order(forward: Function) -> None:
     """TypeError where a decorator of primitives stands above one that must stand above it."""
     name = forward.__name__
     if getattr(forward, "published", False):
@@ -231,24 +234,24 @@ def refuse_order(forward: Any) -> None:
         raise TypeError(f"{name}: it is a primitive already; only one decorator (`op`, `unary`, `binary`, `view`) makes it one")
 
 
-def recorded_as(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def recorded_as(name: str) -> Decorator:
     """Give the nodes of a primitive another name than its own: torch's."""
 
-    def decorate(call: Any) -> Any:
+    def decorate(call: Function) -> Function:
         primitive_of(call, "recorded_as").grad_name = name
         return call
 
     return decorate
 
 
-def unary(input: Formula | None = None) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+def unary(input: Formula | None = None) -> Callable[[Function], Callable[..., Tensor]]:
     """An elementwise primitive of one argument."""
 
-    def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
+    def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, {} if input is None else {"input": input})
         primitive.unary = True
         computes(primitive)
-        return call_of(primitive, text_of_unary)  # type: ignore[no-any-return]
+        return call_of(primitive, text_of_unary)
 
     return decorate
 
@@ -260,7 +263,7 @@ class Binary(Protocol):
     reflected: Callable[..., Tensor]
     __name__: str
 
-    def __call__(self, input: Any, other: Any) -> Tensor: ...
+    def __call__(self, input: Operand, other: Operand) -> Tensor: ...
 
 
 def binary(
@@ -268,8 +271,8 @@ def binary(
     other: Formula | None = None,
     *,
     numbers: str = "input other",
-    promote: Callable[[Any, Any], tuple[Any, Any]] = promote,
-) -> Callable[[Callable[..., Any]], Binary]:
+    promote: Promotion = promote,
+) -> Callable[[Function], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
     once) may be a Python number; `promote` gives both operands the type of the computation where their types differ.
 
@@ -277,7 +280,7 @@ def binary(
     they return NotImplemented for anything else.
     """
 
-    def decorate(forward: Callable[..., Any]) -> Binary:
+    def decorate(forward: Function) -> Binary:
         given = {"input": input, "other": other}
         primitive = Op(forward, {name: formula for name, formula in given.items() if formula is not None})
         primitive.promote = promote
@@ -289,31 +292,31 @@ def binary(
         function = build("raise_not_a_tensor", "input" in numbers, "other" in numbers)
         function.operator, function.reflected = build("defer", False, True), swapped(build("defer", True, False))
         primitive.operators = function.operator, function.reflected
-        return function  # type: ignore[no-any-return]
+        return function
 
     return decorate
 
 
-def swapped(call: Callable[..., Any]) -> Callable[..., Any]:
-    def reflected(self: Tensor, other: Any) -> Any:
+def swapped(call: Function) -> Callable[..., Tensor]:
+    def reflected(self: Tensor, other: object) -> Tensor:
         return call(other, self)
 
     return reflected
 
 
-def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Tensor]]:
+def view(**formulas: Formula) -> Callable[[Function], Callable[..., Tensor]]:
     """A primitive whose result looks into its input's memory: one version for both, and writes to either reach the other.
 
     Where the forward had to copy, the result is an ordinary tensor.
     """
 
-    def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
-        return call_of(Op(forward, formulas), text_of_view)  # type: ignore[no-any-return]
+    def decorate(forward: Function) -> Callable[..., Tensor]:
+        return call_of(Op(forward, formulas), text_of_view)
 
     return decorate
 
 
-def number_of(name: str, argument: str, value: Any) -> Any:
+def number_of(name: str, argument: str, value: object) -> Any:
     """`value`, or the number in a 0-d tensor. TypeError for anything else."""
     if isinstance(value, Tensor) and not value._array.ndim:
         return value._array.item()
@@ -322,7 +325,7 @@ def number_of(name: str, argument: str, value: Any) -> Any:
     return value
 
 
-def real_number_of(name: str, argument: str, value: Any) -> Any:
+def real_number_of(name: str, argument: str, value: object) -> Any:
     """As `number_of`, of an argument that is a float: TypeError for a complex number, RuntimeError for one in a tensor unless
     its imaginary part is 0."""
     if isinstance(value, complex):

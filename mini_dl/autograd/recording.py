@@ -6,18 +6,19 @@ Each is written at the first call, and runs from then on as the code of the func
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, NumpyType, is_number, wide
+from mini_dl._dtypes import Array, Function, NumpyType, is_number, wide
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides
-from mini_dl.tensor import LEAF, Tensor, inference, new, version_of, wrap
+from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
 
 ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
 current = mode  # an argument may be called mode, none has a name that the texts use
@@ -31,10 +32,25 @@ USED = frozenset(
 SPOKEN_OF = (LEAF, Node, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
 
 
-def call_of(primitive: Any, text: Callable[[Any], str]) -> Any:
+class Primitive(Protocol):
+    """What the texts know of an `Op`."""
+
+    name: str
+    params: tuple[str, ...]
+    index: dict[str, int]
+    forward: Function
+    formulas: list[tuple[int, Any, tuple[str, ...]]]
+    operators: tuple[Function, Function]
+    call: Function
+
+    @property
+    def signature(self) -> inspect.Signature: ...
+
+
+def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
     """The call of a primitive: a function whose code is that of ``text(primitive)``, once it has been called."""
 
-    def first(args: Any, kwargs: Any) -> Any:
+    def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         names: dict[str, Any] = {}
         exec(compile(text(primitive), f"<call of {primitive.name}>", "exec"), globals(), names)
         made = names["make"](primitive)
@@ -85,7 +101,7 @@ class Text:
             return call
     """
 
-    def __init__(self, primitive: Any) -> None:
+    def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
         self.lines: list[str] = []
         self.edges = [(f"edge{i}", primitive.params[at], asks) for i, (at, _, asks) in enumerate(primitive.formulas)]
@@ -143,7 +159,7 @@ class Text:
         return "\n".join([*head, *self.lines, " " * 8 + "return wrapped", "    return call"])
 
 
-def parameters_of(primitive: Any) -> str:
+def parameters_of(primitive: Primitive) -> str:
     """The parameters of a call as text; their defaults are set apart."""
     listed, starred = [], False
     for name, parameter in primitive.signature.parameters.items():
@@ -154,7 +170,7 @@ def parameters_of(primitive: Any) -> str:
     return ", ".join(listed)
 
 
-def text_of_any(primitive: Any) -> str:
+def text_of_any(primitive: Primitive) -> str:
     """The text of a call of any signature: arguments may be tensors, lists of them, or anything else."""
     text, params = Text(primitive), primitive.params
     arrays = [f"{a}._array if isinstance({a}, Tensor) else {a} if {a}.__class__ in SIMPLE else array_of({a})" for a in params]
@@ -170,7 +186,7 @@ def text_of_any(primitive: Any) -> str:
     return text.done(parameters_of(primitive))
 
 
-def text_of_unary(primitive: Any) -> str:
+def text_of_unary(primitive: Primitive) -> str:
     """The text of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
@@ -183,7 +199,7 @@ def text_of_unary(primitive: Any) -> str:
     return text.done("input")
 
 
-def text_of_view(primitive: Any) -> str:
+def text_of_view(primitive: Primitive) -> str:
     """The text of a call whose result may look into the memory of its first argument."""
     text, first = Text(primitive), primitive.params[0]
     text.write(
@@ -202,7 +218,7 @@ def text_of_view(primitive: Any) -> str:
     return text.done(parameters_of(primitive))
 
 
-def text_of_binary(primitive: Any, refuse: str, number_first: bool, number_last: bool) -> str:
+def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number_last: bool) -> str:
     """The text of a call of two tensors, or of one and a number."""
     text = Text(primitive)
     if text.edges:
@@ -233,7 +249,7 @@ def text_of_binary(primitive: Any, refuse: str, number_first: bool, number_last:
 # ------------------------------------------------------------------------------------------------ what the texts call
 
 
-def edges_of(value: Any) -> list[Any] | None:
+def edges_of(value: Any) -> list[Edge | None] | None:
     """The edges of an argument that is no tensor: of the tensors in a list, None if no gradient is wanted."""
     if type(value) not in (list, tuple):
         return None
@@ -250,7 +266,7 @@ def array_of(argument: Any) -> Any:
     return argument
 
 
-def array_from(primitive: Any, computed: Any) -> Array:
+def array_from(primitive: Primitive, computed: object) -> Array:
     """The array that a forward gave. TypeError unless it is one, or a NumPy scalar."""
     if isinstance(computed, (ndarray, np.generic)):
         return np.asarray(computed)
@@ -290,11 +306,11 @@ def constant(number: Any, dtype: NumpyType) -> Any:
     return array
 
 
-def raise_not_a_tensor(primitive: Any, argument: str, position: int, value: Any, *_: Any) -> Any:
+def raise_not_a_tensor(primitive: Primitive, argument: str, position: int, value: object, *_: object) -> NoReturn:
     raise not_a_tensor(primitive, argument, position, value)
 
 
-def defer(primitive: Any, argument: str, position: int, value: Any, input: Any, other: Any) -> Any:
+def defer(primitive: Primitive, argument: str, position: int, value: object, input: Any, other: Any) -> Any:
     """What an operator does with a foreign operand: it is left to Python, and so arrays are to NumPy, but for equality, which
     Python would decide by identity."""
     if overrides(value):
@@ -325,7 +341,7 @@ def look_into(input: Tensor, out: Tensor) -> None:
         out._restricted = input._restricted
 
 
-def not_a_tensor(primitive: Any, argument: str, position: int, value: Any) -> TypeError:
+def not_a_tensor(primitive: Primitive | str, argument: str, position: int, value: object) -> TypeError:
     """The error for a `value` that is no tensor; `primitive` is anything that has the function's `name`."""
     name = primitive if isinstance(primitive, str) else primitive.name
     return TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type_name(value)}")

@@ -9,7 +9,7 @@ from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
 from mini_dl.distributions.composed import TransformedDistribution, of_base
 from mini_dl.distributions.continuous import LOC_SCALE, Cauchy, Normal, Uniform
-from mini_dl.distributions.discrete import BINARY, CLASSES, Categorical, OverClasses, ProbsOrLogits
+from mini_dl.distributions.discrete import BINARY, CLASSES, Categorical, OverClasses
 from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.positive import Exponential, Gamma
 from mini_dl.distributions.transforms import (

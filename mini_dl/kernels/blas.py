@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 
 
 class _Functions(NamedTuple):
-    get_threads: Any
-    set_threads: Any
+    get_threads: Function
+    set_threads: Function
     sums: dict[str, tuple[Any, Any]]  # by type: y += a x, and y = a x + b y
 
 

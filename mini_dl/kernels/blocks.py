@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, scalar_name
-from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
+from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
+from mini_dl.kernels.parallel import Piece, get_num_threads, share, worth_sharing
 from mini_dl.kernels.room import here
 
 BLOCK = 65536
@@ -85,7 +85,7 @@ def choose(mask: Array, yes: Array, no: Array) -> Array:
     return np.bitwise_xor(mixed, b).view(yes.dtype)
 
 
-def in_single(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def in_single(kernel: Function) -> Function:
     """`kernel`, which computes float16 in float32: where its first argument is float16, the others are too, but for indices."""
 
     @functools.wraps(kernel)
@@ -194,7 +194,7 @@ class Scratch:
         return buffer[:size].view(dtype).reshape(shape)
 
 
-def total_of(term: Callable[[Any], Array], pieces: Sequence[Any], size: int) -> Array:
+def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int) -> Array:
     """The sum of ``term(piece)``, new arrays, over shared pieces, in an order that depends only on the number of threads."""
     totals: list[Any] = [None] * min(get_num_threads() if worth_sharing(size) else 1, len(pieces))
 

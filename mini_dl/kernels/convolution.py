@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
+from mini_dl._dtypes import FLOATING, Array, Index, NumpyType, Shape
 from mini_dl.kernels import blocks, winograd
 from mini_dl.kernels.blocks import Scratch, copy, in_single, in_slices, number_of_pieces, slices, split, total_of
 from mini_dl.kernels.parallel import share
@@ -285,7 +285,7 @@ class Columns:
 
     # The transpose: adding columns back to where they were read from -------------------------------------------------------
 
-    def space(self, dtype: Any) -> Array:
+    def space(self, dtype: NumpyType) -> Array:
         """Zeros in the shape of the padded image, in which `add` writes."""
         n, c = self.shape[:2]
         full = [max(m, p + i) for m, p, i in zip(self.needed, self.g.padding, self.shape[2:])]
@@ -334,7 +334,7 @@ class Columns:
         return out
 
 
-def fitted_window(input: Array, padding: Shape, needed: Shape, zeros: Any = np.zeros) -> Array:
+def fitted_window(input: Array, padding: Shape, needed: Shape, zeros: Callable[[Shape, NumpyType], Array] = np.zeros) -> Array:
     """(N, C, *in) -> (N, C, *needed): `input` from position -padding on, with zeros outside of it."""
     space = input.shape[2:]
     if all([p <= 0 and n - p <= i for p, n, i in zip(padding, needed, space)]):
@@ -352,7 +352,7 @@ def overlap(padding: Shape, needed: Shape, space: Shape) -> tuple[list[slice], l
     return target, source
 
 
-def inner(index: Any) -> Any:
+def inner(index: Any) -> Index:
     """The index that applies `index` to the last dimensions."""
     return (Ellipsis, *index)
 
@@ -385,13 +385,13 @@ class Planes:
         """(n, pitch)"""
         return fitted_window(self.input[piece], self.padding, self.needed, _zeros).reshape(-1, math.prod(self.needed))
 
-    def runs(self, memory: Scratch, n: int, dtype: Any) -> tuple[Array, Array]:
+    def runs(self, memory: Scratch, n: int, dtype: NumpyType) -> tuple[Array, Array]:
         """Memory for `n` runs, (n, length), and the outputs as it shows them, (n, *out)."""
         whole = memory.of((n, math.prod(self.shown)), dtype)
         return whole[:, : self.length], whole.reshape(n, *self.shown)[self.valid]
 
 
-def _zeros(shape: Shape, dtype: Any) -> Array:
+def _zeros(shape: Shape, dtype: NumpyType) -> Array:
     zeros = PLANES.of(shape, dtype)
     zeros[...] = 0
     return zeros

@@ -186,7 +186,7 @@ def in_turn(*parameters: Array) -> Iterator[tuple[int, Any]]:
     return zip(range(parameters[0].size - 1, -1, -1), zip(*lists) if len(lists) > 1 else lists[0])
 
 
-def _events(rate: float, uniforms: Any) -> int:
+def _events(rate: float, uniforms: mersenne.Lookahead) -> int:
     if rate < 10:
         count, product, limit = 0, next(uniforms), math.exp(-rate)
         while product > limit:
@@ -233,13 +233,13 @@ def binomial(counts: Array, chances: Array) -> Draw:
     return draw
 
 
-def _successes(count: float, chance: float, uniforms: Any) -> float:
+def _successes(count: float, chance: float, uniforms: mersenne.Lookahead) -> float:
     if chance > 0.5:
         return count - _few_of(count, 1 - chance, uniforms)
     return _few_of(count, chance, uniforms)
 
 
-def _few_of(count: float, chance: float, uniforms: Any) -> float:
+def _few_of(count: float, chance: float, uniforms: mersenne.Lookahead) -> float:
     """`_successes` for a `chance` of at most one half."""
     if count * chance < 10:
         successes, waited, log_miss = 0, 0.0, math.log1p(-chance)

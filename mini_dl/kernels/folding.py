@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Shape
+from mini_dl._dtypes import Array, Index, Shape
 from mini_dl.kernels.convolution import Geometry, fitted_window
 
 
@@ -17,9 +16,9 @@ def fold_back(input: Array, shape: Shape, kernel: Shape, geometry: Geometry) -> 
     source = input.reshape(*shape[:2], math.prod(kernel), *geometry.out)
     for number, tap in enumerate(np.ndindex(*kernel)):
         sizes = zip(tap, geometry.dilation, geometry.stride, geometry.out)
-        at: Any = (Ellipsis, *[slice(t * d, t * d + s * (o - 1) + 1, s) for t, d, s, o in sizes])
+        at: Index = (Ellipsis, *[slice(t * d, t * d + s * (o - 1) + 1, s) for t, d, s, o in sizes])
         padded[at] += source[:, :, number]
-    inner: Any = (Ellipsis, *[slice(p, p + i) for p, i in zip(geometry.padding, shape[2:])])
+    inner: Index = (Ellipsis, *[slice(p, p + i) for p, i in zip(geometry.padding, shape[2:])])
     return np.ascontiguousarray(padded[inner])
 
 

@@ -157,7 +157,7 @@ def corner(src: Array, index: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ combining values
 
 
-REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
+REDUCTIONS: dict[str, np.ufunc] = {"sum": np.add, "prod": np.multiply, "mean": np.add, "amax": np.maximum, "amin": np.minimum}
 
 
 def neutral(reduce: str, dtype: NumpyType) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -111,13 +110,13 @@ def _positive(A: Array) -> bool:
 # ------------------------------------------------------------------------------------------------ singular values
 
 
-def inverted(values: Array, atol: Any, rtol: Any) -> Array:
+def inverted(values: Array, atol: Array | float, rtol: Array | float) -> Array:
     """The reciprocals of the values that are not negligible, else 0."""
     large = is_large(values, atol, rtol)
     return large / np.where(large, values, 1)
 
 
-def is_large(values: Array, atol: Any, rtol: Any) -> Array:
+def is_large(values: Array, atol: Array | float, rtol: Array | float) -> Array:
     size = np.abs(values)
     limit = np.maximum(np.asarray(atol), np.asarray(rtol) * size.max(-1, initial=0))
     return size > limit[..., None].astype(values.dtype)

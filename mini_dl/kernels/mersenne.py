@@ -13,13 +13,13 @@ import operator
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._device import CPU, device
-from mini_dl._dtypes import HALVES, Array, NumpyType, float64
+from mini_dl._device import CPU, DeviceLike, device
+from mini_dl._dtypes import HALVES, Array, Function, NumpyType, float64
 
 WORDS = 624  # of the engine's state
 
@@ -34,7 +34,7 @@ STATE = np.dtype(
 
 
 _all: weakref.WeakValueDictionary[int, Generator] = weakref.WeakValueDictionary()
-_held: list[Any] = []
+_held: list[threading.Lock] = []
 
 
 def _hold_all() -> None:
@@ -63,7 +63,7 @@ class Generator:
     tensor([0.4963, 0.7682])
     """
 
-    def __init__(self, device: Any = "cpu") -> None:
+    def __init__(self, device: DeviceLike = "cpu") -> None:
         wanted = _device(device)
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
@@ -130,10 +130,10 @@ class Generator:
         self._seed, self._fresh = int(fields["seed"]), following == 0
         self._normal = float(fields["normal"]) if fields["has_normal"] else None
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Function, tuple[Array]]:
         return _at, (self.dump(),)
 
-    def __setstate__(self, state: Any) -> None:  # as pickles of torch have it: the seed, an offset and the state
+    def __setstate__(self, state: Sequence[Any]) -> None:  # as pickles of torch have it: the seed, an offset and the state
         self.load(np.asarray(state[2]))
 
     # -------------------------------------------------------------------------------------------- draws
@@ -166,7 +166,7 @@ def _at(state: Array) -> Generator:
     return generator
 
 
-def _device(value: Any) -> device:
+def _device(value: DeviceLike) -> device:
     return value if isinstance(value, device) else device(value)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Number, number_as
+from mini_dl._dtypes import Array, Index, Number, number_as
 
 Pads = tuple[tuple[int, int], ...]  # for each of the last dimensions, first to last: the sizes before and after
 
@@ -18,8 +17,11 @@ def pad_constant(input: Array, pads: Pads, value: Number) -> Array:
     out = np.empty((*input.shape[: input.ndim - len(pads)], *[a + n + b for n, (a, b) in zip(space, pads)]), input.dtype)
     if any([n > 0 for pair in pads for n in pair]):
         out[...] = number_as(value, input.dtype)
-    to: Any = (Ellipsis, *[slice(max(a, 0), out_n - max(b, 0)) for out_n, (a, b) in zip(out.shape[out.ndim - len(pads) :], pads)])
-    of: Any = (Ellipsis, *[slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(space, pads)])
+    to: Index = (
+        Ellipsis,
+        *[slice(max(a, 0), out_n - max(b, 0)) for out_n, (a, b) in zip(out.shape[out.ndim - len(pads) :], pads)],
+    )
+    of: Index = (Ellipsis, *[slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(space, pads)])
     out[to] = input[of]
     return out
 
@@ -49,7 +51,7 @@ def unpad_by_position(output: Array, shape: tuple[int, ...], pads: Pads, mode: s
     return grad
 
 
-def _parts(size: int, pad: tuple[int, int], mode: str, after: int) -> Iterator[tuple[Any, Any]]:
+def _parts(size: int, pad: tuple[int, int], mode: str, after: int) -> Iterator[tuple[Index, Index]]:
     """The parts of a padded dimension, which has `after` dimensions behind it: where they are and where they come from."""
     before, behind = pad
     rest = (slice(None),) * after

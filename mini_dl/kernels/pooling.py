@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, NumpyType, Shape
+from mini_dl._dtypes import FLOATING, Array, Index, Number, NumpyType, Shape
 from mini_dl.kernels.blocks import as_single, computed_in, keep, slices
 from mini_dl.kernels.parallel import share
 
@@ -28,7 +28,7 @@ class Windows(NamedTuple):
         """The spatial shape that all windows together cover."""
         return tuple([(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)])
 
-    def taps(self, dim: int, ndim: int) -> list[Any]:
+    def taps(self, dim: int, ndim: int) -> list[Index]:
         """For each tap of dimension `dim`, the index of what it sees in a padded array."""
         s, d, o = self.stride[dim], self.dilation[dim], self.out[dim]
         after = (slice(None),) * (len(self.out) - dim - 1)
@@ -148,13 +148,13 @@ def _stages(input: Array, windows: Windows) -> list[Array]:
     return stages
 
 
-def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[Any, Array | None]]:
+def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[Index, Array | None]]:
     """For each tap of `dim`: where it looks in `x`, and in which windows it first holds the maximum `y` (None: in all)."""
     taps = windows.taps(dim, x.ndim)
     if len(taps) == 1:
         yield taps[0], None
         return
-    free: Any = None  # windows whose maximum has not been found yet
+    free: Array | None = None  # windows whose maximum has not been found yet
     for index in taps[:-1]:
         mask = np.equal(x[index], y)
         if free is None:
@@ -167,12 +167,12 @@ def _chosen(x: Array, y: Array, windows: Windows, dim: int) -> Iterator[tuple[An
     yield taps[-1], free
 
 
-def lowest(dtype: NumpyType) -> Any:
+def lowest(dtype: NumpyType) -> Number:
     """The lowest value of the type."""
     return dtype.type(-np.inf) if dtype.kind in FLOATING else np.iinfo(dtype).min
 
 
-def _padded(input: Array, windows: Windows, fill: Any) -> Array:
+def _padded(input: Array, windows: Windows, fill: Number) -> Array:
     """`input` with `fill` around it as far as the windows reach; `input` itself if they stay inside."""
     n, needed = len(windows.out), windows.needed
     space = input.shape[-n:]
@@ -184,7 +184,7 @@ def _padded(input: Array, windows: Windows, fill: Any) -> Array:
     return out
 
 
-def _inner(windows: Windows, space: Shape) -> Any:
+def _inner(windows: Windows, space: Shape) -> Index:
     return (Ellipsis, *[slice(p, p + i) for p, i in zip(windows.padding, space)])
 
 
@@ -289,7 +289,7 @@ def adaptive_regions(size: int, out: int) -> Regions:
     return _regions(i * size // max(out, 1), -(-(i + 1) * size // max(out, 1)), size)
 
 
-def means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
+def means(input: Array, regions: tuple[Regions, ...], divisor: Array | Number) -> Array:
     """(*, *in) -> (*, *out): the sums over regions, divided."""
     out = np.empty((*input.shape[: -len(regions)], *[region.out for region in regions]), input.dtype)
 
@@ -307,7 +307,7 @@ def means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     return out
 
 
-def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
+def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Array | Number) -> Array:
     """The transpose of `_means`."""
     out = np.empty((*output.shape[: -len(regions)], *[region.size for region in regions]), output.dtype)
 
@@ -322,7 +322,7 @@ def spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> A
     return out
 
 
-def _as(divisor: Any, dtype: NumpyType) -> Any:
+def _as(divisor: Array | Number, dtype: NumpyType) -> Array | Number:
     return divisor.astype(dtype) if isinstance(divisor, np.ndarray) else divisor
 
 

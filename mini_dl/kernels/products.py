@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, Array
+from mini_dl._dtypes import HALVES, Array, Index
 from mini_dl.kernels.blocks import split
 from mini_dl.kernels.parallel import get_num_threads, share_product
 
@@ -61,10 +60,10 @@ def partly(array: Array, axis: int, but: int) -> Callable[[slice], Array]:
     """The part of `array` that a piece along `axis` (negative) needs: all if it is broadcast there, or if `axis` is `but`."""
     if axis == but or array.ndim < -axis or array.shape[axis] == 1:
         return lambda piece: array
-    after: Any = (slice(None),) * (-axis - 1)
+    after: tuple[slice, ...] = (slice(None),) * (-axis - 1)
 
     def part(piece: slice) -> Array:
-        index = (..., piece, *after)
+        index: Index = (..., piece, *after)
         return array[index]
 
     return part

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, NumpyType
 from mini_dl.kernels.blocks import as_single
 
 # ------------------------------------------------------------------------------------------------ to another size
+
+
+Real = type[np.floating[Any]]
 
 
 class Axis:
@@ -21,7 +24,7 @@ class Axis:
     def __init__(self, size: int, places: Array, weights: Array | None) -> None:
         self.size, self.places, self.weights = size, places, weights  # weights None: all 1
 
-    def terms(self, ndim_after: int, dtype: Any) -> list[tuple[Array, Any]]:
+    def terms(self, ndim_after: int, dtype: NumpyType) -> list[tuple[Array, Array | None]]:
         """For each k, the positions and the weights, shaped to multiply."""
         shape = (len(self.places), *[1] * ndim_after)
         return [
@@ -29,7 +32,7 @@ class Axis:
             for k in range(self.places.shape[1])
         ]
 
-    def matrix(self, dtype: Any) -> Array:
+    def matrix(self, dtype: NumpyType | type) -> Array:
         """(out, in): the same as a matrix."""
         found = np.zeros((len(self.places), self.size), dtype)
         weights = 1 if self.weights is None else self.weights.astype(dtype)
@@ -93,20 +96,20 @@ def resample_back(output: Array, axes: tuple[Axis, ...]) -> Array:
     return grad.astype(output.dtype, copy=False)
 
 
-def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Any:
+def _step(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Any:
     """The distance in the input between neighboring outputs."""
     if align_corners:
         return real(size - 1) / real(out - 1) if out > 1 else real(0)
     return real(1.0 / factor) if factor is not None and factor > 0 else real(size) / real(out)
 
 
-def _source(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Array:
+def _source(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Array:
     """Where each output lies in the input: pixel edges are aligned or, with `align_corners`, the centers of the corner pixels."""
     step, i = _step(size, out, align_corners, factor, real), np.arange(out).astype(real)
     return step * i if align_corners else step * (i + real(0.5)) - real(0.5)
 
 
-def _nearest_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Any, shift: float = 0.0) -> Axis:
+def _nearest_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Real, shift: float = 0.0) -> Axis:
     if out == size:
         places = np.arange(out)
     else:
@@ -115,7 +118,7 @@ def _nearest_axis(size: int, out: int, align_corners: bool, factor: float | None
     return Axis(size, np.minimum(places, size - 1)[:, None], None)
 
 
-def _linear_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Axis:
+def _linear_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Axis:
     source = np.maximum(_source(size, out, align_corners, factor, real), real(0))
     low = np.minimum(source.astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
@@ -123,7 +126,7 @@ def _linear_axis(size: int, out: int, align_corners: bool, factor: float | None,
     return Axis(size, np.stack([low, high], 1), np.stack([real(1) - part, part], 1))
 
 
-def _cubic_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Any) -> Axis:
+def _cubic_axis(size: int, out: int, align_corners: bool, factor: float | None, real: Real) -> Axis:
     source = _source(size, out, align_corners, factor, real)
     low = np.floor(source)
     part = np.clip(source - low, 0, 1)
@@ -138,7 +141,7 @@ def cubic_weights(t: Any, a: float) -> list[Any]:
 
 
 def smooth_axis(
-    size: int, out: int, align_corners: bool, factor: float | None, real: Any, reach: int, kernel: Callable[[Array], Array]
+    size: int, out: int, align_corners: bool, factor: float | None, real: Real, reach: int, kernel: Callable[[Array], Array]
 ) -> Axis:
     """With `kernel` widened by the step, so that nothing finer than the output remains."""
     step = _step(size, out, align_corners, factor, real)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 
 
 def quiet_room() -> contextvars.Context:
@@ -33,7 +32,7 @@ def _be_quiet() -> None:
 
 
 class _Here(threading.local):
-    enter: Callable[..., Any]  # of this thread's room
+    enter: Function  # of this thread's room
     buffers: dict[object, Array]  # by what they are for
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class _Here(threading.local):
 here = _Here()
 
 
-def run(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run(kernel: Function, *args: Any, **kwargs: Any) -> Any:
     """Run the kernel in the context of this thread; return its result."""
     try:
         return here.enter(kernel, *args, **kwargs)
@@ -59,7 +58,7 @@ def is_refusal(error: RuntimeError) -> bool:
     return raised is not None and raised.tb_next is None and str(error).startswith("cannot enter context")
 
 
-def run_beside(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def run_beside(kernel: Function, *args: Any, **kwargs: Any) -> Any:
     """Like `run`, while another kernel of this thread is running, whose buffers stay untouched."""
     before, here.buffers = here.buffers, {}
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Function
 from mini_dl.kernels import special_tables as table
 from mini_dl.kernels.blocks import elementwise
 
@@ -19,7 +19,7 @@ from mini_dl.kernels.blocks import elementwise
 TEMPORARIES_IN_CACHE = 8192
 
 
-def in_double(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def in_double(kernel: Function) -> Callable[..., Array]:
     """`kernel` for arrays of any shape and floating type (broadcast against each other), computed in float64 block by block."""
 
     @functools.wraps(kernel)

@@ -29,7 +29,7 @@ def count(shape: Dims, dims: Dims) -> int:
 # ------------------------------------------------------------------------------------------------ sums
 
 
-def reduce(ufunc: Any, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **more: Any) -> Array:
+def reduce(ufunc: np.ufunc, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **more: Any) -> Array:
     return ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
 
 
@@ -61,7 +61,7 @@ def add_up(x: Array, dims: Dims, keepdim: bool = False) -> Array:
         return add_up(pairs, dims).view(x.dtype).reshape(shape)
     order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
     x = np.ascontiguousarray(x.transpose(order))
-    runs: list[list[Any]] = []  # neighbors in memory that are summed, or kept, together: [size, summed]
+    runs: list[list[int]] = []  # neighbors in memory that are summed, or kept, together: [size, summed]
     for i, n in zip(order, x.shape):
         if runs and runs[-1][1] == (i in dims):
             runs[-1][0] *= n

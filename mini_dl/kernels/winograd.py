@@ -6,11 +6,9 @@ between, each of 16 planes is one matrix product over the channels. Arrays are k
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, Shape
 from mini_dl.kernels.blocks import Scratch, number_of_pieces, split, total_of
 from mini_dl.kernels.parallel import share
 
@@ -22,7 +20,7 @@ TRANSFORMED_IN_CACHE = 1 << 18
 """Elements of the transformed input of a piece: it stays in the second-level cache."""
 
 
-def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
+def conv(input: Array, weight: Array, padding: Shape, out: Array) -> None:
     """(N, C, H, W), (O, C, 3, 3) -> `out`, (N, O, H', W')"""
     kernel = _kernel(weight.transpose(2, 3, 1, 0))
 
@@ -33,7 +31,7 @@ def conv(input: Array, weight: Array, padding: Any, out: Array) -> None:
     share(convolve, *_pieces(input, *out.shape[2:]))
 
 
-def conv_weight(input: Array, output: Array, padding: Any) -> Array:
+def conv_weight(input: Array, output: Array, padding: Shape) -> Array:
     """(N, C, H, W), (N, O, H', W') -> (O, C, 3, 3)"""
     h, w = output.shape[2:]
 
@@ -104,7 +102,7 @@ def _tiles(lines: slice, w: int) -> tuple[int, int]:
 FIRST, SECOND, THIRD = Scratch(), Scratch(), Scratch()
 
 
-def _seen(input: Array, piece: Piece, padding: Any, w: int) -> Array:
+def _seen(input: Array, piece: Piece, padding: Shape, w: int) -> Array:
     """What the outputs of a piece see: (2, n, 2 th + 2, tw + 1, C)"""
     images, lines = piece
     return _columns(input, images, lines.start - padding[0], -padding[1], _tiles(lines, w), 1)

@@ -24,7 +24,7 @@ from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Grads, Tensor
 
 _in_place = functools.cache(in_place)
 
@@ -79,7 +79,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
 
 @piecewise("input")
 @op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
-def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
+def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
     if input.dtype.kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if input.dtype.kind == "c":
@@ -90,7 +90,7 @@ def _hardtanh(input: Array, min_val: Number, max_val: Number) -> Array:
 
 
 @public("nn.functional")
-def hardtanh(input: Tensor, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor:
+def hardtanh(input: Tensor, min_val: int | float = -1.0, max_val: int | float = 1.0, inplace: bool = False) -> Tensor:
     """`input` clipped to ``[min_val, max_val]``. ValueError if `min_val` exceeds `max_val`."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
@@ -436,7 +436,7 @@ def _gelu_tanh(input: Array) -> Array:
     return gelu_tanh(input)
 
 
-def _gelu_gradient(grads: Any, input: Tensor, result: list[Tensor]) -> Tensor | None:
+def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor | None:
     if grads[0] is None:
         return None
     return _gelu_backward(grads[0], input, result[1].detach())

@@ -147,7 +147,7 @@ def true_divide(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     return _div(input, other)
 
 
-def _divisible(input: Any, other: Any) -> None:
+def _divisible(input: object, other: object) -> None:
     """RuntimeError if an integer would be divided by zero."""
     if type(other) is np.ndarray and other.dtype.kind in "biu" and not other.all():
         raise RuntimeError("ZeroDivisionError")

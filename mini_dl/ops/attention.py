@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import linear
 from mini_dl.ops.operands import in_float32, masked
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Grads, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one product, fused
 
@@ -40,7 +40,7 @@ def _wide(query: Tensor, scores: int) -> dtype:
 
 
 def _gradients(
-    grads: Any,
+    grads: Grads,
     wanted: list[bool],
     query: Tensor,
     key: Tensor,
@@ -117,15 +117,9 @@ def _check_mask(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | N
 
 @public("nn.functional")
 def scaled_dot_product_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
     """``softmax(scale * query @ key.T + mask) @ value`` (Vaswani et al., 2017): (N, *, L, E), (N, *, S, E), (N, *, S, V) ->
     (N, *, L, V).
 
@@ -396,32 +390,13 @@ def _attended_with_weights(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None,
 
 @public("nn.functional")
 def multi_head_attention_forward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    embed_dim_to_check: int,
-    num_heads: int,
-    in_proj_weight: Tensor | None,
-    in_proj_bias: Tensor | None,
-    bias_k: Tensor | None,
-    bias_v: Tensor | None,
-    add_zero_attn: bool,
-    dropout_p: float,
-    out_proj_weight: Tensor,
-    out_proj_bias: Tensor | None,
-    training: bool = True,
-    key_padding_mask: Tensor | None = None,
-    need_weights: bool = True,
-    attn_mask: Tensor | None = None,
-    use_separate_proj_weight: bool = False,
-    q_proj_weight: Tensor | None = None,
-    k_proj_weight: Tensor | None = None,
-    v_proj_weight: Tensor | None = None,
-    static_k: Tensor | None = None,
-    static_v: Tensor | None = None,
-    average_attn_weights: bool = True,
-    is_causal: bool = False,
-) -> tuple[Tensor, Tensor | None]:
+    query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int, in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None, bias_k: Tensor | None, bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float,
+    out_proj_weight: Tensor, out_proj_bias: Tensor | None, training: bool = True, key_padding_mask: Tensor | None = None,
+    need_weights: bool = True, attn_mask: Tensor | None = None, use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None, v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None, static_v: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """Projections, attention in `num_heads` heads of E / num_heads numbers, and an output projection (Vaswani et al., 2017).
 
     (L, N, E), (S, N, E), (S, N, E) -> (L, N, E) and, with `need_weights`, the weights (N, L, S), averaged over the heads or

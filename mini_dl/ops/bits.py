@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl._surface import method
-from mini_dl.autograd.primitive import binary, unary
+from mini_dl._surface import method, named
+from mini_dl.autograd.primitive import Binary, binary, unary
 from mini_dl.ops.operands import accept, tensor_first
 
 # ------------------------------------------------------------------------------------------------ logic and bits
@@ -19,25 +19,18 @@ def logical_not(input: Array) -> Array:
     return np.logical_not(input)
 
 
-@method(inplace=True, out=True)
-@binary(numbers="")
-def logical_and(input: Array, other: Array) -> Array:
-    """Whether both elements are nonzero."""
-    return np.logical_and(input, other)
+def _logical(ufunc: np.ufunc, doc: str) -> Binary:
+    """The logical operation that NumPy's `ufunc` computes, published under its name"""
+
+    def forward(input: Array, other: Array) -> Array:
+        return ufunc(input, other)  # type: ignore[no-any-return]
+
+    return method(inplace=True, out=True)(binary(numbers="")(named(forward, ufunc.__name__, doc)))  # type: ignore[no-any-return]
 
 
-@method(inplace=True, out=True)
-@binary(numbers="")
-def logical_or(input: Array, other: Array) -> Array:
-    """Whether at least one of the elements is nonzero."""
-    return np.logical_or(input, other)
-
-
-@method(inplace=True, out=True)
-@binary(numbers="")
-def logical_xor(input: Array, other: Array) -> Array:
-    """Whether exactly one of the elements is nonzero."""
-    return np.logical_xor(input, other)
+logical_and = _logical(np.logical_and, "Whether both elements are nonzero.")
+logical_or = _logical(np.logical_or, "Whether at least one of the elements is nonzero.")
+logical_xor = _logical(np.logical_xor, "Whether exactly one of the elements is nonzero.")
 
 
 @method(inplace=True, out=True)
@@ -48,41 +41,24 @@ def bitwise_not(input: Array) -> Array:
     return np.invert(input)
 
 
-@method(inplace=True, out=tensor_first)
-@binary()
-def bitwise_and(input: Array, other: Array) -> Array:
-    """The bits set in both."""
-    accept("bitwise_and_cpu", "biu", input, other)
-    return np.bitwise_and(input, other)
+def _bitwise(name: str, ufunc: np.ufunc, kernel: str, kinds: str, doc: str) -> Binary:
+    """The operation on the bits of integers that NumPy's `ufunc` computes, published"""
+
+    def forward(input: Array, other: Array) -> Array:
+        accept(kernel, kinds, input, other)
+        return ufunc(input, other)  # type: ignore[no-any-return]
+
+    return method(inplace=True, out=tensor_first)(binary()(named(forward, name, doc)))  # type: ignore[no-any-return]
 
 
-@method(inplace=True, out=tensor_first)
-@binary()
-def bitwise_or(input: Array, other: Array) -> Array:
-    """The bits set in either."""
-    accept("bitwise_or_cpu", "biu", input, other)
-    return np.bitwise_or(input, other)
-
-
-@method(inplace=True, out=tensor_first)
-@binary()
-def bitwise_xor(input: Array, other: Array) -> Array:
-    """The bits set in exactly one."""
-    accept("bitwise_xor_cpu", "biu", input, other)
-    return np.bitwise_xor(input, other)
-
-
-@method(inplace=True, out=tensor_first)
-@binary()
-def bitwise_left_shift(input: Array, other: Array) -> Array:
-    """``input * 2 ** other``; 0 where `other` is negative or not below the number of bits."""
-    accept("lshift_cpu", "iu", input, other)
-    return np.left_shift(input, other)
-
-
-@method(inplace=True, out=tensor_first)
-@binary()
-def bitwise_right_shift(input: Array, other: Array) -> Array:
-    """``floor(input / 2 ** other)``; all bits equal the sign where `other` is negative or not below the number of bits."""
-    accept("rshift_cpu", "iu", input, other)
-    return np.right_shift(input, other)
+bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "bitwise_and_cpu", "biu", "The bits set in both.")
+bitwise_or = _bitwise("bitwise_or", np.bitwise_or, "bitwise_or_cpu", "biu", "The bits set in either.")
+bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "bitwise_xor_cpu", "biu", "The bits set in exactly one.")
+bitwise_left_shift = _bitwise(
+    "bitwise_left_shift", np.left_shift, "lshift_cpu", "iu",
+    "``input * 2 ** other``; 0 where `other` is negative or not below the number of bits.",
+)  # fmt: skip
+bitwise_right_shift = _bitwise(
+    "bitwise_right_shift", np.right_shift, "rshift_cpu", "iu",
+    "``floor(input / 2 ** other)``; all bits equal the sign where `other` is negative or not below the number of bits.",
+)  # fmt: skip

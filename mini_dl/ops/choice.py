@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, not_a_tensor, op, real_number_of
+from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
@@ -31,12 +33,18 @@ def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
     return where(chosen, grad / 2, masked(grad, ~rejected))
 
 
+def _to_the_extreme(
+    rejected: Callable[[Tensor, Tensor], Tensor], chosen: Callable[[Tensor, Tensor], Tensor]
+) -> dict[str, Formula]:
+    """The formulas of the greater or the smaller of two: nothing for `input` where ``rejected(input, other)``."""
+    return {
+        "input": lambda grad, input, other: _extreme_gradients(input == other, rejected(input, other), grad),
+        "other": lambda grad, input, other: _extreme_gradients(input == other, chosen(input, other), grad),
+    }
+
+
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
-    other=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
-    numbers="",
-)
+@binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
     """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
     _ordered("maximum", input, other)
@@ -44,23 +52,23 @@ def maximum(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: _extreme_gradients(input == other, input > other, grad),
-    other=lambda grad, input, other: _extreme_gradients(input == other, input < other, grad),
-    numbers="",
-)
+@binary(**_to_the_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
     _ordered("minimum", input, other)
     return np.minimum(input, other)
 
 
+def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Formula]:
+    """The formulas where NaN loses: all of `grad` for `input` where ``chosen(input, other)``."""
+    return {
+        "input": lambda grad, input, other: masked(grad, chosen(input, other) | (other != other)),
+        "other": lambda grad, input, other: masked(grad, ~(chosen(input, other) | (other != other))),
+    }
+
+
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: masked(grad, (input >= other) | (other != other)),
-    other=lambda grad, input, other: masked(grad, ~((input >= other) | (other != other))),
-    numbers="",
-)
+@binary(**_to_the_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
     """The greater of the two; of a number and NaN, the number."""
     _ordered("fmax", input, other)
@@ -68,18 +76,14 @@ def fmax(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: masked(grad, (input <= other) | (other != other)),
-    other=lambda grad, input, other: masked(grad, ~((input <= other) | (other != other))),
-    numbers="",
-)
+@binary(**_to_the_number(operator.le), numbers="")
 def fmin(input: Array, other: Array) -> Array:
     """The smaller of the two; of a number and NaN, the number."""
     _ordered("fmin", input, other)
     return np.fmin(input, other)
 
 
-def _inside(input: Tensor, min: Any, max: Any) -> Tensor:
+def _inside(input: Tensor, min: Tensor | float | None, max: Tensor | float | None) -> Tensor:
     if min is None:
         return input <= max
     return input >= min if max is None else (input >= min) & (input <= max)
@@ -119,7 +123,7 @@ def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
 
 
 @method(alias="clip", inplace=True, out=True)
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None) -> Tensor:
     """``minimum(maximum(input, min), max)``; a bound that is None has no effect. RuntimeError if both are None.
 
     >>> import mini_dl as torch
@@ -154,7 +158,7 @@ def _checked_bounds(name: str, input: Any, *bounds: Any) -> None:
         )
 
 
-def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
+def _type_of_clamped(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
     """RuntimeError unless ``out=`` has the type of the result: with numbers as bounds, it is not cast."""
     if len(args) > 1 and not isinstance(args[1], Tensor) and result._array.dtype != out._array.dtype:
         names = scalar_name(out._array.dtype), scalar_name(result._array.dtype)
@@ -163,7 +167,7 @@ def _type_of_clamped(result: Tensor, out: Tensor, args: Any) -> None:
 
 @method(inplace=True, out=_type_of_clamped)
 @written_by(np.maximum)
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
     """``maximum(input, min)``"""
     _checked_bounds("clamp_min", input, min)
     return _clamp(input, min, None)
@@ -171,7 +175,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 
 @method(inplace=True, out=_type_of_clamped)
 @written_by(np.minimum)
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     """``minimum(input, max)``"""
     _checked_bounds("clamp_max", input, max)
     return _clamp(input, None, max)

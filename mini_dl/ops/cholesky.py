@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, return_type
+from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
@@ -68,7 +66,7 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
 
 
 @public("linalg", out=True)
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> NamedTensors:
     """``(L, info)``: info is the order of the first leading minor that is not positive, 0 for a positive definite matrix."""
     try:
         L = _cholesky_of("linalg.cholesky_ex" if check_errors else "linalg.cholesky", A, upper)

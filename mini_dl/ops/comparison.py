@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method
-from mini_dl.autograd.primitive import binary, not_a_tensor, op, unary
+from mini_dl._surface import method, named
+from mini_dl.autograd.primitive import Binary, binary, not_a_tensor, op, unary
 from mini_dl.ops.operands import kind_of
 from mini_dl.tensor import Tensor
 
 
-def _ordered(name: str, input: Any, other: Any) -> None:
+def _ordered(name: str, input: object, other: object) -> None:
     for operand in (input, other):
         if kind_of(operand) == "c":
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(np.asarray(operand).dtype)}'")
@@ -34,37 +32,19 @@ def ne(input: Array, other: Array) -> Array:
     return np.not_equal(input, other)
 
 
-@method(alias="less", inplace=True, out=True)
-@binary(numbers="other")
-def lt(input: Array, other: Array) -> Array:
-    """``input < other``. NotImplementedError for complex."""
-    _ordered("lt", input, other)
-    return np.less(input, other)
+def _in_order(name: str, ufunc: np.ufunc, sign: str) -> Binary:
+    """A comparison that needs an order, published: also under the name that NumPy gives its `ufunc`"""
+
+    def forward(input: Array, other: Array) -> Array:
+        _ordered(name, input, other)
+        return ufunc(input, other)  # type: ignore[no-any-return]
+
+    primitive = binary(numbers="other")(named(forward, name, f"``input {sign} other``. NotImplementedError for complex."))
+    return method(alias=ufunc.__name__, inplace=True, out=True)(primitive)  # type: ignore[no-any-return]
 
 
-@method(alias="less_equal", inplace=True, out=True)
-@binary(numbers="other")
-def le(input: Array, other: Array) -> Array:
-    """``input <= other``. NotImplementedError for complex."""
-    _ordered("le", input, other)
-    return np.less_equal(input, other)
-
-
-@method(alias="greater", inplace=True, out=True)
-@binary(numbers="other")
-def gt(input: Array, other: Array) -> Array:
-    """``input > other``. NotImplementedError for complex."""
-    _ordered("gt", input, other)
-    return np.greater(input, other)
-
-
-@method(alias="greater_equal", inplace=True, out=True)
-@binary(numbers="other")
-def ge(input: Array, other: Array) -> Array:
-    """``input >= other``. NotImplementedError for complex."""
-    _ordered("ge", input, other)
-    return np.greater_equal(input, other)
-
+lt, le = _in_order("lt", np.less, "<"), _in_order("le", np.less_equal, "<=")
+gt, ge = _in_order("gt", np.greater, ">"), _in_order("ge", np.greater_equal, ">=")
 
 for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)
@@ -122,7 +102,7 @@ def isreal(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ whole tensors
 
 
-def _both_tensors(name: str, input: Any, other: Any) -> None:
+def _both_tensors(name: str, input: object, other: object) -> None:
     for position, (argument, value) in enumerate((("input", input), ("other", other)), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor(name, argument, position, value)

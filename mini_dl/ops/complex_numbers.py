@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
@@ -11,7 +9,7 @@ from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, method, store
 from mini_dl.autograd.primitive import op, unary, view
 from mini_dl.ops.trigonometry import cos, sin
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Operand, Tensor
 
 # ------------------------------------------------------------------------------------------------ complex numbers
 
@@ -57,11 +55,11 @@ def imag(input: Tensor) -> Tensor:
     return _imag(input)
 
 
-def _set_real(self: Tensor, value: Any) -> None:
+def _set_real(self: Tensor, value: Operand) -> None:
     real(self).copy_(value)
 
 
-def _set_imag(self: Tensor, value: Any) -> None:
+def _set_imag(self: Tensor, value: Operand) -> None:
     imag(self).copy_(value)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, tensor_name
-from mini_dl._surface import function, public
+from mini_dl._surface import function, named, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels, winograd
@@ -321,20 +322,22 @@ def _transposed(
 # ------------------------------------------------------------------------------------------------ public
 
 
-@public("nn.functional", "torch")
-def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """Cross-correlation, (N, C, L), (O, C/groups, K), (O) -> (N, O, L')."""
-    return _forward("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+def _cross_correlation(n: int, doc: str) -> Callable[..., Tensor]:
+    """``conv{n}d``, published"""
+    name = f"conv{n}d"
+
+    def conv(
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
+        groups: int = 1,
+    ) -> Tensor:  # fmt: skip
+        return _forward(name, n, input, weight, bias, stride, padding, dilation, groups)
+
+    return public("nn.functional", "torch")(named(conv, name, doc))
 
 
-@public("nn.functional", "torch")
-def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:  # fmt: skip
+conv1d = _cross_correlation(1, "Cross-correlation, (N, C, L), (O, C/groups, K), (O) -> (N, O, L').")
+conv2d = _cross_correlation(
+    2,
     """Cross-correlation, (N, C, H, W), (O, C/groups, K1, K2), (O) -> (N, O, H', W'), also without N:
     ``out[n, o, y, x] = bias[o] + sum(weight[o, c, i, j] * input[n, c, y * stride + i * dilation - padding, ...])``
     with H' = (H + 2 padding - dilation (K1 - 1) - 1) // stride + 1. `padding` may be "valid" (none) or "same".
@@ -343,33 +346,27 @@ def conv2d(
     >>> torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
     tensor([[[[4., 4.],
               [4., 4.]]]])
-    """
-    return _forward("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    """,
+)
+conv3d = _cross_correlation(3, "Cross-correlation, (N, C, D, H, W), (O, C/groups, K1, K2, K3), (O) -> (N, O, D', H', W').")
 
 
-@public("nn.functional", "torch")
-def conv3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """Cross-correlation, (N, C, D, H, W), (O, C/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."""
-    return _forward("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+def _transposed_of(n: int, doc: str) -> Callable[..., Tensor]:
+    """``conv_transpose{n}d``, published"""
+    name = f"conv_transpose{n}d"
+
+    def conv_transpose(
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+        groups: int = 1, dilation: Ints = 1,
+    ) -> Tensor:  # fmt: skip
+        return _transposed(name, n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+    return public("nn.functional", "torch")(named(conv_transpose, name, doc))
 
 
-@public("nn.functional", "torch")
-def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
-    groups: int = 1, dilation: Ints = 1,
-) -> Tensor:  # fmt: skip
-    """The transpose of conv1d in its input, (N, C, L), (C, O/groups, K), (O) -> (N, O, L')."""
-    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-@public("nn.functional", "torch")
-def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
-    groups: int = 1, dilation: Ints = 1,
-) -> Tensor:  # fmt: skip
+conv_transpose1d = _transposed_of(1, "The transpose of conv1d in its input, (N, C, L), (C, O/groups, K), (O) -> (N, O, L').")
+conv_transpose2d = _transposed_of(
+    2,
     """The transpose of conv2d in its input, (N, C, H, W), (C, O/groups, K1, K2), (O) -> (N, O, H', W')
     with H' = (H - 1) stride - 2 padding + dilation (K1 - 1) + output_padding + 1.
 
@@ -378,17 +375,11 @@ def conv_transpose2d(
     tensor([[[[1., 2., 1.],
               [2., 4., 2.],
               [1., 2., 1.]]]])
-    """
-    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-@public("nn.functional", "torch")
-def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
-    groups: int = 1, dilation: Ints = 1,
-) -> Tensor:  # fmt: skip
-    """The transpose of conv3d in its input, (N, C, D, H, W), (C, O/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."""
-    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    """,
+)
+conv_transpose3d = _transposed_of(
+    3, "The transpose of conv3d in its input, (N, C, D, H, W), (C, O/groups, K1, K2, K3), (O) -> (N, O, D', H', W')."
+)
 
 
 @function()

@@ -19,12 +19,12 @@ from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, factory, finished, numpy_of
 from mini_dl.ops.from_data import from_data, tensor
-from mini_dl.tensor import Size, Tensor, wrap
+from mini_dl.tensor import Operand, Size, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ one value
 
 
-def _filled(shape: tuple[int, ...], value: Any, dtype: NumpyType | None) -> Array:
+def _filled(shape: tuple[int, ...], value: Operand | None, dtype: NumpyType | None) -> Array:
     value = number_of("full", "fill_value", value)
     return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
 
@@ -51,7 +51,7 @@ def ones(size: tuple[int, ...], *, dtype: NumpyType | None) -> Array:
 
 @factory()
 @spread_out
-def empty(size: tuple[int, ...], *, dtype: Any, memory_format: MemoryFormat = None) -> Array:
+def empty(size: tuple[int, ...], *, dtype: NumpyType | None, memory_format: MemoryFormat = None) -> Array:
     """A tensor of this shape, in the order of `memory_format`, with whatever values the memory held."""
     size = nonnegative(size)
     if memory_format is None or memory_format is contiguous_format:
@@ -67,7 +67,7 @@ def empty(size: tuple[int, ...], *, dtype: Any, memory_format: MemoryFormat = No
 
 
 @factory()
-def full(size: Sequence[int], fill_value: Any, *, dtype: NumpyType | None) -> Array:
+def full(size: Sequence[int], fill_value: Operand, *, dtype: NumpyType | None) -> Array:
     """`fill_value` in this shape; its type is that of the value.
 
     >>> import mini_dl as torch
@@ -84,7 +84,7 @@ def full(size: Sequence[int], fill_value: Any, *, dtype: NumpyType | None) -> Ar
 
 
 @factory(out=False)
-def scalar_tensor(s: Any, *, dtype: NumpyType | None) -> Array:
+def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
     """A 0-d tensor of the default dtype with this value."""
     return _filled((), s, default_type(dtype))
 
@@ -122,20 +122,14 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
 # ------------------------------------------------------------------------------------------------ like another
 
 
-def _like(name: str, fill: Any) -> Callable[..., Tensor]:
+def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
     """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
 
     def make(
-        input: Tensor,
-        *value: Any,
-        dtype: TypeLike = None,
-        layout: Layout = None,
-        device: DeviceLike = None,
-        pin_memory: bool = False,
-        requires_grad: bool = False,
-        memory_format: MemoryFormat = None,
-        fill_value: Any = fill,
-    ) -> Tensor:
+        input: Tensor, *value: Operand | None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+        pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None,
+        fill_value: Operand | None = fill,
+    ) -> Tensor:  # fmt: skip
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         require_cpu(device)
@@ -187,14 +181,9 @@ for _function in (zeros, ones, empty, full, empty_strided):
 
 @tensor_method()
 def new_tensor(
-    self: Tensor,
-    data: Any,
-    *,
-    dtype: TypeLike = None,
-    device: DeviceLike = None,
-    requires_grad: bool = False,
+    self: Tensor, data: Any, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False,
     layout: Layout = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``torch.tensor(data)`` in the type of this tensor."""
     return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
 

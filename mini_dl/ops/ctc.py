@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def _ctc_backward(
     return ctc_slopes(grad, log_probs, losses, alpha, extended, input_lengths, target_lengths, blank, zero_infinity)
 
 
-def _lengths(lengths: Any, name: str, batch: int) -> Array:
+def _lengths(lengths: Tensor | Sequence[int], name: str, batch: int) -> Array:
     array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
@@ -56,8 +56,8 @@ def _lengths(lengths: Any, name: str, batch: int) -> Array:
 
 @public("nn.functional")
 def ctc_loss(
-    log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
-    zero_infinity: bool = False,
+    log_probs: Tensor, targets: Tensor, input_lengths: Tensor | Sequence[int], target_lengths: Tensor | Sequence[int],
+    blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,
 ) -> Tensor:  # fmt: skip
     """Minus the logarithm of the probability of all alignments of `targets` (N, S), or all in one row, with `log_probs` (T, N, C)
     or (T, C) (Graves et al., 2006); the mean is over losses divided by the target lengths.

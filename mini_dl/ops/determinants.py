@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from mini_dl._dtypes import Array, limits_of
-from mini_dl._surface import method, public, return_type
+from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matrices import H, square
 from mini_dl.ops.solving import _inv
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Grads, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ determinants
 
@@ -76,7 +76,7 @@ def _torch_det(input: Tensor) -> Tensor:
     return _det(square("linalg.det", input))
 
 
-def _slogdet_gradient(grads: Any, A: Tensor, result: Any) -> Tensor:
+def _slogdet_gradient(grads: Grads, A: Tensor, result: Sequence[Tensor]) -> Tensor:
     of_sign, of_log = grads
     each = of_log
     if A._array.dtype.kind == "c" and of_sign is not None:
@@ -97,13 +97,13 @@ _Slogdet, _LinalgSlogdet = return_type("slogdet", "sign logabsdet"), return_type
 
 
 @public("linalg:slogdet", out=True)
-def _linalg_slogdet(A: Tensor) -> Any:
+def _linalg_slogdet(A: Tensor) -> NamedTensors:
     """``(sign, logabsdet)`` with ``det = sign * exp(logabsdet)``."""
     return _LinalgSlogdet(*_slogdet(square("linalg.slogdet", A)))
 
 
 @method(out=True)
-def slogdet(input: Tensor) -> Any:
+def slogdet(input: Tensor) -> NamedTensors:
     """``(sign, logabsdet)`` with ``det = sign * exp(logabsdet)``."""
     return _Slogdet(*_slogdet(square("linalg.slogdet", input)))
 

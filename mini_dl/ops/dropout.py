@@ -231,7 +231,7 @@ def _rrelu_(
     return _rrelu(input, lower, upper, training, generator, True)
 
 
-def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator: Any, inplace: bool) -> Tensor:
+def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator: Generator | None, inplace: bool) -> Tensor:
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:

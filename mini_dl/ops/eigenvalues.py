@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl._surface import public, return_type
+from mini_dl._surface import NamedTensors, public, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matrices import H, LinAlgError, diagonal, eye_like, square
 from mini_dl.ops.solving import _solve
@@ -21,7 +22,7 @@ def gaps_between(values: Tensor) -> Tensor:
     return values.unsqueeze(-2) - values.unsqueeze(-1) + eye_like(values, values._array.shape[-1])
 
 
-def _eigh_gradient(grads: Any, result: Any) -> Tensor:
+def _eigh_gradient(grads: Any, result: Sequence[Tensor]) -> Tensor:
     gL, gV = grads
     L, V = result
     if gV is None:
@@ -61,7 +62,7 @@ _Eigh, _Eig = return_type("linalg_eigh", "eigenvalues eigenvectors"), return_typ
 
 
 @public("linalg", out=True)
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
+def eigh(A: Tensor, UPLO: str = "L") -> NamedTensors:
     """``(eigenvalues, eigenvectors)`` of symmetric or Hermitian matrices, ascending; only one triangle is read."""
     return _Eigh(*_eigh_of("linalg.eigh", A, UPLO))
 
@@ -72,7 +73,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return _eigh_of("linalg.eigvalsh", A, UPLO)[0]
 
 
-def _eig_gradient(grads: Any, result: Any) -> Tensor:
+def _eig_gradient(grads: Any, result: Sequence[Tensor]) -> Tensor:
     """The loss must not depend on the phase of the eigenvectors, whose length is 1."""
     gL, gV = grads
     L, V = result
@@ -105,7 +106,7 @@ def _eig_of(name: str, A: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @public("linalg", out=True)
-def eig(A: Tensor) -> Any:
+def eig(A: Tensor) -> NamedTensors:
     """``(eigenvalues, eigenvectors)`` of square matrices, always complex: ``A @ V = V @ diag(L)``, columns of length 1."""
     return _Eig(*_eig_of("linalg.eig", A))
 

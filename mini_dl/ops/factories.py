@@ -11,7 +11,7 @@ from typing import Any
 from mini_dl import _dtypes
 from mini_dl._checks import too_large, type_name
 from mini_dl._device import DeviceLike, Layout, require_cpu, strided
-from mini_dl._dtypes import INEXACT, Array, TypeLike, dtype as DType
+from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -43,6 +43,13 @@ def finished(array: Array, requires_grad: bool = False, out: Tensor | None = Non
     return requires_grad_(made) if requires_grad else made
 
 
+_SHARED = {
+    "out": "Tensor | None", "dtype": "TypeLike", "layout": "Layout", "device": "DeviceLike", "pin_memory": "bool",
+    "requires_grad": "bool",
+}  # fmt: skip
+"""The keywords that all of them have, and what they take."""
+
+
 def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
 
@@ -52,15 +59,9 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
     def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
         @functools.wraps(make)
         def call(
-            *args: Any,
-            out: Any = None,
-            dtype: TypeLike = None,
-            layout: Layout = None,
-            device: DeviceLike = None,
-            pin_memory: Any = False,
-            requires_grad: bool = False,
-            **kwargs: Any,
-        ) -> Tensor:
+            *args: Any, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+            pin_memory: Any = False, requires_grad: bool = False, **kwargs: Any,
+        ) -> Tensor:  # fmt: skip
             require_cpu(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
@@ -80,11 +81,12 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]
-        shared = {"dtype": None, "layout": None, "device": None, "pin_memory": False, "requires_grad": False}
-        if out:
-            shared = {"out": None, **shared}
-        added = [inspect.Parameter(name, keyword, default=value) for name, value in shared.items()]
-        call.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        added = [
+            inspect.Parameter(name, keyword, default=False if kind == "bool" else None, annotation=kind)
+            for name, kind in _SHARED.items()
+            if out or name != "out"
+        ]
+        call.__signature__ = inspect.Signature([*own, *added], return_annotation="Tensor")  # type: ignore[attr-defined]
         namespace(place)[make.__name__] = call
         return call
 
@@ -94,5 +96,5 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
 # ------------------------------------------------------------------------------------------------ one value
 
 
-def default_type(dtype: Any) -> Any:
+def default_type(dtype: NumpyType | None) -> NumpyType:
     return _dtypes.default_numpy() if dtype is None else dtype

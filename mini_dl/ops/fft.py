@@ -67,7 +67,7 @@ def _weighed(half: Tensor, dims: Shape, shape: Shape, weight: float) -> Tensor:
 # ------------------------------------------------------------------------------------------------ arguments
 
 
-def _transformable(name: str, input: Any) -> Tensor:
+def _transformable(name: str, input: Tensor) -> Tensor:
     """`input` in a type that can be transformed."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(f"fft_{name}", "input", 1, input)
@@ -84,7 +84,7 @@ def _norm(norm: str | None) -> str:
     return norm or "backward"
 
 
-def _real(name: str, input: Any) -> None:
+def _real(name: str, input: Tensor) -> None:
     if isinstance(input, Tensor) and input._array.dtype.kind == "c":
         words = {
             "ihfftn": "Only supports floating-point dtypes, but found: ",
@@ -143,13 +143,13 @@ def as_complex(input: Tensor) -> Tensor:
     return input if input._array.dtype.kind == "c" else input.to(input.dtype.to_complex())
 
 
-def _complex(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
+def _complex(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
     input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
     return complex_to_complex(resized(input, lengths, dims), dims, _norm(norm), inverse)
 
 
-def _to_half(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
+def _to_half(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
     if name != "ihfftn":
         _real(name, input)
     input = _transformable(name, input)
@@ -162,7 +162,7 @@ def _to_half(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str 
     return out.conj() if inverse else out
 
 
-def _from_half(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
+def _from_half(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm: str | None, inverse: bool) -> Tensor:
     """The real signal of a half spectrum; forward is the inverse of the conjugate, with the factor on the other side."""
     input = _transformable(name, input)
     lengths, dims = _axes(input, s, dim)
@@ -175,7 +175,7 @@ def _from_half(name: str, input: Any, s: Ints | None, dim: Ints | None, norm: st
     return complex_to_real(half, dims, n, norm) if inverse else complex_to_real(half.conj(), dims, n, SWAPPED[norm])
 
 
-def _single(n: Any, dim: Ints, input: Any) -> tuple[Any, Any]:
+def _single(n: Any, dim: Ints, input: Tensor) -> tuple[Any, Any]:
     """`n` and `dim` of a transform along one dimension, as `s` and `dim` of one along several."""
     if isinstance(input, Tensor):
         dim = _one(input, dim)

@@ -14,7 +14,7 @@ from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memo
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
-from mini_dl.tensor import Tensor, wrap, written
+from mini_dl.tensor import Operand, Tensor, wrap, written
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
@@ -80,13 +80,13 @@ def _fill_memory(self: Tensor, value: Any) -> Tensor:
 
 
 @function()
-def fill(input: Tensor, value: Any) -> Tensor:
+def fill(input: Tensor, value: Operand) -> Tensor:
     """A tensor like `input`, filled with `value`, a number or a 0-d tensor."""
     return _fill(input, one_value("fill", input, value))
 
 
 @method()
-def fill_(input: Tensor, value: Any) -> Tensor:
+def fill_(input: Tensor, value: Operand) -> Tensor:
     """Fill with one value."""
     value = one_value("fill_", input, value, cast=True)
     return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
@@ -103,7 +103,7 @@ def needs_recording(*tensors: Tensor) -> bool:
 
 
 @tensor_method()
-def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+def fill_diagonal_(self: Tensor, fill_value: Operand, wrap: bool = False) -> Tensor:
     """Fill the main diagonal with one value; with `wrap`, repeat after each square of a tall matrix."""
     shape = self._array.shape
     if len(shape) < 2:

@@ -231,13 +231,9 @@ def as_tensor(data: Any, dtype: TypeLike = None, device: DeviceLike = None) -> T
 
 @function()
 def asarray(
-    obj: Any,
-    *,
-    dtype: TypeLike = None,
-    device: DeviceLike = None,
-    copy: builtins.bool | None = None,
+    obj: Any, *, dtype: TypeLike = None, device: DeviceLike = None, copy: builtins.bool | None = None,
     requires_grad: builtins.bool | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """`obj` as a tensor that shares its memory if possible, or must share it (`copy` False), or must not (`copy` True).
 
     `obj` is a tensor, an array, a buffer, a number or a sequence. A tensor keeps its history; `requires_grad` False cuts it off.

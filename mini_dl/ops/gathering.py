@@ -18,7 +18,7 @@ from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Operand, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ an index per element
 
@@ -99,7 +99,9 @@ def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
 
 @method(inplace=True, out=True)
 @spares_copy
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Operand | None = None, reduce: str | None = None
+) -> Tensor:
     """``result[index[i][j]][j] = src[i][j]`` for `dim` 0, in any number of dimensions; `src` may be a number.
 
     `reduce` "add" or "multiply" combines instead. RuntimeError if an index is out of range or shapes do not fit.
@@ -397,7 +399,7 @@ def assigned(number: Any, target: NumpyType) -> Array:
     return number_as(number, target)
 
 
-def one_value(name: str, input: Tensor, value: Any, cast: bool = False) -> Tensor:
+def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> Tensor:
     """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError if it does not fit, unless
     it is a tensor and `cast`."""
     if isinstance(value, Tensor):
@@ -415,7 +417,7 @@ def one_value(name: str, input: Tensor, value: Any, cast: bool = False) -> Tenso
 
 @method(inplace=True)
 @spares_copy
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
     number = value._array if isinstance(value, Tensor) else value
     if np.iscomplexobj(number) and input._array.dtype.kind != "c":

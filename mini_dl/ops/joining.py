@@ -59,7 +59,7 @@ def _common_type(arrays: list[Array]) -> Any:
     return first
 
 
-def checked(name: str, tensors: Any) -> list[Tensor]:
+def checked(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     """The tensors, of which there must be at least one. TypeError unless they are a sequence of tensors."""
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {type_name(tensors)}")
@@ -242,7 +242,9 @@ def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(dims)) + dims)
 
 
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Tensor | int | None = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element, along `dim` or of the flattened tensor, repeated `repeats` times in a row.
 
     With one argument: the indices that repeat accordingly. RuntimeError if counts are negative or do not fit.

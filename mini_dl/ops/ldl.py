@@ -7,10 +7,8 @@ ones belong to a block of 2.
 
 from __future__ import annotations
 
-from typing import Any
-
 from mini_dl._dtypes import scalar_name
-from mini_dl._surface import public, return_type
+from mini_dl._surface import NamedTensors, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import linalg as linalg_kernel
 from mini_dl.kernels.linalg import first_failure
@@ -21,7 +19,7 @@ _LDL, _LDLEx = return_type("linalg_ldl_factor", "LD pivots"), return_type("linal
 
 
 @public("linalg", out=True)
-def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> Any:
+def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> NamedTensors:
     """Like `ldl_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
     square("torch.linalg.ldl_factor_ex", A)
     LD, pivots, info = mode.run(linalg_kernel.factors, A._array, hermitian)
@@ -32,7 +30,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
 
 
 @public("linalg", out=True)
-def ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
+def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
     """``(LD, pivots)`` of symmetric (or Hermitian) matrices; only the lower triangle is read."""
     square("torch.linalg.ldl_factor", A)
     LD, pivots, _ = mode.run(linalg_kernel.factors, A._array, hermitian)

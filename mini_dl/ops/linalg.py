@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 
 
 @public("linalg", out=True)
-def multi_dot(tensors: Any) -> Tensor:
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices in the cheapest order; the first and the last may be vectors."""
     tensors = list(tensors)
     n = len(tensors)

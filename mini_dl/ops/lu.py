@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import function, method, public, requires_grad, return_type
+from mini_dl._surface import NamedTensors, function, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.linalg import factor, first_failure, permutation
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matrices import H, eye_like, matrix, square
 from mini_dl.ops.solving import solve_triangular
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Grads, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ LU
 
 
-def _lu_gradient(grads: Any, result: Any) -> Tensor:
+def _lu_gradient(grads: Grads, result: Sequence[Tensor]) -> Tensor:
     gL, gU = grads
     L, U = result
     inner = None
@@ -97,7 +98,7 @@ def _permutation_matrix(pivots: Array, m: int, kind: Any) -> Tensor:
 
 
 @public("linalg", out=True)
-def lu(A: Tensor, *, pivot: bool = True) -> Any:
+def lu(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     """``(P, L, U)`` with ``A = P @ L @ U``: a permutation, unit lower and upper triangular."""
     _pivoting(pivot)
     L, U, pivots, _ = _lower_upper(matrix("linalg.lu", A))
@@ -113,7 +114,7 @@ def _zero_pivot(name: str, info: Array) -> str:
 
 
 @public("linalg", out=True)
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> NamedTensors:
     """Like `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
@@ -129,7 +130,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 
 
 @public("linalg", out=True)
-def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
+def lu_factor(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     """``(LU, pivots)``: L without its diagonal and U in one matrix, and the row exchanges, counted from 1."""
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
     if info._array.any():
@@ -145,7 +146,7 @@ def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 
 
 @function(out=True)
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> NamedTensors:
     """``(P, L, U)`` from what `lu_factor` returned."""
     if unpack_pivots and LU_pivots._array.dtype != np.int32:
         raise RuntimeError(

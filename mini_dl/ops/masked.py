@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import FLOATING, INEXACT, Ints, dtype
+from mini_dl._dtypes import FLOATING, INEXACT, Ints, Number, dtype
 from mini_dl._surface import public
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
@@ -32,7 +32,7 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
     return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
 
 
-def filled(input: Tensor, mask: Tensor | None, value: Any) -> Tensor:
+def filled(input: Tensor, mask: Tensor | None, value: Number) -> Tensor:
     """`input` with `value` where the mask hides it."""
     kept = keeping(input, mask)
     return input if kept is None else input.masked_fill(kept.logical_not(), value)
@@ -174,13 +174,9 @@ def logsumexp(
 
 @public("masked")
 def logaddexp(
-    input: Tensor,
-    other: Tensor,
-    *,
-    dtype: dtype | None = None,
-    input_mask: Tensor | None = None,
+    input: Tensor, other: Tensor, *, dtype: dtype | None = None, input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere."""
     out = filled(input, input_mask, lowest(input)).logaddexp(filled(other, other_mask, lowest(other)))
     return out.to(input.dtype if dtype is None else dtype)
@@ -188,28 +184,18 @@ def logaddexp(
 
 @public("masked")
 def norm(
-    input: Tensor,
-    ord: float | None = 2.0,
-    dim: Ints | None = None,
-    *,
-    keepdim: bool = False,
-    dtype: dtype | None = None,
+    input: Tensor, ord: float | None = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
     mask: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The vector norm of the elements that `mask` keeps."""
     x = filled(input, mask, math.inf if ord == -math.inf else 0)
     return vector_norm(x, 2.0 if ord is None else ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
 
 
 def _variance(
-    input: Tensor,
-    dim: Ints | None,
-    unbiased: bool | None,
-    correction: Any,
-    keepdim: bool,
-    kind: dtype | None,
+    input: Tensor, dim: Ints | None, unbiased: bool | None, correction: int | float | None, keepdim: bool, kind: dtype | None,
     mask: Tensor | None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     if unbiased is not None and correction is not None:
         raise AssertionError("Only one of unbiased and correction may be given")
     if correction is None:
@@ -228,30 +214,18 @@ def _variance(
 
 @public("masked")
 def var(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    *,
-    correction: Any = None,
-    keepdim: bool = False,
-    dtype: dtype | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: int | float | None = None,
+    keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The variance of the elements that `mask` keeps."""
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
 
 
 @public("masked")
 def std(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    *,
-    correction: Any = None,
-    keepdim: bool = False,
-    dtype: dtype | None = None,
-    mask: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, *, correction: int | float | None = None,
+    keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The standard deviation of the elements that `mask` keeps."""
     return _variance(input, dim, unbiased, correction, keepdim, dtype, mask).sqrt()
 

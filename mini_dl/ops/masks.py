@@ -17,7 +17,7 @@ from mini_dl.kernels.blocks import choose
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Operand, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ by mask
 
@@ -48,7 +48,7 @@ def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
 
 
 @method(inplace=True)
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     """`value` where `mask` holds, else `input`. RuntimeError unless `mask` is bool."""
     return _masked_fill(input, checked_mask("masked_fill", mask), one_value("masked_fill_", input, value))
 
@@ -136,7 +136,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 
 
 @function(out=True)
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each of `elements` is among `test_elements`; one of them may be a number."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise not_a_tensor("isin", "elements", 1, elements)

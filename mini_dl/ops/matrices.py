@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array, scalar_name
@@ -28,7 +26,7 @@ KERNELS = {
 """What torch names where it looks at the type only in the kernel."""
 
 
-def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
+def matrix(name: str, A: Tensor, label: str = "A", floating: bool = True) -> Tensor:
     """`A`, after checking that it is a batch of matrices that NumPy can factor."""
     if not isinstance(A, Tensor):
         raise not_a_tensor(name.replace(".", "_"), label, 1, A)
@@ -45,7 +43,7 @@ def matrix(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor
     return A
 
 
-def square(name: str, A: Any, label: str = "A", floating: bool = True) -> Tensor:
+def square(name: str, A: Tensor, label: str = "A", floating: bool = True) -> Tensor:
     """`A`, after checking that it is a batch of square matrices."""
     rows, columns = matrix(name, A, label, floating)._array.shape[-2:]
     if rows != columns:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
-from mini_dl.tensor import Tensor, written
+from mini_dl.tensor import Grads, Tensor, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """The gradients of input, weight and bias."""
@@ -67,7 +66,7 @@ def _of_one_type(input: Tensor, *parameters: Tensor | None) -> None:
 
 
 def _row_gradients(
-    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], eps: float, center: bool
+    grads: Grads, wanted: list[bool], input: Tensor, weight: Tensor | None, result: Sequence[Tensor], eps: float, center: bool
 ) -> Gradients:
     grad = grads[0]
     if grad is None:
@@ -137,11 +136,7 @@ def _over_trailing(
 
 @public("nn.functional")
 def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     """``(input - mean) / sqrt(var + eps) * weight + bias`` over the trailing dimensions `normalized_shape`, with the biased
     variance (Ba et al., 2016). RuntimeError if the shapes do not fit.
@@ -155,13 +150,9 @@ def layer_norm(
 
 @public("torch:layer_norm")
 def _torch_layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enable: bool = True,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``nn.functional.layer_norm``"""
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
@@ -197,7 +188,7 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | No
 
 
 def _channel_gradients(
-    grads: Any, wanted: list[bool], input: Tensor, weight: Any, result: Sequence[Tensor], groups: int, eps: float
+    grads: Grads, wanted: list[bool], input: Tensor, weight: Tensor | None, result: Sequence[Tensor], groups: int, eps: float
 ) -> Gradients:
     grad = grads[0]
     if grad is None:
@@ -264,15 +255,9 @@ def _update(running: Tensor, value: Array, momentum: float) -> None:
 
 
 def _batch_norm(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
+    training: bool, momentum: float, eps: float,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
     channels = input._array.shape[1] if input.ndim > 1 else 0
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
@@ -318,15 +303,9 @@ def _more_than_one(shape: Sequence[int]) -> None:
 
 @public("nn.functional")
 def batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """``(input - mean) / sqrt(var + eps) * weight + bias`` per channel of (N, C, *) (Ioffe & Szegedy, 2015).
 
     In `training`, it uses the mean and biased variance of the batch, and updates the running ones by `momentum` (with the
@@ -343,31 +322,18 @@ def batch_norm(
 
 @public("torch:batch_norm")
 def _torch_batch_norm(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool = True,
-) -> Tensor:
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
+    training: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
+) -> Tensor:  # fmt: skip
     """``nn.functional.batch_norm`` with the arguments in another order"""
     return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
 
 
 @function(out=True)
 def native_batch_norm(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-) -> tuple[Tensor, Tensor, Tensor]:
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
+    training: bool, momentum: float, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, which are empty outside training."""
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     if mean is None or rstd is None:
@@ -377,15 +343,9 @@ def native_batch_norm(
 
 @public("nn.functional")
 def instance_norm(
-    input: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
+    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """`batch_norm` of each sample by itself (Ulyanov et al., 2016); the running statistics are updated by batch means.
 
     ValueError if a channel has a single value while `use_input_stats`.
@@ -397,16 +357,9 @@ def instance_norm(
 
 @public("torch:instance_norm")
 def _torch_instance_norm(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    use_input_stats: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool = True,
-) -> Tensor:
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
+    use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
+) -> Tensor:  # fmt: skip
     """``nn.functional.instance_norm`` with the arguments in another order"""
     if not use_input_stats:
         if running_mean is None or running_var is None:
@@ -443,13 +396,9 @@ def group_norm(
 
 @public("torch:group_norm")
 def _torch_group_norm(
-    input: Tensor,
-    num_groups: int,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enabled: bool = True,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``nn.functional.group_norm``"""
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mini_dl._checks import listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Ints, dtype, is_number, scalar_name
 from mini_dl._surface import function, method, public
@@ -15,7 +13,9 @@ from mini_dl.tensor import Tensor
 
 
 @function(out=True)
-def norm(input: Tensor, p: Any = "fro", dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def norm(
+    input: Tensor, p: float | str | None = "fro", dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The vector norm of order `p` over `dim`; with ``p="nuc"`` the sum of the singular values."""
     checked("norm", input, keepdim)
     if not isinstance(p, str) or (p == "fro" and (dim is None or len(listed(dim)) <= 2)):
@@ -26,7 +26,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Ints | None = None, keepdim: bool =
 
 @public("Tensor:norm")
 def _tensor_norm(
-    self: Tensor, p: Any = "fro", dim: Ints | None = None, keepdim: bool = False, dtype: dtype | None = None
+    self: Tensor, p: float | str | None = "fro", dim: Ints | None = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Tensor:
     """``torch.norm(self, p, dim, keepdim)``"""
     return norm(self, p, dim, keepdim, dtype=dtype)

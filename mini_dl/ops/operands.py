@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 PLAIN = (float, int, type(None))
 
 
-def tensor_first(result: Any, out: Any, args: Any) -> None:
+def tensor_first(result: Any, out: Any, args: Sequence[object]) -> None:
     """TypeError if a number was given before the tensor: such overloads do not accept ``out=``."""
     if args and not isinstance(args[0], Tensor):
         raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Sequence
 
 from mini_dl._dtypes import Array, Number, scalar_name
 from mini_dl._surface import function, public
@@ -42,7 +42,7 @@ def _fold_back(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> 
 
 
 @public("nn.functional")
-def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """`input` with its last dimensions extended, `pad` = (before, after) of the last one, then of the one before it, and so on.
 
     `mode` is "constant" (with `value`), "reflect", "replicate" or "circular". RuntimeError if the padding does not fit.
@@ -98,7 +98,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
 
 
 @function()
-def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
     """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
     pads = _pairs(input, pad)
     for (before, after), size in zip(pads, input._array.shape[input._array.ndim - len(pads) :]):
@@ -107,7 +107,7 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Number = 0) -> Tensor:
     return _pad_constant(input, pads, value)
 
 
-def _pairs(input: Tensor, pad: Any) -> Pads:
+def _pairs(input: Tensor, pad: Sequence[int]) -> Pads:
     """(before, after) of the dimensions that `pad` covers, first to last."""
     widths = [operator.index(p) for p in pad]
     if len(widths) % 2:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, int64, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import named, public
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import mode
@@ -99,7 +99,7 @@ def _ints(name: str, what: str, value: Any, n: int) -> Shape:
 
 
 def _geometry(
-    name: str, n: int, input: Any, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
+    name: str, n: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> Windows:
     """The windows over `input`, after torch's checks."""
     if not isinstance(input, Tensor):
@@ -176,7 +176,7 @@ def _max_pool(
 
 
 def _check_max_pool1d(
-    input: Any, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
+    input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool, indices: bool
 ) -> None:
     if not isinstance(input, Tensor):
         raise not_a_tensor("max_pool1d", "input", 1, input)
@@ -207,25 +207,15 @@ def _max_pool_family(n: int) -> None:
     """Publish ``max_pool{n}d`` and ``max_pool{n}d_with_indices``."""
 
     def with_indices(
-        input: Tensor,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = False,
-    ) -> Any:
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
+        ceil_mode: bool = False, return_indices: bool = False,
+    ) -> Any:  # fmt: skip
         return _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
     def max_pool(
-        input: Tensor,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = False,
-    ) -> Any:
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
+        ceil_mode: bool = False, return_indices: bool = False,
+    ) -> Any:  # fmt: skip
         found = _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
         return found if return_indices else found[0]
 
@@ -238,9 +228,7 @@ def _max_pool_family(n: int) -> None:
 
 
 def _publish(function: Callable[..., Any], name: str, doc: str, places: Sequence[str] = ("nn.functional", "torch")) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    public(*places)(function)
+    public(*places)(named(function, name, doc))
 
 
 for _n in (1, 2, 3):
@@ -362,7 +350,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints |
 # ------------------------------------------------------------------------------------------------ adaptive
 
 
-def _adaptive_out(name: str, n: int, input: Any, output_size: Ints, average: bool) -> Shape:
+def _adaptive_out(name: str, n: int, input: Tensor, output_size: Ints, average: bool) -> Shape:
     """The checked output size; None in it stands for the size of the input."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
@@ -521,57 +509,42 @@ def _max_unpool(
     return _unpool(input, indices, tuple(out), n)
 
 
-@public("nn.functional")
-def max_unpool1d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Ints | None = None,
-) -> Tensor:
-    """Zeros except for the inputs at the positions found by ``max_pool1d``, (N, C, L) -> (N, C, L')."""
-    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+def _max_unpool_family(n: int) -> None:
+    """Publish ``max_unpool{n}d``."""
+
+    def max_unpool(
+        input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
+        output_size: Ints | None = None,
+    ) -> Tensor:  # fmt: skip
+        return _max_unpool(n, input, indices, kernel_size, stride, padding, output_size)
+
+    before = {1: "L", 2: "H, W", 3: "D, H, W"}[n]
+    after = before.replace(",", "',") + "'"
+    doc = f"Zeros except for the inputs at the positions found by ``max_pool{n}d``, (N, C, {before}) -> (N, C, {after})."
+    _publish(max_unpool, f"max_unpool{n}d", doc, ("nn.functional",))
 
 
-@public("nn.functional")
-def max_unpool2d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Ints | None = None,
-) -> Tensor:
-    """Zeros except for the inputs at the positions found by ``max_pool2d``, (N, C, H, W) -> (N, C, H', W')."""
-    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
-
-
-@public("nn.functional")
-def max_unpool3d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Ints | None = None,
-) -> Tensor:
-    """Zeros except for the inputs at the positions found by ``max_pool3d``, (N, C, D, H, W) -> (N, C, D', H', W')."""
-    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
+for _n in (1, 2, 3):
+    _max_unpool_family(_n)
 
 
 # ------------------------------------------------------------------------------------------------ fractional
 
 
 def _fractional_max_pool(
-    n: int, input: Tensor, kernel_size: Ints, output_size: Ints | None, output_ratio: Any, samples: Tensor | None
+    n: int,
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Any,
+    samples: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     name = f"fractional_max_pool{n}d"
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
     if output_size is None:
         if len(output_ratio) > n:
-            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Shape.")
+            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
         ratios = tuple(output_ratio) * (n if len(output_ratio) == 1 else 1)
         output_size = [int(input.shape[d - n] * ratios[d]) for d in range(n)]
     x = input._array
@@ -608,7 +581,7 @@ def _fractional_family(n: int) -> None:
         input: Tensor,
         kernel_size: Ints,
         output_size: Ints | None = None,
-        output_ratio: Any = None,
+        output_ratio: float | Sequence[float] | None = None,
         return_indices: bool = False,
         _random_samples: Tensor | None = None,
     ) -> Any:
@@ -618,7 +591,7 @@ def _fractional_family(n: int) -> None:
         input: Tensor,
         kernel_size: Ints,
         output_size: Ints | None = None,
-        output_ratio: Any = None,
+        output_ratio: float | Sequence[float] | None = None,
         return_indices: bool = False,
         _random_samples: Tensor | None = None,
     ) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import cmath
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from mini_dl._dtypes import (
 )
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.autograd.primitive import Formula, binary, op, unary
 from mini_dl.kernels.blocks import elementwise, sigmoid_of
 from mini_dl.ops.arithmetic import _mul, as_tensors
 from mini_dl.ops.choice import where
@@ -133,7 +134,7 @@ def _pow_operator(self: Tensor, other: Any) -> Any:
     return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
 
 
-def _type_of_power(result: Tensor, out: Tensor, args: Any) -> None:
+def _type_of_power(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
     if result._array.dtype != out._array.dtype:
         raise RuntimeError(
             f"the output given to float_power has dtype {scalar_name(out._array.dtype)} but the operation's result requires "
@@ -241,12 +242,16 @@ def log1p(input: Array) -> Array:
     return np.log1p(floating(input))
 
 
+def _parts_of_sum(power: Callable[[Tensor], Tensor]) -> dict[str, Formula]:
+    """The formulas of ``log(b ** input + b ** other)``, where `power` is ``b ** x``: to each its part of the sum."""
+    return {
+        "input": lambda grad, input, other: grad / (1 + conjugate(power(other - input))),
+        "other": lambda grad, input, other: grad / (1 + conjugate(power(input - other))),
+    }
+
+
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: grad / (1 + conjugate((other - input).exp())),
-    other=lambda grad, input, other: grad / (1 + conjugate((input - other).exp())),
-    numbers="",
-)
+@binary(**_parts_of_sum(lambda x: x.exp()), numbers="")
 def logaddexp(input: Array, other: Array) -> Array:
     """``log(exp(input) + exp(other))``, without overflow."""
     accept("logaddexp_cpu", "fc", input, other)
@@ -264,11 +269,7 @@ def _log_of_sum(a: Array, b: Array) -> Array:
 
 
 @method(out=True)
-@binary(
-    input=lambda grad, input, other: grad / (1 + conjugate((other - input).exp2())),
-    other=lambda grad, input, other: grad / (1 + conjugate((input - other).exp2())),
-    numbers="",
-)
+@binary(**_parts_of_sum(lambda x: x.exp2()), numbers="")
 def logaddexp2(input: Array, other: Array) -> Array:
     """``log2(2 ** input + 2 ** other)``, without overflow."""
     accept("logaddexp2_cpu", "f", input, other)
@@ -283,15 +284,23 @@ def logaddexp2(input: Array, other: Array) -> Array:
 )
 def xlogy(input: Array, other: Array) -> Array:
     """``input * log(other)``; 0 where `input` is 0, unless `other` is NaN."""
-    accept("xlogy_cpu", "biuf", input, other)
-    input, other = both_floating(input, other)
-    return times_log(input, other, np.log(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
+    return product_with_log("xlogy_cpu", np.log, input, other)
 
 
 def _xlogy_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    """``grad * log(other)``, and 0 where that is NaN and `input` is 0."""
-    slope = xlogy(grad, other)
-    return slope.masked_fill((input == 0) & (other <= 0), 0.0) if isinstance(input, Tensor) or input == 0 else slope
+    return none_of_zero(xlogy(grad, other), input, other <= 0)
+
+
+def none_of_zero(slope: Tensor, input: Tensor | Number, outside: Any) -> Tensor:
+    """`slope`, but 0 where `input` is 0 and the logarithm is NaN: its argument is `outside` of the positive numbers."""
+    return slope.masked_fill((input == 0) & outside, 0.0) if isinstance(input, Tensor) or input == 0 else slope
+
+
+def product_with_log(kernel: str, log: np.ufunc, input: Any, other: Any) -> Array:
+    """``input * log(other)`` of arrays and numbers, in floating point."""
+    accept(kernel, "biuf", input, other)
+    input, other = both_floating(input, other)
+    return times_log(input, other, log(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
 
 
 def times_log(input: Array, other: Array, logarithm: Array) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, requires_grad, return_type
+from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -15,12 +16,12 @@ from mini_dl.ops.cholesky import real_diagonal
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matrices import H, matrix, tied_to_empty, tied_without_gradient
 from mini_dl.ops.solving import solve_triangular
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Grads, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ QR
 
 
-def _qr_gradient(grads: Any, result: Any) -> Tensor:
+def _qr_gradient(grads: Grads, result: Sequence[Tensor]) -> Tensor:
     gQ, gR = grads
     Q, R = result
     M: Any = None
@@ -94,13 +95,13 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
 
 
 @public("linalg:qr", out=True)
-def linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
+def linalg_qr(A: Tensor, mode: str = "reduced") -> NamedTensors:
     """``(Q, R)`` with ``A = Q @ R``: orthonormal columns, upper triangular. `mode` complete makes Q square, r leaves it out."""
     return _QR(*_factor_qr(A, mode))
 
 
 @method(out=True)
-def qr(input: Tensor, some: bool = True) -> Any:
+def qr(input: Tensor, some: bool = True) -> NamedTensors:
     """``linalg.qr``; without `some`, complete."""
     return _TorchQR(*_factor_qr(input, "reduced" if some else "complete"))
 
@@ -109,7 +110,7 @@ _Geqrf = return_type("geqrf", "a tau")
 
 
 @method(out=True)
-def geqrf(input: Tensor) -> Any:
+def geqrf(input: Tensor) -> NamedTensors:
     """``(a, tau)``: R above the diagonal of `a`, below it the reflectors whose product is Q (see `householder_product`)."""
     matrix("torch.geqrf", input)
     m, n = input._array.shape[-2:]

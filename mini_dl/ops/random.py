@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,7 +15,7 @@ from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, MemoryFormat, require_cpu
 from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
-from mini_dl._surface import function, method, namespace, public, tensor_method, with_out
+from mini_dl._surface import function, method, named, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
@@ -108,7 +108,7 @@ for _place in ("torch", "random"):
 namespace("torch")["Generator"] = Generator
 
 
-def source(generator: Any) -> Generator:
+def source(generator: Generator | None) -> Generator:
     """The generator meant by the argument `generator`: None is the default one (of a worker thread: its own)."""
     if generator is None:
         return here.generator
@@ -158,7 +158,7 @@ def _replaced(by: Any, input: Any, other: Any = None) -> Any:
     return by
 
 
-def put(target: Tensor, generator: Any, draw: Draw) -> Tensor:
+def put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
     """Write random numbers into `target`. RuntimeError if it is a leaf that requires grad."""
     recorded = mode.enabled and needs_grad(target)
     if recorded:
@@ -267,7 +267,12 @@ def randn(*size: Any, generator: Generator | None = None, names: None = None, dt
 
 @factory()
 def randint(
-    low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: NumpyType | None
+    low: Any = 0,
+    high: Any = None,
+    size: Sequence[int] | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: NumpyType | None,
 ) -> Array:
     """Integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
     if size is None:
@@ -313,7 +318,7 @@ def _between(name: str, low: Any, high: Any) -> Distribution:
     return lambda like: distributions.integers(like.dtype, low, high)
 
 
-def _filled(size: Any, dtype: Any, generator: Any, distribution: Distribution) -> Array:
+def _filled(size: Any, dtype: Any, generator: Generator | None, distribution: Distribution) -> Array:
     like = np.empty(nonnegative(sizes(size)), _dtypes.default_numpy() if dtype is None else dtype)
     return drawn(like, source(generator), distribution(like))
 
@@ -321,52 +326,30 @@ def _filled(size: Any, dtype: Any, generator: Any, distribution: Distribution) -
 # Like another tensor -----------------------------------------------------------------------------------------
 
 
-@function()
-def rand_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
-) -> Tensor:
-    """A tensor of the shape and type of `input`, uniform on [0, 1)."""
-    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_uniform)
+def _like(name: str, distribution: Distribution, doc: str) -> Callable[..., Tensor]:
+    """``torch.f_like``, published"""
+
+    def like(
+        input: Tensor, *, generator: Generator | None = None, dtype: TypeLike = None, layout: Layout = None,
+        device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False, memory_format: MemoryFormat = None,
+    ) -> Tensor:  # fmt: skip
+        return _filled_like(input, dtype, device, memory_format, generator, requires_grad, distribution)
+
+    return function()(named(like, name, doc))
 
 
-@function()
-def randn_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-    memory_format: MemoryFormat = None,
-) -> Tensor:
-    """A tensor of the shape and type of `input`, normal with mean 0 and variance 1."""
-    return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _standard_normal)
+rand_like = _like("rand_like", _standard_uniform, "A tensor of the shape and type of `input`, uniform on [0, 1).")
+randn_like = _like(
+    "randn_like", _standard_normal, "A tensor of the shape and type of `input`, normal with mean 0 and variance 1."
+)
 
 
 @function()
 def randint_like(
-    input: Tensor,
-    low: int = 0,
-    high: int | None = None,
-    *,
-    generator: Generator | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
+    input: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None, dtype: TypeLike = None,
+    layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
     memory_format: MemoryFormat = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
     if high is None:
         low, high = 0, low
@@ -378,7 +361,7 @@ def _filled_like(
     dtype: Any,
     device: DeviceLike,
     memory_format: MemoryFormat,
-    generator: Any,
+    generator: Generator | None,
     requires_grad: bool,
     distribution: Distribution,
 ) -> Tensor:
@@ -397,18 +380,10 @@ def _filled_like(
 
 @function()
 def normal(
-    mean: Any,
-    std: Any = 1.0,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
-    dtype: TypeLike = None,
-    layout: Layout = None,
-    device: DeviceLike = None,
-    pin_memory: bool = False,
-    requires_grad: bool = False,
-) -> Tensor:
+    mean: Tensor | float, std: Tensor | float = 1.0, size: Sequence[int] | None = None, *, generator: Generator | None = None,
+    out: Tensor | None = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Normal numbers: with `size`, identically distributed; else each with its own mean and deviation, one or both tensors.
 
     RuntimeError if a deviation is negative.
@@ -430,7 +405,7 @@ def normal(
 
 
 @with_out
-def _normal_around(mean: Any, std: Any, generator: Generator) -> Tensor:
+def _normal_around(mean: Tensor | float, std: Tensor | float, generator: Generator) -> Tensor:
     center = mean._array if isinstance(mean, Tensor) else float(mean)
     spread = std._array if isinstance(std, Tensor) else float(std)
     if isinstance(spread, float):

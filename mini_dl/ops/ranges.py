@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import Array, INEXACT, NumpyType, is_number
+from mini_dl._dtypes import INEXACT, Array, NumpyType, is_number
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -30,7 +30,7 @@ def _number(value: Any) -> Any:
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
-def _steps(start: Any, end: Any, step: Any) -> Any:
+def _steps(start: float, end: float, step: float) -> Any:
     """How many steps lead from `start` to `end`, as a fraction. RuntimeError if no number of steps does."""
     if step == 0 or step != step:
         raise RuntimeError("step must be nonzero")
@@ -43,7 +43,7 @@ def _steps(start: Any, end: Any, step: Any) -> Any:
     return (end - start) / step
 
 
-def _progression(start: Any, step: Any, length: int, dtype: NumpyType | None) -> Array:
+def _progression(start: float, step: float, length: int, dtype: NumpyType | None) -> Array:
     kind = np.dtype(dtype)
     if kind.kind in "iu":
         return np.arange(int(start), int(start) + length * int(step), int(step)).astype(kind, copy=False)
@@ -88,7 +88,7 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | 
     return _progression(start, step, math.floor(_steps(start, end, step)) + 1, default_type(dtype))
 
 
-def _between(name: str, start: Any, end: Any, steps: int, dtype: NumpyType | None) -> Array:
+def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType | None) -> Array:
     """`steps` numbers from `start` to `end`, counted from the nearer end; in float64 for integer types."""
     first, last = [v.ndim if isinstance(v, Tensor) else 0 for v in (start, end)]
     if first or last:

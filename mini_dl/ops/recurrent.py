@@ -18,24 +18,24 @@ from mini_dl.kernels.recurrent import gru_steps, gru_steps_backward, lstm_steps,
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.matmul import linear
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Grads, Tensor
 
 State = tuple[Tensor, ...]
-Cell = Callable[[Tensor, State, Sequence[Any]], State]
+Cell = Callable[[Tensor, State, Sequence[Tensor | None]], State]
 """(gates of the input, state before, hidden weights (w_hh, b_hh, w_hr)) -> state after"""
 
 # ------------------------------------------------------------------------------------------------ one step
 
 
-def _tanh(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+def _tanh(gates: Tensor, state: State, weights: Sequence[Tensor | None]) -> State:
     return ((gates + linear(state[0], weights[0], weights[1])).tanh(),)
 
 
-def _relu(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+def _relu(gates: Tensor, state: State, weights: Sequence[Tensor | None]) -> State:
     return ((gates + linear(state[0], weights[0], weights[1])).relu(),)
 
 
-def _lstm(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+def _lstm(gates: Tensor, state: State, weights: Sequence[Tensor | None]) -> State:
     hidden, cell = state
     i, f, g, o = (gates + linear(hidden, weights[0], weights[1])).chunk(4, -1)
     cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
@@ -43,7 +43,7 @@ def _lstm(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
     return (hidden if weights[2] is None else linear(hidden, weights[2])), cell
 
 
-def _gru(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
+def _gru(gates: Tensor, state: State, weights: Sequence[Tensor | None]) -> State:
     hidden = state[0]
     reset, update, new = gates.chunk(3, -1)
     hidden_reset, hidden_update, hidden_new = linear(hidden, weights[0], weights[1]).chunk(3, -1)
@@ -51,7 +51,7 @@ def _gru(gates: Tensor, state: State, weights: Sequence[Any]) -> State:
     return ((hidden - new) * (update + hidden_update).sigmoid() + new,)
 
 
-def _cell(step: Cell, input: Tensor, state: State, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any) -> State:
+def _cell(step: Cell, input: Tensor, state: State, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None) -> State:
     _check_cell(input, state, w_ih, w_hh)
     return step(linear(input, w_ih, b_ih), state, (w_hh, b_hh, None))
 
@@ -102,7 +102,14 @@ def gru_cell(
 
 
 def _gradients(
-    grads: Any, wanted: list[bool], step: Cell, kernel: Any, parts: Sequence[Any], states: int, result: Any, reverse: bool
+    grads: Grads,
+    wanted: list[bool],
+    step: Cell,
+    kernel: Any,
+    parts: Sequence[Tensor | None],
+    states: int,
+    result: Any,
+    reverse: bool,
 ) -> Sequence[Tensor | None]:
     """The gradients of the `parts`: gates, `states` parts of the state, weight (and bias).
 
@@ -127,13 +134,20 @@ def _gradients(
 
 
 def _lstm_gradients(
-    grads: Any, wanted: list[bool], gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: Any, reverse: bool
+    grads: Grads, wanted: list[bool], gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: Any, reverse: bool
 ) -> Sequence[Tensor | None]:
     return _gradients(grads, wanted, _lstm, _lstm_steps_backward, (gates, hidden, cell, weight), 2, result, reverse)
 
 
 def _gru_gradients(
-    grads: Any, wanted: list[bool], gates: Tensor, hidden: Tensor, weight: Tensor, bias: Any, result: Any, reverse: bool
+    grads: Grads,
+    wanted: list[bool],
+    gates: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    result: Any,
+    reverse: bool,
 ) -> Sequence[Tensor | None]:
     return _gradients(grads, wanted, _gru, _gru_steps_backward, (gates, hidden, weight, bias), 1, result, reverse)
 
@@ -167,7 +181,7 @@ def _gru_steps_backward(
     return gru_steps_backward(grad, hidden, weight, bias, hiddens, kept, reverse)
 
 
-def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Sequence[Any]) -> bool:
+def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Sequence[Tensor | None]) -> bool:
     """Whether a fused primitive can compute it: one type, and sizes that agree."""
     first, (width, size) = input._array, weight._array.shape
     same = all([x is None or x._array.dtype is first.dtype for x in (*start, weight, *biases)])
@@ -179,7 +193,7 @@ def _fits(gates: int, input: Tensor, start: State, weight: Tensor, biases: Seque
 
 
 def _direction(
-    step: Cell, gates: Sequence[Tensor], start: State, weights: Sequence[Any], sizes: list[int] | None, reverse: bool
+    step: Cell, gates: Sequence[Tensor], start: State, weights: Sequence[Tensor | None], sizes: list[int] | None, reverse: bool
 ) -> tuple[list[Tensor], State]:
     """The hidden state after each step, in the order of the steps, and the state at the end.
 

@@ -7,6 +7,7 @@ import functools
 import math
 import operator
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
-from mini_dl._surface import check_apart, function, method, public, return_type
+from mini_dl._surface import NamedTensors, check_apart, function, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
@@ -23,7 +24,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ arguments
 
 
-def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
+def checked(name: str, input: object, keepdim: object = False) -> Tensor:
     """`input`. TypeError unless it is a tensor and `keepdim` is a bool."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)
@@ -32,7 +33,7 @@ def checked(name: str, input: Any, keepdim: Any = False) -> Tensor:
     return input
 
 
-def same_types(result: Any, out: Any, args: Any) -> None:
+def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
     """RuntimeError unless ``out=`` has exactly the types of the result: operations that select elements do not cast."""
     if len(args) > 1 and isinstance(args[1], Tensor):  # max(input, other), which casts
         return
@@ -43,14 +44,14 @@ def same_types(result: Any, out: Any, args: Any) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
-def no_overlap(result: Any, out: Any, args: Any) -> None:
+def no_overlap(result: Any, out: Any, args: Sequence[object]) -> None:
     """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
     same_types(result, out, args)
     for target in out if isinstance(out, tuple) else (out,):
         check_apart(target, args)
 
 
-def type_of_input(result: Tensor, out: Tensor, args: Any) -> None:
+def type_of_input(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
     want, given = result._array.dtype, out._array.dtype
     if want != given:
         raise RuntimeError(
@@ -164,7 +165,7 @@ def nanmean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dt
 
 
 def deviations(
-    name: str, input: Tensor, dim: Ints | None, unbiased: Any, keepdim: bool, correction: Any
+    name: str, input: Tensor, dim: Ints | None, unbiased: bool | None, keepdim: bool, correction: int | float | None
 ) -> tuple[Tensor, Dims, float]:
     """The arguments of var, std and similar functions, whose overloads share positions: (input, dims, divisor)."""
     x = checked(name, input, keepdim)
@@ -214,7 +215,7 @@ def _std(input: Array, dims: Dims, keepdim: bool, divisor: float) -> Array:
     return std_array(input, dims, keepdim, divisor)
 
 
-def total_of(grads: Any) -> Any:
+def total_of(grads: Sequence[Tensor | None]) -> Any:
     """The sum of the gradients that are not None."""
     there = [g for g in grads if g is not None]
     return functools.reduce(operator.add, there) if there else None
@@ -246,7 +247,12 @@ def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[
 
 @method(out=True)
 def var(
-    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor,
+    dim: Ints | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | float | None = None,
 ) -> Tensor:
     """``sum((x - mean) ** 2) / max(0, n - correction)``, where `correction` is 1 unless given; ``unbiased=False`` makes it 0.
 
@@ -260,7 +266,12 @@ def var(
 
 @method(out=True)
 def std(
-    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor,
+    dim: Ints | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | float | None = None,
 ) -> Tensor:
     """``sqrt(var)``, whose gradient is 0 where it is 0."""
     x, dims, divisor = deviations("std", input, dim, unbiased, keepdim, correction)
@@ -269,7 +280,12 @@ def std(
 
 @function()
 def var_mean(
-    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor,
+    dim: Ints | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``(var, mean)``"""
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
@@ -278,7 +294,12 @@ def var_mean(
 
 @function()
 def std_mean(
-    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+    input: Tensor,
+    dim: Ints | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``(std, mean)``"""
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
@@ -358,7 +379,7 @@ _both_extremes = return_type("aminmax", "min max")
 
 
 @method(out=same_types)
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """``(amin, amax)``"""
     x = checked("aminmax", input, keepdim)
     ordered("aminmax", x)
@@ -468,7 +489,7 @@ def _truth(ufunc: np.ufunc, x: Array, dims: Dims | None, keepdim: bool) -> Array
     return np.asarray(out, np.uint8 if x.dtype == uint8.numpy else np.bool_)
 
 
-def _truth_out(result: Tensor, out: Tensor, args: Any) -> None:
+def _truth_out(result: Tensor, out: Tensor, args: Sequence[object]) -> None:
     if out._array.dtype.char not in "?B":
         raise RuntimeError(f"all only supports bool tensor for result, got: {scalar_name(out._array.dtype)}")
 

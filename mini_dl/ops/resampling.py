@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, Shape, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.graph import edge_of
@@ -40,14 +41,9 @@ def _spread_back(output: Array, axes: tuple[Axis, ...]) -> Array:
 
 @public("nn.functional")
 def interpolate(
-    input: Tensor,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> Tensor:
+    input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+    align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> Tensor:  # fmt: skip
     """Images of another size, (N, C, *in) -> (N, C, *size), by the nearest pixel, (bi-, tri-) linear, bicubic or area means.
 
     ValueError or NotImplementedError if the arguments do not fit together.
@@ -153,7 +149,11 @@ def _resized(input: Tensor, mode: str, out: Shape, factors: list[float] | None, 
 
 @public("nn.functional")
 def upsample(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+    input: Tensor,
+    size: Ints | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
 ) -> Tensor:
     """``interpolate`` under its old name."""
     warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
@@ -161,14 +161,14 @@ def upsample(
 
 
 @public("nn.functional")
-def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+def upsample_nearest(input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None) -> Tensor:
     """``interpolate(..., mode="nearest")``"""
     warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @public("nn.functional")
-def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+def upsample_bilinear(input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None) -> Tensor:
     """``interpolate(..., mode="bilinear", align_corners=True)``"""
     warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import builtins
 import math
-from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, Array, floating
-from mini_dl._surface import method, public, return_type
+from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.autograd.single import as_it_is
@@ -154,7 +153,7 @@ frexp_result = return_type("frexp", "mantissa exponent")
 
 
 @method(out=True)
-def frexp(input: Tensor) -> Any:
+def frexp(input: Tensor) -> NamedTensors:
     """(mantissa, exponent): ``input = mantissa * 2 ** exponent``, the mantissa between 1/2 and 1. RuntimeError for integers."""
     if input._array.dtype.kind not in FLOATING:
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
@@ -167,7 +166,7 @@ def _frexp(input: Array) -> tuple[Array, Array]:
     return mantissa, np.asarray(exponent, np.int32)
 
 
-def _rounding(ufunc: Any, input: Array) -> Array:
+def _rounding(ufunc: np.ufunc, input: Array) -> Array:
     """`ufunc` on floating point numbers; integers are returned unchanged."""
     accept(f"{ufunc.__name__}_cpu" if ufunc is not np.rint else "round_cpu", "iuf", input)
     return ufunc(input) if input.dtype.kind in FLOATING else input.copy()

@@ -10,13 +10,13 @@ import numpy as np
 
 from mini_dl._checks import listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
-from mini_dl._surface import function, method, public, return_type
+from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import checked, of_type, ordered, same_types, spread
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Operand, Tensor, wrap
 
 
 @op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
@@ -139,7 +139,7 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
 
 
 @method(out=same_types)
-def cummax(input: Tensor, dim: int) -> Any:
+def cummax(input: Tensor, dim: int) -> NamedTensors:
     """``(values, indices)`` of the largest element up to each position along `dim`."""
     dim = wrap_dim(dim, checked("cummax", input)._array.ndim)
     ordered("cummax_cpu", input)
@@ -148,7 +148,7 @@ def cummax(input: Tensor, dim: int) -> Any:
 
 
 @method(out=same_types)
-def cummin(input: Tensor, dim: int) -> Any:
+def cummin(input: Tensor, dim: int) -> NamedTensors:
     """``(values, indices)`` of the smallest element up to each position along `dim`."""
     dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
     ordered("cummin_cpu", input)
@@ -222,7 +222,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     return x
 
 
-def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
+def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int) -> tuple[Tensor, int]:
     """Twice the areas between neighbors along `dim`."""
     ndim = checked(name, y)._array.ndim
     if not ndim:
@@ -251,7 +251,7 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[T
 
 
 @public("torch", "torch:trapz")
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, dim: int = -1) -> Tensor:
     """The integral of `y` along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
     areas, dim = _areas("trapezoid", y, x, dx, dim)
     if x is None and (n := y._array.shape[dim]):  # the sum without half of both ends
@@ -261,7 +261,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
 
 
 @function()
-def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, dim: int = -1) -> Tensor:
     """The integral of `y` up to each point along `dim` by the trapezoid rule, over points `x` or steps `dx`."""
     areas, dim = _areas("cumulative_trapezoid", y, x, dx, dim)
     return areas.cumsum(dim) / 2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, limits_of, scalar_name
-from mini_dl._surface import method, public, requires_grad, return_type
+from mini_dl._dtypes import Array, Shape, limits_of, scalar_name
+from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
@@ -23,7 +24,7 @@ def _skew(A: Tensor) -> Tensor:
     return A - H(A)
 
 
-def _svd_gradient(grads: Any, A_shape: Any, result: Any) -> Tensor:
+def _svd_gradient(grads: Any, A_shape: Shape, result: Sequence[Tensor]) -> Tensor:
     """The loss must not depend on the phase common to U and V, nor (for complete factors) on the columns beyond the first k."""
     gU, gS, gVh = grads
     U, S, Vh = result
@@ -84,20 +85,20 @@ def _svd_of(name: str, A: Tensor, full: bool, vectors: bool = True) -> tuple[Any
 _SVD, _TorchSVD = return_type("linalg_svd", "U S Vh"), return_type("svd", "U S V")
 
 
-def _no_driver(driver: Any) -> None:
+def _no_driver(driver: object) -> None:
     if driver is not None:
         raise RuntimeError("torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend.")
 
 
 @public("linalg:svd", out=True)
-def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: object = None) -> NamedTensors:
     """``(U, S, Vh)`` with ``A = U @ diag(S) @ Vh``, S descending; U and Vh square if `full_matrices`."""
     _no_driver(driver)
     return _SVD(*_svd_of("linalg.svd", A, full_matrices))
 
 
 @method(out=True)
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> NamedTensors:
     """``(U, S, V)`` with ``input = U @ diag(S) @ V.H``; without `some`, U and V are square; without `compute_uv`, zero."""
     U, S, Vh = _svd_of("linalg.svd", input, not some or not compute_uv)
     if not compute_uv:
@@ -108,7 +109,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 
 
 @public("linalg", out=True)
-def svdvals(A: Tensor, *, driver: Any = None) -> Tensor:
+def svdvals(A: Tensor, *, driver: object = None) -> Tensor:
     """The singular values, descending."""
     _no_driver(driver)
     return _svd_of("linalg.svdvals", A, False, False)[1]
@@ -158,7 +159,14 @@ def _plain(value: Any) -> Any:
 
 
 @public("linalg", out=True)
-def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
+def pinv(
+    A: Tensor,
+    rcond: Tensor | float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: Tensor | float | None = None,
+    rtol: Tensor | float | None = None,
+) -> Tensor:
     """The pseudoinverse; singular values up to ``max(atol, rtol * largest)`` count as 0."""
     if isinstance(A, Tensor) and A._array.ndim < 2:
         raise RuntimeError(
@@ -177,7 +185,14 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @public("linalg", out=True)
-def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
+def matrix_rank(
+    A: Tensor,
+    tol: Tensor | float | None = None,
+    hermitian: bool = False,
+    *,
+    atol: Tensor | float | None = None,
+    rtol: Tensor | float | None = None,
+) -> Tensor:
     """The number of singular values above ``max(atol, rtol * largest)``."""
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
     if tol is not None:
@@ -196,7 +211,7 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 
 
 @public("linalg", out=True)
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
     """``(solution, residuals, rank, singular_values)``: the X of least norm with the least ``norm(A @ X - B)``.
 
     The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.

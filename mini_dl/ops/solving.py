@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
-from mini_dl._surface import method, public, return_type
+from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
@@ -79,7 +78,7 @@ def inverse(input: Tensor) -> Tensor:
 
 
 @public("linalg", out=True)
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> NamedTensors:
     """``(inverse, info)``: where a matrix is singular, info is the order of its first zero pivot, and there is no error."""
     info = singular(square("linalg.inv", A))
     if not info.any():
@@ -127,7 +126,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 
 @public("linalg", out=True)
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> NamedTensors:
     """``(result, info)``: like `solve`, without an error where A is singular unless requested."""
     info = singular(square("linalg.solve", A))
     if info.any() and not check_errors:
@@ -175,7 +174,9 @@ _TriangularSolve = return_type("triangular_solve", "solution cloned_coefficient"
 
 
 @method(out=True)
-def triangular_solve(b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> NamedTensors:
     """``(solution, A)`` of ``A @ X = b`` for triangular A (`transpose`: of ``A.T @ X = b``)."""
     if b._array.ndim < 2:
         raise RuntimeError(

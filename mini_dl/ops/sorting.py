@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
-from mini_dl._surface import function, method, return_type
+from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
 from mini_dl.kernels.sorting import median_of_all, middle, most_frequent, top
@@ -39,7 +39,7 @@ _sort, _topk = return_type("sort", "values indices"), return_type("topk", "value
 
 
 @method(out=same_types)
-def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
+def sort(input: Tensor, dim: Ints = -1, descending: bool = False, *, stable: bool | None = None) -> NamedTensors:
     """``(values, indices)`` along `dim` in order, always stable; NaN counts as largest.
 
     >>> import mini_dl as torch
@@ -72,7 +72,7 @@ def _top(input: Array, k: int, dim: int, largest: bool) -> Array:
 
 
 @method(out=same_types)
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> NamedTensors:
     """``(values, indices)`` of the `k` largest (or smallest) along `dim`, in order; NaN counts as largest.
 
     RuntimeError unless ``0 <= k <= size``.
@@ -114,7 +114,7 @@ def _along(name: str, input: Tensor, dim: int, keepdim: bool, no_bool: bool = Tr
 
 
 @method(out=no_overlap)
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> NamedTensors:
     """``(values, indices)`` of the `k`-th smallest along `dim`, counted from 1. RuntimeError unless ``1 <= k <= size``."""
     dim = _along("kthvalue", input, dim, keepdim)
     if not 1 <= k <= (input._array.shape[dim] if input._array.ndim else 1):
@@ -141,7 +141,7 @@ def every(x: Tensor) -> tuple[int, ...]:
     return tuple(range(x._array.ndim))
 
 
-def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
+def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: bool, skip_nan: bool) -> NamedTensors:
     if dim is not None:
         dim = _along(name, input, dim, keepdim)
         return result(*pick(input, dim, _middle(input, dim, skip_nan), keepdim))
@@ -151,13 +151,13 @@ def _median_by(name: str, result: Any, input: Tensor, dim: int | None, keepdim: 
 
 
 @method(out=same_types)
-def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """The lower median of all elements; with `dim`, ``(values, indices)`` along it. NaN if any is NaN."""
     return _median_by("median", _median, input, dim, keepdim, False)
 
 
 @method(out=same_types)
-def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> NamedTensors:
     """The lower median of the elements that are not NaN; with `dim`, ``(values, indices)`` along it."""
     return _median_by("nanmedian", _nanmedian, input, dim, keepdim, True)
 
@@ -169,13 +169,15 @@ def _most_frequent(input: Array, dim: int) -> Array:
 
 
 @method(out=same_types)
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> NamedTensors:
     """``(values, indices)`` of the most frequent element along `dim`, the smallest of several."""
     dim = _along("mode", input, dim, keepdim, no_bool=False)
     return _mode(*pick(input, dim, _most_frequent(input, dim), keepdim))
 
 
-def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool) -> Tensor:
+def _quantile(
+    name: str, input: Tensor, q: Tensor | float, dim: int | None, keepdim: bool, interpolation: str, skip_nan: bool
+) -> Tensor:
     x = checked(name, input, keepdim)
     name = "quantile()"
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
@@ -231,7 +233,9 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
 
 
 @method(out=True)
-def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def quantile(
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """The value below which a fraction `q` (a number, or one for each of a first dimension) of the elements along `dim` lie.
 
     Between two elements by `interpolation`: linear, lower, higher, midpoint or nearest. NaN if any is NaN.
@@ -240,7 +244,9 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
 
 
 @method(out=True)
-def nanquantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def nanquantile(
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """Like `quantile`, for the elements that are not NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
 
@@ -328,14 +334,9 @@ def _values(name: str, value: Any) -> Array:
 
 @function(out=True)
 def searchsorted(
-    sorted_sequence: Tensor,
-    input: Any,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-    side: str | None = None,
+    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Where each element of `input` goes into its sorted sequence: before equal elements, or (`right`) after them.
 
     ``(*, n), (*, m) -> (*, m)``, or one sequence ``(n,)`` for all. RuntimeError if the leading dimensions differ.

@@ -20,7 +20,7 @@ from mini_dl.kernels import special as kernels
 from mini_dl.kernels.special import erf_array, in_double
 from mini_dl.ops.choice import where
 from mini_dl.ops.operands import accept, both_floating, promote_floating
-from mini_dl.ops.powers import times_log
+from mini_dl.ops.powers import none_of_zero, product_with_log, times_log
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ error function
@@ -114,14 +114,11 @@ def entr(input: Array) -> Array:
 )
 def xlog1py(input: Array, other: Array) -> Array:
     """``input * log(1 + other)``; 0 where `input` is 0, unless `other` is NaN."""
-    accept("xlog1py_cpu", "biuf", input, other)
-    input, other = both_floating(input, other)
-    return times_log(input, other, np.log1p(other, dtype=input.dtype if isinstance(input, np.ndarray) else None))
+    return product_with_log("xlog1py_cpu", np.log1p, input, other)
 
 
 def _xlog1py_gradient(grad: Tensor, input: Any, other: Any) -> Tensor:
-    slope = xlog1py(grad, other)
-    return slope.masked_fill((input == 0) & (other <= -1), 0.0) if isinstance(input, Tensor) or input == 0 else slope
+    return none_of_zero(xlog1py(grad, other), input, other <= -1)
 
 
 # ------------------------------------------------------------------------------------------------ gamma

@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, Array, is_number, scalar_name
-from mini_dl._surface import function, method, return_type
+from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
 from mini_dl.ops.reduction import checked
@@ -179,7 +179,7 @@ def histogram(
     range: tuple[float, float] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
-) -> Any:
+) -> NamedTensors:
     """``(hist, bin_edges)``: the sum of the weights (1 by default) of the elements in each bin, the last closed on both sides.
 
     `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; `density` makes the integral 1.

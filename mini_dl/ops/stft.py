@@ -46,18 +46,10 @@ class _Call:
 
 @method()
 def stft(
-    input: Tensor,
-    n_fft: int,
-    hop_length: int | None = None,
-    win_length: int | None = None,
-    window: Tensor | None = None,
-    center: bool = True,
-    pad_mode: str = "reflect",
-    normalized: bool = False,
-    onesided: bool | None = None,
-    return_complex: bool | None = None,
-    align_to_window: bool | None = None,
-) -> Tensor:
+    input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: Tensor | None = None,
+    center: bool = True, pad_mode: str = "reflect", normalized: bool = False, onesided: bool | None = None,
+    return_complex: bool | None = None, align_to_window: bool | None = None,
+) -> Tensor:  # fmt: skip
     """(*B, L) -> (*B, n_fft // 2 + 1 or n_fft, frames): the spectrum of each frame of `n_fft` samples, `hop_length` apart, times
     `window` of `win_length` (centered in the frame). With `center`, frame t is centered at ``t * hop_length``.
 
@@ -150,17 +142,10 @@ def _spectra(frames: Tensor, norm: str, onesided: bool | None) -> Tensor:
 
 @method()
 def istft(
-    input: Tensor,
-    n_fft: int,
-    hop_length: int | None = None,
-    win_length: int | None = None,
-    window: Tensor | None = None,
-    center: bool = True,
-    normalized: bool = False,
-    onesided: bool | None = None,
-    length: int | None = None,
+    input: Tensor, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: Tensor | None = None,
+    center: bool = True, normalized: bool = False, onesided: bool | None = None, length: int | None = None,
     return_complex: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """(*B, n_fft // 2 + 1 or n_fft, frames) -> (*B, L): the signal whose `stft` is `input`, or comes closest to it.
 
     The frames' inverse transforms are windowed and added up where they overlap, then divided by the sum of the squared windows

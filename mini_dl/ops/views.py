@@ -280,7 +280,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 @method(alias="moveaxis")
-def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
     """Dimensions `source` moved to the positions `destination`, with the others in order around them."""
     ndim = input._array.ndim
     sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
