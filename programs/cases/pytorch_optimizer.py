@@ -33,4 +33,4 @@ def steps(name):
 known = {name.lower() for name in o.get_supported_optimizers()}
 for name in NAMES:
     if name in known:
-        CASES[name] = Case(steps(name))
+        CASES[name] = Case(steps(name), single=name == "soap")
