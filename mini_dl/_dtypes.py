@@ -404,6 +404,10 @@ class finfo:
     """The limits of a floating point type: bits, eps, max, min, tiny, smallest_normal, resolution."""
 
     def __init__(self, type: dtype | None = None) -> None:
+        known = getattr(type, "limits", None)  # of a type that is a name only
+        if known is not None:
+            vars(self).update(known)
+            return
         type = _default if type is None else type
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'")

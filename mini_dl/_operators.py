@@ -168,7 +168,7 @@ class _Call(Function):
         for name, value in zip(bound.arguments, values):
             bound.arguments[name] = value
         result = operator.run(*bound.args, **bound.kwargs)
-        ctx.operator, ctx.count = operator, len(values)
+        ctx._operator_called = operator, len(values)  # a name that the program's functions do not use
         if operator.setup_context is not None:
             keywords = {"keyword_only_inputs": bound.kwargs} if bound.kwargs else {}
             operator.setup_context(ctx=ctx, inputs=tuple(bound.args), output=result, **keywords)
@@ -176,7 +176,7 @@ class _Call(Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        operator: Operator = ctx.operator
+        operator, count = ctx._operator_called
         if operator.backward is None:
             raise RuntimeError(
                 f"Trying to backward through {operator.name.replace('::', '.')}.default but no autograd formula was registered. "
@@ -184,7 +184,7 @@ class _Call(Function):
             )
         found = operator.backward(ctx, *grads)
         found = found if isinstance(found, tuple) else (found,)
-        return None, None, *found, *([None] * (ctx.count - len(found)))
+        return None, None, *found, *([None] * (count - len(found)))
 
 
 def _recorded(operator: Operator, bound: inspect.BoundArguments) -> Any:
@@ -211,9 +211,9 @@ def _recorded_lists(operator: Operator, bound: inspect.BoundArguments) -> Any:
             for name, value in zip(bound.arguments, gathered(values)):
                 bound.arguments[name] = value
             result = operator.run(*bound.args, **bound.kwargs)
+            ctx._operator_called = operator, len(form)
             if operator.setup_context is not None:
                 operator.setup_context(ctx=ctx, inputs=tuple(bound.args), output=result)
-            ctx.operator, ctx.count = operator, len(form)
             return result
 
         @staticmethod

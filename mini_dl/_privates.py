@@ -8,7 +8,7 @@ from typing import Any
 
 import mini_dl as torch
 from mini_dl import _dtypes
-from mini_dl._device import device
+from mini_dl._device import CPU, device
 from mini_dl.autograd.anomaly import _Setting, anomaly
 from mini_dl.autograd.mode import _Plain, _Switch
 from mini_dl.tensor import Tensor
@@ -116,3 +116,28 @@ def set_module(obj: Any, mod: str) -> None:
     if not isinstance(mod, str):
         raise TypeError("The mod argument should be a string")
     obj.__module__ = mod
+
+
+def get_accelerator(check: bool | None = None) -> device:
+    """The CPU: there is no accelerator."""
+    return CPU
+
+
+class DispatchKeySet:
+    """A set of the names of torch's dispatcher, which is not here."""
+
+    def __init__(self, *keys: Any) -> None:
+        self.keys: frozenset[Any] = frozenset(keys)
+
+    def __or__(self, other: DispatchKeySet) -> DispatchKeySet:
+        return DispatchKeySet(*self.keys, *other.keys)
+
+    def __and__(self, other: DispatchKeySet) -> DispatchKeySet:
+        return DispatchKeySet(*self.keys & other.keys)
+
+    def __sub__(self, other: DispatchKeySet) -> DispatchKeySet:
+        return DispatchKeySet(*self.keys - other.keys)
+
+    def has(self, key: Any) -> bool:
+        """Whether a name is in it."""
+        return key in self.keys

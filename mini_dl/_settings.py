@@ -307,12 +307,12 @@ inductor_triton = Options(
 inductor_cpp = Options(threads=-1, simdlen=None, weight_prepack=True, enable_kernel_profile=False, vec_isa_ok=None)
 
 
-def set_flags(module: str, names: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Set those attributes of a module of ``torch.backends`` whose value is not None, and return what they were."""
+def set_flags(module: str, names: str, values: tuple[Any, ...], also_none: bool = False) -> tuple[Any, ...]:
+    """Set attributes of a module of ``torch.backends``, None only if `also_none`, and return what they were."""
     settings = importlib.import_module(f"mini_dl.backends.{module}")
     before = tuple(getattr(settings, name) for name in names.split())
     for name, value in zip(names.split(), values):
-        if value is not None:
+        if value is not None or also_none:
             setattr(settings, name, value)
     return before
 
@@ -350,7 +350,7 @@ def cudnn_flags(
     try:
         yield
     finally:
-        set_flags("cudnn", CUDNN, before)
+        set_flags("cudnn", CUDNN, before, also_none=True)
 
 
 @contextmanager
@@ -362,4 +362,4 @@ def mkldnn_flags(
     try:
         yield
     finally:
-        set_flags("mkldnn", MKLDNN, before)
+        set_flags("mkldnn", MKLDNN, before, also_none=True)

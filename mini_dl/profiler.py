@@ -105,9 +105,9 @@ class profile:
 
     >>> import mini_dl as torch
     >>> with torch.profiler.profile(record_shapes=True) as prof:
-    ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
-    >>> prof.events()[-1].input_shapes
-    [[2, 3], [3, 4]]
+    ...     _ = torch.ones(2, 3).exp()
+    >>> prof.events()[0].input_shapes
+    [[2, 3]]
     """
 
     def __init__(

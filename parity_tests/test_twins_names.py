@@ -394,6 +394,20 @@ def test_settings_are_remembered(torch, rng):
     return found, list(map(message, wrong)), torch.get_device_module("cuda") is torch.cuda, torch.get_device_module() is torch.cpu
 
 
+@pytest.mark.parametrize(
+    "name", ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "complex32"]
+)
+@twin
+def test_what_is_known_of_types_that_numpy_lacks(torch, rng, name):
+    dtype = getattr(torch, name)
+    facts = [dtype.itemsize, dtype.is_floating_point, dtype.is_complex, dtype.is_signed, repr(dtype)]
+    return (
+        facts,
+        repr(torch.finfo(dtype)),
+        [getattr(torch.finfo(dtype), of) for of in "eps max min tiny smallest_normal resolution bits dtype".split()],
+    )
+
+
 # ------------------------------------------------------------------------------------------------ compilers
 
 

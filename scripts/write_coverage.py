@@ -161,7 +161,10 @@ def answer(path: str, name: str) -> tuple[str, str]:
     kind = kind_of(path, name)
     found = section(path)
     row = found.rows.get(name) if found is not None and kind == NOT_HERE else None
-    return kind, row.reason if row is not None else ""
+    if row is not None:
+        return kind, row.reason
+    below = section(name if path == "torch" else f"{path}.{name}") if kind == NOT_HERE else None
+    return kind, below.reason if below is not None else ""
 
 
 def table_of(names: dict[str, list[str]], answers: dict[str, dict[str, tuple[str, str]]]) -> list[str]:

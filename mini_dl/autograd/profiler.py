@@ -19,6 +19,7 @@ import numpy as np
 
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
+from mini_dl.tensor import Tensor
 
 __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "Interval", "profile", "record_function"]
 
@@ -273,8 +274,7 @@ class Recorder:
 
 def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     shapes = [list(value.shape) if isinstance(value, np.ndarray) else [] for value in args] if recorder.record_shapes else []
-    name = getattr(kernel, "__name__", "_kernel")
-    event = recorder.open(f"mini_dl::{name}" if name.startswith("_") else f"aten::{name}", shapes)
+    event = recorder.open(name_of(kernel), shapes)
     result = None
     try:
         result = enter(kernel, *args, **kwargs)
@@ -285,6 +285,12 @@ def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., 
     finally:
         recorder.close(event, _bytes(result) if recorder.profile_memory else 0)
     return result
+
+
+def name_of(kernel: Callable[..., Any]) -> str:
+    """``aten::add`` where a method of Tensor has the kernel's name, else ``mini_dl::`` and the name."""
+    name = getattr(kernel, "__name__", "kernel").lstrip("_")
+    return f"aten::{name}" if hasattr(Tensor, name) else f"mini_dl::{name}"
 
 
 def _bytes(result: Any) -> int:

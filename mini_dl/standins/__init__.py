@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from mini_dl.standins.kinds import NotHere as NotHere, made
-from mini_dl.standins.tables import section
+from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, section
 
 __all__ = ["NotHere", "attach", "kind_of"]
 
@@ -37,7 +37,7 @@ def find(module: str, name: str) -> Any:
     found = section(place)
     row = found.rows.get(name) if found is not None else None
     below = name if place == "torch" else f"{place}.{name}"
-    if row is not None:
+    if row is not None and (row.kind != "?" or section(below) is None):
         key = f"{place}.{name}"
         if key not in _made:
             _made[key] = made(row, place, ROOT)
@@ -104,11 +104,14 @@ def kind_of(place: str, name: str) -> str:
     module = importlib.import_module(ROOT if place == "torch" else f"{ROOT}.{place}")
     value = getattr(module, name)
     key = f"{place}.{name}"
-    if key in _made and _made[key] is value:
-        found = section(place)
-        assert found is not None
+    found = section(place)
+    if found is not None and name in found.rows and key in _made and _made[key] is value:
         return found.rows[name].answer
-    return "here"
+    below = section(name if place == "torch" else key)
+    if isinstance(value, types.ModuleType) and below is not None and getattr(value.__spec__, "loader", None) is Finder:
+        answers = {row.answer for row in below.rows.values()}
+        return PASSES if answers - {NOT_HERE} else NOT_HERE
+    return HERE
 
 
 class Finder:

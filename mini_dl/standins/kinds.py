@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mini_dl._dtypes import dtype
+from mini_dl._dtypes import dtype, float16
 from mini_dl.standins.tables import Row
 
 PAGE = "docs/coverage.md"
@@ -65,6 +65,16 @@ def dotted(place: str, name: str = "") -> str:
     return ".".join(part for part in ("torch", place if place != "torch" else "", name) if part)
 
 
+LIMITS = {
+    "float8_e4m3fn": (2.0**-3, 448.0, -448.0, 2.0**-6),
+    "float8_e4m3fnuz": (2.0**-3, 240.0, -240.0, 2.0**-7),
+    "float8_e5m2": (2.0**-2, 57344.0, -57344.0, 2.0**-14),
+    "float8_e5m2fnuz": (2.0**-3, 57344.0, -57344.0, 2.0**-15),
+    "float8_e8m0fnu": (1.0, 2.0**127, 2.0**-127, 2.0**-127),
+}
+"""The distance from 1 to the next number, the largest, the smallest, and the smallest normal number of types of 8 bits."""
+
+
 class NamedType(dtype):
     """A type of elements that exists as a name: it can be compared and printed, and nothing can have it."""
 
@@ -81,6 +91,19 @@ class NamedType(dtype):
     @property
     def numpy(self) -> np.dtype[Any]:  # type: ignore[override]
         raise NotImplementedError(f"torch.{self.name} is a name only: {self.why}. See {PAGE}.")
+
+    @property
+    def limits(self) -> dict[str, Any] | None:
+        """The attributes of ``torch.finfo``, where they are known."""
+        if self.name not in LIMITS:
+            return None
+        eps, largest, smallest, normal = LIMITS[self.name]
+        found = {"eps": eps, "max": largest, "min": smallest, "tiny": normal, "smallest_normal": normal}
+        return {"dtype": self.name, "bits": 8, "resolution": 1.0, **found}
+
+    def to_real(self) -> dtype:
+        """The type of the real part: float16 for complex32."""
+        return float16 if self.name == "complex32" else self
 
     @property
     def is_floating_point(self) -> bool:
