@@ -52,8 +52,6 @@ HELPERS = set(
 )  # imported into nn.functional for its own use
 
 MODULES = {
-    "Container": "deprecated: a Module that registers its keyword arguments; `ModuleDict` took its place",
-    "DataParallel": "one model on several CUDA devices; on a CPU torch's only passes through",
 }
 SPARSE, QUANTIZED = "sparse tensors", "quantized tensors"
 DEVICES, COMPILER = "another device or a library for it", "TorchScript, compilation and symbolic shapes"
