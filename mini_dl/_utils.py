@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import traceback
 from collections import defaultdict
@@ -50,11 +49,6 @@ def _take_tensors(tensors: Iterable[Tensor], size_limit: int) -> Iterable[list[T
         rows[kind] = ([*row, tensor], filled + size)
     for row, _ in rows.values():
         yield row
-
-
-def _accumulate(iterable: Iterable[Any], fn: Any = lambda x, y: x + y) -> Iterable[Any]:
-    """The running totals."""
-    return itertools.accumulate(iterable, fn)
 
 
 def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = False) -> int:

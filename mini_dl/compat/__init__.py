@@ -1,13 +1,14 @@
 """Running programs written for PyTorch as they are: ``import torch`` gives mini_dl, once it is asked to.
 
->>> import mini_dl.compat
->>> with mini_dl.compat.torch_proxy():
-...     import torch
-...     from torch import nn
-...     print(nn is mini_dl.nn, torch.__version__ >= "2.0")
-True True
+On a command line, ``python -m mini_dl train.py``; in a notebook or a test::
 
-On a command line, ``python -m mini_dl train.py`` does the same for a whole program. Nothing happens unless it is asked for.
+    from mini_dl.compat import torch_proxy
+
+    with torch_proxy():
+        import torch
+        from torch import nn
+
+Nothing happens unless it is asked for.
 """
 
 from mini_dl.compat.proxy import (

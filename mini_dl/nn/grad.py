@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mini_dl.autograd.engine import grad
-from mini_dl.autograd.mode import enable_grad
+from mini_dl.autograd.mode import enable_grad, is_grad_enabled
 from mini_dl.nn import functional as F
 from mini_dl.tensor import Tensor
 
@@ -25,9 +25,11 @@ def _of_input(n: int) -> Callable[..., Tensor]:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor:
+        recorded = is_grad_enabled()
         with enable_grad():
             input = grad_output.new_zeros(1).expand(tuple(input_size)).requires_grad_()
-            return grad(conv(input, weight, None, stride, padding, dilation, groups), input, grad_output)[0]  # type: ignore[return-value]
+            output = conv(input, weight, None, stride, padding, dilation, groups)
+            return grad(output, input, grad_output, create_graph=recorded)[0]  # type: ignore[return-value]
 
     of_input.__name__ = of_input.__qualname__ = f"conv{n}d_input"
     of_input.__doc__ = f"The gradient of ``conv{n}d`` for its input, which has the shape `input_size`."
@@ -46,9 +48,11 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor:
+        recorded = is_grad_enabled()
         with enable_grad():
             weight = grad_output.new_zeros(1).expand(tuple(weight_size)).requires_grad_()
-            return grad(conv(input, weight, None, stride, padding, dilation, groups), weight, grad_output)[0]  # type: ignore[return-value]
+            output = conv(input, weight, None, stride, padding, dilation, groups)
+            return grad(output, weight, grad_output, create_graph=recorded)[0]  # type: ignore[return-value]
 
     of_weight.__name__ = of_weight.__qualname__ = f"conv{n}d_weight"
     of_weight.__doc__ = f"The gradient of ``conv{n}d`` for its weight, which has the shape `weight_size`."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -218,28 +218,23 @@ def _constructor(cls: Any, *args: Any, device: DeviceLike = None) -> Any:
 setattr(Tensor, "__new__", _constructor)  # noqa: B010
 
 
-class TensorType:
-    """``torch.FloatTensor`` and the like: creates tensors of one type as ``Tensor`` does, and knows its instances."""
+class TensorType(type):
+    """The class of ``torch.FloatTensor`` and the like: they create tensors of one type as ``Tensor`` does, and know them."""
 
-    is_cuda, is_sparse, layout = False, False, _device.strided
+    dtype: DType
 
-    def __init__(self, dtype: DType) -> None:
-        self.dtype, self.__module__ = dtype, "torch"
-        self.__name__ = self.__qualname__ = _dtypes.scalar_name_of(dtype.name) + "Tensor"
+    def __call__(cls, *args: Any, device: DeviceLike = None) -> Tensor:
+        return wrap(_legacy(Tensor, args, cls.dtype.numpy))
 
-    def __call__(self, *args: Any, device: DeviceLike = None) -> Tensor:
-        return wrap(_legacy(Tensor, args, self.dtype.numpy))
+    def __instancecheck__(cls, value: object) -> builtins.bool:
+        return isinstance(value, Tensor) and value.dtype is cls.dtype
 
-    def __or__(self, other: Any) -> Any:
-        return Union[self, other]  # noqa: UP007 - for an object that is not a class
 
-    __ror__ = __or__
-
-    def __instancecheck__(self, value: object) -> builtins.bool:
-        return isinstance(value, Tensor) and value.dtype is self.dtype
-
-    def __repr__(self) -> str:
-        return f"<class 'torch.{self.__name__}'>"
+def tensor_type(dtype: DType) -> TensorType:
+    """The legacy class of the tensors of a type."""
+    facts = {"dtype": dtype, "layout": _device.strided, "is_cuda": False, "is_sparse": False}
+    about = {"__module__": "torch", "__doc__": f"Tensors of type {dtype}.", "__slots__": ()}
+    return TensorType(_dtypes.scalar_name_of(dtype.name) + "Tensor", (), {**facts, **about})
 
 
 TENSOR_TYPES: dict[str, TensorType] = {}
@@ -247,7 +242,7 @@ TENSOR_TYPES: dict[str, TensorType] = {}
 
 for _dtype in _dtypes.ALL:
     if _dtype.name not in ("uint16", "uint32", "uint64", "complex64", "complex128"):
-        _type = TensorType(_dtype)
+        _type = tensor_type(_dtype)
         TENSOR_TYPES[_type.__name__] = namespace("torch")[_type.__name__] = _type
 
 
