@@ -28,6 +28,7 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT, is_number, number_as, promote
 from mini_dl.autograd.formal import formal, primitive_of
+from mini_dl.autograd.forwards import computes
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.recording import (
@@ -43,7 +44,6 @@ from mini_dl.autograd.recording import (
     text_of_unary,
     text_of_view,
 )
-from mini_dl.autograd.single import computes
 from mini_dl.tensor import LEAF, Tensor, wrap
 
 Formula = Callable[..., Any]

@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -61,6 +62,7 @@ def _masked_select(input: Array, mask: Array) -> Array:
 @method(out="apart")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds, in one dimension."""
+    refuse_hollow("masked_select", input._array)
     return _masked_select(input, checked_mask("masked_select", mask))
 
 
@@ -112,6 +114,7 @@ def _nonzero(array: Array) -> Array:
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
+    refuse_hollow("nonzero", input._array)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))
