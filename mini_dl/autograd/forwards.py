@@ -12,6 +12,7 @@ from mini_dl import _meta
 from mini_dl._checks import broadcast_shapes
 from mini_dl._meta import Hollow, hollow, hollowed, mapped, single, solid
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels.room import run
 
 Forward = Callable[..., Any]
 _primitives: list[tuple[Any, Forward]] = []
@@ -21,7 +22,7 @@ NARROW, HOLLOW = 0, 1
 
 
 def computes(primitive: Any) -> None:
-    """Let a primitive take part: its forward computes, it does not only look into memory."""
+    """Let a primitive take part."""
     _primitives.append((primitive, primitive.forward))
     _put_around(primitive, primitive.forward)
 
@@ -48,14 +49,19 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
     binary = hasattr(primitive, "promote")
 
     @functools.wraps(forward)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         if not any([_hollow_among(value) for value in args]):
             return forward(*args, **kwargs)
+        if primitive.looks:
+            seen = forward(*args, **kwargs)
+            return seen.view(Hollow) if type(seen) is np.ndarray else seen
         if primitive.unary or binary:
             solids = [value for value in args if type(value) is np.ndarray and value.ndim]
             if solids and mode.enabled:  # formulas may have arrays of their own
                 here, there = ("meta", "cpu") if type(args[0]) is np.ndarray else ("cpu", "meta")
                 raise RuntimeError(f"Tensor on device {here} is not on the expected device {there}!")
+            if binary:
+                args = primitive.promote(*args)
             shape = broadcast_shapes(*[np.shape(value) for value in args])
             return hollow(shape, np.asarray(forward(*[single(value) for value in args])).dtype)
         for value in args:
@@ -66,7 +72,19 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
         except np.linalg.LinAlgError as error:
             raise NotImplementedError(f"{primitive.name} of meta tensors: {error}") from None
 
-    return run
+    return call
 
 
-_meta.when_used.append(lambda: wrap_all(HOLLOW, without_values))
+def _run_without_values(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`room.run`, which runs a kernel on zeros where an argument is hollow. NumPy's own functions do that themselves."""
+    if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is Hollow for value in args]):
+        return run(kernel, *args, **kwargs)
+    return hollowed(run(kernel, *mapped(solid, args), **kwargs))
+
+
+def _use_hollow() -> None:
+    wrap_all(HOLLOW, without_values)
+    type(mode).run = staticmethod(_run_without_values)
+
+
+_meta.when_used.append(_use_hollow)

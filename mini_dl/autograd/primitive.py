@@ -55,6 +55,8 @@ class Op:
     call: Any
     unary = False
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
+    looks = False
+    """Whether it was declared by `view`: its forward looks into memory."""
     runs_without = False
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
@@ -308,7 +310,10 @@ def view(**formulas: Formula) -> Callable[[Callable[..., Any]], Callable[..., Te
     """
 
     def decorate(forward: Callable[..., Any]) -> Callable[..., Tensor]:
-        return call_of(Op(forward, formulas), text_of_view)  # type: ignore[no-any-return]
+        primitive = Op(forward, formulas)
+        primitive.looks = True
+        computes(primitive)
+        return call_of(primitive, text_of_view)  # type: ignore[no-any-return]
 
     return decorate
 

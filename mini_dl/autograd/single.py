@@ -33,7 +33,7 @@ def saves(forward: Any) -> Any:
 
 
 def _widened(primitive: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
-    return forward if getattr(forward, "as_it_is", False) else widening(forward)
+    return forward if primitive.looks or getattr(forward, "as_it_is", False) else widening(forward)
 
 
 _dtypes.when_bfloat16.append(lambda: wrap_all(NARROW, _widened))

@@ -123,6 +123,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 @method()
 def argwhere(input: Tensor) -> Tensor:
     """``input.nonzero()``"""
+    refuse_hollow("argwhere", input._array)
     return wrap(mode.run(_nonzero, input._array))
 
 
