@@ -1,14 +1,15 @@
-"""Devices. There is one: the CPU."""
+"""Devices. Values are on the CPU; tensors on the device meta have none."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any, NoReturn
 
 KNOWN = ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia", "vulkan", "ipu", "lazy", "privateuseone")
 
 
 class device:
-    """Where a tensor lives. Only ``device("cpu")`` can hold tensors; torch's other names are known, and refused on use."""
+    """Where a tensor lives: on the CPU, or, without values, on ``device("meta")``. torch's other names are refused on use."""
 
     __slots__ = ("index", "type")
     type: str
@@ -48,15 +49,25 @@ class device:
         return device, (str(self),)
 
     def __enter__(self) -> device:
-        """New tensors are made on this device, which must be the CPU."""
-        require_cpu(self)
+        """New tensors are made on this device, which must be the CPU or meta."""
+        if self.type != "meta":
+            require_cpu(self)
+        creation.devices.append(self)
         return self
 
     def __exit__(self, *error: object) -> None:
-        pass
+        creation.devices.pop()
 
 
-CPU = device("cpu")
+class _Creation(threading.local):
+    """Where this thread creates tensors: on the last of these devices."""
+
+    def __init__(self) -> None:
+        self.devices: list[device] = []
+
+
+creation = _Creation()
+CPU, META = device("cpu"), device("meta")
 DeviceLike = device | str | int | None
 
 
@@ -92,6 +103,16 @@ contiguous_format, preserve_format, channels_last, channels_last_3d = [
 def compiled_without(name: str) -> NoReturn:
     """The error for anything that only a GPU could do."""
     raise AssertionError(f"Torch not compiled with {name} enabled")
+
+
+def is_meta(where: DeviceLike) -> bool:
+    """Whether a tensor is asked for on the device meta, by `where` or else by the block around. Errors as of `require_cpu`."""
+    if where is None:
+        return bool(creation.devices) and creation.devices[-1].type == "meta"
+    if where is META or (where if isinstance(where, device) else device(where)).type == "meta":
+        return True
+    require_cpu(where)
+    return False
 
 
 def require_cpu(where: DeviceLike) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, Array
 from mini_dl._leaving import Block
+from mini_dl._meta import is_hollow
 from mini_dl._surface import function
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
@@ -167,7 +168,12 @@ def body(array: Array, indent: int) -> str:
 def suffixes(self: Tensor) -> Iterator[str]:
     """What follows the numbers: size and type if they are not obvious, and the history."""
     array, default = self._array, _dtypes.get_default_dtype()
-    if not array.size:
+    if is_hollow(array):
+        yield "device='meta'"
+        yield f"size={tuple(array.shape)}"
+        if self.dtype is not default:
+            yield f"dtype={self.dtype}"
+    elif not array.size:
         if array.ndim != 1:
             yield f"size={tuple(array.shape)}"
         if self.dtype is not default:
@@ -191,6 +197,8 @@ def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
     """The numbers, rounded for display, with type and history if they are not the usual ones."""
     kind = type(self).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
+    if is_hollow(self._array) and tensor_contents is None:
+        tensor_contents = "..."
     text = prefix + (mode.run(body, self._array, len(prefix)) if tensor_contents is None else tensor_contents)
     used = len(text) - text.rfind("\n") + 1
     for suffix in suffixes(self):
@@ -205,7 +213,7 @@ def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
 
 def _format(self: Tensor, spec: str) -> str:
     """A 0-d tensor is formatted as its number."""
-    if not self._array.ndim and type(self) is Tensor:
+    if not self._array.ndim and type(self) is Tensor and not is_hollow(self._array):
         return format(self._array.item(), spec)
     return object.__format__(self, spec)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._device import CPU, device
+from mini_dl._device import CPU, META, device
 from mini_dl._dtypes import Array, Number
+from mini_dl._meta import Hollow, is_hollow
 
 ndarray, new = np.ndarray, object.__new__
 
@@ -100,7 +101,7 @@ class Tensor:
 
     @property
     def device(self) -> device:
-        return CPU
+        return META if self._array.__class__ is Hollow else CPU
 
     @property
     def itemsize(self) -> int:
@@ -187,7 +188,7 @@ def attributes_of(tensor: Tensor) -> dict[str, Any]:
 def wrap(array: Any) -> Tensor:
     """A tensor over `array`, without history. A NumPy scalar becomes a 0-d array."""
     tensor: Tensor = new(Tensor)
-    tensor._array = array if array.__class__ is ndarray else np.asarray(array)
+    tensor._array = array if array.__class__ is ndarray or is_hollow(array) else np.asarray(array)
     tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute takes three times as long
     if inference.anywhere and inference.here:
         tensor._inference = True

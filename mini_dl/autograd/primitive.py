@@ -28,6 +28,7 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT, Array, Function, is_number, number_as, promote
 from mini_dl.autograd.formal import formal, primitive_of
+from mini_dl.autograd.forwards import computes
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.recording import (
@@ -43,7 +44,6 @@ from mini_dl.autograd.recording import (
     text_of_unary,
     text_of_view,
 )
-from mini_dl.autograd.single import computes
 from mini_dl.tensor import LEAF, Edge, Grads, Operand, Tensor, wrap
 
 Formula = Function
@@ -58,6 +58,8 @@ class Op:
     call: Function
     unary = False
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
+    looks = False
+    """Whether it was declared by `view`: its forward looks into memory."""
     runs_without = False
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
@@ -311,7 +313,10 @@ def view(**formulas: Formula) -> Callable[[Function], Callable[..., Tensor]]:
     """
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
-        return call_of(Op(forward, formulas), text_of_view)
+        primitive = Op(forward, formulas)
+        primitive.looks = True
+        computes(primitive)
+        return call_of(primitive, text_of_view)
 
     return decorate
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, Function, NumpyType, is_number, wide
+from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels.room import is_refusal, run_beside
@@ -268,6 +269,8 @@ def array_of(argument: Any) -> Any:
 
 def array_from(primitive: Primitive, computed: object) -> Array:
     """The array that a forward gave. TypeError unless it is one, or a NumPy scalar."""
+    if is_hollow(computed):
+        return computed  # type: ignore[no-any-return]
     if isinstance(computed, (ndarray, np.generic)):
         return np.asarray(computed)
     kind = type(computed).__name__

@@ -1,7 +1,7 @@
 """bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
 
 NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so that no kernel sees it: once the type is
-used, the forward of every primitive becomes one that looks for it (`widen_all`). Until then nothing looks. Views, primitives that
+used, the forward of every primitive becomes one that looks for it (`widening`). Until then nothing looks. Views, primitives that
 only move elements, and matrix products (`as_it_is`) see the type itself.
 """
 
@@ -15,20 +15,9 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import INEXACT, dtype, result_numpy
+from mini_dl.autograd.forwards import NARROW, wrap_all
 
 SINGLE = np.dtype(np.float32)
-_primitives: list[Any] = []
-_used: list[bool] = []  # not empty once the type is used
-
-
-def computes(primitive: Any) -> None:
-    """Let a primitive take part: its forward computes, it does not only look into memory."""
-    if getattr(primitive.forward, "as_it_is", False):
-        return
-    if _used:
-        primitive.forward = widening(primitive.forward)
-    else:
-        _primitives.append(primitive)
 
 
 def as_it_is(forward: Any) -> Any:
@@ -43,14 +32,11 @@ def saves(forward: Any) -> Any:
     return forward
 
 
-def widen_all() -> None:
-    _used.append(True)
-    for primitive in _primitives:
-        primitive.forward = widening(primitive.forward)
-    _primitives.clear()
+def _widened(primitive: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+    return forward if primitive.looks or getattr(forward, "as_it_is", False) else widening(forward)
 
 
-_dtypes.when_bfloat16.append(widen_all)
+_dtypes.when_bfloat16.append(lambda: wrap_all(NARROW, _widened))
 
 
 def widening(forward: Callable[..., Any]) -> Callable[..., Any]:

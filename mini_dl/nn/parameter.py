@@ -9,8 +9,9 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, too_large
-from mini_dl._device import require_cpu
+from mini_dl._device import is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT
+from mini_dl._meta import hollow
 from mini_dl.nn._types import Device, DType
 from mini_dl.ops.pickling import restore_state, state_of
 from mini_dl.overrides import overrides
@@ -19,8 +20,10 @@ from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new
 
 def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
     """An uninitialized tensor: what a module makes before it draws its parameters."""
-    require_cpu(device)
+    meta = is_meta(device)
     size = nonnegative(sizes(shape, "empty(): argument 'size' (position 1)"))
+    if meta:
+        return wrap(hollow(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))
     try:
         return wrap(np.empty(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))
     except (MemoryError, ValueError, OverflowError) as error:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import wrap_dim
-from mini_dl._device import CPU, device, strided
+from mini_dl._device import CPU, creation, device, strided
 from mini_dl._dtypes import Array
+from mini_dl._meta import is_hollow
 from mini_dl._surface import function, method, namespace, tensor_method
 from mini_dl.autograd.places import memory_of, offset_of
 from mini_dl.ops.memory import strides_of
@@ -64,7 +65,11 @@ def storage_offset(self: Tensor) -> int:
 @tensor_method()
 def data_ptr(self: Tensor) -> int:
     """The address of the first element."""
-    return self._array.__array_interface__["data"][0] if self._array.size else 0
+    return self._array.__array_interface__["data"][0] if self._array.size and not is_hollow(self._array) else 0
+
+
+setattr(Tensor, "is_meta", property(lambda self: is_hollow(self._array), doc="Whether it has no values."))  # noqa: B010
+setattr(Tensor, "is_cpu", property(lambda self: not is_hollow(self._array), doc="Whether its values are on the CPU."))  # noqa: B010
 
 
 @tensor_method()
@@ -93,11 +98,11 @@ for _name in ("detach", "detach_", "is_inference"):
 @function()
 def get_default_device() -> device:
     """Where tensors are created."""
-    return CPU
+    return creation.devices[-1] if creation.devices else CPU
 
 
 _FACTS = {
-    "layout": strided, "is_cpu": True, "is_cuda": False, "is_mps": False, "is_xpu": False, "is_meta": False,
+    "layout": strided, "is_cuda": False, "is_mps": False, "is_xpu": False,
     "is_sparse": False, "is_sparse_csr": False, "is_quantized": False, "is_mkldnn": False, "is_nested": False,
 }  # fmt: skip
 for _name, _fact in _FACTS.items():

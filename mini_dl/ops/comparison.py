@@ -6,6 +6,7 @@ import numpy as np
 
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import method, named
 from mini_dl.autograd.primitive import Binary, binary, not_a_tensor, op, unary
 from mini_dl.ops.operands import kind_of
@@ -145,11 +146,13 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     >>> torch.allclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-6]))
     True
     """
+    refuse_hollow("allclose", input._array)
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 
 @method()
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and the same elements."""
+    refuse_hollow("equal", input._array)
     _both_tensors("equal", input, other)
     return input is other or np.array_equal(input._array, other._array)

@@ -17,10 +17,11 @@ from mini_dl._device import (
     compiled_without,
     contiguous_format,
     device,
+    is_meta,
     preserve_format,
-    require_cpu,
 )
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
+from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
@@ -62,6 +63,8 @@ def contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format)
 def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_format) -> bool:
     """Whether the elements lie in memory in order."""
     array = self._array
+    if is_hollow(array):
+        return memory_format not in _CHANNELS_LAST_NDIM
     if memory_format in _CHANNELS_LAST_NDIM:
         return array.ndim == _CHANNELS_LAST_NDIM[memory_format] and bool(np.moveaxis(array, 1, -1).flags.c_contiguous)
     return bool(array.flags.c_contiguous)
@@ -89,7 +92,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
     Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
     """
-    target, copy, order = _to_arguments(*args, **kwargs)
+    target, copy, order, meta = _to_arguments(*args, **kwargs)
+    if meta is not None and meta != is_hollow(self._array):
+        self = _moved(self, meta)
     return _converted(self, self._array.dtype if target is None else target.numpy, copy, order)
 
 
@@ -110,8 +115,16 @@ def _suggested(tensor: Tensor) -> Any:
     return contiguous_format
 
 
-def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
-    """The type, the flag `copy` and the memory format meant by the arguments of ``to``."""
+@op(input=lambda grad, input: _moved(grad, is_hollow(input._array)))
+def _moved(input: Array, meta: bool) -> Array:
+    """`input` without values; NotImplementedError where they are asked for and missing."""
+    if not meta:
+        raise NotImplementedError(NO_DATA)
+    return hollow(input.shape, input.dtype)
+
+
+def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any, bool | None]:
+    """The type, the flag `copy`, the memory format and the device (whether it is meta) meant by the arguments of ``to``."""
     first = args[0] if args else kwargs.get("other")
     if isinstance(first, Tensor):
         names: tuple[str, ...] = ("other", "non_blocking", "copy")
@@ -136,9 +149,10 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any]:
     for flag in ("non_blocking", "copy"):
         if not isinstance(given.get(flag, False), bool):
             raise TypeError(f"to(): argument '{flag}' must be bool, not {type_name(given[flag])}")
-    require_cpu(where)
-    other = given.get("other")
-    return (target if other is None else other.dtype), bool(given.get("copy", False)), given.get("memory_format")
+    meta = None if where is None else is_meta(where)
+    if (other := given.get("other")) is not None:
+        target, meta = other.dtype, is_hollow(other._array)
+    return target, bool(given.get("copy", False)), given.get("memory_format"), meta
 
 
 def _shorthand(name: str, target: dtype) -> None:
@@ -169,8 +183,8 @@ def cuda(self: Tensor, device: DeviceLike = None, non_blocking: bool = False, me
 
 @tensor_method()
 def cpu(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
-    """This tensor: it is on the CPU."""
-    return self
+    """This tensor, if it is on the CPU. NotImplementedError for one without values."""
+    return _moved(self, False) if is_hollow(self._array) else self
 
 
 # ------------------------------------------------------------------------------------------------ what type it has
@@ -214,6 +228,10 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
     if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if is_hollow(self._array):
+        raise TypeError(
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+        )
     if self._array.dtype.char == "E":
         raise TypeError("Got unsupported ScalarType BFloat16")
     return self._array
@@ -237,12 +255,15 @@ def item(self: Tensor) -> Any:
     array = self._array
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    _check_values(array)
     return array.item()
 
 
 @tensor_method()
 def tolist(self: Tensor) -> Any:
     """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
+    if is_hollow(self._array):
+        raise NotImplementedError(NO_DATA)
     return self._array.tolist()
 
 
@@ -251,9 +272,15 @@ def __bool__(self: Tensor) -> bool:
     return is_nonzero(self)
 
 
+def _check_values(array: Array) -> None:
+    if is_hollow(array):
+        raise RuntimeError(NO_ITEM)
+
+
 def _only_element(self: Tensor) -> Any:
     if self._array.size != 1:
         raise ValueError("only one element tensors can be converted to Python scalars")
+    _check_values(self._array)
     return self._array.item()
 
 
@@ -286,6 +313,7 @@ def __index__(self: Tensor) -> int:
     array = self._array
     if array.dtype.kind not in "biu" or array.size != 1:
         raise TypeError("only integer tensors of a single element can be converted to an index")
+    _check_values(array)
     return int(array.item())
 
 
@@ -301,6 +329,7 @@ def is_nonzero(input: Tensor) -> bool:
             if input._array.size
             else "Boolean value of Tensor with no values is ambiguous"
         )
+    _check_values(input._array)
     return bool(input._array.item())
 
 

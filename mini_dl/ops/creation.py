@@ -12,12 +12,22 @@ import numpy as np
 from mini_dl import _device, _dtypes
 from mini_dl._arguments import loosely_parsed, single
 from mini_dl._checks import nonnegative, sizes, spread_out, type_name
-from mini_dl._device import DeviceLike, Layout, MemoryFormat, channels_last, channels_last_3d, contiguous_format, require_cpu
+from mini_dl._device import (
+    DeviceLike,
+    Layout,
+    MemoryFormat,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    is_meta,
+    require_cpu,
+)
 from mini_dl._dtypes import Array, NumpyType, TypeLike, dtype as DType, is_number, number_as
+from mini_dl._meta import hollow
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
-from mini_dl.ops.factories import default_type, factory, finished, numpy_of
+from mini_dl.ops.factories import default_type, factory, finished, numpy_of, valued_like
 from mini_dl.ops.from_data import from_data, tensor
 from mini_dl.tensor import Operand, Size, Tensor, wrap
 
@@ -132,9 +142,9 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-        require_cpu(device)
         kind = numpy_of(dtype, input._array.dtype)
-        array = np.empty_like(input._array, kind, order="C" if memory_format is contiguous_format else "K")
+        base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
+        array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
         if value:
             (fill_value,) = value
         if name == "full_like":
@@ -168,6 +178,7 @@ def _new(function: Callable[..., Tensor]) -> None:
     """Publish ``x.new_f(...)``: ``torch.f(...)`` in the type of `x`."""
 
     def make(self: Tensor, *args: Any, dtype: TypeLike = None, **kwargs: Any) -> Tensor:
+        kwargs.setdefault("device", self.device)
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
     make.__name__ = make.__qualname__ = "new_" + function.__name__

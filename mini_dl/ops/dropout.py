@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import FLOATING, INEXACT, Array, scalar_name
+from mini_dl._meta import is_hollow
 from mini_dl._surface import function, namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
@@ -126,6 +127,8 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
     array = input._array
     if p == 0 or not train or not array.size:
         return input
+    if is_hollow(array):
+        return input.mul_(wrap(array)) if inplace else input * wrap(array)
     if p == 1:
         factor, shift = np.zeros((), array.dtype), None
     else:

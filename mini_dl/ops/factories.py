@@ -8,13 +8,17 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mini_dl import _dtypes
-from mini_dl._checks import too_large, type_name
-from mini_dl._device import DeviceLike, Layout, require_cpu, strided
+from mini_dl._checks import nonnegative, sizes, too_large, type_name
+from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
+from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ the keywords they share
@@ -62,7 +66,7 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
             *args: Any, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: Any = False, requires_grad: bool = False, **kwargs: Any,
         ) -> Tensor:  # fmt: skip
-            require_cpu(device)
+            meta = is_meta(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
@@ -73,6 +77,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
                 )
             if requires_grad is not True and requires_grad is not False and requires_grad is not None:
                 raise TypeError(f"{make.__name__}(): argument 'requires_grad' must be bool, not {type_name(requires_grad)}")
+            if meta and out is None:
+                return finished(_hollow(make, args, {**kwargs, "dtype": wanted}), requires_grad)
             try:
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
             except (MemoryError, ValueError, OverflowError) as error:
@@ -94,6 +100,35 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
 
 
 # ------------------------------------------------------------------------------------------------ one value
+
+
+SIZED = frozenset("zeros ones empty rand randn".split())
+"""Factories whose arguments are sizes."""
+
+
+def _hollow(make: Callable[..., Array], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+    """What a factory would make, without values: where a size is given, no tensor of that size, and no random number is drawn."""
+    name = make.__name__
+    if "size" in kwargs:
+        size, kwargs = kwargs["size"], {**kwargs, "size": (0,)}
+    elif name in SIZED:
+        size, args = args, ((0,),)
+    elif name in ("full", "randint"):
+        at = 0 if name == "full" else len(args) - 1
+        size, args = args[at], (*args[:at], (0,), *args[at + 1 :])
+    else:
+        generator = kwargs.get("generator") or mersenne.here.generator
+        state = generator.dump()
+        made = mode.run(functools.partial(make, *args, **kwargs))
+        generator.load(state)
+        return hollow(made.shape, made.dtype)
+    shape = nonnegative(sizes(size if isinstance(size, (tuple, list)) else (size,)))
+    return hollow(shape, mode.run(functools.partial(make, *args, **kwargs)).dtype)
+
+
+def valued_like(array: Array, device: DeviceLike) -> Array:
+    """An array to make another like, on `device`, or where `array` is: a hollow one may be asked for one with values."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape) if is_hollow(array) and device is not None else array
 
 
 def default_type(dtype: NumpyType | None) -> NumpyType:

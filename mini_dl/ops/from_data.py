@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._device import DeviceLike, require_cpu
+from mini_dl._device import DeviceLike, is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, TypeLike
+from mini_dl._meta import hollow
 from mini_dl._surface import function
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
@@ -35,7 +36,7 @@ def tensor(
     tensor([[1, 2],
             [3, 4]])
     """
-    require_cpu(device)
+    meta = is_meta(device)
     if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
@@ -43,7 +44,7 @@ def tensor(
             stacklevel=2,
         )
     array = from_data(data, numpy_of(dtype))
-    return finished(array, requires_grad)
+    return finished(hollow(array.shape, array.dtype) if meta else array, requires_grad)
 
 
 _KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
@@ -220,9 +221,10 @@ def over_array(array: Any) -> Tensor:
 @function()
 def as_tensor(data: Any, dtype: TypeLike = None, device: DeviceLike = None) -> Tensor:
     """`data` as a tensor, without a copy if possible: for a tensor or an array of the requested type."""
-    require_cpu(device)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
+        return data.to(device=data.device if device is None else device, dtype=data.dtype if dtype is None else dtype)
+    if is_meta(device):
+        return tensor(data, dtype=dtype, device="meta")
     if isinstance(data, np.ndarray):
         made = over_array(data)
         return made if dtype is None else made.to(_dtypes.of_numpy(numpy_of(dtype)))

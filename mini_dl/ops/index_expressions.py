@@ -11,6 +11,7 @@ import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INDEX_TYPES, Array
+from mini_dl._meta import refuse_hollow
 from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
@@ -111,6 +112,8 @@ def _dimensions_used(items: list[Any], index: Any) -> int:
 def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -> int | bool | list[Tensor]:
     """What a tensor stands for: a number if it has no dimensions; else the indices, one tensor for each dimension it takes."""
     array = item._array if isinstance(item, Tensor) else item
+    if array.dtype.char in "?B" or not array.ndim:
+        refuse_hollow("indexing", array)
     if array.ndim == 0 and array.dtype.kind in "iu" and array.dtype.char != "B":
         return int(array)
     if array.dtype.char in "?B":

@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, int64, is_number, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -62,6 +63,7 @@ def _masked_select(input: Array, mask: Array) -> Array:
 @method(out="apart")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds, in one dimension."""
+    refuse_hollow("masked_select", input._array)
     return _masked_select(input, checked_mask("masked_select", mask))
 
 
@@ -113,6 +115,7 @@ def _nonzero(array: Array) -> Array:
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
+    refuse_hollow("nonzero", input._array)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))
@@ -121,6 +124,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 @method()
 def argwhere(input: Tensor) -> Tensor:
     """``input.nonzero()``"""
+    refuse_hollow("argwhere", input._array)
     return wrap(mode.run(_nonzero, input._array))
 
 

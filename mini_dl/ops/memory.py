@@ -12,6 +12,7 @@ import numpy as np
 from mini_dl._checks import nonnegative, sizes, spread_out
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
+from mini_dl._meta import is_hollow
 from mini_dl._surface import method, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
@@ -28,7 +29,7 @@ from mini_dl.tensor import Tensor, inference, version_of, written
 def strides_of(array: Array) -> tuple[int, ...]:
     """The distance between neighbors in each dimension, in elements; without neighbors, as in a compact tensor."""
     strides, step = [], 1
-    compact = array.flags.c_contiguous and array.size > 0
+    compact = is_hollow(array) or (array.flags.c_contiguous and array.size > 0)
     for n, stride in zip(reversed(array.shape), reversed(array.strides)):
         if not compact and (stride or (n > 1 and array.size)):
             step = stride // array.itemsize

@@ -14,6 +14,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import INEXACT, Array
+from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import requires_grad, tensor_method
 from mini_dl.autograd.graph import Hooks, grad_fn_and_number
 from mini_dl.autograd.places import memory_of
@@ -36,6 +37,13 @@ def rebuild_tensor(memory: Array, dtype: _dtypes.dtype, offset: int, shape: Any,
     out = wrap(np.ndarray(shape, dtype.numpy, memory, offset, strides))
     out._counter = [1]
     out._edge = LEAF if requires_grad and dtype.numpy.kind in INEXACT else None
+    return out
+
+
+def rebuild_hollow(dtype: _dtypes.dtype, shape: Any, requires_grad: bool) -> Tensor:
+    """A leaf without values."""
+    out = wrap(hollow(tuple(shape), dtype.numpy))
+    out._edge = LEAF if requires_grad else None
     return out
 
 
@@ -90,6 +98,9 @@ def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
     """How pickle and ``copy.copy`` take this tensor apart: its memory and position, and what it has beyond a plain tensor."""
     _warn_of_hooks(self)
     array = self._array
+    if is_hollow(array):
+        hollow_args = self.dtype, array.shape, requires_grad(self)
+        return rebuild_from_type, (rebuild_hollow, type(self), hollow_args, state_of(self))
     memory, offset = located(array)
     args = (memory, self.dtype, offset, array.shape, array.strides, requires_grad(self))
     state = state_of(self)
@@ -112,6 +123,9 @@ def __deepcopy__(self: Tensor, memo: dict[Any, Any]) -> Tensor:
             "attempting to deepcopy a module, this may be because of a weight_norm or a pruning of it."
         )
     array = self._array
+    if is_hollow(array):
+        copied = memo[id(self)] = in_class(type(self), rebuild_hollow(self.dtype, array.shape, requires_grad(self)))
+        return restore_state(copied, copy.deepcopy(state_of(self), memo))
     memory, offset = located(array)
     place = memory.__array_interface__["data"][0], memory.nbytes
     if place not in memo:

@@ -12,9 +12,10 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
-from mini_dl._device import DeviceLike, Layout, MemoryFormat, require_cpu
+from mini_dl._device import DeviceLike, Layout, MemoryFormat, is_meta
 from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
+from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import function, method, named, namespace, public, tensor_method, with_out
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
@@ -23,7 +24,7 @@ from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, default_generator, here
-from mini_dl.ops.factories import factory, finished, numpy_of
+from mini_dl.ops.factories import factory, finished, numpy_of, valued_like
 from mini_dl.ops.special import no_derivative
 from mini_dl.tensor import Tensor, wrap
 
@@ -165,7 +166,7 @@ def put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
         check_writable(target)
     check_memory(target._array)
     if target._array.size:
-        array = mode.run(drawn, target._array, source(generator), draw)
+        array = target._array if is_hollow(target._array) else mode.run(drawn, target._array, source(generator), draw)
         overwrite(target, _replaced(array, target) if recorded else wrap(array))
     return target
 
@@ -367,10 +368,12 @@ def _filled_like(
 ) -> Tensor:
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
-    require_cpu(device)
+    if is_meta(device) or (is_hollow(input._array) and device is None):
+        return finished(hollow(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)
-    shape = input._array.shape
-    axes = list(range(len(shape))) if contiguous else memory_order(input._array)
+    base = valued_like(input._array, device)
+    shape = base.shape
+    axes = list(range(len(shape))) if contiguous else memory_order(base)
     like = np.empty([shape[axis] for axis in axes], numpy_of(dtype, input._array.dtype)).transpose(np.argsort(axes))
     return finished(mode.run(drawn, like, source(generator), distribution(like)), requires_grad)
 

@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
@@ -287,6 +288,7 @@ def unique(
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
+    refuse_hollow("unique", input._array)
     x = _distinct("unique", input)
     if dim is None:
         by_value = np.argsort(x, None, kind="stable")
@@ -306,6 +308,7 @@ def unique(
 @method()
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
     """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and the lengths."""
+    refuse_hollow("unique_consecutive", input._array)
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)

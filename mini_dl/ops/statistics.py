@@ -11,6 +11,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, Array, is_number, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
@@ -234,6 +235,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> torch.bincount(torch.tensor([1, 1, 3]))
     tensor([0, 2, 0, 1])
     """
+    refuse_hollow("bincount", input._array)
     x = checked("bincount", input)._array
     if x.dtype.kind not in "iu":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{scalar_name(x.dtype)}'")

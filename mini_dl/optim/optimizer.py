@@ -16,6 +16,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, Array
+from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
@@ -230,6 +231,8 @@ class Optimizer:
             spare = _spare.pop() if _spare else {}  # removed meanwhile: a step within this one, or in another thread, has its own
             for param, tensors in bundle:
                 array, grad, state = param._array, param._grad._array, State(tensors, spare)  # type: ignore[union-attr]
+                if is_hollow(array):
+                    raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
                 if array.dtype.char == "E":
                     update_in_single(self.update, array, grad, state, options)
                 else:

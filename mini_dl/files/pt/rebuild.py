@@ -10,6 +10,7 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._dtypes import INEXACT, Array
+from mini_dl._meta import hollow
 from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
 from mini_dl.files.pt.storages import BFLOAT16, Memory, StorageType, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
@@ -228,4 +229,6 @@ def _array(value: Any) -> Array:
 
 
 def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
-    raise RefusedError("a tensor on the device meta has no values, and mini_dl has no such device: save it from another device")
+    if not isinstance(dtype, _dtypes.dtype):
+        raise FileError("the type of a tensor is one of torch's")
+    return set_requires_grad(wrap(hollow(checked_sizes(size), dtype.numpy)), requires_grad)

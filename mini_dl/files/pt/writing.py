@@ -237,8 +237,11 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
     def _dense(self, tensor: Tensor) -> tuple[_Global, tuple[Any, ...]]:
         if tensor.is_leaf and tensor._hooks:
             warnings.warn("a backward hook on a tensor will not be serialized", UserWarning, stacklevel=2)
-        storage, offset, strides = self._located(tensor)
         wanted = tensor.requires_grad
+        if tensor.is_meta:
+            shape = tuple(tensor._array.shape)
+            return _global("torch._utils", "_rebuild_meta_tensor_no_storage"), (tensor.dtype, shape, tensor.stride(), wanted)
+        storage, offset, strides = self._located(tensor)
         common: tuple[Any, ...] = (storage, offset, tuple(tensor._array.shape), strides, wanted, OrderedDict())
         if tensor._array.dtype.name in STORAGES:
             return _global("torch._utils", "_rebuild_tensor_v2"), common

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from mini_dl import _dtypes
-from mini_dl._device import compiled_without, require_cpu
+from mini_dl._device import compiled_without, is_meta
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, StateDict
-from mini_dl.nn.modules.conversion import dtype_to, uninitialized_like
+from mini_dl.nn.modules.conversion import moved, uninitialized_like, what_to
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
     _global_backward_hooks,
@@ -384,7 +384,9 @@ class Module:
 
         TypeError for any other type.
         """
-        dtype = dtype_to(*args, **kwargs)
+        dtype, meta = what_to(*args, **kwargs)
+        if meta is not None:
+            self._apply(lambda t: moved(t, meta))
         if dtype is None:
             return self
         if not (dtype.is_floating_point or dtype.is_complex):
@@ -434,8 +436,8 @@ class Module:
 
     def to_empty(self: Self, *, device: Device, recurse: bool = True) -> Self:
         """Give every parameter and buffer fresh, uninitialized memory."""
-        require_cpu(device)
-        return self._apply(uninitialized_like, recurse)
+        meta = is_meta(device)
+        return self._apply(lambda t: uninitialized_like(t, meta), recurse)
 
     def share_memory(self: Self) -> Self:
         """Move parameters, their gradients and buffers to shared memory: see `Tensor.share_memory_`."""

@@ -6,7 +6,6 @@ import inspect
 from typing import Any, TypeVar
 
 from mini_dl.nn.modules.module import Module
-from mini_dl.ops.random import get_rng_state, set_rng_state
 
 _M = TypeVar("_M", bound=Module)
 
@@ -24,7 +23,5 @@ def skip_init(module_cls: type[_M], *args: Any, **kwargs: Any) -> _M:
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
-    device, state = kwargs.pop("device", "cpu"), get_rng_state()
-    module = module_cls(*args, **kwargs)
-    set_rng_state(state)
-    return module.to_empty(device=device)
+    device = kwargs.pop("device", "cpu")
+    return module_cls(*args, device="meta", **kwargs).to_empty(device=device)

@@ -1,0 +1,128 @@
+"""Arrays without values: what the tensors of ``device="meta"`` hold.
+
+All elements of a `Hollow` array are one zero: it has a shape and a type, and takes no memory. What NumPy computes from one is
+another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array
+
+NO_DATA = "Cannot copy out of meta tensor; no data!"
+NO_ITEM = "Tensor.item() cannot be called on meta tensors"
+when_used: list[Callable[[], None]] = []
+"""Called when the first such array is made."""
+
+
+class Hollow(np.ndarray[Any, Any]):
+    """An array of zeros that share one place in memory."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        outs = kwargs.pop("out", ())
+        if method == "at":
+            return None
+        if method == "__call__" and ufunc.signature is None:
+            shapes = [np.shape(value) for value in inputs]
+            small = getattr(ufunc, method)(*[single(value) for value in inputs], **mapped(solid, kwargs))
+            result = mapped(lambda value: hollow(np.broadcast_shapes(*shapes), np.asarray(value).dtype, value), small)
+        else:
+            result = hollowed(getattr(ufunc, method)(*mapped(solid, inputs), **mapped(solid, kwargs)))
+        given = [out for out in outs if out is not None]
+        return (given[0] if len(given) == 1 else tuple(given)) if given else result
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func is np.copyto:
+            if not isinstance(args[0], Hollow):
+                raise NotImplementedError(NO_DATA)
+            return None
+        out = kwargs.pop("out", None)
+        if func in _LIKE:
+            kind = kwargs.get("dtype") or (args[2:3] if func is np.full_like else args[1:2] or (None,))[0]
+            return hollow(np.shape(args[0]), args[0].dtype if kind is None else kind)
+        result = func(*mapped(solid, args), **mapped(solid, kwargs))
+        return hollowed(result) if out is None else out
+
+    def __getitem__(self, index: Any) -> Any:
+        items = index if isinstance(index, tuple) else (index,)
+        if any([isinstance(item, (np.ndarray, list)) for item in items]):
+            return hollowed(solid(self)[mapped(solid, index)])
+        return super().__getitem__(index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        np.broadcast_shapes(np.shape(value), np.shape(self[index]))
+
+    def copy(self, order: Any = "C") -> Hollow:
+        """Another one."""
+        return hollow(self.shape, self.dtype)
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Hollow:
+        """Of another type."""
+        return hollow(self.shape, np.dtype(dtype))
+
+    def flatten(self, order: Any = "C") -> Hollow:
+        """Of one dimension."""
+        return hollow((self.size,), self.dtype)
+
+    def fill(self, value: Any) -> None:
+        """Does nothing."""
+
+
+_LIKE = (np.empty_like, np.zeros_like, np.ones_like, np.full_like)
+
+
+def hollow(shape: tuple[int, ...], dtype: Any, value: Any = 0) -> Hollow:
+    """An array of this shape and type without values; if it has no dimensions, with the `value` that zeros gave, so that a check
+    of all values passes as for zeros."""
+    for call in when_used:
+        call()
+    when_used.clear()
+    kind = np.dtype(dtype)
+    element = np.zeros(1, kind) if shape else np.asarray(value, kind).reshape(1)
+    return Hollow(shape, kind, element, 0, (0,) * len(shape))
+
+
+def mapped(convert: Callable[[Any], Any], value: Any) -> Any:
+    """`value` with `convert` applied to what is not a container."""
+    if isinstance(value, (list, tuple)):
+        parts = [mapped(convert, one) for one in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if type(value) is dict:
+        return {name: mapped(convert, one) for name, one in value.items()}
+    return convert(value)
+
+
+def solid(value: Any) -> Any:
+    """A hollow array as a plain one of zeros, for a kernel."""
+    return value.view(np.ndarray) if isinstance(value, Hollow) else value
+
+
+def single(value: Any) -> Any:
+    """The same with one element along each dimension."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return solid(value)[tuple([slice(0, 1) if n else slice(None) for n in value.shape])] if value.ndim else solid(value)
+
+
+def hollowed(result: Any) -> Any:
+    """What a kernel computed, without its values."""
+    return mapped(
+        lambda one: (
+            hollow(one.shape, one.dtype, one if not one.ndim else 0) if isinstance(one, (np.ndarray, np.generic)) else one
+        ),
+        result,
+    )
+
+
+def is_hollow(array: Any) -> bool:
+    return array.__class__ is Hollow
+
+
+def refuse_hollow(name: str, *arrays: Array) -> None:
+    """NotImplementedError for a function whose result depends on values."""
+    if any([is_hollow(array) for array in arrays]):
+        raise NotImplementedError(f"{name}: the shape of the result depends on the values, which a meta tensor does not have")

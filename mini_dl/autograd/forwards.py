@@ -1,0 +1,90 @@
+"""What stands around the forwards of all primitives: nothing, until a kind of array is used that kernels do not know."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _meta
+from mini_dl._checks import broadcast_shapes
+from mini_dl._meta import Hollow, hollow, hollowed, mapped, single, solid
+from mini_dl.autograd.mode import mode
+from mini_dl.kernels.room import run
+
+Forward = Callable[..., Any]
+_primitives: list[tuple[Any, Forward]] = []
+_wrappers: dict[int, Callable[[Any, Forward], Forward]] = {}
+NARROW, HOLLOW = 0, 1
+"""The order of the wrappers, from the inside."""
+
+
+def computes(primitive: Any) -> None:
+    """Let a primitive take part."""
+    _primitives.append((primitive, primitive.forward))
+    _put_around(primitive, primitive.forward)
+
+
+def _put_around(primitive: Any, forward: Forward) -> None:
+    for order in sorted(_wrappers):
+        forward = _wrappers[order](primitive, forward)
+    primitive.forward = forward
+
+
+def wrap_all(order: int, wrapper: Callable[[Any, Forward], Forward]) -> None:
+    """Put a wrapper around the forwards of all primitives, of now and later."""
+    _wrappers[order] = wrapper
+    for primitive, forward in _primitives:
+        _put_around(primitive, forward)
+
+
+def _hollow_among(value: Any) -> bool:
+    return value.__class__ is Hollow or (value.__class__ in (list, tuple) and any([one.__class__ is Hollow for one in value]))
+
+
+def without_values(primitive: Any, forward: Forward) -> Forward:
+    """`forward`, which finds the shapes and types of its results from zeros where an argument is hollow."""
+    binary = hasattr(primitive, "promote")
+
+    @functools.wraps(forward)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not any([_hollow_among(value) for value in args]):
+            return forward(*args, **kwargs)
+        if primitive.looks:
+            seen = forward(*args, **kwargs)
+            return seen.view(Hollow) if type(seen) is np.ndarray else seen
+        if primitive.unary or binary:
+            solids = [value for value in args if type(value) is np.ndarray and value.ndim]
+            if solids and mode.enabled:  # formulas may have arrays of their own
+                here, there = ("meta", "cpu") if type(args[0]) is np.ndarray else ("cpu", "meta")
+                raise RuntimeError(f"Tensor on device {here} is not on the expected device {there}!")
+            if binary:
+                args = primitive.promote(*args)
+            shape = broadcast_shapes(*[np.shape(value) for value in args])
+            return hollow(shape, np.asarray(forward(*[single(value) for value in args])).dtype)
+        for value in args:
+            if value.__class__ in (list, tuple) and any([type(one) is np.ndarray and one.ndim for one in value]) and mode.enabled:
+                raise RuntimeError("Tensor on device cpu is not on the expected device meta!")
+        try:
+            return hollowed(forward(*mapped(solid, args), **kwargs))
+        except np.linalg.LinAlgError as error:
+            raise NotImplementedError(f"{primitive.name} of meta tensors: {error}") from None
+
+    return call
+
+
+def _run_without_values(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`room.run`, which runs a kernel on zeros where an argument is hollow. NumPy's own functions do that themselves."""
+    if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is Hollow for value in args]):
+        return run(kernel, *args, **kwargs)
+    return hollowed(run(kernel, *mapped(solid, args), **kwargs))
+
+
+def _use_hollow() -> None:
+    wrap_all(HOLLOW, without_values)
+    type(mode).run = staticmethod(_run_without_values)
+
+
+_meta.when_used.append(_use_hollow)
