@@ -72,7 +72,7 @@ newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
 
-_LOADED_WHEN_USED = frozenset("multiprocessing".split())
+_LOADED_WHEN_USED = frozenset("multiprocessing sparse".split())
 """Parts that are imported by their first use."""
 
 

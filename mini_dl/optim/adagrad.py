@@ -8,8 +8,8 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, add_scaled, chosen, mean_towards, new_step, square_towards, with_penalty
-from mini_dl.tensor import wrap
+from mini_dl.optim.updates import State, add_scaled, chosen, mean_towards, new_step, square_towards, stored, with_penalty
+from mini_dl.tensor import wrap, written
 
 
 class Adagrad(Optimizer):
@@ -42,6 +42,19 @@ class Adagrad(Optimizer):
             t += group.eps
             np.divide(g, t, out=t)
             add_scaled(p, t, -rate, t)
+
+    def update_sparse(self, param: Array, grad: Any, tensors: dict[str, Any], group: Any) -> None:
+        if group.weight_decay != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        state = State(tensors)
+        if not tensors:
+            _begin(param, state, group.initial_accumulator_value)
+        rate = group.lr / (1 + (state.advance() - 1) * group.lr_decay)
+        at, values = stored(grad, group.maximize)
+        total = tensors["sum"]._array
+        total[at] += values * values
+        param[at] -= rate * values / (np.sqrt(total[at]) + group.eps)
+        written(tensors["sum"])
 
 
 def _begin(param: Array, state: State, value: float) -> None:

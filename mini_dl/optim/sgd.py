@@ -64,6 +64,19 @@ class SGD(Optimizer):
                     g, sign = b, 1
             add_scaled(p, g, -sign * group.lr, u)
 
+    def update_sparse(self, param: Array, grad: Any, tensors: dict[str, Any], group: Any) -> None:
+        grad = -grad.detach() if group.maximize else grad.detach()
+        if group.weight_decay != 0:
+            grad = grad.add(wrap(param), alpha=group.weight_decay)  # which is refused, as in torch
+        if group.momentum != 0:
+            buffer = tensors.get("momentum_buffer")
+            if buffer is None:
+                buffer = tensors["momentum_buffer"] = grad.clone()
+            else:
+                buffer.mul_(group.momentum).add_(grad, alpha=1 - group.dampening)
+            grad = grad.add(buffer, alpha=group.momentum) if group.nesterov else buffer
+        np.add.at(param, tuple(grad.places()), -group.lr * grad._values()._array)
+
 
 class ASGD(Optimizer):
     """Shrinking steps and, from `t0` on, the average of the parameters in ``state["ax"]`` (Polyak and Juditsky 1992):

@@ -233,3 +233,10 @@ def _pieces(buffers: int, param: Array, *others: Array | None) -> Iterator[tuple
         yield from zip(*rows, *[repeat(b) for b in spare])  # faster than slices, for which the other thread would wait
         if whole < param.size:
             yield (*[None if a is None else a[whole:] for a in flat], *[b[: param.size - whole] for b in spare])
+
+
+def stored(grad: Any, maximize: bool) -> tuple[tuple[Array, ...], Array]:
+    """The places of a sparse gradient, each once, as an index, and the values there; with `maximize` their negatives."""
+    merged = grad.detach().coalesce()
+    values = merged._values()._array
+    return tuple(merged.places()), -values if maximize else values
