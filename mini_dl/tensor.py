@@ -82,6 +82,7 @@ class Tensor:
     _retains: bool = False  # keep .grad although this is not a leaf
     _hooks: Any = None  # of this tensor's present value, shared with its node
     _inference: bool = False
+    _sparse: bool = False  # of the subclass without an array, whose gradients the engine and the optimizers treat apart
     _backward_hooks: Any = None
     __array_priority__ = 1000
 

@@ -91,6 +91,9 @@ class Run:
     def send(self, edge: Any, grad: Any) -> None:
         """Add `grad` to what waits at `edge`, if anything wanted lies there."""
         pending = self.pending
+        if grad.__class__ is not Tensor and grad._sparse:
+            self.send_sparse(edge, grad)
+            return
         if type(edge) is Node:
             if not self.everything and edge not in self.needed:
                 return
@@ -125,6 +128,17 @@ class Run:
             slots = pending[edge] = [None] * len(edge.shape)
             heappush(self.queue, (edge.seq, edge))
         slots[number] = grad if slots[number] is None else total(slots[number], grad, self.owned, (edge, number))
+
+    def send_sparse(self, edge: Any, grad: Any) -> None:
+        """A leaf gets the sparse tensor; any other place its dense form."""
+        if not isinstance(edge, Tensor):
+            self.send(edge, grad.to_dense())
+        elif self.everything or id(edge) in self.leaf_positions:
+            if edge in self.pending:
+                self.pending[edge] = total(self.pending[edge], grad, self.owned, edge)
+            else:
+                self.pending[edge] = grad
+                self.leaves.append(edge)
 
     def send_list(self, edges: Sequence[Any], grads: Sequence[Any]) -> None:
         """As `send`, to the tensors of one argument that is a list."""
@@ -197,7 +211,9 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
                     break
         for edge, g in zip(node.edges, sent):
             if g is not None and edge is not None:
-                if everything and type(edge) is Node:  # `send`, unrolled: most edges of a graph are of this kind
+                if (
+                    everything and type(edge) is Node and g.__class__ is Tensor
+                ):  # `send`, unrolled: most edges of a graph are of this kind
                     array = g._array
                     if array.shape != edge.shape or array.dtype is not edge.dtype:
                         g = fitted(g, edge.shape, edge.dtype)
@@ -312,6 +328,9 @@ def all_none(grads: Sequence[Any] | None) -> bool:
 
 def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:
     """The sum of two gradients; in place once the first is a sum that was made here."""
+    if first is not None and (first._sparse or second._sparse):
+        owned.discard(place)
+        return second + first if first._sparse and not second._sparse else first + second
     if place in owned:
         mode.run(np.add, first._array, second._array, first._array)  # type: ignore[union-attr]
         first._counter[0] += 1  # type: ignore[index,union-attr]
@@ -339,7 +358,9 @@ def accumulates(leaf: Tensor) -> bool:
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
-    if create_graph:
+    if box[0]._sparse or (held is not None and held._sparse):
+        _add_sparse(leaf, box.pop(), create_graph)
+    elif create_graph:
         leaf._grad = box.pop().clone() if held is None else held + box.pop()
     elif held is not None:
         held.add_(box.pop())
@@ -347,6 +368,21 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         leaf._grad = box.pop()
     else:
         leaf._grad = wrap(box.pop()._array.copy())
+
+
+def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
+    """`add_to_grad`, where what is there or what comes is sparse: dense plus sparse is dense, and in place."""
+    held = leaf._grad
+    if not create_graph:
+        grad = grad.detach()
+    if held is None:
+        leaf._grad = grad
+    elif held._sparse:
+        leaf._grad = held + grad if grad._sparse else grad + held
+    elif create_graph:
+        leaf._grad = held + grad
+    else:
+        held.add_(grad)
 
 
 def holders(box: list[Tensor]) -> tuple[int, int]:
@@ -359,7 +395,7 @@ _ALONE = holders([wrap(np.empty(1))])
 
 def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
     for i, g in enumerate(sent):
-        if isinstance(g, Tensor) and np.isnan(g._array).any():
+        if isinstance(g, Tensor) and np.isnan(g._values()._array if g._sparse else g._array).any():
             raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
 
 

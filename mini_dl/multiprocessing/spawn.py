@@ -19,6 +19,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from mini_dl.files.replacing import rewrite
+
 __all__ = [
     "ProcessContext",
     "ProcessException",
@@ -144,8 +146,7 @@ def _run(fn: Callable[..., Any], number: int, args: tuple[Any, ...], error_file:
     except KeyboardInterrupt:
         pass  # by the parent, or by the terminal, which interrupts the parent too
     except Exception:
-        with open(error_file, "wb") as file:
-            pickle.dump(traceback.format_exc(), file)
+        rewrite(error_file, pickle.dumps(traceback.format_exc()))
         sys.exit(1)
 
 

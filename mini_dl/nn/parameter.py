@@ -260,5 +260,8 @@ def zero_grad_of(param: Tensor, set_to_none: bool) -> None:
         grad.detach_()
     else:
         grad.requires_grad_(False)
+    if grad._sparse:
+        grad.zero_()
+        return
     grad._array[...] = 0
     written(grad)

@@ -15,6 +15,7 @@ from mini_dl._surface import function, public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
+from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import Tensor, wrap, written
 
 
@@ -48,6 +49,30 @@ def _embedding(weight: Array, indices: Array, padding_idx: int, by_frequency: bo
     return weight.take(indices, 0)
 
 
+@op(weight=lambda grad, indices, padding_idx, weight_shape: _sparse_backward(grad, indices, padding_idx, weight_shape))
+def _embedding_sparse(weight: Array, indices: Array, padding_idx: int) -> Array:
+    return weight.take(indices, 0)
+
+
+def _sparse_backward(grad: Tensor, indices: Tensor, padding_idx: int, size: tuple[int, ...]) -> Tensor:
+    """The rows of `grad` at their indices, without those of the padding, as a sparse tensor that was not coalesced."""
+    index, width = indices._array.reshape(-1), size[1]
+    grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
+    if padding_idx >= 0:
+        used = np.flatnonzero(index != padding_idx)
+        if len(used) < len(index):
+            index, grad = index[used], grad.index_select(0, wrap(used))
+    return sparse_tensors().rows_of(grad, index, size)
+
+
+def _looked_up(weight: Tensor, indices: Tensor, padding_idx: int, by_frequency: bool, sparse: bool) -> Tensor:
+    if not sparse:
+        return _embedding(weight, indices, padding_idx, by_frequency)
+    if by_frequency and weight.requires_grad:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+    return _embedding_sparse(weight, indices, padding_idx)
+
+
 def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
     """Rows of `grad` added up by index, except those of the padding; with `by_frequency`, their mean."""
     index, width = indices._array.reshape(-1), grad._array.shape[-1]
@@ -75,15 +100,14 @@ def _check_indices(indices: Tensor, name: str) -> None:
 def _torch_embedding(
     weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Tensor:
-    """The rows `indices` of `weight`: (K, D), (*) -> (*, D). `sparse` is accepted, but the gradient is dense: there is no sparse
-    tensor here, and a dense gradient has the same values."""
+    """The rows `indices` of `weight`: (K, D), (*) -> (*, D). With `sparse` the gradient of a leaf is a sparse tensor."""
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
     index = indices._array
     if index.size and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
         raise IndexError("index out of range in self")
-    return _embedding(weight, indices, padding_idx, scale_grad_by_freq)
+    return _looked_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 
 
 @public("nn.functional")
@@ -94,8 +118,8 @@ def embedding(
     """The rows `input` of `weight`: (*), (K, D) -> (*, D).
 
     Rows at `padding_idx` get no gradient. Rows looked up with a norm above `max_norm` are scaled down to it, in place.
-    `scale_grad_by_freq` divides the gradient of a row by how often it was looked up. `sparse` is accepted; the gradient is dense
-    (the same values: there are no sparse tensors here). IndexError if an index is out of range.
+    `scale_grad_by_freq` divides the gradient of a row by how often it was looked up. With `sparse` the gradient of a leaf is a
+    sparse tensor of the rows that were looked up. IndexError if an index is out of range.
 
     >>> import mini_dl as torch
     >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -141,7 +165,7 @@ def embedding_bag(
     """Sum, mean or maximum of rows of `weight`, bag by bag: (B, n) or (N) with `offsets` (B), where the bags begin -> (B, D).
 
     An empty bag gives zeros; rows at `padding_idx` do not count. `include_last_offset`: the last offset ends the last bag.
-    `sparse` is accepted; the gradient is dense. ValueError if the arguments do not fit.
+    With `sparse` the gradient of a leaf is a sparse tensor. ValueError if the arguments do not fit.
     """
     if weight._array.dtype == int64.numpy and input.dtype.is_floating_point:
         warnings.warn(
@@ -188,7 +212,7 @@ def embedding_bag(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
             f"(got mode='{mode}'). Please open a feature request on GitHub."
         )
-    return _bags(weight, input, starts, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx)
+    return _bags(weight, input, starts, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx, sparse)
 
 
 def _bags(
@@ -200,6 +224,7 @@ def _bags(
     per_sample_weights: Tensor | None,
     include_last_offset: bool,
     padding_idx: int | None,
+    sparse: bool,
 ) -> Tensor:
     _check_indices(indices, "embedding_bag")
     index, count = indices._array, weight._array.shape[0]
@@ -226,7 +251,7 @@ def _bags(
     bag = np.repeat(np.arange(bags), lengths)
     used = np.arange(len(bag)) if padding < 0 else np.flatnonzero(index[: len(bag)] != padding)
     bag = bag[used]
-    rows = _embedding(weight, wrap(index[used]), -1, by_frequency)
+    rows = _looked_up(weight, wrap(index[used]), -1, by_frequency, sparse)
     if mode == "max":
         return _bag_maximum(rows, bag, bags)
     if per_sample_weights is not None:
@@ -269,4 +294,5 @@ def _torch_embedding_bag(
 ) -> Tensor:
     """The first result of torch's function of this name: ``nn.functional.embedding_bag`` with `mode` 0 sum, 1 mean, 2 max"""
     name = ("sum", "mean", "max")[mode]
-    return _bags(weight, indices, offsets._array, scale_grad_by_freq, name, per_sample_weights, include_last_offset, padding_idx)
+    options = per_sample_weights, include_last_offset, padding_idx, sparse
+    return _bags(weight, indices, offsets._array, scale_grad_by_freq, name, *options)

@@ -8,10 +8,10 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
-from mini_dl.nn._types import Group, Number, Options, Params
+from mini_dl.nn._types import Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen, new_step
-from mini_dl.tensor import wrap
+from mini_dl.optim.updates import State, chosen, new_step, stored
+from mini_dl.tensor import Tensor, wrap, written
 
 
 class Adagrad(Optimizer):
@@ -45,6 +45,19 @@ class Adagrad(Optimizer):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
             total += np.multiply(g, g, out=t)
             step_by_root(p, g, total, group.eps, rate, t)
+
+    def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
+        if group.weight_decay != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        state = State(tensors)
+        if not tensors:
+            _begin(param, state, group.initial_accumulator_value)
+        rate = group.lr / (1 + (state.advance() - 1) * group.lr_decay)
+        at, values = stored(grad, group.maximize)
+        total = tensors["sum"]._array
+        total[at] += values * values
+        param[at] -= rate * values / (np.sqrt(total[at]) + group.eps)
+        written(tensors["sum"])
 
 
 def _begin(param: Array, state: State, value: float) -> None:

@@ -23,6 +23,8 @@ class Adam(Optimizer):
     [[0.9, 1.9], [0.8004, 1.8002]]
     """
 
+    instead_of_sparse = ", please consider SparseAdam instead"
+
     def __init__(
         self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,

@@ -123,6 +123,7 @@ class Optimizer:
     newer_options: ClassVar[Group] = {}
     """Options that state saved by old versions may lack, and their values then: flags with defaults, and those named."""
     tensors_of_step: ClassVar[str] = "params and state_steps"
+    instead_of_sparse: ClassVar[str] = ""
     """torch's name for the tensors that a step takes."""
     foreach_is_recorded: ClassVar[bool] = False
     """Whether torch lets `foreach` and `differentiable` go together."""
@@ -225,6 +226,10 @@ class Optimizer:
         if not found:
             return
         options = Options(**{name: _number(value) for name, value in group.items() if name != "params"})
+        sparse = [pair for pair in found if pair[0]._grad._sparse]
+        if sparse:
+            found = [pair for pair in found if not pair[0]._grad._sparse]
+            self._update_sparse_ones(sparse, options)
         new = [(param, tensors) for param, tensors in found if not tensors]
 
         def update(bundle: Found) -> None:
@@ -251,6 +256,17 @@ class Optimizer:
                     self.state[param] = tensors
             for param, _ in found:
                 written(param)
+
+    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: Any) -> None:
+        for param, tensors in found:
+            self.update_sparse(param._array, param._grad, tensors, options)
+            if tensors:
+                self.state[param] = tensors
+            written(param)
+
+    def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
+        """As `update`, with a sparse gradient. RuntimeError where the algorithm changes all elements."""
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self.instead_of_sparse}")
 
     def _record_group(self, group: Group) -> None:
         """The same updates, recorded."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, with_penalty
-from mini_dl.nn._types import Group, Number, Options, Params
+from mini_dl.nn._types import Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
 from mini_dl.optim.updates import State, chosen
-from mini_dl.tensor import wrap
+from mini_dl.tensor import Tensor, wrap
 
 
 class SGD(Optimizer):
@@ -65,6 +65,19 @@ class SGD(Optimizer):
                 else:
                     g, sign = b, 1
             add_scaled(p, g, -sign * group.lr, u)
+
+    def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
+        grad = -grad.detach() if group.maximize else grad.detach()
+        if group.weight_decay != 0:
+            grad = grad.add(wrap(param), alpha=group.weight_decay)  # which is refused, as in torch
+        if group.momentum != 0:
+            buffer = tensors.get("momentum_buffer")
+            if buffer is None:
+                buffer = tensors["momentum_buffer"] = grad.clone()
+            else:
+                buffer.mul_(group.momentum).add_(grad, alpha=1 - group.dampening)
+            grad = grad.add(buffer, alpha=group.momentum) if group.nesterov else buffer
+        np.add.at(param, tuple(grad.places()), -group.lr * grad._values()._array)
 
 
 class ASGD(Optimizer):

@@ -1,17 +1,22 @@
-"""Adam for sparse gradients, which mini_dl does not have."""
+"""Adam for sparse gradients."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from mini_dl._dtypes import Array
-from mini_dl.nn._types import Betas, Number, Options, Params
+from mini_dl.nn._types import Betas, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, check_one_element, chosen
+from mini_dl.optim.updates import State, check_one_element, chosen, stored
+from mini_dl.tensor import Tensor, wrap, written
 
 
 class SparseAdam(Optimizer):
-    """Adam that changes only the elements that a sparse gradient contains.
+    """Adam that changes only the elements that a sparse gradient stores: means and parameters elsewhere stay as they are.
 
-    There is no sparse layout here, so every gradient is dense, and `step` raises torch's RuntimeError for dense gradients.
+    RuntimeError for a dense gradient.
 
     >>> import mini_dl as torch
     >>> torch.optim.SparseAdam([torch.zeros(2)], lr=0.1).defaults["betas"]
@@ -34,3 +39,19 @@ class SparseAdam(Optimizer):
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
+
+    def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
+        if not tensors:
+            tensors.update(step=0, exp_avg=wrap(np.zeros_like(param)), exp_avg_sq=wrap(np.zeros_like(param)))
+        tensors["step"] += 1
+        at, values = stored(grad, group.maximize)
+        if not values.size:
+            return
+        (beta1, beta2), step = group.betas, tensors["step"]
+        mean, square = tensors["exp_avg"]._array, tensors["exp_avg_sq"]._array
+        mean[at] += (values - mean[at]) * (1 - beta1)
+        square[at] += (values * values - square[at]) * (1 - beta2)
+        rate = group.lr * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+        param[at] -= rate * mean[at] / (np.sqrt(square[at]) + group.eps)
+        for name in ("exp_avg", "exp_avg_sq"):
+            written(tensors[name])

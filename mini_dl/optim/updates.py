@@ -183,3 +183,10 @@ def zeros_like(param: Array) -> Tensor:
 
 def _step_dtype() -> type[np.floating[Any]]:
     return np.float64 if _dtypes.default_numpy() == np.float64 else np.float32
+
+
+def stored(grad: Any, maximize: bool) -> tuple[tuple[Array, ...], Array]:
+    """The places of a sparse gradient, each once, as an index, and the values there; with `maximize` their negatives."""
+    merged = grad.detach().coalesce()
+    values = merged._values()._array
+    return tuple(merged.places()), -values if maximize else values

@@ -14,6 +14,7 @@ from mini_dl._meta import hollow
 from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
 from mini_dl.files.pt.storages import BFLOAT16, Memory, StorageType, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
+from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import LEAF, Tensor, wrap
 
 LARGEST = 2**62
@@ -161,71 +162,63 @@ def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any, *, 
 
 
 def rebuild_sparse_tensor(layout: Any, data: Any, *, room: Room | None = None) -> Tensor:
-    """The dense tensor of a sparse one, with a warning; none yet if its contents are still to be read."""
+    """A sparse tensor of its checked parts; a placeholder if their contents are still to be read."""
     if _is_early(data):
         return wrap(np.empty(0, np.float32))
     room = room or Room()
     for part in data if isinstance(data, tuple) else ():
-        if isinstance(part, Tensor):
+        if isinstance(part, Tensor) and not part._sparse:
             room.take(part._array.nbytes - getattr(part._array.base, "nbytes", 0), "a part of a sparse tensor")
+    sparse = sparse_tensors()
     name = layout.name if isinstance(layout, _device.layout) else type(layout).__name__
     if name == "sparse_coo" and isinstance(data, tuple) and len(data) in (3, 4):
-        indices, values = map(_array, data[:2])
-        dense = _of_coordinates(indices, values, checked_sizes(data[2]), room)
-    elif name in ("sparse_csr", "sparse_csc") and isinstance(data, tuple) and len(data) == 4:
-        ends, places, values = map(_array, data[:3])
-        dense = _of_rows(ends, places, values, checked_sizes(data[3]), name == "sparse_csc", room)
-    else:
-        raise RefusedError(f"a sparse tensor of layout {name} cannot be read: mini_dl has no sparse tensors")
-    warnings.warn(f"a tensor of layout torch.{name} is read as a dense one: mini_dl has no sparse tensors", stacklevel=2)
-    return wrap(dense)
+        places, kept, size = *_parts(data[:2]), checked_sizes(data[2])
+        merged = data[3] if len(data) == 4 else False
+        if places._array.ndim != 2 or not kept.ndim or places._array.shape[1] != len(kept) or type(merged) is not bool:
+            raise RecordError("the indices and values of a sparse tensor do not fit each other")
+        _check_size(size)
+        sparse.check_coordinates(places._array, tuple(kept.shape), size)
+        if merged and len(kept) > 1 and not _is_sorted(places._array, size):
+            raise RecordError("a sparse tensor is said to be coalesced, and its indices are not in order")
+        return sparse.coo(places, kept, size, merged)
+    if name in ("sparse_csr", "sparse_csc") and isinstance(data, tuple) and len(data) == 4:
+        (ends, places, kept), size = _parts(data[:3]), checked_sizes(data[3])
+        _check_size(size)
+        sparse.check_compressed(ends._array, places._array, tuple(kept.shape), size, layout)
+        return sparse.made(layout, (ends, places), kept, size, True)
+    raise RefusedError(f"a sparse tensor of layout {name} cannot be read: mini_dl has sparse_coo, sparse_csr and sparse_csc")
 
 
-def _of_coordinates(indices: Array, values: Array, size: tuple[int, ...], room: Room) -> Array:
-    """indices (D, N), values (N, *rest) -> (*size of D dimensions, *rest); values at one place are summed."""
-    if indices.ndim != 2 or indices.dtype.kind != "i" or values.shape != (indices.shape[1], *size[len(indices) :]):
-        raise RecordError("the indices and values of a sparse tensor do not fit its size")
-    if indices.size and ((indices < 0) | (indices >= np.array(size[: len(indices)]).reshape(-1, 1))).any():
-        raise RecordError("an index of a sparse tensor is outside of its size")
-    if min((0, *size)) < 0:
+def _parts(values: tuple[Any, ...]) -> list[Tensor]:
+    """The parts of a sparse tensor: all but the last are integers."""
+    for number, value in enumerate(values):
+        if not isinstance(value, Tensor) or value._sparse:
+            raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
+        if number < len(values) - 1 and value._array.dtype.kind != "i":
+            raise RecordError("the indices of a sparse tensor are integers")
+    return list(values)
+
+
+def _check_size(size: tuple[int, ...]) -> None:
+    if min((0, *size)) < 0 or math.prod(size) >= LARGEST * 2:
         raise RecordError(f"a sparse tensor cannot have the size {list(size)}")
-    room.take(
-        math.prod(size) * values.itemsize,
-        f"a sparse tensor of size {list(size)} (mini_dl has no sparse tensors, and reads it as a dense one)",
-    )
-    dense = np.zeros(size, values.dtype)
-    np.add.at(dense, tuple(indices), values)
-    return dense
 
 
-def _of_rows(ends: Array, places: Array, values: Array, size: tuple[int, ...], by_columns: bool, room: Room) -> Array:
-    """Compressed rows, or columns: those of row r are values[ends[r] : ends[r + 1]], at `places` in it."""
-    count = size[1 if by_columns else 0] if len(size) == 2 else -1
-    counts = np.diff(ends)
-    fits = ends.shape == (count + 1,) and places.ndim == 1 and places.shape == values.shape
-    if not fits or ends[0] != 0 or ends[-1] != len(places) or (counts < 0).any():
-        raise RecordError("the compressed indices of a sparse tensor do not fit its size")
-    compressed = np.repeat(np.arange(count), counts)
-    pair = (places, compressed) if by_columns else (compressed, places)
-    return _of_coordinates(np.stack(pair).astype(np.int64), values, size, room)
+def _is_sorted(places: Array, size: tuple[int, ...]) -> bool:
+    flat = np.ravel_multi_index(tuple(places), size[: len(places)]) if len(places) else np.arange(places.shape[1])
+    return bool((np.diff(flat) > 0).all())
 
 
 def _is_early(parts: Any) -> bool:
     waiting = [
         part._array.base.awaited_by
         for part in (parts if isinstance(parts, tuple) else ())
-        if isinstance(part, Tensor) and isinstance(part._array.base, Memory)
+        if isinstance(part, Tensor) and not part._sparse and isinstance(part._array.base, Memory)
     ]
     for storage in waiting:
         if storage is not None:
             storage._used_early = True
     return any([storage is not None for storage in waiting])
-
-
-def _array(value: Any) -> Array:
-    if not isinstance(value, Tensor):
-        raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
-    return value._array
 
 
 def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:

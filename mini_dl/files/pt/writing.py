@@ -198,6 +198,8 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
 
     def _reduced(self, tensor: Tensor) -> Any:
         """The function and arguments that rebuild `tensor`; those of its class if that defines its own."""
+        if tensor._sparse:
+            return self._sparse(tensor)
         cls = type(tensor)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__) or cls.__reduce__ is not Tensor.__reduce__:
             return NotImplemented
@@ -212,6 +214,14 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         if cls is Tensor and not state:
             return function, arguments
         return _global("torch._tensor", "_rebuild_from_type_v2"), (function, cls, arguments, state)
+
+    def _sparse(self, tensor: Any) -> Any:
+        size = Size(tensor.whole)
+        if tensor.layout.name == "sparse_coo":
+            parts: tuple[Any, ...] = tensor._indices(), tensor.detach()._values(), size, tensor.is_coalesced()
+        else:
+            parts = *tensor.index, tensor.detach()._values(), size
+        return _global("torch._utils", "_rebuild_sparse_tensor"), (tensor.layout, parts)
 
     def _reduced_module(self, module: Module) -> Any:
         """What a pickle tells of a module, with the attributes that torch's module of this class has."""

@@ -1,0 +1,160 @@
+"""Sparse tensors from their parts, and from dense tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _dtypes
+from mini_dl._checks import nonnegative
+from mini_dl._device import require_cpu
+from mini_dl._dtypes import Array
+from mini_dl.ops.from_data import tensor as dense_tensor
+from mini_dl.sparse.tensor import COO, CSR, PARTS, SparseTensor, coo, made
+from mini_dl.tensor import Tensor, wrap
+
+
+def _index(values: Any, what: str) -> Array:
+    array = values._array if isinstance(values, Tensor) else np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise RuntimeError(f"{what} must be an int64 or int32 tensor, got {array.dtype.name}")
+    return np.array(array, np.int64)
+
+
+def _values(values: Any, dtype: Any) -> Tensor:
+    given = values if isinstance(values, Tensor) else dense_tensor(values)
+    return given if dtype is None else given.to(dtype)
+
+
+def sparse_coo_tensor(
+    indices: Any, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None,
+) -> SparseTensor:  # fmt: skip
+    """The tensor of the elements `values` (N, *dense) at `indices` (D, N); without values, of this size and without elements."""
+    require_cpu(device)
+    if values is None:
+        whole = tuple(size if size is not None else indices)
+        kept = wrap(np.empty(0, _dtypes.default_numpy() if dtype is None else dtype.numpy))
+        return _leaf(coo(np.zeros((len(whole), 0)), kept, nonnegative(whole), True), requires_grad)
+    places, given = _index(indices, "indices"), _values(values, dtype)
+    if places.ndim == 1 and not places.size:
+        places = places.reshape(0, given.shape[0] if given.ndim else 1)
+    if places.ndim != 2:
+        raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(places.shape)}")
+    if given.requires_grad and not requires_grad:
+        given = given.view(given.shape)  # the sparse tensor is not the leaf
+    if not given.ndim:
+        given = given.expand(places.shape[1])
+    if given.shape[0] != places.shape[1]:
+        raise RuntimeError(
+            f"indices and values must have same nnz, but got nnz from indices: {places.shape[1]}, nnz from values: "
+            f"{given.shape[0]}"
+        )
+    if size is None:
+        if places.size and places.min() < 0:
+            raise RuntimeError(f"found negative index {places.min()}")
+        sizes = tuple([int(n) + 1 for n in places.max(1)]) if places.shape[1] else (0,) * len(places)
+        whole = (*sizes, *given.shape[1:])
+    else:
+        whole = tuple(size)
+        check_coordinates(places, tuple(given.shape), whole)
+    return _leaf(coo(places, given, nonnegative(whole), bool(is_coalesced) or places.shape[1] < 2), requires_grad)
+
+
+def check_coordinates(places: Array, shape: tuple[int, ...], whole: tuple[int, ...]) -> None:
+    """RuntimeError unless indices and values fit the size."""
+    count = len(places)
+    if len(whole) != count + len(shape) - 1:
+        raise RuntimeError(
+            f"number of dimensions must be sparse_dim ({count}) + dense_dim ({len(shape) - 1}), but got {len(whole)}"
+        )
+    if tuple(whole[count:]) != shape[1:]:
+        raise RuntimeError(f"values has incorrect size, expected {[shape[0], *whole[count:]]}, got {list(shape)}")
+    for dim, row in enumerate(places):
+        if row.size and row.min() < 0:
+            raise RuntimeError(f"found negative index {row.min()} for dim {dim}")
+        if row.size and row.max() >= whole[dim]:
+            raise RuntimeError(
+                f"size is inconsistent with indices: for dim {dim}, size is {whole[dim]} but found index {row.max()}"
+            )
+
+
+def _leaf(tensor: SparseTensor, requires_grad: bool) -> SparseTensor:
+    """The tensor, which is a leaf if its gradient is wanted."""
+    if requires_grad:
+        tensor.kept = tensor.kept.detach().clone().requires_grad_()
+    return tensor
+
+
+def sparse_compressed_tensor(
+    compressed_indices: Any, plain_indices: Any, values: Any, size: Any = None, *, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False, check_invariants: bool | None = None,
+) -> SparseTensor:  # fmt: skip
+    """A matrix of compressed rows (`layout` sparse_csr) or columns (sparse_csc): row r has values[ends[r] : ends[r + 1]]."""
+    require_cpu(device)
+    if layout not in PARTS:
+        raise RuntimeError(f"sparse_compressed_tensor expected sparse compressed tensor layout but got {layout}")
+    ends, others, given = (
+        _index(compressed_indices, PARTS[layout][0]),
+        _index(plain_indices, PARTS[layout][1]),
+        _values(values, dtype),
+    )
+    if size is None:
+        first, second = max(len(ends) - 1, 0), int(others.max()) + 1 if others.size else 0
+        size = (first, second) if layout is CSR else (second, first)
+    whole = tuple(size)
+    check_compressed(ends, others, tuple(given.shape), whole, layout)
+    if given.requires_grad and not requires_grad:
+        given = given.view(given.shape)
+    return _leaf(made(layout, (wrap(ends), wrap(others)), given, nonnegative(whole), True), requires_grad)
+
+
+def check_compressed(ends: Array, others: Array, shape: tuple[int, ...], whole: tuple[int, ...], layout: Any) -> None:
+    """RuntimeError unless the parts of a compressed matrix fit each other and the size."""
+    first, second = PARTS[layout]
+    if len(whole) != 2 or ends.ndim != 1 or others.ndim != 1 or len(shape) != 1:
+        raise RuntimeError("a compressed sparse tensor is a matrix here: indices and values have one dimension, the size has two")
+    rows, columns = whole if layout is CSR else whole[::-1]
+    if len(ends) != rows + 1:
+        raise RuntimeError(f"{first}.shape[-1] must be the number of compressed dimensions plus one, {rows + 1}; got {len(ends)}")
+    if shape != others.shape:
+        raise RuntimeError(f"number of values ({shape[0]}) and of {second} ({len(others)}) must be equal")
+    counts = np.diff(ends)
+    if ends[0] != 0 or ends[-1] != len(others) or (counts < 0).any():
+        raise RuntimeError(f"`{first}` must rise from 0 to nnz, the number of values, which is {len(others)}")
+    if others.size and not (others.min() >= 0 and others.max() < columns):
+        raise RuntimeError(f"`0 <= {second} < {columns}` is not satisfied")
+    flat = np.repeat(np.arange(rows), counts) * columns + others
+    if (np.diff(flat) <= 0).any():
+        raise RuntimeError(f"`{second}` must be sorted and distinct along each of the compressed dimensions")
+
+
+def to_sparse(
+    input: Tensor, sparse_dim: int | None = None, *, layout: Any = None, blocksize: Any = None, dense_dim: int | None = None
+) -> SparseTensor:
+    """The elements of a dense tensor that are not zero; with `sparse_dim`, the slices that have such elements."""
+    if layout is not None and layout is not COO:
+        if layout not in PARTS:
+            raise NotImplementedError(f"to_sparse of layout {layout}: mini_dl has sparse_coo, sparse_csr and sparse_csc")
+        if input.ndim != 2:
+            raise RuntimeError(f"a tensor of {input.ndim} dimensions cannot be of layout {layout}: only matrices can here")
+        return to_sparse(input).to_sparse(layout=layout)
+    count = input.ndim if sparse_dim is None else sparse_dim
+    if not 0 <= count <= input.ndim or (count == 0 and input.ndim):
+        raise RuntimeError(f"sparse_dim must be between 1 and {input.ndim}, got {count}")
+    array = input._array
+    there = array != 0
+    if count < input.ndim:
+        there = there.any(tuple(range(count, input.ndim)))
+    if not input.ndim:
+        kept = input.reshape(1)[: int(there)]
+        return coo(np.zeros((0, len(kept))), kept, (), True)
+    index = np.stack(np.nonzero(there))
+    return coo(index, input[tuple(map(wrap, index))], input.shape, True)
+
+
+def rows_of(grad: Tensor, index: Array, size: Sequence[int]) -> SparseTensor:
+    """The gradient of a table of this size whose rows `index` were looked up: a row of `grad` for each."""
+    return coo(index.reshape(1, -1), grad.reshape(-1, *size[1:]), size, index.size < 2)

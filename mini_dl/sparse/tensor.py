@@ -1,0 +1,468 @@
+"""SparseTensor: the places of the elements that are kept, and their values, both dense tensors.
+
+The values carry the history: what is computed from a sparse tensor is computed from them by dense, differentiable operations. No
+dense operation sees an array in it; all that is not in the table of `mini_dl.sparse.handlers` is refused.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from mini_dl import _device, _dtypes, _printing
+from mini_dl._dtypes import Array
+from mini_dl.autograd.mode import mode
+from mini_dl.ops.attributes import UntypedStorage
+from mini_dl.tensor import Size, Tensor, new, wrap
+
+HANDLERS: dict[str, Callable[..., Any]] = {}
+"""What takes sparse tensors, by the name of the function or method."""
+COO, CSR, CSC = _device.sparse_coo, _device.sparse_csr, _device.sparse_csc
+PARTS = {CSR: ("crow_indices", "col_indices"), CSC: ("ccol_indices", "row_indices")}
+
+
+def handles(*names: str) -> Callable[[Any], Any]:
+    """Let a function answer for those of these names."""
+
+    def register(function: Any) -> Any:
+        HANDLERS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def refusal(name: str, layout: _device.layout) -> NotImplementedError:
+    backend = "SparseCPU" if layout is COO else "SparseCsrCPU"
+    return NotImplementedError(
+        f"Could not run 'aten::{name}' with arguments from the '{backend}' backend: mini_dl has no '{name}' of sparse tensors; "
+        "call to_dense() first if the dense tensor fits into memory"
+    )
+
+
+class SparseTensor(Tensor):
+    """A tensor most of whose elements are zero and not stored; layout ``sparse_coo``, ``sparse_csr`` or ``sparse_csc``.
+
+    Of COO, `index` is (sparse_dim, nnz) and `kept` (nnz, *dense sizes). Of compressed rows (or columns), `index` has the pair of
+    `crow_indices` and `col_indices`.
+    """
+
+    _sparse = True
+    layout: _device.layout
+    index: tuple[Tensor, ...]
+    kept: Tensor
+    whole: tuple[int, ...]
+    merged: bool
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = getattr(func, "__name__", str(func))
+        handler = HANDLERS.get(name)
+        if handler is None:
+            found = next((value for value in args if isinstance(value, SparseTensor)), None)
+            raise refusal(name.strip("_"), COO if found is None else found.layout)
+        return handler(*args, **(kwargs or {}))
+
+    @property
+    def _array(self) -> Any:  # type: ignore[override]
+        raise refusal("storage", self.layout)
+
+    # ---------------------------------------------------------------------------------------- what it is
+
+    @property
+    def shape(self) -> Size:
+        return Size(self.whole)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.whole)
+
+    @property
+    def dtype(self) -> _dtypes.dtype:
+        return self.kept.dtype
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.layout is COO
+
+    @property
+    def is_sparse_csr(self) -> bool:
+        return self.layout is CSR
+
+    @property
+    def itemsize(self) -> int:
+        return self.kept.itemsize
+
+    @property
+    def requires_grad(self) -> bool:
+        return bool(self.kept.requires_grad)
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        self.kept.requires_grad = on
+
+    @property
+    def grad_fn(self) -> Any:
+        return self.kept.grad_fn
+
+    @property
+    def is_leaf(self) -> bool:
+        return bool(self.kept.is_leaf)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient at the same places: a sparse tensor."""
+        return None if self.kept.grad is None else like(self, self.kept.grad)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        self.kept.grad = None if value is None else value.kept
+
+    @property
+    def data(self) -> SparseTensor:
+        return self.detach()
+
+    @property
+    def T(self) -> Tensor:
+        return self.t()
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.whole[dim]
+
+    def dim(self) -> int:
+        return len(self.whole)
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        return self.shape.numel()
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self.itemsize
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return self.dtype.is_complex
+
+    def stride(self, dim: int | None = None) -> Any:
+        return (0,) * len(self.whole) if dim is None else 0
+
+    def is_contiguous(self, *_: Any, **__: Any) -> bool:
+        return True
+
+    def is_shared(self) -> bool:
+        return bool(self.kept.is_shared())
+
+    def share_memory_(self) -> SparseTensor:
+        for part in (*self.index, self.kept):
+            part.share_memory_()
+        return self
+
+    def __len__(self) -> int:
+        if not self.whole:
+            raise TypeError("len() of a 0-d tensor")
+        return self.whole[0]
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self.to_dense())
+
+    def item(self) -> Any:
+        if self.numel() != 1:
+            raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
+        return self.to_dense().item()
+
+    def tolist(self) -> Any:
+        raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
+
+    def numpy(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(f"can't convert {_backend(self)} layout tensor to numpy. Use Tensor.to_dense() first.")
+
+    __array__ = numpy
+
+    def untyped_storage(self) -> UntypedStorage:
+        raise NotImplementedError("Cannot access storage of SparseTensorImpl")
+
+    storage = untyped_storage
+
+    def data_ptr(self) -> int:
+        raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
+
+    # ---------------------------------------------------------------------------------------- its parts
+
+    def sparse_dim(self) -> int:
+        return self.index[0].shape[0] if self.layout is COO else 2
+
+    def dense_dim(self) -> int:
+        return self.kept.ndim - 1
+
+    def _nnz(self) -> int:
+        return self.kept.shape[0]
+
+    def is_coalesced(self) -> bool:
+        _require(self, COO, "is_coalesced expected sparse coordinate tensor layout")
+        return self.merged
+
+    def _coalesced_(self, on: bool) -> SparseTensor:
+        self.merged = on
+        return self
+
+    def _indices(self) -> Tensor:
+        _require(self, COO, "_indices expected sparse coordinate tensor layout")
+        return self.index[0]
+
+    def _values(self) -> Tensor:
+        return self.kept
+
+    def indices(self) -> Tensor:
+        _require(self, COO, "indices expected sparse coordinate tensor layout")
+        self._require_merged("indices")
+        return self.index[0]
+
+    def values(self) -> Tensor:
+        self._require_merged("values")
+        return self.kept
+
+    def _require_merged(self, what: str) -> None:
+        if not self.merged:
+            raise RuntimeError(f"Cannot get {what} on an uncoalesced tensor, please call .coalesce() first")
+
+    def crow_indices(self) -> Tensor:
+        _require(self, CSR, "crow_indices expected sparse row compressed tensor layout")
+        return self.index[0]
+
+    def col_indices(self) -> Tensor:
+        _require(self, CSR, "col_indices expected sparse row compressed tensor layout")
+        return self.index[1]
+
+    def ccol_indices(self) -> Tensor:
+        _require(self, CSC, "ccol_indices expected sparse column compressed tensor layout")
+        return self.index[0]
+
+    def row_indices(self) -> Tensor:
+        _require(self, CSC, "row_indices expected sparse column compressed tensor layout")
+        return self.index[1]
+
+    # ---------------------------------------------------------------------------------------- other forms of it
+
+    def coalesce(self) -> SparseTensor:
+        """The same with one element per place, sorted by place; those of one place are summed."""
+        _require(self, COO, "coalesce expected sparse coordinate tensor layout")
+        if self.merged:
+            return self
+        flat = self.flat_places()
+        places, where = np.unique(flat, return_inverse=True)
+        index = np.stack(np.unravel_index(places, self.sparse_sizes)) if self.sparse_sizes else np.zeros((0, len(places)))
+        kept = self.kept.new_zeros((len(places), *self.kept.shape[1:])).index_add(0, wrap(where.reshape(-1)), self.kept)
+        return coo(index.astype(np.int64), kept, self.whole, True)
+
+    @property
+    def sparse_sizes(self) -> tuple[int, ...]:
+        return self.whole[: self.sparse_dim()]
+
+    def flat_places(self) -> Array:
+        """The number of the place of each element, in reading order of the sparse dimensions."""
+        places = self.places()
+        return np.ravel_multi_index(tuple(places), self.sparse_sizes) if len(places) else np.zeros(self._nnz(), np.int64)
+
+    def places(self) -> Array:
+        """The indices of COO, (sparse_dim, nnz), of any layout."""
+        if self.layout is COO:
+            return self.index[0]._array
+        ends, others = (part._array.astype(np.int64) for part in self.index)
+        compressed = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        return np.stack((compressed, others) if self.layout is CSR else (others, compressed))
+
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+        """The dense tensor; elements of one place are summed."""
+        places = self.places()
+        kept = self.kept if dtype is None else self.kept.to(dtype)
+        if not len(places):
+            return kept.sum(0)
+        zeros = kept.new_zeros(self.whole)
+        if kept.dtype == _dtypes.bool:
+            zeros[tuple(map(wrap, places))] = kept
+            return zeros
+        return zeros.index_put(tuple(map(wrap, places)), kept, accumulate=True)
+
+    def to_sparse(
+        self, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None
+    ) -> SparseTensor:
+        target = COO if layout is None else layout
+        if target is self.layout:
+            return self
+        if target is COO:
+            merged = self.layout is CSR
+            return (
+                coo(self.places(), self.kept, self.whole, merged)
+                if merged
+                else coo(self.places(), self.kept, self.whole).coalesce()
+            )
+        if target not in PARTS:
+            raise refusal(f"to_sparse of layout {target}", self.layout)
+        if len(self.whole) != 2:
+            raise RuntimeError(f"a tensor of {len(self.whole)} dimensions cannot be of layout {target}: only matrices can here")
+        return compressed(self, target)
+
+    def to_sparse_coo(self) -> SparseTensor:
+        return self.to_sparse()
+
+    def to_sparse_csr(self, dense_dim: Any = None) -> SparseTensor:
+        return self.to_sparse(layout=CSR)
+
+    def to_sparse_csc(self, dense_dim: Any = None) -> SparseTensor:
+        return self.to_sparse(layout=CSC)
+
+    def detach(self) -> SparseTensor:
+        return like(self, self.kept.detach())
+
+    def detach_(self) -> SparseTensor:
+        self.kept.detach_()
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> SparseTensor:
+        self.kept.requires_grad_(requires_grad)
+        return self
+
+    def retain_grad(self) -> None:
+        self.kept.retain_grad()
+
+    def clone(self, *, memory_format: Any = None) -> SparseTensor:
+        return like(self, self.kept.clone(), tuple([part.clone() for part in self.index]))
+
+    def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
+        moved = self.kept.to(*args, **kwargs)
+        return self if moved is self.kept else like(self, moved)
+
+    def cpu(self) -> SparseTensor:
+        return self
+
+    def contiguous(self, *_: Any, **__: Any) -> SparseTensor:
+        raise RuntimeError("unsupported memory format option Contiguous")
+
+    def zero_(self) -> SparseTensor:
+        if self.layout is COO:
+            self.index, self.kept = (self.index[0][:, :0],), self.kept.detach()[:0]
+            self.merged = True
+        else:
+            self.kept.zero_()
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuilt, (self.layout, tuple(self.index), self.kept, self.whole, self.merged)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
+        if id(self) not in memo:
+            index = tuple([part.clone() for part in self.index])
+            memo[id(self)] = like(self, self.kept.__deepcopy__(memo), index)
+        return memo[id(self)]
+
+    def __repr__(self, **_: Any) -> str:
+        return _printed(self)
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return object.__format__(repr(self), spec) if spec else repr(self)
+
+
+def _cast(name: str) -> Any:
+    def method(self: SparseTensor) -> SparseTensor:
+        return self.to(_dtypes.NAMES[name])
+
+    return method
+
+
+for _short, _name in {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}.items():
+    setattr(SparseTensor, _short, _cast(_name))
+
+
+def _backend(tensor: SparseTensor) -> str:
+    return {COO: "Sparse", CSR: "SparseCsr", CSC: "SparseCsc"}[tensor.layout]
+
+
+def _require(tensor: SparseTensor, layout: _device.layout, words: str) -> None:
+    if tensor.layout is not layout:
+        raise RuntimeError(f"{words} but got {_backend(tensor)}")
+
+
+# ------------------------------------------------------------------------------------------------ making one
+
+
+def made(layout: Any, index: tuple[Tensor, ...], kept: Tensor, size: Iterable[int], merged: bool) -> SparseTensor:
+    out: SparseTensor = new(SparseTensor)
+    out.__dict__.update(
+        layout=layout, index=index, kept=kept, whole=tuple(map(operator.index, size)), merged=merged, _edge=None, _base=None
+    )
+    return out
+
+
+def coo(places: Any, kept: Tensor, size: Iterable[int], merged: bool = False) -> SparseTensor:
+    """A COO tensor of these indices, an array or a tensor."""
+    index = places if isinstance(places, Tensor) else wrap(np.ascontiguousarray(places, np.int64))
+    return made(COO, (index,), kept, size, merged)
+
+
+def like(tensor: SparseTensor, kept: Tensor, index: tuple[Tensor, ...] | None = None) -> SparseTensor:
+    """Other values at the same places."""
+    return made(tensor.layout, tensor.index if index is None else index, kept, tensor.whole, tensor.merged)
+
+
+def compressed(tensor: SparseTensor, layout: Any) -> SparseTensor:
+    """A matrix with its rows, or columns, compressed."""
+    source = tensor.coalesce() if tensor.layout is COO else tensor
+    rows, columns = source.places()
+    first, second = (rows, columns) if layout is CSR else (columns, rows)
+    order = np.lexsort((second, first))
+    count = tensor.whole[0 if layout is CSR else 1]
+    ends = np.concatenate([[0], np.cumsum(np.bincount(first, minlength=count))]).astype(np.int64)
+    in_order = bool((order == np.arange(len(order))).all())
+    kept = source.kept if in_order else source.kept.index_select(0, wrap(order))
+    return made(layout, (wrap(ends), wrap(np.ascontiguousarray(second[order], np.int64))), kept, tensor.whole, True)
+
+
+def _rebuilt(layout: Any, index: tuple[Tensor, ...], kept: Tensor, size: tuple[int, ...], merged: bool) -> SparseTensor:
+    return made(layout, index, kept, size, merged)
+
+
+# ------------------------------------------------------------------------------------------------ printing
+
+
+def _printed(tensor: SparseTensor) -> str:
+    kept, is_coo = tensor.kept.detach(), tensor.layout is COO
+    names = ("indices",) if is_coo else PARTS[tensor.layout]
+    parts = [_part(name, part) for name, part in zip((*names, "values"), (*tensor.index, kept))]
+    text = "tensor(" + ",\n       ".join(parts)
+    default = _dtypes.get_default_dtype()
+    notes = [f"size={tuple(tensor.whole)}", f"nnz={tensor._nnz()}"]
+    if kept.dtype not in (default, default.to_complex(), _dtypes.int64, _dtypes.bool):
+        notes.append(f"dtype={kept.dtype}")
+    notes.append(f"layout={tensor.layout}")
+    if tensor.grad_fn is not None:
+        notes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
+    elif tensor.requires_grad:
+        notes.append("requires_grad=True")
+    used = len(text) - text.rfind("\n") + 1
+    for number, note in enumerate(notes):
+        if (is_coo and number == 0) or used + len(note) + 2 > _printing.options.linewidth:
+            text += ",\n       " + note
+            used = 7 + len(note)
+        else:
+            text += ", " + note
+            used += len(note) + 2
+    return text + ")"
+
+
+def _part(name: str, part: Tensor) -> str:
+    start = f"{name}=tensor("
+    size = "" if part.numel() else f", size={tuple(part.shape)}"
+    return start + mode.run(_printing.body, part._array, 7 + len(start)) + size + ")"
