@@ -7,12 +7,11 @@ import importlib.util
 import os
 import re
 import sys
-import uuid
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
+from mini_dl.files.replacing import replaced
 from mini_dl.serialization import load as load_file
 
 __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
@@ -119,19 +118,14 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
     Nothing is shown of the progress.
     """
     dst = os.path.expanduser(dst)
-    partial = f"{dst}.{uuid.uuid4().hex}.partial"
     digest = hashlib.sha256()
-    try:
-        with urlopen(Request(url, headers={"User-Agent": "torch.hub"})) as source, open(partial, "wb") as target:
-            while block := source.read(BLOCK):
-                target.write(block)
-                digest.update(block)
+    with replaced(dst) as target, urlopen(Request(url, headers={"User-Agent": "torch.hub"})) as source:
+        while block := source.read(BLOCK):
+            target.write(block)
+            digest.update(block)
         found = digest.hexdigest()
         if hash_prefix is not None and not found.startswith(hash_prefix):
             raise RuntimeError(f'invalid hash value (expected "{hash_prefix}", got "{found}")')
-        os.replace(partial, dst)
-    finally:
-        Path(partial).unlink(missing_ok=True)
 
 
 def load_state_dict_from_url(

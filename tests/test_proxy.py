@@ -181,7 +181,7 @@ def test_what_is_pickled_has_torchs_names_and_comes_back(torch: Any) -> None:
 
 
 def test_source_and_annotations_are_found_under_the_names_of_torch(torch: Any) -> None:
-    assert inspect.getsource(torch.nn.Linear).startswith("class Linear(Module):")
+    assert inspect.getsource(torch.nn.Linear).startswith("class Linear(")
     assert inspect.getsource(torch.optim.AdamW).startswith("class AdamW(")
 
     class Net(torch.nn.Linear):  # type: ignore[misc, name-defined]

@@ -56,7 +56,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 _P = ParamSpec("_P")
 
 
-def answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
+def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     """`function`, for which a mode or the class of its tensor may answer: they get its arguments by name."""
     signature = inspect.signature(function)
 
@@ -74,7 +74,7 @@ def answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
     return call
 
 
-@answered
+@_answered
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from U(a, b).
 
@@ -87,7 +87,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         return tensor.uniform_(a, b, generator=generator)
 
 
-@answered
+@_answered
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from N(mean, std^2).
 
@@ -151,7 +151,7 @@ def _reject_from_uniform(tensor: Tensor, mean: float, std: float, a: float, b: f
             return tensor
 
 
-@answered
+@_answered
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with `val`.
 
@@ -285,7 +285,7 @@ def _without_elements(tensor: Tensor) -> bool:
     return False
 
 
-@answered
+@_answered
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator | None = None
 ) -> Tensor:

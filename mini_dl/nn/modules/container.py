@@ -26,7 +26,17 @@ def position(index: SupportsIndex, size: int) -> int:
 
 
 class Container(Module):
-    """What held modules, given by name, before every module did. It warns."""
+    """What held modules, given by name, before every module did. It warns.
+
+    >>> import warnings
+    >>> import mini_dl as torch
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     torch.nn.Container(first=torch.nn.ReLU())
+    Container(
+      (first): ReLU()
+    )
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
