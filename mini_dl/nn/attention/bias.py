@@ -7,8 +7,8 @@ import warnings
 from typing import Any
 
 from mini_dl._dtypes import bool as boolean
-from mini_dl._surface import namespace
 from mini_dl.nn import functional as F
+from mini_dl.ops.creation import ones
 from mini_dl.tensor import Tensor
 
 __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_left"]
@@ -31,7 +31,7 @@ class CausalBias(Tensor):
     def __new__(cls, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> Any:
         if not isinstance(variant, CausalVariant):
             raise AssertionError(f"variant must be a CausalVariant, got {type(variant).__name__}")
-        return namespace("torch")["ones"](0).as_subclass(cls)
+        return ones(0).as_subclass(cls)
 
     def __init__(self, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> None:
         self.variant, self.seq_len_q, self.seq_len_kv = variant, seq_len_q, seq_len_kv
@@ -40,7 +40,7 @@ class CausalBias(Tensor):
 
     def _materialize(self, device: Any = None) -> Tensor:
         offset = self.seq_len_kv - self.seq_len_q if self.variant is CausalVariant.LOWER_RIGHT else 0
-        return namespace("torch")["ones"](self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)  # type: ignore[no-any-return]
+        return ones(self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)  # type: ignore[no-any-return]
 
     @staticmethod
     def _dispatch(
