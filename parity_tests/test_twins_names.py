@@ -221,17 +221,6 @@ def test_torchs_own_operators_by_their_name(torch, rng):
     )
 
 
-@twin
-def test_lists_of_tensors_at_once(torch, rng):
-    a, b, c = [rng(3).abs() + 0.1, rng(2, 2).abs() + 0.1], [rng(3), rng(2, 2)], [rng(3), rng(2, 2)]
-    once = [torch._foreach_add(a, b, alpha=2), torch._foreach_mul(a, [2.0, 3.0]), torch._foreach_sqrt(a), torch._foreach_norm(b)]
-    once += [torch._foreach_addcmul(a, b, c, value=0.5), torch._foreach_lerp(a, b, 0.3), torch._foreach_maximum(a, 0.5)]
-    torch._foreach_add_(a, 1.0)
-    torch._foreach_div_(a, b)
-    torch._foreach_zero_(c)
-    return once, a, c, raised(lambda: torch._foreach_add(a, b[:1]))
-
-
 # ------------------------------------------------------------------------------------------------ attention
 
 SCORES: dict[str, Any] = {

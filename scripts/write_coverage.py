@@ -68,8 +68,11 @@ MEMBERS = [  # why members of Tensor are not here; the reasons of all other name
     ("internals of torch", r".*storage.*|name|index|const_data_ptr|module_load|map2_|grad_dtype|dim_order|as_subclass"),
 ]
 LATER = "not yet"
-APART = ("torch.backends.python_native", "torch.testing._internal", "torch.utils.benchmark.examples", "torch.test")
-"""Modules that are not walked: they cannot be imported, or belong to torch's own tests."""
+APART = (
+    "torch.backends.python_native", "torch.testing._internal", "torch.utils.benchmark.examples", "torch.test",
+    "torch.utils.tensorboard", "torch.distributed.elastic.rendezvous.etcd", "torch.utils.data.datapipes.gen_pyi",
+)  # fmt: skip
+"""Modules that are not walked: they need packages that may be missing, or belong to torch's own tests."""
 FOLDED = 30  # more names than that, missing for one reason in one module, are counted and not listed
 
 

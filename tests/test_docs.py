@@ -6,7 +6,7 @@ The code on the pages of the notes is run by `tox run -e docs`, which writes the
 from __future__ import annotations
 
 import doctest
-import importlib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
@@ -20,7 +20,10 @@ from mini_dl import textbook
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))
 PAGES = sorted(path.stem for path in NOTES.glob("*.md"))
-MODULES = ["mini_dl", *sorted(m.name for m in pkgutil.walk_packages(mini_dl.__path__, "mini_dl."))]
+EXTRAS = {"mini_dl.utils.tensorboard": "tensorboard"}
+"""Modules that cannot be imported without another package."""
+FOUND = sorted(m.name for m in pkgutil.walk_packages(mini_dl.__path__, "mini_dl."))
+MODULES = ["mini_dl", *[name for name in FOUND if importlib.util.find_spec(EXTRAS.get(name, "mini_dl")) is not None]]
 
 
 @pytest.mark.parametrize("name", MODULES)

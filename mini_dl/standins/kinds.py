@@ -107,7 +107,7 @@ class NamedType(dtype):
 
     @property
     def is_floating_point(self) -> bool:
-        return self.about[1] == "float"
+        return self.about[1].endswith("float")
 
     @property
     def is_complex(self) -> bool:
@@ -115,7 +115,7 @@ class NamedType(dtype):
 
     @property
     def is_signed(self) -> bool:
-        return self.about[1] != "unsigned"
+        return not self.about[1].startswith("unsigned")
 
     @property
     def itemsize(self) -> int:

@@ -40,7 +40,7 @@ class CausalBias(Tensor):
 
     def _materialize(self, device: Any = None) -> Tensor:
         offset = self.seq_len_kv - self.seq_len_q if self.variant is CausalVariant.LOWER_RIGHT else 0
-        return ones(self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)
+        return ones(self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)  # type: ignore[no-any-return]
 
     @staticmethod
     def _dispatch(
