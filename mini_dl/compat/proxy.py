@@ -56,17 +56,21 @@ def is_torch_name(name: str) -> bool:
 
 
 def module_named(rest: str) -> ModuleType | None:
-    """The module of mini_dl that is ``torch.<rest>``, imported; None if there is none."""
+    """The module of mini_dl that is ``torch.<rest>``, imported; None if there is none.
+
+    A file goes before `HOMES`, and these before a module without a file, which stands in for one that is not here.
+    """
     parent_name, _, name = rest.rpartition(".")
     parent = sys.modules.get(f"torch.{parent_name}" if parent_name else "mini_dl")
     shown = vars(parent).get(name) if parent is not None else None
-    if isinstance(shown, ModuleType) and is_part(shown) and not (not parent_name and is_hidden(shown)):
-        return shown
-    full = f"mini_dl.{rest}"
-    if rest.partition(".")[0] not in OURS and (full in sys.modules or _exists(full)):
-        return importlib.import_module(full)
-    if rest in HOMES:
+    if not (isinstance(shown, ModuleType) and is_part(shown)) or (not parent_name and is_hidden(shown)):
+        shown = None
+    if rest in HOMES and not hasattr(shown, "__file__") and not has_file(f"mini_dl.{rest}"):
         return another_home(rest)
+    if shown is not None:
+        return shown
+    if rest.partition(".")[0] not in OURS and exists(f"mini_dl.{rest}"):
+        return importlib.import_module(f"mini_dl.{rest}")
     shown = getattr(parent, name, None) if parent is not None and rest not in OURS else None
     return shown if isinstance(shown, ModuleType) and is_part(shown) else None
 
@@ -80,11 +84,20 @@ def is_hidden(module: ModuleType) -> bool:
     return package == "mini_dl" and rest.partition(".")[0] in OURS
 
 
-def _exists(full: str) -> bool:
+def spec_of(full: str) -> ModuleSpec | None:
     try:
-        return importlib.util.find_spec(full) is not None
+        return importlib.util.find_spec(full)
     except (ModuleNotFoundError, ValueError):  # its parent is not a package here
-        return False
+        return None
+
+
+def exists(full: str) -> bool:
+    return full in sys.modules or spec_of(full) is not None
+
+
+def has_file(full: str) -> bool:
+    found = spec_of(full)
+    return found is not None and found.has_location
 
 
 def another_home(rest: str) -> ModuleType:
@@ -102,6 +115,14 @@ def another_home(rest: str) -> ModuleType:
         made.__path__ = []  # type: ignore[attr-defined]
     if names:
         made.__all__ = names.split()  # type: ignore[attr-defined]
+
+    def __getattr__(name: str) -> Any:
+        """What stands in for other names of torch's module."""
+        if not own(name) and exists(f"mini_dl.{rest}"):
+            return getattr(importlib.import_module(f"mini_dl.{rest}"), name)
+        raise AttributeError(f"module 'torch.{rest}' has no attribute {name!r}")
+
+    made.__getattr__ = __getattr__  # type: ignore[method-assign]
     return made
 
 
