@@ -21,6 +21,7 @@ from mini_dl.autograd.graph import (
     is_end,
     needs_grad,
     next_seq,
+    packed,
     restore,
     save,
     save_result,
@@ -297,7 +298,7 @@ def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bo
                 "modified inplace must all be outputs of the Function."
             )
     if recording:
-        ctx.saved["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
+        ctx.saved["tensors"] = packed([_saved(ctx, tensor) for tensor in to_save])
     return tuple(made)
 
 

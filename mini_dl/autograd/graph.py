@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mini_dl._dtypes import tensor_name
+from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.places import Place, place_of
-from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, version_of, wrap
+from mini_dl.tensor import LEAF, LEAF_VIEW, Edge, Tensor, typename, version_of, wrap, written
 
 next_seq = itertools.count(-1, -1).__next__
 """Counts down: the newest node has the smallest number and comes first from a heap."""
@@ -363,6 +365,8 @@ def restore(item: Any, node: Node) -> Any:
         return tensor
     if kind < 4:
         return item[0]
+    if kind == 5:
+        return unpacked(item, node)
     array, version, expected, number = item
     out = wrap(array)
     out._counter, out._edge = version, node if number is None else (node, number)
@@ -393,3 +397,149 @@ def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
             kind=tensor_name(tensor._array.dtype), shape=list(tensor._array.shape), output=output, now=now, expected=expected
         )
     )
+
+
+# ------------------------------------------------------------------------------------------------ hooks for what is saved
+
+
+class _SavedHooks(threading.local):
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]] = []
+        self.refusal: str | None = None
+
+
+_saved_hooks = _SavedHooks()
+_active = 0  # blocks with hooks, in all threads: without any, nodes know nothing of them
+_lock = threading.Lock()
+_plain_init = Node.__init__
+
+
+def _packing_init(self: Node, op: Any, edges: Any, saved: Any, array: Any) -> None:
+    if _saved_hooks.pairs and saved:
+        saved = {name: packed(item) if type(item) in (tuple, list) else item for name, item in saved.items()}
+    _plain_init(self, op, edges, saved, array)
+
+
+def packed(item: Any) -> Any:
+    """What to keep in place of `item`, which `save` or `save_result` made: what the hooks in force make of its tensor."""
+    if not _saved_hooks.pairs:
+        return item
+    if type(item) is list:
+        return [packed(one) for one in item]
+    if len(item) == 2:
+        tensor = item[0]
+        edge: Any = edge_of(tensor)
+    elif len(item) == 4:
+        tensor, edge = wrap(item[0]), (_saved_hooks, item[3])  # a result: its edge is the node that is being made
+    else:
+        return item
+    pack, unpack = _saved_hooks.pairs[-1]
+    version = version_of(tensor)
+    before = version[0]
+    with no_grad():
+        made = pack(tensor)
+    if version[0] != before:
+        raise RuntimeError(
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be "
+            "modified by in-place operations as this can lead to unexpected side-effects."
+        )
+    return made, unpack, edge, None, None  # of a length that nothing else has
+
+
+def unpacked(item: Any, node: Node) -> Tensor:
+    """The tensor of which hooks kept something else, with the history that it had."""
+    made, unpack, edge, _, _ = item
+    with no_grad():
+        value = unpack(made)
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {typename(value)}")
+    out = wrap(value._array)
+    out._counter = version_of(value)
+    if type(edge) is tuple and edge[0] is _saved_hooks:
+        edge = node if edge[1] is None else (node, edge[1])
+    out._edge = edge
+    return out
+
+
+class saved_tensors_hooks:
+    """Within it, ``pack_hook(tensor)`` is kept of each tensor that is saved for backward, and ``unpack_hook`` of that is used.
+
+    >>> import mini_dl as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with torch.autograd.graph.saved_tensors_hooks(lambda x: x.detach().numpy(), torch.from_numpy):
+    ...     y = (x**2).sum()
+    >>> torch.autograd.grad(y, x)
+    (tensor([2., 4.]),)
+
+    Blocks may be nested: the innermost counts. Which tensors an operation saves is its own affair, and not always as in torch.
+    """
+
+    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+
+    def __enter__(self) -> None:
+        global _active
+        if _saved_hooks.refusal is not None:
+            raise RuntimeError(_saved_hooks.refusal)
+        _saved_hooks.pairs.append((self.pack_hook, self.unpack_hook))
+        with _lock:
+            _active += 1
+            Node.__init__ = _packing_init  # type: ignore[method-assign]
+
+    def __exit__(self, *exception: object) -> None:
+        global _active
+        _saved_hooks.pairs.pop()
+        with _lock:
+            _active -= 1
+            if not _active:
+                Node.__init__ = _plain_init  # type: ignore[method-assign]
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Within it, saved tensors wait on the CPU, where they are anyway."""
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        super().__init__(lambda tensor: tensor.detach(), lambda tensor: tensor)
+
+
+class allow_mutation_on_saved_tensors(saved_tensors_hooks):
+    """Within it, tensors that were saved for backward may be modified in place: copies are kept of them."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda tensor: tensor.detach().clone(), lambda tensor: tensor)  # type: ignore[attr-defined]
+
+
+class disable_saved_tensors_hooks:
+    """Within it, to enter `saved_tensors_hooks` is a RuntimeError with this message; so is it, where some are in force."""
+
+    def __init__(self, error_message: str) -> None:
+        self.error_message = error_message
+
+    def __enter__(self) -> None:
+        if _saved_hooks.pairs:
+            raise RuntimeError(self.error_message)
+        self.before, _saved_hooks.refusal = _saved_hooks.refusal, self.error_message
+
+    def __exit__(self, *exception: object) -> None:
+        _saved_hooks.refusal = self.before
+
+
+class GradientEdge(NamedTuple):
+    """Where the gradient of a tensor goes: a node, and the number of its output."""
+
+    node: Any
+    output_nr: int
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of `tensor` goes. RuntimeError if it needs none."""
+    edge = edge_of(tensor)
+    if edge is None:
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    return GradientEdge(*grad_fn_and_number(edge))
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Count a change of the memory of a tensor, or of each of several, that only the caller knows of."""
+    for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        written(one)
