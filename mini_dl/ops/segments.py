@@ -67,7 +67,7 @@ def segment_reduce(
 
 
 def _check(data: Tensor, counts: Any, axis: int, unsafe: bool) -> None:
-    if data.ndim < 1 or data.numel() == 0 and not counts.size:
+    if data.ndim < 1:
         raise RuntimeError("segment_reduce(): Expected data.dim() >= 1.")
     if counts.ndim != axis + 1:
         raise RuntimeError(f"segment_reduce(): Expected axis to be the last dimension of lengths but got {axis}.")
