@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 import warnings
 
 import numpy as np
@@ -338,3 +339,17 @@ def test_old_optimizers(torch, rng):
         optimizer.step()
     groups = optimizer._group_tensors_by_device_and_dtype([[x, x.double()], [x * 2, None], []], with_indices=True)
     return x, raised(lambda: Plain([x])), sorted([(str(k[1]), v[1]) for k, v in groups.items()]), repr(optimizer)
+
+
+@twin
+def test_a_storage_from_a_file(torch, rng):
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"{folder}/values.bin"
+        np.arange(8, dtype=np.float32).tofile(name)
+        found = []
+        for shared in (False, True):
+            storage = torch.UntypedStorage.from_file(name, shared, 16)
+            x = torch.empty(0).set_(storage)
+            x[0] = 9
+            found.append((x, len(storage), np.fromfile(name, np.float32).tolist()))
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,6 +123,13 @@ class UntypedStorage:
 
     def __init__(self, memory: Any = 0) -> None:
         self._bytes: Array = memory if isinstance(memory, np.ndarray) else new_memory(memory)
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The first `nbytes` of a file, which are read when they are accessed; if `shared`, what is written reaches the file."""
+        if not nbytes:
+            return UntypedStorage(0)
+        return UntypedStorage(np.memmap(os.fspath(filename), np.uint8, "r+" if shared else "c", shape=(nbytes,)).view(np.ndarray))
 
     def data_ptr(self) -> int:
         """The address of the first byte."""
