@@ -148,6 +148,11 @@ def load_bfloat16() -> np.dtype[Any]:
     return found
 
 
+def buffer_of(array: Array) -> Array:
+    """`array` as memory for another: Python's buffers do not know bfloat16."""
+    return array.view(np.uint16) if array.dtype.char == "E" else array
+
+
 def has_bfloat16() -> builtins.bool:
     """Whether the package for bfloat16 is installed; without it, files of that type are read as float32."""
     return importlib.util.find_spec("ml_dtypes") is not None

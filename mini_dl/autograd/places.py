@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, buffer_of
 
 
 class Layout(NamedTuple):
@@ -59,7 +59,7 @@ def memory_of(array: Array) -> Array:
             start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
             return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
         array = array.T
-    return np.ndarray((array.nbytes,), np.uint8, array)
+    return np.ndarray((array.nbytes,), np.uint8, buffer_of(array))
 
 
 def offset_of(array: Array) -> int:
@@ -75,4 +75,4 @@ def resized(array: Array, shape: tuple[int, ...]) -> Array:
         grown = np.empty(needed, np.uint8)
         grown[: memory.nbytes] = memory
         memory = grown
-    return np.ndarray(shape, array.dtype, memory, start)
+    return np.ndarray(shape, array.dtype, buffer_of(memory), start)
