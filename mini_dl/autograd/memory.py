@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, buffer_of
+from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
 from mini_dl.autograd.primitive import op
@@ -38,8 +38,8 @@ def _memory(place: Place) -> tuple[Array, Array]:
     size, at_base, at_view = _span(place)
     memory, (base, view, _) = np.zeros(size, np.uint8), place
     return (
-        np.ndarray(base.shape, base.dtype, buffer_of(memory), at_base, base.strides),
-        np.ndarray(view.shape, view.dtype, buffer_of(memory), at_view, view.strides),
+        np.ndarray(base.shape, base.dtype, memory, at_base, base.strides),
+        np.ndarray(view.shape, view.dtype, memory, at_view, view.strides),
     )
 
 

@@ -42,7 +42,7 @@ def place_of(view: Array, base: Array) -> Place:
 def address_of(array: Array) -> int:
     """Where the first element lies."""
     if array.flags.writeable:  # a third of the time that `__array_interface__` takes
-        return ctypes.addressof(ctypes.c_char.from_buffer(array[(0,) * array.ndim + (...,)]))  # type: ignore[arg-type]
+        return ctypes.addressof(ctypes.c_char.from_buffer(buffer_of(array[(0,) * array.ndim + (...,)])))  # type: ignore[arg-type]
     return int(array.__array_interface__["data"][0])
 
 
@@ -75,4 +75,4 @@ def resized(array: Array, shape: tuple[int, ...]) -> Array:
         grown = np.empty(needed, np.uint8)
         grown[: memory.nbytes] = memory
         memory = grown
-    return np.ndarray(shape, array.dtype, buffer_of(memory), start)
+    return np.ndarray(shape, array.dtype, memory, start)
