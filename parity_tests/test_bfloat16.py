@@ -72,11 +72,13 @@ def test_results_have_torchs_types(torch, rng):
 
 @twin
 @pytest.mark.parametrize("expression", [
-    "x + 0.001", "x * 1.001", "x / 3", "x // 2", "x % 2", "x**2", "2**x", "1 / x", "1 - x", "-x", "abs(x)", "x & 1", "~x", "x > 0",
+    "x + 0.001", "x * 1.001", "x / 3", "x // 2", "x % 2", "x**2", "2**x", "1 / x", "1 - x", "-x", "abs(x)", "x & 1", "~x",
+    "x > 0",
     "x.exp()", "x.cumsum(0)", "x.prod()", "x.std()", "x.sum()", "x.mean()", "x.norm()", "x.softmax(0)", "x.round()", "x.sort()",
     "x.max(0)", "x.clamp(-1, 2)", "x[x > 0]", "x.nextafter(x * 0)", "x.frexp()", "x.int()", "x.bool()", "x.double()", "x.half()",
     "x.tolist()", "x[1].item()", "format(x[0], '.3f')", "x.view(torch.int16)", "x.type()", "x.element_size()", "x.numpy()",
-    "x.sum(dtype=torch.float64)", "x.softmax(0, dtype=torch.float32)", "torch.add(x, x, alpha=0.333)", "torch.ones(3).bfloat16() + x",
+    "x.sum(dtype=torch.float64)", "x.softmax(0, dtype=torch.float32)", "torch.add(x, x, alpha=0.333)",
+    "torch.ones(3).bfloat16() + x",
 ])  # fmt: skip
 def test_operations(torch, rng, expression):
     x = torch.tensor([1.5, -2.25, 3.0078125], dtype=torch.bfloat16)

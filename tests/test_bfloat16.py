@@ -31,7 +31,8 @@ def test_without_its_package_the_name_is_there_and_its_use_says_what_to_install(
     b = torch.bfloat16
     print(b, b.itemsize, b.is_floating_point, torch.finfo(b).bits, torch.is_autocast_enabled("cpu"))
     for use in (lambda: torch.zeros(2, dtype=b), lambda: torch.ones(2).bfloat16(), lambda: torch.ones(2).to(b),
-                lambda: torch.nn.Linear(2, 2).bfloat16(), lambda: torch.BFloat16Tensor(2), lambda: torch.autocast("cpu").__enter__()):
+                lambda: torch.nn.Linear(2, 2).bfloat16(), lambda: torch.BFloat16Tensor(2),
+                lambda: torch.autocast("cpu").__enter__()):
         try:
             use()
         except ImportError as error:

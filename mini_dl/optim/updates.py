@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import FLOATING, Array
+from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl.kernels import blas
 from mini_dl.kernels.blocks import Scratch, as_single
 from mini_dl.tensor import Tensor, wrap
@@ -161,7 +161,7 @@ def update_in_single(update: Callable[..., None], param: Array, grad: Array, sta
     finally:
         for name, t in state.tensors.items():
             known = before.get(name)
-            if known is not None and known.dtype.char == "E":
+            if known is not None and known.dtype.char in NARROW:
                 known[...] = t._array
                 t._array = known
             elif known is None and isinstance(t, Tensor) and name not in NUMBERS and t._array.dtype == np.float32:
