@@ -28,6 +28,8 @@ FLOATING = "fV"
 """The NumPy kinds of floating point types. "V" is that of bfloat16, which NumPy lacks: the package ml_dtypes adds it."""
 INEXACT = "fVc"
 """The NumPy kinds of floating point and complex types: those that can have a gradient."""
+NARROW = "E"
+"""The NumPy letter of bfloat16."""
 HALVES = "eE"
 """The NumPy letters of float16 and bfloat16, which are computed in float32."""
 CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
@@ -156,6 +158,11 @@ def load_bfloat16() -> np.dtype[Any]:
     for call in when_bfloat16:
         call()
     return found
+
+
+def buffer_of(array: Array) -> Array:
+    """`array` as memory for another: Python's buffers do not know bfloat16."""
+    return array.view(np.uint16) if array.dtype.char in NARROW else array
 
 
 def has_bfloat16() -> builtins.bool:
@@ -397,7 +404,7 @@ class _Limits:
 
 def limits_of(numpy_dtype: np.dtype[Any]) -> Any:
     """``np.finfo``, also of bfloat16."""
-    return _Limits if numpy_dtype.char == "E" else np.finfo(numpy_dtype)
+    return _Limits if numpy_dtype.char in NARROW else np.finfo(numpy_dtype)
 
 
 class finfo:

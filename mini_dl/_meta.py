@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
-
 NO_DATA = "Cannot copy out of meta tensor; no data!"
 NO_ITEM = "Tensor.item() cannot be called on meta tensors"
 when_used: list[Callable[[], None]] = []
@@ -122,7 +120,7 @@ def is_hollow(array: Any) -> bool:
     return array.__class__ is Hollow
 
 
-def refuse_hollow(name: str, *arrays: Array) -> None:
-    """NotImplementedError for a function whose result depends on values."""
-    if any([is_hollow(array) for array in arrays]):
-        raise NotImplementedError(f"{name}: the shape of the result depends on the values, which a meta tensor does not have")
+def refuse_hollow(name: str, value: Any) -> None:
+    """NotImplementedError for a function of values: for a tensor, or an array, without any."""
+    if is_hollow(getattr(value, "_array", value)):
+        raise NotImplementedError(f"{name}: its result depends on values, which a meta tensor does not have")

@@ -118,7 +118,7 @@ def load(
     Unless `weights_only` is False, or a `pickle_module` is given, a file may name nothing but tensors, their types and plain
     containers (`add_safe_globals` adds names): a pickle can run any code, so trust whoever wrote a file before you allow more.
     `mmap` reads the tensors of a file, given by its name, when they are accessed. `encoding` is that of Python 2's byte strings.
-    bfloat16 becomes float32, with a warning.
+    Without its package, bfloat16 becomes float32, with a warning.
 
     FileError, an UnpicklingError, for a name that is not allowed and for any file that is damaged or of another kind. Where torch
     raises a RuntimeError or an EOFError for such a file, it is one of these as well.

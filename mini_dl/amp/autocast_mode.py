@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,9 +33,8 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
     """Turn autocast on or off for this kind of device, in this thread."""
-    if isinstance(device_type, bool):
-        device_type, enabled = "cuda", device_type
-    turn(supported(device_type), bool(enabled))
+    kind, on = ("cuda", device_type) if isinstance(device_type, bool) else (device_type, enabled)
+    turn(supported(kind), bool(on))
 
 
 def get_autocast_dtype(device_type: str) -> DType:
@@ -175,7 +174,7 @@ class autocast:
         state.keeps = self._cache_enabled
         return self
 
-    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> bool:
+    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> Literal[False]:
         if autocast_decrement_nesting() == 0:
             clear_autocast_cache()
         turn(supported(self.device), self.prev)

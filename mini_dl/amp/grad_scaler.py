@@ -147,7 +147,8 @@ class GradScaler:
         if found["stage"] is OptState.READY:
             self._check_inf_per_device(optimizer)
         own = getattr(optimizer, "grad_scale", None)
-        optimizer.grad_scale = own if found["stage"] is OptState.UNSCALED else self._scale * (1 if own is None else own)
+        scale, _ = self._started("step")
+        optimizer.grad_scale = own if found["stage"] is OptState.UNSCALED else scale * (1 if own is None else own)
         optimizer.found_inf = sum(found["found_inf_per_device"].values())
         try:
             return optimizer.step(*args, **kwargs)

@@ -17,7 +17,7 @@ from mini_dl.kernels.room import run
 Forward = Callable[..., Any]
 _primitives: list[tuple[Any, Forward]] = []
 _wrappers: dict[int, Callable[[Any, Forward], Forward]] = {}
-NARROW, HOLLOW = 0, 1
+ROUNDING, HOLLOW = 0, 1
 """The order of the wrappers, from the inside."""
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import Array, NumpyType
+from mini_dl._dtypes import Array, NumpyType, buffer_of
 
 
 class Layout(NamedTuple):
@@ -42,7 +42,7 @@ def place_of(view: Array, base: Array) -> Place:
 def address_of(array: Array) -> int:
     """Where the first element lies."""
     if array.flags.writeable:  # a third of the time that `__array_interface__` takes
-        return ctypes.addressof(ctypes.c_char.from_buffer(array[(0,) * array.ndim + (...,)]))  # type: ignore[arg-type]
+        return ctypes.addressof(ctypes.c_char.from_buffer(buffer_of(array[(0,) * array.ndim + (...,)])))  # type: ignore[arg-type]
     return int(array.__array_interface__["data"][0])
 
 
@@ -59,7 +59,7 @@ def memory_of(array: Array) -> Array:
             start = array[tuple([-1 if stride < 0 else 0 for stride in array.strides]) + (...,)]
             return np.lib.stride_tricks.as_strided(start.reshape(1).view(np.uint8), (high - low,), (1,))
         array = array.T
-    return np.ndarray((array.nbytes,), np.uint8, array)
+    return np.ndarray((array.nbytes,), np.uint8, buffer_of(array))
 
 
 def offset_of(array: Array) -> int:

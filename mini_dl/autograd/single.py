@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import INEXACT, dtype, result_numpy
-from mini_dl.autograd.forwards import NARROW, wrap_all
+from mini_dl._dtypes import INEXACT, NARROW, dtype, result_numpy
+from mini_dl.autograd.forwards import ROUNDING, wrap_all
 
 SINGLE = np.dtype(np.float32)
 
@@ -36,7 +36,7 @@ def _widened(primitive: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
     return forward if primitive.looks or getattr(forward, "as_it_is", False) else widening(forward)
 
 
-_dtypes.when_bfloat16.append(lambda: wrap_all(NARROW, _widened))
+_dtypes.when_bfloat16.append(lambda: wrap_all(ROUNDING, _widened))
 
 
 def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,7 +49,7 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
         for value in args:
             kind = value.__class__
             if kind is np.ndarray:
-                if value.dtype.char == "E":
+                if value.dtype.char in NARROW:
                     break
             elif (kind is list or kind is tuple) and any([_is_narrow(one) for one in value]):
                 break
@@ -69,16 +69,16 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_narrow(value: Any) -> bool:
-    return value.__class__ is np.ndarray and value.dtype.char == "E"
+    return value.__class__ is np.ndarray and value.dtype.char in NARROW
 
 
 def widened(value: Any) -> Any:
     """An argument as a kernel sees it: arrays of bfloat16, also in lists, and the type itself as float32."""
     if isinstance(value, np.ndarray):
-        return value.astype(SINGLE) if value.dtype.char == "E" else value
+        return value.astype(SINGLE) if value.dtype.char in NARROW else value
     if isinstance(value, (list, tuple)) and any([_is_narrow(one) for one in value]):
         return [widened(one) for one in value]
-    return SINGLE if isinstance(value, np.dtype) and value.char == "E" else value
+    return SINGLE if isinstance(value, np.dtype) and value.char in NARROW else value
 
 
 def _rounds(args: tuple[Any, ...]) -> bool:
@@ -91,7 +91,7 @@ def _rounds(args: tuple[Any, ...]) -> bool:
             arrays = value if isinstance(value, (list, tuple)) else (value,)
             found = [one for one in arrays if isinstance(one, np.ndarray) and one.dtype.kind in INEXACT]
             first = result_numpy(*found) if found else None
-    return first is not None and first.char == "E"
+    return first is not None and first.char in NARROW
 
 
 def rounded(result: Any) -> Any:

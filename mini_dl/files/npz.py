@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, of_numpy
+from mini_dl._dtypes import NARROW, Array, of_numpy
 from mini_dl.files.replacing import File, name_of, read_into, readable, replaced, size_from_here, written_archive
 from mini_dl.tensor import Tensor, wrap
 
@@ -39,7 +39,7 @@ def save_npz(tensors: Mapping[str, Tensor], f: File) -> None:
     """
     arrays = {_record_of(key): array for key, array in arrays_of(tensors).items()}
     for key, tensor in tensors.items():
-        if tensor._array.dtype.char == "E":
+        if tensor._array.dtype.char in NARROW:
             raise TypeError(f"{key!r}: .npz has no type for torch.bfloat16; save it as .safetensors, or as float32")
     with replaced(_with_ending(f)) as file, written_archive(file) as archive:
         for record, array in arrays.items():

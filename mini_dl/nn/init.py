@@ -328,7 +328,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     array = tensor._array
-    if array.size == 0:
+    if array.size == 0 or tensor.is_meta:
         return tensor
     rows, columns = array.shape[0], array.size // array.shape[0]
     drawn = normal_(wrap(np.empty((rows, columns), array.dtype)), 0, 1, generator)._array

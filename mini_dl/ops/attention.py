@@ -9,7 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, bool as boolean, c_name, dtype, float64, of_numpy, scalar_name
+from mini_dl._dtypes import (
+    FLOATING,
+    INEXACT,
+    NARROW,
+    Array,
+    NumpyType,
+    bool as boolean,
+    c_name,
+    dtype,
+    float64,
+    of_numpy,
+    scalar_name,
+)
 from mini_dl._surface import public
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -134,7 +146,7 @@ def scaled_dot_product_attention(
     """
     _check_operands(query, key, value)
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
-    if query._array.dtype.char == "E":
+    if query._array.dtype.char in NARROW:
         options = (dropout_p, is_causal, scale, enable_gqa)
         return in_float32(scaled_dot_product_attention, query, key, value, attn_mask, *options)
     if enable_gqa:

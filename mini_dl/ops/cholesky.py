@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -68,6 +69,7 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
 @public("linalg", out=True)
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> NamedTensors:
     """``(L, info)``: info is the order of the first leading minor that is not positive, 0 for a positive definite matrix."""
+    refuse_hollow("cholesky_ex", A)
     try:
         L = _cholesky_of("linalg.cholesky_ex" if check_errors else "linalg.cholesky", A, upper)
         return _CholeskyEx(L, wrap(np.zeros(A._array.shape[:-2], np.int32)))

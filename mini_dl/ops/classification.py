@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, Array, int64, scalar_name, uint8
+from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
@@ -385,7 +385,7 @@ def linear_cross_entropy(
             "label_smoothing == 0, target.dtype == int64, out_features == ().",
             stacklevel=2,
         )
-    elif options is not None and input._array.dtype.char == "E":  # in chunks of float32
+    elif options is not None and input._array.dtype.char in NARROW:  # in chunks of float32
         return in_float32(
             linear_cross_entropy,
             input,

@@ -146,13 +146,13 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     >>> torch.allclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-6]))
     True
     """
-    refuse_hollow("allclose", input._array)
+    refuse_hollow("allclose", input)
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 
 @method()
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and the same elements."""
-    refuse_hollow("equal", input._array)
+    refuse_hollow("equal", input)
     _both_tensors("equal", input, other)
     return input is other or np.array_equal(input._array, other._array)

@@ -20,7 +20,7 @@ from mini_dl._device import (
     is_meta,
     preserve_format,
 )
-from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
+from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
@@ -232,7 +232,7 @@ def _numpy(self: Tensor, *, force: bool = False) -> Array:
         raise TypeError(
             "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
         )
-    if self._array.dtype.char == "E":
+    if self._array.dtype.char in NARROW:
         raise TypeError("Got unsupported ScalarType BFloat16")
     return self._array
 

@@ -22,7 +22,7 @@ from mini_dl._device import (
     is_meta,
     require_cpu,
 )
-from mini_dl._dtypes import Array, NumpyType, TypeLike, dtype as DType, is_number, number_as
+from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as
 from mini_dl._meta import hollow
 from mini_dl._surface import namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
@@ -109,7 +109,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
         raise RuntimeError(f"empty_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
     kind = np.dtype(default_type(dtype))
     count = 0 if 0 in shape else 1 + builtins.sum([(n - 1) * s for n, s in zip(shape, strides)])
-    return np.ndarray(shape, kind, np.empty(count, kind), 0, [s * kind.itemsize for s in strides])
+    return np.ndarray(shape, kind, buffer_of(np.empty(count, kind)), 0, [s * kind.itemsize for s in strides])
 
 
 @factory(out=False)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._device import DeviceLike, require_cpu
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import NARROW, Array
 from mini_dl._surface import function, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.history import requires_grad_
@@ -55,7 +55,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
             f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
             f"({kind.itemsize})"
         )
-    plain = np.dtype(np.uint16) if kind.char == "E" else kind  # what NumPy knows
+    plain = np.dtype(np.uint16) if kind.char in NARROW else kind  # what NumPy knows
     made = over_array(np.frombuffer(buffer, plain, count, offset))
     made._array = made._array.view(kind)
     return requires_grad_(made) if requires_grad else made

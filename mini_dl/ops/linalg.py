@@ -18,7 +18,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, scalar_name
+from mini_dl._dtypes import INEXACT, NARROW, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.joining import cat
 from mini_dl.ops.matmul import chain
@@ -207,7 +207,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
 @public("linalg", "torch", "Tensor")
 def matrix_exp(A: Tensor) -> Tensor:
     """``1 + A + A @ A / 2 + ...``: the rational approximation of order 13 of A scaled to norm 1, then squared (Higham, 2005)."""
-    if isinstance(A, Tensor) and A._array.dtype.char == "E":
+    if isinstance(A, Tensor) and A._array.dtype.char in NARROW:
         return in_float32(matrix_exp, A)
     square("linalg.matrix_exp", A)
     n = A._array.shape[-1]

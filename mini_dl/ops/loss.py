@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INEXACT, Array, scalar_name
+from mini_dl._dtypes import INEXACT, NARROW, Array, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import op
@@ -236,7 +236,7 @@ def binary_cross_entropy_with_logits(
             f"{scalar_name(target._array.dtype)}"
         )
     without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
-    if input._array.dtype.char == "E":
+    if input._array.dtype.char in NARROW:
         return in_float32(binary_cross_entropy_with_logits, input, target, weight, None, None, reduction, pos_weight)
     log_sigmoid = logsigmoid(input)
     if pos_weight is not None:

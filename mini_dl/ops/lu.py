@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -100,6 +101,7 @@ def _permutation_matrix(pivots: Array, m: int, kind: Any) -> Tensor:
 @public("linalg", out=True)
 def lu(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     """``(P, L, U)`` with ``A = P @ L @ U``: a permutation, unit lower and upper triangular."""
+    refuse_hollow("lu", A)
     _pivoting(pivot)
     L, U, pivots, _ = _lower_upper(matrix("linalg.lu", A))
     return _LU(_permutation_matrix(pivots, A._array.shape[-2], A._array.dtype), L, U)
@@ -116,6 +118,7 @@ def _zero_pivot(name: str, info: Array) -> str:
 @public("linalg", out=True)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> NamedTensors:
     """Like `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
+    refuse_hollow("lu_factor_ex", A)
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
     if requires_grad(A) and mode.enabled:

@@ -63,7 +63,7 @@ def _masked_select(input: Array, mask: Array) -> Array:
 @method(out="apart")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds, in one dimension."""
-    refuse_hollow("masked_select", input._array)
+    refuse_hollow("masked_select", input)
     return _masked_select(input, checked_mask("masked_select", mask))
 
 
@@ -115,7 +115,7 @@ def _nonzero(array: Array) -> Array:
 @method(out=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
-    refuse_hollow("nonzero", input._array)
+    refuse_hollow("nonzero", input)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))
@@ -124,13 +124,14 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 @method()
 def argwhere(input: Tensor) -> Tensor:
     """``input.nonzero()``"""
-    refuse_hollow("argwhere", input._array)
+    refuse_hollow("argwhere", input)
     return wrap(mode.run(_nonzero, input._array))
 
 
 @method(out=True)
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """``input.nonzero()`` truncated or filled to `size` rows."""
+    refuse_hollow("nonzero_static", input)
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
     found = mode.run(_nonzero, input._array)

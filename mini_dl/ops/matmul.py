@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
-from mini_dl._dtypes import FLOATING, HALVES, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -431,13 +431,13 @@ def _affine(input: Array, weight: Array, bias: Array) -> Array:
             f"self and mat2 must have the same dtype, but got {scalar_name(bias.dtype)} and {scalar_name(weight.dtype)}"
         )
     kind = input.dtype
-    if kind.char == "E" and weight.dtype == kind:  # rounded once
+    if kind.char in NARROW and weight.dtype == kind:  # rounded once
         input, weight, bias = as_single(input), as_single(weight), as_single(bias)
     out = _rows_kernel(input, weight.T)
     if bias.shape != out.shape[-1:]:
         _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
     out = np.add(out, bias, out=out)
-    return out.astype(kind) if kind.char == "E" else out
+    return out.astype(kind) if kind.char in NARROW else out
 
 
 @public("nn.functional", out=True)

@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl._checks import nonnegative, sizes, spread_out
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
-from mini_dl._meta import is_hollow
+from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
@@ -153,6 +153,7 @@ def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: Any, st
 @spread_out
 def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat = None) -> Tensor:
     """Take another shape: the first elements in memory stay, new ones are uninitialized. RuntimeError if it requires grad."""
+    refuse_hollow("resize_", self)
     shape = nonnegative(size)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, limits_of, scalar_name
+from mini_dl._dtypes import HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -21,6 +21,7 @@ from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
+from mini_dl.ops.operands import in_float32
 from mini_dl.tensor import Grads, Tensor, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -246,7 +247,7 @@ def _check_channels(channels: int, **parameters: Tensor | None) -> None:
 def _update(running: Tensor, value: Array, momentum: float) -> None:
     """``running = (1 - momentum) * running + momentum * value``, in place"""
     array = running._array
-    if array.dtype.char == "E":
+    if array.dtype.char in NARROW:
         array[...] = array.astype(np.float32) * (1 - momentum) + momentum * value.astype(np.float32)
     else:
         array *= 1 - momentum
@@ -278,9 +279,9 @@ def _batch_norm(
             missing = "running_mean" if running_mean is None else "running_var"
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
         real_floating(input._array, "batch_norm")
-        if input._array.dtype.char == "E":
-            wide = [None if t is None else t.float() for t in (input, weight, bias, running_mean, running_var)]
-            return _batch_norm(*wide, training, momentum, eps)[0].bfloat16(), None, None  # type: ignore[arg-type]
+        if input._array.dtype.char in NARROW:
+            out, _, _ = in_float32(_batch_norm, input, weight, bias, running_mean, running_var, False, momentum, eps)
+            return out, None, None
         scale = (running_var.detach() + eps).rsqrt()
         if weight is not None:
             scale = scale * weight

@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl._dtypes import (
     INEXACT,
+    NARROW,
     Array,
     among,
     as_type,
@@ -73,9 +74,12 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The result of `function` of bfloat16 tensors, computed in float32 and rounded once, where torch does it in one kernel."""
-    wide = [a.float() if isinstance(a, Tensor) and a._array.dtype.char == "E" else a for a in args]
-    return function(*wide, **kwargs).bfloat16()
+    """The result, or results, of `function` of bfloat16 tensors: computed in float32 and rounded once, as by torch's one kernel."""
+    wide = [a.float() if isinstance(a, Tensor) and a._array.dtype.char in NARROW else a for a in args]
+    result = function(*wide, **kwargs)
+    if isinstance(result, tuple):
+        return tuple([part.bfloat16() if isinstance(part, Tensor) else part for part in result])
+    return result.bfloat16()
 
 
 PLAIN = (float, int, type(None))

@@ -10,6 +10,7 @@ import numpy as np
 
 from mini_dl._checks import also_named, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
@@ -199,6 +200,7 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
     if not input._array.ndim:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     if isinstance(sections, Tensor):
+        refuse_hollow("tensor_split", sections)
         array = sections._array
         if array.dtype != int64.numpy:
             raise RuntimeError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
@@ -112,6 +113,7 @@ _Geqrf = return_type("geqrf", "a tau")
 @method(out=True)
 def geqrf(input: Tensor) -> NamedTensors:
     """``(a, tau)``: R above the diagonal of `a`, below it the reflectors whose product is Q (see `householder_product`)."""
+    refuse_hollow("geqrf", input)
     matrix("torch.geqrf", input)
     m, n = input._array.shape[-2:]
     if 0 in (m, n):

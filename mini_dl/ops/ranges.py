@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, Array, NumpyType, is_number
+from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number
 from mini_dl._surface import method
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -113,7 +113,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     low, high = np.asarray(start, exact), np.asarray(end, exact)
     i = np.arange(steps).astype(exact)
     step = (high - low) / np.asarray(builtins.max(steps - 1, 1), exact)
-    if kind.char == "E":
+    if kind.char in NARROW:
         step = step.astype(kind).astype(exact)  # as torch rounds it
     out = low + step * i
     half = steps // 2

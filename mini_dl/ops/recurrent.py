@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import NARROW, Array
 from mini_dl._surface import function
 from mini_dl.autograd.engine import grad as gradients
 from mini_dl.autograd.mode import mode
@@ -280,7 +280,7 @@ def _network(step: Cell, name: str) -> Callable[..., State]:
             sizes = None
         start = tuple(hx) if isinstance(hx, (list, tuple)) else (hx,)
         data = data.transpose(0, 1) if batch_first else data
-        if step is _lstm and data._array.dtype.char == "E":  # rounded once, at the end
+        if step is _lstm and data._array.dtype.char in NARROW:  # rounded once, at the end
             wide = _layers(step, data.float(), tuple([s.float() for s in start]), [p.float() for p in params], sizes, *options)
             output, *final = [part.bfloat16() for part in wide]
             return (output.transpose(0, 1) if batch_first else output, *final)

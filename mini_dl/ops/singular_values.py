@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Shape, limits_of, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -194,6 +195,7 @@ def matrix_rank(
     rtol: Tensor | float | None = None,
 ) -> Tensor:
     """The number of singular values above ``max(atol, rtol * largest)``."""
+    refuse_hollow("matrix_rank", A)
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
     if tol is not None:
         if isinstance(tol, Tensor) and tol._array.dtype.kind == "c":
@@ -216,6 +218,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
 
     The drivers gels, gelsd and gelss return residuals for tall matrices of full rank; the last two return singular values.
     """
+    refuse_hollow("lstsq", A)
     name = "torch.linalg.lstsq"
     matrix(name, A, "input")
     driver = "gelsy" if driver is None else driver

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mini_dl._dtypes import Array, scalar_name
+from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -80,6 +81,7 @@ def inverse(input: Tensor) -> Tensor:
 @public("linalg", out=True)
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> NamedTensors:
     """``(inverse, info)``: where a matrix is singular, info is the order of its first zero pivot, and there is no error."""
+    refuse_hollow("inv_ex", A)
     info = singular(square("linalg.inv", A))
     if not info.any():
         return _InvEx(_inv(A), wrap(info))

@@ -288,7 +288,7 @@ def unique(
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    refuse_hollow("unique", input._array)
+    refuse_hollow("unique", input)
     x = _distinct("unique", input)
     if dim is None:
         by_value = np.argsort(x, None, kind="stable")
@@ -308,7 +308,7 @@ def unique(
 @method()
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
     """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and the lengths."""
-    refuse_hollow("unique_consecutive", input._array)
+    refuse_hollow("unique_consecutive", input)
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
@@ -348,6 +348,7 @@ def searchsorted(
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
     tensor([1, 3])
     """
+    refuse_hollow("searchsorted", sorted_sequence)
     name = "torch.searchsorted()"
     boundaries, values = checked("searchsorted", sorted_sequence)._array, _values("searchsorted", input)
     _orderable(boundaries)
@@ -389,6 +390,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
     With `right`, ``boundaries[i - 1] <= input < boundaries[i]``.
     """
+    refuse_hollow("bucketize", boundaries)
     edges = checked("bucketize", boundaries)._array
     _orderable(edges)
     if edges.ndim != 1:

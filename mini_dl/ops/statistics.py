@@ -185,6 +185,7 @@ def histogram(
 
     `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; `density` makes the integral 1.
     """
+    refuse_hollow("histogram", input)
     x = checked("histogram", input)._array
     if x.dtype.char not in "fd":
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{scalar_name(x.dtype)}'")
@@ -206,6 +207,7 @@ def histogram(
 @function()
 def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:
     """``(hist, bin_edges)`` of points ``(*, d)``: one number of bins, or one tensor of edges, for each of the d coordinates."""
+    refuse_hollow("histogramdd", input)
     x = checked("histogramdd", input)._array
     if x.dtype.char not in "fd":
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{scalar_name(x.dtype)}'")
@@ -235,7 +237,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> torch.bincount(torch.tensor([1, 1, 3]))
     tensor([0, 2, 0, 1])
     """
-    refuse_hollow("bincount", input._array)
+    refuse_hollow("bincount", input)
     x = checked("bincount", input)._array
     if x.dtype.kind not in "iu":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{scalar_name(x.dtype)}'")

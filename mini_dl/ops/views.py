@@ -15,7 +15,7 @@ from mini_dl._checks import (
     wrap_dim,
     wrap_dims,
 )
-from mini_dl._dtypes import Array, Ints, NumpyType, dtype as DType, scalar_name
+from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.primitive import op, view
 from mini_dl.autograd.single import as_it_is
@@ -44,7 +44,7 @@ def _expand(input: Array, shape: tuple[int, ...]) -> Array:
     if input.flags.c_contiguous and input.size:
         new = len(shape) - input.ndim
         steps = [step if n > 1 else 0 for n, step in zip(input.shape, input.strides)]
-        return np.ndarray(shape, input.dtype, input, 0, (*(0,) * new, *steps))
+        return np.ndarray(shape, input.dtype, buffer_of(input), 0, (*(0,) * new, *steps))
     flags = ["multi_index", "refs_ok", "zerosize_ok", "reduce_ok"]
     return np.nditer((input,), flags, ["readwrite"], itershape=shape, order="C").itviews[0]  # type: ignore[call-overload]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
-from mini_dl._dtypes import FLOATING, Array
+from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
@@ -238,7 +238,7 @@ class Optimizer:
                 array, grad, state = param._array, param._grad._array, State(tensors, spare)  # type: ignore[union-attr]
                 if is_hollow(array):
                     raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
-                if array.dtype.char == "E":
+                if array.dtype.char in NARROW:
                     update_in_single(self.update, array, grad, state, options)
                 else:
                     self.update(array, grad, state, options)

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import FLOATING, Array
+from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.steps import MOST_BUFFERS, SHAPES, SMALL, in_pieces
 from mini_dl.nn._types import Betas, Group, Number
@@ -161,7 +161,7 @@ def update_in_single(update: Callable[..., None], param: Array, grad: Array, sta
     finally:
         for name, t in state.tensors.items():
             known = before.get(name)
-            if known is not None and known.dtype.char == "E":
+            if known is not None and known.dtype.char in NARROW:
                 known[...] = t._array
                 t._array = known
             elif known is None and isinstance(t, Tensor) and name not in NUMBERS and t._array.dtype == np.float32:
