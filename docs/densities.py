@@ -119,7 +119,8 @@ def ellipses(make: Make, title: str) -> Any:
     np.testing.assert_allclose(*drawn, rtol=1e-4, atol=1e-5)
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)])
-    for matrix, style in [*((m, {"color": frame.COLORS[0], "alpha": 0.4}) for m in drawn[0]), (drawn[0].mean(0), {"color": "black"})]:
+    faint, bold = {"color": frame.COLORS[0], "alpha": 0.4}, {"color": "black"}
+    for matrix, style in [*((matrix, faint) for matrix in drawn[0]), (drawn[0].mean(0), bold)]:
         axes.plot(*(np.linalg.cholesky(matrix) @ circle), **style)
     axes.set(title=title, aspect="equal")
     return figure

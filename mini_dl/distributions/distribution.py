@@ -13,6 +13,7 @@ from mini_dl.tensor import Size, Tensor
 __all__ = ["Distribution"]
 
 PACKAGE = __name__.rpartition(".")[0]
+SCALAR = Size()
 
 
 def missing(name: str, *, told: bool = False) -> Any:
@@ -54,7 +55,7 @@ class Distribution:
             raise ValueError
         Distribution._validate_args = value
 
-    def __init__(self, batch_shape: Any = (), event_shape: Any = (), validate_args: bool | None = None) -> None:
+    def __init__(self, batch_shape: Any = SCALAR, event_shape: Any = SCALAR, validate_args: bool | None = None) -> None:
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args

@@ -170,7 +170,7 @@ class _Runs:
         return max(count, 0)
 
     def _tried(self, phase: int) -> tuple[Array, Array, Array, list[int]]:
-        """For pairs that begin at `phase` and every period from there: their normal numbers, their places, and where a run stops."""
+        """For pairs that begin at `phase` and every period from there: normal numbers, places, and where a run stops."""
         at = np.arange(phase, len(self.uniforms) - self.period + 1, self.period)
         drawn = self.uniforms[phase : phase + self.period * at.size].reshape(at.size, self.period)[:, self.small :]
         radius, angle = np.sqrt(-2 * np.log1p(-drawn[:, 1])), 2 * math.pi * drawn[:, 0]
