@@ -2,6 +2,7 @@
 
 from importlib import import_module as _import_module
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from mini_dl import (
     _C,
@@ -67,14 +68,19 @@ from mini_dl.kernels.parallel import get_num_threads, set_num_threads
 from mini_dl.overrides import asking as _asking
 from mini_dl.tensor import Size, Tensor, typename
 
+if _TYPE_CHECKING:
+    from mini_dl import distributions
+
 __version__ = "0.1.0"
 newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
 
+_LOADED_WHEN_USED = frozenset(["distributions"])
+"""Parts that are imported by their first use."""
 
-def __getattr__(name: str) -> object:
-    """The packages that are loaded when they are first asked for."""
-    if name == "distributions":
-        return _import_module("mini_dl.distributions")
+
+def __getattr__(name):  # type: ignore[no-untyped-def]
+    if name in _LOADED_WHEN_USED:
+        return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
