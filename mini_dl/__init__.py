@@ -2,6 +2,7 @@
 
 from importlib import import_module as _import_module
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from mini_dl import (
     _C,
@@ -95,6 +96,9 @@ from mini_dl.autograd import (
 from mini_dl.kernels.parallel import get_num_threads, set_num_threads
 from mini_dl.standins import attach as _attach
 from mini_dl.tensor import Size, Tensor, typename
+
+if _TYPE_CHECKING:
+    from mini_dl import distributions
 
 __version__ = "0.1.0"
 newaxis = None

@@ -144,3 +144,13 @@ def asked(d: Any, *names: str) -> Any:
         return value() if callable(value) else value
 
     return [outcome(lambda name=name: answer(name)) for name in names]
+
+
+def gradients(torch, rng, output, leaves):
+    """Of a random combination of the outputs, with respect to the leaves, twice."""
+    total = (output * rng(*output.shape, dtype="float64")).sum()
+    first = torch.autograd.grad(total, leaves, create_graph=True, allow_unused=True)
+    total = sum((g * g).sum() for g in first if g is not None)
+    if not getattr(total, "requires_grad", False):
+        return first, None
+    return first, outcome(lambda: torch.autograd.grad(total, leaves, allow_unused=True, retain_graph=True))

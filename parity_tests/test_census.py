@@ -43,6 +43,12 @@ NAMESPACES = (
     "random",
     "masked",
     "signal.windows",
+    "distributions",
+    "distributions.constraints",
+    "distributions.constraint_registry",
+    "distributions.transforms",
+    "distributions.utils",
+    "distributions.kl",
 )
 OWN = {"namespace", "annotations", "__slotnames__"}  # public by location, but not part of the interface; the last by copyreg
 

@@ -8,7 +8,17 @@ import pickle
 import pytest
 
 from parity_tests import bridge
-from parity_tests.distribution_cases import KINDS, OTHER_PARAMETERS, SHAPES, asked, made, with_its_default
+from parity_tests.distribution_cases import (
+    KINDS,
+    MORE,
+    OTHER_PARAMETERS,
+    SHAPES,
+    asked,
+    gradients,
+    made,
+    parameter,
+    with_its_default,
+)
 from parity_tests.twin import message, outcome, twin
 
 MOMENTS = "mean mode variance stddev entropy perplexity".split()
@@ -56,16 +66,6 @@ def test_moments_samples_and_densities(torch, rng, name, kinds, shape, dtype):
         "values": [outcome(lambda e=e: d.enumerate_support(expand=e)) for e in (True, False)],
         "after": torch.rand(2),
     }
-
-
-def gradients(torch, rng, output, leaves):
-    """Of a random combination of the outputs, with respect to the leaves, twice."""
-    total = (output * rng(*output.shape, dtype="float64")).sum()
-    first = torch.autograd.grad(total, leaves, create_graph=True, allow_unused=True)
-    total = sum((g * g).sum() for g in first if g is not None)
-    if not getattr(total, "requires_grad", False):
-        return first, None
-    return first, outcome(lambda: torch.autograd.grad(total, leaves, allow_unused=True, retain_graph=True))
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3)])
@@ -165,8 +165,6 @@ BAD = {
 @pytest.mark.parametrize("name", list(KINDS))
 @twin
 def test_invalid_parameters_are_refused_in_the_same_words(torch, rng, name):
-    from parity_tests.distribution_cases import MORE, parameter
-
     said = []
     for key, kind in KINDS[name].items():
         for bad in BAD[kind]:

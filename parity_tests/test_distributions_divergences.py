@@ -7,9 +7,8 @@ import pytest
 import torch as real
 
 from parity_tests import bridge
-from parity_tests.distribution_cases import KINDS, OTHER_PARAMETERS, made, parameter
-from parity_tests.test_distributions import gradients
-from parity_tests.twin import message, outcome, twin
+from parity_tests.distribution_cases import KINDS, OTHER_PARAMETERS, gradients, made, parameter
+from parity_tests.twin import Draws, message, outcome, twin
 
 PAIRS = sorted((p.__name__, q.__name__) for p, q in real.distributions.kl._KL_REGISTRY)
 MADE_OF_OTHERS = {"ExponentialFamily", "Independent", "TransformedDistribution"}
@@ -185,8 +184,6 @@ def test_the_warning_of_an_ambiguous_pair_has_torchs_words():
 )  # heavy tails
 def test_the_divergence_is_the_mean_of_the_difference_of_the_densities(p, q):
     """Monte Carlo, in mini_dl alone: within five standard errors."""
-    from parity_tests.twin import Draws
-
     library = bridge.mini_dl
     library.set_default_dtype(library.float64)
     try:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mini_dl
-from parity_tests.test_random import array, fails_alike, same
+from parity_tests.streams import array, fails_alike, same
 
 LIBRARIES = torch, mini_dl
 FLOATS = ("float32", "float64")

@@ -8,7 +8,7 @@ import pickle
 import pytest
 import torch as real
 
-from parity_tests.test_distributions import gradients
+from parity_tests.distribution_cases import gradients
 from parity_tests.twin import message, outcome, twin
 
 TRANSFORMS = {

@@ -237,6 +237,31 @@ def _(torch: Any) -> Work:
     return both_ways(torch, blocks, tensor(torch, 8, 64, 128, grad=True))
 
 
+# ------------------------------------------------------------------------------------------------ distributions
+
+DISTRIBUTIONS: dict[str, Callable[[Any, int], tuple[Any, tuple[int, ...]]]] = {  # for n numbers: the distribution, sample_shape
+    "Normal": lambda torch, n: (torch.distributions.Normal(torch.zeros(n), torch.ones(n)), ()),
+    "Categorical": lambda torch, n: (torch.distributions.Categorical(logits=tensor(torch, n, 5)), ()),
+    "Gamma": lambda torch, n: (torch.distributions.Gamma(torch.full((n,), 2.0), torch.ones(n)), ()),
+    "MultivariateNormal": lambda torch, n: (torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3)), (n,)),
+}
+
+for _name, _make in DISTRIBUTIONS.items():
+    for _n, _size in ((10, "10"), (1_000_000, "1e6")):
+
+        @case(f"distributions: sample of {_name}, {_size}")
+        def _(torch: Any, make: Any = _make, n: int = _n) -> Work:
+            distribution, shape = make(torch, n)
+            return lambda: distribution.sample(shape)
+
+        @case(f"distributions: log_prob of {_name}, {_size}")
+        def _(torch: Any, make: Any = _make, n: int = _n) -> Work:
+            torch.manual_seed(0)
+            distribution, shape = make(torch, n)
+            values = distribution.sample(shape)
+            return lambda: distribution.log_prob(values)
+
+
 # ------------------------------------------------------------------------------------------------ optimizers and steps
 
 Shapes = list[tuple[int, ...]]

@@ -12,6 +12,8 @@ from mini_dl.tensor import Size, Tensor
 
 __all__ = ["Distribution"]
 
+SCALAR = Size()
+
 
 def _is_declared_here(kind: type) -> bool:
     """Whether a class is of this package, which is also known as ``torch.distributions``."""
@@ -58,7 +60,7 @@ class Distribution:
             raise ValueError
         Distribution._validate_args = value
 
-    def __init__(self, batch_shape: Any = (), event_shape: Any = (), validate_args: bool | None = None) -> None:
+    def __init__(self, batch_shape: Any = SCALAR, event_shape: Any = SCALAR, validate_args: bool | None = None) -> None:
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args

@@ -6,6 +6,7 @@ its rejections need, so where they lie depends on what was drawn: a loop finds t
 
 from __future__ import annotations
 
+import bisect
 import math
 from typing import Any
 
@@ -77,88 +78,110 @@ def _accepted(generator: Generator, small: Array, d: Array, c: Array) -> tuple[A
 
     Numbers are drawn in bulk, but never more than are certain to be needed, so that none has to be given back.
     """
-    normals, boosts = np.empty(d.size), []
+    normals, boosts = np.empty(d.size), np.empty(d.size)
     uniforms, waiting, done = np.empty(0), generator._normal, 0
-    steepest = np.nanmax(c, initial=0.4)
     while done < d.size:
         part = slice(done, done + STRETCH)
         size, boosted = d[part].size, int(np.count_nonzero(small[part]))
         least = size + boosted + 2 * ((size + (waiting is None)) // 2)
         uniforms = np.concatenate([uniforms, unit_double(generator, max(least - uniforms.size, 1))])
-        pairs = _pairs(uniforms, waiting)
-        limits = np.where(pairs * steepest > -0.99, 1 - SQUEEZE * pairs * pairs * pairs * pairs, -1)
-        chosen, starts, used, pair = _walk(small[part], d[part], c[part], uniforms, pairs, limits, waiting is not None)
-        normals[done : done + len(chosen)] = pairs.ravel()[chosen]
-        boosts.append(uniforms[starts])
-        waiting = None if pair < 0 else float(pairs[pair, 1])
+        places = np.empty(size, np.int64)
+        runs = _Runs.of(small[part], d[part], c[part], uniforms)
+        count, used, waiting = _walk(small[part], d[part], c[part], uniforms, waiting, runs, normals[part], places)
+        if boosted:
+            boosts[done : done + count] = uniforms[places[:count]]
         uniforms = uniforms[used:]
-        done += len(chosen)
+        done += count
     generator._normal = waiting
-    return normals, np.concatenate(boosts) if boosts else np.empty(0)
-
-
-def _pairs(uniforms: Array, waiting: float | None) -> Array:
-    """For each position the two normal numbers of the uniforms there and behind (Box and Muller); for the last, `waiting`."""
-    pairs = np.full((uniforms.size, 2), np.nan)
-    radius, angle = np.sqrt(-2 * np.log1p(-uniforms[1:])), 2 * math.pi * uniforms[:-1]
-    np.multiply(radius, np.cos(angle), out=pairs[:-1, 0])
-    np.multiply(radius, np.sin(angle), out=pairs[:-1, 1])
-    if waiting is not None:
-        pairs[-1, 1] = waiting
-    return pairs
+    return normals, boosts[small]
 
 
 def _walk(
-    small: Array, d: Array, c: Array, uniforms: Array, pairs: Array, limits: Array, waiting: bool
-) -> tuple[list[int], list[int], int, int]:
-    """Which numbers of the `pairs` are accepted, until the uniforms are used up, and where the small elements began.
+    small: Array, d: Array, c: Array, uniforms: Array, waiting: float | None, runs: _Runs | None, normals: Array, places: Array
+) -> tuple[int, int, float | None]:
+    """Finds the normal number for each element, and the place of its first draw, until the uniforms are used up.
 
-    Then how many uniforms are used, and the pair whose second number waits (-1: none). Where ``1 - u`` is below the limit of a
-    normal number, every element accepts it.
+    Returns how many elements are done, how many uniforms are used, and the normal number that waits. `runs` goes over elements
+    that take what they draw first; the others are followed draw by draw.
     """
-    us, ds, cs, smalls = (1 - uniforms).tolist(), d.tolist(), c.tolist(), small.tolist()
-    (first, second), (limit, other_limit) = pairs.T.tolist(), limits.T.tolist()
-    last, position, pair = len(us) - 1, 0, len(us) - 1 if waiting else -1
-    chosen: list[int] = []
-    starts: list[int] = []
-    before = position, pair
-    try:
-        for i, is_small in enumerate(smalls):
-            before = position, pair
-            if is_small:
-                position += 1
+    number, d_of, c_of, boosted = [a.tolist().__getitem__ if runs is None else a.item for a in (uniforms, d, c, small)]
+    i, position, size = 0, 0, len(d)
+    while i < size:
+        if runs is not None and waiting is None:
+            count = runs.go(position, i, normals, places)
+            i, position = i + 2 * count, position + runs.period * count
+            if i == size:
+                break
+        before = position, waiting
+        try:
+            position += boosted(i)
             while True:
-                if pair < 0:
-                    pair = position
-                    if pair == last:
-                        raise IndexError
-                    position += 2
-                    u = us[position]
-                    if u < limit[pair]:
-                        place = 2 * pair
-                        break
-                    place, x = 2 * pair, first[pair]
+                if waiting is None:
+                    radius, angle = math.sqrt(-2 * math.log1p(-number(position + 1))), 2 * math.pi * number(position)
+                    x, waiting, position = radius * math.cos(angle), radius * math.sin(angle), position + 2
                 else:
-                    u = us[position]
-                    place, x = 2 * pair + 1, second[pair]
-                    quick = u < other_limit[pair]
-                    pair = -1
-                    if quick:
-                        break
-                y = 1 + cs[i] * x
+                    x, waiting = waiting, None
+                y = 1 + c_of(i) * x
                 if y <= 0:
                     continue
-                v, square = y * y * y, x * x
-                if u < 1 - SQUEEZE * square * square or math.log(u) < 0.5 * square + ds[i] * (1 - v + math.log(v)):
-                    break
+                u, v, square = 1 - number(position), y * y * y, x * x
                 position += 1
-            position += 1
-            chosen.append(place)
-            if is_small:
-                starts.append(before[0])
-    except IndexError:
-        position, pair = before
-    return chosen, starts, position, pair
+                if u < 1 - SQUEEZE * square * square or math.log(u) < 0.5 * square + d_of(i) * (1 - v + math.log(v)):
+                    break
+        except IndexError:
+            return i, *before
+        normals[i], places[i] = x, before[0]
+        i += 1
+    return i, position, waiting
+
+
+class _Runs:
+    """Elements, two by two, that accept the first normal number they draw: their draws lie in a pattern of `period` uniforms.
+
+    Each pair takes two uniforms for two normal numbers, and one for each decision; where elements are small, one more for each.
+    Whether an element accepts is decided for the smallest `d`: then those with a larger one accept, too.
+    """
+
+    def __init__(self, small: bool, d: float, c: float, uniforms: Array) -> None:
+        self.small, self.d, self.c, self.uniforms = small, d, c, uniforms
+        self.period = 6 if small else 4
+        self.phases: dict[int, tuple[Array, Array, Array, list[int]]] = {}
+
+    @staticmethod
+    def of(small: Array, d: Array, c: Array, uniforms: Array) -> _Runs | None:
+        """None if there are few elements, or those below 1 are mixed with others, or some are not numbers."""
+        if d.size < 64 or not np.all(d > 0) or small.any() != small.all():
+            return None
+        return _Runs(bool(small[0]), float(d.min()), float(c.max()), uniforms)
+
+    def go(self, position: int, i: int, normals: Array, places: Array) -> int:
+        """Write the results of as many pairs as there are in a run from `position` on, for element `i` and those after it."""
+        phase = position % self.period
+        if phase not in self.phases:
+            self.phases[phase] = self._tried(phase)
+        first, second, at, stops = self.phases[phase]
+        j = position // self.period
+        count = min(stops[bisect.bisect_left(stops, j)] - j, (len(normals) - i) // 2)
+        if count > 0:
+            end = i + 2 * count
+            normals[i:end:2], normals[i + 1 : end : 2] = first[j : j + count], second[j : j + count]
+            if self.small:
+                places[i:end:2], places[i + 1 : end : 2] = at[j : j + count], at[j : j + count] + 4
+        return max(count, 0)
+
+    def _tried(self, phase: int) -> tuple[Array, Array, Array, list[int]]:
+        """For pairs that begin at `phase` and every period from there: normal numbers, places, and where a run stops."""
+        at = np.arange(phase, len(self.uniforms) - self.period + 1, self.period)
+        drawn = self.uniforms[phase : phase + self.period * at.size].reshape(at.size, self.period)[:, self.small :]
+        radius, angle = np.sqrt(-2 * np.log1p(-drawn[:, 1])), 2 * math.pi * drawn[:, 0]
+        first, second = radius * np.cos(angle), radius * np.sin(angle)
+        good = self._accepts(first, drawn[:, 2]) & self._accepts(second, drawn[:, -1])
+        return first, second, at, [*np.flatnonzero(~good).tolist(), at.size, (len(self.uniforms) // self.period) + 1]
+
+    def _accepts(self, x: Array, uniform: Array) -> Array:
+        y, u, square = 1 + self.c * x, 1 - uniform, x * x
+        v = y * y * y
+        return (y > 0) & ((u < 1 - SQUEEZE * square * square) | (np.log(u) < 0.5 * square + self.d * (1 - v + np.log(v))))
 
 
 # ------------------------------------------------------------------------------------------------ the change with a parameter

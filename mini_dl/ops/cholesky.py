@@ -11,6 +11,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
 from mini_dl.kernels.linalg import first_failure, h
+from mini_dl.ops.choice import where
 from mini_dl.ops.matrices import H, LinAlgError, eye_like, square
 from mini_dl.ops.solving import solve_triangular
 from mini_dl.tensor import Tensor, wrap
@@ -78,9 +79,8 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
             raise
     info = mode.run(kernels.minor, A._array)
     good = wrap((info == 0)[..., None, None])
-    safe = A * good + eye_like(A, A._array.shape[-1]) * good.logical_not()
-    L = _cholesky(safe, upper)
-    return _CholeskyEx(L * good + (A.triu() if upper else A.tril()) * good.logical_not(), wrap(info))
+    L = _cholesky(where(good, A, eye_like(A, A._array.shape[-1])), upper)
+    return _CholeskyEx(where(good, L, A.triu() if upper else A.tril()), wrap(info))
 
 
 @method(out=True)
