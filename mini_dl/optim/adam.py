@@ -28,8 +28,6 @@ class Adam(Optimizer):
     tensor([0.9000, 1.9000], requires_grad=True)
     """
 
-    instead_of_sparse = ", please consider SparseAdam instead"
-
     def __init__(
         self, params: Any, lr: Any = 1e-3, betas: tuple[Any, Any] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
@@ -48,6 +46,9 @@ class Adam(Optimizer):
                 raise RuntimeError("`requires_grad` is not supported for `step` in differentiable mode")
             if group["fused"]:
                 raise RuntimeError("Adam with fused=True does not support differentiable=True")
+
+    def update_sparse(self, param: Array, grad: Any, tensors: dict[str, Any], group: Any) -> None:
+        raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
 
     def update(self, param: Array, grad: Array, state: State, group: Any) -> None:
         state.begin(param, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * group.amsgrad)
