@@ -313,6 +313,34 @@ def test_files(writer, reader, zipped):
     assert told(found[:-1]) == told(made(torch)[:-1]) and told(found[-1]["nested"]) == told(made(torch)[-1]["nested"])
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_sparse_buffer_goes_with_its_module():
+    def program(m):
+        class Net(m.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.lin = m.nn.Linear(3, 2)
+                parts = m.tensor([[0, 1], [1, 0]]), m.tensor([1.0, 2.0]), m.Size([2, 2])
+                self.register_buffer("adjacency", m.sparse.FloatTensor(*parts))
+
+            def forward(self, x):
+                return m.sparse.mm(self.adjacency, self.lin(x))
+
+        net, other, file = Net(), Net(), io.BytesIO()
+        m.save(net.state_dict(), file)
+        file.seek(0)
+        other.adjacency = other.adjacency * 5
+        other.load_state_dict(m.load(file))
+        other(m.ones(2, 3)).sum().backward()
+        moved = copy.deepcopy(other).to("cpu").double()
+        return (
+            other.adjacency, moved.adjacency, other.lin.bias.grad, str(net.adjacency.device), net.adjacency.type(),
+            net.adjacency.get_device(), m.sparse.DoubleTensor(2, 3), net.adjacency.new_tensor([1.0]),
+        )  # fmt: skip
+
+    both(program)
+
+
 def graph(m):
     """A ring with chords, normalized as in Kipf and Welling 2017."""
     count = 12
