@@ -104,8 +104,6 @@ class Entry:
     @functools.cached_property
     def out_of_scope(self) -> str | None:
         """Why mini_dl does not claim this entry; None if it is a public op of dense tensors."""
-        if self.name.startswith("sparse.") or self.name in ("to_sparse",):
-            return "sparse"
         if self.name == "chalf":
             return "dtype that NumPy lacks"
         if self.name.startswith("jiterator"):

@@ -211,6 +211,8 @@ def to_mini_module(module: torch.nn.Module) -> Any:
 
 def array(tensor: Any) -> Any:
     """The values of a tensor of either library as a NumPy array."""
+    if str(tensor.layout).startswith("torch.sparse"):
+        tensor = tensor.detach().to_dense()
     if not isinstance(tensor, torch.Tensor):
         return tensor._array
     plain = _plain(tensor)

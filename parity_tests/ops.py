@@ -93,7 +93,7 @@ class Trial:
     def views(self, ours: list[Any], theirs: list[Any]) -> str | None:
         """Whether results look into the memory of the inputs where torch's do, and only there."""
         for a, b in zip(bridge.tensors(self.answer), bridge.tensors(self.result)):
-            if not b.numel():
+            if not b.numel() or b.layout is not torch.strided:
                 continue
             shared_b = any(b.untyped_storage().data_ptr() == x.untyped_storage().data_ptr() for x in theirs)
             shared_a = any(

@@ -23,8 +23,6 @@ class Adam(Optimizer):
     [[0.9, 1.9], [0.8004, 1.8002]]
     """
 
-    instead_of_sparse = ", please consider SparseAdam instead"
-
     def __init__(
         self, params: Params, lr: Number = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
         amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
@@ -43,6 +41,9 @@ class Adam(Optimizer):
                 raise RuntimeError("`requires_grad` is not supported for `step` in differentiable mode")
             if group["fused"]:
                 raise RuntimeError("Adam with fused=True does not support differentiable=True")
+
+    def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
+        raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         state.begin(param, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * group.amsgrad)

@@ -123,7 +123,6 @@ class Optimizer:
     newer_options: ClassVar[Group] = {}
     """Options that state saved by old versions may lack, and their values then: flags with defaults, and those named."""
     tensors_of_step: ClassVar[str] = "params and state_steps"
-    instead_of_sparse: ClassVar[str] = ""
     """torch's name for the tensors that a step takes."""
     foreach_is_recorded: ClassVar[bool] = False
     """Whether torch lets `foreach` and `differentiable` go together."""
@@ -266,7 +265,7 @@ class Optimizer:
 
     def update_sparse(self, param: Array, grad: Tensor, tensors: StateDict, group: Options) -> None:
         """As `update`, with a sparse gradient. RuntimeError where the algorithm changes all elements."""
-        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self.instead_of_sparse}")
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
 
     def _record_group(self, group: Group) -> None:
         """The same updates, recorded."""

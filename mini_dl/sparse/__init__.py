@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mini_dl import _dtypes
 from mini_dl.sparse import handlers
 from mini_dl.sparse.making import (
     check_compressed as check_compressed,
@@ -16,7 +17,23 @@ from mini_dl.sparse.making import (
 from mini_dl.sparse.tensor import SparseTensor as SparseTensor, coo as coo, made as made
 from mini_dl.tensor import Tensor
 
-__all__ = ["addmm", "log_softmax", "mm", "softmax", "sum"]
+__all__ = ["addmm", "log_softmax", "mm", "sampled_addmm", "softmax", "sum"]
+
+
+def _of_type(name: str) -> Any:
+    def make(*parts: Any) -> Tensor:
+        """A sparse tensor of this type from indices, values and size, or of this size and empty."""
+        dtype = _dtypes.NAMES[name]
+        if parts and isinstance(parts[0], int):
+            return sparse_coo_tensor(parts, dtype=dtype)
+        return sparse_coo_tensor(*parts, dtype=dtype) if parts else sparse_coo_tensor((0,), dtype=dtype)
+
+    return make
+
+
+FloatTensor, DoubleTensor, HalfTensor = _of_type("float32"), _of_type("float64"), _of_type("float16")
+LongTensor, IntTensor, ShortTensor = _of_type("int64"), _of_type("int32"), _of_type("int16")
+CharTensor, ByteTensor = _of_type("int8"), _of_type("uint8")
 
 
 def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
@@ -37,6 +54,15 @@ def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
 def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> Tensor:
     """``beta * mat + alpha * (mat1 @ mat2)`` with a sparse `mat1`."""
     return handlers.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
+
+
+def sampled_addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Any = None) -> Tensor:
+    """``beta * input + alpha * (mat1 @ mat2)`` at the places of `input`, a matrix of compressed rows, and nothing else."""
+    if not isinstance(input, SparseTensor) or not input.is_sparse_csr:
+        raise RuntimeError(f"sampled_addmm: Expected self to have sparse_csr layout, but got {input.layout}")
+    if out is not None:
+        raise NotImplementedError("sampled_addmm with out=")
+    return handlers.sampled_product(input, mat1, mat2, beta, alpha)
 
 
 def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,7 +48,7 @@ def neg(input: SparseTensor) -> SparseTensor:
 
 @handles("pow", "__pow__")
 def power(input: Any, exponent: Any) -> SparseTensor:
-    if not isinstance(input, SparseTensor) or not isinstance(exponent, numbers.Number):
+    if not isinstance(input, SparseTensor) or not isinstance(exponent, (int, float, complex)):
         raise RuntimeError("a sparse tensor can only be raised to a number")
     if exponent == 0:
         raise RuntimeError("pow(sparse, 0) would be dense: call to_dense() first")
@@ -80,6 +79,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
         raise RuntimeError(f"add of tensors of layouts {input.layout} and {other.layout} is not supported: convert one of them")
     if input.layout is COO and input.sparse_dim() != other.sparse_dim():
         raise RuntimeError("add: expected the same number of sparse dimensions")
+    if input.layout is COO and input.index[0] is other.index[0]:
+        return made(COO, input.index, input.kept + scaled, input.whole, input.merged and other.merged)
     kept = dense_cat([input.kept, scaled])
     joined = coo(np.concatenate([input.places(), other.places()], 1), kept, input.whole)
     if input.layout is not COO:
@@ -247,7 +248,7 @@ def select(input: SparseTensor, dim: int, index: int) -> Tensor:
     kept = source.kept.index_select(0, wrap(taken))
     if source.sparse_dim() == 1:
         return kept.sum(0)
-    return coo(np.delete(source.places()[:, taken], at, 0), kept, _without(input.whole, at), True)
+    return coo(np.delete(source.places()[:, taken], at, 0), kept, _without(input.whole, at), len(taken) < 2)
 
 
 @handles("__getitem__")
@@ -333,20 +334,29 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return scaled + (product if alpha == 1 else product * alpha)
 
 
+def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> SparseTensor:
+    rows, columns = map(wrap, input.places())
+    if mat1.shape[1] != mat2.shape[0] or (mat1.shape[0], mat2.shape[1]) != input.whole:
+        raise RuntimeError(
+            f"sampled_addmm: sizes {list(mat1.shape)} and {list(mat2.shape)} do not fit the product of size {list(input.whole)}"
+        )
+    product = (mat1.index_select(0, rows) * mat2.t().index_select(0, columns)).sum(1)
+    return like(input, input.kept * beta + product * alpha)
+
+
 # ------------------------------------------------------------------------------------------------ reductions
 
 
 @handles("sum")
 def sum(input: SparseTensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum of all values; along dimensions a sparse tensor, or a dense one if no sparse dimension is left."""
-    kept = input.kept if dtype is None else input.kept.to(dtype)
-    if kept.dtype != input.dtype:
-        input = like(input, kept)
+    if dtype is not None:
+        input = input.to(dtype)
     if dim is None:
-        return kept.sum()
+        return input.kept.sum()
     dims = sorted({wrap_dim(d, input.ndim) for d in ((dim,) if isinstance(dim, int) else dim)})
-    source = input if input.layout is COO else input.to_sparse()
-    sparse = source.sparse_dim()
+    source = input.coalesce() if input.layout is COO else input.to_sparse()
+    kept, sparse = source.kept, source.sparse_dim()
     inner = [d - sparse + 1 for d in dims if d >= sparse]
     values = kept.sum(inner, keepdim=keepdim) if inner else kept
     outer = [d for d in dims if d < sparse]

@@ -143,6 +143,13 @@ class SparseTensor(Tensor):
 
     nelement = numel
 
+    @property
+    def device(self) -> _device.device:
+        return _device.CPU
+
+    def get_device(self) -> int:
+        return -1
+
     def element_size(self) -> int:
         return self.itemsize
 
@@ -344,6 +351,26 @@ class SparseTensor(Tensor):
         return self if moved is self.kept else like(self, moved)
 
     def cpu(self) -> SparseTensor:
+        return self
+
+    def type(self, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if dtype is None:
+            return self.kept.type().replace("torch.", "torch.sparse.")
+        return like(self, self.kept.type(dtype))
+
+    def type_as(self, other: Tensor) -> SparseTensor:
+        return self.to(other.dtype)
+
+    def new_tensor(self, data: Any, **options: Any) -> Tensor:
+        return self.kept.new_tensor(data, **options)
+
+    def copy_(self, src: Tensor, non_blocking: bool = False) -> SparseTensor:
+        if not src._sparse:
+            raise RuntimeError("copy_() between dense and sparse Tensors is not implemented! Found self type = " + self.type())
+        if src.shape != self.shape:
+            raise RuntimeError(f"a sparse tensor of size {list(src.shape)} does not fit one of size {list(self.shape)}")
+        source = src.detach().to(self.dtype).to_sparse(layout=self.layout)
+        self.index, self.kept, self.merged = tuple([part.clone() for part in source.index]), source.kept.clone(), source.merged
         return self
 
     def contiguous(self, *_: Any, **__: Any) -> SparseTensor:

@@ -153,7 +153,9 @@ class _Snapshot:
         members = [t for _, parameters, buffers in self.members for t in (*parameters.values(), *buffers.values())]
         held = {id(t): t for t in members if t is not None}
         self.lazy = [(t, type(t)) for t in held.values() if is_lazy(t)]
-        self.values = [(t, t._array, t._array.copy()) for t in held.values() if not is_lazy(t)] if copies else []
+        dense = [t for t in held.values() if not is_lazy(t) and not t._sparse]
+        self.values = [(t, t._array, t._array.copy()) for t in dense] if copies else []
+        self.sparse = [(t, t.clone()) for t in held.values() if t._sparse] if copies else []
 
     def restore(self) -> None:
         for module, parameters, buffers in self.members:
@@ -161,6 +163,8 @@ class _Snapshot:
         for tensor, kind in self.lazy:
             tensor.__dict__.pop("_array", None)
             tensor.__class__ = kind
+        for tensor, copied in self.sparse:
+            tensor.copy_(copied)
         for tensor, array, values in self.values:
             np.copyto(array, values)
             tensor._array = array
