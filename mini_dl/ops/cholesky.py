@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.mode import mode
@@ -62,6 +63,7 @@ def _linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 
 
 @method(out=True)
+@deprecated("torch.cholesky", "`torch.linalg.cholesky(A)`, or `torch.linalg.cholesky(A).mH` for upper=True,")
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """``linalg.cholesky``"""
     return _cholesky_of("cholesky", input, upper)

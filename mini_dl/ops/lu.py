@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
@@ -138,6 +139,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
 
 
 @public("torch:lu", "Tensor:lu", out=True)
+@deprecated("torch.lu", "`torch.linalg.lu_factor` or `torch.linalg.lu_factor_ex`")
 def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``linalg.lu_factor``, with ``info`` on request."""
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
@@ -196,6 +198,7 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
 
 
 @method(out=True)
+@deprecated("torch.lu_solve", "`torch.linalg.lu_solve(LU, pivots, B)`")
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """The solution of ``A @ X = input`` from the LU factors of A."""
     return _lu_solve(LU_data, LU_pivots, input)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mini_dl._checks import wrap_dim
+from mini_dl._checks import deprecated, wrap_dim
 from mini_dl._dtypes import dtype, is_number, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
@@ -31,6 +31,7 @@ def _tensor_norm(self: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = 
 
 
 @function(out=True)
+@deprecated("at::frobenius_norm", "`linalg.vector_norm(A, 2., dim, keepdim)`")
 def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
     dims = [dim] if is_number(dim) else list(dim)
@@ -44,6 +45,7 @@ def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 
 @function(out=True)
+@deprecated("at::nuclear_norm", "`linalg.matrix_norm(A, 'nuc', dim, keepdim)`")
 def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
     """The sum of the singular values of the matrices in two dimensions."""
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import method, public, requires_grad, return_type
 from mini_dl.autograd.formal import kinked
@@ -100,6 +101,7 @@ def linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
 
 
 @method(out=True)
+@deprecated("torch.qr", "`torch.linalg.qr(A, 'reduced' if some else 'complete')`")
 def qr(input: Tensor, some: bool = True) -> Any:
     """``linalg.qr``; without `some`, complete."""
     return _TorchQR(*_factor_qr(input, "reduced" if some else "complete"))

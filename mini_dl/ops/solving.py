@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import method, public, return_type
 from mini_dl.autograd.mode import mode
@@ -175,6 +176,7 @@ _TriangularSolve = return_type("triangular_solve", "solution cloned_coefficient"
 
 
 @method(out=True)
+@deprecated("torch.triangular_solve", "`torch.linalg.solve_triangular(A, B)`")
 def triangular_solve(b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
     """``(solution, A)`` of ``A @ X = b`` for triangular A (`transpose`: of ``A.T @ X = b``)."""
     if b._array.ndim < 2:

@@ -436,8 +436,8 @@ class Module:
         return self._apply(uninitialized_like, recurse)
 
     def share_memory(self: Self) -> Self:
-        """Accepted, without effect."""
-        return self._apply(lambda t: t.share_memory_() if is_lazy(t) else t)
+        """``share_memory_`` of all parameters and buffers."""
+        return self._apply(lambda t: t.share_memory_())  # type: ignore[no-any-return]
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set ``training`` here and below: dropout and batch norm depend on it."""
