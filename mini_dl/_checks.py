@@ -7,6 +7,7 @@ import inspect
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -104,6 +105,20 @@ def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callab
             for other in others:
                 if other in kwargs:
                     kwargs[name] = kwargs.pop(other)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def deprecated(name: str, instead: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let calls of a function that torch calls `name` warn of its deprecation, and say what to write instead."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            warnings.warn(f"{name} is deprecated and will be removed in a future release. Use {instead} instead.", stacklevel=3)
             return function(*args, **kwargs)
 
         return call

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -114,31 +114,86 @@ LOSSES |= {
         for n in ("soft_margin_loss", "hinge_embedding_loss")
     },
 }
-_SIGN = "the sign of a zero: which of two equal numbers the maximum is differs between vectors and single numbers"
+
+
+class Seen(NamedTuple):
+    """One value that differs."""
+
+    point: list[Any]  # the inputs there
+    ours: Any
+    theirs: Any
+    text: str
+
+    @property
+    def numbers(self) -> list[float]:
+        return [float(x) for x in np.ravel(np.array([np.ravel(one) for one in self.point], object).tolist())]
+
+    @property
+    def row(self) -> list[float]:
+        return self.point[0]
+
+
+def zeros(seen: Seen) -> bool:
+    return bool(seen.ours == 0 == seen.theirs)
+
+
+def extreme(seen: Seen) -> bool:
+    """Infinite, NaN, huge or subnormal inputs."""
+    return any([not abs(x) < 700 or 0 < abs(x) < 1e-37 for x in seen.numbers])
+
+
+def not_finite(seen: Seen) -> bool:
+    return not all(map(np.isfinite, seen.numbers))
+
+
+def at_a_pole(seen: Seen) -> bool:
+    x = seen.numbers[0]
+    return x < -0.5 and abs(x - round(x)) < 2e-7
+
+
+def tied(seen: Seen) -> bool:
+    return len({str(x + 0.0) for x in seen.row}) < len(seen.row)
+
+
+def of(names: str, excused: Callable[[Seen], bool], reason: str) -> dict[str, tuple[Callable[[Seen], bool], str]]:
+    return dict.fromkeys(names.split(", "), (excused, reason))
+
+
 _LARGE = "beyond where its argument can be reduced, or where its own formula overflows"
-_POLE = "finite at the poles, by the rounding of pi"
-_TIES = "which of equal elements, and where NaN sorts, is chosen"
-_COMPLEX = "the sign and size of complex numbers at infinity, and where squares underflow"
 ACCIDENTS = {
-    **dict.fromkeys("relu nn.functional.relu6 nn.functional.elu nn.functional.celu nn.functional.selu fmax fmin".split(), _SIGN),
-    **dict.fromkeys(["elu 2", "lerp (two)", "special.entr", "special.i1", "special.i1e", "special.modified_bessel_i1"], _SIGN),
-    **dict.fromkeys("special.bessel_j0 special.bessel_j1 special.bessel_y0 special.bessel_y1 special.airy_ai".split(), _LARGE),
-    **dict.fromkeys("special.zeta special.gammainc special.gammaincc special.erfcx special.i0e special.log_ndtr".split(), _LARGE),
-    **dict.fromkeys("special.ndtr special.modified_bessel_k1".split(), _LARGE),
-    **dict.fromkeys("special.scaled_modified_bessel_k0 special.scaled_modified_bessel_k1 lgamma frexp ldexp".split(), _LARGE),
-    **dict.fromkeys("binary_cross_entropy_with_logits logaddexp2".split(), "ours is nearer"),
-    **dict.fromkeys("digamma polygamma 1".split(" ", 1), _POLE),
-    **dict.fromkeys(["kthvalue (rows)", "mode (rows)"], _TIES),
-    **dict.fromkeys(["complex abs (two)", "complex angle (two)"], _COMPLEX),
-    **dict.fromkeys(["norm 0 (rows)", "vector_norm 0 (rows)"], "no gradient there, zeros here"),
-    **dict.fromkeys(
-        ["addcmul (two)", "addcdiv (two)"], "products in the range only because they are fused, and out of it by squares"
+    **of(
+        "relu, nn.functional.relu6, nn.functional.elu, nn.functional.celu, nn.functional.selu, fmax, fmin, elu 2, lerp (two), "
+        "special.entr, special.i1, special.modified_bessel_i1",
+        zeros,
+        "the sign of a zero: which of two equal numbers the maximum is differs between vectors and single numbers",
     ),
-    "bce logits pos": "an infinite target",
-    "cumprod (rows)": "0 * inf, which the recurrence here never multiplies",
-    **dict.fromkeys(["var_mean (rows)", "std_mean (rows)"], "the mean of infinity, NaN by its way of computing"),
+    **of("special.bessel_j1, special.i1e", lambda seen: zeros(seen) or extreme(seen), "the sign of a zero, and huge numbers"),
+    **of(
+        "special.bessel_j0, special.bessel_y0, special.bessel_y1, special.airy_ai, special.zeta, special.gammainc, "
+        "special.erfcx, special.i0e, special.log_ndtr, special.modified_bessel_k1, frexp, ldexp, "
+        "special.scaled_modified_bessel_k0, special.scaled_modified_bessel_k1",
+        extreme,
+        _LARGE,
+    ),
+    **of("special.gammaincc", lambda seen: extreme(seen) or seen.numbers[0] < 1e-9, "huge numbers; near 0 ours is nearer"),
+    **of("special.ndtr", lambda seen: bool(seen.theirs == 0), "far out, where torch's formula cancels"),
+    **of("binary_cross_entropy_with_logits", lambda seen: abs(seen.numbers[0]) >= 100, "the difference of 1 and its neighbor"),
+    **of("logaddexp2", lambda seen: abs(seen.ours - seen.theirs) < 1e-6, "ours is nearer"),
+    **of("digamma, polygamma 1, lgamma", at_a_pole, "finite at the poles, by the rounding of pi"),
+    **of("kthvalue (rows)", tied, "which of equal elements is chosen"),
+    **of("mode (rows)", lambda seen: bool(np.isnan(seen.row).any()), "where NaN sorts"),
+    **of("complex abs (two), complex angle (two)", extreme, "numbers at infinity, and where squares underflow"),
+    **of("addcmul (two), addcdiv (two)", extreme, "in the range only because it is fused, or out of it by squares"),
+    **of("bce logits pos", lambda seen: extreme(seen) or abs(seen.numbers[0]) >= 100, "an infinite target, and as above"),
+    **of("cumprod (rows)", not_finite, "0 * inf, which the recurrence here never multiplies"),
+    **of("var_mean (rows), std_mean (rows)", not_finite, "the mean of infinity, NaN by its way of computing"),
 }
-"""torch's accidental answers, with the reason (see docs/decisions.md): only what is exact in both is compared there."""
+"""torch's accidental answers: for each function, at which points, and the reason (see docs/decisions.md)."""
+
+
+def accident(name: str, seen: Seen) -> bool:
+    return name in ACCIDENTS and ACCIDENTS[name][0](seen)
+
 
 ROWS = [0.0, -0.0, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan]
 ALONG: dict[str, Body] = {
@@ -285,7 +340,7 @@ def elementwise(name: str) -> bool:
     return not name.endswith("(rows)") and name not in ("glu",) and not name.startswith("prelu") and "mean" not in name
 
 
-def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[tuple[str, int, list[str]]]:
+def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[tuple[str, int, list[Seen]]]:
     """(what, how many values, differences)"""
     theirs, ours = answers(real, body, arrays, order), answers(bridge.mini_dl, body, arrays, order)
     others = []
@@ -301,10 +356,10 @@ def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[t
         a, b = ours.get(key, "nothing"), theirs.get(key, "nothing")
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
             same = (a is None and b is None) or (isinstance(a, str) and isinstance(b, str) and a == b)
-            yield key, 1, [] if same else [f"{describe(a)} for {describe(b)}"]
+            yield key, 1, [] if same else [unlike(a, b)]
             continue
         if a.shape != b.shape or a.dtype != b.dtype:
-            yield key, 1, [f"{describe(a)} for {describe(b)}"]
+            yield key, 1, [unlike(a, b)]
             continue
         strict, absolute = elementwise(name) and key.startswith("result"), 0.0 if elementwise(name) else 2e-6
         good = agree(a, b, strict, absolute)
@@ -315,15 +370,20 @@ def compared(name: str, body: Body, arrays: list[Any], order: int) -> Iterator[t
         lines = []
         for at in map(tuple, bad):
             where = [(a_[at[0]] if a_.shape and at else a_).tolist() for a_ in arrays if len(a_) > (at[0] if at else 0)]
-            lines.append(f"at {where}{list(map(int, at[1:])) or ''}: {np.atleast_1d(a)[at]} for {np.atleast_1d(b)[at]}")
+            x, y = np.atleast_1d(a)[at], np.atleast_1d(b)[at]
+            lines.append(Seen(where, x, y, f"at {where}{list(map(int, at[1:])) or ''}: {x} for {y}"))
         yield key, a.size, lines
+
+
+def unlike(ours: Any, theirs: Any) -> Seen:
+    return Seen([np.nan], np.nan, np.nan, f"{describe(ours)} for {describe(theirs)}")
 
 
 def describe(value: Any) -> str:
     return f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else str(value)
 
 
-def differences(dtype: str, names: list[str] | None, order: int) -> tuple[int, list[tuple[str, str, str]]]:
+def differences(dtype: str, names: list[str] | None, order: int) -> tuple[int, list[tuple[str, str, Seen]]]:
     total, found = 0, []
     for name, body, arrays in cases(dtype):
         if names and name not in names:
@@ -338,7 +398,7 @@ def differences(dtype: str, names: list[str] | None, order: int) -> tuple[int, l
 
 def judged(dtype: str, names: list[str] | None = None) -> tuple[int, list[tuple[str, str, str]]]:
     total, found = differences(dtype, names, 1)
-    return total, [(name, what, line) for name, what, line in found if name not in ACCIDENTS]
+    return total, [(name, what, seen.text) for name, what, seen in found if not accident(name, seen)]
 
 
 GROUPS = {"one": lambda name: name in UNARY or name in UNARY_FORMS, "rows": lambda name: name.endswith("(rows)"),
@@ -354,19 +414,19 @@ def test_values_and_gradients_at_the_edges_are_those_of_torch(group, dtype):
     assert not found, "\n".join(f"{name} | {what} | {line}" for name, what, line in found[:40])
 
 
-def test_what_torch_answers_by_accident_is_still_compared_somewhere():
-    known = {name for name, _, _ in cases("float32")}
-    assert known >= ACCIDENTS.keys()
+def test_what_torch_answers_by_accident_still_happens():
+    different = {name for dtype in ("float32", "float64") for name, _, _ in differences(dtype, list(ACCIDENTS), 1)[1]}
+    assert different == ACCIDENTS.keys()
 
 
 if __name__ == "__main__":
     for number_type in ("float32", "float64"):
         order = 2 if "--second" in sys.argv else 1
         compared_values, different = differences(number_type, [n for n in sys.argv[1:] if n != "--second"] or None, order)
-        for name, what, line in different:
-            print(f"{number_type} | {name} | {what} | {line}")
+        for name, what, seen in different:
+            print(f"{number_type} | {name} | {what} | {seen.text}")
         kinds = Counter((name, what) for name, what, _ in different)
-        print(f"{sum(name not in ACCIDENTS for name, _, _ in different)} of them no accident")
+        print(f"{sum(not accident(name, seen) for name, _, seen in different)} of them no accident")
         functions = len({name for name, _ in kinds})
         print(
             f"{number_type}: {compared_values} values, {len(different)} differ in {len(kinds)} results of {functions} functions"

@@ -241,16 +241,16 @@ def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
         if run.leaf_positions:
             for position in run.leaf_positions.get(id(leaf), ()):
                 run.results[position] = grad
-        if accumulate and (leaf._edge is LEAF or accumulates(leaf)):
+        if accumulate:
             own = None if leaf._hooks is None else leaf._hooks.node
             if own is not None:
                 (grad,) = run_prehooks(own, [grad])
             came = grad if own is not None and own.after else None
-            if grad is not None:
+            if grad is not None and (leaf._edge is LEAF or accumulates(leaf)):
                 box = [grad]
                 del grad
                 add_to_grad(leaf, box, create_graph)
-            if leaf._hooks is not None:
+            if leaf._hooks is not None:  # also where the leaf no longer wants its gradient
                 run_post_accumulate_hooks(leaf)
             if own is not None:
                 for hook in list(own.after.values()):

@@ -46,13 +46,18 @@ def address_of(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def memory_of(array: Array) -> Array:
-    """The bytes that `array` looks into: all that its owner has."""
+def owner_of(array: Array) -> Array:
+    """The array whose memory `array` looks into, or itself."""
     while True:
         base = getattr(array.base, "base", None) if type(array.base).__name__ == "DummyArray" else array.base  # of np.as_strided
         if not isinstance(base, np.ndarray):
-            break
+            return array
         array = base
+
+
+def memory_of(array: Array) -> Array:
+    """The bytes that `array` looks into: all that its owner has."""
+    array = owner_of(array)
     if not array.flags.c_contiguous:
         if not array.flags.f_contiguous:
             low, high = np.lib.array_utils.byte_bounds(array)

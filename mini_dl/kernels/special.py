@@ -213,7 +213,8 @@ def lgamma(x: Array) -> Array:
     return piecewise(
         x,
         (x > 0, _log_gamma_positive),
-        ((x < 0) & (np.absolute(x) < 1e300), lambda x: np.log(np.pi / (_sine_of_pi(x) * -x)) - _log_gamma_positive(-x)),
+        ((x < 0) & (x > -1e-150), lambda x: -np.log(-x)),
+        ((x <= -1e-150) & (x > -1e300), lambda x: np.log(np.pi / (_sine_of_pi(x) * -x)) - _log_gamma_positive(-x)),
         ((x == 0) | (x <= -1e300), lambda x: np.full_like(x, np.inf)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from mini_dl._device import CPU, creation, device, strided
 from mini_dl._dtypes import Array
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, method, namespace, tensor_method
-from mini_dl.autograd.places import memory_of, offset_of
+from mini_dl.autograd.places import memory_of, offset_of, owner_of
 from mini_dl.ops.memory import strides_of
 from mini_dl.tensor import Size, Tensor
 
@@ -139,6 +140,10 @@ class UntypedStorage:
         """The number of bytes."""
         return self._bytes.nbytes
 
+    def is_shared(self) -> bool:
+        """Whether `share_memory_` was called for a tensor that looks into this memory."""
+        return id(owner_of(self._bytes)) in _shared
+
     size = __len__ = nbytes
 
     def element_size(self) -> int:
@@ -180,6 +185,25 @@ class UntypedStorage:
 
 
 namespace("torch")["UntypedStorage"] = UntypedStorage
+
+
+_shared: dict[int, Any] = {}
+"""The arrays whose memory was to be shared: id -> weak reference, which removes the entry."""
+
+
+@tensor_method()
+def share_memory_(self: Tensor) -> Tensor:
+    """This tensor. Threads share memory anyway; `is_shared` is true of all tensors over it from now on."""
+    owner = owner_of(self._array)
+    number = id(owner)
+    _shared[number] = weakref.ref(owner, lambda _: _shared.pop(number, None))
+    return self
+
+
+@tensor_method()
+def is_shared(self: Tensor) -> bool:
+    """Whether `share_memory_` was called for a tensor over this memory."""
+    return id(owner_of(self._array)) in _shared
 
 
 @tensor_method()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
@@ -62,6 +63,7 @@ def _linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 
 
 @method(out=True)
+@deprecated("torch.cholesky", "`torch.linalg.cholesky(A)`, or `torch.linalg.cholesky(A).mH` for upper=True,")
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """``linalg.cholesky``"""
     return _cholesky_of("cholesky", input, upper)

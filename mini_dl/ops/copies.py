@@ -13,7 +13,7 @@ from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array
 from mini_dl._surface import function, method, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
@@ -164,7 +164,18 @@ for _function in (split_method, split_with_sizes, unbind):
     _copying(_function, _function.__name__ + "_copy", several=True)
 _copying(expand_to, "expand_copy")
 _copying(tensor_view, "view_copy")
-_copying(lambda input: input.detach(), "detach_copy")
+
+
+def _no_gradient(grad: Tensor) -> Tensor:
+    raise RuntimeError("derivative for aten::detach_copy is not implemented")
+
+
+@function(out=True)
+@recorded_as("NotImplemented")
+@op(input=_no_gradient)
+def detach_copy(input: Array) -> Array:
+    """A copy. It is recorded, and its gradient is refused."""
+    return np.array(input, order="C")
 
 
 @function(out=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, public, requires_grad, return_type
@@ -142,6 +143,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> NamedTensors:
 
 
 @public("torch:lu", "Tensor:lu", out=True)
+@deprecated("torch.lu", "`torch.linalg.lu_factor` or `torch.linalg.lu_factor_ex`")
 def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``linalg.lu_factor``, with ``info`` on request."""
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
@@ -200,6 +202,7 @@ def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoi
 
 
 @method(out=True)
+@deprecated("torch.lu_solve", "`torch.linalg.lu_solve(LU, pivots, B)`")
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """The solution of ``A @ X = input`` from the LU factors of A."""
     return _lu_solve(LU_data, LU_pivots, input)

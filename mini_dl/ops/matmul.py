@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, wrap_dim
+from mini_dl._checks import broadcast_shapes, deprecated, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
@@ -513,6 +513,7 @@ def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
 
 
 @function(out=True)
+@deprecated("torch.chain_matmul", "`torch.linalg.multi_dot`, which takes a list,")
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices in the cheapest order. Deprecated in favor of ``linalg.multi_dot``."""
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mini_dl._checks import listed, wrap_dim
+from mini_dl._checks import deprecated, listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Ints, dtype, is_number, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.choice import where
@@ -33,6 +33,7 @@ def _tensor_norm(
 
 
 @function(out=True)
+@deprecated("at::frobenius_norm", "`linalg.vector_norm(A, 2., dim, keepdim)`")
 def frobenius_norm(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
     """``sqrt(sum(|input| ** 2))`` over one dimension, two, or all with ``dim=()``."""
     dims = listed(dim)
@@ -46,6 +47,7 @@ def frobenius_norm(input: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
 
 
 @function(out=True)
+@deprecated("at::nuclear_norm", "`linalg.matrix_norm(A, 'nuc', dim, keepdim)`")
 def nuclear_norm(input: Tensor, dim: Ints = (-2, -1), keepdim: bool = False) -> Tensor:
     """The sum of the singular values of the matrices in two dimensions."""
     if isinstance(dim, bool):  # torch's other overload: nuclear_norm(input, keepdim)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
@@ -102,6 +103,7 @@ def linalg_qr(A: Tensor, mode: str = "reduced") -> NamedTensors:
 
 
 @method(out=True)
+@deprecated("torch.qr", "`torch.linalg.qr(A, 'reduced' if some else 'complete')`")
 def qr(input: Tensor, some: bool = True) -> NamedTensors:
     """``linalg.qr``; without `some`, complete."""
     return _TorchQR(*_factor_qr(input, "reduced" if some else "complete"))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
@@ -176,6 +177,7 @@ _TriangularSolve = return_type("triangular_solve", "solution cloned_coefficient"
 
 
 @method(out=True)
+@deprecated("torch.triangular_solve", "`torch.linalg.solve_triangular(A, B)`")
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> NamedTensors:

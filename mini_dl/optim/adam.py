@@ -46,7 +46,7 @@ class Adam(Optimizer):
         raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        state.begin(param, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * group.amsgrad)
+        state.begin(param, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * bool(group.amsgrad))
         state.advance()
         step, (beta1, beta2) = state.number("step"), group.betas
         root = (1 - beta2**step) ** 0.5  # sqrt(square / root^2) + eps = (sqrt(square) + eps * root) / root
