@@ -12,6 +12,7 @@ class SparseAdam(Optimizer):
     """Adam that changes only the elements that a sparse gradient contains.
 
     There is no sparse layout here, so every gradient is dense, and `step` raises torch's RuntimeError for dense gradients.
+    ValueError for complex parameters.
 
     >>> import mini_dl as torch
     >>> torch.optim.SparseAdam([torch.zeros(2)], lr=0.1).defaults["betas"]

@@ -61,6 +61,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 
 def get_swa_multi_avg_fn() -> Averages:
     """``average += (current - average) / (number averaged so far + 1)`` in place, for lists of tensors.
+    RuntimeError for tensors of integers.
 
     >>> average = tensor([1.0])
     >>> get_swa_multi_avg_fn()([average], [tensor([4.0])], 2)
@@ -113,6 +114,7 @@ class AveragedModel(Module):
 
     `avg_fn` gives the new average of one tensor, `multi_avg_fn` changes lists of equal type in place; both see how many were
     averaged before. Without them, all have equal weight. Buffers are copied, or averaged too with `use_buffers`.
+    AssertionError for both functions.
 
     >>> import mini_dl as torch
     >>> model = torch.nn.Linear(1, 1)
@@ -198,6 +200,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> No
 
 class SWALR(LRScheduler):
     """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, along a line or a cosine.
+    ValueError for another strategy, or a negative number of epochs.
 
     >>> course(SWALR, 0.2, anneal_epochs=4, anneal_strategy="linear")
     [1.0, 0.8, 0.6, 0.4, 0.2]

@@ -17,6 +17,7 @@ class MultiheadAttention(Module):
 
     (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), weights (N, L, S); `batch_first` puts N first. Masks are
     boolean (True: not attended to) or added to the scores.
+    ValueError for sizes that are not positive, AssertionError unless the heads divide `embed_dim`.
 
     >>> import mini_dl as torch
     >>> attention = torch.nn.MultiheadAttention(8, num_heads=2, batch_first=True)

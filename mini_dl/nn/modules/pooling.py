@@ -360,6 +360,7 @@ class _FractionalMaxPool(Configured):
 
 class FractionalMaxPool2d(_FractionalMaxPool):
     """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014).
+    ValueError unless exactly one of `output_size` and `output_ratio` is given.
 
     >>> import mini_dl as torch
     >>> torch.nn.FractionalMaxPool2d(2, output_ratio=0.5)(torch.ones(1, 8, 10)).shape
@@ -371,6 +372,7 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 class FractionalMaxPool3d(_FractionalMaxPool):
     """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014).
+    ValueError unless exactly one of `output_size` and `output_ratio` is given.
 
     >>> import mini_dl as torch
     >>> torch.nn.FractionalMaxPool3d(2, output_size=3)(torch.ones(1, 1, 8, 8, 8)).shape
