@@ -89,7 +89,8 @@ class MultiheadAttention(Module):
         weights = {f"{letter}_proj_weight": getattr(self, f"{letter}_proj_weight") for letter in "qkv"}
         output, attended = F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
-            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, need_weights=need_weights,
-            use_separate_proj_weight=not self._qkv_same_embed_dim, average_attn_weights=average_attn_weights, **masks, **weights,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, training=self.training,
+            need_weights=need_weights, use_separate_proj_weight=not self._qkv_same_embed_dim,
+            average_attn_weights=average_attn_weights, **masks, **weights,
         )  # fmt: skip
         return (output.transpose(0, 1) if turn else output), attended

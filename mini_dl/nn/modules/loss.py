@@ -412,8 +412,8 @@ class TripletMarginLoss(_Loss):
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        options = (self.margin, self.p, self.eps, self.swap)
-        return F.triplet_margin_loss(anchor, positive, negative, *options, reduction=self.reduction)
+        far = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
+        return F.triplet_margin_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 
 class TripletMarginWithDistanceLoss(Configured):

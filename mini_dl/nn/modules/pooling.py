@@ -21,8 +21,8 @@ class _Pool(Configured):
     n: ClassVar[int]
     operation: ClassVar[str]
 
-    def call(self, *args: object) -> Any:
-        return getattr(F, f"{self.operation}{self.n}d")(*args)
+    def call(self, *args: object, **kwargs: object) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(*args, **kwargs)
 
 
 class _Windows(_Pool):
@@ -53,8 +53,8 @@ class _MaxPool(_Windows):
     shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def forward(self, input: Tensor) -> Pooled:
-        places = self.return_indices
-        return self.call(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, places)
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return self.call(input, *window, ceil_mode=self.ceil_mode, return_indices=self.return_indices)
 
 
 class MaxPool1d(_MaxPool):
