@@ -9,15 +9,7 @@ from typing import Any, NamedTuple
 
 from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.schedule import (
-    LRScheduler,
-    Rates,
-    check_optimizer,
-    check_strategy,
-    course as course,
-    per_group,
-    set_option,
-)
+from mini_dl.optim.schedule import LRScheduler, Rates, check_optimizer, check_strategy, course as course, per_group, set_option
 
 
 class _WithMomentum(LRScheduler):

@@ -23,14 +23,9 @@ Average: TypeAlias = Callable[[Tensor, Tensor, Count], Tensor]
 Averages: TypeAlias = Callable[[Tensors, Tensors, Count], None]
 
 __all__ = [
-    "SWALR",
-    "AveragedModel",
-    "get_ema_avg_fn",
-    "get_ema_multi_avg_fn",
-    "get_swa_avg_fn",
-    "get_swa_multi_avg_fn",
+    "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn",
     "update_bn",
-]
+]  # fmt: skip
 
 
 def _check_decay(decay: float) -> None:
