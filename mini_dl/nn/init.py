@@ -319,6 +319,7 @@ def kaiming_normal_(
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A (semi-)orthogonal matrix, the Q of normal draws with R's diagonal made positive (Saxe et al. 2013), times `gain`.
+    ValueError for fewer than two dimensions.
 
     >>> import mini_dl as torch
     >>> w = torch.nn.init.orthogonal_(torch.empty(2, 5))

@@ -48,12 +48,12 @@ def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
 
 class _Marked(type):
     """Makes ``isinstance(tensor, Parameter)`` true for tensors marked ``_is_param``, ``isinstance(tensor, Buffer)`` for those
-    marked ``_is_buffer``: `mark` is set on these two classes, not on their subclasses."""
+    marked ``_is_buffer``: `_mark` is set on these two classes, not on their subclasses."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         if super().__instancecheck__(instance):
             return True
-        mark = cls.__dict__.get("mark")
+        mark = cls.__dict__.get("_mark")
         return mark is not None and isinstance(instance, Tensor) and getattr(instance, mark, False)
 
 
@@ -68,7 +68,7 @@ class Parameter(Tensor, metaclass=_Marked):
     A tensor of another subclass keeps its class and is marked instead.
     """
 
-    mark = "_is_param"
+    _mark = "_is_param"
     __torch_function__ = staticmethod(disabled_torch_function)
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
@@ -104,7 +104,7 @@ class Buffer(Tensor, metaclass=_Marked):
     OrderedDict([('mean', tensor([0., 0.]))])
     """
 
-    mark = "_is_buffer"
+    _mark = "_is_buffer"
     __torch_function__ = staticmethod(disabled_torch_function)
     persistent: bool
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,8 @@ from mini_dl._device import CPU, creation, device, strided
 from mini_dl._dtypes import Array
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, method, namespace, tensor_method
-from mini_dl.autograd.places import memory_of, offset_of, owner_of
+from mini_dl.autograd.places import memory_of, offset_of
+from mini_dl.kernels.shared import shared_root
 from mini_dl.ops.memory import strides_of
 from mini_dl.tensor import Size, Tensor
 
@@ -141,8 +141,8 @@ class UntypedStorage:
         return self._bytes.nbytes
 
     def is_shared(self) -> bool:
-        """Whether `share_memory_` was called for a tensor that looks into this memory."""
-        return id(owner_of(self._bytes)) in _shared
+        """Whether other processes see this memory."""
+        return shared_root(self._bytes) is not None
 
     size = __len__ = nbytes
 
@@ -185,25 +185,6 @@ class UntypedStorage:
 
 
 namespace("torch")["UntypedStorage"] = UntypedStorage
-
-
-_shared: dict[int, Any] = {}
-"""The arrays whose memory was to be shared: id -> weak reference, which removes the entry."""
-
-
-@tensor_method()
-def share_memory_(self: Tensor) -> Tensor:
-    """This tensor. Threads share memory anyway; `is_shared` is true of all tensors over it from now on."""
-    owner = owner_of(self._array)
-    number = id(owner)
-    _shared[number] = weakref.ref(owner, lambda _: _shared.pop(number, None))
-    return self
-
-
-@tensor_method()
-def is_shared(self: Tensor) -> bool:
-    """Whether `share_memory_` was called for a tensor over this memory."""
-    return id(owner_of(self._array)) in _shared
 
 
 @tensor_method()

@@ -16,7 +16,7 @@ def _root_mean_square(array: Array) -> float:
 
 class Adafactor(Optimizer):
     """Steps relative to the magnitude of the parameter, clipped at `d`, scaled by ``rows @ columns / mean(rows)`` in place of the
-    whole mean square (Shazeer and Stern 2018).
+    whole mean square (Shazeer and Stern 2018). ValueError for options out of range.
 
     >>> descent(Adafactor, lr=0.1)
     [[0.8419, 1.8419], [0.7098, 1.7038]]

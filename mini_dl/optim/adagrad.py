@@ -67,6 +67,7 @@ def _begin(param: Array, state: State, value: float) -> None:
 
 class Adadelta(Optimizer):
     """``delta = grad * sqrt(deltas + eps) / sqrt(squares + eps)`` with running means of both squares (Zeiler 2012).
+    ValueError unless 0 <= rho <= 1.
 
     >>> descent(Adadelta, steps=3)
     [[0.9968, 1.9968], [0.9936, 1.9936], [0.9903, 1.9903]]

@@ -9,15 +9,7 @@ from typing import Any, NamedTuple
 
 from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.schedule import (
-    LRScheduler,
-    Rates,
-    check_optimizer,
-    check_strategy,
-    course as course,
-    per_group,
-    set_option,
-)
+from mini_dl.optim.schedule import LRScheduler, Rates, check_optimizer, check_strategy, course as course, per_group, set_option
 
 
 class _WithMomentum(LRScheduler):
@@ -81,7 +73,7 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
 
 class OneCycleLR(_WithMomentum):
     """Up from ``max_lr / div_factor`` to `max_lr` and down far below, in one run of `total_steps` steps; the momentum goes the
-    other way (Smith and Topin 2017).
+    other way (Smith and Topin 2017). ValueError without a number of steps.
 
     >>> course(OneCycleLR, max_lr=1.0, total_steps=5, pct_start=0.6)
     [0.04, 0.52, 1.0, 0.5, 0.0]
@@ -137,6 +129,7 @@ class OneCycleLR(_WithMomentum):
 
 class CyclicLR(_WithMomentum):
     """Up and down between `base_lr` and `max_lr` again and again (Smith 2015); `mode` says how the height changes.
+    ValueError for an unknown mode.
 
     >>> course(CyclicLR, base_lr=0.5, max_lr=1.0, step_size_up=2)
     [0.5, 0.75, 1.0, 0.75, 0.5]

@@ -101,6 +101,7 @@ class LBFGS(Optimizer):
     (Liu and Nocedal 1989).
 
     ``step(closure)`` makes up to `max_iter` steps of length `lr`, or as long as a "strong_wolfe" line search finds.
+    ValueError for several groups.
 
     >>> descent(LBFGS, line_search_fn="strong_wolfe", steps=1)
     [[0.0, 0.0]]

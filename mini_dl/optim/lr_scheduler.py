@@ -35,6 +35,7 @@ ByEpoch: TypeAlias = Callable[[int], Any]
 
 class LambdaLR(LRScheduler):
     """``lr = initial_lr * lr_lambda(epoch)``; `lr_lambda` is a function or one for each group.
+    ValueError for another number of them.
 
     >>> course(LambdaLR, lambda epoch: 1 / (1 + epoch))
     [1.0, 0.5, 0.3333, 0.25, 0.2]
@@ -64,7 +65,7 @@ class LambdaLR(LRScheduler):
 
 
 class MultiplicativeLR(LambdaLR):
-    """``lr *= lr_lambda(epoch)``
+    """``lr *= lr_lambda(epoch)``. TypeError unless it can be called.
 
     >>> course(MultiplicativeLR, lambda epoch: 0.5 if epoch < 3 else 1)
     [1.0, 0.5, 0.25, 0.25, 0.25]
@@ -175,7 +176,7 @@ class MultiStepLR(_ByFactor):
 
 
 class ConstantLR(_ByFactor):
-    """``lr = initial_lr * factor`` for `total_iters` epochs, then ``initial_lr``.
+    """``lr = initial_lr * factor`` for `total_iters` epochs, then ``initial_lr``. ValueError unless 0 <= factor <= 1.
 
     >>> course(ConstantLR, factor=0.5, total_iters=3)
     [0.5, 0.5, 0.5, 1.0, 1.0]
@@ -198,6 +199,7 @@ class ConstantLR(_ByFactor):
 
 class LinearLR(_ByFactor):
     """``initial_lr`` times a factor that goes from `start_factor` to `end_factor` in `total_iters` epochs.
+    ValueError for factors outside [0, 1].
 
     >>> course(LinearLR, start_factor=0.25, total_iters=3)
     [0.25, 0.5, 0.75, 1.0, 1.0]
@@ -308,7 +310,7 @@ class CosineAnnealingLR(_Cosine):
 
 class CosineAnnealingWarmRestarts(_Cosine):
     """A cosine from ``initial_lr`` to `eta_min`, restarted after `T_0` epochs, then after `T_mult` times as many each time
-    (Loshchilov and Hutter 2016).
+    (Loshchilov and Hutter 2016). ValueError unless both are positive ints.
 
     >>> course(CosineAnnealingWarmRestarts, T_0=2)
     [1.0, 0.5, 1.0, 0.5, 1.0]
@@ -365,6 +367,7 @@ class CosineAnnealingWarmRestarts(_Cosine):
 
 class ReduceLROnPlateau(LRScheduler):
     """``lr *= factor`` when the metric given to ``step(metric)`` did not improve for more than `patience` epochs.
+    ValueError unless the factor is below 1.
 
     >>> import mini_dl as torch
     >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
@@ -490,6 +493,7 @@ class _Composed(LRScheduler):
 
 class SequentialLR(_Composed):
     """One schedule after the other; the next takes over at each of the epochs `milestones`.
+    ValueError unless there is one schedule more than milestones.
 
     >>> course(lambda optimizer: SequentialLR(optimizer, [ConstantLR(optimizer, 0.5, 9), ExponentialLR(optimizer, 0.9)], [2]))
     [0.5, 0.5, 1.0, 0.9, 0.81]
@@ -535,7 +539,7 @@ class SequentialLR(_Composed):
 
 
 class ChainedScheduler(_Composed):
-    """All schedules at once, each changing what the previous one set.
+    """All schedules at once, each changing what the previous one set. ValueError without a schedule.
 
     >>> course(lambda optimizer: ChainedScheduler([ConstantLR(optimizer, 0.5, 2), ExponentialLR(optimizer, 0.9)]))
     [0.5, 0.45, 0.81, 0.729, 0.6561]

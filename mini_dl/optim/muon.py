@@ -16,7 +16,7 @@ class Muon(Optimizer):
 
     For the matrices of hidden layers. ``mean += (1 - momentum) * (grad - mean)``; the step is `mean`, or with `nesterov` the
     point at `momentum` between `grad` and it, with all its singular values brought to about 1: that is computed in bfloat16, as
-    in torch.
+    in torch. ValueError for a parameter that is not a matrix.
 
     >>> import mini_dl as torch
     >>> w = torch.zeros(2, 3, requires_grad=True)

@@ -15,7 +15,7 @@ class Rprop(Optimizer):
     (Riedmiller and Braun 1993).
 
     Each element has a step size of its own, which replaces the magnitude of the gradient: only the sign of the gradient is used.
-    It needs gradients of the whole data set.
+    It needs gradients of the whole data set. ValueError unless 0 < etas[0] < 1 < etas[1].
 
     >>> descent(Rprop, lr=0.1, steps=3)
     [[0.9, 1.9], [0.78, 1.78], [0.636, 1.636]]

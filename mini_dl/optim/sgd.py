@@ -18,6 +18,7 @@ class SGD(Optimizer):
     """``param -= lr * grad``, with momentum m: ``buffer = m * buffer + (1 - dampening) * grad; param -= lr * buffer``.
 
     Nesterov's form steps along ``grad + m * buffer`` (Sutskever et al. 2013). The first buffer is the first gradient.
+    ValueError for Nesterov's form without momentum or with dampening.
 
     >>> import mini_dl as torch
     >>> w = torch.tensor([1.0, 2.0], requires_grad=True)

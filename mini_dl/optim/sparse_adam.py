@@ -16,7 +16,7 @@ from mini_dl.tensor import Tensor, wrap, written
 class SparseAdam(Optimizer):
     """Adam that changes only the elements that a sparse gradient stores: means and parameters elsewhere stay as they are.
 
-    RuntimeError for a dense gradient.
+    RuntimeError for a dense gradient. ValueError for complex parameters.
 
     >>> import mini_dl as torch
     >>> torch.optim.SparseAdam([torch.zeros(2)], lr=0.1).defaults["betas"]

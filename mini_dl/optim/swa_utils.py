@@ -23,14 +23,9 @@ Average: TypeAlias = Callable[[Tensor, Tensor, Count], Tensor]
 Averages: TypeAlias = Callable[[Tensors, Tensors, Count], None]
 
 __all__ = [
-    "SWALR",
-    "AveragedModel",
-    "get_ema_avg_fn",
-    "get_ema_multi_avg_fn",
-    "get_swa_avg_fn",
-    "get_swa_multi_avg_fn",
+    "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn",
     "update_bn",
-]
+]  # fmt: skip
 
 
 def _check_decay(decay: float) -> None:
@@ -61,6 +56,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 
 def get_swa_multi_avg_fn() -> Averages:
     """``average += (current - average) / (number averaged so far + 1)`` in place, for lists of tensors.
+    RuntimeError for tensors of integers.
 
     >>> average = tensor([1.0])
     >>> get_swa_multi_avg_fn()([average], [tensor([4.0])], 2)
@@ -113,6 +109,7 @@ class AveragedModel(Module):
 
     `avg_fn` gives the new average of one tensor, `multi_avg_fn` changes lists of equal type in place; both see how many were
     averaged before. Without them, all have equal weight. Buffers are copied, or averaged too with `use_buffers`.
+    AssertionError for both functions.
 
     >>> import mini_dl as torch
     >>> model = torch.nn.Linear(1, 1)
@@ -198,6 +195,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> No
 
 class SWALR(LRScheduler):
     """From the learning rate of each group to `swa_lr` in `anneal_epochs` epochs, along a line or a cosine.
+    ValueError for another strategy, or a negative number of epochs.
 
     >>> course(SWALR, 0.2, anneal_epochs=4, anneal_strategy="linear")
     [1.0, 0.8, 0.6, 0.4, 0.2]

@@ -22,7 +22,17 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl.kernels.blocks import as_single
-from mini_dl.kernels.steps import MOST_BUFFERS, SHAPES, SMALL, in_pieces
+from mini_dl.kernels.steps import (
+    MOST_BUFFERS,
+    SHAPES,
+    SMALL,
+    add_scaled as add_scaled,
+    in_pieces,
+    mean_towards as mean_towards,
+    square_towards as square_towards,
+    step_by_root as step_by_root,
+    with_penalty as with_penalty,
+)
 from mini_dl.nn._types import Betas, Group, Number
 from mini_dl.tensor import Tensor, wrap
 

@@ -62,7 +62,7 @@ class RReLU(Configured):
 
 
 class Hardtanh(Configured):
-    """`input` clipped to [min_val, max_val].
+    """`input` clipped to [min_val, max_val]. AssertionError unless `min_val` is below `max_val`.
 
     >>> import mini_dl as torch
     >>> torch.nn.Hardtanh(-2.0, 2.0)(torch.tensor([-3.0, 1.0, 3.0]))
@@ -412,7 +412,7 @@ class LogSoftmax(_AlongDim):
 
 
 class Softmax2d(Configured):
-    """Softmax over the channels of (N, C, H, W) or (C, H, W).
+    """Softmax over the channels of (N, C, H, W) or (C, H, W). ValueError for other numbers of dimensions.
 
     >>> import mini_dl as torch
     >>> torch.nn.Softmax2d()(torch.zeros(1, 4, 2, 2))[0, :, 0, 0]

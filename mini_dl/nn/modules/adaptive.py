@@ -27,6 +27,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Classes below ``cutoffs[0]`` are in the head; cluster i holds those up to ``cutoffs[i + 1]`` and has
     ``in_features // div_value ** (i + 1)`` hidden features.
+    ValueError unless the cutoffs rise from above 0 to below `n_classes`; RuntimeError for classes out of range.
 
     >>> import mini_dl as torch
     >>> loss = torch.nn.AdaptiveLogSoftmaxWithLoss(32, 100, cutoffs=[10, 50])

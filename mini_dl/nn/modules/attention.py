@@ -17,6 +17,7 @@ class MultiheadAttention(Module):
 
     (L, N, embed_dim), (S, N, kdim), (S, N, vdim) -> (L, N, embed_dim), weights (N, L, S); `batch_first` puts N first. Masks are
     boolean (True: not attended to) or added to the scores.
+    ValueError for sizes that are not positive, AssertionError unless the heads divide `embed_dim`.
 
     >>> import mini_dl as torch
     >>> attention = torch.nn.MultiheadAttention(8, num_heads=2, batch_first=True)
@@ -88,7 +89,8 @@ class MultiheadAttention(Module):
         weights = {f"{letter}_proj_weight": getattr(self, f"{letter}_proj_weight") for letter in "qkv"}
         output, attended = F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
-            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, need_weights=need_weights,
-            use_separate_proj_weight=not self._qkv_same_embed_dim, average_attn_weights=average_attn_weights, **masks, **weights,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, training=self.training,
+            need_weights=need_weights, use_separate_proj_weight=not self._qkv_same_embed_dim,
+            average_attn_weights=average_attn_weights, **masks, **weights,
         )  # fmt: skip
         return (output.transpose(0, 1) if turn else output), attended

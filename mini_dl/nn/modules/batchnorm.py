@@ -84,6 +84,7 @@ class BatchNorm1d(_BatchNorm):
     """Each feature of (N, C) or (N, C, L) with mean 0 and variance 1 over the batch, scaled and shifted (Ioffe and Szegedy 2015).
 
     Training uses the statistics of the batch and keeps running means of them (by `momentum`) for evaluation.
+    ValueError for other numbers of dimensions.
 
     >>> import mini_dl as torch
     >>> torch.nn.BatchNorm1d(2)(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach()
@@ -95,7 +96,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, H, W).
+    """Batch normalization of the channels of (N, C, H, W). ValueError for another number of dimensions.
 
     >>> import mini_dl as torch
     >>> norm = torch.nn.BatchNorm2d(3)
@@ -109,7 +110,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, D, H, W).
+    """Batch normalization of the channels of (N, C, D, H, W). ValueError for another number of dimensions.
 
     >>> import mini_dl as torch
     >>> torch.nn.BatchNorm3d(3)(torch.ones(2, 3, 4, 4, 4)).shape
@@ -121,6 +122,7 @@ class BatchNorm3d(_BatchNorm):
 
 class SyncBatchNorm(_BatchNorm):
     """Batch normalization; in this one process there is nothing to synchronize with.
+    ValueError for fewer than two dimensions, or no channels.
 
     >>> import mini_dl as torch
     >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(4))

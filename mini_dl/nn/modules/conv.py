@@ -100,6 +100,7 @@ class _Conv(_ConvNd):
 
 class Conv1d(_Conv):
     """(N, in_channels, L) -> (N, out_channels, L'): windows of the input times the weight, plus a bias.
+    ValueError unless `groups` divides both numbers of channels.
 
     >>> import mini_dl as torch
     >>> torch.nn.Conv1d(3, 8, kernel_size=5)(torch.ones(2, 3, 20)).shape
@@ -113,6 +114,7 @@ class Conv2d(_Conv):
     """(N, in_channels, H, W) -> (N, out_channels, H', W'): windows of the input times the weight, plus a bias.
 
     The weight is (out_channels, in_channels / groups, *kernel_size); `padding` may be "same" or "valid".
+    ValueError unless `groups` divides both numbers of channels, and for a stride with padding "same".
 
     >>> import mini_dl as torch
     >>> torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)
@@ -124,6 +126,7 @@ class Conv2d(_Conv):
 
 class Conv3d(_Conv):
     """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): windows of the input times the weight, plus a bias.
+    ValueError unless `groups` divides both numbers of channels.
 
     >>> import mini_dl as torch
     >>> torch.nn.Conv3d(1, 4, 3, stride=2)(torch.ones(2, 1, 9, 9, 9)).shape
@@ -181,6 +184,7 @@ class _ConvTranspose(_ConvNd):
 
 class ConvTranspose1d(_ConvTranspose):
     """(N, in_channels, L) -> (N, out_channels, L'): the adjoint of `Conv1d` with the weight's channels exchanged.
+    ValueError for a padding mode other than "zeros".
 
     >>> import mini_dl as torch
     >>> torch.nn.ConvTranspose1d(8, 3, 5)(torch.ones(2, 8, 16)).shape
@@ -192,6 +196,7 @@ class ConvTranspose1d(_ConvTranspose):
 
 class ConvTranspose2d(_ConvTranspose):
     """(N, in_channels, H, W) -> (N, out_channels, H', W'): the adjoint of `Conv2d` with the weight's channels exchanged.
+    ValueError for a padding mode other than "zeros", or an `output_size` out of reach.
 
     >>> import mini_dl as torch
     >>> up = torch.nn.ConvTranspose2d(8, 3, 3, stride=2)
@@ -206,6 +211,7 @@ class ConvTranspose2d(_ConvTranspose):
 
 class ConvTranspose3d(_ConvTranspose):
     """(N, in_channels, D, H, W) -> (N, out_channels, D', H', W'): the adjoint of `Conv3d`.
+    ValueError for a padding mode other than "zeros".
 
     >>> import mini_dl as torch
     >>> torch.nn.ConvTranspose3d(4, 1, 3)(torch.ones(2, 4, 2, 2, 2)).shape

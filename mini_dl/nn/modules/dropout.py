@@ -20,7 +20,7 @@ class _Dropout(Configured):
 
 
 class Dropout(_Dropout):
-    """Each element is zero with probability `p`, else divided by 1 - p (Srivastava et al. 2014).
+    """Each element is zero with probability `p`, else divided by 1 - p (Srivastava et al. 2014). ValueError unless 0 <= p <= 1.
 
     >>> import mini_dl as torch
     >>> dropout = torch.nn.Dropout(0.2)

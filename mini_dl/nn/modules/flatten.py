@@ -24,7 +24,7 @@ class Flatten(Configured):
 
 
 class Unflatten(Configured):
-    """Splits the dimension `dim` into several of sizes `unflattened_size`.
+    """Splits the dimension `dim` into several of sizes `unflattened_size`. TypeError unless these are ints.
 
     >>> import mini_dl as torch
     >>> torch.nn.Unflatten(1, (3, 4))(torch.ones(2, 12)).shape

@@ -61,6 +61,7 @@ class _InstanceNorm(_NormBase):
 
 class InstanceNorm1d(_InstanceNorm):
     """Each channel of (N, C, L) or (C, L) with mean 0 and variance 1 (Ulyanov et al. 2016).
+    ValueError for other numbers of dimensions.
 
     >>> import mini_dl as torch
     >>> torch.nn.InstanceNorm1d(2)(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))

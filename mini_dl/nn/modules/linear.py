@@ -92,6 +92,7 @@ class Bilinear(Weighted):
 
 class LazyLinear(LazyLayer, Linear):
     """A `Linear` whose `in_features` is the last size of its first input.
+    AssertionError if a loaded weight has another number of inputs.
 
     >>> import mini_dl as torch
     >>> layer = torch.nn.LazyLinear(2)

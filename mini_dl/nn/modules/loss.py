@@ -88,7 +88,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(Configured):
-    """``d ** 2 / 2`` for a difference d below `delta`, else ``delta * (d - delta / 2)``.
+    """``d ** 2 / 2`` for a difference d below `delta`, else ``delta * (d - delta / 2)``. TypeError if `delta` is not a number.
 
     >>> import mini_dl as torch
     >>> torch.nn.HuberLoss(delta=2.0)(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
@@ -148,7 +148,8 @@ class CrossEntropyLoss(_ClassLoss):
 
 
 class LinearCrossEntropyLoss(Module):
-    """`CrossEntropyLoss` of a linear map: (N, in_features), classes (N, *out_features)
+    """`CrossEntropyLoss` of a linear map: (N, in_features), classes (N, *out_features).
+    RuntimeError for a `weight` of another shape, or a smoothing outside [0, 1].
 
     >>> import mini_dl as torch
     >>> torch.nn.LinearCrossEntropyLoss(8, 10)(torch.ones(4, 8), torch.tensor([0, 1, 2, 3])).shape
@@ -362,6 +363,7 @@ class MarginRankingLoss(_MarginLoss):
 
 class MultiMarginLoss(_Loss):
     """The sum of ``max(0, margin - input[y] + input[i]) ** p / C`` over the classes i other than y.
+    ValueError unless p is 1 or 2.
 
     >>> import mini_dl as torch
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
@@ -388,6 +390,7 @@ class MultiMarginLoss(_Loss):
 
 class TripletMarginLoss(_Loss):
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance d.
+    ValueError unless the margin is positive.
 
     >>> import mini_dl as torch
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), 2 * torch.ones(1, 2)
@@ -409,12 +412,12 @@ class TripletMarginLoss(_Loss):
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        options = (self.margin, self.p, self.eps, self.swap)
-        return F.triplet_margin_loss(anchor, positive, negative, *options, reduction=self.reduction)
+        far = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
+        return F.triplet_margin_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 
 class TripletMarginWithDistanceLoss(Configured):
-    """`TripletMarginLoss` with any distance.
+    """`TripletMarginLoss` with any distance. ValueError unless the margin is positive.
 
     >>> import mini_dl as torch
     >>> city_block = lambda x, y: (x - y).abs().sum(-1)

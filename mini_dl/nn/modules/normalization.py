@@ -79,6 +79,7 @@ class LayerNorm(Scaled):
 
 class GroupNorm(Scaled):
     """`num_groups` groups of channels, each with mean 0 and variance 1, scaled and shifted (Wu and He 2018).
+    ValueError unless the groups divide the channels.
 
     >>> import mini_dl as torch
     >>> torch.nn.GroupNorm(2, 4)(torch.tensor([[1.0, 3.0, 10.0, 30.0]])).detach()

@@ -38,7 +38,7 @@ class _CircularPad(_Pad):
 
 
 class CircularPad1d(_CircularPad):
-    """Padding with elements from the opposite end of (N, C, L).
+    """Padding with elements from the opposite end of (N, C, L). ValueError for other numbers of dimensions.
 
     >>> import mini_dl as torch
     >>> torch.nn.CircularPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))

@@ -21,8 +21,8 @@ class _Pool(Configured):
     n: ClassVar[int]
     operation: ClassVar[str]
 
-    def call(self, *args: object) -> Any:
-        return getattr(F, f"{self.operation}{self.n}d")(*args)
+    def call(self, *args: object, **kwargs: object) -> Any:
+        return getattr(F, f"{self.operation}{self.n}d")(*args, **kwargs)
 
 
 class _Windows(_Pool):
@@ -53,8 +53,8 @@ class _MaxPool(_Windows):
     shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def forward(self, input: Tensor) -> Pooled:
-        places = self.return_indices
-        return self.call(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, places)
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return self.call(input, *window, ceil_mode=self.ceil_mode, return_indices=self.return_indices)
 
 
 class MaxPool1d(_MaxPool):
@@ -360,6 +360,7 @@ class _FractionalMaxPool(Configured):
 
 class FractionalMaxPool2d(_FractionalMaxPool):
     """The maxima of windows at random steps, of (N, C, H, W) (Graham 2014).
+    ValueError unless exactly one of `output_size` and `output_ratio` is given.
 
     >>> import mini_dl as torch
     >>> torch.nn.FractionalMaxPool2d(2, output_ratio=0.5)(torch.ones(1, 8, 10)).shape
@@ -371,6 +372,7 @@ class FractionalMaxPool2d(_FractionalMaxPool):
 
 class FractionalMaxPool3d(_FractionalMaxPool):
     """The maxima of windows at random steps, of (N, C, D, H, W) (Graham 2014).
+    ValueError unless exactly one of `output_size` and `output_ratio` is given.
 
     >>> import mini_dl as torch
     >>> torch.nn.FractionalMaxPool3d(2, output_size=3)(torch.ones(1, 1, 8, 8, 8)).shape

@@ -51,6 +51,7 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
 
 class RNNBase(Module):
     """What RNN, LSTM and GRU share. All parameters are drawn from U(-k, k), k = 1 / sqrt(hidden_size).
+    ValueError for sizes that are not positive; RuntimeError for a state of another shape.
 
     >>> import mini_dl as torch
     >>> torch.nn.RNNBase("GRU", 3, 5)
@@ -199,6 +200,7 @@ def _refuse_projection(options: Kwargs) -> None:
 
 class RNN(RNNBase):
     """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence.
+    ValueError for another `nonlinearity`, or with `proj_size`.
 
     >>> import mini_dl as torch
     >>> output, hidden = torch.nn.RNN(3, 5, num_layers=2)(torch.ones(7, 4, 3))
@@ -240,7 +242,7 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence.
+    """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence. ValueError with `proj_size`.
 
     >>> import mini_dl as torch
     >>> torch.nn.GRU(3, 5, bidirectional=True)(torch.ones(7, 4, 3))[0].shape
@@ -316,7 +318,7 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an `RNN`: (N, input_size), hidden -> hidden
+    """One step of an `RNN`: (N, input_size), hidden -> hidden. RuntimeError for a nonlinearity other than "tanh" and "relu".
 
     >>> import mini_dl as torch
     >>> torch.nn.RNNCell(3, 5)(torch.ones(4, 3)).shape

@@ -61,6 +61,7 @@ class Embedding(_Table):
     """``weight[input]``: integers (*) -> (*, embedding_dim)
 
     With `max_norm`, rows that are longer (in the `norm_type`-norm) are scaled down when they are used.
+    AssertionError for a `padding_idx` outside the table.
 
     >>> import mini_dl as torch
     >>> table = torch.nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -106,6 +107,7 @@ class Embedding(_Table):
 
 class EmbeddingBag(_Table):
     """The "mean", "sum" or "max" of the rows of each bag: a row of a 2-d `input`, or a range between `offsets` of a 1-d one.
+    AssertionError for a `padding_idx` outside the table.
 
     >>> import mini_dl as torch
     >>> bags = torch.nn.EmbeddingBag.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))

@@ -247,7 +247,8 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model)
+    """Encoder and decoder: (S, N, d_model), (T, N, d_model) -> (T, N, d_model).
+    RuntimeError for batches or features of unequal sizes.
 
     >>> import mini_dl as torch
     >>> model = torch.nn.Transformer(8, 2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16, batch_first=True)

@@ -60,6 +60,7 @@ class cached(Block, contextlib.ContextDecorator):
 class ParametrizationList(ModuleList):
     """The modules that compute one tensor, and what they compute it from: ``original``, or ``original0``, ``original1`` ... where
     the first module takes several tensors. Calling it without arguments returns the tensor.
+    ValueError for no modules, or a ``right_inverse`` that does not return tensors.
 
     >>> import mini_dl as torch
     >>> layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(3, 2))

@@ -147,6 +147,7 @@ def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """The sequences (steps, N, *), or (N, steps, *), padded to the longest or to `total_length`; and their lengths.
+    ValueError for a `total_length` below the longest.
 
     >>> import mini_dl as torch
     >>> packed = torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2, 3]), torch.tensor([4, 5])])
@@ -179,6 +180,7 @@ def pad_sequence(
     sequences: Iterable[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Tensor:
     """Sequences (length, *) as one tensor (longest, N, *), or (N, longest, *) with `batch_first`.
+    RuntimeError for no sequences, or an unknown side.
 
     >>> import mini_dl as torch
     >>> torch.nn.utils.rnn.pad_sequence([torch.tensor([1, 2]), torch.tensor([3])], batch_first=True, padding_value=9)
