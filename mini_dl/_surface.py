@@ -126,7 +126,7 @@ def public(
                 alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
                 exact = parsed(function, native) if (native and not alone) or where == "nn.functional" else function
                 writing = with_out(exact, out) if out else exact
-                if parser := parser_of(exact):
+                if out and (parser := parser_of(exact)):
                     parser.writing = writing
                 versions[native] = exact, writing
             plain, writing = versions[native]
