@@ -98,10 +98,7 @@ def vhp(
 ) -> tuple[Tensors, Tensors]:
     """The value of a scalar function and the product v^T H with its Hessian."""
     with enable_grad():
-        given, args = _prepared(inputs, "inputs", "vhp", create_graph)
-        vectors = _vectors(v, args, given, "vhp", "input")
-        out = _scalar(func(*args), "vhp")
-        first = _grads([out], args, [None], True, strict)
+        given, args, vectors, out, first = _first_order(func, inputs, v, "vhp", create_graph, strict)
         products = _grads(first, args, vectors, create_graph, strict)
     return _packed([out], False, create_graph), _packed(products, given, create_graph)
 
@@ -111,10 +108,7 @@ def hvp(
 ) -> tuple[Tensors, Tensors]:
     """The value of a scalar function and the product H v with its Hessian, which is symmetric: the same numbers as `vhp`."""
     with enable_grad():
-        given, args = _prepared(inputs, "inputs", "hvp", create_graph)
-        vectors = _vectors(v, args, given, "hvp", "input")
-        out = _scalar(func(*args), "hvp")
-        first = _grads([out], args, [None], True, strict)
+        given, args, vectors, out, first = _first_order(func, inputs, v, "hvp", create_graph, strict)
         u = [_leaf(np.zeros_like(x._array)) for x in args]
         second = _grads(first, args, u, True, strict)
         products = _grads(second, u, vectors, create_graph, strict)
@@ -122,6 +116,17 @@ def hvp(
 
 
 # ------------------------------------------------------------------------------------------------ helpers
+
+
+def _first_order(
+    func: Function, inputs: Tensors, v: Tensors | None, name: str, create_graph: bool, strict: bool
+) -> tuple[bool, list[Tensor], list[Tensor], Tensor, list[Tensor]]:
+    """What a product with the Hessian of a scalar function begins with: whether a sequence was given, the inputs, the vectors,
+    the value, and its gradients."""
+    given, args = _prepared(inputs, "inputs", name, create_graph)
+    vectors = _vectors(v, args, given, name, "input")
+    out = _scalar(func(*args), name)
+    return given, args, vectors, out, _grads([out], args, [None], True, strict)
 
 
 def _prepared(inputs: Tensors, what: str, name: str, create_graph: bool) -> tuple[bool, list[Tensor]]:

@@ -280,13 +280,9 @@ def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Shape, count
 
 @public("nn.functional", "torch")
 def avg_pool1d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    ceil_mode: bool = False,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The mean over windows of the last dimension, (N, C, L) -> (N, C, L')."""
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 

@@ -70,6 +70,11 @@ def conj(x: Tensor) -> Tensor:
     return x.conj() if x._array.dtype.kind == "c" else x
 
 
+@op(input=lambda grad, input, result, dim, reverse: _cumprod_gradient(grad, input, result, dim, reverse))
+def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
+    return accumulate(np.multiply, input, dim, reverse)
+
+
 def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
     if input._array.size < 2 or input._array.shape[dim] == 1:
@@ -78,11 +83,6 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)
     return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
-
-
-@op(input=lambda grad, input, result, dim, reverse: _cumprod_gradient(grad, input, result, dim, reverse))
-def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
-    return accumulate(np.multiply, input, dim, reverse)
 
 
 @method(inplace=True, out=True)
