@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -138,22 +139,23 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
     return np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim)
 
 
+def _running_extreme(name: str, result: Callable[..., NamedTensors], input: Tensor, dim: int, largest: bool) -> NamedTensors:
+    dim = wrap_dim(dim, checked(name, input)._array.ndim)
+    ordered(name + "_cpu", input)
+    indices = _running(input, dim, largest)
+    return result(input.gather(dim, indices), indices)
+
+
 @method(out=same_types)
 def cummax(input: Tensor, dim: int) -> NamedTensors:
     """``(values, indices)`` of the largest element up to each position along `dim`."""
-    dim = wrap_dim(dim, checked("cummax", input)._array.ndim)
-    ordered("cummax_cpu", input)
-    indices = _running(input, dim, True)
-    return _cummax(input.gather(dim, indices), indices)
+    return _running_extreme("cummax", _cummax, input, dim, True)
 
 
 @method(out=same_types)
 def cummin(input: Tensor, dim: int) -> NamedTensors:
     """``(values, indices)`` of the smallest element up to each position along `dim`."""
-    dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
-    ordered("cummin_cpu", input)
-    indices = _running(input, dim, False)
-    return _cummin(input.gather(dim, indices), indices)
+    return _running_extreme("cummin", _cummin, input, dim, False)
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp
