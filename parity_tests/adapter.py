@@ -250,23 +250,14 @@ class ModuleError:
     pattern: str
 
 
-class ModuleEntry:
-    prefix = "nn."
-    out_of_scope = None
+class TableEntry:
+    """A row of torch's table of modules or optimizers: the class there, and ours of the same name."""
 
-    def __init__(self, info: Any) -> None:
-        self.info, self.theirs = info, info.module_cls
-        self.name = "nn." + info.module_cls.__name__
-        self.lazy: bool = info.is_lazy
-        if info.module_cls.__module__.startswith(("torch.ao", "torch.nn.quant", "torch.nn.qat")):
-            self.name = f"{info.module_cls.__module__.removeprefix('torch.')}.{info.module_cls.__name__}"
+    name: str
+    out_of_scope = None
 
     def __repr__(self) -> str:
         return self.name
-
-    @property
-    def dtypes(self) -> list[str]:
-        return sorted(bridge.name_of(d) for d in self.info.supported_dtypes("cpu") if d in bridge.NUMPY_DTYPES)
 
     @functools.cached_property
     def ours(self) -> Any:
@@ -277,6 +268,21 @@ class ModuleEntry:
             return self.ours is not None
         except bridge.Missing:
             return False
+
+
+class ModuleEntry(TableEntry):
+    prefix = "nn."
+
+    def __init__(self, info: Any) -> None:
+        self.info, self.theirs = info, info.module_cls
+        self.name = "nn." + info.module_cls.__name__
+        self.lazy: bool = info.is_lazy
+        if info.module_cls.__module__.startswith(("torch.ao", "torch.nn.quant", "torch.nn.qat")):
+            self.name = f"{info.module_cls.__module__.removeprefix('torch.')}.{info.module_cls.__name__}"
+
+    @property
+    def dtypes(self) -> list[str]:
+        return sorted(bridge.name_of(d) for d in self.info.supported_dtypes("cpu") if d in bridge.NUMPY_DTYPES)
 
     def samples(self, dtype: str, training: bool) -> Iterator[ModuleSample]:
         torch.manual_seed(SEED)
@@ -329,28 +335,14 @@ class OptimizerError:
     pattern: str
 
 
-class OptimizerEntry:
+class OptimizerEntry(TableEntry):
     prefix = "optim."
-    out_of_scope = None
 
     def __init__(self, info: Any) -> None:
         self.info, self.theirs = info, info.optim_cls
         self.name = "optim." + info.optim_cls.__name__
         self.sparse: bool = info.only_supports_sparse_grads
         self.needs_closure: bool = info.step_requires_closure
-
-    def __repr__(self) -> str:
-        return self.name
-
-    @functools.cached_property
-    def ours(self) -> Any:
-        return bridge.lookup(self.name)
-
-    def resolves(self) -> bool:
-        try:
-            return self.ours is not None
-        except bridge.Missing:
-            return False
 
     def settings(self) -> list[dict[str, Any]]:
         """The keyword arguments of torch's table, then each implementation that torch offers."""

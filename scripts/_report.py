@@ -123,6 +123,28 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def image_parser(description: str, dtype: str) -> argparse.ArgumentParser:
+    """With the arguments of scripts that train on images: which, where they are, and the type of all numbers."""
+    made = parser(description)
+    made.add_argument("--data", choices=("digits", "mnist"), default="digits", help="digits are shipped with mini_dl")
+    made.add_argument("--root", type=Path, help="folder of the MNIST files; default: the environment variable MINI_DL_DATA")
+    made.add_argument("--dtype", choices=("float32", "float64"), default=dtype, help="type of all numbers")
+    made.add_argument("--report", type=Path, default=Path("report"), help="folder for the page and the plots")
+    made.add_argument("--no-report", action="store_true", help="numbers only")
+    return made
+
+
+def brought_up_to_date(path: Path, text: str, check: bool, command: str) -> int:
+    """Make `text` the content of a generated file; if `check`, only say whether it is."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return AGREE
+    if check:
+        print(f"{path.name} is out of date; run {command}")
+        return DISAGREE
+    rewrite(path, text)
+    return AGREE
+
+
 def fail(message: str) -> int:
     """Report what is wrong with the call."""
     print(message, file=sys.stderr)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _images import read
-from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, fail, image_parser, libraries, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
 from mini_dl.files.replacing import replaced
@@ -122,15 +122,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parsed(arguments: list[str] | None) -> Any:
-    made = parser("Draw the paths and training curves of six optimizers under mini_dl and torch.")
-    made.add_argument("--data", choices=("digits", "mnist"), default="digits", help="digits are shipped with mini_dl")
-    made.add_argument("--root", type=Path, help="folder of the MNIST files; default: the environment variable MINI_DL_DATA")
-    made.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="type of all numbers")
+    made = image_parser("Draw the paths and training curves of six optimizers under mini_dl and torch.", "float64")
     made.add_argument("--steps", type=int, default=30, help="steps on the bowl")
     made.add_argument("--epochs", type=int, default=4, help="passes over the images")
     made.add_argument("--batch-size", type=int, default=64, help="images per step")
-    made.add_argument("--report", type=Path, default=Path("report"), help="folder for optimizers.html and the plots")
-    made.add_argument("--no-report", action="store_true", help="numbers only")
     options = made.parse_args(arguments)
     if min(options.steps, options.epochs, options.batch_size) < 1:
         made.error("--steps, --epochs and --batch-size must be at least 1")

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from _images import read
-from _report import AGREE, DISAGREE, fail, libraries, parser, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, fail, image_parser, libraries, progress, table, versions, write_json, write_page
 
 from mini_dl.files.replacing import replaced
 
@@ -268,17 +268,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parsed(arguments: list[str] | None) -> Any:
-    made = parser("Train one network under mini_dl and under torch, from one seed, and compare step by step.")
-    made.add_argument("--data", choices=("digits", "mnist"), default="digits", help="digits are shipped with mini_dl")
-    made.add_argument("--root", type=Path, help="folder of the MNIST files; default: the environment variable MINI_DL_DATA")
+    made = image_parser("Train one network under mini_dl and under torch, from one seed, and compare step by step.", "float32")
     made.add_argument("--model", choices=("cnn", "mlp"), default="cnn", help="network")
     made.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="optimizer")
     made.add_argument("--lr", type=float, help="learning rate; default: 0.008 for Adam, 0.05 for SGD")
-    made.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="type of all numbers")
     made.add_argument("--epochs", type=int, default=3, help="passes over the data")
     made.add_argument("--batch-size", type=int, default=32, help="images per step")
-    made.add_argument("--report", type=Path, default=Path("report"), help="folder for index.html and the plots")
-    made.add_argument("--no-report", action="store_true", help="numbers only")
     options = made.parse_args(arguments)
     if options.epochs < 1 or options.batch_size < 2:
         made.error("--epochs must be at least 1 and --batch-size at least 2")

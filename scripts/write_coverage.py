@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from _report import AGREE, BAD_CALL, DISAGREE
+from _report import BAD_CALL, brought_up_to_date
 
 import mini_dl
 from mini_dl.files.replacing import rewrite
@@ -188,13 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
             return BAD_CALL
         rewrite(NAMES, write_names(torch.__version__.partition("+")[0], names_of(torch)))
     text = page(*read_names(NAMES.read_text(encoding="utf-8")))
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return AGREE
-    if options.check:
-        print(f"{PAGE.name} is out of date; run python scripts/write_coverage.py")
-        return DISAGREE
-    rewrite(PAGE, text)
-    return AGREE
+    return brought_up_to_date(PAGE, text, options.check, "python scripts/write_coverage.py")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _report import AGREE, DISAGREE
+from _report import brought_up_to_date
 
 import mini_dl
 from mini_dl._surface import NAMESPACES
-from mini_dl.files.replacing import rewrite
 
 FOLDER = Path(mini_dl.__file__).parent
 BUILTINS = "int float bool complex str bytes list tuple dict set type object slice callable range".split()
@@ -126,13 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument("--check", action="store_true", help="write nothing; end with 1 if a file is out of date")
     options = made.parse_args(arguments)
     path, text = FOLDER / "__init__.pyi", package_stub()
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return AGREE
-    if options.check:
-        print(f"{path.name} is out of date; run python scripts/write_stubs.py")
-        return DISAGREE
-    rewrite(path, text)
-    return AGREE
+    return brought_up_to_date(path, text, options.check, "python scripts/write_stubs.py")
 
 
 if __name__ == "__main__":
