@@ -585,13 +585,9 @@ def _fractional_family(n: int) -> None:
         return _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, _random_samples)
 
     def fractional_max_pool(
-        input: Tensor,
-        kernel_size: Ints,
-        output_size: Ints | None = None,
-        output_ratio: float | Sequence[float] | None = None,
-        return_indices: bool = False,
-        _random_samples: Tensor | None = None,
-    ) -> Any:
+        input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False, _random_samples: Tensor | None = None,
+    ) -> Any:  # fmt: skip
         found = _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, _random_samples)
         return found if return_indices else found[0]
 
