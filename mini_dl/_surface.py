@@ -127,7 +127,7 @@ def public(
                 looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__")
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
                 writing = with_out(exact, out) if out else exact
-                if parser := parser_of(exact):
+                if out and (parser := parser_of(exact)):
                     parser.writing = writing
                 versions[native] = exact, writing
             plain, writing = versions[native]

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 import mini_dl as torch
+from mini_dl._arguments import PublicParser, parser_of, placeholder
+from mini_dl._surface import NAMESPACES
 
 DEPTH = """
 import sys, traceback
@@ -35,6 +37,19 @@ def test_one_text_stands_around_a_function():
     """The parser, the question for ``__torch_function__`` and ``out=``; in a process of its own, where no argument is asked."""
     said = subprocess.run([sys.executable, "-c", DEPTH], capture_output=True, text=True, check=True).stdout
     assert said.split("\n")[:-1] == ["1 []"] * 5
+
+
+def test_the_text_of_every_public_function_can_be_written():
+    written = 0
+    for names in NAMESPACES.values():
+        for whole in names.values():
+            behind = parser_of(whole)
+            if behind is not None:
+                parser = PublicParser(whole, behind)
+                parser.call = placeholder(parser.function, parser)
+                parser.write()
+                written += 1
+    assert written > 500
 
 
 def test_arguments_that_answer_come_as_they_were_given():

@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Function
+from mini_dl._dtypes import Array, Function
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
 from mini_dl.tensor import LEAF, Tensor, alias, wrap
 
+Tensors = Tensor | Sequence[Tensor]
 
-def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+
+def vjp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Tensors, Tensors]:
     """The outputs of `func` and the vector-Jacobian product v^T J, one tensor per input. `v` may be left out for a scalar."""
     with enable_grad():
         given, args = _prepared(inputs, "inputs", "vjp", create_graph)
@@ -28,7 +32,9 @@ def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
     return _packed(outs, several, create_graph), _packed(grads, given, create_graph)
 
 
-def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Tensors, Tensors]:
     """The outputs of `func` and the Jacobian-vector product J v, one tensor per output."""
     with enable_grad():
         given, args = _prepared(inputs, "inputs", "jvp", create_graph)
@@ -41,7 +47,7 @@ def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 
 def jacobian(
-    func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
+    func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
     """dy/dx of shape (*y, *x) for each output y and input x: a tensor, or tuples of them where there are several.
@@ -74,12 +80,12 @@ def jacobian(
 
 
 def hessian(
-    func: Function, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
+    func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
     """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs."""
 
-    def gradient(*args: Tensor) -> Any:
+    def gradient(*args: Tensor) -> Tensors:
         out = _scalar(func(*args), "hessian")
         grads = _grads([out], list(args), [None], True, strict)
         return tuple(grads) if isinstance(inputs, (tuple, list)) else grads[0]
@@ -87,24 +93,22 @@ def hessian(
     return jacobian(gradient, inputs, create_graph, strict, vectorize)
 
 
-def vhp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def vhp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Tensors, Tensors]:
     """The value of a scalar function and the product v^T H with its Hessian."""
     with enable_grad():
-        given, args = _prepared(inputs, "inputs", "vhp", create_graph)
-        vectors = _vectors(v, args, given, "vhp", "input")
-        out = _scalar(func(*args), "vhp")
-        first = _grads([out], args, [None], True, strict)
+        given, args, vectors, out, first = _first_order(func, inputs, v, "vhp", create_graph, strict)
         products = _grads(first, args, vectors, create_graph, strict)
     return _packed([out], False, create_graph), _packed(products, given, create_graph)
 
 
-def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def hvp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Tensors, Tensors]:
     """The value of a scalar function and the product H v with its Hessian, which is symmetric: the same numbers as `vhp`."""
     with enable_grad():
-        given, args = _prepared(inputs, "inputs", "hvp", create_graph)
-        vectors = _vectors(v, args, given, "hvp", "input")
-        out = _scalar(func(*args), "hvp")
-        first = _grads([out], args, [None], True, strict)
+        given, args, vectors, out, first = _first_order(func, inputs, v, "hvp", create_graph, strict)
         u = [_leaf(np.zeros_like(x._array)) for x in args]
         second = _grads(first, args, u, True, strict)
         products = _grads(second, u, vectors, create_graph, strict)
@@ -114,7 +118,18 @@ def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 # ------------------------------------------------------------------------------------------------ helpers
 
 
-def _prepared(inputs: Any, what: str, name: str, create_graph: bool) -> tuple[bool, list[Tensor]]:
+def _first_order(
+    func: Function, inputs: Tensors, v: Tensors | None, name: str, create_graph: bool, strict: bool
+) -> tuple[bool, list[Tensor], list[Tensor], Tensor, list[Tensor]]:
+    """What a product with the Hessian of a scalar function begins with: whether a sequence was given, the inputs, the vectors,
+    the value, and its gradients."""
+    given, args = _prepared(inputs, "inputs", name, create_graph)
+    vectors = _vectors(v, args, given, name, "input")
+    out = _scalar(func(*args), name)
+    return given, args, vectors, out, _grads([out], args, [None], True, strict)
+
+
+def _prepared(inputs: Tensors, what: str, name: str, create_graph: bool) -> tuple[bool, list[Tensor]]:
     """Whether a sequence was given, and the inputs as tensors that require grad."""
     several = isinstance(inputs, (tuple, list))
     args: list[Tensor] = []
@@ -145,7 +160,7 @@ def _outputs(result: Any, name: str, strict: bool) -> tuple[list[Tensor], bool]:
     return outs, several
 
 
-def _scalar(result: Any, name: str) -> Tensor:
+def _scalar(result: Tensors, name: str) -> Tensor:
     outs, several = _outputs(result, name, False)
     if several:
         raise RuntimeError(f"The function given to {name} should return a single Tensor")
@@ -154,7 +169,7 @@ def _scalar(result: Any, name: str) -> Tensor:
     return outs[0].reshape(())
 
 
-def _vectors(v: Any, like: Sequence[Tensor], several: bool, name: str, what: str = "output") -> list[Any]:
+def _vectors(v: Any, like: Sequence[Tensor], several: bool, name: str, what: str = "output") -> list[Tensor]:
     if v is None:
         if len(like) != 1 or like[0]._array.size != 1:
             who = "user-provided function returns" if what == "output" else "input to the user-provided function is"
@@ -170,7 +185,12 @@ def _vectors(v: Any, like: Sequence[Tensor], several: bool, name: str, what: str
 
 
 def _grads(
-    outs: Sequence[Tensor], args: Sequence[Tensor], vectors: Sequence[Any], create_graph: bool, strict: bool, keep: bool = False
+    outs: Sequence[Tensor],
+    args: Sequence[Tensor],
+    vectors: Sequence[Tensor | None],
+    create_graph: bool,
+    strict: bool,
+    keep: bool = False,
 ) -> list[Tensor]:
     """The gradients of `outs` weighted by `vectors`, zeros where none flow (RuntimeError then if `strict`)."""
     pairs = [(o, v) for o, v in zip(outs, vectors) if edge_of(o) is not None]
@@ -202,12 +222,12 @@ def _stacked(rows: list[Tensor], out: Tensor, x: Tensor) -> Tensor:
     return wrap(np.stack([row._array for row in rows]).reshape(shape))
 
 
-def _leaf(array: Any) -> Tensor:
+def _leaf(array: Array) -> Tensor:
     tensor = wrap(array)
     tensor._edge = LEAF
     return tensor
 
 
-def _packed(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Any:
+def _packed(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Tensors:
     kept = tuple(tensors) if create_graph else tuple([t.detach() for t in tensors])
     return kept if several else kept[0]

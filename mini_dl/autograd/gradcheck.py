@@ -7,12 +7,11 @@ and analytically, row by row from the recorded graph.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INEXACT, Array
+from mini_dl._dtypes import INEXACT, Array, Function
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.tensor import Tensor, alias, wrap
@@ -23,7 +22,7 @@ class GradcheckError(RuntimeError):
 
 
 def gradcheck(
-    func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
+    func: Function, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
     raise_exception: bool = True, nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
     check_batched_grad: bool = False, check_batched_forward_grad: bool = False, check_forward_ad: bool = False,
     check_backward_ad: bool = True, fast_mode: bool = False, masked: bool | None = None,
@@ -61,7 +60,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5,
+    func: Function, inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5,
     rtol: float = 1e-3, gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True, nondet_tol: float = 0.0,
     check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
     check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
@@ -107,8 +106,8 @@ def gradgradcheck(
 
 
 def _check(
-    func: Callable[..., Any],
-    inputs: tuple[Any, ...],
+    func: Function,
+    inputs: tuple[object, ...],
     eps: float,
     atol: float,
     rtol: float,
@@ -165,9 +164,7 @@ class _Jacobians(list[Array]):
     direction: Array | None = None
 
 
-def _numerical(
-    func: Callable[..., Any], inputs: tuple[Any, ...], wanted: Tensor, eps: float, direction: Any = None
-) -> _Jacobians:
+def _numerical(func: Function, inputs: tuple[object, ...], wanted: Tensor, eps: float, direction: Any = None) -> _Jacobians:
     array = wanted._array
     steps: list[tuple[Any, Any]] = []
     if direction is not None:
@@ -235,7 +232,7 @@ class _Undefined:
     name, grad_name, runs_without = "undefined", "UndefinedGrad", False
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: Node, grad: Any) -> tuple[None]:
+    def backward(self, node: Node, grad: Tensor) -> tuple[None]:
         return (None,)
 
 
@@ -249,7 +246,7 @@ def _without_gradient(out: Tensor) -> Tensor:
     return made
 
 
-def _check_undefined(func: Callable[..., Any], inputs: tuple[Any, ...], wanted: list[Tensor]) -> None:
+def _check_undefined(func: Function, inputs: tuple[object, ...], wanted: list[Tensor]) -> None:
     """All outputs without a gradient, and each of several in turn, must act like outputs with a gradient of zeros."""
     count = len(_differentiable_outputs(func(*inputs)))
     for missing in [range(count), *[(k,) for k in range(count) if count > 1]]:
@@ -284,11 +281,11 @@ def _apart_in_memory(array: Array) -> Tensor:
     return _leaf(np.repeat(array[..., None], 2, -1)[..., 0])
 
 
-def _tensors(result: Any) -> list[Tensor]:
+def _tensors(result: object) -> list[Tensor]:
     return [r for r in _as_tuple(result) if isinstance(r, Tensor)]
 
 
-def _differentiable_outputs(result: Any) -> list[Tensor]:
+def _differentiable_outputs(result: object) -> list[Tensor]:
     return [r for r in _tensors(result) if edge_of(r) is not None]
 
 

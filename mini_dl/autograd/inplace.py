@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INEXACT, Array, castable, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import (
     Node,
@@ -75,7 +75,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     return call
 
 
-def spares_copy(function: Any) -> Any:
+def spares_copy(function: Any) -> Function:
     """Mark a function whose kernel writes into a `fresh` copy of its input: the in-place version then needs no copy."""
     function.spares = True
     return function
@@ -86,13 +86,13 @@ def fresh(input: Array) -> Array:
     return input if input is mode.spare else np.array(input, order="C")
 
 
-def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Any], Any]:
+def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], Function]:
     """Mark a function that is `ufunc` on floating point arrays: its in-place version then needs no temporary.
 
     `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
     """
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: Any) -> Function:
         function.ufunc = ufunc
         if primitive is not None:
             function.op = primitive.op
@@ -101,7 +101,7 @@ def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Any], Any]:
     return decorate
 
 
-def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[Any, ...]) -> bool:
+def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) -> bool:
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array = target._array
     if (
@@ -245,7 +245,7 @@ def check_memory(array: Array) -> None:
         raise RuntimeError("the memory of this tensor is read-only: it came from an array that may not be written to")
 
 
-def adopt(target: Tensor, edge: Any) -> None:
+def adopt(target: Tensor, edge: Edge | None) -> None:
     """Let the node keep the memory of `target` as its result: a later write is then detected, and the copy is freed."""
     if type(edge) is Node and "result" in edge.saved and len(edge.saved["result"]) == 4:  # not packed by the user's hook
         edge.saved["result"] = save_result(target)

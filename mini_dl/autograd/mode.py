@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable
 from typing import Any
 
+from mini_dl._dtypes import Function
 from mini_dl._leaving import Block
 from mini_dl.kernels.room import here, run
 from mini_dl.tensor import inference
@@ -19,7 +19,7 @@ class _Mode(threading.local):
     spare: Any = None  # the array that a kernel may write into instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
     run = staticmethod(run)  # runs a kernel in the quiet context of this thread
-    enter: Callable[..., Any]  # the same, but it raises if the context is in use
+    enter: Function  # the same, but it raises if the context is in use
 
     def __init__(self) -> None:
         self.enter = here.enter
@@ -41,7 +41,7 @@ class _Switch(Block):
         """An instance for a single use: decorated functions may recurse."""
         return type(self)()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Function) -> Function:
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -76,7 +76,7 @@ class _Switch(Block):
 class _Plain(_Switch):
     """A switch without arguments also decorates as ``@no_grad``, without parentheses."""
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+    def __new__(cls, function: Function | None = None) -> Any:
         switch = super().__new__(cls)
         return switch if function is None else switch(function)
 
@@ -122,7 +122,7 @@ class set_grad_enabled(_Switch):
     def clone(self) -> _Switch:
         return type(self)(self.flag)
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Function) -> Function:
         mode.enabled = self.before  # used as a decorator, it sets nothing now
         return super().__call__(function)
 

@@ -22,7 +22,7 @@ from mini_dl._device import (
 )
 from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
-from mini_dl._surface import function, method, public, tensor_method
+from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -339,25 +339,18 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-@method()
-def is_conj(input: Tensor) -> bool:
-    """False: conjugates are computed at once, not marked."""
-    return False
+def _never_marked(name: str, what: str) -> None:
+    """Publish ``is_{name}`` and ``resolve_{name}``."""
+
+    def is_marked(input: Tensor) -> bool:
+        return False
+
+    def resolved(input: Tensor) -> Tensor:
+        return input
+
+    method()(named(is_marked, f"is_{name}", f"False: {what} are computed at once, not marked."))
+    method()(named(resolved, f"resolve_{name}", "This tensor."))
 
 
-@method()
-def is_neg(input: Tensor) -> bool:
-    """False: negatives are computed at once, not marked."""
-    return False
-
-
-@method()
-def resolve_conj(input: Tensor) -> Tensor:
-    """This tensor."""
-    return input
-
-
-@method()
-def resolve_neg(input: Tensor) -> Tensor:
-    """This tensor."""
-    return input
+_never_marked("conj", "conjugates")
+_never_marked("neg", "negatives")

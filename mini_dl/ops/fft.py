@@ -12,7 +12,7 @@ mirror image too, so all of its elements but the first (and the last, of an even
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import listed, type_name, wrap_dim
 from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, NumpyType, Shape, scalar_name
-from mini_dl._surface import public
+from mini_dl._surface import named, public
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.factories import factory
 from mini_dl.ops.padding import pad
@@ -182,134 +182,75 @@ def _single(n: Any, dim: Ints, input: Tensor) -> tuple[Any, Any]:
     return None if n is None else (_length(n),), (dim,)
 
 
-# ------------------------------------------------------------------------------------------------ one dimension
+# ------------------------------------------------------------------------------------------------ the transforms
 
 
-@public("fft", out=True)
-def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+def _family(name: str, transform: Callable[..., Tensor], inverse: bool, one: str, many: str) -> Callable[..., Tensor]:
+    """Publish a transform along one dimension, along two and along several; `one` and `many` are the docstrings."""
+
+    def along_one(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+        return transform(name, input, *_single(n, dim, input), norm, inverse=inverse)
+
+    def along_many(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
+        return transform(name + "n", input, s, dim, norm, inverse=inverse)
+
+    def along_two(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
+        if dim is None:
+            raise TypeError(f"fft_{name}2(): argument 'dim' must be tuple of ints, not NoneType")
+        return along_many(input, s, dim, norm)
+
+    publish = public("fft", out=True)
+    publish(named(along_many, name + "n", many))
+    publish(named(along_two, name + "2", f"`{name}n` along the last two dimensions."))
+    return publish(named(along_one, name, one))  # type: ignore[no-any-return]
+
+
+fft = _family(
+    "fft",
+    _complex,
+    False,
     """The Fourier transform along `dim`, of `n` elements (cropped or padded with zeros).
 
     >>> import mini_dl as torch
     >>> torch.fft.fft(torch.tensor([1., 0., 0., 0.]))
     tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
-    """
-    return _complex("fft", input, *_single(n, dim, input), norm, inverse=False)
-
-
-@public("fft", out=True)
-def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The inverse of `fft`."""
-    return _complex("ifft", input, *_single(n, dim, input), norm, inverse=True)
-
-
-@public("fft", out=True)
-def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """,
+    "The transform along `dim`, of lengths `s` (-1: as it is); by default along all, or along the last ``len(s)``.",
+)
+ifft = _family("ifft", _complex, True, "The inverse of `fft`.", "The inverse of `fftn`.")
+rfft = _family(
+    "rfft",
+    _to_half,
+    False,
     """The first ``n // 2 + 1`` elements of the transform of a real input; the others are their conjugates.
 
     >>> import mini_dl as torch
     >>> torch.fft.rfft(torch.tensor([1., 2., 3., 4.])).real
     tensor([10., -2., -2.])
-    """
-    return _to_half("rfft", input, *_single(n, dim, input), norm, inverse=False)
-
-
-@public("fft", out=True)
-def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The inverse of `rfft`: `n` real elements, ``2 * (input.size(dim) - 1)`` by default."""
-    return _from_half("irfft", input, *_single(n, dim, input), norm, inverse=True)
-
-
-@public("fft", out=True)
-def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The real transform of a signal whose first half is given; the rest is its mirrored conjugate."""
-    return _from_half("hfft", input, *_single(n, dim, input), norm, inverse=False)
-
-
-@public("fft", out=True)
-def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The inverse of `hfft`: half of the inverse transform of a real input."""
-    return _to_half("ihfft", input, *_single(n, dim, input), norm, inverse=True)
-
-
-# ------------------------------------------------------------------------------------------------ several dimensions
-
-
-@public("fft", out=True)
-def fftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
-    """The transform along `dim`, of lengths `s` (-1: as it is); by default along all, or along the last ``len(s)``."""
-    return _complex("fftn", input, s, dim, norm, inverse=False)
-
-
-@public("fft", out=True)
-def ifftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
-    """The inverse of `fftn`."""
-    return _complex("ifftn", input, s, dim, norm, inverse=True)
-
-
-@public("fft", out=True)
-def rfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
-    """The transform of a real input, halved along the last of `dim`."""
-    return _to_half("rfftn", input, s, dim, norm, inverse=False)
-
-
-@public("fft", out=True)
-def irfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
-    """The inverse of `rfftn`."""
-    return _from_half("irfftn", input, s, dim, norm, inverse=True)
-
-
-@public("fft", out=True)
-def hfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
-    """The real transform of a signal given by its half along the last of `dim`."""
-    return _from_half("hfftn", input, s, dim, norm, inverse=False)
-
-
-@public("fft", out=True)
-def ihfftn(input: Tensor, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None) -> Tensor:
-    """The inverse of `hfftn`."""
-    return _to_half("ihfftn", input, s, dim, norm, inverse=True)
-
-
-def _planes(dim: Ints, name: str) -> Any:
-    if dim is None:
-        raise TypeError(f"fft_{name}(): argument 'dim' must be tuple of ints, not NoneType")
-    return dim
-
-
-@public("fft", out=True)
-def fft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
-    """`fftn` along the last two dimensions."""
-    return fftn(input, s, _planes(dim, "fft2"), norm)
-
-
-@public("fft", out=True)
-def ifft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
-    """`ifftn` along the last two dimensions."""
-    return ifftn(input, s, _planes(dim, "ifft2"), norm)
-
-
-@public("fft", out=True)
-def rfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
-    """`rfftn` along the last two dimensions."""
-    return rfftn(input, s, _planes(dim, "rfft2"), norm)
-
-
-@public("fft", out=True)
-def irfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
-    """`irfftn` along the last two dimensions."""
-    return irfftn(input, s, _planes(dim, "irfft2"), norm)
-
-
-@public("fft", out=True)
-def hfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
-    """`hfftn` along the last two dimensions."""
-    return hfftn(input, s, _planes(dim, "hfft2"), norm)
-
-
-@public("fft", out=True)
-def ihfft2(input: Tensor, s: Ints | None = None, dim: Ints = (-2, -1), norm: str | None = None) -> Tensor:
-    """`ihfftn` along the last two dimensions."""
-    return ihfftn(input, s, _planes(dim, "ihfft2"), norm)
+    """,
+    "The transform of a real input, halved along the last of `dim`.",
+)
+irfft = _family(
+    "irfft",
+    _from_half,
+    True,
+    "The inverse of `rfft`: `n` real elements, ``2 * (input.size(dim) - 1)`` by default.",
+    "The inverse of `rfftn`.",
+)
+hfft = _family(
+    "hfft",
+    _from_half,
+    False,
+    "The real transform of a signal whose first half is given; the rest is its mirrored conjugate.",
+    "The real transform of a signal given by its half along the last of `dim`.",
+)
+ihfft = _family(
+    "ihfft",
+    _to_half,
+    True,
+    "The inverse of `hfft`: half of the inverse transform of a real input.",
+    "The inverse of `hfftn`.",
+)
 
 
 # ------------------------------------------------------------------------------------------------ frequencies

@@ -14,7 +14,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import FLOATING, INEXACT, Ints, Number, dtype
-from mini_dl._surface import public
+from mini_dl._surface import named, public
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
 from mini_dl.ops.vector_norms import vector_norm
@@ -38,14 +38,14 @@ def filled(input: Tensor, mask: Tensor | None, value: Number) -> Tensor:
     return input if kept is None else input.masked_fill(kept.logical_not(), value)
 
 
-def lowest(input: Tensor) -> Any:
+def lowest(input: Tensor) -> Number:
     kind = input._array.dtype
     if kind.kind in INEXACT:
         return -math.inf
     return False if kind.kind == "b" else int(np.iinfo(kind).min)
 
 
-def highest(input: Tensor) -> Any:
+def highest(input: Tensor) -> Number:
     kind = input._array.dtype
     if kind.kind in INEXACT:
         return math.inf
@@ -94,40 +94,34 @@ def prod(
     return out.clone() if out is input and dim not in (None, ()) else out
 
 
-@public("masked")
-def amax(
-    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """The largest of the elements that `mask` keeps."""
-    out = reduction.amax(filled(input, mask, lowest(input)), all_dims(dim, input._array.ndim), bool(keepdim))
-    return reduction.of_type(out, dtype)
+def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor], Number], doc: str) -> Callable[..., Tensor]:
+    """The extreme that `reduce` finds, published under its name; `fill` is what masked elements count as"""
+
+    def extreme(
+        input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        out = reduce(filled(input, mask, fill(input)), all_dims(dim, input._array.ndim), bool(keepdim))
+        return reduction.of_type(out, dtype)
+
+    return public("masked")(named(extreme, reduce.__name__, doc))
 
 
-@public("masked")
-def amin(
-    input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """The smallest of the elements that `mask` keeps."""
-    out = reduction.amin(filled(input, mask, highest(input)), all_dims(dim, input._array.ndim), bool(keepdim))
-    return reduction.of_type(out, dtype)
+def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor], Number], doc: str) -> Callable[..., Tensor]:
+    """The same for its index"""
+
+    def place(
+        input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        out = reduce(filled(input, mask, fill(input)), dim, bool(keepdim))
+        return out.to(input.dtype if dtype is None else dtype)
+
+    return public("masked")(named(place, reduce.__name__, f"{doc}, in the type of the input unless `dtype` is given."))
 
 
-@public("masked")
-def argmax(
-    input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """The index of the largest element that `mask` keeps, in the type of the input unless `dtype` is given."""
-    out = reduction.argmax(filled(input, mask, lowest(input)), dim, bool(keepdim))
-    return out.to(input.dtype if dtype is None else dtype)
-
-
-@public("masked")
-def argmin(
-    input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """The index of the smallest element that `mask` keeps, in the type of the input unless `dtype` is given."""
-    out = reduction.argmin(filled(input, mask, highest(input)), dim, bool(keepdim))
-    return out.to(input.dtype if dtype is None else dtype)
+amax = _extreme(reduction.amax, lowest, "The largest of the elements that `mask` keeps.")
+amin = _extreme(reduction.amin, highest, "The smallest of the elements that `mask` keeps.")
+argmax = _place(reduction.argmax, lowest, "The index of the largest element that `mask` keeps")
+argmin = _place(reduction.argmin, highest, "The index of the smallest element that `mask` keeps")
 
 
 def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) -> Tensor:

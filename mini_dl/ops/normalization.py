@@ -89,12 +89,7 @@ def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float
     return row_norm(input, weight, bias, eps, center)
 
 
-@op()
-def _row_norm_backward(
-    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, center: bool
-) -> tuple[Array, Array, Array]:
-    """The gradients of input (M, n), weight (n) and bias (n)."""
-    return row_norm_backward(grad, input, weight, mean, rstd, center)
+_row_norm_backward = op()(row_norm_backward)  # the gradients of input (M, n), weight (n) and bias (n)
 
 
 def _row_checks(name: str, input: Tensor, normalized_shape: Ints, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
@@ -215,12 +210,7 @@ def _channel_norm(
     return channel_norm(input, weight, bias, groups, eps)
 
 
-@op()
-def _channel_norm_backward(
-    grad: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, groups: int
-) -> tuple[Array, Array, Array]:
-    """The gradients of input (N, C, L), weight (C) and bias (C): that of input is ``grad * a + x * b + c`` with small a, b, c."""
-    return channel_norm_backward(grad, input, weight, mean, rstd, groups)
+_channel_norm_backward = op()(channel_norm_backward)  # the gradients of input (N, C, L), weight (C) and bias (C)
 
 
 def _three(input: Tensor) -> Tensor:

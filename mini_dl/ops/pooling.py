@@ -280,39 +280,36 @@ def _divisor(regions: tuple[Regions, ...], windows: Windows, sizes: Shape, count
 
 @public("nn.functional", "torch")
 def avg_pool1d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    ceil_mode: bool = False,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The mean over windows of the last dimension, (N, C, L) -> (N, C, L')."""
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@public("nn.functional", out=True)
-def avg_pool2d(
-    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
+def _means_of_windows(n: int, doc: str) -> Callable[..., Tensor]:
+    """``avg_pool{n}d``, published"""
+
+    def avg_pool(
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True, divisor_override: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        return _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+    return public("nn.functional", out=True)(named(avg_pool, f"avg_pool{n}d", doc))  # type: ignore[no-any-return]
+
+
+avg_pool2d = _means_of_windows(
+    2,
     """The mean over windows of the last two dimensions, (N, C, H, W) -> (N, C, H', W')
     with H' = (H + 2 padding - K) // stride + 1, rounded up in `ceil_mode`.
 
     >>> import mini_dl as torch
     >>> torch.nn.functional.avg_pool2d(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2)
     tensor([[[2.5000]]])
-    """
-    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-
-
-@public("nn.functional", out=True)
-def avg_pool3d(
-    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """The mean over windows of the last three dimensions, (N, C, D, H, W) -> (N, C, D', H', W')."""
-    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    """,
+)
+avg_pool3d = _means_of_windows(3, "The mean over windows of the last three dimensions, (N, C, D, H, W) -> (N, C, D', H', W').")
 
 
 # ------------------------------------------------------------------------------------------------ lp_pool
@@ -588,13 +585,9 @@ def _fractional_family(n: int) -> None:
         return _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, _random_samples)
 
     def fractional_max_pool(
-        input: Tensor,
-        kernel_size: Ints,
-        output_size: Ints | None = None,
-        output_ratio: float | Sequence[float] | None = None,
-        return_indices: bool = False,
-        _random_samples: Tensor | None = None,
-    ) -> Any:
+        input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False, _random_samples: Tensor | None = None,
+    ) -> Any:  # fmt: skip
         found = _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, _random_samples)
         return found if return_indices else found[0]
 

@@ -247,13 +247,9 @@ def _std_mean(input: Array, dims: Dims, keepdim: bool, divisor: float) -> tuple[
 
 @method(out=True)
 def var(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``sum((x - mean) ** 2) / max(0, n - correction)``, where `correction` is 1 unless given; ``unbiased=False`` makes it 0.
 
     >>> import mini_dl as torch
@@ -266,13 +262,9 @@ def var(
 
 @method(out=True)
 def std(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``sqrt(var)``, whose gradient is 0 where it is 0."""
     x, dims, divisor = deviations("std", input, dim, unbiased, keepdim, correction)
     return _std(x, dims, keepdim, divisor)
@@ -280,13 +272,9 @@ def std(
 
 @function()
 def var_mean(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """``(var, mean)``"""
     x, dims, divisor = deviations("var_mean", input, dim, unbiased, keepdim, correction)
     return _var_mean(x, dims, keepdim, divisor)
@@ -294,13 +282,9 @@ def var_mean(
 
 @function()
 def std_mean(
-    input: Tensor,
-    dim: Ints | None = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
+    input: Tensor, dim: Ints | None = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: int | float | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """``(std, mean)``"""
     x, dims, divisor = deviations("std_mean", input, dim, unbiased, keepdim, correction)
     return _std_mean(x, dims, keepdim, divisor)

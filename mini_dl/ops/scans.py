@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,11 @@ def conj(x: Tensor) -> Tensor:
     return x.conj() if x._array.dtype.kind == "c" else x
 
 
+@op(input=lambda grad, input, result, dim, reverse: _cumprod_gradient(grad, input, result, dim, reverse))
+def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
+    return accumulate(np.multiply, input, dim, reverse)
+
+
 def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, reverse: bool) -> Tensor:
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
     if input._array.size < 2 or input._array.shape[dim] == 1:
@@ -78,11 +84,6 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)
     return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
-
-
-@op(input=lambda grad, input, result, dim, reverse: _cumprod_gradient(grad, input, result, dim, reverse))
-def _cumprod(input: Array, dim: int, reverse: bool) -> Array:
-    return accumulate(np.multiply, input, dim, reverse)
 
 
 @method(inplace=True, out=True)
@@ -138,22 +139,23 @@ def _running(input: Array, dim: int, largest: bool) -> Array:
     return np.ascontiguousarray(np.maximum.accumulate(((input == extreme) | (input != input)) * places, dim))
 
 
+def _running_extreme(name: str, result: Callable[..., NamedTensors], input: Tensor, dim: int, largest: bool) -> NamedTensors:
+    dim = wrap_dim(dim, checked(name, input)._array.ndim)
+    ordered(name + "_cpu", input)
+    indices = _running(input, dim, largest)
+    return result(input.gather(dim, indices), indices)
+
+
 @method(out=same_types)
 def cummax(input: Tensor, dim: int) -> NamedTensors:
     """``(values, indices)`` of the largest element up to each position along `dim`."""
-    dim = wrap_dim(dim, checked("cummax", input)._array.ndim)
-    ordered("cummax_cpu", input)
-    indices = _running(input, dim, True)
-    return _cummax(input.gather(dim, indices), indices)
+    return _running_extreme("cummax", _cummax, input, dim, True)
 
 
 @method(out=same_types)
 def cummin(input: Tensor, dim: int) -> NamedTensors:
     """``(values, indices)`` of the smallest element up to each position along `dim`."""
-    dim = wrap_dim(dim, checked("cummin", input)._array.ndim)
-    ordered("cummin_cpu", input)
-    indices = _running(input, dim, False)
-    return _cummin(input.gather(dim, indices), indices)
+    return _running_extreme("cummin", _cummin, input, dim, False)
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp

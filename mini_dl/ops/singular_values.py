@@ -161,13 +161,9 @@ def _plain(value: Any) -> Any:
 
 @public("linalg", out=True)
 def pinv(
-    A: Tensor,
-    rcond: Tensor | float | None = None,
-    hermitian: bool = False,
-    *,
-    atol: Tensor | float | None = None,
+    A: Tensor, rcond: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The pseudoinverse; singular values up to ``max(atol, rtol * largest)`` count as 0."""
     if isinstance(A, Tensor) and A._array.ndim < 2:
         raise RuntimeError(
@@ -187,13 +183,9 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 @public("linalg", out=True)
 def matrix_rank(
-    A: Tensor,
-    tol: Tensor | float | None = None,
-    hermitian: bool = False,
-    *,
-    atol: Tensor | float | None = None,
+    A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The number of singular values above ``max(atol, rtol * largest)``."""
     refuse_hollow("matrix_rank", A)
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
