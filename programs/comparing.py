@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -32,13 +33,11 @@ def results(package: str, library: str, arguments: list[str]) -> dict[str, Any]:
 
 
 def read(file: Path) -> Iterator[tuple[str, Any]]:
-    with file.open("rb") as stream:
+    """What the worker wrote, as far as it came."""
+    with file.open("rb") as stream, contextlib.suppress(EOFError):
         yield from pickle.load(stream).items()
         while True:
-            try:
-                yield pickle.load(stream)
-            except EOFError:
-                return
+            yield pickle.load(stream)
 
 
 def difference(ours: Any, theirs: Any, limit: float, where: str = "") -> str | None:

@@ -269,9 +269,9 @@ def array_of(argument: Any) -> Any:
 
 def array_from(primitive: Primitive, computed: object) -> Array:
     """The array that a forward gave. TypeError unless it is one, or a NumPy scalar."""
-    if is_hollow(computed):
-        return computed  # type: ignore[no-any-return]
-    if isinstance(computed, (ndarray, np.generic)):
+    if isinstance(computed, ndarray):
+        return computed if is_hollow(computed) else np.asarray(computed)
+    if isinstance(computed, np.generic):
         return np.asarray(computed)
     kind = type(computed).__name__
     if isinstance(computed, (list, tuple)):

@@ -258,7 +258,7 @@ class Optimizer:
 
     def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: Any) -> None:
         for param, tensors in found:
-            self.update_sparse(param._array, param._grad, tensors, options)
+            self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
             if tensors:
                 self.state[param] = tensors
             written(param)

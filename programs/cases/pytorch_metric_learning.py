@@ -6,7 +6,8 @@ from pytorch_metric_learning import losses, miners
 from programs.case import CASES, Case
 
 LOSSES = """TripletMarginLoss ContrastiveLoss MultiSimilarityLoss NTXentLoss CircleLoss SupConLoss LiftedStructureLoss NPairsLoss
-SignalToNoiseRatioContrastiveLoss FastAPLoss AngularLoss GeneralizedLiftedStructureLoss IntraPairVarianceLoss MarginLoss TupletMarginLoss""".split()
+SignalToNoiseRatioContrastiveLoss FastAPLoss AngularLoss GeneralizedLiftedStructureLoss IntraPairVarianceLoss
+MarginLoss TupletMarginLoss""".split()
 PROXIES = "ArcFaceLoss CosFaceLoss NormalizedSoftmaxLoss ProxyNCALoss ProxyAnchorLoss SoftTripleLoss SphereFaceLoss".split()
 
 

@@ -5,10 +5,10 @@ import torch
 
 from programs.case import CASES, Case
 
-NAMES = """a2grad accsgd adabelief adabound adadelta adafactor adai adamg adamp adams adamod adan adapnm adashift adasmooth ademamix
-apollo avagrad came diffgrad fromage gravity grams kate lamb lars lion madgrad mars msvag nero novograd pid pnm prodigy qhadam qhm
-radam ranger ranger21 rotograd scalableshampoo sgdp sgdw shampoo signsgd sm3 sophiah srmm swats tiger yogi stableadamw adopt laprop
-soap focus racs vsgd emonavi exadam grokfastadamw dadaptadam dadaptsgd dadaptlion""".split()
+NAMES = """a2grad accsgd adabelief adabound adadelta adafactor adai adamg adamp adams adamod adan adapnm adashift adasmooth
+ademamix apollo avagrad came diffgrad fromage gravity grams kate lamb lars lion madgrad mars msvag nero novograd pid
+pnm prodigy qhadam qhm radam ranger ranger21 rotograd scalableshampoo sgdp sgdw shampoo signsgd sm3 sophiah srmm swats
+tiger yogi stableadamw adopt laprop soap focus racs vsgd emonavi exadam grokfastadamw dadaptadam dadaptsgd dadaptlion""".split()
 
 
 def steps(name):

@@ -5,13 +5,13 @@ import torch
 
 from programs.case import function, images, model
 
-NETS = """resnet18 resnet26d resnetv2_50 resnext26ts seresnet18 ecaresnet26t res2net50_14w_8s mobilenetv2_035 mobilenetv3_small_050
-lcnet_035 tinynet_e mnasnet_small efficientnet_lite0 efficientnet_b0 ghostnet_050 regnetx_002 regnety_002 densenet121 dla46_c
-hardcorenas_a fbnetc_100 repvgg_a0 cspresnet50 darknet17 vgg11 convnext_atto convnextv2_atto edgenext_xx_small mobilevit_xxs
-mobilevitv2_050 poolformer_s12 eca_nfnet_l0 mobileone_s0 mobilenetv4_conv_small repvit_m0_9 starnet_s1 inception_next_atto hgnetv2_b0
-ghostnetv2_100 fastvit_t8""".split()
-PATCHES = """vit_tiny_patch16_224 deit_tiny_patch16_224 mixer_s32_224 resmlp_12_224 gmlp_ti16_224 cait_xxs24_224 beit_base_patch16_224
-eva02_tiny_patch14_224 swin_tiny_patch4_window7_224 xcit_nano_12_p16_224 volo_d1_224 convit_tiny""".split()
+NETS = """resnet18 resnet26d resnetv2_50 resnext26ts seresnet18 ecaresnet26t res2net50_14w_8s mobilenetv2_035
+mobilenetv3_small_050 lcnet_035 tinynet_e mnasnet_small efficientnet_lite0 efficientnet_b0 ghostnet_050 regnetx_002
+regnety_002 densenet121 dla46_c hardcorenas_a fbnetc_100 repvgg_a0 cspresnet50 darknet17 vgg11 convnext_atto
+convnextv2_atto edgenext_xx_small mobilevit_xxs mobilevitv2_050 poolformer_s12 eca_nfnet_l0 mobileone_s0
+mobilenetv4_conv_small repvit_m0_9 starnet_s1 inception_next_atto hgnetv2_b0 ghostnetv2_100 fastvit_t8""".split()
+PATCHES = """vit_tiny_patch16_224 deit_tiny_patch16_224 mixer_s32_224 resmlp_12_224 gmlp_ti16_224 cait_xxs24_224
+beit_base_patch16_224 eva02_tiny_patch14_224 swin_tiny_patch4_window7_224 xcit_nano_12_p16_224 volo_d1_224 convit_tiny""".split()
 FIXED = "coat_lite_tiny pit_ti_224 levit_128s crossvit_tiny_240 visformer_tiny twins_svt_small maxvit_rmlp_pico_rw_256".split()
 QUICK = {"resnet18", "mobilenetv3_small_050", "efficientnet_lite0", "regnetx_002", "convnext_atto", "ghostnet_050", "vit_tiny_patch16_224",
          "mixer_s32_224", "mobilevit_xxs", "lcnet_035"}  # fmt: skip

@@ -1,11 +1,11 @@
 """torchvision: its model files and transforms that need no compiled operator."""
 
-import torch
 import torchvision.models as models
 
 from programs.case import images, model
 
-SMALL = "alexnet vgg11 resnet18 squeezenet1_1 densenet121 mobilenet_v2 mobilenet_v3_small mnasnet0_5 shufflenet_v2_x0_5 efficientnet_b0 regnet_y_400mf convnext_tiny"
+SMALL = """alexnet vgg11 resnet18 squeezenet1_1 densenet121 mobilenet_v2 mobilenet_v3_small mnasnet0_5 shufflenet_v2_x0_5
+efficientnet_b0 regnet_y_400mf convnext_tiny"""
 for name in SMALL.split():
     model(
         name, lambda name=name: getattr(models, name)(num_classes=10), images(64), slow=name not in ("resnet18", "mobilenet_v2")
