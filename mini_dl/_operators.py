@@ -7,6 +7,7 @@ through it raises.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -303,7 +304,7 @@ class Packet:
 
 OVERLOADS = (
     "default Tensor Scalar int dim dim_IntList self dtype out start start_step Tensor_Scalar Tensor_Tensor Tensor_mode "
-    "Scalar_mode "
+    "Scalar_mode stable "
     "input size mode sizes list names float other memory_format using_ints Dimname correction indices"
 ).split()
 """Overloads of torch's own operators; the arguments decide here."""
@@ -331,12 +332,28 @@ class Namespace:
 
     def _known(self, name: str) -> Any:
         function = aten(name) if self.name == "aten" and not name.startswith("__") else None
+        if function is None and self.name == "aten" and name in NAMES_ONLY:
+            function = functools.partial(refuse, name)
         if function is not None:
             return Packet(f"aten.{name}", function, dict.fromkeys(OVERLOADS, function))
         raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{name}'")
 
     def __repr__(self) -> str:
         return f"<module 'torch.ops.{self.name}'>"
+
+
+NAMES_ONLY = frozenset(
+    "_assert_async _assert_scalar _assert_tensor_metadata _conj _embedding_bag _fft_c2c _fft_c2r _fft_r2c _grouped_mm _is_all_true "
+    "_local_scalar_dense _log_softmax _native_batch_norm_legit _pin_memory _reshape_alias _softmax _sparse_addmm "
+    "_sparse_mm_reduce_impl _to_copy _unsafe_view alias convolution_backward index lift_fresh slice sym_constrain_range_for_size "
+    "sym_size".split()
+)
+"""Operators of torch without a function of the same name: packages use them as keys of tables."""
+
+
+def refuse(name: str, *args: Any, **kwargs: Any) -> NoReturn:
+    """The call of an operator that only has a name here. NotImplementedError."""
+    raise NotImplementedError(f"torch.ops.aten.{name} is not here: use the functions of torch. See docs/coverage.md.")
 
 
 def aten(name: str) -> Kernel | None:

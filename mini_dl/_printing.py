@@ -220,3 +220,16 @@ def _format(self: Tensor, spec: str) -> str:
 
 for _name, _function in {"__repr__": _repr, "__format__": _format}.items():
     setattr(Tensor, _name, _function)
+
+
+# ------------------------------------------------------------------------------------------------ what programs take from torch's file
+
+PRINT_OPTS = options
+
+
+def _tensor_str(self: Tensor, indent: int) -> str:
+    return body(self._array, indent)
+
+
+def _str(self: Tensor, *, tensor_contents: str | None = None) -> str:
+    return _repr(self, tensor_contents=tensor_contents)

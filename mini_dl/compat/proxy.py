@@ -32,7 +32,7 @@ FOLDER = os.path.join(os.path.dirname(__file__), "torch")
 
 def own(name: str) -> bool:
     """Whether an attribute of the module ``torch`` is its own, and not one of mini_dl."""
-    return name.startswith("__") and name.endswith("__")
+    return name.startswith("__") and name.endswith("__") and name not in ("__config__", "__future__")  # which are modules
 
 
 class Mirrored(ModuleType):

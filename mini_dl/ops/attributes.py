@@ -146,6 +146,10 @@ class UntypedStorage:
 
     size = __len__ = nbytes
 
+    def untyped(self) -> UntypedStorage:
+        """This storage."""
+        return self
+
     def element_size(self) -> int:
         """1"""
         return 1

@@ -19,7 +19,7 @@ def built(kind, config):
 
 
 def text(name, kind, config, **options):
-    model(name, built(kind, config), tokens(50, 2, 12), **options)
+    model(name, built(kind, config), tokens(50, 2, 12), single=True, **options)
 
 
 text("bert", "BertForSequenceClassification", lambda: t.BertConfig(**TINY))
@@ -53,6 +53,7 @@ model(
     "vit",
     built("ViTModel", lambda: t.ViTConfig(**{k: v for k, v in TINY.items() if k != "vocab_size"}, image_size=32, patch_size=8)),
     images(32),
+    single=True,
 )
 model(
     "wav2vec",
