@@ -269,10 +269,22 @@ class Proxy:
         self.label(mini_dl)
         for home, (source, _) in HOMES.items():
             if f"mini_dl.{source}" in sys.modules or not source:
-                importlib.import_module(f"torch.{home}")
+                self.attach(home)
         mini_dl.__class__ = Mirrored
         children.tell()
         return True
+
+    def attach(self, home: str) -> None:
+        """Put a module of `HOMES` into its package, where a function of the same name stays what it is."""
+        module = module_named(home)
+        parent_name, _, name = f"torch.{home}".rpartition(".")
+        parent = sys.modules.get(parent_name)
+        if module is None or parent is None:
+            return
+        sys.modules[f"torch.{home}"] = module
+        if name not in vars(parent):
+            setattr(parent, name, module)
+            self.attached.append(module)
 
     def _fill_module(self) -> None:
         names = vars(self.module)
