@@ -9,7 +9,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from mini_dl.nn.modules.module import Module
+from mini_dl.ops.interop import from_numpy
+from mini_dl.tensor import Tensor
+from mini_dl.utils._pytree import tree_map_only
 
 MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 BACKENDS = (
@@ -129,6 +134,23 @@ def _disabled(fn: Any) -> Any:
     if not callable(fn):
         raise AssertionError(f"A callable function is expected, but {type(fn)} is provided.")
     return fn
+
+
+def wrap_numpy(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors from a function of arrays: tensors among the arguments become arrays, arrays returned become tensors.
+
+    >>> import numpy as np
+    >>> import mini_dl as torch
+    >>> torch.compiler.wrap_numpy(np.negative)(torch.ones(2))
+    tensor([-1., -1.])
+    """
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.numpy(), (args, kwargs))
+        return tree_map_only(np.ndarray, from_numpy, fn(*args, **kwargs))
+
+    return call
 
 
 @contextlib.contextmanager

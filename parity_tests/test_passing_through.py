@@ -65,7 +65,7 @@ APART = {
         "torch looks at the arguments first, or makes an object before it fails",
     ),
     **dict.fromkeys(
-        "jit.script_method jit._script.script_method jit.interface jit._script.interface compiler.wrap_numpy "
+        "jit.script_method jit._script.script_method jit.interface jit._script.interface "
         "distributed.elastic.multiprocessing.errors.record jit._overload jit._overload_method".split(),
         "torch returns what stands for the function in TorchScript, or a function around it",
     ),

@@ -417,6 +417,12 @@ def test_training_a_compiled_network(torch, rng):
 
 
 @twin
+def test_functions_of_arrays_become_functions_of_tensors(torch, rng):
+    pair = torch.compiler.wrap_numpy(lambda a, *, b: (np.sin(a), [a * b]))
+    return pair(rng(3), b=rng(3)), raised(lambda: pair(rng(3, grad=True), b=rng(3)))
+
+
+@twin
 def test_what_compilers_refuse(torch, rng):
     wrong = [
         lambda: torch.compile(len, mode="foo"),

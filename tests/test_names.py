@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pickle
 import re
@@ -182,6 +183,8 @@ def test_types_that_numpy_lacks_are_names_that_compare_and_print() -> None:
     assert isinstance(kind, torch.dtype)
     assert kind == torch.float8_e4m3fn != torch.float8_e5m2
     assert torch.ones(1).dtype not in (kind, torch.complex32, torch.qint8)
+    assert copy.deepcopy({"dtype": kind})["dtype"] is pickle.loads(pickle.dumps(kind)) is kind
+    assert copy.deepcopy([torch.distributed.ReduceOp.SUM])[0] is torch.distributed.ReduceOp.SUM
     for use in (lambda: torch.zeros(1, dtype=kind), lambda: torch.ones(1).to(kind)):
         with pytest.raises(NotImplementedError, match=r"torch\.float8_e4m3fn is a name only: NumPy has no numbers of 8 bits"):
             use()

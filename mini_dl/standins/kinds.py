@@ -86,7 +86,7 @@ class NamedType(dtype):
         self.name, self.about, self.why = name, (size, kind), why
 
     def __reduce__(self) -> Any:
-        return self.name
+        return of_torch, (self.name,)
 
     @property
     def numpy(self) -> np.dtype[Any]:  # type: ignore[override]
@@ -122,6 +122,11 @@ class NamedType(dtype):
         return self.about[0]
 
 
+def of_torch(name: str) -> Any:
+    """What ``torch.name`` is."""
+    return getattr(importlib.import_module(__name__.partition(".")[0]), name)
+
+
 def named_type(name: str, text: str) -> NamedType:
     size, kind, why = text.split(" ", 2)
     return NamedType(name, int(size), kind, why)
@@ -138,6 +143,12 @@ class Tag:
 
     def __repr__(self) -> str:
         return self.name
+
+    def __copy__(self) -> Tag:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Tag:
+        return self
 
 
 class Nothing:
