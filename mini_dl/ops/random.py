@@ -495,7 +495,7 @@ def _gamma_numbers(input: Array, generator: Generator) -> Array:
     return drawn(np.empty_like(input, order="C"), generator, gamma.standard_gamma(input))
 
 
-@method()
+@function()
 def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of the gamma distributions of rate 1 whose shapes are the elements of `self`; see `distributions.Gamma`.
 
