@@ -80,6 +80,25 @@ def test_numbers_of_events_and_of_successes(dtype):
         same(program, seed)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("rate", [1e-3, 0.7, 3.0, 9.99, 10.0, 25.0, 1e4, 1e9])
+def test_many_numbers_of_events_at_one_rate(rate, dtype):
+    for n, seed in ((255, 0), (256, 1), (100_000, 2)):
+        same(lambda m, n=n: [m.poisson(m.full((n,), rate, dtype=getattr(m, dtype))), m.rand(2)], seed)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("count", [1.0, 12.0, 40.0, 1e5])
+@pytest.mark.parametrize("chance", [1e-4, 0.05, 0.4, 0.5, 0.8, 0.9999])
+def test_many_numbers_of_successes_at_one_chance(count, chance, dtype):
+    def program(m, n):
+        full = [m.full((n,), value, dtype=getattr(m, dtype)) for value in (count, chance)]
+        return [m.binomial(*full), m.rand(2)]
+
+    for n, seed in ((255, 0), (256, 1), (50_000, 2)):
+        same(lambda m, n=n: program(m, n), seed)
+
+
 def test_a_generator_of_their_own():
     def program(m):
         generator = m.Generator().manual_seed(3)

@@ -195,6 +195,18 @@ def test_counts_are_the_same_one_by_one_and_together(name: str) -> None:
     assert np.array_equal(together, np.concatenate(single))
 
 
+@pytest.mark.parametrize("rate, count, chance", [(0.5, 9.0, 0.3), (4.0, 9.0, 0.8), (30.0, 90.0, 0.4), (1e3, 1e4, 0.7)])
+def test_counts_of_the_same_parameters_are_found_as_those_of_different_ones_are(rate: float, count: float, chance: float) -> None:
+    n = 300
+    torch.manual_seed(3)
+    together = [torch.poisson(torch.full((n,), rate)), torch.binomial(torch.full((n,), count), torch.full((n,), chance))]
+    torch.manual_seed(3)
+    single = [torch.poisson(torch.full((1,), rate)) for _ in range(n)]
+    assert np.array_equal(array(together[0]), array(torch.cat(single)))
+    single = [torch.binomial(torch.full((1,), count), torch.full((1,), chance)) for _ in range(n)]
+    assert np.array_equal(array(together[1]), array(torch.cat(single)))
+
+
 @pytest.mark.parametrize(
     "make", [lambda a: D.Gamma(a, 1.0), lambda a: D.Beta(a, 2.0), lambda a: D.StudentT(a), lambda a: D.Chi2(a)]
 )

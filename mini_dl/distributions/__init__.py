@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import Any
 
 from mini_dl.distributions import (
     composed,
@@ -117,7 +116,3 @@ __all__ = sorted(
     {cls for _, classes in MODULES.values() for cls in classes.split()} - _PRIVATE
     | {"Distribution", "ExponentialFamily", "biject_to", "kl_divergence", "register_kl", "transform_to", *transforms.__all__}
 )
-
-
-def __dir__() -> Any:
-    return sorted(globals())

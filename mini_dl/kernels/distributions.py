@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, c_name, float16, limits_of, of_numpy, scalar_name
+from mini_dl._dtypes import FLOATING, Array, NumpyType, c_name, float16, limits_of, of_numpy, scalar_name
 from mini_dl.kernels import mersenne
 from mini_dl.kernels.mersenne import Generator, multiply_add, piecewise, unit_double
 
@@ -155,133 +155,6 @@ def geometric(dtype: DType, p: float) -> Draw:
     if dtype.kind in "bc" or dtype.char in BAREBONES:
         raise not_implemented("geometric_cpu", dtype)
     return piecewise(dtype, lambda generator, n: np.ceil(np.log(unit_double(generator, n)) / math.log1p(-p)).astype(dtype))
-
-
-def poisson(rates: Array) -> Draw:
-    """The number of events of a process that has `rates` of them on average, one rate for each number drawn.
-
-    Source: below 10, Knuth's product of uniforms; from 10 on, transformed rejection, Hoermann (1993),
-    https://doi.org/10.1016/0167-6687(93)90997-4.
-    """
-    if rates.dtype.kind not in FLOATING:
-        raise not_implemented("poisson_cpu", rates.dtype)
-    if not np.all(rates >= 0):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-
-    def draw(generator: Generator, n: int) -> Array:
-        uniforms, some = mersenne.Lookahead(generator), rates.ravel() > 0
-        values = np.zeros(n)
-        values[some] = [
-            _events(rate, uniforms)
-            for uniforms.sure, rate in in_turn(rates.ravel()[some].astype(np.float64))  # each draws one number at least
-        ]
-        return values.astype(rates.dtype)
-
-    return draw
-
-
-def in_turn(*parameters: Array) -> Iterator[tuple[int, Any]]:
-    """How many elements follow, and the parameters of each element (the parameter, if there is one)."""
-    lists = [values.tolist() for values in parameters]
-    return zip(range(parameters[0].size - 1, -1, -1), zip(*lists) if len(lists) > 1 else lists[0])
-
-
-def _events(rate: float, uniforms: mersenne.Lookahead) -> int:
-    if rate < 10:
-        count, product, limit = 0, next(uniforms), math.exp(-rate)
-        while product > limit:
-            count += 1
-            product *= next(uniforms)
-        return count
-    log_rate = math.log(rate)
-    b = 0.931 + 2.53 * math.sqrt(rate)
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    sure = 0.9277 - 3.6224 / (b - 2)
-    while True:
-        u = next(uniforms) - 0.5
-        v = next(uniforms)
-        edge = 0.5 - abs(u)
-        count = math.floor((2 * a / edge + b) * u + rate + 0.43)
-        if edge >= 0.07 and v <= sure:
-            return count
-        if count < 0 or (edge < 0.013 and v > edge):
-            continue
-        if math.log(v) + math.log(inverse_alpha) - math.log(a / (edge * edge) + b) <= (
-            -rate + count * log_rate - math.lgamma(count + 1)
-        ):
-            return count
-
-
-def binomial(counts: Array, chances: Array) -> Draw:
-    """How many of `counts` trials succeed, each with one of `chances`.
-
-    Source: with fewer than 10 expected, the waiting times until each success; else transformed rejection, Hoermann (1993),
-    https://doi.org/10.1080/00949659308811496 (algorithm BTRS).
-    """
-    if counts.dtype.char in HALVES:
-        raise not_implemented("binomial_cpu", counts.dtype)
-
-    def draw(generator: Generator, n: int) -> Array:
-        uniforms = mersenne.Lookahead(generator)
-        tries, p = counts.ravel().astype(np.float64), chances.ravel().astype(np.float64)
-        values = np.where((tries <= 0) | (p <= 0), 0, np.where(p >= 1, tries, np.nan))
-        some = (tries > 0) & (p > 0) & (p < 1)
-        values[some] = [_successes(count, chance, uniforms) for uniforms.sure, (count, chance) in in_turn(tries[some], p[some])]
-        return values.astype(counts.dtype)
-
-    return draw
-
-
-def _successes(count: float, chance: float, uniforms: mersenne.Lookahead) -> float:
-    if chance > 0.5:
-        return count - _few_of(count, 1 - chance, uniforms)
-    return _few_of(count, chance, uniforms)
-
-
-def _few_of(count: float, chance: float, uniforms: mersenne.Lookahead) -> float:
-    """`_successes` for a `chance` of at most one half."""
-    if count * chance < 10:
-        successes, waited, log_miss = 0, 0.0, math.log1p(-chance)
-        while True:
-            u = next(uniforms)
-            waited += math.ceil(math.log(u) / log_miss) if u else math.inf
-            if waited > count:
-                return successes
-            successes += 1
-    deviation = math.sqrt(count * chance * (1 - chance))
-    b = 1.15 + 2.53 * deviation
-    a = -0.0873 + 0.0248 * b + 0.01 * chance
-    middle = count * chance + 0.5
-    sure = 0.92 - 4.2 / b
-    odds = chance / (1 - chance)
-    alpha = (2.83 + 5.1 / b) * deviation
-    mode = math.floor((count + 1) * chance)
-    while True:
-        u = next(uniforms) - 0.5
-        v = next(uniforms)
-        edge = 0.5 - abs(u)
-        k = math.floor((2 * a / edge + b) * u + middle) if edge else -1
-        if edge >= 0.07 and v <= sure:
-            return k
-        if k < 0 or k > count:
-            continue
-        bound = (
-            (mode + 0.5) * math.log((mode + 1) / (odds * (count - mode + 1)))
-            + (count + 1) * math.log((count - mode + 1) / (count - k + 1))
-            + (k + 0.5) * math.log(odds * (count - k + 1) / (k + 1))
-            + (_stirling_tail(mode) + _stirling_tail(count - mode) - _stirling_tail(k) - _stirling_tail(count - k))
-        )
-        if not v or math.log(v * alpha / (a / (edge * edge) + b)) <= bound:
-            return k
-
-
-def _stirling_tail(k: float) -> float:
-    """What Stirling's series for ``log(k!)`` adds to ``(k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2``."""
-    if k <= 9:
-        return math.lgamma(k + 1) - ((k + 0.5) * math.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi))
-    square = (k + 1) * (k + 1)
-    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
 
 
 # ------------------------------------------------------------------------------------------------ integers

@@ -176,7 +176,7 @@ class _Runs:
         radius, angle = np.sqrt(-2 * np.log1p(-drawn[:, 1])), 2 * math.pi * drawn[:, 0]
         first, second = radius * np.cos(angle), radius * np.sin(angle)
         good = self._accepts(first, drawn[:, 2]) & self._accepts(second, drawn[:, -1])
-        return first, second, at, [*np.flatnonzero(~good).tolist(), at.size, (len(self.uniforms) // self.period) + 1]
+        return first, second, at, [*np.flatnonzero(~good).tolist(), at.size]
 
     def _accepts(self, x: Array, uniform: Array) -> Array:
         y, u, square = 1 + self.c * x, 1 - uniform, x * x

@@ -21,7 +21,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
-from mini_dl.kernels import distributions, gamma, mersenne
+from mini_dl.kernels import counts, distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, default_generator, here
 from mini_dl.ops.factories import factory, finished, numpy_of, valued_like
@@ -449,7 +449,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events whose averages are the elements of `input`. RuntimeError if one is negative."""
     array = input._array
-    draw = distributions.poisson(array)
+    draw = counts.poisson(array)
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)
 
 
@@ -466,7 +466,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
         raise RuntimeError(f"Found dtype {_dtypes.scalar_name(chances.dtype)} but expected {_dtypes.scalar_name(tries.dtype)}")
     shape = broadcast_shapes(tries.shape, chances.shape)
     tries, chances, like = np.broadcast_to(tries, shape), np.broadcast_to(chances, shape), np.empty(shape, tries.dtype)
-    return wrap(mode.run(drawn, like, source(generator), distributions.binomial(tries, chances)))
+    return wrap(mode.run(drawn, like, source(generator), counts.binomial(tries, chances)))
 
 
 @public("torch:_standard_gamma_grad")
@@ -481,7 +481,7 @@ def _gamma_numbers(input: Array, generator: Generator) -> Array:
     return drawn(np.empty_like(input, order="C"), generator, gamma.standard_gamma(input))
 
 
-@method()
+@function()
 def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of the gamma distributions of rate 1 whose shapes are the elements of `self`; see `distributions.Gamma`.
 
