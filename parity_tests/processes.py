@@ -53,6 +53,7 @@ class Table:
             "worker": -1 if info is None else info.id,
             "seed": -1 if info is None else info.seed % 1000,
             "drawn": numbers(m),
+            "method": "none" if info is None else info.worker_method,
             "process": os.getpid(),
         }
 

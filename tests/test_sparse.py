@@ -60,6 +60,13 @@ def test_hooks_see_the_sparse_gradient() -> None:
     assert seen == [True, 3]
 
 
+def test_a_sparse_gradient_has_memory_of_its_own() -> None:
+    table, given = torch.nn.Embedding(4, 2, sparse=True), torch.ones(2, 2)
+    table(torch.tensor([1, 2])).backward(given)
+    table.weight.grad._values().mul_(5)
+    assert given.tolist() == [[1, 1], [1, 1]] and table.weight.grad._values().tolist() == [[5, 5], [5, 5]]
+
+
 def test_what_is_not_known_is_refused_and_the_memory_is_never_seen() -> None:
     for call in (torch.exp, torch.nn.functional.gelu, torch.cumsum, lambda s: s.view(3, 2), lambda s: s[:1], lambda s: s > 0):
         with pytest.raises(NotImplementedError):

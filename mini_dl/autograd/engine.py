@@ -211,9 +211,7 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
                     break
         for edge, g in zip(node.edges, sent):
             if g is not None and edge is not None:
-                if (
-                    everything and type(edge) is Node and g.__class__ is Tensor
-                ):  # `send`, unrolled: most edges of a graph are of this kind
+                if everything and type(edge) is Node and g.__class__ is Tensor:  # `send`, unrolled: most edges are of this kind
                     array = g._array
                     if array.shape != edge.shape or array.dtype is not edge.dtype:
                         g = fitted(g, edge.shape, edge.dtype)
@@ -376,7 +374,7 @@ def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
     if not create_graph:
         grad = grad.detach()
     if held is None:
-        leaf._grad = grad
+        leaf._grad = grad if grad._values()._array.base is None else grad.clone()  # which may be memory of the caller
     elif held._sparse:
         leaf._grad = held + grad if grad._sparse else grad + held
     elif create_graph:

@@ -52,7 +52,7 @@ class ProcessWorker:
     """A process that reads, and the thread here that receives what it read."""
 
     def __init__(self, context: Any, what: tuple[Any, ...], results: Results) -> None:
-        self.info = WorkerInfo(what[0], what[1], what[2] + what[0], what[3], streams_of(what[2], what[0]), "process")
+        self.info = WorkerInfo(what[0], what[1], what[2] + what[0], what[3], streams_of(what[2], what[0]), "multiprocessing")
         self.active, self.owner, self.results = True, os.getpid(), results
         self.silent = threading.Event()  # all that it sent was received, and it has ended
         self.receiver, self.sender = context.Pipe(duplex=False)
@@ -146,7 +146,7 @@ def _work(
     random.seed(base_seed + number)
     here.generator.manual_seed(base_seed + number)
     np.random.set_state(streams.numpy_generator.get_state())
-    info = WorkerInfo(number, count, base_seed + number, dataset, streams, "process")
+    info = WorkerInfo(number, count, base_seed + number, dataset, streams, "multiprocessing")
 
     def next_task() -> Any:
         while True:

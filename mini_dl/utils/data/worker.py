@@ -193,7 +193,7 @@ def serve(
 ) -> None:
     """What a worker does: the outcome of each task is a batch, ENDED or a `Failure`."""
     _here.info = info
-    where = f"{info.worker_method} {info.id}"
+    where = f"{'thread' if info.worker_method == 'thread' else 'process'} {info.id}"
     fetch: Fetch | None = None
     failed: Failure | None = None
     try:
