@@ -69,7 +69,11 @@ class Difference:
             return "torch reads a size of a tensor that has too few dimensions before it checks them"
         if self.call.name.startswith("__r"):
             return "reflected operators called by hand give NotImplemented"
-        if self.call.name.startswith("nn.functional.max_unpool") and ours is TypeError and "must be tuple of ints" in str(self.ours):
+        if (
+            self.call.name.startswith("nn.functional.max_unpool")
+            and ours is TypeError
+            and "must be tuple of ints" in str(self.ours)
+        ):
             return "torch's Python computes with sizes that are not ints"
         return None
 
