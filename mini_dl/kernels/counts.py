@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, HALVES, Array
 from mini_dl.kernels import mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
 from mini_dl.kernels.mersenne import Generator, unit_double
@@ -26,7 +26,7 @@ def poisson(rates: Array) -> Draw:
     Source: below 10, Knuth's product of uniforms; from 10 on, transformed rejection, Hoermann (1993),
     https://doi.org/10.1016/0167-6687(93)90997-4.
     """
-    if rates.dtype.kind != "f":
+    if rates.dtype.kind not in FLOATING:
         raise not_implemented("poisson_cpu", rates.dtype)
     if not np.all(rates >= 0):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
@@ -85,7 +85,7 @@ def binomial(counts: Array, chances: Array) -> Draw:
     Source: with fewer than 10 expected, the waiting times until each success; else transformed rejection, Hoermann (1993),
     https://doi.org/10.1080/00949659308811496 (algorithm BTRS).
     """
-    if counts.dtype == np.float16:
+    if counts.dtype.char in HALVES:
         raise not_implemented("binomial_cpu", counts.dtype)
 
     def draw(generator: Generator, n: int) -> Array:

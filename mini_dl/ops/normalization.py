@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
+from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op, op_together
@@ -252,7 +252,7 @@ def _batch_norm(
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
     channels = input._array.shape[1] if input.ndim > 1 else 0
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    if input._array.dtype.kind != "f":
+    if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias, running_mean, running_var)
     for name, kept in (("running_mean", running_mean), ("running_var", running_var)):
@@ -359,7 +359,7 @@ def _torch_instance_norm(
         return _batch_norm(input, weight, bias, mean, variance, False, momentum, eps)[0]
     channels = input._array.shape[1]
     _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    if input._array.dtype.kind != "f":
+    if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias)
     out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
