@@ -465,11 +465,13 @@ class PublicParser(Parser):
         self.call.__defaults__ = self.call.__kwdefaults__ = None
 
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        args, kwargs = self.as_given(values, named)
         try:
-            return self.whole(*args, **kwargs)
+            if self.writes and values[-1] is not None:
+                args, kwargs = self.as_given(values, named)
+                return self.whole(*args, **kwargs)
+            return super().resolve(values[: len(values) - self.writes], dict(named))
         except Exception:
-            if self.is_answered((*args, *kwargs.values())):
+            if self.is_answered((*values, *named.values())):
                 return self.again(values, named)
             raise
 
