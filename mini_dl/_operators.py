@@ -343,7 +343,8 @@ class Namespace:
 
 
 NAMES_ONLY = frozenset(
-    "_assert_async _assert_scalar _assert_tensor_metadata _conj _embedding_bag _fft_c2c _fft_c2r _fft_r2c _grouped_mm _is_all_true "
+    "_assert_async _assert_scalar _assert_tensor_metadata _conj _embedding_bag _fft_c2c _fft_c2r _fft_r2c _grouped_mm "
+    "_is_all_true "
     "_local_scalar_dense _log_softmax _native_batch_norm_legit _pin_memory _reshape_alias _softmax _sparse_addmm "
     "_sparse_mm_reduce_impl _to_copy _unsafe_view alias convolution_backward index lift_fresh slice sym_constrain_range_for_size "
     "sym_size".split()

@@ -222,7 +222,7 @@ for _name, _function in {"__repr__": _repr, "__format__": _format}.items():
     setattr(Tensor, _name, _function)
 
 
-# ------------------------------------------------------------------------------------------------ what programs take from torch's file
+# ------------------------------------------------------------------------------------------------ names of torch's file
 
 PRINT_OPTS = options
 

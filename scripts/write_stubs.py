@@ -103,8 +103,8 @@ def is_name(name: str) -> bool:
 
 
 def package_stub() -> str:
-    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, the modules that are imported when first used, the published functions,
-    and the names of the tables of stand-ins."""
+    """``mini_dl/__init__.pyi``: what ``__init__.py`` imports, the modules that are imported when first used, the published
+    functions, and the names of the tables of stand-ins."""
     source = (FOLDER / "__init__.py").read_text(encoding="utf-8")
     imported: list[str] = []
     for statement in ast.walk(ast.parse(source)):
@@ -114,7 +114,7 @@ def package_stub() -> str:
             if line not in HEAD and not name.startswith("_"):
                 imported.append(line)
     modules = {path.stem for path in FOLDER.glob("[a-z]*") if path.suffix == ".py" or (path / "__init__.py").exists()}
-    later = [f"from mini_dl import {name} as {name}" for name in sorted(modules)]
+    later = [f"from mini_dl import {name} as {name}" for name in sorted(modules - NAMESPACES["torch"].keys())]
     imported += [line for line in later if line not in imported]
     lines = [HEAD, *imported, "", "__version__: str", "newaxis: None", ""]
     taken = {line.rpartition(" ")[2] for line in [*imported, *re.findall(r"as (\w+)", HEAD)]}

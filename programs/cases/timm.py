@@ -13,8 +13,8 @@ mobilenetv4_conv_small repvit_m0_9 starnet_s1 inception_next_atto hgnetv2_b0 gho
 PATCHES = """vit_tiny_patch16_224 deit_tiny_patch16_224 mixer_s32_224 resmlp_12_224 gmlp_ti16_224 cait_xxs24_224
 beit_base_patch16_224 eva02_tiny_patch14_224 swin_tiny_patch4_window7_224 xcit_nano_12_p16_224 volo_d1_224 convit_tiny""".split()
 FIXED = "coat_lite_tiny pit_ti_224 levit_128s crossvit_tiny_240 visformer_tiny twins_svt_small maxvit_rmlp_pico_rw_256".split()
-QUICK = {"resnet18", "mobilenetv3_small_050", "efficientnet_lite0", "regnetx_002", "convnext_atto", "ghostnet_050", "vit_tiny_patch16_224",
-         "mixer_s32_224", "mobilevit_xxs", "lcnet_035"}  # fmt: skip
+QUICK = """resnet18 mobilenetv3_small_050 efficientnet_lite0 regnetx_002 convnext_atto ghostnet_050 vit_tiny_patch16_224
+mixer_s32_224 mobilevit_xxs lcnet_035""".split()
 
 
 def made(name, **options):

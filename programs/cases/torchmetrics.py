@@ -36,8 +36,9 @@ def bits():
     return torch.randint(2, (20,))
 
 
-for kind in ("Accuracy", "Precision", "Recall", "F1Score", "Specificity", "ConfusionMatrix", "AUROC", "AveragePrecision", "CohenKappa",
-             "MatthewsCorrCoef", "JaccardIndex", "CalibrationError", "HingeLoss", "ROC", "PrecisionRecallCurve", "StatScores"):  # fmt: skip
+KINDS = """Accuracy Precision Recall F1Score Specificity ConfusionMatrix AUROC AveragePrecision CohenKappa MatthewsCorrCoef
+JaccardIndex CalibrationError HingeLoss ROC PrecisionRecallCurve StatScores""".split()
+for kind in KINDS:
     metric(f"Multiclass{kind}", lambda kind=kind: getattr(tm.classification, f"Multiclass{kind}")(num_classes=5), logits, classes)
 for kind in ("Accuracy", "AUROC", "F1Score", "AveragePrecision", "ConfusionMatrix"):
     metric(f"Binary{kind}", lambda kind=kind: getattr(tm.classification, f"Binary{kind}")(), probabilities, bits)
