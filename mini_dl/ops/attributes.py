@@ -161,8 +161,8 @@ class UntypedStorage:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
 
-    def __getitem__(self, index: int) -> int:
-        return int(self._bytes[index])
+    def __getitem__(self, index: int | slice) -> Any:
+        return UntypedStorage(self._bytes[index]) if isinstance(index, slice) else int(self._bytes[index])
 
     def __setitem__(self, index: Any, value: int) -> None:
         self._bytes[index] = value

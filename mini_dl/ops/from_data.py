@@ -17,6 +17,7 @@ from mini_dl._meta import hollow
 from mini_dl._surface import function
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import mode
+from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, finished, numpy_of
 from mini_dl.tensor import Tensor, wrap
 
@@ -255,6 +256,8 @@ def asarray(
         shared = obj if isinstance(obj, Tensor) else over_array(obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj))
     elif isinstance(obj, np.generic):
         shared = wrap(checked_array(np.array(obj)))
+    elif isinstance(obj, UntypedStorage):
+        shared = wrap(obj._bytes.view(np.ndarray).view(default_type(wanted)))
     elif _has_buffer(obj):
         shared = wrap(np.frombuffer(obj, default_type(wanted)))
     else:
