@@ -710,3 +710,24 @@ def test_a_wide_convolution_and_its_gradients(torch, rng):
     out = torch.nn.functional.conv2d(x, weight, bias, padding=1)
     (out * out).mean().backward()
     return out, x.grad, weight.grad, bias.grad
+
+
+@twin
+def test_annotations_and_attributes_of_a_derived_class_stay_its_own(torch, rng):
+    class Scaled(torch.nn.ReLU):
+        scale: float
+        name: str = "scaled"
+
+        def __init__(self, scale=2.0, **options):
+            super().__init__(**options)
+            self.scale = scale
+
+        def forward(self, input):
+            return super().forward(input) * self.scale
+
+    class Weighted(torch.nn.MSELoss):
+        weight: float = 2.0
+
+    scaled, loss = Scaled(3.0, inplace=False), Weighted(reduction="sum")
+    x = rng(3)
+    return scaled(x), Scaled.name, repr(scaled), loss(x, x + 1), loss.weight, Weighted.weight

@@ -59,9 +59,9 @@ def compared(package: str, given: list[str]) -> list[dict[str, Any]]:
     same = sum(row["verdict"] == "same" for row in rows)
     version = next((metadata.version(known) for known in (package, package.replace("_", "-")) if known_package(known)), "")
     print(f"{package} {version}: {same} of {len(rows)} the same, {time.perf_counter() - start:.0f} s", flush=True)
-    for row in rows:
-        if row["verdict"] != "same":
-            print(f"  {row['case']}: {row['verdict']}", flush=True)
+    for said in dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != "same"):
+        names = [row["case"] for row in rows if row["verdict"] == said]
+        print(f"  {', '.join(names)}: {said}", flush=True)
     return rows
 
 

@@ -16,7 +16,7 @@ def files():
         path = os.path.join(folder, "x.safetensors")
         save_file(tensors, path, metadata={"format": "pt"})
         read = load_file(path)
-    return read, load(save(tensors))
+    return dict(sorted(read.items())), dict(sorted(load(save(tensors)).items()))
 
 
 @function

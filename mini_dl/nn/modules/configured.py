@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 from mini_dl.nn.modules.module import Module
 
+PACKAGE = __name__.partition(".")[0] + "."
 _EMPTY = inspect.Parameter.empty
 
 
 class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 
+    That goes for the classes of this package, and those that derive from this class itself; in classes that users derive from the
+    others, annotations mean nothing, as in torch.
     Fields of a base come first; annotating one again moves it. `shown` names the fields in the repr (None: all), `tensors` those
     that are buffers, and `keyword_only` means that none may be given by position.
     """
@@ -24,6 +27,15 @@ class Configured(Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if Configured in cls.__bases__ or cls.__module__.startswith(PACKAGE):
+            cls._declare()
+        if "__init__" in cls.__dict__:
+            own = inspect.signature(cls.__init__)
+            cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore[attr-defined]
+
+    @classmethod
+    def _declare(cls) -> None:
+        """Make fields of the annotations."""
         fields = dict(cls._fields)
         for name, annotation in inspect.get_annotations(cls).items():
             if not str(annotation).startswith("ClassVar"):
@@ -34,12 +46,7 @@ class Configured(Module):
         cls._fields = fields
         kind = inspect.Parameter.KEYWORD_ONLY if cls.keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = [inspect.Parameter(n, kind, default=default, annotation=a) for n, (a, default) in fields.items()]
-        cls._constructor = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        if "__init__" in cls.__dict__:
-            own = inspect.signature(cls.__init__)
-            cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore[attr-defined]
-        else:
-            cls.__signature__ = cls._constructor  # type: ignore[attr-defined]
+        cls._constructor = cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
