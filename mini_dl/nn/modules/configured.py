@@ -14,8 +14,7 @@ _EMPTY = inspect.Parameter.empty
 class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 
-    That goes for the classes of this package, and those that derive from this class itself; in classes that users derive from the
-    others, annotations mean nothing, as in torch.
+    In classes that users derive from those of this package, annotations mean nothing, as in torch.
     Fields of a base come first; annotating one again moves it. `shown` names the fields in the repr (None: all), `tensors` those
     that are buffers, and `keyword_only` means that none may be given by position.
     """
@@ -24,10 +23,14 @@ class Configured(Module):
     tensors: ClassVar[tuple[str, ...]] = ()
     keyword_only: ClassVar[bool] = False
     _fields: ClassVar[dict[str, Any]] = {}
+    _of_package: ClassVar[bool] = False
+    """Whether it is a class of this package, or derives from one."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if Configured in cls.__bases__ or cls.__module__.startswith(PACKAGE):
+        if ours := cls.__module__.startswith(PACKAGE):
+            cls._of_package = True
+        if ours or not cls._of_package:
             cls._declare()
         if "__init__" in cls.__dict__:
             own = inspect.signature(cls.__init__)
