@@ -84,6 +84,9 @@ def test_what_is_moved_exists() -> None:
 @pytest.mark.parametrize("name", [name for name in sorted(OURS) if name not in ("ops", "__main__")])
 def test_parts_of_mini_dl_that_torch_does_not_have_are_not_found(torch: Any, name: str) -> None:
     assert importlib.util.find_spec(f"torch.{name}") is None
+    assert not isinstance(getattr(torch, name, None), types.ModuleType) and not isinstance(
+        vars(torch).get(name), types.ModuleType
+    )
     with pytest.raises(ModuleNotFoundError, match=f"No module named 'torch.{name}'"):
         importlib.import_module(f"torch.{name}")
 

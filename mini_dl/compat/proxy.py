@@ -79,8 +79,11 @@ def is_part(module: ModuleType) -> bool:
     return module.__name__.partition(".")[0] in ("mini_dl", "torch")
 
 
-def is_hidden(module: ModuleType) -> bool:
-    package, _, rest = module.__name__.partition(".")
+def is_hidden(value: Any) -> bool:
+    """Whether a value is a part of mini_dl that torch does not have."""
+    if not isinstance(value, ModuleType):
+        return False
+    package, _, rest = value.__name__.partition(".")
     return package == "mini_dl" and rest.partition(".")[0] in OURS
 
 
@@ -289,13 +292,13 @@ class Proxy:
     def _fill_module(self) -> None:
         names = vars(self.module)
         names.clear()
-        names.update({name: value for name, value in vars(mini_dl).items() if not own(name)})
+        names.update({name: value for name, value in vars(mini_dl).items() if not own(name) and not is_hidden(value)})
         spec = self.finder.find_spec("torch")
         assert spec is not None
         names.update(
             __name__="torch", __doc__=mini_dl.__doc__, __file__=mini_dl.__file__, __package__="torch", __loader__=self.finder,
             __spec__=spec, __path__=[FOLDER], __version__=TorchVersion(torch_version), __getattr__=self.find,
-            __dir__=lambda: sorted({*names, *dir(mini_dl)}), __builtins__=__builtins__, torch=self.module,
+            __dir__=self.names, __builtins__=__builtins__, torch=self.module,
         )  # fmt: skip
         names["__all__"] = [
             name
@@ -330,26 +333,34 @@ class Proxy:
 
     # -------------------------------------------------------------------------------------------- names
 
+    def names(self) -> list[str]:
+        """What ``dir(torch)`` shows."""
+        shown = vars(self.module)
+        return sorted({*shown, *[name for name in dir(mini_dl) if name in shown or name not in OURS]})
+
     def find(self, name: str) -> Any:
         """An attribute of the module ``torch`` that mini_dl makes when it is first used."""
         if not own(name):
             try:
                 value = getattr(mini_dl, name)
-            except AttributeError:
+            except AttributeError as error:
                 value = module_named(name) if self.enabled else None
                 if value is not None:
                     return importlib.import_module(f"torch.{name}")
+                if isinstance(error, NotImplementedError):  # it says why the name is not here
+                    raise
             else:
-                if name in vars(mini_dl):
-                    vars(self.module)[name] = value
-                return value
+                if not is_hidden(value):
+                    if name in vars(mini_dl):
+                        vars(self.module)[name] = value
+                    return value
         raise AttributeError(f"module 'torch' has no attribute {name!r}")
 
     def write(self, name: str, value: Any) -> None:
         """Set an attribute of both modules."""
         if self.enabled and name not in vars(mini_dl) and not (isinstance(value, ModuleType) and is_part(value)):
             self.added.add(name)
-        for module in (mini_dl, self.module):
+        for module in (mini_dl,) if is_hidden(value) else (mini_dl, self.module):
             ModuleType.__setattr__(module, name, value)
 
     def remove(self, name: str) -> None:
