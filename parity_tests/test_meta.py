@@ -95,6 +95,7 @@ FACTORIES = {
     "rand": lambda torch: torch.rand(2, device="meta"),
     "randint": lambda torch: torch.randint(0, 5, (2,), device="meta"),
     "randint of one bound": lambda torch: torch.randint(5, (2,), device="meta"),
+    "normal": lambda torch: torch.normal(0.0, 1.0, (2, 3), device="meta"),
     "randperm": lambda torch: torch.randperm(4, device="meta"),
     "arange": lambda torch: torch.arange(5, device="meta"),
     "linspace": lambda torch: torch.linspace(0, 1, 5, device=torch.device("meta")),
