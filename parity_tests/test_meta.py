@@ -246,3 +246,10 @@ def test_they_are_copied_pickled_and_saved(torch, rng):
     file.seek(0)
     read = torch.load(file)["x"]
     return look([copy.deepcopy(x), pickle.loads(pickle.dumps(x.detach())), read, copy.copy(x)]), type(copy.deepcopy(x)).__name__
+
+
+def test_formats_of_values_alone_refuse_them() -> None:
+    x = {"x": mini_dl.ones(2, device="meta")}
+    for save in (mini_dl.serialization.save_npz, mini_dl.serialization.save_safetensors):
+        with pytest.raises(NotImplementedError, match="no data"):
+            save(x, io.BytesIO())
