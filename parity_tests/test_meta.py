@@ -95,6 +95,7 @@ FACTORIES = {
     "rand": lambda torch: torch.rand(2, device="meta"),
     "randint": lambda torch: torch.randint(0, 5, (2,), device="meta"),
     "randint of one bound": lambda torch: torch.randint(5, (2,), device="meta"),
+    "normal": lambda torch: torch.normal(0.0, 1.0, (2, 3), device="meta"),
     "randperm": lambda torch: torch.randperm(4, device="meta"),
     "arange": lambda torch: torch.arange(5, device="meta"),
     "linspace": lambda torch: torch.linspace(0, 1, 5, device=torch.device("meta")),
@@ -245,3 +246,10 @@ def test_they_are_copied_pickled_and_saved(torch, rng):
     file.seek(0)
     read = torch.load(file)["x"]
     return look([copy.deepcopy(x), pickle.loads(pickle.dumps(x.detach())), read, copy.copy(x)]), type(copy.deepcopy(x)).__name__
+
+
+def test_formats_of_values_alone_refuse_them() -> None:
+    x = {"x": mini_dl.ones(2, device="meta")}
+    for save in (mini_dl.serialization.save_npz, mini_dl.serialization.save_safetensors):
+        with pytest.raises(NotImplementedError, match="no data"):
+            save(x, io.BytesIO())

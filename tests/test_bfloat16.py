@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +104,23 @@ def test_functions_keep_their_names_and_signatures_under_autocast() -> None:
     for name, signature in before.items():
         function = getattr(torch.nn.functional, name)
         assert inspect.signature(function) == signature and function.__name__ == name
+
+
+FLOATING_ALONE = {
+    "autograd/inplace.py": "the ufuncs of bfloat16 would round a number first",
+    "ops/complex_numbers.py": "there are no complex numbers of bfloat16",
+    "_dtypes.py": "the helpers themselves",
+}
+"""Where only NumPy's own floating point types are meant, and why."""
+
+
+def test_questions_about_the_kind_of_a_type_know_bfloat16() -> None:
+    package = Path(torch.__file__).parent
+    asked = re.compile(r"""kind (==|!=|in|not in) ["']f""")
+    files = [
+        path for path in package.rglob("*.py") if asked.search(path.read_text(encoding="utf-8")) and "textbook" not in path.parts
+    ]
+    assert {path.relative_to(package).as_posix() for path in files} <= {*FLOATING_ALONE, "autograd/recording.py"}
 
 
 def test_a_meta_tensor_takes_no_memory() -> None:

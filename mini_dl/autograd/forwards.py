@@ -40,17 +40,17 @@ def wrap_all(order: int, wrapper: Callable[[Any, Forward], Forward]) -> None:
         _put_around(primitive, forward)
 
 
-def _hollow_among(value: Any) -> bool:
-    return value.__class__ is Hollow or (value.__class__ in (list, tuple) and any([one.__class__ is Hollow for one in value]))
-
-
 def without_values(primitive: Any, forward: Forward) -> Forward:
     """`forward`, which finds the shapes and types of its results from zeros where an argument is hollow."""
     binary = hasattr(primitive, "promote")
 
     @functools.wraps(forward)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not any([_hollow_among(value) for value in args]):
+        for value in args:
+            kind = value.__class__
+            if kind is Hollow or ((kind is list or kind is tuple) and any([one.__class__ is Hollow for one in value])):
+                break
+        else:
             return forward(*args, **kwargs)
         if primitive.looks:
             seen = forward(*args, **kwargs)

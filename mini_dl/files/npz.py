@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import NARROW, Array, of_numpy
+from mini_dl._meta import NO_DATA
 from mini_dl.files.replacing import File, name_of, read_into, readable, replaced, size_from_here, written_archive
 from mini_dl.tensor import Tensor, wrap
 
@@ -59,6 +60,8 @@ def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
             raise TypeError(f"{key!r}: expected a Tensor, got {type(tensor).__name__}")
         if not is_unicode(key):
             raise ValueError(f"the key {key!r} has half a surrogate pair, which UTF-8 cannot hold; rename it")
+        if tensor.is_meta:
+            raise NotImplementedError(f"{key!r}: {NO_DATA}")
         arrays[key] = tensor._array
     return arrays
 

@@ -163,7 +163,7 @@ def _converted(leaf: Any, kind: str) -> Any:
         raise TypeError(f"must be a number, not {type(leaf).__name__}")
     if kind in "iu":
         return builtins.int(leaf) if isinstance(leaf, builtins.float) else operator.index(leaf)
-    if kind == "f":
+    if kind in FLOATING:
         return builtins.float(leaf)
     if kind == "b":
         return builtins.bool(leaf if isinstance(leaf, (builtins.float, np.bool_)) else operator.index(leaf))

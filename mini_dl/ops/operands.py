@@ -74,7 +74,7 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 
 def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The results of `function` of bfloat16 tensors: computed in float32 and rounded once, as by torch's one kernel."""
+    """The result, or results, of `function` of bfloat16 tensors: computed in float32 and rounded once, as by one kernel."""
     wide = [a.float() if isinstance(a, Tensor) and a._array.dtype.char in NARROW else a for a in args]
     result = function(*wide, **kwargs)
     if isinstance(result, tuple):

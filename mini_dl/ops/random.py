@@ -404,6 +404,8 @@ def normal(
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"normal() received an invalid combination of arguments - got (float, float, {type_name(size)})")
     target = numpy_of(dtype, None if out is None else out._array.dtype)
+    if out is None and is_meta(device):
+        return finished(hollow(nonnegative(sizes((size,))), _dtypes.default_numpy() if target is None else target), requires_grad)
     return finished(mode.run(_filled, (size,), target, generator, distribution), requires_grad, out)
 
 
