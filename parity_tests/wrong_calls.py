@@ -177,7 +177,12 @@ def kinds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def of_ops(pattern: str = "*") -> Iterator[Call]:
     for entry in adapter.entries():
-        if not fnmatch.fnmatch(entry.name, pattern) or entry.out_of_scope or not entry.resolves():
+        if (
+            not fnmatch.fnmatch(entry.name, pattern)
+            or entry.out_of_scope
+            or entry.name.startswith("sparse.")
+            or not entry.resolves()
+        ):
             continue
         dtype = next((d for d in ("float32", "complex64", "int64", "bool", *entry.dtypes) if d in entry.dtypes), None)
         if dtype is None:
@@ -190,7 +195,13 @@ def of_ops(pattern: str = "*") -> Iterator[Call]:
 def of_methods(pattern: str = "*") -> Iterator[Call]:
     """Methods and in-place methods, if torch's table has them; operators are among the ops."""
     for entry in adapter.entries():
-        if not fnmatch.fnmatch(entry.name, pattern) or entry.out_of_scope or not entry.resolves() or entry.variant:
+        if (
+            not fnmatch.fnmatch(entry.name, pattern)
+            or entry.out_of_scope
+            or entry.name.startswith("sparse.")
+            or not entry.resolves()
+            or entry.variant
+        ):
             continue
         dtype = next((d for d in ("float32", "complex64", "int64", "bool") if d in entry.dtypes), None)
         names = [getattr(f, "__name__", "") for f in (entry.info.get_method(), entry.info.get_inplace()) if f is not None]
