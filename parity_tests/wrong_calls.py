@@ -175,14 +175,15 @@ def kinds(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 # ------------------------------------------------------------------------------------------------ right calls
 
 
+def _takes_part(entry: Any, pattern: str) -> bool:
+    """Whether wrong calls of an entry are made: its arguments are dense, so that other values can be put into them."""
+    is_dense = not entry.out_of_scope and not entry.name.startswith("sparse.")
+    return bool(fnmatch.fnmatch(entry.name, pattern) and is_dense and entry.resolves())
+
+
 def of_ops(pattern: str = "*") -> Iterator[Call]:
     for entry in adapter.entries():
-        if (
-            not fnmatch.fnmatch(entry.name, pattern)
-            or entry.out_of_scope
-            or entry.name.startswith("sparse.")
-            or not entry.resolves()
-        ):
+        if not _takes_part(entry, pattern):
             continue
         dtype = next((d for d in ("float32", "complex64", "int64", "bool", *entry.dtypes) if d in entry.dtypes), None)
         if dtype is None:
@@ -195,13 +196,7 @@ def of_ops(pattern: str = "*") -> Iterator[Call]:
 def of_methods(pattern: str = "*") -> Iterator[Call]:
     """Methods and in-place methods, if torch's table has them; operators are among the ops."""
     for entry in adapter.entries():
-        if (
-            not fnmatch.fnmatch(entry.name, pattern)
-            or entry.out_of_scope
-            or entry.name.startswith("sparse.")
-            or not entry.resolves()
-            or entry.variant
-        ):
+        if entry.variant or not _takes_part(entry, pattern):
             continue
         dtype = next((d for d in ("float32", "complex64", "int64", "bool") if d in entry.dtypes), None)
         names = [getattr(f, "__name__", "") for f in (entry.info.get_method(), entry.info.get_inplace()) if f is not None]
