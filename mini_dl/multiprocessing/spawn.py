@@ -158,13 +158,9 @@ def end_with_parent(number: int = signal.SIGINT) -> None:
 
 
 def start_processes(
-    fn: Callable[..., Any],
-    args: tuple[Any, ...] = (),
-    nprocs: int = 1,
-    join: bool = True,
-    daemon: bool = False,
+    fn: Callable[..., Any], args: tuple[Any, ...] = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
     start_method: str = "spawn",
-) -> ProcessContext | None:
+) -> ProcessContext | None:  # fmt: skip
     """Start `nprocs` processes that call ``fn(number, *args)``; return their `ProcessContext`, or wait for them with `join`."""
     context = multiprocessing.get_context(start_method)
 
@@ -190,13 +186,9 @@ def start_processes(
 
 
 def spawn(
-    fn: Callable[..., Any],
-    args: tuple[Any, ...] = (),
-    nprocs: int = 1,
-    join: bool = True,
-    daemon: bool = False,
+    fn: Callable[..., Any], args: tuple[Any, ...] = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
     start_method: str = "spawn",
-) -> ProcessContext | None:
+) -> ProcessContext | None:  # fmt: skip
     """`start_processes` with fresh processes. FutureWarning for any other `start_method`, which is ignored.
 
     `fn` is a function of a module: the processes import it.

@@ -13,9 +13,16 @@ from mini_dl.tensor import Tensor
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
 
-def _of_input(n: int) -> Callable[..., Tensor]:
-    conv = getattr(F, f"conv{n}d")
+def _gradient(n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Any, grad_output: Tensor, *options: Any) -> Tensor:
+    """The gradient of a convolution for the argument of this size: `made` puts it beside the other."""
+    recorded = is_grad_enabled()
+    with enable_grad():
+        wanted = grad_output.new_zeros(1).expand(tuple(size)).requires_grad_()
+        output = getattr(F, f"conv{n}d")(*made(wanted), None, *options)
+        return grad(output, wanted, grad_output, create_graph=recorded)[0]  # type: ignore[return-value]
 
+
+def _of_input(n: int) -> Callable[..., Tensor]:
     def of_input(
         input_size: Any,
         weight: Tensor,
@@ -25,11 +32,7 @@ def _of_input(n: int) -> Callable[..., Tensor]:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor:
-        recorded = is_grad_enabled()
-        with enable_grad():
-            input = grad_output.new_zeros(1).expand(tuple(input_size)).requires_grad_()
-            output = conv(input, weight, None, stride, padding, dilation, groups)
-            return grad(output, input, grad_output, create_graph=recorded)[0]  # type: ignore[return-value]
+        return _gradient(n, lambda input: (input, weight), input_size, grad_output, stride, padding, dilation, groups)
 
     of_input.__name__ = of_input.__qualname__ = f"conv{n}d_input"
     of_input.__doc__ = f"The gradient of ``conv{n}d`` for its input, which has the shape `input_size`."
@@ -37,8 +40,6 @@ def _of_input(n: int) -> Callable[..., Tensor]:
 
 
 def _of_weight(n: int) -> Callable[..., Tensor]:
-    conv = getattr(F, f"conv{n}d")
-
     def of_weight(
         input: Tensor,
         weight_size: Any,
@@ -48,11 +49,7 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor:
-        recorded = is_grad_enabled()
-        with enable_grad():
-            weight = grad_output.new_zeros(1).expand(tuple(weight_size)).requires_grad_()
-            output = conv(input, weight, None, stride, padding, dilation, groups)
-            return grad(output, weight, grad_output, create_graph=recorded)[0]  # type: ignore[return-value]
+        return _gradient(n, lambda weight: (input, weight), weight_size, grad_output, stride, padding, dilation, groups)
 
     of_weight.__name__ = of_weight.__qualname__ = f"conv{n}d_weight"
     of_weight.__doc__ = f"The gradient of ``conv{n}d`` for its weight, which has the shape `weight_size`."
