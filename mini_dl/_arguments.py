@@ -440,8 +440,7 @@ class PublicParser(Parser):
 
     def __init__(self, whole: Function, parser: Parser) -> None:
         super().__init__(parser.function, parser.strict)
-        takes_out = "out" in inspect.signature(parser.function).parameters
-        self.whole, self.writes = whole, whole is parser.writing and not takes_out
+        self.whole, self.writes = whole, whole is parser.writing
 
     def first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if overrides.overriding((*args, *kwargs.values())):
@@ -454,6 +453,7 @@ class PublicParser(Parser):
         return self.call(*args, **kwargs)
 
     def text(self) -> str:
+        self.writes = self.writes and "out" not in self.names  # else the function writes itself
         if self.writes:
             self.parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
             self.kinds.append("")
