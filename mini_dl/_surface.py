@@ -47,6 +47,9 @@ FUNCTIONS_IN_PLACE = frozenset(
 )
 """The in-place methods that torch also offers as functions."""
 
+OWN = frozenset(["manual_seed", "set_rng_state"])
+"""Functions whose Python in torch converts what it is given, and refuses the rest in its own words."""
+
 WRITTEN_IN_PYTHON = frozenset(
     "set_printoptions split broadcast_tensors broadcast_shapes get_default_device atleast_1d atleast_2d atleast_3d block_diag "
     "meshgrid cartesian_prod chain_matmul tensordot is_tensor cdist manual_seed seed initial_seed get_rng_state set_rng_state "
@@ -124,7 +127,7 @@ def public(
             native = has_parser(where, name)
             if native not in versions:
                 alone = where == "Tensor" and getattr(function, "spread", False)  # its first argument is a tensor anyway
-                looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__")
+                looked_at = not alone and where in ("torch", "Tensor", "masked") and not name.startswith("__") and name not in OWN
                 exact = parsed(function, native) if (native and not alone) or looked_at or where == "nn.functional" else function
                 writing = with_out(exact, out) if out else exact
                 if out and (parser := parser_of(exact)):

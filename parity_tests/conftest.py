@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import mini_dl
+from mini_dl import overrides
 from mini_dl.files.replacing import rewrite
 from parity_tests import ledger
 
@@ -120,3 +123,23 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
     report["census"] = tally.census
     rewrite(REPORT, json.dumps(report, indent=1, sort_keys=True) + "\n")
+
+
+def modes_of_this_thread() -> dict[str, Any]:
+    """What a test could leave switched on for those after it."""
+    return {
+        "gradients": mini_dl.is_grad_enabled(),
+        "inference mode": mini_dl.is_inference_mode_enabled(),
+        "autocast": mini_dl.is_autocast_enabled("cpu"),
+        "default type": mini_dl.get_default_dtype().name,
+        "function modes": overrides.state.modes,
+        "functions without arguments that answer": overrides.state.off,
+    }
+
+
+@pytest.fixture(autouse=True)
+def no_mode_stays_behind() -> Iterator[None]:
+    """Fails the test that left a mode on, and not those after it."""
+    before = modes_of_this_thread()
+    yield
+    assert modes_of_this_thread() == before

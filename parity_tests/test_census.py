@@ -15,6 +15,7 @@ import torch
 import torch.nn.utils.prune
 
 import mini_dl
+from mini_dl.standins.tables import section
 from parity_tests import bridge
 
 NAMESPACES = (
@@ -117,7 +118,7 @@ OTHERWISE = {
     **words(
         Tensor="lu to",
         nn__functional="elu_",
-        autograd="backward enable_grad grad",
+        autograd="backward enable_grad",
         linalg="cholesky cholesky_ex cond eig eigh eigvals eigvalsh householder_product ldl_factor ldl_factor_ex lstsq "
         "matrix_exp matrix_norm matrix_power matrix_rank norm pinv solve_triangular tensorinv tensorsolve vector_norm",
         special="airy_ai hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p "
@@ -173,8 +174,12 @@ def differences(path: str, name: str, ours: Any, theirs: Any) -> str | None:
 
 
 def classes_and_functions(path: str) -> list[tuple[str, Any, Any]]:
+    """What a namespace defines itself; not what its tables of names answer, which stays in it once it was asked for."""
     mine, theirs = place(mini_dl, path), place(torch, path)
-    return [(name, value, getattr(theirs, name, None)) for name, value in public(mine)] if mine is not None else []
+    table = section(path or "torch")
+    of_table = table.rows if table is not None else {}
+    found = public(mine) if mine is not None else ()
+    return [(name, value, getattr(theirs, name, None)) for name, value in found if name not in of_table]
 
 
 @pytest.mark.parametrize("path", NAMESPACES)

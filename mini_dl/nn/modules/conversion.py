@@ -24,7 +24,7 @@ def uninitialized_like(tensor: Tensor, meta: bool = False) -> Tensor:
 
 def moved(tensor: Tensor, meta: bool) -> Tensor:
     """`tensor` on the device meta, or where its values are. NotImplementedError if it has none."""
-    if is_hollow(tensor._array) and not meta:
+    if tensor.device.type == "meta" and not meta:
         raise NotImplementedError(
             f"{NO_DATA} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when moving module from meta to a "
             "different device."
