@@ -226,6 +226,15 @@ def entries() -> list[Entry]:
     return [Entry(info) for info in op_db]
 
 
+def dense_entries(dtype: str) -> list[Entry]:
+    """The entries that mini_dl has, that know this type, and whose results are dense."""
+    return [
+        entry
+        for entry in entries()
+        if not entry.out_of_scope and "sparse" not in entry.name.split(".")[0] and entry.resolves() and dtype in entry.dtypes
+    ]
+
+
 # ------------------------------------------------------------------------------------------------ modules
 
 

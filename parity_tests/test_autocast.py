@@ -22,10 +22,6 @@ OURS_ALONE = {
 """Entries that give another type than torch, by the reason."""
 
 
-def entries() -> list[adapter.Entry]:
-    return [entry for entry in adapter.entries() if entry.resolves() and "float32" in entry.dtypes]
-
-
 def types_of(result: Any) -> list[str]:
     return [bridge.name_of(tensor.dtype) for tensor in bridge.tensors(result)]
 
@@ -42,7 +38,7 @@ def narrowed(value: Any, small: str) -> Any:
     return bridge.walk(value, convert)
 
 
-@pytest.mark.parametrize("entry", entries(), ids=repr)
+@pytest.mark.parametrize("entry", adapter.dense_entries("float32"), ids=repr)
 def test_each_op_of_the_table_computes_in_torchs_type(entry: adapter.Entry) -> None:
     small = "bfloat16"
     if any(repr(entry) in names for names in OURS_ALONE.values()):

@@ -134,12 +134,8 @@ def test_a_block_makes_everything_there(torch, rng):
 # ------------------------------------------------------------------------------------------------ what is computed
 
 
-def entries() -> list[adapter.Entry]:
-    return [entry for entry in adapter.entries() if entry.resolves() and "float32" in entry.dtypes]
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("entry", entries(), ids=repr)
+@pytest.mark.parametrize("entry", adapter.dense_entries("float32"), ids=repr)
 def test_each_op_gives_the_shape_it_has_with_values_or_refuses(entry: adapter.Entry) -> None:
     for number, sample in enumerate(entry.samples("float32")):
         if number == 2:

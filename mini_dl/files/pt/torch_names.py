@@ -26,6 +26,7 @@ MOVED = {
     "mini_dl.autograd.engine.backward": "torch.autograd.backward",
     "mini_dl.autograd.engine.grad": "torch.autograd.grad",
     "mini_dl.autograd.graph.Handle": "torch.utils.hooks.RemovableHandle",
+    "mini_dl.autograd.graph.SavedTensor": "torch._C._autograd.SavedTensor",
     "mini_dl.autograd.mode.enable_grad": "torch.autograd.grad_mode.enable_grad",
     "mini_dl.autograd.mode.inference_mode": "torch.autograd.grad_mode.inference_mode",
     "mini_dl.autograd.mode.no_grad": "torch.autograd.grad_mode.no_grad",
