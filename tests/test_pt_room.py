@@ -49,6 +49,12 @@ def sparse(layout: str, *parts: bytes) -> bytes:
 ORDERED = named("collections.OrderedDict") + b")R"
 NAMES = b"}(" + b"".join(text(f"a{k}") + b"N" for k in range(3000)) + b"uq\x00"
 ONE = tensor("Float", [1], [1])
+META = (
+    named("torch._utils._rebuild_meta_tensor_no_storage")
+    + group(named("torch.uint8"), group(number(2**40)), group(b"K\x01"), b"\x89")
+    + b"R"
+)
+MANY = tensor("Float", [2**40], [0])
 BOMBS = {
     "a tensor of another type": named("torch._utils._rebuild_device_tensor_from_cpu_tensor")
     + group(tensor("Float", [2**28], [0]), named("torch.float64"), text("cpu"), b"\x89")
@@ -89,6 +95,30 @@ def file_of(pickled: bytes) -> io.BytesIO:
             archive.writestr(f"a/{name}", content)
     file.seek(0)
     return file
+
+
+CONTAINERS = {
+    f"{made} of {what}": named(path) + group(value) + b"R"
+    for made, path in {
+        "a set": "builtins.set",
+        "a dictionary": "collections.OrderedDict",
+        "a count": "collections.Counter",
+        "bytes": "builtins.bytearray",
+    }.items()
+    for what, value in {"one element": MANY, "no values": META, "a number": tensor("Long", [], [])}.items()
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_are_made_of_containers_and_not_of_tensors(name: str) -> None:
+    with pytest.raises(FileError, match="container|a bytearray is kept by its contents"):
+        torch.load(file_of(CONTAINERS[name]))
+
+
+def test_values_do_not_come_from_a_tensor_without_values() -> None:
+    parts = META, named("torch.uint8"), text("cpu"), b"\x89"
+    with pytest.raises(FileError, match="Cannot copy out of meta tensor"):
+        torch.load(file_of(named("torch._utils._rebuild_device_tensor_from_cpu_tensor") + group(*parts) + b"R"))
 
 
 @pytest.mark.filterwarnings("ignore:a tensor of layout")
