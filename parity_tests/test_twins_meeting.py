@@ -1,0 +1,68 @@
+"""Programs in which two features meet: autocast and `no_grad`, meta tensors and gradients, bfloat16 and other types."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from parity_tests.twin import raised, twin
+
+
+@twin
+@pytest.mark.parametrize("first", ("no_grad", "inference_mode"))
+def test_a_cast_kept_without_a_graph_does_not_cut_one(torch, rng, first):
+    layer = torch.nn.Linear(2, 2, bias=False)
+    torch.nn.init.ones_(layer.weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        with getattr(torch, first)():
+            layer(torch.ones(1, 2))
+        layer(torch.ones(1, 2)).sum().backward()
+    return layer.weight.grad
+
+
+@twin
+def test_gradients_of_meta_tensors_are_meta_tensors(torch, rng):
+    weight = torch.ones(3, 2, device="meta", requires_grad=True)
+    (torch.ones(4, 3, device="meta") @ weight).sum().backward()
+    one = torch.ones((), device="meta", requires_grad=True)
+    (one * 2).backward()
+    return str(weight.grad.device), weight.grad.shape, str(one.grad.device), str(torch.autograd.grad(one * 2, one)[0].device)
+
+
+@twin
+def test_a_gradient_is_on_the_device_of_its_tensor(torch, rng):
+    assert raised(lambda: setattr(torch.ones(3, requires_grad=True), "grad", torch.ones(3, device="meta"))) == "RuntimeError"
+    assert raised(lambda: setattr(torch.ones(3, device="meta"), "grad", torch.ones(3))) == "RuntimeError"
+
+
+INDICES = {
+    "places": lambda torch: torch.tensor([0, 1]),
+    "a list": lambda torch: [0, 2],
+    "a mask": lambda torch: torch.tensor([True, False, True]),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", INDICES)
+def test_meta_tensors_are_indexed_by_tensors_on_the_cpu(torch, rng, name):
+    value = torch.ones(3, 2, device="meta")
+    found = value[INDICES[name](torch)]
+    value[INDICES[name](torch)] = 2.0
+    return found.shape, str(found.device), value._version
+
+
+@twin
+def test_the_default_device_may_be_meta_and_belongs_to_its_thread(torch, rng):
+    seen = []
+    torch.set_default_device("meta")
+    try:
+        other = threading.Thread(target=lambda: seen.append(str(torch.ones(2).device)))
+        other.start()
+        other.join()
+        with torch.device("cpu"):
+            seen.append(str(torch.ones(2).device))
+        seen += [str(torch.ones(2).device), str(torch.get_default_device()), str(torch.nn.Linear(2, 2).weight.device)]
+    finally:
+        torch.set_default_device(None)
+    return [*seen, str(torch.ones(2).device)]
