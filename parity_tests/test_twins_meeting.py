@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from parity_tests.twin import raised, twin
+from parity_tests.twin import outcome, raised, twin
 
 
 @twin
@@ -66,3 +66,42 @@ def test_the_default_device_may_be_meta_and_belongs_to_its_thread(torch, rng):
     finally:
         torch.set_default_device(None)
     return [*seen, str(torch.ones(2).device)]
+
+
+FLOATS = ("bfloat16", "float16", "float32", "float64")
+MIXED = {
+    "clamp": lambda torch, a, b: torch.clamp(a, b),
+    "clamp_max": lambda torch, a, b: torch.clamp_max(a, b),
+    "clamp between": lambda torch, a, b: torch.clamp(a, a, b),
+    "binary_cross_entropy_with_logits": lambda torch, a, b: torch.nn.functional.binary_cross_entropy_with_logits(a, b),
+    "weighted": lambda torch, a, b: torch.nn.functional.binary_cross_entropy_with_logits(a, b, b.double()),
+    "index_put": lambda torch, a, b: raised(lambda: a.index_put((torch.tensor([0]),), b[:1])),
+    "index_put of leaves": lambda torch, a, b: raised(lambda: a.requires_grad_().index_put((torch.tensor([0]),), b[:1])),
+    "vector_norm": lambda torch, a, b: raised(lambda: torch.linalg.vector_norm(a, dtype=b.dtype)),
+}
+
+
+@twin
+@pytest.mark.parametrize("second", FLOATS)
+@pytest.mark.parametrize("first", FLOATS)
+@pytest.mark.parametrize("name", MIXED)
+def test_tensors_of_two_floating_point_types(torch, rng, name, first, second):
+    a = torch.tensor([1.5, -2.0, 0.25], dtype=getattr(torch, first))
+    b = torch.tensor([0.5, 3.0, -1.0], dtype=getattr(torch, second))
+    result = MIXED[name](torch, a, b)
+    return result if isinstance(result, str) else (str(result.dtype), (result.double() * 8).round())
+
+
+LOSSES = ("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "kl_div")
+
+
+@twin
+@pytest.mark.filterwarnings("ignore:reduction")
+@pytest.mark.parametrize(
+    "types", (("float32", "bool"), ("bool", "float32"), ("bfloat16", "bool"), ("bool", "bool"), ("uint8", "bool"))
+)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_between_numbers_and_masks(torch, rng, loss, types):
+    a, b = (torch.tensor([1.5, 0.0, 0.25]).to(getattr(torch, kind)) for kind in types)
+    result = outcome(lambda: getattr(torch.nn.functional, loss)(a, b))
+    return result if isinstance(result, str) else (str(result.dtype), (result.double() * 8).round())
