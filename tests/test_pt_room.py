@@ -111,7 +111,7 @@ CONTAINERS = {
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_containers_are_made_of_containers_and_not_of_tensors(name: str) -> None:
-    with pytest.raises(FileError, match="container|a bytearray is kept by its contents"):
+    with pytest.raises(FileError, match=r"container|a bytearray is kept by its contents"):
         torch.load(file_of(CONTAINERS[name]))
 
 
