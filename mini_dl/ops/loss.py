@@ -31,7 +31,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
-    """``input - target`` in the type of the two, in which a mask is 0 and 1. NotImplementedError unless that is floating point."""
+    """``input - target`` in the type of the two, for a mask 0 and 1. NotImplementedError unless that is floating point."""
     x, t = input._array, target._array
     if "b" in x.dtype.kind + t.dtype.kind:
         common = of_numpy(real_floating(np.empty(0, result_numpy(x, t)), name).dtype)
