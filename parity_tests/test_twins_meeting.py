@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import pytest
@@ -105,3 +106,21 @@ def test_losses_between_numbers_and_masks(torch, rng, loss, types):
     a, b = (torch.tensor([1.5, 0.0, 0.25]).to(getattr(torch, kind)) for kind in types)
     result = outcome(lambda: getattr(torch.nn.functional, loss)(a, b))
     return result if isinstance(result, str) else (str(result.dtype), (result.double() * 8).round())
+
+
+@twin
+@pytest.mark.parametrize("place", ("meta", {"cpu": "meta"}))
+@pytest.mark.parametrize("archive", (True, False))
+def test_a_file_is_read_without_its_values(torch, rng, archive, place):
+    layer = torch.nn.Linear(2, 3).bfloat16()
+    file = io.BytesIO()
+    torch.save(
+        {"layer": layer.state_dict(), "pair": [layer.weight, layer.weight[1:]]}, file, _use_new_zipfile_serialization=archive
+    )
+    file.seek(0)
+    found = torch.load(file, map_location=place)
+    tensors = [*found["layer"].values(), *found["pair"]]
+    whole = torch.nn.Linear(2, 3)
+    whole.load_state_dict(found["layer"], assign=True)
+    told = [(str(each.device), str(each.dtype), each.shape, each.requires_grad, type(each).__name__) for each in tensors]
+    return told, str(whole.weight.device)

@@ -418,7 +418,8 @@ def test_map_location_is_obeyed_or_refused() -> None:
     x = torch.ones(2)
     again([x, x[:1], torch.zeros(3)], map_location=lambda storage, location: seen.append((storage.nbytes(), location)) or storage)
     assert seen == [(8, "cpu"), (12, "cpu")]
-    for form in ("cuda", {"cpu": "cuda:0"}, torch.device("meta")):
+    assert again(x, map_location=torch.device("meta")).is_meta
+    for form in ("cuda", {"cpu": "cuda:0"}, torch.device("xpu")):
         with pytest.raises(RuntimeError):
             again(x, map_location=form)
     with pytest.raises(TypeError):

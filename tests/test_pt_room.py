@@ -140,3 +140,9 @@ def test_sparse_tensors_are_read_as_such_however_large_they_would_be() -> None:
     assert [each.to_dense().tolist() for each in found] == [[0, 0, 0, 0]] * 3
     large = b"](" + sparse("coo", tensor("Long", [1, 1], [1, 1]), ONE, group(number(2**31 - 1))) * 40 + b"e"
     assert {tuple(each.shape) for each in torch.load(file_of(large))} == {(2**31 - 1,)}
+
+
+def test_sparse_tensors_are_not_made_of_tensors_without_values() -> None:
+    parts = sparse("coo", tensor("Long", [1, 1], [1, 1]), ONE, group(b"K\x04"))
+    with pytest.raises(FileError, match="cannot be on the device meta"):
+        torch.load(file_of(parts), map_location="meta")

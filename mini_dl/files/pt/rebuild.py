@@ -70,6 +70,8 @@ def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: A
         raise RecordError(f"only a complex tensor can be a conjugate, not one of {numpy_dtype.name}")
     if kind == BFLOAT16:
         warn_of_bfloat16("a bfloat16 tensor")
+    if storage.is_meta:
+        return set_requires_grad(wrap(hollow(checked_sizes(size), numpy_dtype)), requires_grad)
     memory, counter = storage.memory(kind, conj, neg)
     tensor = wrap(_looking(memory, numpy_dtype, offset, checked_sizes(size), checked_sizes(stride)))
     tensor._counter = counter
@@ -206,6 +208,8 @@ def _parts(values: tuple[Any, ...]) -> list[Tensor]:
     for number, value in enumerate(values):
         if not isinstance(value, Tensor) or value._sparse:
             raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
+        if is_hollow(value._array):
+            raise RecordError("a sparse tensor cannot be on the device meta: its places are values")
         if number < len(values) - 1 and value._array.dtype.kind != "i":
             raise RecordError("the indices of a sparse tensor are integers")
     return list(values)
