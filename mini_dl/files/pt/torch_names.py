@@ -21,6 +21,8 @@ MOVED = {
     "mini_dl._dtypes.dtype": "torch.dtype",
     "mini_dl._dtypes.finfo": "torch.finfo",
     "mini_dl._dtypes.iinfo": "torch.iinfo",
+    "mini_dl._events.Event": "torch.Event",
+    "mini_dl._events.Stream": "torch.Stream",
     "mini_dl.autograd.anomaly.detect_anomaly": "torch.autograd.anomaly_mode.detect_anomaly",
     "mini_dl.autograd.anomaly.set_detect_anomaly": "torch.autograd.anomaly_mode.set_detect_anomaly",
     "mini_dl.autograd.engine.backward": "torch.autograd.backward",
