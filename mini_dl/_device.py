@@ -60,10 +60,14 @@ class device:
 
 
 class _Creation(threading.local):
-    """Where this thread creates tensors: on the last of these devices."""
+    """Where this thread creates tensors: on the last of these devices, those of blocks, or else on the default one."""
 
     def __init__(self) -> None:
         self.devices: list[device] = []
+        self.default: device | None = None
+
+    def here(self) -> device:
+        return self.devices[-1] if self.devices else self.default or CPU
 
 
 creation = _Creation()
@@ -108,7 +112,7 @@ def compiled_without(name: str) -> NoReturn:
 def is_meta(where: DeviceLike) -> bool:
     """Whether a tensor is asked for on the device meta, by `where` or else by the block around. Errors as of `require_cpu`."""
     if where is None:
-        return bool(creation.devices) and creation.devices[-1].type == "meta"
+        return creation.here().type == "meta"
     if where is META or (where if isinstance(where, device) else device(where)).type == "meta":
         return True
     require_cpu(where)

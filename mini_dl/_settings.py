@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mini_dl import _dtypes
-from mini_dl._device import CPU, device, layout, require_cpu
+from mini_dl._device import CPU, META, creation, device, is_meta, layout
 
 PRECISIONS = ("highest", "high", "medium")
 MODES = ("default", "warn", "error")
@@ -139,8 +139,8 @@ def set_num_interop_threads(num: int) -> None:
 
 
 def set_default_device(device: Any) -> None:
-    """Make new tensors on this device, which must be the CPU; None is the CPU too."""
-    require_cpu(device)
+    """Make new tensors of this thread on this device, the CPU or meta; None is the CPU too."""
+    creation.default = META if device is not None and is_meta(device) else None
 
 
 def get_device_module(device: Any = None) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import mini_dl
+from mini_dl.standins.kinds import Absent
 from mini_dl.tensor import Tensor, wrap
 
 NUMPY_DTYPES = {
@@ -229,7 +230,7 @@ def lookup(name: str) -> Any:
     found: Any = mini_dl
     for part in name.split("."):
         found = getattr(found, part, None)
-        if found is None:
+        if found is None or isinstance(found, Absent):
             raise Missing(f"torch.{name}")
     return found
 

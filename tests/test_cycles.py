@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import io
@@ -12,6 +13,7 @@ import pytest
 
 import mini_dl as torch
 from mini_dl import nn
+from mini_dl.distributions.transforms import AffineTransform, ComposeTransform, SigmoidTransform
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -50,6 +52,18 @@ def trained(module, *inputs):
         out = out[0]
     if out.requires_grad:
         out.sum().backward()
+
+
+def read_again(value, **options):
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    torch.load(file, **options)
+
+
+def refused(content):
+    with contextlib.suppress(torch.serialization.FileError):
+        torch.load(io.BytesIO(content))
 
 
 def with_hooks():
@@ -151,6 +165,13 @@ PROGRAMS = {
     "functional_call": lambda: [
         torch.func.functional_call(m, dict(m.named_parameters()), (torch.randn(2, 3),)).sum().backward()
         for m in [nn.Linear(3, 4)]
+    ],
+    "a whole module read": lambda: read_again(nn.Linear(2, 2), weights_only=False),
+    "a file refused": lambda: refused(b"PK\x03\x04"),
+    "another file refused": lambda: refused(b"\x80\x02cos\nsystem\n."),
+    "inverse transforms": lambda: [
+        transform.inv.inv(torch.ones(2))
+        for transform in (SigmoidTransform(), ComposeTransform([SigmoidTransform(), AffineTransform(0, 2)]))
     ],
     "two outputs": lambda: sum(torch.var_mean(leaf(4))).backward(),
     "inference": lambda: torch.inference_mode()(lambda: nn.Linear(3, 4)(torch.randn(2, 3)))(),

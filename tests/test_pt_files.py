@@ -288,7 +288,22 @@ def test_tensors_that_make_no_sense_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ("_array", "_edge", "_counter", "_hooks", "shape", "grad", "data", "requires_grad", "__class__", "sum")
+    "name",
+    (
+        "_array",
+        "_edge",
+        "_counter",
+        "_hooks",
+        "shape",
+        "grad",
+        "data",
+        "requires_grad",
+        "__class__",
+        "sum",
+        "__array_interface__",
+        "__array_struct__",
+        "__setstate__",
+    ),
 )
 def test_attributes_in_a_file_are_no_way_into_a_tensor(name: str) -> None:
     pickled = written(nn.Buffer(torch.ones(2)))
@@ -297,6 +312,12 @@ def test_attributes_in_a_file_are_no_way_into_a_tensor(name: str) -> None:
     assert other != part
     with pytest.raises(FileError, match="attribute"):
         torch.load(changed(pickled, **{"data.pkl": other}))
+
+
+def test_attributes_in_a_file_make_no_dictionary_into_an_array_of_any_memory() -> None:
+    head = b"\x80\x02ccollections\nOrderedDict\n)R}X\x13\0\0\0__array_interface__}sb."
+    with pytest.raises(FileError, match="attributes are a dictionary of names"):
+        torch.load(archive_of(head))
 
 
 def samples() -> list[bytes]:
@@ -397,7 +418,8 @@ def test_map_location_is_obeyed_or_refused() -> None:
     x = torch.ones(2)
     again([x, x[:1], torch.zeros(3)], map_location=lambda storage, location: seen.append((storage.nbytes(), location)) or storage)
     assert seen == [(8, "cpu"), (12, "cpu")]
-    for form in ("cuda", {"cpu": "cuda:0"}, torch.device("meta")):
+    assert again(x, map_location=torch.device("meta")).is_meta
+    for form in ("cuda", {"cpu": "cuda:0"}, torch.device("xpu")):
         with pytest.raises(RuntimeError):
             again(x, map_location=form)
     with pytest.raises(TypeError):

@@ -49,6 +49,12 @@ def sparse(layout: str, *parts: bytes) -> bytes:
 ORDERED = named("collections.OrderedDict") + b")R"
 NAMES = b"}(" + b"".join(text(f"a{k}") + b"N" for k in range(3000)) + b"uq\x00"
 ONE = tensor("Float", [1], [1])
+META = (
+    named("torch._utils._rebuild_meta_tensor_no_storage")
+    + group(named("torch.uint8"), group(number(2**40)), group(b"K\x01"), b"\x89")
+    + b"R"
+)
+MANY = tensor("Float", [2**40], [0])
 BOMBS = {
     "a tensor of another type": named("torch._utils._rebuild_device_tensor_from_cpu_tensor")
     + group(tensor("Float", [2**28], [0]), named("torch.float64"), text("cpu"), b"\x89")
@@ -91,6 +97,30 @@ def file_of(pickled: bytes) -> io.BytesIO:
     return file
 
 
+CONTAINERS = {
+    f"{made} of {what}": named(path) + group(value) + b"R"
+    for made, path in {
+        "a set": "builtins.set",
+        "a dictionary": "collections.OrderedDict",
+        "a count": "collections.Counter",
+        "bytes": "builtins.bytearray",
+    }.items()
+    for what, value in {"one element": MANY, "no values": META, "a number": tensor("Long", [], [])}.items()
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_are_made_of_containers_and_not_of_tensors(name: str) -> None:
+    with pytest.raises(FileError, match=r"container|a bytearray is kept by its contents"):
+        torch.load(file_of(CONTAINERS[name]))
+
+
+def test_values_do_not_come_from_a_tensor_without_values() -> None:
+    parts = META, named("torch.uint8"), text("cpu"), b"\x89"
+    with pytest.raises(FileError, match="Cannot copy out of meta tensor"):
+        torch.load(file_of(named("torch._utils._rebuild_device_tensor_from_cpu_tensor") + group(*parts) + b"R"))
+
+
 @pytest.mark.filterwarnings("ignore:a tensor of layout")
 @pytest.mark.parametrize("name", BOMBS)
 def test_what_a_file_asks_for_beyond_its_bytes_is_bounded(name: str) -> None:
@@ -110,3 +140,9 @@ def test_sparse_tensors_are_read_as_such_however_large_they_would_be() -> None:
     assert [each.to_dense().tolist() for each in found] == [[0, 0, 0, 0]] * 3
     large = b"](" + sparse("coo", tensor("Long", [1, 1], [1, 1]), ONE, group(number(2**31 - 1))) * 40 + b"e"
     assert {tuple(each.shape) for each in torch.load(file_of(large))} == {(2**31 - 1,)}
+
+
+def test_sparse_tensors_are_not_made_of_tensors_without_values() -> None:
+    parts = sparse("coo", tensor("Long", [1, 1], [1, 1]), ONE, group(b"K\x04"))
+    with pytest.raises(FileError, match="cannot be on the device meta"):
+        torch.load(file_of(parts), map_location="meta")

@@ -113,7 +113,8 @@ def cast(value: Any, target: _dtypes.dtype) -> Any:
     if not (parameter and state.keeps and target is dtype_for("cpu")):
         return value.to(target)
     known = state.casts.get(id(value))
-    if known is not None and known[0]() is value:
+    # one made without a graph would be a constant
+    if known is not None and known[0]() is value and (known[1].requires_grad or not mode.enabled):
         return known[1]
     made = value.to(target)
     state.casts[id(value)] = weakref.ref(value), made

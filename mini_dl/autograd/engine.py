@@ -525,7 +525,7 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
             if out._array.dtype.kind == "c":
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
-            grad = wrap(np.ones(out._array.shape, out._array.dtype))
+            grad = wrap(np.ones_like(out._array))  # without values if `out` is
         elif not isinstance(grad, Tensor):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
         elif grad._array.shape != out._array.shape:

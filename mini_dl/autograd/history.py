@@ -8,6 +8,7 @@ from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
+from mini_dl._meta import is_hollow
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import (
     Handle,
@@ -81,6 +82,11 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
             )
         if grad._array.shape != self._array.shape:
             raise RuntimeError(f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(grad.shape)}")
+        if is_hollow(grad._array) != is_hollow(self._array):
+            raise RuntimeError(
+                f"attempting to assign a gradient with device type '{grad.device}' to a tensor with device type '{self.device}'. "
+                "The gradient and the tensor must be on the same device."
+            )
     self._grad = grad
 
 

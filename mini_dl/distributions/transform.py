@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ class Transform:
         if cache_size not in (0, 1):
             raise ValueError("cache_size must be 0 or 1")
         self._cache_size = cache_size
-        self._inv: Any = None
+        self._inv: Any = None  # a weak reference: the inverse refers to this
         self._cached_x_y: tuple[Any, Any] = None, None
         super().__init__()
 
@@ -49,9 +50,14 @@ class Transform:
     @property
     def inv(self) -> Any:
         """The inverse, whose inverse is this transform."""
-        if self._inv is None:
-            self._inv = _InverseTransform(self)
-        return self._inv
+        inverse = None if self._inv is None else self._inv()
+        if inverse is None:
+            inverse = self._inverted()
+            self._inv = weakref.ref(inverse)
+        return inverse
+
+    def _inverted(self) -> Any:
+        return _InverseTransform(self)
 
     def with_cache(self, cache_size: int = 1) -> Any:
         """This transform with a cache of that size."""
@@ -210,12 +216,10 @@ class ComposeTransform(Transform):
     def sign(self) -> Any:
         return functools.reduce(operator.mul, [part.sign for part in self.parts], 1)
 
-    @property
-    def inv(self) -> Any:
-        if self._inv is None:
-            self._inv = ComposeTransform([part.inv for part in reversed(self.parts)])
-            self._inv._inv = self
-        return self._inv
+    def _inverted(self) -> Any:
+        made = ComposeTransform([part.inv for part in reversed(self.parts)])
+        made._inv = weakref.ref(self)
+        return made
 
     def __call__(self, x: Any) -> Any:
         for part in self.parts:

@@ -100,7 +100,7 @@ for _name in ("detach", "detach_", "is_inference"):
 @function()
 def get_default_device() -> device:
     """Where tensors are created."""
-    return creation.devices[-1] if creation.devices else CPU
+    return creation.here()
 
 
 _FACTS = {

@@ -94,6 +94,7 @@ def _inside(input: Tensor, min: Tensor | float | None, max: Tensor | float | Non
     min=lambda grad, input, min, max: masked(grad, input < min if max is None else (input < min) & (min < max)),
     max=lambda grad, input, min, max: masked(grad, input > max if min is None else (input > max) | (max < min)),
 )
+@as_it_is
 def _clamp(input: Array, min: Any, max: Any) -> Array:
     bounds = [bound for bound in (min, max) if bound is not None]
     broadcast_shapes(*map(np.shape, (input, *bounds)))

@@ -19,6 +19,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
+from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import (
     WHOLE,
     Indices,
@@ -159,6 +160,7 @@ def type_of_mask(index: Any) -> NumpyType | None:
     ),
     values=lambda grad, indices: _index(grad, indices),
 )
+@as_it_is
 def _index_put(input: Array, indices: Indices, values: Array, accumulate: bool) -> Array:
     out = input.copy()
     put_into(out, indices, values, accumulate)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INEXACT, NARROW, Array, scalar_name
+from mini_dl._dtypes import INEXACT, NARROW, Array, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import op
@@ -28,6 +28,17 @@ from mini_dl.ops.operands import in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ regression
+
+
+def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
+    """``input - target`` in the type of the two, for a mask 0 and 1. NotImplementedError unless that is floating point."""
+    x, t = input._array, target._array
+    if "b" in x.dtype.kind + t.dtype.kind:
+        common = of_numpy(real_floating(np.empty(0, result_numpy(x, t)), name).dtype)
+        input, target = input.to(common), target.to(common)
+    difference = input - target
+    real_floating(difference._array, name)
+    return difference
 
 
 @public("nn.functional")
@@ -43,8 +54,7 @@ def mse_loss(
     """
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    difference = input - target
-    real_floating(difference._array, "mse_cpu")
+    difference = _difference("mse_cpu", input, target)
     loss = difference * difference
     return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
 
@@ -84,12 +94,11 @@ def smooth_l1_loss(
     """``d ** 2 / (2 * beta)`` where ``d = |input - target| < beta``, else ``d - beta / 2`` (Girshick, 2015)"""
     _warn_of_broadcasting(input, target)
     reduction = checked_reduction(reduction, size_average, reduce)
-    difference = input - target
     if beta == 0:
-        return reduced_loss(difference.abs(), reduction)
+        return reduced_loss((input - target).abs(), reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    real_floating(difference._array, "smooth_l1_cpu")
+    difference = _difference("smooth_l1_cpu", input, target)
     return reduced_loss(_huber(difference, beta) / beta, reduction)
 
 
@@ -103,8 +112,7 @@ def huber_loss(
         checked_reduction(reduction)
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    difference = input - target
-    real_floating(difference._array, "huber_cpu")
+    difference = _difference("huber_cpu", input, target)
     loss = _huber(difference, delta)
     if loss._array.dtype != input._array.dtype:
         loss = loss.to(input.dtype)
@@ -170,6 +178,8 @@ def kl_div(
             stacklevel=2,
         )
     reduction = checked_reduction("sum" if batchmean else reduction, size_average, reduce)
+    if target._array.dtype.kind not in INEXACT or input._array.dtype.kind not in INEXACT:
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     loss = reduced_loss(loss, reduction)
     return loss / input._array.shape[0] if batchmean and input.ndim else loss
@@ -236,13 +246,14 @@ def binary_cross_entropy_with_logits(
             f"{scalar_name(target._array.dtype)}"
         )
     without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
-    if input._array.dtype.char in NARROW:
+    if input._array.dtype.char in NARROW and target._array.dtype.char in NARROW:
         return in_float32(binary_cross_entropy_with_logits, input, target, weight, None, None, reduction, pos_weight)
     log_sigmoid = logsigmoid(input)
     if pos_weight is not None:
         log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
     loss = (1 - target) * input - log_sigmoid
-    return reduced_loss(loss if weight is None else loss * weight, reduction)
+    loss = loss if weight is None else loss * weight
+    return reduced_loss(loss if loss._array.dtype == target._array.dtype else loss.to(target.dtype), reduction)
 
 
 @public("nn.functional")

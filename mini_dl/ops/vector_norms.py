@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name, wrap_dims
-from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, promote_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
@@ -75,7 +75,7 @@ def converted(name: str, x: Tensor, target: dtype | None) -> Tensor:
     if (asked.kind == "c") != (kind.kind == "c"):
         want, given = ("complex", "complex") if kind.kind == "c" else ("real", "real")
         raise RuntimeError(f"{name}: dtype should be {want} for {given} inputs, but got {scalar_name(asked)}")
-    if asked.itemsize < kind.itemsize:
+    if promote_numpy(asked, kind) != asked:
         raise RuntimeError(
             f"{name}: the dtype of the input ({scalar_name(kind)}) should be convertible without narrowing to the specified "
             f"dtype ({scalar_name(asked)})"

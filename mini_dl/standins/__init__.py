@@ -34,7 +34,7 @@ def place_of(module: str) -> str:
 def find(module: str, name: str) -> Any:
     """What stands for `name` in the module of this name. AttributeError if the tables do not know it either."""
     place = place_of(module)
-    if place == name == "torch":  # torch knows itself
+    if place == name == "torch":  # the package, which torch finds in itself; as a section below, it would be a module of its own
         return sys.modules[ROOT]
     found = section(place)
     row = found.rows.get(name) if found is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mini_dl._device import device, require_cpu
+from mini_dl._device import device, is_meta, require_cpu
 from mini_dl.files.pt.errors import CallersError, RecordError
 from mini_dl.files.pt.storages import TypedStorage
 from mini_dl.ops.attributes import UntypedStorage
@@ -65,12 +65,13 @@ def restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]:
         def mapped(storage: TypedStorage, location: str) -> TypedStorage:
             if location not in map_location:
                 return default_restore_location(storage, location)
-            _require_cpu(str(text_of(map_location[location])))
-            return storage
+            return _placed(storage, str(text_of(map_location[location])))
 
         return mapped
     if isinstance(map_location, (str, bytes, device)):
         target = str(text_of(map_location))
+        if target.partition(":")[0] == "meta":
+            return lambda storage, location: _placed(storage, target)
         if not is_extended():
             _require_cpu(target)
         return lambda storage, location: default_restore_location(storage, target)
@@ -89,6 +90,15 @@ def restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]:
         return result if isinstance(result, TypedStorage) else TypedStorage(result._bytes, storage._kind)
 
     return called
+
+
+def _placed(storage: TypedStorage, target: str) -> TypedStorage:
+    """The storage on the CPU or, without its values, on the device meta. RuntimeError for any other device."""
+    if target.partition(":")[0] == "meta" and is_meta(target):
+        storage.is_meta = True
+    else:
+        _require_cpu(target)
+    return storage
 
 
 def text_of(value: Any) -> Any:

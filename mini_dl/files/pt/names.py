@@ -15,6 +15,7 @@ from mini_dl.files.pt import rebuild
 from mini_dl.files.pt.errors import FileError, RecordError, Room
 from mini_dl.files.pt.rebuild import (
     checked_sizes,
+    is_special,
     make_parameter,
     rebuild_tensor,
     set_attributes,
@@ -77,7 +78,7 @@ def _encode(text: Any, encoding: Any = "utf-8") -> bytes:
 
 
 def _bytearray(content: Any = b"", *encoding: Any) -> bytearray:
-    if type(content) is int or (type(content) is str) != (len(encoding) == 1):
+    if type(content) not in (str, bytes, bytearray, list, tuple) or (type(content) is str) != (len(encoding) == 1):
         raise FileError("a bytearray is kept by its contents, or by a text and an encoding")
     return bytearray(_encode(content, *encoding) if encoding else content)
 
@@ -86,8 +87,15 @@ def _device_of(where: Any, *index: Any) -> device:
     return device(where, *index)
 
 
+def _listed(values: Any) -> list[Any]:
+    """The items of a container; those of a tensor may be without number, at one place in memory."""
+    if not isinstance(values, (list, tuple, dict, set, str, bytes, bytearray)):
+        raise FileError(f"a container is made of the values in another, not in an object of {type(values).__name__}")
+    return list(values)
+
+
 def _set(values: Any = ()) -> set[Any]:
-    members = list(values)
+    members = _listed(values)
     check_keys(members)
     return set(members)
 
@@ -101,7 +109,7 @@ def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
 
 def _counter(values: Any = ()) -> Counter[Any]:
     if not isinstance(values, dict):
-        members = list(values)
+        members = _listed(values)
         check_keys(members)
         return Counter(members)
     return Counter(values)
@@ -110,7 +118,7 @@ def _counter(values: Any = ()) -> Counter[Any]:
 def _flat(pairs: Any) -> list[Any]:
     """[key, value, key, value ...] from a dictionary or from pairs."""
     items: list[Any] = []
-    for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
+    for key, value in pairs.items() if isinstance(pairs, dict) else map(_listed, _listed(pairs)):
         items += [key, value]
     check_keys(items[::2])
     return items
@@ -159,8 +167,8 @@ def _build_parameter(parameter: Any, state: Any) -> None:
 
 
 def _build_dictionary(value: Any, state: Any) -> None:
-    if not isinstance(state, dict) or not all([type(name) is str for name in state]):
-        raise FileError("attributes are a dictionary of names")
+    if not isinstance(state, dict) or not all([type(name) is str and not is_special(name) for name in state]):
+        raise FileError("attributes are a dictionary of names that have no meaning of their own")
     value.__dict__.update(state)
 
 

@@ -60,10 +60,15 @@ def read_pt(
     except BROKEN as error:
         if pickle_module is not None and not isinstance(error, FileError):
             raise
-        made = told(error, name, ADVICE if pickle_module is None else "")
-        if pickle_module is None and not isinstance(made, (RecordError, EndError)):
-            made = type(made)(f"Weights only load failed. {made}")
-        raise made from error.__cause__ if isinstance(error, FileError) else error
+        raise _refusal(error, name, pickle_module is None) from error.__cause__ if isinstance(error, FileError) else error
+
+
+def _refusal(error: Exception, name: str, weights_only: bool) -> FileError:
+    """`error` as an error of the file. (A variable of the frame that raises it would keep the file in a cycle.)"""
+    made = told(error, name, ADVICE if weights_only else "")
+    if weights_only and not isinstance(made, (RecordError, EndError)):
+        made = type(made)(f"Weights only load failed. {made}")
+    return made
 
 
 class _Reader:
@@ -77,7 +82,8 @@ class _Reader:
         if self.pickle_module is None:
             with located(where):
                 return Unpickler(file, NAMES, persistent, length, self.options["encoding"]).load()
-        reader = _any_unpickler(self.pickle_module)(file, **self.options)
+        kind = AnyUnpickler if self.pickle_module is pickle else _any_unpickler(self.pickle_module)
+        reader = kind(file, **self.options)
         reader.persistent_load = persistent
         return reader.load()
 
@@ -256,3 +262,7 @@ def _any_unpickler(pickle_module: Any) -> Any:
             return found_here(module, name)
 
     return AnyUnpickler
+
+
+AnyUnpickler = _any_unpickler(pickle)
+"""That of the standard library, made once: a class is part of cycles."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl import _device, _dtypes
 from mini_dl._dtypes import INEXACT, Array
-from mini_dl._meta import hollow
+from mini_dl._meta import NO_DATA, hollow, is_hollow
 from mini_dl.files.pt.errors import FileError, RecordError, RefusedError, Room
 from mini_dl.files.pt.storages import BFLOAT16, Memory, StorageType, TypedStorage, warn_of_bfloat16
 from mini_dl.nn.parameter import Parameter
@@ -70,6 +70,8 @@ def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: A
         raise RecordError(f"only a complex tensor can be a conjugate, not one of {numpy_dtype.name}")
     if kind == BFLOAT16:
         warn_of_bfloat16("a bfloat16 tensor")
+    if storage.is_meta:
+        return set_requires_grad(wrap(hollow(checked_sizes(size), numpy_dtype)), requires_grad)
     memory, counter = storage.memory(kind, conj, neg)
     tensor = wrap(_looking(memory, numpy_dtype, offset, checked_sizes(size), checked_sizes(stride)))
     tensor._counter = counter
@@ -134,14 +136,24 @@ def make_parameter(data: Any = None, requires_grad: Any = True) -> Parameter:
     return parameter
 
 
+def is_special(name: str) -> bool:
+    """Whether Python or NumPy may look for this name: with an ``__array_interface__`` of its own, a value is any memory."""
+    return name.startswith("__") and name.endswith("__")
+
+
+def is_taken(name: str) -> bool:
+    """Whether a tensor in a file cannot have an attribute of this name."""
+    return hasattr(Tensor, name) or is_special(name)
+
+
 def set_attributes(tensor: Tensor, state: Any) -> None:
-    """Give a tensor the Python attributes in `state`, but none that its class already has."""
+    """Give a tensor the Python attributes in `state`, but none that its class already has and none with a meaning of its own."""
     states = state if isinstance(state, tuple) else (state,)
     if len(states) > 2 or not all([part is None or isinstance(part, dict) for part in states]):
         raise RecordError("Invalid serialized state: attributes are a dictionary, or two")
     for part in states:
         for name, value in (part or {}).items():
-            if type(name) is not str or name in Tensor.__annotations__ or hasattr(Tensor, name):
+            if type(name) is not str or name in Tensor.__annotations__ or is_taken(name):
                 shown = repr(name) if type(name) is str else type(name).__name__
                 raise FileError(f"a tensor cannot be given the attribute {shown}")
             setattr(tensor, name, value)  # it may have a slot
@@ -156,6 +168,8 @@ def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any, *, 
         raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
     array = data._array if isinstance(data, Tensor) else data
     _dtypes.of_numpy(array.dtype)
+    if is_hollow(array):
+        raise RecordError(NO_DATA)
     if room is not None and array.dtype != dtype.numpy:
         room.take(array.size * dtype.itemsize, "a tensor of another type")
     return set_requires_grad(wrap(array.astype(dtype.numpy, copy=False)), requires_grad)
@@ -194,6 +208,8 @@ def _parts(values: tuple[Any, ...]) -> list[Tensor]:
     for number, value in enumerate(values):
         if not isinstance(value, Tensor) or value._sparse:
             raise FileError(f"the parts of a sparse tensor are tensors, not {type(value).__name__}")
+        if is_hollow(value._array):
+            raise RecordError("a sparse tensor cannot be on the device meta: its places are values")
         if number < len(values) - 1 and value._array.dtype.kind != "i":
             raise RecordError("the indices of a sparse tensor are integers")
     return list(values)

@@ -73,6 +73,7 @@ class TypedStorage(UntypedStorage):
         self._kind, self._counter = kind, [1]
         self._derived: dict[Any, tuple[Array, list[int]]] = {}
         self._used_early = False
+        self.is_meta = False  # the tensors that look into it are meta tensors
 
     def await_contents(self) -> None:
         """Mark the contents as still to be read."""

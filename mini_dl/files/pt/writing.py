@@ -26,6 +26,7 @@ from mini_dl.files.pt import settings
 from mini_dl.files.pt.locations import is_extended, location_tag
 from mini_dl.files.pt.names import RESULTS
 from mini_dl.files.pt.reading import MAGIC, PROTOCOL
+from mini_dl.files.pt.rebuild import is_taken
 from mini_dl.files.pt.storages import BFLOAT16, STORAGES, Memory, TypedStorage
 from mini_dl.files.pt.torch_names import name_in_torch
 from mini_dl.files.replacing import written_archive
@@ -306,8 +307,11 @@ def readable_state(tensor: Tensor) -> Any:
     """What `state_of` tells of a tensor, without the names that files may not give a tensor, and with a warning for them."""
     state = state_of(tensor)
     for part in state if isinstance(state, tuple) else (state,):
-        for name in [name for name in part if hasattr(Tensor, name)] if says_nothing_of_state(type(tensor)) else ():
-            warnings.warn(f"the attribute {name!r} of a tensor hides one that all tensors have and is not written", stacklevel=2)
+        for name in [name for name in part if is_taken(name)] if says_nothing_of_state(type(tensor)) else ():
+            warnings.warn(
+                f"the attribute {name!r} of a tensor hides one that all tensors have, or Python's, and is not written",
+                stacklevel=2,
+            )
             del part[name]
     return state
 
