@@ -1,0 +1,55 @@
+"""What whole programs of others stumbled over: each body is the part of one where the libraries differed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parity_tests.twin import twin
+
+
+@twin
+def test_the_class_of_a_node_is_called_as_the_node(torch: Any, rng: Any) -> Any:
+    x = rng(3, 4, grad=True)
+    y = (x.exp() * 2).split(2, 1)[0].sum()
+    names, nodes = [], [y.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is not None:
+            names.append((type(node).__name__, node.name(), isinstance(node, torch.autograd.graph.Node)))
+            nodes.extend([following for following, _ in node.next_functions])
+    y.backward()
+    return names, x.grad
+
+
+@twin
+def test_a_node_that_was_looked_at_still_takes_gradients(torch: Any, rng: Any) -> Any:
+    x = rng(3, grad=True)
+    y = x.sin()
+    first, second = y.unbind()[0], y.relu()
+    seen = [type(first.grad_fn).__name__, type(y.grad_fn).__name__, type(second.grad_fn).__name__]
+    return seen, torch.autograd.grad(first + second.sum(), [x, y])
+
+
+@twin
+def test_the_identity_as_a_grid_leads_to_the_same_pixels(torch: Any, rng: Any) -> Any:
+    results = []
+    for size in ((7, 7), (28, 28), (5, 7, 9)):
+        n = len(size)
+        theta = torch.eye(n, n + 1)[None].requires_grad_()
+        grid = torch.nn.functional.affine_grid(theta, (1, 1, *size), align_corners=False)
+        torch.nn.functional.grid_sample(rng(1, 1, *size), grid, align_corners=False).sum().backward()
+        results += [grid.detach(), theta.grad]
+    return results
+
+
+@twin
+def test_a_profiler_counts_a_step_before_its_trace_is_ready(torch: Any, rng: Any) -> Any:
+    seen: list[int] = []
+    schedule = torch.profiler.schedule(wait=1, warmup=1, active=2, repeat=1)
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    ready = lambda profile: seen.append(profile.step_num)  # noqa: E731
+    with torch.profiler.profile(activities=activities, schedule=schedule, on_trace_ready=ready) as profile:
+        for _ in range(5):
+            torch.ones(2).exp()
+            profile.step()
+    return seen, profile.step_num
