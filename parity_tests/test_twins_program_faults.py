@@ -47,7 +47,7 @@ def test_a_profiler_counts_a_step_before_its_trace_is_ready(torch: Any, rng: Any
     seen: list[int] = []
     schedule = torch.profiler.schedule(wait=1, warmup=1, active=2, repeat=1)
     activities = [torch.profiler.ProfilerActivity.CPU]
-    ready = lambda profile: seen.append(profile.step_num)  # noqa: E731
+    ready = lambda profile: seen.append(profile.step_num)
     with torch.profiler.profile(activities=activities, schedule=schedule, on_trace_ready=ready) as profile:
         for _ in range(5):
             torch.ones(2).exp()

@@ -618,7 +618,7 @@ def aim(target: Tensor | GradientEdge) -> Edge | None:
     node = target.node
     if isinstance(node, AccumulateGrad):
         return node.variable
-    return node if type(node) is Node else (node, target.output_nr)
+    return node if not node.several else (node, target.output_nr)
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
