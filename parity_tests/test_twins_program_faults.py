@@ -53,3 +53,31 @@ def test_a_profiler_counts_a_step_before_its_trace_is_ready(torch: Any, rng: Any
             torch.ones(2).exp()
             profile.step()
     return seen, profile.step_num
+
+
+@twin
+def test_names_that_programs_read_around_the_edges(torch: Any, rng: Any) -> Any:
+    x, init, hub = rng(2, 3, grad=True), torch.nn.init, torch.hub
+    torch.manual_seed(0)
+    drawn = [init._no_grad_uniform_(x, -1.0, 1.0).sum(), init._no_grad_normal_(x, 0.0, 2.0).sum()]
+    drawn += [
+        init._no_grad_trunc_normal_(x, 0.0, 1.0, -2.0, 2.0).sum(),
+        init._no_grad_fill_(x, 3.0).sum(),
+        init._no_grad_zero_(x).sum(),
+    ]
+    constants = [hub.ENV_TORCH_HOME, hub.ENV_XDG_CACHE_HOME, hub.DEFAULT_CACHE_DIR, hub.VAR_DEPENDENCY, hub.MODULE_HUBCONF]
+    constants += [hub.READ_DATA_CHUNK, torch.serialization.DEFAULT_PROTOCOL, torch.nn.modules.module._EXTRA_STATE_KEY_SUFFIX]
+    enum = torch.nn.functional._Reduction.get_enum("sum")
+    return drawn, constants, enum, torch._shape_as_tensor(x), x.is_vulkan
+
+
+@twin
+def test_subclasses_are_switched_off_by_every_name_of_the_switch(torch: Any, rng: Any) -> Any:
+    class Own(torch.Tensor):
+        pass
+
+    x, kinds = rng(2).as_subclass(Own), []
+    for switch in (torch.DisableTorchFunctionSubclass, torch._C.DisableTorchFunctionSubclass, torch._C.DisableTorchFunction):
+        with switch():
+            kinds.append(type(x * 1).__name__)
+    return kinds, type(x * 1).__name__
