@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from parity_tests.twin import twin
 
 
@@ -81,3 +83,45 @@ def test_subclasses_are_switched_off_by_every_name_of_the_switch(torch: Any, rng
         with switch():
             kinds.append(type(x * 1).__name__)
     return kinds, type(x * 1).__name__
+
+
+@twin
+def test_attention_of_ones_own_is_built_from_the_parts_of_torchs(torch: Any, rng: Any) -> Any:
+    F = torch.nn.functional
+    x, memory, w, b = rng(2, 3, 4, grad=True), rng(2, 5, 4), rng(12, 4, grad=True), rng(12)
+    alone, across = F._in_projection_packed(x, x, x, w, b), F._in_projection_packed(x, memory, memory, w)
+    apart = F._in_projection(x, memory, memory, w[:4], w[4:8], w[8:], b[:4])
+    masks = [F._canonical_mask(torch.tensor([[True, False]]), "m", torch.bool, "o", torch.float32)]
+    masks += [
+        F._canonical_mask(rng(1, 2), "m", torch.bool, "o", torch.float32),
+        F._canonical_mask(None, "m", None, "", torch.float32),
+    ]
+    batched = [F._mha_shape_check(x, x, x, None, None, 2), F._mha_shape_check(x[0], x[0], x[0], None, None, 2)]
+    sum(part.sum() for part in (*alone, *across, *apart)).backward()
+    return (
+        list(alone),
+        list(across),
+        list(apart),
+        masks,
+        batched,
+        x.grad,
+        w.grad,
+        F._none_or_dtype(None),
+        F._none_or_dtype(x),
+    )
+
+
+@twin
+def test_a_mask_of_the_wrong_shape_is_refused_as_by_torch(torch: Any, rng: Any) -> Any:
+    x = rng(3, 4)
+    with pytest.raises(AssertionError) as caught:
+        torch.nn.functional._mha_shape_check(x, x, x, None, rng(2, 3, 4), 2)
+    return str(caught.value)
+
+
+@twin
+def test_keys_without_the_batch_of_the_queries_are_refused_as_by_torch(torch: Any, rng: Any) -> Any:
+    x = rng(2, 3, 4)
+    with pytest.raises(AssertionError) as caught:
+        torch.nn.functional._mha_shape_check(x, x[0], x, None, None, 2)
+    return str(caught.value)

@@ -223,14 +223,14 @@ def shown(node: Node) -> Node:
 
     It changes when somebody looks, so that recording costs nothing.
     """
-    kind = type(node)
+    kind: Any = type(node)
     if kind is Node or kind is SeveralNode:
         node.__class__ = class_named(kind, node.name().rpartition("::")[2])
     return node
 
 
 @functools.cache
-def class_named(kind: type[Node], name: str) -> Any:
+def class_named(kind: Any, name: str) -> Any:
     return type(name, (kind,), {"__slots__": (), "__module__": kind.__module__})
 
 

@@ -154,7 +154,7 @@ class Finder(MetaPathFinder, Loader):
     def labelled(self, fullname: str, path: Any) -> ModuleSpec | None:
         """The spec of a part of mini_dl that is loaded now: it gets its second name afterwards."""
         spec = standins.Finder.find_spec(fullname, path)
-        if spec is None or spec.loader is None or spec.loader is standins.Finder:
+        if spec is None or spec.loader is None or not spec.has_location:  # the tables alone know it
             return None
         run = spec.loader.exec_module
 
