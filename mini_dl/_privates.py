@@ -43,6 +43,35 @@ def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single 
         raise RuntimeError(assert_msg)
 
 
+def _shape_as_tensor(input: Tensor) -> Tensor:
+    """The sizes of `input` as a tensor of integers."""
+    return torch.tensor(input.shape, dtype=torch.int64)  # type: ignore[no-any-return]
+
+
+def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: Any = None) -> Tensor:
+    """``tensor.uniform_(a, b)``, not recorded."""
+    with torch.no_grad():
+        return tensor.uniform_(a, b, generator=generator)
+
+
+def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: Any = None) -> Tensor:
+    """``tensor.normal_(mean, std)``, not recorded."""
+    with torch.no_grad():
+        return tensor.normal_(mean, std, generator=generator)
+
+
+def _no_grad_fill_(tensor: Tensor, val: float) -> Tensor:
+    """``tensor.fill_(val)``, not recorded."""
+    with torch.no_grad():
+        return tensor.fill_(val)
+
+
+def _no_grad_zero_(tensor: Tensor) -> Tensor:
+    """``tensor.zero_()``, not recorded."""
+    with torch.no_grad():
+        return tensor.zero_()
+
+
 def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
     """The gradient of ``softmax`` for the gradient of its `output`."""
     weighted = grad_output * output

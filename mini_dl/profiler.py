@@ -155,8 +155,8 @@ class profile:
 
     def step(self) -> None:
         """End a step, and begin the next one."""
-        self._end(self.current_action is ProfilerAction.RECORD_AND_SAVE)
         self.step_num += 1
+        self._end(self.current_action is ProfilerAction.RECORD_AND_SAVE)
         self.current_action = self.schedule(self.step_num)
         self._begin()
 

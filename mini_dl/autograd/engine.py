@@ -94,7 +94,7 @@ class Run:
         if grad.__class__ is not Tensor and grad._sparse:
             self.send_sparse(edge, grad)
             return
-        if type(edge) is Node:
+        if type(edge) is Node or isinstance(edge, Node):  # shown nodes have classes of their own
             if not self.everything and edge not in self.needed:
                 return
             array = grad._array

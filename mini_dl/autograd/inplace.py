@@ -247,5 +247,5 @@ def check_memory(array: Array) -> None:
 
 def adopt(target: Tensor, edge: Edge | None) -> None:
     """Let the node keep the memory of `target` as its result: a later write is then detected, and the copy is freed."""
-    if type(edge) is Node and "result" in edge.saved and len(edge.saved["result"]) == 4:  # not packed by the user's hook
+    if isinstance(edge, Node) and "result" in edge.saved and len(edge.saved["result"]) == 4:  # not packed by the user's hook
         edge.saved["result"] = save_result(target)

@@ -19,6 +19,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import mini_dl
+from mini_dl import standins
 from mini_dl.compat import children
 from mini_dl.compat.homes import HOMES, MOVED, OURS, PUBLIC
 from mini_dl.torch_version import TorchVersion
@@ -152,8 +153,8 @@ class Finder(MetaPathFinder, Loader):
 
     def labelled(self, fullname: str, path: Any) -> ModuleSpec | None:
         """The spec of a part of mini_dl that is loaded now: it gets its second name afterwards."""
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is None or spec.loader is None:
+        spec = standins.Finder.find_spec(fullname, path)
+        if spec is None or spec.loader is None or not spec.has_location:  # the tables alone know it
             return None
         run = spec.loader.exec_module
 

@@ -104,7 +104,7 @@ def get_default_device() -> device:
 
 
 _FACTS = {
-    "layout": strided, "is_cuda": False, "is_mps": False, "is_xpu": False,
+    "layout": strided, "is_cuda": False, "is_mps": False, "is_xpu": False, "is_vulkan": False,
     "is_sparse": False, "is_sparse_csr": False, "is_quantized": False, "is_mkldnn": False, "is_nested": False,
 }  # fmt: skip
 for _name, _fact in _FACTS.items():

@@ -18,6 +18,7 @@ from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
 from mini_dl.ops.pooling import _values_at, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from mini_dl.ops.ranges import _between
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ to another size
@@ -353,8 +354,8 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
     lines = []
     for o in size[2:]:
-        line = np.linspace(-1, 1, o) if o > 1 else np.zeros(1)
-        lines.append(line if align_corners else line * (o - 1) / o)
+        line = _between("affine_grid", -1, 1, o, theta._array.dtype) if o > 1 else np.zeros(1, theta._array.dtype)
+        lines.append(line if align_corners else line * (o - 1) / o)  # in the type of theta: which pixel is left depends on it
     axes = np.meshgrid(*lines, indexing="ij")
     points = np.stack([*axes[::-1], np.ones_like(axes[0])], -1).reshape(1, -1, n + 1).astype(theta._array.dtype)
     grid: Tensor = bmm(wrap(np.repeat(points, size[0], 0)), theta.transpose(1, 2))
