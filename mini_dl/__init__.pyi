@@ -966,6 +966,7 @@ _running_with_deploy: Any
 _scaled_grouped_mm: Any
 _scaled_mm: Any
 _segment_reduce: Any
+_shape_as_tensor: Any
 _softmax_backward_data: Any
 _sources: Any
 _streambase: Any
