@@ -102,10 +102,10 @@ def words(**lists: str) -> dict[str, set[str]]:
 EXTRA = words(
     Tensor="bucketize rsub",
     autograd="FunctionCtx GradcheckError is_anomaly_enabled is_grad_enabled is_inference_mode_enabled once_differentiable",
-    autograd__graph="AccumulateGrad GradientMetadata Handle Hooks Results SavedTensor SeveralNode accumulator_of aim class_named shown "
-    "current_run edge_of flat_edges forbidden_write grad_fn_and_number hooks_of is_end is_of_tensors keep_grad "
+    autograd__graph="AccumulateGrad GradientMetadata Handle Hooks Results SavedTensor SeveralNode accumulator_of aim "
+    "class_named current_run edge_of flat_edges forbidden_write grad_fn_and_number hooks_of is_end is_of_tensors keep_grad "
     "move_hooks needs_grad own_hooks pack_saved packed raise_stale refreshed restore root_of save save_result "
-    "show_saved shown_name unpacked",
+    "show_saved shown shown_name unpacked",
     nn__init="lsuv_ random_walk_",  # ours: two rules of papers, for whole modules
     optim__lr_scheduler="LambdaOption",  # ours: a schedule for any option of the groups
     utils__data="WorkerInfo default_collate_fn_map",
