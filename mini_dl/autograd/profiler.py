@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_dl.autograd.mode import mode
+from mini_dl.files.replacing import rewrite
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.tensor import Tensor
 
@@ -214,8 +215,7 @@ class EventList(list[Any]):
             }
             for event in self
         ]  # fmt: skip
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"schemaVersion": 1, "displayTimeUnit": "ms", "traceEvents": events}, file)
+        rewrite(path, json.dumps({"schemaVersion": 1, "displayTimeUnit": "ms", "traceEvents": events}))
 
 
 # ------------------------------------------------------------------------------------------------ measuring
