@@ -69,17 +69,18 @@ def spmm(input: Tensor, mat2: Tensor) -> Tensor:
     return sparse_tensors().mm(input, mat2)
 
 
+ALL_DIMENSIONS: Any = object()
+"""What `to_sparse` takes for no number: None is refused, as by torch."""
+
+
 @tensor_method()
 def to_sparse(
-    self: Tensor,
-    sparse_dim: int | None = None,
-    *,
-    layout: layout_of | None = None,
-    blocksize: Any = None,
+    self: Tensor, sparse_dim: int = ALL_DIMENSIONS, *, layout: layout_of | None = None, blocksize: Any = None,
     dense_dim: int | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The elements that are not zero as a sparse tensor: of layout COO, or of another `layout`."""
-    return sparse_tensors().to_sparse(self, sparse_dim, layout=layout, blocksize=blocksize, dense_dim=dense_dim)
+    count = None if sparse_dim is ALL_DIMENSIONS else sparse_dim
+    return sparse_tensors().to_sparse(self, count, layout=layout, blocksize=blocksize, dense_dim=dense_dim)
 
 
 @tensor_method()

@@ -8,7 +8,7 @@ from programs.case import CASES, Case
 NAMES = """a2grad accsgd adabelief adabound adadelta adafactor adai adamg adamp adams adamod adan adapnm adashift adasmooth
 ademamix apollo avagrad came diffgrad fromage gravity grams kate lamb lars lion madgrad mars msvag nero novograd pid
 pnm prodigy qhadam qhm radam ranger ranger21 rotograd scalableshampoo sgdp sgdw shampoo signsgd sm3 sophiah srmm swats
-tiger yogi stableadamw adopt laprop soap focus racs vsgd emonavi exadam grokfastadamw dadaptadam dadaptsgd dadaptlion""".split()
+tiger yogi stableadamw adopt laprop focus racs vsgd emonavi exadam grokfastadamw dadaptadam dadaptsgd dadaptlion""".split()
 
 
 def steps(name):
@@ -33,4 +33,4 @@ def steps(name):
 known = {name.lower() for name in o.get_supported_optimizers()}
 for name in NAMES:
     if name in known:
-        CASES[name] = Case(steps(name), single=name == "soap")
+        CASES[name] = Case(steps(name))
