@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
-from mini_dl.autograd.profiler import EventList, profile as one_profile, record_function as record_function
+from mini_dl._profiling import EventList, profile as one_profile, record_function as record_function
 
 __all__ = [
     "DeviceType", "ProfilerAction", "ProfilerActivity", "kineto_available", "profile", "record_function", "schedule",

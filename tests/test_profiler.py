@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import mini_dl as torch
-from mini_dl.autograd import profiler
+from mini_dl import _profiling as profiler
 from mini_dl.autograd.mode import mode
 
 
