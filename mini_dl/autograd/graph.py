@@ -75,7 +75,8 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """Where this node sends gradients: (node, number of its output), or None where none is needed."""
-        return tuple([grad_fn_and_number(edge) for edge in flat_edges(self.edges)])
+        pairs = [grad_fn_and_number(edge) for edge in flat_edges(self.edges)]
+        return tuple([(shown(node), number) for node, number in pairs])
 
     def register_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node; what it returns replaces the gradients of the inputs."""
@@ -215,13 +216,13 @@ def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
     if isinstance(edge, Tensor):
         return accumulator_of(edge), 0
     node, number = edge if type(edge) is tuple else (edge, 0)
-    return (None if node.op is _NOWHERE else shown(node)), number
+    return (None if node.op is _NOWHERE else node), number
 
 
-def shown(node: Node) -> Node:
+def shown(node: Any) -> Any:
     """The node, of a class that is called as torch calls it: whoever draws a graph reads ``type(node).__name__``.
 
-    It changes when somebody looks, so that recording costs nothing.
+    It changes when a user looks, so that neither recording nor a backward costs more. None stays None.
     """
     kind: Any = type(node)
     if kind is Node or kind is SeveralNode:
@@ -608,7 +609,8 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """
     if not needs_grad(tensor):
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge(*grad_fn_and_number(edge_of(tensor)))
+    node, number = grad_fn_and_number(edge_of(tensor))
+    return GradientEdge(shown(node), number)
 
 
 def aim(target: Tensor | GradientEdge) -> Edge | None:

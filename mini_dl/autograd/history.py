@@ -20,6 +20,7 @@ from mini_dl.autograd.graph import (
     needs_grad,
     next_seq,
     own_hooks,
+    shown,
 )
 from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
@@ -93,7 +94,7 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
 def _grad_fn(self: Tensor) -> Any:
     """The node that computed this tensor; None for a leaf."""
     edge = edge_of(self)
-    return None if isinstance(edge, Tensor) else grad_fn_and_number(edge)[0]
+    return None if isinstance(edge, Tensor) else shown(grad_fn_and_number(edge)[0])
 
 
 def _is_leaf(self: Tensor) -> bool:
