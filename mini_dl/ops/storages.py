@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -45,7 +46,14 @@ class TypedStorage(UntypedStorage):
     [1.0, 2.0]
     """
 
-    def __init__(self, *args: Any, wrap_storage: UntypedStorage | None = None, dtype: Any = None, device: Any = None) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        wrap_storage: UntypedStorage | None = None,
+        dtype: Any = None,
+        device: Any = None,
+        _internal: bool = False,
+    ) -> None:
         self.dtype: _dtypes.dtype = _dtypes.of_numpy(_dtypes.default_numpy()) if dtype is None else dtype
         if wrap_storage is not None:
             super().__init__(wrap_storage._bytes)
@@ -120,6 +128,7 @@ class TypedStorage(UntypedStorage):
 
 class _OfOneType(type):
     dtype: _dtypes.dtype
+    __signature__ = inspect.signature(TypedStorage)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
