@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mini_dl._surface import named
 from mini_dl.autograd.engine import grad
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled
 from mini_dl.nn import functional as F
@@ -34,9 +35,7 @@ def _of_input(n: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         return _gradient(n, lambda input: (input, weight), input_size, grad_output, stride, padding, dilation, groups)
 
-    of_input.__name__ = of_input.__qualname__ = f"conv{n}d_input"
-    of_input.__doc__ = f"The gradient of ``conv{n}d`` for its input, which has the shape `input_size`."
-    return of_input
+    return named(of_input, f"conv{n}d_input", f"The gradient of ``conv{n}d`` for its input, of the shape `input_size`.")
 
 
 def _of_weight(n: int) -> Callable[..., Tensor]:
@@ -51,9 +50,7 @@ def _of_weight(n: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         return _gradient(n, lambda weight: (input, weight), weight_size, grad_output, stride, padding, dilation, groups)
 
-    of_weight.__name__ = of_weight.__qualname__ = f"conv{n}d_weight"
-    of_weight.__doc__ = f"The gradient of ``conv{n}d`` for its weight, which has the shape `weight_size`."
-    return of_weight
+    return named(of_weight, f"conv{n}d_weight", f"The gradient of ``conv{n}d`` for its weight, of the shape `weight_size`.")
 
 
 conv1d_input, conv2d_input, conv3d_input = _of_input(1), _of_input(2), _of_input(3)
