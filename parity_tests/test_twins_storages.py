@@ -25,7 +25,14 @@ def test_a_typed_storage_of_a_tensor(torch, rng):
         warnings.simplefilter("ignore")
         x = rng(2, 3)
         storage = x[1].storage()
-        return isinstance(storage, torch.TypedStorage), storage.size(), storage.tolist(), x[1].storage_offset()
+        return isinstance(storage, torch.TypedStorage), storage.size(), storage.tolist(), outcome(lambda: storage[1:4])
+
+
+@twin
+def test_a_part_of_a_storage(torch, rng):
+    bytes_ = torch.arange(6, dtype=torch.uint8).untyped_storage()
+    part = bytes_[2:5]
+    return len(part), part.tolist(), bytes_[3], outcome(lambda: torch.asarray(part, dtype=torch.uint8))
 
 
 @twin

@@ -84,7 +84,7 @@ class TypedStorage(UntypedStorage):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return TypedStorage(wrap_storage=UntypedStorage(self._elements[index].view(np.uint8)), dtype=self.dtype)
+            raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
         return self._elements[index].item()
 
     def __setitem__(self, index: Any, value: Any) -> None:
