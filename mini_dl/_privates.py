@@ -8,9 +8,11 @@ from typing import Any
 
 import mini_dl as torch
 from mini_dl import _dtypes
+from mini_dl._checks import wrap_dim
 from mini_dl._device import CPU, device
 from mini_dl.autograd.anomaly import _Setting, anomaly
 from mini_dl.autograd.mode import _Plain, _Switch
+from mini_dl.ops.activation import log_softmax_backward, softmax_backward
 from mini_dl.tensor import Tensor
 
 _DecoratorContextManager, _NoParamDecoratorContextManager = _Switch, _Plain
@@ -74,13 +76,12 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
 
 def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
     """The gradient of ``softmax`` for the gradient of its `output`."""
-    weighted = grad_output * output
-    return (weighted - output * weighted.sum(dim, keepdim=True)).to(input_dtype)  # type: ignore[no-any-return]
+    return softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
 
 
 def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
     """The gradient of ``log_softmax`` for the gradient of its `output`."""
-    return (grad_output - output.exp() * grad_output.sum(dim, keepdim=True)).to(input_dtype)  # type: ignore[no-any-return]
+    return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
 
 
 def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:

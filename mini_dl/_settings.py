@@ -144,8 +144,10 @@ def set_default_device(device: Any) -> None:
 
 
 def get_device_module(device: Any = None) -> Any:
-    """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on. RuntimeError if there is no such "
-    "module."""
+    """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on.
+
+    RuntimeError if there is no such module.
+    """
     if device is None:
         name = "cpu"
     elif isinstance(device, (str, type(CPU))):

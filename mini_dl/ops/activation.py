@@ -488,17 +488,17 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 @op(
-    upstream=lambda grad, result_, dim: _softmax_backward(grad, result_, dim),
+    upstream=lambda grad, result_, dim: softmax_backward(grad, result_, dim),
     result_=lambda grad, upstream, result_, dim: (
         grad * (upstream - (upstream * result_).sum(dim, keepdim=True)) - upstream * (grad * result_).sum(dim, keepdim=True)
     ),
 )
-def _softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
+def softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
     """``(upstream - sum(upstream * softmax)) * softmax``"""
     return softmax_kernel.along(softmax_kernel.softmax_backward_rows, dim, upstream, result_)
 
 
-@op(input=lambda grad, result, dim: _softmax_backward(grad, result, dim))
+@op(input=lambda grad, result, dim: softmax_backward(grad, result, dim))
 def _softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)
     return softmax_kernel.along(
@@ -510,12 +510,12 @@ def _softmax(input: Array, dim: int) -> Array:
     upstream=lambda grad, result_, dim: grad - (grad * result_.exp()).sum(dim, keepdim=True),
     result_=lambda grad, upstream, result_, dim: -grad * result_.exp() * upstream.sum(dim, keepdim=True),
 )
-def _log_softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
+def log_softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
     """``upstream - softmax * sum(upstream)``"""
     return softmax_kernel.along(softmax_kernel.log_softmax_backward_rows, dim, upstream, result_)
 
 
-@op(input=lambda grad, result, dim: _log_softmax_backward(grad, result, dim))
+@op(input=lambda grad, result, dim: log_softmax_backward(grad, result, dim))
 def _log_softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)
     name = "log_softmax_lastdim_kernel_impl" if last else "softmax_kernel_impl"

@@ -1,5 +1,4 @@
-"""``SummaryWriter``: scalars, histograms, images, texts and hyperparameters for TensorBoard, written by the tensorboard "
-"library."""
+"""``SummaryWriter``: scalars, histograms, images, texts and hyperparameters for TensorBoard, written by its own library."""
 
 from __future__ import annotations
 
