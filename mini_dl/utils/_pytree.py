@@ -474,24 +474,12 @@ def tree_any_only(type_or_types: Any, /, pred: Any, tree: Any, is_leaf: Leaf = N
 
 def _broadcast_to_and_flatten(tree: Any, treespec: TreeSpec, is_leaf: Leaf = None) -> list[Any] | None:
     """The leaves of `tree`, each repeated for all leaves that `treespec` has in its place; None if it does not fit."""
-    known = _node(tree, is_leaf)
-    if known is None:
-        return [tree] * treespec.num_leaves
-    children, context = known.flatten_fn(tree)
-    if (
-        treespec.is_leaf()
-        or type(tree) is not treespec.type
-        or len(children) != treespec.num_children
-        or context != treespec.context
-    ):
+    leaves, prefix = tree_flatten(tree, is_leaf)
+    try:
+        parts = prefix.flatten_up_to(treespec.unflatten([0] * treespec.num_leaves))
+    except ValueError:
         return None
-    result: list[Any] = []
-    for child, spec in zip(children, treespec.children_specs):
-        flat = _broadcast_to_and_flatten(child, spec, is_leaf)
-        if flat is None:
-            return None
-        result += flat
-    return result
+    return [leaf for leaf, part in zip(leaves, parts) for _ in tree_iter(part, is_leaf)]
 
 
 # ------------------------------------------------------------------------------------------------ paths
@@ -503,7 +491,10 @@ def _with_paths(path: tuple[Any, ...], tree: Any, is_leaf: Leaf) -> Iterator[tup
         yield path, tree
         return
     if known.flatten_with_keys_fn is None:
-        raise ValueError(f"Did not find a flatten_with_keys_fn for type: {type(tree)}. Please pass a flatten_with_keys_fn argument to register_pytree_node.")  # fmt: skip  # noqa: E501
+        raise ValueError(
+            f"Did not find a flatten_with_keys_fn for type: {type(tree)}. Please pass a flatten_with_keys_fn argument to "
+            "register_pytree_node."
+        )
     for key, child in known.flatten_with_keys_fn(tree)[0]:
         yield from _with_paths((*path, key), child, is_leaf)
 
