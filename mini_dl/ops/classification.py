@@ -386,16 +386,8 @@ def linear_cross_entropy(
             stacklevel=2,
         )
     elif options is not None and input._array.dtype.char in NARROW:  # in chunks of float32
-        return in_float32(
-            linear_cross_entropy,
-            input,
-            linear_weight,
-            target,
-            linear_bias=None if linear_bias is None else linear_bias.float(),
-            weight=None if weight is None else weight.float(),
-            reduction=reduction,
-            ignore_index=ignore_index,
-        )
+        settings = {"reduction": reduction, "ignore_index": ignore_index}
+        return in_float32(linear_cross_entropy, input, linear_weight, target, linear_bias=linear_bias, weight=weight, **settings)
     if len(classes) > 1:
         linear_weight = linear_weight.reshape(-1, linear_weight._array.shape[-1])
         linear_bias = None if linear_bias is None else linear_bias.reshape(-1)

@@ -75,8 +75,11 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
 
 def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The result, or results, of `function` of bfloat16 tensors: computed in float32 and rounded once, as by one kernel."""
-    wide = [a.float() if isinstance(a, Tensor) and a._array.dtype.char in NARROW else a for a in args]
-    result = function(*wide, **kwargs)
+
+    def wide(value: Any) -> Any:
+        return value.float() if isinstance(value, Tensor) and value._array.dtype.char in NARROW else value
+
+    result = function(*map(wide, args), **{name: wide(value) for name, value in kwargs.items()})
     if isinstance(result, tuple):
         return tuple([part.bfloat16() if isinstance(part, Tensor) else part for part in result])
     return result.bfloat16()
