@@ -159,8 +159,7 @@ def _shorthand(name: str, target: dtype) -> None:
     def convert(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
         return _converted(self, target.numpy, False, memory_format)
 
-    convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"This tensor as {target.name}."
+    named(convert, name, f"This tensor as {target.name}.")
     tensor_method()(convert)
 
 

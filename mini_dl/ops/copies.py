@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array
-from mini_dl._surface import function, method, public, store, tensor_method
+from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -153,8 +153,7 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
         return copies if out is None else store(copies, out) and None
 
     call = functools.wraps(function)(many if several else one)
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"A copy of ``{function.__name__}``."
+    named(call, name, f"A copy of ``{function.__name__}``.")
     public("torch", out=not several)(call)
 
 

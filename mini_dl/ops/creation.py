@@ -24,7 +24,7 @@ from mini_dl._device import (
 )
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as
 from mini_dl._meta import hollow
-from mini_dl._surface import namespace, tensor_method
+from mini_dl._surface import named, namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, factory, finished, numpy_of, valued_like
@@ -156,8 +156,7 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
             array[...] = number_as(fill_value, np.dtype(kind))
         return finished(array, requires_grad)
 
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}."
+    named(make, name, f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}.")
     parameters = dict(inspect.signature(make).parameters)
     at = {
         "fill_value": parameters.pop("fill_value").replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect._empty)
@@ -181,8 +180,7 @@ def _new(function: Callable[..., Tensor]) -> None:
         kwargs.setdefault("device", self.device)
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
-    make.__name__ = make.__qualname__ = "new_" + function.__name__
-    make.__doc__ = f"``torch.{function.__name__}(...)`` in the type of this tensor."
+    named(make, "new_" + function.__name__, f"``torch.{function.__name__}(...)`` in the type of this tensor.")
     setattr(Tensor, make.__name__, make)
 
 

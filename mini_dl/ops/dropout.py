@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, INEXACT, Array, scalar_name
 from mini_dl._meta import is_hollow
-from mini_dl._surface import function, namespace, public
+from mini_dl._surface import function, named, namespace, public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.single import widening
@@ -179,8 +179,7 @@ def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
         return _dropped(input, p, train, True, parts, by_channel)
 
     for published, spelling in ((call, name), (in_place, name + "_")):
-        published.__name__ = published.__qualname__ = spelling
-        published.__doc__ = f"``nn.functional.{name}`` without defaults."
+        named(published, spelling, f"``nn.functional.{name}`` without defaults.")
         namespace("torch")[spelling] = published
 
 

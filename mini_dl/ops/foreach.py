@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mini_dl._device import CPU
-from mini_dl._surface import namespace
+from mini_dl._surface import named, namespace
 from mini_dl.ops.choice import maximum, minimum
 from mini_dl.ops.powers import pow as power
 from mini_dl.ops.vector_norms import vector_norm
@@ -39,8 +39,7 @@ def _rows(name: str, tensors: Any, *others: Any) -> list[tuple[Any, ...]]:
 
 
 def _publish(name: str, function: Callable[..., Any], doc: str) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
+    named(function, name, doc)
     namespace("torch")[name] = function
 
 

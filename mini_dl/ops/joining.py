@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
-from mini_dl._surface import function, method, public, tensor_method
+from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.parts import part
 from mini_dl.tensor import Tensor, wrap
@@ -140,8 +140,7 @@ def _atleast(n: int) -> Any:
             tensors = tuple(tensors[0])
         return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)])
 
-    at_least.__name__ = at_least.__qualname__ = f"atleast_{n}d"
-    at_least.__doc__ = f"Each tensor with at least {n} dimensions, as NumPy adds them."
+    named(at_least, f"atleast_{n}d", f"Each tensor with at least {n} dimensions, as NumPy adds them.")
     return function()(at_least)
 
 

@@ -246,8 +246,7 @@ def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor], Any
         x = filled(input, mask, hide(input))
         return function(x, wrap_dim(dim, input._array.ndim), dtype=kind)
 
-    normalization.__name__ = normalization.__qualname__ = function.__name__
-    normalization.__doc__ = doc
+    named(normalization, function.__name__, doc)
     public("masked")(normalization)
 
 

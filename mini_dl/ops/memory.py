@@ -13,7 +13,7 @@ from mini_dl._checks import nonnegative, sizes, spread_out
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
-from mini_dl._surface import method, namespace, tensor_method
+from mini_dl._surface import method, named, namespace, tensor_method
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
@@ -94,8 +94,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
             self._edge, self._stamp = out._edge, version_of(self)[0]
         return self
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"In-place version of ``{function.__name__}``: the memory stays, the shape changes."
+    named(call, name, f"In-place version of ``{function.__name__}``: the memory stays, the shape changes.")
     setattr(Tensor, name, call)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mini_dl._checks import also_named, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
-from mini_dl._surface import function, method, public, tensor_method
+from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
 from mini_dl.ops.views import place
@@ -248,8 +248,7 @@ def _splitter(name: str, dim: int, least: int) -> None:
             )
         return tensor_split(input, sections, along)
 
-    split_along.__name__ = split_along.__qualname__ = name
-    split_along.__doc__ = f"Views of equal size along dimension {dim}, or between the given indices."
+    named(split_along, name, f"Views of equal size along dimension {dim}, or between the given indices.")
     method()(also_named("sections", "indices", "indices_or_sections")(split_along))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mini_dl._dtypes import Array
-from mini_dl._surface import public
+from mini_dl._surface import named, public
 from mini_dl.autograd.primitive import binary
 from mini_dl.kernels import polynomials as kernels
 from mini_dl.kernels.polynomials import recurrence
@@ -21,8 +21,7 @@ def _declare(name: str, kernel: Callable[[Array, Array], Array], summary: str) -
         accept(f"{name}_cpu", "biuf", input, other)
         return compute(*both_floating(input, other))
 
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = summary
+    named(forward, name, summary)
     missing = f"special_{name}"
     public("special", out=True)(
         binary(input=lambda grad: no_derivative(missing), other=lambda grad: no_derivative(missing))(forward)

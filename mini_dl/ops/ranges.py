@@ -14,7 +14,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
 from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number
-from mini_dl._surface import method
+from mini_dl._surface import method, named
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
 from mini_dl.ops.factories import default_type, factory
@@ -165,8 +165,7 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
         offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"(2, count): rows and columns of the elements that ``{name[:4]}`` keeps of a (row, col) matrix."
+    named(make, name, f"(2, count): rows and columns of the elements that ``{name[:4]}`` keeps of a (row, col) matrix.")
     factory(out=False)(make)
 
 
@@ -220,8 +219,7 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str) -> None:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return primitive(input, operator.index(diagonal))
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"`input` with zeros {what} the diagonal, of each matrix of a batch."
+    named(call, name, f"`input` with zeros {what} the diagonal, of each matrix of a batch.")
     method(inplace=True, out=True)(call)
 
 

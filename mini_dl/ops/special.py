@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, floating
-from mini_dl._surface import method, public
+from mini_dl._surface import method, named, public
 from mini_dl.autograd.primitive import binary, op, unary
 from mini_dl.kernels import special as kernels
 from mini_dl.kernels.special import erf_array, in_double
@@ -296,8 +296,7 @@ def _declare(name: str, kernel: Callable[..., Array], summary: str) -> None:
         accept(f"{name}_cpu", "biuf", input)
         return kernel(floating(input))
 
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = summary
+    named(forward, name, summary)
     public("special", out=True)(unary()(forward))
 
 
