@@ -28,6 +28,7 @@ from mini_dl.autograd.graph import (
 from mini_dl.autograd.memory import as_strided, copy_slices
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import place_of
+from mini_dl.kernels.blocks import LARGE, in_pieces
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 
@@ -87,7 +88,7 @@ def fresh(input: Array) -> Array:
 
 
 def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], Function]:
-    """Mark a function that is `ufunc` on floating point arrays: its in-place version then needs no temporary.
+    """Mark a function that is `ufunc` on floating point arrays: threads share it, and its in-place version needs no temporary.
 
     `primitive` is the one that the function calls last; if gradients do not need its `input`, no copy of it is made.
     """
@@ -96,6 +97,8 @@ def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], F
         function.ufunc = ufunc
         if primitive is not None:
             function.op = primitive.op
+        if hasattr(function, "op"):
+            function.op.ufunc = ufunc
         return function
 
     return decorate
@@ -114,7 +117,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     ):
         return False
     if not args:
-        mode.run(ufunc, array, out=array)
+        mode.run(written_in_pieces, ufunc, array)
     else:
         other = args[0]
         if isinstance(other, Tensor):
@@ -126,11 +129,18 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function decides about
         try:
-            mode.run(ufunc, array, other, out=array)
+            mode.run(written_in_pieces, ufunc, array, other)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
             return False
     written(target)
     return True
+
+
+def written_in_pieces(ufunc: np.ufunc, *operands: Any) -> None:
+    """Write ``ufunc(*operands)`` over the first of them."""
+    target = operands[0]
+    if target.size < LARGE or in_pieces(ufunc, *operands, out=target) is None:
+        ufunc(*operands, out=target)
 
 
 def any_needs_grad(values: Any) -> bool:

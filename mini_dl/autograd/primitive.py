@@ -56,6 +56,8 @@ class Op:
     """A primitive: `forward` maps arrays to arrays; `formulas` give the gradient of each argument, in Tensor terms."""
 
     call: Function
+    ufunc: np.ufunc | None = None
+    """What the forward is on floating point arrays of one type, if it is a single ufunc (see `written_by`)."""
     unary = False
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
     looks = False

@@ -17,6 +17,7 @@ from mini_dl._dtypes import Array, Function, NumpyType, is_number, wide
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels.blocks import LARGE as LARGE, in_pieces
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
@@ -27,7 +28,7 @@ SIMPLE = {int, bool, float, str, type(None)}
 USED = frozenset(
     "Node RuntimeError SIMPLE Tensor array_from array_of behind computed current edge_of edges_of error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
-    "shape_of wrapped".split()
+    "shape_of shared wrapped LARGE".split()
 )
 """The names of the texts, which no argument may have."""
 SPOKEN_OF = (LEAF, Node, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
@@ -40,6 +41,7 @@ class Primitive(Protocol):
     params: tuple[str, ...]
     index: dict[str, int]
     forward: Function
+    ufunc: np.ufunc | None
     formulas: list[tuple[int, Any, tuple[str, ...]]]
     operators: tuple[Function, Function]
     call: Function
@@ -111,9 +113,14 @@ class Text:
         """Add lines, further in by `depth` levels."""
         self.lines += [" " * (4 * (depth + 2)) + line for line in text.split("\n")]
 
-    def run_kernel(self, arguments: str, refused: str = "") -> None:
-        """``computed``, in the quiet room of this thread; `refused` are further clauses of its errors."""
-        self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
+    def run_kernel(self, arguments: str, refused: str = "", large: str = "") -> None:
+        """``computed``, in the quiet room of this thread; `refused` are further clauses of its errors. Where the condition
+        `large` holds, threads share a ufunc."""
+        if large and self.primitive.ufunc is not None:
+            self.write(f"try:\n    if {large}: computed = current.enter(shared, primitive, {arguments})")
+            self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
+        else:
+            self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         self.write(f"    if not is_refusal(error): raise\n    computed = run_beside(primitive.forward, {arguments}){refused}")
 
     def wrap(self, several: str = "") -> None:
@@ -191,7 +198,7 @@ def text_of_unary(primitive: Primitive) -> str:
     """The text of a call of one tensor."""
     text = Text(primitive)
     text.write("if not isinstance(input, Tensor): raise not_a_tensor(primitive, 'input', 1, input)")
-    text.run_kernel("input._array")
+    text.run_kernel("input._array", large="input._array.size >= LARGE")
     text.wrap()
     if text.edges:
         text.write("if (input._edge is not None or input._base is not None) and current.enabled:")
@@ -240,7 +247,8 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
         text.write("    b = CONSTANTS[a.dtype.char].get(other)\n    if b is None: b = constant(other, a.dtype)")
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
-    text.run_kernel("a, b", "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise")
+    refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
+    text.run_kernel("a, b", refused, "a.__class__ is ndarray and a.size >= LARGE" if number_first else "a.size >= LARGE")
     text.wrap()
     if text.edges:
         text.record(0, also="current.enabled")
@@ -248,6 +256,12 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
 
 
 # ------------------------------------------------------------------------------------------------ what the texts call
+
+
+def shared(primitive: Primitive, *arrays: Any) -> Any:
+    """The forward of a primitive that is a ufunc, in pieces if that pays."""
+    computed = in_pieces(primitive.ufunc, *arrays) if primitive.ufunc is not None else None
+    return primitive.forward(*arrays) if computed is None else computed
 
 
 def edges_of(value: Any) -> list[Edge | None] | None:

@@ -137,6 +137,50 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
     return run
 
 
+LARGE = 1 << 18
+"""Elements from which a single ufunc is worth the asking whether threads may share it."""
+PIECE = 2 * BLOCK
+"""Elements of a piece of one pass: long enough that handing over the interpreter costs little."""
+
+
+def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Array | None:
+    """``ufunc(*operands)``, in pieces that threads share; None, with nothing done, where that does not pay.
+
+    The first operand is a large array of floating point numbers and has the shape and the type of the result.
+    """
+    first = operands[0]
+    kind, shape = first.dtype, first.shape
+    if not worth_sharing(first.size) or kind.char not in "fd" or not first.flags.c_contiguous:
+        return None
+    if out is not None and (out.dtype is not kind or out.shape != shape or not out.flags.c_contiguous):
+        return None
+    alike = True
+    for other in operands[1:]:
+        if type(other) is np.ndarray:
+            if other.dtype is not kind or len(shape) < other.ndim or not fits(other.shape, shape[len(shape) - other.ndim :]):
+                return None
+            alike = alike and (not other.ndim or (other.shape == shape and other.flags.c_contiguous))
+        elif type(other) is not float and type(other) is not int:
+            return None
+    result = np.empty(shape, kind) if out is None else out
+    views = [*operands, result]
+    if alike:  # one row of all numbers
+        views = [view.reshape(-1) if type(view) is np.ndarray and view.ndim else view for view in views]
+    rows, ndim = len(views[-1]), views[-1].ndim
+    divided = [type(view) is np.ndarray and view.ndim == ndim and len(view) == rows for view in views]
+
+    def compute(piece: slice) -> None:
+        ufunc(*[view[piece] if part else view for view, part in zip(views, divided)])
+
+    share(compute, split(rows, -(-first.size // PIECE)), first.size)
+    return result
+
+
+def fits(sizes: tuple[int, ...], others: tuple[int, ...]) -> bool:
+    """Whether an array of the first shape broadcasts to the second, of as many dimensions."""
+    return all([n in (1, m) for n, m in zip(sizes, others)])
+
+
 def real_floating(array: Array, kernel_name: str) -> Array:
     """`array` if it is real floating point; torch's NotImplementedError otherwise."""
     if array.dtype.kind not in FLOATING:

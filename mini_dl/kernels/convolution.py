@@ -20,6 +20,8 @@ Piece = tuple[slice, slice]
 """Images, and lines of the first spatial dimension."""
 COLUMNS_IN_CACHE = 262144
 """Elements of the matrix of columns that is built and multiplied at a time: it stays in the second-level cache."""
+FEW_ROWS = 64
+"""Rows up to which BLAS is faster with them as the columns of the second factor."""
 SMALL_WEIGHT = 16384
 """Elements of a weight up to which its gradient is computed image by image."""
 
@@ -59,15 +61,14 @@ def conv(input: Array, weight: Array, bias: Array | None, g: Geometry) -> Array:
     else:
         columns = columns_of(input.shape, kernel, g)
         rows, target, image = columns.rows_of(weight), grouped(out, g), columns.image(input)
+        upright = np.ascontiguousarray(rows[0].T) if columns.last else None  # (C * K, O)
 
         def multiply(piece: Piece) -> None:
             images, lines = piece
             matrix = columns.of(image, piece)
             at = target[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
-            if columns.last and o >= 128:
-                at[:, 0] = np.matmul(rows[0], matrix[0]).reshape(o, len(at), at.shape[-1]).swapaxes(0, 1)
-            elif columns.last:  # the rows of the transposed matrix are contiguous
-                at[:, 0] = np.matmul(matrix[0].T, rows[0].T).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
+            if upright is not None:  # the rows of the transposed matrix are contiguous
+                at[:, 0] = np.matmul(matrix[0].T, upright).reshape(len(at), at.shape[-1], o).swapaxes(1, 2)
             else:
                 stacked = matrix.reshape(*matrix.shape[:2], len(at), at.shape[-1]).transpose(2, 0, 1, 3)
                 np.matmul(rows[None], stacked, out=at)
@@ -154,13 +155,14 @@ def conv_weight(input: Array, output: Array, shape: Shape, g: Geometry) -> Array
         images, lines = piece
         matrix = columns.of(image, piece)
         at = source[images, :, :, columns.positions(lines)]  # (n, G, O/G, L)
-        if (
-            at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT
-        ):  # one long product with so few rows is several times slower
-            seen = matrix.reshape(*matrix.shape[:2], len(at), at.shape[3]).transpose(2, 0, 3, 1)
-            return np.matmul(at, seen).sum(0)
+        few = at.shape[2] <= FEW_ROWS
+        if at.shape[3] >= 128 and shape[0] * columns.height <= SMALL_WEIGHT:  # one long product with so few rows takes longer
+            seen = matrix.reshape(*matrix.shape[:2], len(at), at.shape[3]).transpose(2, 0, 1, 3)
+            found = np.matmul(seen, at.swapaxes(2, 3)).swapaxes(2, 3) if few else np.matmul(at, seen.swapaxes(2, 3))
+            return found.sum(0)
         at = at.transpose(1, 2, 0, 3)
-        return np.matmul(at.reshape(*at.shape[:2], matrix.shape[2]), matrix.swapaxes(1, 2))
+        at = at.reshape(*at.shape[:2], matrix.shape[2])
+        return np.matmul(matrix, at.swapaxes(1, 2)).swapaxes(1, 2) if few else np.matmul(at, matrix.swapaxes(1, 2))
 
     return columns.weight_of(total_of(product, columns.pieces, columns.size), shape)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import HALVES, INEXACT, Array
-from mini_dl.kernels.blocks import as_single, in_single
+from mini_dl.kernels.blocks import as_single, in_single, in_slices
 
 Dims = tuple[int, ...]
 
@@ -171,13 +171,32 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, reverse: bool) -> Array:
     """Running totals along `dim`, kept in a wider type; integers and bools in int64."""
     if not x.ndim:
         return accumulate(ufunc, x.reshape(1), 0, reverse).reshape(())
-    kind = WIDER.get(x.dtype.char, x.dtype) if x.dtype.kind in INEXACT else np.int64
-    if reverse:
-        x = np.flip(x, dim)
-    out = ufunc.accumulate(x, dim, kind)
-    if reverse:
-        out = np.flip(out, dim)
-    return np.asarray(out, x.dtype if x.dtype.kind in INEXACT else None, order="C")
+    inexact = x.dtype.kind in INEXACT
+    kind = np.dtype(WIDER.get(x.dtype.char, x.dtype) if inexact else np.int64)
+    out = np.empty(x.shape, x.dtype if inexact else kind)
+    source, target = (np.flip(x, dim), np.flip(out, dim)) if reverse else (x, out)
+    n = x.shape[dim]
+    if x.ndim == 1 or (dim < x.ndim - 1 and x.size < MANY_TOTALS * n):
+        target[...] = ufunc.accumulate(source.astype(kind), dim)
+    elif dim == x.ndim - 1:
+
+        def along_rows(rows: slice) -> None:
+            totals = source[rows].astype(kind)
+            target[rows] = ufunc.accumulate(totals, dim, None, totals)
+
+        in_slices(along_rows, len(x), x.size // max(1, len(x)))
+    elif n:
+        source, target = np.moveaxis(source, dim, 0), np.moveaxis(target, dim, 0)
+        totals = source[0].astype(kind)
+        target[0] = totals
+        for k in range(1, n):
+            ufunc(totals, source[k], totals)
+            target[k] = totals
+    return out
+
+
+MANY_TOTALS = 512
+"""Totals side by side from which one call for all of them, step by step, is faster than a call for each."""
 
 
 # ------------------------------------------------------------------------------------------------ logcumsumexp
