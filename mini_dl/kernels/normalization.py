@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import BLOCK, Scratch, computed_in, in_slices, ones, real_floating, slices
+from mini_dl.kernels.blocks import ACROSS, BLOCK, MANY_ROWS, SHORT_ROW, Scratch, computed_in, in_slices, ones, outer, real_floating, slices
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -62,6 +62,13 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
                 variance = _row_sums(part, part) / n - average * average
         variance += x.dtype.type(eps)
         scale = np.divide(1, np.sqrt(variance, variance), rstd[rows])
+        if n < SHORT_ROW and len(part) >= MANY_ROWS:
+            factors = ones(n, x.dtype) if w is None else w
+            np.multiply(part, outer(((scale, factors),), PRODUCTS), y)
+            if average is not None or b is not None:
+                shift = np.zeros_like(scale) if average is None else -average * scale
+                y += outer(((shift, factors), (np.ones_like(scale), np.zeros_like(factors) if b is None else b)), PRODUCTS)
+            return
         np.multiply(part, scale[:, None], y)
         if average is not None:
             y -= (average * scale)[:, None]
@@ -98,23 +105,30 @@ def row_norm_backward(
             part = part - average[:, None]
             average = _row_sums(part) / x.dtype.type(n)
             np.multiply(average, scale, shift)
-        np.multiply(gradient, scale[:, None], h)
+        written_out = n < SHORT_ROW and len(part) >= MANY_ROWS
+        products = PRODUCTS.of(part.shape, x.dtype)
+        np.multiply(gradient, outer(((scale, factor),), ACROSS) if written_out else scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
-        products = np.multiply(h, part, PRODUCTS.of(part.shape, x.dtype))
-        np.subtract(factors[1] @ products, shifted, sums[0, number])
-        first, second = h @ factor, products @ factor
-        if w is not None:
-            h *= w
+        if written_out:  # h has the weight already
+            np.multiply(gradient, part, products)
+            np.subtract(scale @ products, shifted, sums[0, number])
+            first, second = (gradient @ factor) * scale, (products @ factor) * scale
+        else:
+            np.multiply(h, part, products)
+            np.subtract(factors[1] @ products, shifted, sums[0, number])
+            first, second = h @ factor, products @ factor
+            if w is not None:
+                h *= w
         second *= scale
         second -= shift * first  # (rows): sum of h * unit
         second *= scale
         second /= n
-        h -= np.multiply(part, second[:, None], products)
+        h -= np.multiply(part, outer(((second, ones(n, x.dtype)),), ACROSS) if written_out else second[:, None], products)
         if center:
             second *= average
             first /= n
             second -= first
-            h += second[:, None]
+            h += outer(((second, ones(n, x.dtype)),), ACROSS) if written_out else second[:, None]
 
     share(norm_backward, range(len(pieces)), x.size)
     to_weight, to_bias = sums.sum(1)

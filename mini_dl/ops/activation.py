@@ -21,7 +21,16 @@ from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
-from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
+from mini_dl.kernels.blocks import (
+    choose,
+    computed_in,
+    elementwise,
+    keep,
+    one_and_exp_of_negative,
+    real_floating,
+    sigmoid_of,
+    spread,
+)
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
 from mini_dl.ops.operands import masked
 from mini_dl.tensor import Grads, Tensor
@@ -44,11 +53,12 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
-    if input.dtype.kind == "b":
+    kind = input.dtype.kind
+    if kind == "b":
         raise RuntimeError("Boolean inputs not supported for relu")
-    if input.dtype.kind == "c":
+    if kind == "c":
         raise NotImplementedError("clamp is not supported for complex types")
-    return np.maximum(input, input.dtype.type(0))
+    return spread(np.maximum, input, input.dtype.type(0))
 
 
 @public("nn.functional")

@@ -200,6 +200,7 @@ def exp(input: Array) -> Array:
 
 
 @method("special", inplace=True, out=True)
+@written_by(np.exp2)
 @unary(input=lambda grad, result: grad * conjugate(result) * math.log(2))
 def exp2(input: Array) -> Array:
     """``2 ** input``"""
@@ -207,6 +208,7 @@ def exp2(input: Array) -> Array:
 
 
 @method("special", inplace=True, out=True)
+@written_by(np.expm1)
 @unary(input=lambda grad, result: grad * (conjugate(result) + 1))
 def expm1(input: Array) -> Array:
     """``e ** input - 1``, accurate near 0."""
@@ -222,6 +224,7 @@ def log(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.log2)
 @unary(input=lambda grad, input: grad / (conjugate(input) * math.log(2)))
 def log2(input: Array) -> Array:
     """The logarithm to base 2."""
@@ -229,6 +232,7 @@ def log2(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.log10)
 @unary(input=lambda grad, input: grad / (conjugate(input) * math.log(10)))
 def log10(input: Array) -> Array:
     """The logarithm to base 10."""
@@ -236,6 +240,7 @@ def log10(input: Array) -> Array:
 
 
 @method("special", inplace=True, out=True)
+@written_by(np.log1p)
 @unary(input=lambda grad, input: grad / (conjugate(input) + 1))
 def log1p(input: Array) -> Array:
     """``log(1 + input)``, accurate near 0."""

@@ -38,6 +38,7 @@ def cos(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.tan)
 @unary(input=lambda grad, result: grad * conjugate(1 + result * result))
 def tan(input: Array) -> Array:
     """The tangent of `input` radians."""
@@ -45,6 +46,7 @@ def tan(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.arcsin)
 @unary(input=lambda grad, input: grad * conjugate(rsqrt(1 - input * input)))
 def asin(input: Array) -> Array:
     """The angle whose sine is `input`; NaN outside [-1, 1]."""
@@ -52,6 +54,7 @@ def asin(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.arccos)
 @unary(input=lambda grad, input: -grad * conjugate(rsqrt(1 - input * input)))
 def acos(input: Array) -> Array:
     """The angle whose cosine is `input`; NaN outside [-1, 1]."""
@@ -59,6 +62,7 @@ def acos(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.arctan)
 @unary(input=lambda grad, input: grad / conjugate(1 + input * input))
 def atan(input: Array) -> Array:
     """The angle whose tangent is `input`."""
@@ -66,6 +70,7 @@ def atan(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.sinh)
 @unary(input=lambda grad, input: grad * conjugate(input.cosh()))
 def sinh(input: Array) -> Array:
     """``(exp(input) - exp(-input)) / 2``"""
@@ -73,6 +78,7 @@ def sinh(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.cosh)
 @unary(input=lambda grad, input: grad * conjugate(input.sinh()))
 def cosh(input: Array) -> Array:
     """``(exp(input) + exp(-input)) / 2``"""
@@ -88,6 +94,7 @@ def tanh(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.arcsinh)
 @unary(input=lambda grad, input: grad * conjugate(rsqrt(input * input + 1)))
 def asinh(input: Array) -> Array:
     """The number whose hyperbolic sine is `input`."""
@@ -95,6 +102,7 @@ def asinh(input: Array) -> Array:
 
 
 @method(inplace=True, out=True)
+@written_by(np.arccosh)
 @unary(input=lambda grad, input: _acosh_gradient(grad, input))
 def acosh(input: Array) -> Array:
     """The number whose hyperbolic cosine is `input`; NaN below 1."""
@@ -108,6 +116,7 @@ def _acosh_gradient(grad: Tensor, input: Tensor) -> Tensor:
 
 
 @method(inplace=True, out=True)
+@written_by(np.arctanh)
 @unary(input=lambda grad, input: grad / conjugate(1 - input * input))
 def atanh(input: Array) -> Array:
     """The number whose hyperbolic tangent is `input`; NaN outside [-1, 1]."""
