@@ -111,11 +111,16 @@ _SINGLE = np.dtype(np.float32)
 
 
 def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
-    """A kernel over arrays of one floating type and numbers: float16 is computed in float32, large arrays in blocks."""
+    """A kernel over arrays of one floating type and numbers: float16 is computed in float32, large arrays in blocks.
+
+    If it has a parameter `out`, it may write its result there.
+    """
     if hasattr(kernel, "op"):
         raise TypeError(
             f"{kernel.__name__}: `elementwise` must stand below the decorator that makes the primitive: it takes arrays"
         )
+
+    writes = "out" in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]
 
     @functools.wraps(kernel)
     def run(*args: Any) -> Any:
@@ -129,7 +134,11 @@ def elementwise(kernel: Callable[..., Array]) -> Callable[..., Array]:
         flat_out = out.reshape(-1)
 
         def run_block(block: slice) -> None:
-            flat_out[block] = kernel(*[a[block] if isinstance(a, np.ndarray) else a for a in flat])
+            given = [a[block] if isinstance(a, np.ndarray) else a for a in flat]
+            if writes:
+                kernel(*given, out=flat_out[block])
+            else:
+                flat_out[block] = kernel(*given)
 
         in_slices(run_block, first.size)
         return out
@@ -194,15 +203,15 @@ def real_floating(array: Array, kernel_name: str) -> Array:
     return array
 
 
-def sigmoid_of(x: Array) -> Array:
-    """``1 / (1 + exp(-x))`` of a real floating array, in one temporary."""
-    y = one_and_exp_of_negative(x)
+def sigmoid_of(x: Array, out: Array | None = None) -> Array:
+    """``1 / (1 + exp(-x))`` of a real floating array."""
+    y = one_and_exp_of_negative(x, out)
     return np.reciprocal(y, y) if y.ndim else np.reciprocal(y)
 
 
-def one_and_exp_of_negative(x: Array) -> Array:
-    """``1 + exp(-x)`` of a real floating array, in one temporary."""
-    y = np.negative(x)
+def one_and_exp_of_negative(x: Array, out: Array | None = None) -> Array:
+    """``1 + exp(-x)`` of a real floating array."""
+    y = np.negative(x, out)
     y = np.exp(y, y) if y.ndim else np.exp(y)
     y += 1
     return y

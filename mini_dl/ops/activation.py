@@ -375,10 +375,14 @@ def _silu_second(x: Tensor) -> Tensor:
 
 
 @op(input=lambda grad, input: _silu_backward(grad, input))
-@elementwise
 def _silu(input: Array) -> Array:
-    y = one_and_exp_of_negative(real_floating(input, "silu_cpu"))
-    return np.divide(input, y, out=y if y.ndim else None)
+    return _silu_of(real_floating(input, "silu_cpu"))
+
+
+@elementwise
+def _silu_of(x: Array, out: Array | None = None) -> Array:
+    y = one_and_exp_of_negative(x, out)
+    return np.divide(x, y, out=y if y.ndim else None)
 
 
 @public("nn.functional")
