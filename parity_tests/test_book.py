@@ -51,6 +51,22 @@ def test_the_gradient_of_a_sum_of_squares_is_twice_the_point():
     np.testing.assert_array_equal(found["gradients"], 2 * found["points"])
 
 
+def test_rates_of_their_own_arrive_where_one_rate_for_both_is_still_on_its_way():
+    found = ours("sign_rates")
+    left = {kind: abs(course["path"][-1][0]) for kind, course in found.items()}
+    assert left["one rate for both"] > 1
+    assert max(left["delta-bar-delta"], left["Rprop"]) < 0.2
+    flat, steep = found["delta-bar-delta"]["rates"][-1]
+    assert flat > 10 * steep
+
+
+def test_growing_momentum_ends_lower_than_either_of_its_ends():
+    losses = {name: np.array(course["losses"]).reshape(12, -1).mean(1) for name, course in ours("growing_momentum").items()}
+    assert losses["0.5 to 0.99"][0] == losses["0.5"][0]
+    assert losses["0.5 to 0.99"][-1] < min(losses["0.5"][-1], losses["0.99"][-1])
+    assert losses["0.9"][-1] < losses["0.5 to 0.99"][-1]
+
+
 @pytest.mark.parametrize("kind", ["backpropagated", "numerical"])
 def test_a_learning_rate_of_a_tenth_arrives_and_one_of_1e_10_stays(kind):
     paths = ours("gradient_descent")[kind]

@@ -643,6 +643,7 @@ OPTIMIZERS = {  # the textbook's, and torch's with the settings that its docstri
     "AdaGrad": (lambda lr: tb.AdaGrad(lr), lambda optim, params, lr: optim.Adagrad(params, lr, eps=1e-7)),
     "RMSProp": (lambda lr: tb.RMSProp(lr, 0.9), lambda optim, params, lr: optim.RMSprop(params, lr, alpha=0.9, eps=1e-7)),
     "Adam": (lambda lr: tb.Adam(lr, 0.8, 0.99), lambda optim, params, lr: optim.Adam(params, lr, betas=(0.8, 0.99))),
+    "Rprop": (lambda lr: tb.Rprop(lr), lambda optim, params, lr: optim.Rprop(params, lr)),
 }
 
 

@@ -573,11 +573,11 @@ def test_a_dropout_net_predicts_without_chance() -> None:
 
 # ------------------------------------------------------------------------------------------------ optimizers
 
-OPTIMIZERS = [tb.SGD, tb.Momentum, tb.Nesterov, tb.AdaGrad, tb.RMSProp, tb.Adam]
+OPTIMIZERS = [tb.SGD, tb.Momentum, tb.Nesterov, tb.AdaGrad, tb.RMSProp, tb.Adam, tb.Rprop, tb.DeltaBarDelta]
 
 
 @pytest.mark.parametrize(
-    "make, lr", list(zip(OPTIMIZERS, [0.95, 0.1, 0.1, 1.5, 0.1, 0.3])), ids=lambda x: getattr(x, "__name__", x)
+    "make, lr", list(zip(OPTIMIZERS, [0.95, 0.1, 0.1, 1.5, 0.1, 0.3, 0.1, 0.3])), ids=lambda x: getattr(x, "__name__", x)
 )
 def test_an_optimizer_reaches_the_bottom_of_the_long_bowl_of_the_notes(make: Any, lr: float) -> None:
     optimizer, params = make(lr=lr), {"x": np.array([-7.0, 2.0])}
@@ -604,6 +604,22 @@ def test_an_optimizer_changes_the_arrays_of_the_network_in_place(make: Any) -> N
         assert net.params[name] is arrays[name]
         assert not np.array_equal(arrays[name], before[name])
         np.testing.assert_array_equal(gradient[name], kept[name])
+
+
+def test_a_rate_grows_by_addition_while_the_gradient_keeps_its_sign_and_shrinks_by_a_factor_when_it_turns() -> None:
+    optimizer, params = tb.DeltaBarDelta(lr=0.1, kappa=0.02, phi=0.25, theta=0.5), {"w": np.zeros(2)}
+    rates = []
+    for g in ([1.0, 1.0], [2.0, -2.0], [3.0, 3.0], [-9.0, 0.0]):
+        optimizer.update(params, {"w": np.array(g)})
+        rates.append(optimizer.rate["w"].tolist())
+    np.testing.assert_allclose(rates, [[0.1, 0.1], [0.12, 0.025], [0.14, 0.00625], [0.035, 0.00625]])
+    np.testing.assert_allclose(params["w"], [-0.1 - 0.24 - 0.42 + 0.315, -0.1 + 0.05 - 0.01875])
+
+
+def test_momentum_grows_evenly_and_a_single_epoch_has_the_first() -> None:
+    grown = [tb.growing_momentum(epoch, 11) for epoch in range(11)]
+    np.testing.assert_allclose(np.diff(grown), 0.049)
+    assert (grown[0], round(grown[-1], 12), tb.growing_momentum(0, 1)) == (0.5, 0.99, 0.5)
 
 
 def test_the_first_step_of_the_adaptive_ones_is_the_rate_whatever_the_gradient() -> None:

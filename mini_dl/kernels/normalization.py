@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import ACROSS, BLOCK, MANY_ROWS, SHORT_ROW, Scratch, computed_in, in_slices, ones, outer, real_floating, slices
+from mini_dl.kernels.blocks import (
+    ACROSS,
+    BLOCK,
+    MANY_ROWS,
+    SHORT_ROW,
+    Scratch,
+    computed_in,
+    in_slices,
+    ones,
+    outer,
+    real_floating,
+    slices,
+)
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0

@@ -69,9 +69,12 @@ from mini_dl.textbook.optimizers import (
     SGD as SGD,
     AdaGrad as AdaGrad,
     Adam as Adam,
+    DeltaBarDelta as DeltaBarDelta,
     Momentum as Momentum,
     Nesterov as Nesterov,
     RMSProp as RMSProp,
+    Rprop as Rprop,
+    growing_momentum as growing_momentum,
 )
 from mini_dl.textbook.preprocessing import (
     from_one_hot as from_one_hot,

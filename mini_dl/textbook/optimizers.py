@@ -197,3 +197,91 @@ class Adam:
             self.m[name] = m + (1 - self.beta1) * (g - m)
             self.v[name] = v + (1 - self.beta2) * (g * g - v)
             params[name] -= lr_t * self.m[name] / (np.sqrt(self.v[name]) + 1e-7)
+
+
+class Rprop:
+    """Resilient propagation: steps whose length depends on the signs of the gradients alone.
+
+    where g and the g before have one sign:    step <- min(1.2 step, 50),   p <- p - sign(g) step
+    where they have different signs:           step <- max(0.5 step, 1e-6), p stays, and g counts as 0
+    where one of them is 0:                    p <- p - sign(g) step
+
+    The same as `torch.optim.Rprop(params, lr)`, whose `lr` is the first step. It needs the gradient of all examples: that
+    of a mini-batch changes its sign by chance.
+
+    Source: Riedmiller and Braun 1993.
+
+    >>> params, optimizer = {"w": np.array([1.0])}, Rprop(lr=0.1)
+    >>> for g in (3.0, 0.01, -1.0):
+    ...     optimizer.update(params, {"w": np.array([g])})
+    ...     print(params["w"].round(3), optimizer.step["w"].round(3))
+    [0.9] [0.1]
+    [0.78] [0.12]
+    [0.78] [0.06]
+    """
+
+    def __init__(self, lr: float = 0.01) -> None:
+        self.lr = lr
+        self.step: dict[str, Array] = {}
+        self.before: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            step = self.step.get(name, np.full_like(g, self.lr))
+            agree = np.sign(g * self.before.get(name, np.zeros_like(g)))
+            step = np.where(agree > 0, step * 1.2, np.where(agree < 0, step * 0.5, step))
+            self.step[name] = np.clip(step, 1e-6, 50)
+            self.before[name] = np.where(agree < 0, 0, g)
+            params[name] -= np.sign(self.before[name]) * self.step[name]
+
+
+class DeltaBarDelta:
+    """A learning rate for each weight, which the signs of successive gradients raise and lower.
+
+    mean <- theta mean + (1 - theta) g, a fading mean of the gradients; before this,
+    where g and the mean have one sign:        rate <- rate + kappa
+    where they have different signs:           rate <- phi rate
+    p <- p - rate g
+
+    Rates grow slowly, by addition, and shrink fast, by a factor: a weight that overshoots is stopped at once.
+    torch has no such optimizer.
+
+    Source: Jacobs 1988.
+
+    >>> params, optimizer = {"w": np.array([1.0])}, DeltaBarDelta(lr=0.1, kappa=0.05)
+    >>> for g in (1.0, 1.0, -1.0):
+    ...     optimizer.update(params, {"w": np.array([g])})
+    ...     print(params["w"].round(3), optimizer.rate["w"].round(3))
+    [0.9] [0.1]
+    [0.75] [0.15]
+    [0.825] [0.075]
+    """
+
+    def __init__(self, lr: float = 0.01, kappa: float = 0.01, phi: float = 0.5, theta: float = 0.7) -> None:
+        self.lr, self.kappa, self.phi, self.theta = lr, kappa, phi, theta
+        self.rate: dict[str, Array] = {}
+        self.mean: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for name, g in grads.items():
+            rate, mean = self.rate.get(name, np.full_like(g, self.lr)), self.mean.get(name, np.zeros_like(g))
+            agree = np.sign(g * mean)
+            self.rate[name] = np.where(agree > 0, rate + self.kappa, np.where(agree < 0, rate * self.phi, rate))
+            self.mean[name] = self.theta * mean + (1 - self.theta) * g
+            params[name] -= self.rate[name] * g
+
+
+def growing_momentum(epoch: int, epochs: int, first: float = 0.5, last: float = 0.99) -> float:
+    """The momentum of an epoch, counted from 0: it grows evenly from `first` to `last`.
+
+    first + (last - first) epoch / (epochs - 1)
+
+    At first the gradients change their direction from step to step, and what is remembered of them would only push the
+    weights about. Later they agree, and a long memory is what carries on along the valley.
+
+    Source: Sutskever et al. 2013, section 3.
+
+    >>> [round(growing_momentum(epoch, 5), 4) for epoch in range(5)]
+    [0.5, 0.6225, 0.745, 0.8675, 0.99]
+    """
+    return first + (last - first) * epoch / max(1, epochs - 1)

@@ -23,6 +23,8 @@ EXPERIMENTS = (
     "accuracy_is_no_loss",
     "saturated_sigmoid",
     "optimizers",
+    "sign_rates",
+    "growing_momentum",
     "activations",
     "initialization",
     "batch_norm",
