@@ -14,7 +14,7 @@ import pytest
 import mini_dl
 from mini_dl import overrides
 from mini_dl.files.replacing import rewrite
-from parity_tests import ledger
+from parity_tests import ledger, report as report_page
 
 REPORT = Path(os.environ.get("PARITY_REPORT", Path(__file__).parent.parent / "report" / "parity.json"))
 STATUSES = ("pass", "fail", "ledgered", "n/a")
@@ -123,6 +123,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     report = {"totals": totals, "counts": tally.counts, "missing": tally.missing, "out_of_scope": tally.out_of_scope}
     report["census"] = tally.census
     rewrite(REPORT, json.dumps(report, indent=1, sort_keys=True) + "\n")
+    page = REPORT.with_name("index.html")
+    report_page.write(REPORT, page, REPORT.with_name("ops.json"))
+    terminalreporter.write_line(f"{page}: the support matrix")
 
 
 def modes_of_this_thread() -> dict[str, Any]:

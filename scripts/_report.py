@@ -19,40 +19,14 @@ from mini_dl.files.replacing import rewrite
 
 AGREE, DISAGREE, BAD_CALL = 0, 1, 2
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
- body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
- body { color: #1c1f23; background: #fff }
- h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
- table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
- th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d9dde2 }
- th:first-child, td:first-child { text-align: left }
- th { font-weight: 600; border-bottom: 2px solid #8a929b }
- img { max-width: 100%; height: auto; border: 1px solid #d9dde2 }
- .verdict { padding: .6rem 1rem; border-left: 5px solid #2a7d4f; background: #eef7f1 }
- .bad { border-color: #b3261e; background: #fceeed }
- footer { margin-top: 3rem; color: #5b646e; font-size: .85rem }
- figure { margin: 1rem 0 } figcaption { color: #5b646e; font-size: .9rem }
-</style>
-<h1>{{ title }}</h1>
-{% for line in verdicts %}<p class="verdict{% if not line.good %} bad{% endif %}">{{ line.text }}</p>{% endfor %}
-{% if contents %}<ol>{% for section in sections %}
-<li><a href="#{{ section.id }}">{{ section.title }}</a></li>{% endfor %}</ol>{% endif %}
-{% for section in sections %}<h2{% if section.id %} id="{{ section.id }}"{% endif %}>{{ section.title }}</h2>
-{% for text in section.paragraphs %}<p>{{ text }}</p>{% endfor %}
-{% if section.image %}<figure><img src="{{ section.image }}" alt="{{ section.caption }}">
-<figcaption>{{ section.caption }}</figcaption></figure>{% endif %}
-{% if section.lines %}<ul>{% for line in section.lines %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}
-{% if section.rows %}<table>
-<thead><tr>{% for head in section.header %}<th>{{ head }}</th>{% endfor %}</tr></thead><tbody>
-{% for row in section.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</tbody></table>{% endif %}
-{% endfor %}
-<footer>{{ footer }}</footer>
-</html>
-"""
+PAGES = {
+    "index.html": "parity with torch",
+    "training.html": "one network, both libraries",
+    "ops.html": "operations",
+    "optimizers.html": "optimizers",
+    "book/index.html": "the notes' experiments",
+}
+"""The pages of a report folder, which lead to each other."""
 
 
 def libraries() -> tuple[ModuleType, ModuleType | None]:
@@ -93,11 +67,20 @@ def write_page(
     """One HTML page, optionally with a table of contents; images are separate files unless their URLs contain them."""
     import jinja2
 
-    template = jinja2.Environment(autoescape=True).from_string(PAGE)
+    text = Path(__file__).with_name("_report.html").read_text(encoding="utf-8")
     lines = [{"good": good, "text": text} for good, text in verdicts]
-    page = template.render(title=title, sections=sections, verdicts=lines, footer=footer, contents=contents)
+    page = jinja2.Environment(autoescape=True).from_string(text).render(
+        title=title, sections=sections, verdicts=lines, footer=footer, contents=contents, others=other_pages(path)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     rewrite(path, page)
+
+
+def other_pages(path: Path) -> list[tuple[str, str]]:
+    """The pages that are there beside this one: how they are reached from it, and what they show."""
+    folder = path.parent.parent if path.parent.name == "book" else path.parent
+    up = "../" if folder != path.parent else ""
+    return [(up + page, name) for page, name in PAGES.items() if (folder / page).exists() and folder / page != path]
 
 
 def write_json(path: Path | None, content: Any) -> None:

@@ -30,6 +30,12 @@ QUICK = (
 ).split()
 CHECKS = ("forward", "grad", "gradgrad")
 HEADER = ["op", "dtype", "cases", "forward", "gradient", "second order", "ULP mini_dl", "ULP torch", "time ratio"]
+LEGEND = {
+    "cases": "samples of torch's table, each under every check",
+    "forward, gradient, second order": "how many cases agree, of how many",
+    "ULP": "the worst error of the float32 result against torch's float64 result, in units in the last place",
+    "time ratio": "our time by torch's, one call after the other on one thread: a hint, not a measurement (see compare_speed.py)",
+}
 REPEATS = 5
 
 
@@ -168,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.html is not None:
         title = "mini_dl and torch, op by op"
         write_page(
-            options.html, title, [{"title": "Ops", "header": HEADER, "rows": rows}], [(not failed, text)], versions(theirs)
+            options.html, title, [{"title": "Ops", "header": HEADER, "rows": rows, "legend": LEGEND}], [(not failed, text)], versions(theirs)
         )
     write_json(options.json, [m.numbers() for m in measures])
     return DISAGREE if failed else AGREE

@@ -84,6 +84,11 @@ def row(results: dict[str, Any], name: str) -> list[str]:
     ]
 
 
+LEGEND = {
+    "end of the path": "where the last step on the bowl ends",
+    "path diff, loss diff": "the largest difference of the two libraries, relative above 1",
+    "accuracy": "of the images to test, after training",
+}
 HEADER = ["optimizer", "end of the path", "path diff", "last loss", "loss diff", "accuracy"]
 
 
@@ -103,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     for good, text in found:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     if not options.no_report:
-        sections = [{"title": "Differences", "header": HEADER, "rows": rows}, draw(results, options.report)]
+        sections = [{"title": "Differences", "header": HEADER, "rows": rows, "legend": LEGEND}, draw(results, options.report)]
         page = options.report / "optimizers.html"
         write_page(page, "Optimizers of mini_dl and torch", sections, found, versions(theirs))
         print(f"\nwrote {page}")

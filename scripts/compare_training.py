@@ -138,14 +138,21 @@ def train(runs: list[Run], epochs: int) -> tuple[list[dict[str, Any]], bool]:
         if len(runs) == 2:
             row["loss difference"] = max(divergence(runs[0].losses[first:], runs[1].losses[first:]))
             row["parameter difference"] = difference(runs[0].parameters(), runs[1].parameters())
-            row["time ratio"] = spent[0] / spent[1]
         rows.append(row)
     return rows, identical
 
 
 HEADERS = {
     1: ["epoch", "loss", "test accuracy", "seconds"],
-    2: ["epoch", "loss mini_dl", "loss torch", "accuracy mini_dl", "accuracy torch", "loss diff", "parameter diff", "time ratio"],
+    2: ["epoch", "loss mini_dl", "loss torch", "accuracy mini_dl", "accuracy torch", "loss diff", "parameter diff"],
+}
+
+
+LEGEND = {
+    "loss": "mean of the losses of the epoch's steps",
+    "accuracy": "share of the test images whose digit is recognized",
+    "loss diff": "the largest relative difference of the two libraries' losses at one step",
+    "parameter diff": "the largest difference of a parameter after the epoch",
 }
 
 
@@ -159,7 +166,6 @@ def cells(row: dict[str, Any], names: list[str]) -> list[str]:
         *[f"{row[name]['accuracy']:.2%}" for name in names],
         f"{row['loss difference']:.1e}",
         f"{row['parameter difference']:.1e}",
-        f"{row['time ratio']:.2f}",
     ]
 
 
@@ -221,10 +227,11 @@ def draw(runs: list[Run], folder: Path, data: dict[str, Any]) -> list[dict[str, 
     for axes, i in zip(grid.flat, shown):
         axes.imshow(data["test_images"][i, 0], cmap="gray_r")
         right = guesses[0][i] == data["test_labels"][i]
-        axes.set_title(" | ".join(str(g[i]) for g in guesses), fontsize=9, color="#1c1f23" if right else "#b3261e")
+        said = " | ".join(str(g[i]) for g in guesses)
+        axes.set_title(f"{said}  ({data['test_labels'][i]})", fontsize=9, color="#1c1f23" if right else "#b3261e")
         axes.axis("off")
     who = " | ".join(run.name for run in runs)
-    save(figure, "predictions.png", "Predictions", f"Test images, mistakes first in red; the guesses of {who}.")
+    save(figure, "predictions.png", "Predictions", f"Test images, mistakes first in red; the guesses of {who} (the digit).")
     return sections
 
 
@@ -251,10 +258,10 @@ def main(arguments: list[str] | None = None) -> int:
     for good, text in found:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     if not options.no_report:
-        sections = [{"title": "Epochs", "header": HEADERS[len(runs)], "rows": lines}, *draw(runs, options.report, data)]
+        sections = [{"title": "Epochs", "header": HEADERS[len(runs)], "rows": lines, "legend": LEGEND}, *draw(runs, options.report, data)]
         title = f"mini_dl and torch: {options.model} on {options.data}"
-        write_page(options.report / "index.html", title, sections, found, versions(theirs))
-        print(f"\nwrote {options.report / 'index.html'}")
+        write_page(options.report / "training.html", title, sections, found, versions(theirs))
+        print(f"\nwrote {options.report / 'training.html'}")
     numbers = {
         "options": {key: str(value) for key, value in vars(options).items()},
         "initial parameter difference": initial,

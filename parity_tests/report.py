@@ -1,0 +1,199 @@
+"""The report one can look at: ``report/index.html``, made from ``report/parity.json``.
+
+    python -m parity_tests.report [--json report/parity.json] [--errors report/ops.json] [--html report/index.html]
+
+One page, which needs no network: totals, a support matrix (op x check, for all types or one of them) that can be searched and
+sorted, and for each op what ran, its known gaps with their reasons and the command that shows them again, and its text in mini_dl.
+The suite writes it at the end of a whole run; ``errors`` adds what ``scripts/compare_ops.py --json`` measured: the error of both
+libraries in units in the last place, and the time as a ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import platform
+import types
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import mini_dl
+from mini_dl.files.replacing import rewrite
+from parity_tests import adapter, bridge, ledger
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = Path(__file__).with_name("report.html")
+STATUSES = ("pass", "fail", "ledgered", "n/a")
+KINDS = {"ops": "Operations", "modules": "Modules", "optimizers": "Optimizers"}
+CHECKS = {
+    "forward": "the result: values, type, shape, memory shared with the arguments",
+    "grad": "gradients of random directions",
+    "gradgrad": "gradients of those gradients",
+    "forward mode": "tangents of random directions",
+    "vmap": "over a batch: equal to the loop, and so its gradients",
+    "inplace": "the method with an underscore: what it writes, and its gradients",
+    "out": "written into tensors that are given",
+    "method": "the method of Tensor",
+    "noncontiguous": "arguments with gaps in their memory",
+    "error": "wrong arguments: the exception and its words",
+}
+"""What the checks of operations are; those of modules and optimizers are named after what is compared."""
+
+OTHERS = ("training.html", "ops.html", "optimizers.html", "book/index.html")
+"""What the comparison scripts write beside it."""
+
+Cells = dict[str, dict[str, list[int]]]
+"""dtype -> check -> how many cases pass, fail, are known gaps, do not apply"""
+
+
+# ------------------------------------------------------------------------------------------------ what the page shows
+
+
+def rows_of(counts: dict[str, Any], errors: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each op, module and optimizer: its counts, known gaps and text."""
+    for kind in KINDS:
+        for name, dtypes in sorted(counts.get(kind, {}).items()):
+            cells = {
+                dtype: {check: [cell[status] for status in STATUSES] for check, cell in sorted(checks.items())}
+                for dtype, checks in sorted(dtypes.items())
+            }
+            gaps = [
+                {"dtype": gap.dtype, "check": gap.check, "number": gap.number, "reason": gap.reason}
+                for gap in ledger.gaps().values()
+                if gap.op == name
+            ]
+            again = f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
+            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts_of(kind, name),
+                   "errors": errors.get(name, {})}  # fmt: skip
+
+
+def total_of(cells: Cells) -> dict[str, list[int]]:
+    """check -> counts over all types."""
+    found: dict[str, list[int]] = {}
+    for checks in cells.values():
+        for check, counts in checks.items():
+            found[check] = [a + b for a, b in zip(found.get(check, [0] * len(STATUSES)), counts)]
+    return found
+
+
+def verdict(counts: list[int] | None) -> str:
+    """The class of a cell: what is worst in it."""
+    if counts is None or not any(counts[:3]):
+        return "none"
+    return "bad" if counts[1] else "gap" if counts[2] else "good"
+
+
+def shown(counts: list[int] | None) -> str:
+    """The text of a cell."""
+    if counts is None or not any(counts[:3]):
+        return "·"
+    passed, failed, known, _ = counts
+    parts = [f"{passed:,}"] + [f"{failed:,} fail"] * bool(failed) + [f"{known:,} known"] * bool(known)
+    return ", ".join(parts)
+
+
+# ------------------------------------------------------------------------------------------------ its text in mini_dl
+
+
+def texts_of(kind: str, name: str) -> list[dict[str, str]]:
+    """The source of what was tested: the public function or class, and the primitives that it calls, with their formulas."""
+    try:
+        target = found_by(kind, name)
+    except Exception:  # a table may combine functions
+        return []
+    found, wanted = [], [target]
+    for one in wanted:
+        body = inspect.unwrap(one) if callable(one) else one
+        if not isinstance(body, (types.FunctionType, type)) or not body.__module__.startswith("mini_dl"):
+            continue
+        try:
+            lines, first = inspect.getsourcelines(body)
+        except (OSError, TypeError):
+            continue
+        where = Path(inspect.getsourcefile(body) or "").relative_to(ROOT)
+        text = {"where": f"{where}:{first}", "text": "".join(lines) if len(lines) <= 120 else "".join(lines[:120]) + "...\n"}
+        if text not in found:
+            found.append(text)
+        if isinstance(body, types.FunctionType) and len(wanted) == 1:
+            names = [body.__globals__.get(called) for called in body.__code__.co_names]
+            wanted += [called for called in names if hasattr(called, "op")]
+    return found
+
+
+@cache
+def entries() -> dict[str, adapter.Entry]:
+    return {repr(entry): entry for entry in adapter.entries()}
+
+
+def found_by(kind: str, name: str) -> Any:
+    if kind == "ops":
+        return entries()[name].ours
+    return bridge.lookup(name.split(":")[0] if "." in name else f"optim.{name}")
+
+
+# ------------------------------------------------------------------------------------------------ the page
+
+
+def page(report: dict[str, Any], errors: dict[str, Any] | None = None, others: Sequence[str] = ()) -> str:
+    """The HTML of the report, with links to `others` beside it."""
+    import jinja2
+
+    rows = list(rows_of(report["counts"], errors or {}))
+    sections = []
+    for kind, title in KINDS.items():
+        chosen = [row for row in rows if row["kind"] == kind]
+        checks = sorted({check for row in chosen for checks in row["cells"].values() for check in checks}, key=order)
+        if chosen:
+            sections.append({"kind": kind, "title": title, "rows": chosen, "checks": checks, "totals": report["totals"][kind]})
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        sections=sections, report=report, descriptions=CHECKS, total_of=total_of, verdict=verdict, shown=shown,
+        others=others, dtypes=sorted({dtype for row in rows for dtype in row["cells"]}), versions=versions(),
+        data={row["kind"] + "/" + row["name"]: {k: row[k] for k in ("cells", "gaps", "again", "texts", "errors")} for row in rows},
+    )  # fmt: skip
+
+
+def order(check: str) -> tuple[int, str]:
+    known = list(CHECKS)
+    return (known.index(check) if check in known else len(known), check)
+
+
+def versions() -> str:
+    return (
+        f"mini_dl {mini_dl.__version__}, torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}"
+    )
+
+
+def write(json_file: Path, html_file: Path, errors_file: Path | None = None) -> None:
+    """Write the page for a report in JSON; FileNotFoundError if there is none."""
+    report = json.loads(json_file.read_text(encoding="utf-8"))
+    errors = {}
+    if errors_file is not None and errors_file.exists():
+        measured = json.loads(errors_file.read_text(encoding="utf-8"))
+        errors = {row["op"]: {"ulp": row["ulp"], "ratio": row["time ratio"]} for row in measured if row["dtype"] == "float32"}
+    html_file.parent.mkdir(parents=True, exist_ok=True)
+    rewrite(html_file, page(report, errors, [other for other in OTHERS if (html_file.parent / other).exists()]))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m parity_tests.report", description=str(__doc__).split("\n\n")[0])
+    parser.add_argument("--json", type=Path, default=ROOT / "report" / "parity.json", help="what the suite wrote")
+    parser.add_argument("--errors", type=Path, default=ROOT / "report" / "ops.json", help="what compare_ops.py wrote, if it did")
+    parser.add_argument("--html", type=Path, default=ROOT / "report" / "index.html", help="the page to write")
+    options = parser.parse_args(arguments)
+    if not options.json.exists():
+        parser.error(f"there is no {options.json}; `python -m tox run -e parity` writes it")
+    write(options.json, options.html, options.errors)
+    print(options.html)
+
+
+if __name__ == "__main__":
+    main()
