@@ -68,7 +68,9 @@ def rows_of(counts: dict[str, Any], errors: dict[str, Any]) -> Iterator[dict[str
                 for gap in ledger.gaps().values()
                 if gap.op == name
             ]
-            again = f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
+            again = (
+                f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
+            )
             yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts_of(kind, name),
                    "errors": errors.get(name, {})}  # fmt: skip
 

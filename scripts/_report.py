@@ -69,8 +69,10 @@ def write_page(
 
     text = Path(__file__).with_name("_report.html").read_text(encoding="utf-8")
     lines = [{"good": good, "text": text} for good, text in verdicts]
-    page = jinja2.Environment(autoescape=True).from_string(text).render(
-        title=title, sections=sections, verdicts=lines, footer=footer, contents=contents, others=other_pages(path)
+    page = (
+        jinja2.Environment(autoescape=True)
+        .from_string(text)
+        .render(title=title, sections=sections, verdicts=lines, footer=footer, contents=contents, others=other_pages(path))
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     rewrite(path, page)

@@ -174,7 +174,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.html is not None:
         title = "mini_dl and torch, op by op"
         write_page(
-            options.html, title, [{"title": "Ops", "header": HEADER, "rows": rows, "legend": LEGEND}], [(not failed, text)], versions(theirs)
+            options.html,
+            title,
+            [{"title": "Ops", "header": HEADER, "rows": rows, "legend": LEGEND}],
+            [(not failed, text)],
+            versions(theirs),
         )
     write_json(options.json, [m.numbers() for m in measures])
     return DISAGREE if failed else AGREE

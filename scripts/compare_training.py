@@ -258,7 +258,10 @@ def main(arguments: list[str] | None = None) -> int:
     for good, text in found:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     if not options.no_report:
-        sections = [{"title": "Epochs", "header": HEADERS[len(runs)], "rows": lines, "legend": LEGEND}, *draw(runs, options.report, data)]
+        sections = [
+            {"title": "Epochs", "header": HEADERS[len(runs)], "rows": lines, "legend": LEGEND},
+            *draw(runs, options.report, data),
+        ]
         title = f"mini_dl and torch: {options.model} on {options.data}"
         write_page(options.report / "training.html", title, sections, found, versions(theirs))
         print(f"\nwrote {options.report / 'training.html'}")
