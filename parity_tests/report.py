@@ -3,7 +3,7 @@
     python -m parity_tests.report [--json report/parity.json] [--errors report/ops.json] [--html report/index.html]
 
 One page, which needs no network: totals, a support matrix (op x check, for all types or one of them) that can be searched and
-sorted, and for each op what ran, its known gaps with their reasons and the command that shows them again, and its text in mini_dl.
+sorted, and for each op what ran, its known gaps with reasons and the command that shows them again, and its text in mini_dl.
 The suite writes it at the end of a whole run; ``errors`` adds what ``scripts/compare_ops.py --json`` measured: the error of both
 libraries in units in the last place, and the time as a ratio.
 """
@@ -55,8 +55,8 @@ Cells = dict[str, dict[str, list[int]]]
 # ------------------------------------------------------------------------------------------------ what the page shows
 
 
-def rows_of(counts: dict[str, Any], errors: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row for each op, module and optimizer: its counts, known gaps and text."""
+def rows_of(counts: dict[str, Any], errors: dict[str, Any], own: bool) -> Iterator[dict[str, Any]]:
+    """A row for each op, module and optimizer: its counts and, of our `own` library, its known gaps and text."""
     for kind in KINDS:
         for name, dtypes in sorted(counts.get(kind, {}).items()):
             cells = {
@@ -66,12 +66,12 @@ def rows_of(counts: dict[str, Any], errors: dict[str, Any]) -> Iterator[dict[str
             gaps = [
                 {"dtype": gap.dtype, "check": gap.check, "number": gap.number, "reason": gap.reason}
                 for gap in ledger.gaps().values()
-                if gap.op == name
+                if own and gap.op == name
             ]
             again = (
                 f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
             )
-            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts_of(kind, name),
+            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts_of(kind, name) if own else [],
                    "errors": errors.get(name, {})}  # fmt: skip
 
 
@@ -142,11 +142,13 @@ def found_by(kind: str, name: str) -> Any:
 # ------------------------------------------------------------------------------------------------ the page
 
 
-def page(report: dict[str, Any], errors: dict[str, Any] | None = None, others: Sequence[str] = ()) -> str:
-    """The HTML of the report, with links to `others` beside it."""
+def page(
+    report: dict[str, Any], errors: dict[str, Any] | None = None, others: Sequence[str] = (), library: str = "mini_dl"
+) -> str:
+    """The HTML of the report on a library, with links to `others` beside it."""
     import jinja2
 
-    rows = list(rows_of(report["counts"], errors or {}))
+    rows = list(rows_of(report["counts"], errors or {}, library == "mini_dl"))
     sections = []
     for kind, title in KINDS.items():
         chosen = [row for row in rows if row["kind"] == kind]
@@ -157,8 +159,8 @@ def page(report: dict[str, Any], errors: dict[str, Any] | None = None, others: S
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         sections=sections, report=report, descriptions=CHECKS, total_of=total_of, verdict=verdict, shown=shown,
-        others=others, dtypes=sorted({dtype for row in rows for dtype in row["cells"]}), versions=versions(),
-        data={row["kind"] + "/" + row["name"]: {k: row[k] for k in ("cells", "gaps", "again", "texts", "errors")} for row in rows},
+        others=others, library=library, dtypes=sorted({dtype for row in rows for dtype in row["cells"]}), versions=versions(library),
+        data={f"{row['kind']}/{row['name']}": {k: row[k] for k in row if k not in ("kind", "name")} for row in rows},
     )  # fmt: skip
 
 
@@ -167,9 +169,10 @@ def order(check: str) -> tuple[int, str]:
     return (known.index(check) if check in known else len(known), check)
 
 
-def versions() -> str:
+def versions(library: str) -> str:
+    name = f"mini_dl {mini_dl.__version__}" if library == "mini_dl" else library
     return (
-        f"mini_dl {mini_dl.__version__}, torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, "
+        f"{name}, torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}"
     )
 
