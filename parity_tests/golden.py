@@ -5,10 +5,11 @@
     python -m parity_tests.golden check pack --target package.module
 
 A pack is ``pack.safetensors`` with the numbers and ``pack.json``, the manifest, which says what they are. Its keys: ``torch``, the
-version that computed it, ``complex``, the names of tensors kept as pairs of real numbers, and ``cases``: a list of ``op``, ``dtype`` and ``number`` in torch's table, ``function``, ``args`` and
-``kwargs`` of the call, ``outputs``, and for those that are differentiated ``directions`` and ``gradients``. ``{"tensor": 7}`` is
-the tensor of that name, with ``"grad": true`` if it wants a gradient; ``{"tuple": [...]}``, ``{"slice": [...]}``,
-``{"dtype": "float32"}`` and ``{"float": "nan"}`` are what JSON lacks; a gradient that is null is None in torch.
+version that computed it; ``complex``, the names of tensors kept as pairs of real numbers; ``cases``, a list of ``op``, ``dtype``
+and ``number`` in torch's table, ``function``, ``args`` and ``kwargs`` of the call, ``outputs``, and for those that are
+differentiated ``directions`` and ``gradients``. ``{"tensor": 7}`` is the tensor of that name, with ``"grad": true`` if it wants a
+gradient; ``{"tuple": [...]}``, ``{"slice": [...]}``, ``{"dtype": "float32"}`` and ``{"float": "nan"}`` are what JSON lacks; a
+gradient that is null is None in torch.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ SEED = 0
 """Of torch's generator before each call."""
 TOLERANCES = {"float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "complex64": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
               "complex128": (1e-7, 1e-7)}  # fmt: skip
-"""Relative and absolute, by type: those of ``torch.testing.assert_close``. The absolute one is meant for numbers about 1, and grows
-with the largest. Other types must be equal."""
+"""Relative and absolute, by type: those of ``torch.testing.assert_close``. The absolute one is meant for numbers about 1, and
+grows with the largest. Other types must be equal."""
 
 
 @dataclass
@@ -94,7 +95,7 @@ def recorded(patterns: list[str], dtypes: list[str], limit: int | None, arrays: 
 
 
 def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first: int) -> tuple[Case, dict[str, Any]]:
-    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if it cannot be, or if torch refuses."""
+    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails, or if torch refuses it."""
     import torch
 
     called = targets.TorchLike(torch).function(function)

@@ -71,7 +71,8 @@ def rows_of(counts: dict[str, Any], errors: dict[str, Any], own: bool) -> Iterat
             again = (
                 f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
             )
-            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts_of(kind, name) if own else [],
+            texts = texts_of(kind, name) if own else []
+            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts,
                    "errors": errors.get(name, {})}  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def page(
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         sections=sections, report=report, descriptions=CHECKS, total_of=total_of, verdict=verdict, shown=shown,
-        others=others, library=library, dtypes=sorted({dtype for row in rows for dtype in row["cells"]}), versions=versions(library),
+        others=others, library=library, versions=versions(library), dtypes=sorted({d for row in rows for d in row["cells"]}),
         data={f"{row['kind']}/{row['name']}": {k: row[k] for k in row if k not in ("kind", "name")} for row in rows},
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Libraries to be checked, other than mini_dl: whatever offers functions under torch's names.
 
 A *target* says how to make a tensor of the library from an array, how to get the array back, where a function is, and how to
-differentiate. `TorchLike` does this for a module that looks like torch; `Functions` for a plain table of functions of arrays, or a
-module of them such as NumPy, without gradients. Any other library needs an object with the same four methods, some twenty lines (``dtype`` and
-``manual_seed`` only where calls need them)::
+differentiate. `TorchLike` does this for a module that looks like torch; `Functions` for a plain table of functions of arrays, or
+a module of them such as NumPy, without gradients. Any other library needs an object with the same four methods, some twenty lines
+(``dtype`` and ``manual_seed`` only where calls need them)::
 
     class Target:
         name = "mine"
@@ -59,8 +59,8 @@ class TorchLike:
 
 
 class Functions:
-    """A table of functions of NumPy arrays by torch's names: ``{"nn.functional.gelu": my_gelu}``, or a module that has functions of
-    these names. They have no gradients."""
+    """A table of functions of NumPy arrays by torch's names: ``{"nn.functional.gelu": my_gelu}``, or a module that has functions
+    of these names. They have no gradients."""
 
     def __init__(self, table: Mapping[str, Callable[..., Any]] | types.ModuleType, name: str = "functions") -> None:
         self.table, self.name = table, name
