@@ -4,8 +4,8 @@
     python -m parity_tests.golden check pack                                                                  # needs numpy
     python -m parity_tests.golden check pack --target package.module
 
-A pack is ``pack.safetensors`` with the numbers and ``pack.json``, the manifest, which says what they are. Its keys: ``torch``, the
-version that computed it; ``complex``, the names of tensors kept as pairs of real numbers; ``cases``, a list of ``op``, ``dtype``
+A pack is ``pack.safetensors`` with the numbers and ``pack.json``, the manifest, which says what they are. Its keys: ``torch``,
+the version that computed it; ``complex``, the names of tensors kept as pairs of real numbers; ``cases``, a list of ``op``, ``dtype``
 and ``number`` in torch's table, ``function``, ``args`` and ``kwargs`` of the call, ``outputs``, and for those that are
 differentiated ``directions`` and ``gradients``. ``{"tensor": 7}`` is the tensor of that name, with ``"grad": true`` if it wants a
 gradient; ``{"tuple": [...]}``, ``{"slice": [...]}``, ``{"dtype": "float32"}`` and ``{"float": "nan"}`` are what JSON lacks; a
@@ -95,7 +95,7 @@ def recorded(patterns: list[str], dtypes: list[str], limit: int | None, arrays: 
 
 
 def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first: int) -> tuple[Case, dict[str, Any]]:
-    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails, or if torch refuses it."""
+    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails or torch refuses it."""
     import torch
 
     called = targets.TorchLike(torch).function(function)
