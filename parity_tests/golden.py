@@ -5,8 +5,8 @@
     python -m parity_tests.golden check pack --target package.module
 
 A pack is ``pack.safetensors`` with the numbers and ``pack.json``, the manifest, which says what they are. Its keys: ``torch``,
-the version that computed it; ``complex``, the names of tensors kept as pairs of real numbers; ``cases``, a list of ``op``, ``dtype``
-and ``number`` in torch's table, ``function``, ``args`` and ``kwargs`` of the call, ``outputs``, and for those that are
+the version that computed it; ``complex``, the names of tensors kept as pairs of real numbers; ``cases``, a list of ``op``,
+``dtype`` and ``number`` in torch's table, ``function``, ``args`` and ``kwargs`` of the call, ``outputs``, and for those that are
 differentiated ``directions`` and ``gradients``. ``{"tensor": 7}`` is the tensor of that name, with ``"grad": true`` if it wants a
 gradient; ``{"tuple": [...]}``, ``{"slice": [...]}``, ``{"dtype": "float32"}`` and ``{"float": "nan"}`` are what JSON lacks; a
 gradient that is null is None in torch.
