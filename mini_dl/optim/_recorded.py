@@ -113,6 +113,11 @@ class RecordedState(State):
             self.given[name] = Recorded(self.tensors[name])
         return self.given[name]
 
+    def advance(self) -> float:
+        count = self["step"]
+        count += 1
+        return float(count)
+
     def number(self, name: str) -> Recorded:
         return self[name]
 

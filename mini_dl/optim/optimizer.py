@@ -224,7 +224,8 @@ class Optimizer:
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
         if not found:
             return
-        options = Options(**{name: _number(value) for name, value in group.items() if name != "params"})
+        options = Options()
+        options.__dict__.update([(n, v if v.__class__ in _PLAIN else _number(v)) for n, v in group.items() if n != "params"])
         sparse = [pair for pair in found if pair[0]._grad._sparse]
         if sparse:
             found = [pair for pair in found if not pair[0]._grad._sparse]
@@ -483,6 +484,10 @@ def _bundles(found: Found, size: int) -> list[Found]:
         bundles[-1].append((param, state))
         room -= param._array.size
     return bundles
+
+
+_PLAIN = frozenset([float, int, bool, type(None)])
+"""Types of options that updates take as they are."""
 
 
 def _number(value: Any) -> Any:

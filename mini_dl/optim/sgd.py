@@ -46,11 +46,13 @@ class SGD(Optimizer):
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        momentum, first = group.momentum, "momentum_buffer" not in state
-        if momentum != 0 and first:
-            state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
+        momentum, buffer = group.momentum, None
+        if momentum != 0:
+            if first := "momentum_buffer" not in state:
+                state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
+            buffer = state["momentum_buffer"]
         part = (group.dampening - 1) if group.maximize else (1 - group.dampening)
-        for p, g, b, t, u in state.blocks(2, param, grad, state["momentum_buffer"] if momentum != 0 else None):
+        for p, g, b, t, u in state.blocks(2, param, grad, buffer):
             sign = -1 if group.maximize else 1
             if group.weight_decay != 0:
                 np.multiply(p, sign * group.weight_decay, out=t)
