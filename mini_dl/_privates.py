@@ -11,8 +11,9 @@ from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._device import CPU, device
 from mini_dl.autograd.anomaly import _Setting, anomaly
-from mini_dl.autograd.mode import _Plain, _Switch
+from mini_dl.autograd.mode import _Plain, _Switch, is_grad_enabled, set_grad_enabled
 from mini_dl.ops.activation import log_softmax_backward, softmax_backward
+from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.tensor import Tensor
 
 _DecoratorContextManager, _NoParamDecoratorContextManager = _Switch, _Plain
@@ -171,3 +172,49 @@ class DispatchKeySet:
     def has(self, key: Any) -> bool:
         """Whether a name is in it."""
         return key in self.keys
+
+
+# ------------------------------------------------------------------------------------------------ of torch.optim.optimizer
+
+
+def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]:
+    """A step that is recorded only if the optimizer was made with ``differentiable=True``."""
+
+    @functools.wraps(func)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = is_grad_enabled()
+        set_grad_enabled(self.defaults["differentiable"])
+        try:
+            return func(self, *args, **kwargs)
+        finally:
+            set_grad_enabled(before)
+
+    return step
+
+
+def _get_value(x: Any) -> Any:
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _to_scalar(x: Any) -> Any:
+    return x.squeeze() if isinstance(x, Tensor) and x.ndim else x
+
+
+def _dispatch_sqrt(x: Any) -> Any:
+    return x.sqrt() if isinstance(x, Tensor) else x**0.5
+
+
+def _get_scalar_dtype(is_fused: bool | None = None) -> _dtypes.dtype:
+    return _dtypes.float64 if not is_fused and _dtypes.get_default_dtype() is _dtypes.float64 else _dtypes.float32
+
+
+def _get_capturable_supported_devices(supports_xla: bool = True) -> list[str]:
+    return ["cuda", "xpu", "hpu", *(["xla"] if supports_xla else [])]
+
+
+def _view_as_real(params: list[Any], *state_and_grads: list[Any]) -> None:
+    """Replace complex tensors in these lists by pairs of real numbers, which share their memory."""
+    for i, param in enumerate(params):
+        if param.is_complex():
+            for found in (params, *state_and_grads):
+                found[i] = view_as_real(found[i])

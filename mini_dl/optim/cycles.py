@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, Rates, check_optimizer, check_strategy, course as course, per_group, set_option
+from mini_dl.optim.updates import refuse
 
 
 class _WithMomentum(LRScheduler):
@@ -66,8 +67,7 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
     else:
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
     for name, count in counts.items():
-        if not isinstance(count, int) or count <= 0:
-            raise ValueError(f"Expected positive integer {name}, but got {count}")
+        refuse(not isinstance(count, int) or count <= 0, f"Expected positive integer {name}, but got {count}")
     return math.prod(counts.values())
 
 
@@ -109,8 +109,7 @@ class OneCycleLR(_WithMomentum):
 
     def _rates(self) -> Rates:
         step = self.last_epoch
-        if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
+        refuse(step > self.total_steps, f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         start = 0.0
         for phase in self._schedule_phases:
             end: Any = phase["end_step"]

@@ -23,29 +23,11 @@ from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.nn._types import Args, Function, Group, Hook, Options, Params, StateDict
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype
-from mini_dl.optim._foreign import (
-    ParamsT as ParamsT,
-    _capturable_doc as _capturable_doc,
-    _default_to_fused_or_foreach as _default_to_fused_or_foreach,
-    _differentiable_doc as _differentiable_doc,
-    _disable_dynamo_if_unsupported as _disable_dynamo_if_unsupported,
-    _dispatch_sqrt as _dispatch_sqrt,
-    _foreach_doc as _foreach_doc,
-    _fused_doc as _fused_doc,
-    _get_capturable_supported_devices as _get_capturable_supported_devices,
-    _get_scalar_dtype as _get_scalar_dtype,
-    _get_value as _get_value,
-    _maximize_doc as _maximize_doc,
-    _params_doc as _params_doc,
-    _stack_if_compiling as _stack_if_compiling,
-    _to_scalar as _to_scalar,
-    _use_grad_for_differentiable as _use_grad_for_differentiable,
-    _view_as_real as _view_as_real,
-)
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
 from mini_dl.optim.updates import Buffers, State, new_step, update_in_single
 from mini_dl.tensor import Tensor, typename, wrap, written
 
+ParamsT: TypeAlias = Params
 Closure: TypeAlias = Callable[[], Any]
 """Computes the loss again, and its gradients."""
 
