@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from mini_dl.nn._types import Floats, StateDict
+from mini_dl.nn._types import Floats
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, Rates, check_optimizer, check_strategy, course as course, per_group, set_option
 from mini_dl.optim.updates import refuse
@@ -134,6 +133,8 @@ class CyclicLR(_WithMomentum):
     [0.5, 0.75, 1.0, 0.75, 0.5]
     """
 
+    made_of = ("_scale_fn_custom",)
+
     def __init__(
         self, optimizer: Optimizer, base_lr: Floats, max_lr: Floats, step_size_up: int = 2000, step_size_down: int | None = None,
         mode: str = "triangular", gamma: float = 1.0, scale_fn: Callable[[float], float] | None = None,
@@ -179,15 +180,3 @@ class CyclicLR(_WithMomentum):
             limits = zip(self.base_momentums, self.max_momentums)
             self._set_momenta([high - (high - low) * height * scale for low, high in limits])
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs)]
-
-    def state_dict(self) -> StateDict:
-        state = super().state_dict()
-        function = state["_scale_fn_custom"]
-        plain = function is None or isinstance(function, types.FunctionType)
-        state["_scale_fn_custom"] = None if plain else function.__dict__.copy()
-        return state
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
-        if state_dict["_scale_fn_custom"] is not None:
-            self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])

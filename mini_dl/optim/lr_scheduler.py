@@ -6,7 +6,6 @@ The examples show the learning rates of the first epochs, from 1 on.
 from __future__ import annotations
 
 import math
-import types
 import warnings
 from bisect import bisect_right
 from collections import Counter
@@ -24,6 +23,7 @@ from mini_dl.optim.schedule import (
     check_optimizer,
     course as course,
     options_of,
+    per_group,
     set_option,
 )
 from mini_dl.optim.updates import refuse
@@ -42,23 +42,12 @@ class LambdaLR(LRScheduler):
     [1.0, 0.5, 0.3333, 0.25, 0.2]
     """
 
+    made_of = ("lr_lambdas",)
+
     def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
         self.optimizer = optimizer
-        n = len(optimizer.param_groups)
-        self.lr_lambdas: list[Any] = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n
-        refuse(len(self.lr_lambdas) != n, f"Expected {n} lr_lambdas, but got {len(self.lr_lambdas)}")
+        self.lr_lambdas = per_group("lr_lambdas", optimizer, lr_lambda, "Expected {groups} lr_lambdas, but got {given}")
         super().__init__(optimizer, last_epoch)
-
-    def state_dict(self) -> StateDict:
-        """All attributes but the optimizer; for the functions, only the attributes of callable objects."""
-        functions = [None if isinstance(f, types.FunctionType) else f.__dict__.copy() for f in self.lr_lambdas]
-        return {**super().state_dict(), "lr_lambdas": functions}
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
-        for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"]):
-            if attributes is not None:
-                function.__dict__.update(attributes)
 
     def _rates(self) -> Rates:
         return [base * function(self.last_epoch) for function, base in zip(self.lr_lambdas, self.base_lrs)]
@@ -379,10 +368,8 @@ class ReduceLROnPlateau(LRScheduler):
         refuse(factor >= 1.0, "Factor should be < 1.0.")
         check_optimizer(optimizer)
         self.factor, self.optimizer = factor, optimizer
-        n = len(optimizer.param_groups)
         self.default_min_lr: Any = None if isinstance(min_lr, (list, tuple)) else min_lr
-        self.min_lrs: list[Any] = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * n
-        refuse(len(self.min_lrs) != n, f"expected {n} min_lrs, got {len(self.min_lrs)}")
+        self.min_lrs = per_group("min_lrs", optimizer, min_lr, "expected {groups} min_lrs, got {given}")
         self.patience, self.cooldown, self.eps = patience, cooldown, eps
         self.last_epoch = 0
         self._last_lr = options_of(optimizer, "lr")
@@ -452,6 +439,7 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 class _Composed(LRScheduler):
+    made_of = ("_schedulers",)
     _schedulers: Sequence[LRScheduler]
 
     def _check_schedulers(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
@@ -470,15 +458,6 @@ class _Composed(LRScheduler):
                     f"{type(scheduler).__name__} at index {i} has {scheduler.optimizer}, which is different from "
                     f"{type(optimizer).__name__}."
                 )
-
-    def state_dict(self) -> StateDict:
-        """All attributes but the optimizer, and the states of the schedules."""
-        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_schedulers"})
-        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
-            scheduler.load_state_dict(state)
 
 
 class SequentialLR(_Composed):
