@@ -117,7 +117,7 @@ class LRScheduler:
             self._is_initial = False
 
     def state_dict(self) -> StateDict:
-        """All attributes but the optimizer: of other schedules their states, of the user's functions what callable objects have."""
+        """All attributes but the optimizer; of schedules their states, of the user's functions those of callable objects."""
         own = {key: value for key, value in self.__dict__.items() if key != "optimizer"}
         return {key: _saved(value) if key in self.made_of else value for key, value in own.items()}
 
