@@ -346,7 +346,7 @@ def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
 def kind_of(parameter: inspect.Parameter) -> str:
     """The annotation without modules and without the part that makes it optional; "ints" for `INT_LISTS`."""
     annotation = str(parameter.annotation)
-    if parameter.name in INT_LISTS and (annotation in ("Any", "Sequence[int]") or annotation.startswith("Ints")):
+    if parameter.name in INT_LISTS and (annotation in ("Any", "object", "Sequence[int]") or annotation.startswith("Ints")):
         return "ints"
     return annotation.replace(" | None", "").replace("builtins.", "").replace("DType", "dtype")
 
