@@ -63,7 +63,7 @@ def get_printoptions() -> dict[str, Any]:
 class printoptions(Block, ContextDecorator):
     """``set_printoptions`` until the block ends."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: object) -> None:
         self._wanted = kwargs
 
     def _state(self) -> dict[str, Any]:

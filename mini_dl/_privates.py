@@ -23,7 +23,7 @@ def context_decorator(ctx: Any, func: Callable[..., Any]) -> Callable[..., Any]:
     """`func` within a context, made anew for each call if `ctx` is a function."""
 
     @functools.wraps(func)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> Any:
         with ctx() if callable(ctx) else ctx:
             return func(*args, **kwargs)
 
@@ -51,13 +51,13 @@ def _shape_as_tensor(input: Tensor) -> Tensor:
     return torch.tensor(input.shape, dtype=torch.int64)  # type: ignore[no-any-return]
 
 
-def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: Any = None) -> Tensor:
+def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: object = None) -> Tensor:
     """``tensor.uniform_(a, b)``, not recorded."""
     with torch.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
-def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: Any = None) -> Tensor:
+def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: object = None) -> Tensor:
     """``tensor.normal_(mean, std)``, not recorded."""
     with torch.no_grad():
         return tensor.normal_(mean, std, generator=generator)
@@ -75,12 +75,12 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
         return tensor.zero_()
 
 
-def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
+def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: object) -> Tensor:
     """The gradient of ``softmax`` for the gradient of its `output`."""
     return softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
 
 
-def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
+def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: object) -> Tensor:
     """The gradient of ``log_softmax`` for the gradient of its `output`."""
     return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
 
@@ -132,17 +132,17 @@ class OrderedSet(MutableSet[Any]):
     def __len__(self) -> int:
         return len(self._dict)
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         self._dict[value] = None
 
-    def discard(self, value: Any) -> None:
+    def discard(self, value: object) -> None:
         self._dict.pop(value, None)
 
     def __repr__(self) -> str:
         return f"OrderedSet({list(self._dict)})"
 
 
-def set_module(obj: Any, mod: str) -> None:
+def set_module(obj: object, mod: str) -> None:
     """Say that `obj` was defined in the module `mod`."""
     if not isinstance(mod, str):
         raise TypeError("The mod argument should be a string")
@@ -157,7 +157,7 @@ def get_accelerator(check: bool | None = None) -> device:
 class DispatchKeySet:
     """A set of the names of torch's dispatcher, which is not here."""
 
-    def __init__(self, *keys: Any) -> None:
+    def __init__(self, *keys: object) -> None:
         self.keys: frozenset[Any] = frozenset(keys)
 
     def __or__(self, other: DispatchKeySet) -> DispatchKeySet:
@@ -169,7 +169,7 @@ class DispatchKeySet:
     def __sub__(self, other: DispatchKeySet) -> DispatchKeySet:
         return DispatchKeySet(*self.keys - other.keys)
 
-    def has(self, key: Any) -> bool:
+    def has(self, key: object) -> bool:
         """Whether a name is in it."""
         return key in self.keys
 
@@ -181,7 +181,7 @@ def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]
     """A step that is recorded only if the optimizer was made with ``differentiable=True``."""
 
     @functools.wraps(func)
-    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def step(self: Any, *args: object, **kwargs: object) -> Any:
         before = is_grad_enabled()
         set_grad_enabled(self.defaults["differentiable"])
         try:
@@ -192,11 +192,11 @@ def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]
     return step
 
 
-def _get_value(x: Any) -> Any:
+def _get_value(x: object) -> Any:
     return x.item() if isinstance(x, Tensor) else x
 
 
-def _to_scalar(x: Any) -> Any:
+def _to_scalar(x: object) -> Any:
     return x.squeeze() if isinstance(x, Tensor) and x.ndim else x
 
 

@@ -14,7 +14,9 @@ from mini_dl.tensor import Tensor
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
 
-def _gradient(n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Any, grad_output: Tensor, *options: Any) -> Tensor:
+def _gradient(
+    n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Any, grad_output: Tensor, *options: object
+) -> Tensor:
     """The gradient of a convolution for the argument of this size: `made` puts it beside the other."""
     recorded = is_grad_enabled()
     with enable_grad():
@@ -25,12 +27,12 @@ def _gradient(n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Any
 
 def _of_input(n: int) -> Callable[..., Tensor]:
     def of_input(
-        input_size: Any,
+        input_size: object,
         weight: Tensor,
         grad_output: Tensor,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        stride: object = 1,
+        padding: object = 0,
+        dilation: object = 1,
         groups: int = 1,
     ) -> Tensor:
         return _gradient(n, lambda input: (input, weight), input_size, grad_output, stride, padding, dilation, groups)
@@ -41,11 +43,11 @@ def _of_input(n: int) -> Callable[..., Tensor]:
 def _of_weight(n: int) -> Callable[..., Tensor]:
     def of_weight(
         input: Tensor,
-        weight_size: Any,
+        weight_size: object,
         grad_output: Tensor,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        stride: object = 1,
+        padding: object = 0,
+        dilation: object = 1,
         groups: int = 1,
     ) -> Tensor:
         return _gradient(n, lambda weight: (input, weight), weight_size, grad_output, stride, padding, dilation, groups)

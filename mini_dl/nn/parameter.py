@@ -164,7 +164,7 @@ class UninitializedTensorMixin(Tensor):
     def is_complex(self) -> bool:
         return self._numpy_dtype.kind == "c"
 
-    def to(self, *args: Any, **kwargs: Any) -> UninitializedTensorMixin:
+    def to(self, *args: object, **kwargs: object) -> UninitializedTensorMixin:
         for target in (*args, *kwargs.values()):
             if isinstance(target, _dtypes.dtype):
                 self._numpy_dtype = target.numpy

@@ -10,7 +10,6 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from mini_dl.tensor import Grads, Tensor
 _in_place = functools.cache(in_place)
 
 
-def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: Any) -> Tensor:
+def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:
     """``primitive(input, *args)``, written into `input` if `inplace`."""
     if not isinstance(input, Tensor):
         name = primitive.__name__.strip("_")

@@ -87,7 +87,7 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
 
 
 @tensor_method()
-def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def to(self: Tensor, *args: object, **kwargs: object) -> Tensor:
     """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: this tensor in another type; itself if it has it, unless `copy`.
 
     Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
@@ -98,7 +98,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return _converted(self, self._array.dtype if target is None else target.numpy, copy, order)
 
 
-def _converted(self: Tensor, target: NumpyType, copy: bool, order: Any) -> Tensor:
+def _converted(self: Tensor, target: NumpyType, copy: bool, order: object) -> Tensor:
     if self._array.dtype == target and not copy and order in (None, preserve_format, _suggested(self)):
         return self
     out: Tensor = cast(self, target)
@@ -333,7 +333,7 @@ def is_nonzero(input: Tensor) -> bool:
 
 
 @function()
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: object) -> bool:
     """Whether `obj` is a tensor."""
     return isinstance(obj, Tensor)
 

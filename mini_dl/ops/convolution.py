@@ -270,7 +270,7 @@ def _by(sizes: Any) -> str:
     return " x ".join([str(s) for s in sizes])
 
 
-def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
+def _arrays(name: str, input: object, weight: object, bias: object) -> Arrays:
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
         position, argument, value = (2, "weight", weight) if isinstance(input, Tensor) else (1, "input", input)
         raise not_a_tensor(name, argument, position, value)
@@ -282,7 +282,7 @@ def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
     return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return tuple(value) if type(value) is list else value
 
 

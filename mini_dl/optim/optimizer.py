@@ -239,7 +239,7 @@ class Optimizer:
             for param, _ in found:
                 written(param)
 
-    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: Any) -> None:
+    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: object) -> None:
         for param, tensors in found:
             self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
             if tensors:
@@ -426,7 +426,7 @@ class Optimizer:
         return text + ")"
 
 
-def _cast(param: Tensor, value: Any, key: object, float_step: bool) -> Any:
+def _cast(param: Tensor, value: object, key: object, float_step: bool) -> Any:
     """Saved state as state of `param`: floating point tensors in its type, the step count unchanged."""
     if isinstance(value, Tensor):
         if key == "step":
@@ -472,7 +472,7 @@ _PLAIN = frozenset([float, int, bool, type(None)])
 """Types of options that updates take as they are."""
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> Any:
     """An option as the algorithms expect it: tensors of one element become numbers."""
     if isinstance(value, Tensor):
         scalar = value._array.reshape(())[()]
@@ -482,7 +482,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: Any) -> list[list[float]]:
+def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: object) -> list[list[float]]:
     """Where each of the first steps of an optimizer leads, from (1, 2) down the loss ``(w * w).sum()``: for examples."""
     w, path = wrap(np.array([1.0, 2.0], np.float32)).requires_grad_(), []
     optimizer = kind([w], **options)

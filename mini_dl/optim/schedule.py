@@ -34,7 +34,7 @@ def options_of(optimizer: Optimizer, key: str) -> list[Any]:
     return [group[key].clone() if isinstance(group[key], Tensor) else group[key] for group in optimizer.param_groups]
 
 
-def set_option(group: Group, key: str, value: Any) -> None:
+def set_option(group: Group, key: str, value: object) -> None:
     """Set an option of `group`; a tensor keeps its identity."""
     if isinstance(group[key], Tensor):
         group[key].fill_(value.item() if isinstance(value, Tensor) else value)
@@ -171,7 +171,7 @@ class LRScheduler:
 _LRScheduler = LRScheduler
 
 
-def _saved(part: Any) -> Any:
+def _saved(part: object) -> Any:
     """The state of a schedule or of a callable object; None for a function, which has none."""
     if isinstance(part, (list, tuple)):
         return [_saved(one) for one in part]
@@ -224,7 +224,7 @@ def _mistaken_order(optimizer: Optimizer) -> str:
     return mistake + " See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 
 
-def course(kind: Callable[..., LRScheduler], *args: Any, epochs: int = 5, lr: float = 1.0, **options: Any) -> list[float]:
+def course(kind: Callable[..., LRScheduler], *args: object, epochs: int = 5, lr: float = 1.0, **options: object) -> list[float]:
     """The learning rates of the first `epochs` epochs from `lr` on, under ``kind(optimizer, *args, **options)``: for examples."""
     optimizer = SGD([wrap(np.zeros(1))], lr, momentum=0.9)
     schedule, rates = kind(optimizer, *args, **options), []

@@ -158,7 +158,7 @@ class State:
         return ((param, *others, *own[:buffers]),)
 
 
-def update_in_single(update: Callable[..., None], param: Array, grad: Array, state: State, group: Any) -> None:
+def update_in_single(update: Callable[..., None], param: Array, grad: Array, state: State, group: object) -> None:
     """`update` of a bfloat16 parameter: computed in float32, and rounded once, at its end."""
     before = {name: t._array for name, t in state.tensors.items() if isinstance(t, Tensor)}
     for name, array in before.items():

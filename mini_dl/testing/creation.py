@@ -39,7 +39,7 @@ def _bounds(
     return (math.ceil(low), math.ceil(high)) if whole else (low, high)
 
 
-def _drawn(shape: tuple[int, ...], dtype: Type, device: Any, low: float | None, high: float | None) -> Tensor:
+def _drawn(shape: tuple[int, ...], dtype: Type, device: object, low: float | None, high: float | None) -> Tensor:
     made = vars(torch)
     if dtype is made["bool"]:
         low, high = _bounds(dtype, low, high, 0, 2, (0, 2))

@@ -69,16 +69,16 @@ class AuxOutput(NamedTuple):
 # ------------------------------------------------------------------------------------------------ functions of positions
 
 
-def _identity(score: Any, batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+def _identity(score: object, batch: object, head: object, token_q: object, token_kv: object) -> Any:
     return score
 
 
-def noop_mask(batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+def noop_mask(batch: Any, head: object, token_q: object, token_kv: object) -> Any:
     """True everywhere."""
     return batch.new_ones(size=(), dtype=torch.bool)
 
 
-def _sliced_mask_mod_error(batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+def _sliced_mask_mod_error(batch: object, head: object, token_q: object, token_kv: object) -> Any:
     raise RuntimeError("Cannot use mask_mod from a sliced BlockMask")
 
 
@@ -86,7 +86,7 @@ def _joined(mods: tuple[Mod, ...], join: Callable[[Any, Any], Any], start: bool)
     if not all([callable(mod) for mod in mods]):
         raise RuntimeError(f"All inputs should be callable mask_mods: {mods}")
 
-    def mask(b: Any, h: Any, q_idx: Any, kv_idx: Any) -> Any:
+    def mask(b: Any, h: object, q_idx: object, kv_idx: object) -> Any:
         result = b.new_full((), start, dtype=torch.bool)
         for mod in mods:
             result = join(result, mod(b, h, q_idx, kv_idx))
@@ -156,7 +156,7 @@ def _not_elementwise(mod: Mod) -> NotImplementedError:
     )
 
 
-def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None) -> Tensor:
+def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: object = None) -> Tensor:
     """Where a mask, or a function of scores, lets a query see a key: (B, H, L, S) of bool."""
     shape = (B or 1, H or 1, Q_LEN, KV_LEN)
     if _takes_scores(mod_fn):
@@ -261,7 +261,7 @@ class BlockMask:
             dense = dense | _dense(self.full_kv_num_blocks, self.full_kv_indices)
         return dense
 
-    def to(self, device: Any) -> BlockMask:
+    def to(self, device: object) -> BlockMask:
         """The mask on a device, which must be the CPU."""
         self.kv_num_blocks.to(device)
         return self
@@ -315,7 +315,7 @@ def _slice(i: int, n: int) -> slice:
 
 
 def create_block_mask(
-    mask_mod: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None,
+    mask_mod: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: object = None,
     BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE, _compile: bool = False, separate_full_blocks: bool = True,
     compute_dq_write_order: bool = False, dq_kv_order: bool = False,
 ) -> BlockMask:  # fmt: skip
@@ -378,7 +378,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
 
 def flex_attention(
     query: Tensor, key: Tensor, value: Tensor, score_mod: Mod | None = None, block_mask: BlockMask | None = None,
-    scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False, kernel_options: Any = None, *,
+    scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False, kernel_options: object = None, *,
     return_aux: AuxRequest | None = None,
 ) -> Any:  # fmt: skip
     """``softmax(score_mod(scale * query @ key.T, b, h, q, kv)) @ value`` where `block_mask` is True: (B, H, L, Ev).

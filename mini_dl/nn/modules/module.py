@@ -42,7 +42,7 @@ Self = TypeVar("Self", bound="Module")
 T = TypeVar("T")
 
 
-def _forward_unimplemented(self: Module, *input: Any) -> None:
+def _forward_unimplemented(self: Module, *input: object) -> None:
     """What the module computes; every subclass defines its own."""
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
@@ -91,7 +91,7 @@ class Module:
         "_load_state_dict_post_hooks",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         if not self.call_super_init and kwargs:
             raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
         if not self.call_super_init and args:
@@ -379,7 +379,7 @@ class Module:
                 self._buffers[name] = fn(buffer)
         return self
 
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+    def to(self: Self, *args: object, **kwargs: object) -> Self:
         """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: floating point and complex tensors change their type.
 
         TypeError for any other type.
@@ -456,7 +456,7 @@ class Module:
         """``train(False)``"""
         return self.train(False)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: object, **kwargs: object) -> None:
         """Accepted: the module computes the same, step by step. ``torch.compile(module)`` returns another module."""
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
