@@ -90,8 +90,8 @@ def _leaf(tensor: SparseTensor, requires_grad: bool) -> SparseTensor:
 
 def sparse_compressed_tensor(
     compressed_indices: object, plain_indices: object, values: object, size: Any = None, *, dtype: object = None,
-    layout: object = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False, check_invariants: bool | None = None,
-) -> SparseTensor:  # fmt: skip
+    layout: object = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+check_invariants: bool | None = None, ) -> SparseTensor:  # fmt: skip
     """A matrix of compressed rows (`layout` sparse_csr) or columns (sparse_csc): row r has values[ends[r] : ends[r + 1]]."""
     require_cpu(device)
     if layout not in PARTS:
