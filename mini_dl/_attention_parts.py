@@ -37,16 +37,9 @@ def _canonical_mask(
 
 
 def _in_projection(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    w_q: Tensor,
-    w_k: Tensor,
-    w_v: Tensor,
-    b_q: object = None,
-    b_k: object = None,
+    q: Tensor, k: Tensor, v: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, b_q: object = None, b_k: object = None,
     b_v: object = None,
-) -> Three:
+) -> Three:  # fmt: skip
     """Each of `q`, `k` and `v` through a linear map of its own."""
     linear = torch.nn.functional.linear
     return linear(q, w_q, b_q), linear(k, w_k, b_k), linear(v, w_v, b_v)

@@ -13,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
-from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.copies import broadcast_tensors
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -63,7 +63,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
     variance = given_by(lambda self: self.probs * (1 - self.probs))
     _natural_params = given_by(lambda self: (self.probs.logit(),))
 
-    def __init__(self, probs: object = None, logits: object = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -100,7 +100,7 @@ class Geometric(ProbsOrLogits):
     mode = given_by(lambda self: zeros_like(self.probs))
     variance = given_by(lambda self: (1.0 / self.probs - 1.0) / self.probs)
 
-    def __init__(self, probs: object = None, logits: object = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -127,7 +127,7 @@ class Geometric(ProbsOrLogits):
 class _OfTrials(ProbsOrLogits):
     """Distributions with a `total_count`, of the type of the probabilities."""
 
-    def __init__(self, total_count: object, probs: object, logits: object, validate_args: bool | None) -> None:
+    def __init__(self, total_count: Value, probs: Value | None, logits: Value | None, validate_args: bool | None) -> None:
         count, given = broadcast_all(total_count, self._choose(probs, logits))
         self.total_count = count.type_as(given)
         setattr(self, self._given, given)
@@ -144,7 +144,7 @@ class Binomial(_OfTrials):
     variance = given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def __init__(
-        self, total_count: object = 1, probs: object = None, logits: object = None, validate_args: bool | None = None
+        self, total_count: Value = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
     ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
 
@@ -195,7 +195,7 @@ class NegativeBinomial(_OfTrials):
     variance = given_by(lambda self: self.mean / (-self.logits).sigmoid())
 
     def __init__(
-        self, total_count: object, probs: object = None, logits: object = None, validate_args: bool | None = None
+        self, total_count: Value, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
     ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
 
@@ -228,7 +228,7 @@ class Poisson(ExponentialFamily):
     mode = given_by(lambda self: self.rate.floor())
     _natural_params = given_by(lambda self: (self.rate.log(),))
 
-    def __init__(self, rate: object, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Value, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
@@ -321,7 +321,7 @@ class OneHotCategorical(OverClasses):
     mode = given_by(lambda self: one_hot(self.probs.argmax(-1), self.probs.shape[-1]).to(self.probs))
     variance = given_by(lambda self: self.probs * (1 - self.probs))
 
-    def __init__(self, probs: object = None, logits: object = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         super().__init__(Categorical(probs, logits), validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
@@ -356,7 +356,7 @@ class Multinomial(OverClasses):
     variance = given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def __init__(
-        self, total_count: int = 1, probs: object = None, logits: object = None, validate_args: bool | None = None
+        self, total_count: int = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
     ) -> None:
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")

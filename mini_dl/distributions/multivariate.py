@@ -13,7 +13,15 @@ from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.simplex import Beta
-from mini_dl.distributions.utils import NUMBERS, broadcast_all, given_by, lazy_property, standard_normal, vec_to_tril_matrix
+from mini_dl.distributions.utils import (
+    NUMBERS,
+    Value,
+    broadcast_all,
+    given_by,
+    lazy_property,
+    standard_normal,
+    vec_to_tril_matrix,
+)
 from mini_dl.ops.cholesky import _linalg_cholesky as cholesky, cholesky_inverse, cholesky_solve
 from mini_dl.ops.copies import _broadcast_shapes as broadcast_shapes, broadcast_tensors
 from mini_dl.ops.determinants import slogdet
@@ -88,8 +96,8 @@ class MultivariateNormal(Distribution):
     mean = mode = given_by(lambda self: self.loc)
 
     def __init__(
-        self, loc: Tensor, covariance_matrix: object = None, precision_matrix: object = None, scale_tril: object = None,
-        validate_args: bool | None = None,
+        self, loc: Tensor, covariance_matrix: Tensor | None = None, precision_matrix: Tensor | None = None,
+        scale_tril: Tensor | None = None, validate_args: bool | None = None,
     ) -> None:  # fmt: skip
         if loc.dim() < 1:
             raise ValueError("loc must be at least one-dimensional.")
@@ -277,8 +285,8 @@ class Wishart(ExponentialFamily):
         return {**matrices, "df": constraints.greater_than(self.event_shape[-1] - 1)}
 
     def __init__(
-        self, df: Any, covariance_matrix: object = None, precision_matrix: object = None, scale_tril: object = None,
-        validate_args: bool | None = None,
+        self, df: Any, covariance_matrix: Tensor | None = None, precision_matrix: Tensor | None = None,
+        scale_tril: Tensor | None = None, validate_args: bool | None = None,
     ) -> None:  # fmt: skip
         name, matrix = _only_one(covariance_matrix, precision_matrix, scale_tril, AssertionError)
         if matrix.dim() < 2:
@@ -399,7 +407,7 @@ class LKJCholesky(Distribution):
     arg_constraints = constrained(concentration=constraints.positive)
     support = constraints.corr_cholesky
 
-    def __init__(self, dim: int, concentration: object = 1.0, validate_args: bool | None = None) -> None:
+    def __init__(self, dim: int, concentration: Value = 1.0, validate_args: bool | None = None) -> None:
         if dim < 2:
             raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
         self.dim = dim

@@ -11,7 +11,7 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import NUMBERS, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
+from mini_dl.distributions.utils import NUMBERS, Value, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import tensor
@@ -114,7 +114,7 @@ class Beta(ExponentialFamily):
     mode = given_by(lambda self: self._dirichlet.mode[..., 0])
     _natural_params = given_by(lambda self: (self.concentration1, self.concentration0))
 
-    def __init__(self, concentration1: object, concentration0: object, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
         if isinstance(concentration1, NUMBERS) and isinstance(concentration0, NUMBERS):
             both = tensor([float(concentration1), float(concentration0)])
         else:
@@ -156,12 +156,9 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     _natural_params = given_by(lambda self: (self.logits,))
 
     def __init__(
-        self,
-        probs: object = None,
-        logits: object = None,
-        lims: tuple[float, float] = (0.499, 0.501),
+        self, probs: Value | None = None, logits: Value | None = None, lims: tuple[float, float] = (0.499, 0.501),
         validate_args: bool | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         (given,) = broadcast_all(self._choose(probs, logits))
         if probs is not None:
             if validate_args is not None and not self.arg_constraints["probs"].check(given).all():

@@ -29,6 +29,7 @@ from mini_dl.distributions.transform import (
 )
 from mini_dl.distributions.utils import (
     NUMBERS,
+    Value,
     broadcast_all,
     given_by,
     lazy_property,
@@ -202,7 +203,7 @@ class AffineTransform(Transform):
     bijective = True
     _arguments = ("loc", "scale", "event_dim")
 
-    def __init__(self, loc: object, scale: Any, event_dim: int = 0, cache_size: int = 0) -> None:
+    def __init__(self, loc: Value, scale: Value, event_dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(cache_size=cache_size)
         self.loc, self.scale, self._event_dim = loc, scale, event_dim
 

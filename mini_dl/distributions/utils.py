@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import finfo, get_default_dtype
@@ -26,6 +26,9 @@ __all__ = [
     "tril_matrix_to_vec",
     "vec_to_tril_matrix",
 ]
+
+Value: TypeAlias = Tensor | float
+"""A parameter: a tensor, or a number for all of its elements."""
 
 euler_constant = 0.57721566490153286060
 NUMBERS = (int, float, bool)

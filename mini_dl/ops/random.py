@@ -69,12 +69,9 @@ def set_rng_state(new_state: Tensor) -> None:
 
 @public("random")
 def fork_rng(
-    devices: object = None,
-    enabled: bool = True,
-    _caller: str = "fork_rng",
-    _devices_kw: str = "devices",
+    devices: object = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices",
     device_type: object = None,
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[None]:  # fmt: skip
     """Draw freely within the block: afterwards the default stream continues as if nothing had been drawn."""
     return _Forked() if enabled else contextlib.nullcontext()
 

@@ -47,13 +47,9 @@ class TypedStorage(UntypedStorage):
     """
 
     def __init__(
-        self,
-        *args: Any,
-        wrap_storage: UntypedStorage | None = None,
-        dtype: Any = None,
-        device: object = None,
+        self, *args: Any, wrap_storage: UntypedStorage | None = None, dtype: Any = None, device: object = None,
         _internal: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.dtype: _dtypes.dtype = _dtypes.of_numpy(_dtypes.default_numpy()) if dtype is None else dtype
         if wrap_storage is not None:
             super().__init__(wrap_storage._bytes)

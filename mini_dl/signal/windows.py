@@ -42,14 +42,9 @@ def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(make)
     def call(
-        M: int,
-        *,
-        dtype: object = None,
-        layout: object = strided,
-        device: object = None,
-        requires_grad: bool = False,
+        M: int, *, dtype: object = None, layout: object = strided, device: object = None, requires_grad: bool = False,
         **own: object,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         dtype = get_default_dtype() if dtype is None else dtype
         if M < 0:
             raise ValueError(f"{name} requires non-negative window length, got M={M}")

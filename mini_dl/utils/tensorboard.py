@@ -264,24 +264,16 @@ class SummaryWriter:
         self._writer().add_summary(_histogram(tag, values, edges, max_bins), global_step, walltime)
 
     def add_image(
-        self,
-        tag: str,
-        img_tensor: object,
-        global_step: int | None = None,
-        walltime: float | None = None,
+        self, tag: str, img_tensor: object, global_step: int | None = None, walltime: float | None = None,
         dataformats: str = "CHW",
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Add a picture: numbers from 0 to 1, or bytes."""
         self._writer().add_summary(_image(tag, img_tensor, dataformats), global_step, walltime)
 
     def add_images(
-        self,
-        tag: str,
-        img_tensor: object,
-        global_step: int | None = None,
-        walltime: float | None = None,
+        self, tag: str, img_tensor: object, global_step: int | None = None, walltime: float | None = None,
         dataformats: str = "NCHW",
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Add several pictures, eight in a row."""
         self._writer().add_summary(_image(tag, img_tensor, dataformats), global_step, walltime)
 

@@ -34,13 +34,9 @@ class DataParallel(Module):
 
 
 def data_parallel(
-    module: Module,
-    inputs: object,
-    device_ids: object = None,
-    output_device: object = None,
-    dim: int = 0,
+    module: Module, inputs: object, device_ids: object = None, output_device: object = None, dim: int = 0,
     module_kwargs: object = None,
-) -> NoReturn:
+) -> NoReturn:  # fmt: skip
     """RuntimeError: there is no GPU to compute on."""
     raise RuntimeError("device type could not be determined")
 
