@@ -33,7 +33,7 @@ def _canonical_mask(
         )
     if floating:
         return mask
-    return torch.zeros_like(mask, dtype=target_type).masked_fill_(mask, -torch.inf)  # type: ignore[no-any-return]
+    return torch.zeros_like(mask, dtype=target_type).masked_fill_(mask, -torch.inf)
 
 
 def _in_projection(

@@ -43,7 +43,7 @@ class OptimizedModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         return bool(self._modules["_orig_mod"].training) if self._modules else True  # type: ignore[union-attr]
 
     @training.setter

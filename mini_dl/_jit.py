@@ -50,7 +50,7 @@ class RecursiveScriptModule(ScriptModule):
         return type(vars(self)["_original"]).__name__
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         return bool(vars(self)["_original"].training) if "_original" in vars(self) else True
 
     @training.setter

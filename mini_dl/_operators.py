@@ -244,7 +244,7 @@ def operator_of(name: object) -> Operator:
     """The operator of a qualified name, or the one that an object stands for. RuntimeError if there is none."""
     found = getattr(name, "_operator", None)
     if found is not None:
-        return found  # type: ignore[no-any-return]
+        return found
     text = (
         str(name).removesuffix(".default").replace(".", "::", 1) if "::" not in str(name) else str(name).removesuffix(".default")
     )
@@ -364,10 +364,10 @@ def aten(name: str) -> Kernel | None:
     for place in (torch, torch.nn.functional, torch.special):
         found = vars(place).get(name)
         if callable(found) and not inspect.isclass(found):
-            return found  # type: ignore[no-any-return]
+            return found
     for prefix, place in (("linalg_", torch.linalg), ("special_", torch.special), ("fft_", torch.fft)):
         if name.startswith(prefix) and callable(getattr(place, name[len(prefix) :], None)):
-            return getattr(place, name[len(prefix) :])  # type: ignore[no-any-return]
+            return getattr(place, name[len(prefix) :])
     method = getattr(Tensor, name, None)
     return method if inspect.isroutine(method) else None
 

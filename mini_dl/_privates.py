@@ -48,7 +48,7 @@ def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single 
 
 def _shape_as_tensor(input: Tensor) -> Tensor:
     """The sizes of `input` as a tensor of integers."""
-    return torch.tensor(input.shape, dtype=torch.int64)  # type: ignore[no-any-return]
+    return torch.tensor(input.shape, dtype=torch.int64)
 
 
 def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: object = None) -> Tensor:
@@ -77,12 +77,12 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
 
 def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: object) -> Tensor:
     """The gradient of ``softmax`` for the gradient of its `output`."""
-    return softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
+    return softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)
 
 
 def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: object) -> Tensor:
     """The gradient of ``log_softmax`` for the gradient of its `output`."""
-    return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
+    return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)
 
 
 def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:

@@ -153,7 +153,7 @@ class EventList(list[Any]):
 
     @property
     def self_cpu_time_total(self) -> float:
-        return sum([event.self_cpu_time_total for event in self])  # type: ignore[no-any-return]
+        return sum([event.self_cpu_time_total for event in self])
 
     def key_averages(self, group_by_input_shape: bool = False, *args: object, **kwargs: object) -> EventList:
         """The averages of the events of one name, or of one name and input shapes."""

@@ -37,7 +37,7 @@ class QuantWrapper(Module):
         self.train(module.training)
 
     def forward(self, X: Tensor) -> Tensor:
-        return self.dequant(self.module(self.quant(X)))  # type: ignore[no-any-return]
+        return self.dequant(self.module(self.quant(X)))
 
 
 class FloatFunctional(Module):
@@ -51,7 +51,7 @@ class FloatFunctional(Module):
         raise RuntimeError("FloatFunctional is not intended to use the 'forward'. Please use the underlying operation")
 
     def _observed(self, result: Tensor) -> Tensor:
-        return self.activation_post_process(result)  # type: ignore[no-any-return]
+        return self.activation_post_process(result)
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         """``x + y``"""

@@ -77,7 +77,7 @@ class GradScaler:
             return outputs * self._scale
         if isinstance(outputs, Iterable):
             scaled: Iterator[Any] = map(self.scale, outputs)
-            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled  # type: ignore[call-arg]
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: object) -> None:

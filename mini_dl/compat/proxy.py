@@ -116,7 +116,7 @@ def another_home(rest: str) -> ModuleType:
         vars(made).update({name: getattr(source, name) for name in names.split() if hasattr(source, name)})
     made.__package__ = made.__name__.rpartition(".")[0]
     if any([home.startswith(f"{rest}.") for home in HOMES]):
-        made.__path__ = []  # type: ignore[attr-defined]
+        made.__path__ = []
     if names:
         made.__all__ = names.split()  # type: ignore[attr-defined]
 
@@ -179,7 +179,7 @@ class Finder(MetaPathFinder, Loader):
         if module.__spec__ is not None and module.__spec__.loader is self and self.spec is not None:
             module.__spec__ = self.spec  # its own, which the import system has just replaced
         if not hasattr(module, "__path__") and not hasattr(module, "__file__"):
-            module.__path__ = []  # type: ignore[attr-defined]  # a stand-in: it may hold others
+            module.__path__ = []  # a stand-in: it may hold others
         if not module.__name__.startswith("mini_dl."):
             proxy.attached.append(module)
         proxy.label(module)
@@ -266,7 +266,7 @@ class Proxy:
         self._fill_module()
         sys.modules["torch"] = self.module
         sys.meta_path.insert(0, self.finder)
-        sys.path_importer_cache[FOLDER] = self.finder  # type: ignore[assignment]
+        sys.path_importer_cache[FOLDER] = self.finder
         for name, module in [*sys.modules.items()]:
             if name.startswith("mini_dl.") and module is not None:
                 self.adopt(name, module)

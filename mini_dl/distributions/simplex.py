@@ -35,14 +35,14 @@ class _Dirichlet(Function):
     """Points as functions of the concentration: each moves so that its quantiles stay."""
 
     @staticmethod
-    def forward(ctx: Any, concentration: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, concentration: Tensor) -> Tensor:
         x = _sample_dirichlet(concentration)
         ctx.save_for_backward(x, concentration)
         return x
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         x, concentration = ctx.saved_tensors
         return _Dirichlet_backward(x, concentration, grad_output)
 

@@ -108,7 +108,7 @@ def _mapped(descriptor: int, size: int, path: str | None) -> SharedBytes:
         if known is not None:
             os.close(descriptor)
             return known
-        made = SharedBytes((size,), np.uint8, mmap.mmap(descriptor, size))  # type: ignore[arg-type]
+        made = SharedBytes((size,), np.uint8, mmap.mmap(descriptor, size))
         if path is None:
             made.descriptor = descriptor
             weakref.finalize(made, os.close, descriptor).atexit = False

@@ -83,7 +83,7 @@ def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if input.dtype.kind == "c":
         raise NotImplementedError("clamp is not supported for complex types")
-    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):  # type: ignore[operator]
+    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return np.minimum(np.maximum(input, number_as(min_val, input.dtype)), number_as(max_val, input.dtype))
 

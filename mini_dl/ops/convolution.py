@@ -55,14 +55,14 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 
 def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Shape, geometry: Geometry) -> Tensor:
     if mode.enabled and 0 in output_shape:
-        return _gradient_of_nothing(grad, weight, output_shape)  # type: ignore[no-any-return]
-    return conv(grad, conj(weight), None, geometry)  # type: ignore[no-any-return]
+        return _gradient_of_nothing(grad, weight, output_shape)
+    return conv(grad, conj(weight), None, geometry)
 
 
 def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geometry: Geometry) -> Tensor:
     if mode.enabled and not output._array.size:
-        return _gradient_of_nothing(grad, output, weight_shape)  # type: ignore[no-any-return]
-    return conv_weight(grad, conj(output), weight_shape, geometry)  # type: ignore[no-any-return]
+        return _gradient_of_nothing(grad, output, weight_shape)
+    return conv_weight(grad, conj(output), weight_shape, geometry)
 
 
 @op(output=_transposed_input, weight=_transposed_weight)

@@ -180,13 +180,13 @@ def detach_copy(input: Array) -> Array:
 @function(out=True)
 def view_as_real_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_real``."""
-    return view_as_real(input).clone()  # type: ignore[no-any-return]
+    return view_as_real(input).clone()
 
 
 @function(out=True)
 def view_as_complex_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_complex``."""
-    return view_as_complex(input).clone()  # type: ignore[no-any-return]
+    return view_as_complex(input).clone()
 
 
 @function(out=True)

@@ -202,7 +202,7 @@ def _family(name: str, transform: Callable[..., Tensor], inverse: bool, one: str
     publish = public("fft", out=True)
     publish(named(along_many, name + "n", many))
     publish(named(along_two, name + "2", f"`{name}n` along the last two dimensions."))
-    return publish(named(along_one, name, one))  # type: ignore[no-any-return]
+    return publish(named(along_one, name, one))
 
 
 fft = _family(

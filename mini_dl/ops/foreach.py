@@ -164,7 +164,7 @@ def _group_tensors_by_device_and_dtype(tensorlistlist: Sequence[Sequence[Tensor 
     groups: dict[Any, tuple[list[list[Any]], list[int]]] = {}
     for position, row in enumerate(zip(*[found or [None] * len(tensorlistlist[0]) for found in tensorlistlist])):
         first = row[0]
-        lists, positions = groups.setdefault((CPU, first.dtype), ([[] for _ in row], []))  # type: ignore[union-attr]
+        lists, positions = groups.setdefault((CPU, first.dtype), ([[] for _ in row], []))
         for found, one, listed in zip(lists, row, tensorlistlist):
             if listed:
                 found.append(one)

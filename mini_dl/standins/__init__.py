@@ -91,7 +91,7 @@ def attach() -> None:
             attach_to(module)
     setattr(sys.modules[ROOT], "ops", operators_over(sys.modules[f"{ROOT}.ops"]))  # noqa: B010
     if Finder not in sys.meta_path:
-        sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Finder)
 
 
 def attach_to(module: types.ModuleType) -> None:

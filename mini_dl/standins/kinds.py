@@ -241,7 +241,7 @@ def function(row: Row, place: str) -> Callable[..., Any]:
     made_.__name__ = made_.__qualname__ = row.name
     made_.__module__ = dotted(place)
     made_.__doc__ = "As torch answers on a CPU."
-    return made_  # type: ignore[no-any-return]
+    return made_
 
 
 def made(row: Row, place: str, root: str) -> Any:

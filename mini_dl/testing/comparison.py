@@ -183,7 +183,7 @@ def _compare_tensors(pair: Pair) -> None:
         together = torch.promote_types(a, b)
         actual, expected = actual.to(together), expected.to(together)
     rtol, atol = pair.tolerances
-    matches = torch.isclose(actual, expected, rtol=rtol, atol=atol, equal_nan=options.equal_nan)  # type: ignore[attr-defined]
+    matches = torch.isclose(actual, expected, rtol=rtol, atol=atol, equal_nan=options.equal_nan)
     if matches.all():
         return
     if actual.dim() == 0:

@@ -432,7 +432,7 @@ def _chosen(what: Any) -> Callable[[Any], bool]:
     if isinstance(what, (type, tuple)) or hasattr(what, "__args__"):
         return lambda leaf: isinstance(leaf, what)
     if callable(what):
-        return what  # type: ignore[no-any-return]
+        return what
     raise TypeError("Argument must be a type, a tuple of types, or a callable.")
 
 

@@ -113,7 +113,7 @@ def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _leaf(tensor: Tensor) -> Tensor:
-    return tensor.detach().requires_grad_(tensor.requires_grad)  # type: ignore[no-any-return]
+    return tensor.detach().requires_grad_(tensor.requires_grad)
 
 
 def check_backward_validity(inputs: Iterable[Any]) -> None:

@@ -36,7 +36,7 @@ class FileWriter:
 
     def get_logdir(self) -> str:
         """The folder."""
-        return self.event_writer.get_logdir()  # type: ignore[no-any-return]
+        return self.event_writer.get_logdir()
 
     def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:
         """Write an event, of now or of `walltime`."""

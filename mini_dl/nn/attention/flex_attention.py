@@ -129,7 +129,7 @@ def _everywhere(mod: Mod, shape: tuple[int, ...], scores: Tensor | None = None) 
     except RuntimeError:
         raise _not_elementwise(mod) from None
     _spot_check(mod, whole, scores)
-    return whole  # type: ignore[no-any-return]
+    return whole
 
 
 @no_grad()
@@ -143,7 +143,7 @@ def _spot_check(mod: Mod, whole: Tensor, scores: Tensor | None) -> None:
         first = () if scores is None else (scores[place],)
         alone = mod(*first, *[torch.tensor(i, dtype=torch.int32) for i in place])
         alone = alone if isinstance(alone, Tensor) else torch.tensor(alone)
-        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):  # type: ignore[attr-defined]
+        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):
             raise _not_elementwise(mod)
 
 
@@ -160,8 +160,8 @@ def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: i
     """Where a mask, or a function of scores, lets a query see a key: (B, H, L, S) of bool."""
     shape = (B or 1, H or 1, Q_LEN, KV_LEN)
     if _takes_scores(mod_fn):
-        return ~torch.isneginf(_everywhere(mod_fn, shape, torch.zeros(shape)))  # type: ignore[no-any-return]
-    return _everywhere(mod_fn, shape).contiguous()  # type: ignore[no-any-return]
+        return ~torch.isneginf(_everywhere(mod_fn, shape, torch.zeros(shape)))
+    return _everywhere(mod_fn, shape).contiguous()
 
 
 # ------------------------------------------------------------------------------------------------ blocks
@@ -178,7 +178,7 @@ def _dense(counts: Tensor, indices: Tensor) -> Tensor:
     """1 where there is a block: the inverse of `_ordered`."""
     there = torch.arange(indices.shape[-1]) < counts.unsqueeze(-1)
     result = torch.zeros(indices.shape, dtype=torch.int32)
-    return result.scatter_(-1, indices.to(torch.int64), there.to(torch.int32))  # type: ignore[no-any-return]
+    return result.scatter_(-1, indices.to(torch.int64), there.to(torch.int32))
 
 
 def _transposed(counts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,7 +190,7 @@ def _blocks(mask: Tensor, rows: int, columns: int) -> Tensor:
     b, h, q, kv = mask.shape
     padded = functional.pad(mask.to(torch.int64), (0, -kv % columns, 0, -q % rows))
     q, kv = padded.shape[-2:]
-    return padded.reshape(b, h, q // rows, rows, kv // columns, columns).sum((-3, -1))  # type: ignore[no-any-return]
+    return padded.reshape(b, h, q // rows, rows, kv // columns, columns).sum((-3, -1))
 
 
 class BlockMask:

@@ -119,7 +119,7 @@ class Failure:
             if self.kind is KeyError:
                 return KeyError(_Message(message))
             if getattr(self.kind, "message", None):
-                return self.kind(message=message)  # type: ignore[call-arg]
+                return self.kind(message=message)
             return self.kind(message)
         except Exception:
             return RuntimeError(message)
