@@ -85,24 +85,6 @@ def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, in
     return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)
 
 
-def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
-    """The arguments of ``Module.to``: device, type, non_blocking and memory format."""
-    where, kind = kwargs.get("device"), kwargs.get("dtype")
-    rest = list(args)
-    if rest and isinstance(rest[0], Tensor):
-        tensor = rest.pop(0)
-        where, kind = tensor.device, tensor.dtype
-    elif rest and isinstance(rest[0], _dtypes.dtype):
-        kind = rest.pop(0)
-    elif rest:
-        where = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], _dtypes.dtype)):
-            kind = rest.pop(0)
-    non_blocking = bool(kwargs.get("non_blocking", rest[0] if rest else False))
-    found = device(where) if where is not None and not isinstance(where, device) else where
-    return found, kind, non_blocking, kwargs.get("memory_format")
-
-
 def check(b: bool, s: Callable[[], str], exc_type: type[Exception] = RuntimeError) -> None:
     """Raise with the message that `s` returns unless `b`."""
     if not b:

@@ -13,7 +13,7 @@ from mini_dl._device import compiled_without, is_meta
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, StateDict
-from mini_dl.nn.modules.conversion import moved, uninitialized_like, what_to
+from mini_dl.nn.modules.conversion import moved, uninitialized_like
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
     _global_backward_hooks,
@@ -36,6 +36,7 @@ from mini_dl.nn.modules.global_hooks import (
 from mini_dl.nn.modules.hooked_call import HookedCall, WithModule
 from mini_dl.nn.modules.loading import EXTRA_STATE, _IncompatibleKeys as _IncompatibleKeys, load, load_own
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
+from mini_dl.ops.conversion import asked_of_module_to
 from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
@@ -384,8 +385,9 @@ class Module:
 
         TypeError for any other type.
         """
-        dtype, meta = what_to(*args, **kwargs)
-        if meta is not None:
+        where, dtype, *_ = asked_of_module_to(*args, **kwargs)
+        if where is not None:
+            meta = is_meta(where)
             self._apply(lambda t: moved(t, meta))
         if dtype is None:
             return self
