@@ -23,8 +23,6 @@ from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled, mode, no_grad
 from mini_dl.nn.modules.container import Sequential
 from mini_dl.ops.random import fork_rng, get_rng_state, set_rng_state
-from mini_dl.standins import kind_of
-from mini_dl.standins.tables import HERE
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -150,12 +148,10 @@ def _as_now(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any
 
 
 def _casts_now() -> Callable[[], AbstractContextManager[Any]]:
-    names = vars(sys.modules["mini_dl"])
-    if kind_of("torch", "is_autocast_enabled") != HERE:
-        return contextlib.nullcontext
-    options = {"enabled": names["is_autocast_enabled"]("cpu"), "dtype": names["get_autocast_dtype"]("cpu")}
-    options["cache_enabled"] = names["is_autocast_cache_enabled"]()
-    return lambda: names["autocast"]("cpu", **options)
+    torch = sys.modules["mini_dl"]
+    options = {"enabled": torch.is_autocast_enabled("cpu"), "dtype": torch.get_autocast_dtype("cpu")}
+    options["cache_enabled"] = torch.is_autocast_cache_enabled()
+    return lambda: torch.autocast("cpu", **options)
 
 
 class CheckpointFunction(Function):
