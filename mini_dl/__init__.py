@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from mini_dl import (
     _C,
     _printing,
-    amp,
     autograd,
     fft,
-    func,
     linalg,
     masked,
     nn,
@@ -18,10 +16,7 @@ from mini_dl import (
     optim,
     overrides,
     random,
-    serialization,
-    signal,
     special,
-    utils,
 )
 from mini_dl._arguments import asking as _asking
 from mini_dl._device import device
@@ -58,33 +53,6 @@ from mini_dl._dtypes import (
     uint64,
 )
 from mini_dl._surface import namespace as _namespace
-from mini_dl.amp.autocast_mode import (
-    autocast,
-    autocast_decrement_nesting,
-    autocast_increment_nesting,
-    clear_autocast_cache,
-    get_autocast_cpu_dtype,
-    get_autocast_dtype,
-    get_autocast_gpu_dtype,
-    get_autocast_ipu_dtype,
-    get_autocast_xla_dtype,
-    is_autocast_cache_enabled,
-    is_autocast_cpu_enabled,
-    is_autocast_enabled,
-    is_autocast_ipu_enabled,
-    is_autocast_xla_enabled,
-    set_autocast_cache_enabled,
-    set_autocast_cpu_dtype,
-    set_autocast_cpu_enabled,
-    set_autocast_dtype,
-    set_autocast_enabled,
-    set_autocast_gpu_dtype,
-    set_autocast_ipu_dtype,
-    set_autocast_ipu_enabled,
-    set_autocast_xla_dtype,
-    set_autocast_xla_enabled,
-)
-from mini_dl.amp.grad_scaler import GradScaler
 from mini_dl.autograd import (
     enable_grad,
     inference_mode,
@@ -97,8 +65,36 @@ from mini_dl.kernels.parallel import get_num_threads, set_num_threads
 from mini_dl.standins import attach as _attach
 from mini_dl.tensor import Size, Tensor, typename
 
-if _TYPE_CHECKING:
-    from mini_dl import distributions
+if _TYPE_CHECKING:  # loaded when first used, as the tables of names say (`standins`)
+    from mini_dl import amp, distributions, func, serialization, signal, utils
+    from mini_dl.amp.autocast_mode import (
+        autocast,
+        autocast_decrement_nesting,
+        autocast_increment_nesting,
+        clear_autocast_cache,
+        get_autocast_cpu_dtype,
+        get_autocast_dtype,
+        get_autocast_gpu_dtype,
+        get_autocast_ipu_dtype,
+        get_autocast_xla_dtype,
+        is_autocast_cache_enabled,
+        is_autocast_cpu_enabled,
+        is_autocast_enabled,
+        is_autocast_ipu_enabled,
+        is_autocast_xla_enabled,
+        set_autocast_cache_enabled,
+        set_autocast_cpu_dtype,
+        set_autocast_cpu_enabled,
+        set_autocast_dtype,
+        set_autocast_enabled,
+        set_autocast_gpu_dtype,
+        set_autocast_ipu_dtype,
+        set_autocast_ipu_enabled,
+        set_autocast_xla_dtype,
+        set_autocast_xla_enabled,
+    )
+    from mini_dl.amp.grad_scaler import GradScaler
+    from mini_dl.serialization import load, save
 
 __version__ = "0.1.0"
 newaxis = None

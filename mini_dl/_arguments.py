@@ -76,7 +76,7 @@ NUMBER_FIRST = {
 numbers have now."""
 
 
-def was_to_be_a_tensor(parameter: inspect.Parameter, value: Any) -> bool:
+def was_to_be_a_tensor(parameter: inspect.Parameter, value: object) -> bool:
     return "Tensor" in str(parameter.annotation) and not isinstance(value, Tensor)
 
 
@@ -195,7 +195,7 @@ class Parser:
         if refused_by_numpy(error):
             raise RuntimeError(f"{self.function.__name__}(): {error}") from None
 
-    def fitted(self, value: Any, kind: str, parameter: inspect.Parameter, position: int) -> Any:
+    def fitted(self, value: object, kind: str, parameter: inspect.Parameter, position: int) -> Any:
         """`value` as an argument of this kind."""
         if kind not in FIT or (value is None and optional(parameter)):
             return value
@@ -235,7 +235,7 @@ def parsed(function: Function, strict: bool = True) -> Function:
     return call
 
 
-def parser_of(function: Any) -> Parser | None:
+def parser_of(function: object) -> Parser | None:
     """The parser that `function` is the call of, or the call with ``out=``."""
     parser: Parser | None = getattr(function, "parser", None)  # or that of a function that this one wraps
     return parser if parser is not None and (function is parser.call or function is parser.writing) else None
@@ -244,7 +244,7 @@ def parser_of(function: Any) -> Parser | None:
 def placeholder(function: Function, parser: Parser) -> Any:
     """A function that gets its code at its first call. That code has the same free variables."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018
         return parser.first(args, kwargs)
 
@@ -257,7 +257,7 @@ def loosely_parsed(function: Function) -> Function:
     others = [other for other, meant in OTHER_NAMES.items() if meant == input]
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         for other in others if kwargs else ():
             if other in kwargs and input not in kwargs and not args:
                 kwargs[input] = kwargs.pop(other)
@@ -346,7 +346,7 @@ def doubt_about(parameter: inspect.Parameter, kind: str) -> str | None:
 def kind_of(parameter: inspect.Parameter) -> str:
     """The annotation without modules and without the part that makes it optional; "ints" for `INT_LISTS`."""
     annotation = str(parameter.annotation)
-    if parameter.name in INT_LISTS and (annotation in ("Any", "Sequence[int]") or annotation.startswith("Ints")):
+    if parameter.name in INT_LISTS and (annotation in ("Any", "object", "Sequence[int]") or annotation.startswith("Ints")):
         return "ints"
     return annotation.replace(" | None", "").replace("builtins.", "").replace("DType", "dtype")
 
@@ -360,60 +360,60 @@ def optional(parameter: inspect.Parameter) -> bool:
 # ------------------------------------------------------------------------------------------------ what fits
 
 
-def single(value: Any, kinds: str) -> Any:
+def single(value: object, kinds: str) -> Any:
     """The number in a 0-d tensor that requires no grad and whose type is one of `kinds`; NotImplemented for anything else."""
     if isinstance(value, Tensor) and not value._array.ndim and value._array.dtype.kind in kinds and not value.requires_grad:
         return value._array[()].item()
     return NotImplemented
 
 
-def as_tensor(value: Any) -> Any:
+def as_tensor(value: object) -> Any:
     return value if isinstance(value, Tensor) else NotImplemented
 
 
-def as_operand(value: Any) -> Any:
+def as_operand(value: object) -> Any:
     return value if isinstance(value, (Tensor, bool, int, float, complex, np.number, np.bool_)) else NotImplemented
 
 
-def as_bool(value: Any) -> Any:
+def as_bool(value: object) -> Any:
     return value if isinstance(value, bool) else NotImplemented
 
 
-def as_int(value: Any) -> Any:
+def as_int(value: object) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     return single(value, "iu")
 
 
-def as_ints(value: Any) -> Any:
+def as_ints(value: object) -> Any:
     """An int, or a sequence of ints (None is left as it is)."""
     if not isinstance(value, (tuple, list)):
         return NotImplemented if as_int(value) is NotImplemented else value
     return NotImplemented if any([one is not None and as_int(one) is NotImplemented for one in value]) else value
 
 
-def as_float(value: Any) -> Any:
+def as_float(value: object) -> Any:
     if isinstance(value, (int, float, np.floating, np.integer)):
         return value
     number = single(value, "biufVc")
     return number_as(number, np.dtype(np.float64)).item() if isinstance(number, complex) else number
 
 
-def as_number(value: Any) -> Any:
+def as_number(value: object) -> Any:
     return value if isinstance(value, (int, float, complex, np.number, np.bool_)) else single(value, "biufVc")
 
 
-def as_str(value: Any) -> Any:
+def as_str(value: object) -> Any:
     return value if isinstance(value, str) else NotImplemented
 
 
-def as_dtype(value: Any) -> Any:
+def as_dtype(value: object) -> Any:
     if isinstance(value, dtype):
         return value
     return PYTHON_TYPES.get(value, NotImplemented) if isinstance(value, type) else NotImplemented
 
 
-def as_generator(value: Any) -> Any:
+def as_generator(value: object) -> Any:
     return value if isinstance(value, Generator) else NotImplemented
 
 
@@ -503,7 +503,7 @@ class PublicParser(Parser):
 def asking_call(function: Function, parser: PublicParser) -> Any:
     """A call that asks its arguments first."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018 - as in `placeholder`
         return overrides.asked(parser.call, parser.whole, args, kwargs)
 

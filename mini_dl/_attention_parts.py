@@ -19,7 +19,7 @@ def _none_or_dtype(input: Tensor | None) -> Any:
 
 
 def _canonical_mask(
-    mask: Tensor | None, mask_name: str, other_type: Any, other_name: str, target_type: Any, check_other: bool = True
+    mask: Tensor | None, mask_name: str, other_type: object, other_name: str, target_type: Any, check_other: bool = True
 ) -> Tensor | None:
     """`mask` as numbers that are added to scores: -inf where a mask of bools is True."""
     if mask is None:
@@ -33,12 +33,13 @@ def _canonical_mask(
         )
     if floating:
         return mask
-    return torch.zeros_like(mask, dtype=target_type).masked_fill_(mask, -torch.inf)  # type: ignore[no-any-return]
+    return torch.zeros_like(mask, dtype=target_type).masked_fill_(mask, -torch.inf)
 
 
 def _in_projection(
-    q: Tensor, k: Tensor, v: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, b_q: Any = None, b_k: Any = None, b_v: Any = None
-) -> Three:
+    q: Tensor, k: Tensor, v: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, b_q: object = None, b_k: object = None,
+    b_v: object = None,
+) -> Three:  # fmt: skip
     """Each of `q`, `k` and `v` through a linear map of its own."""
     linear = torch.nn.functional.linear
     return linear(q, w_q, b_q), linear(k, w_k, b_k), linear(v, w_v, b_v)

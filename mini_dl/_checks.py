@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
-def wrap_dim(dim: Any, ndim: int) -> int:
+def wrap_dim(dim: object, ndim: int) -> int:
     """`dim` counted from the front. A 0-d tensor takes 0 and -1, as if it had one dimension. IndexError otherwise."""
     if type(dim) is not int:
         dim = index_of(dim, "argument 'dim' must be int")
@@ -32,12 +32,12 @@ def index_of(number: Any, must: str) -> int:
     raise TypeError(f"{must}, not {type_name(number)}")
 
 
-def listed(numbers: Any) -> list[Any]:
+def listed(numbers: object) -> list[Any]:
     """An int, or several ints, as a list."""
     return list(numbers) if isinstance(numbers, (tuple, list)) else [numbers]
 
 
-def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+def wrap_dims(dim: object, ndim: int) -> tuple[int, ...]:
     """An int, a sequence of ints, or None or () for all dimensions, as distinct dims counted from the front."""
     if dim is None:
         return tuple(range(ndim))
@@ -76,7 +76,7 @@ def spread_out(function: Callable[..., Any]) -> Callable[..., Any]:
     argument = f"{function.__name__}(): argument '{name}' (position {len(positional)})"
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         if kwargs and name in kwargs:
             given = kwargs.pop(name)
             if not isinstance(given, (tuple, list)):
@@ -101,7 +101,7 @@ def also_named(name: str, *others: str) -> Callable[[Callable[..., Any]], Callab
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             for other in others:
                 if other in kwargs:
                     kwargs[name] = kwargs.pop(other)
@@ -117,7 +117,7 @@ def deprecated(name: str, instead: str) -> Callable[[Callable[..., Any]], Callab
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             warnings.warn(f"{name} is deprecated and will be removed in a future release. Use {instead} instead.", stacklevel=3)
             return function(*args, **kwargs)
 
@@ -185,7 +185,7 @@ def broadcast_shapes(*shapes: Iterable[int]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def type_name(value: Any) -> str:
+def type_name(value: object) -> str:
     """The name of the type of `value` in error messages, at most as deep as ``list of int``."""
     if isinstance(value, (tuple, list)) and value:
         return f"{type(value).__name__} of {type(value[0]).__name__}"

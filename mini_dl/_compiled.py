@@ -35,7 +35,7 @@ class OptimizedModule(Module):
 
     _orig_mod: Module
 
-    def __init__(self, mod: Module, dynamo_ctx: Any = None) -> None:
+    def __init__(self, mod: Module, dynamo_ctx: object = None) -> None:
         super().__init__()
         Module.__setattr__(self, "_orig_mod", mod)
 
@@ -43,7 +43,7 @@ class OptimizedModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         return bool(self._modules["_orig_mod"].training) if self._modules else True  # type: ignore[union-attr]
 
     @training.setter
@@ -56,7 +56,7 @@ class OptimizedModule(Module):
             return self._modules["_orig_mod"]
         return getattr(self._orig_mod, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name == "_orig_mod" or not vars(self).get("_modules") or hasattr(type(self), name) or name in vars(self):
             super().__setattr__(name, value)
         else:
@@ -76,7 +76,7 @@ def compile(
     model: Callable[..., Any] | None = None, *, fullgraph: bool = False, dynamic: bool | None = None,
     backend: str | Callable[..., Any] | None = None, mode: str | None = None, options: dict[str, Any] | None = None,
     name: str | None = None, disable: bool = False, recompile_limit: int | None = None, isolate_recompiles: bool = False,
-    shapes_spec: Any = None,
+    shapes_spec: object = None,
 ) -> Any:  # fmt: skip
     """A function or module that computes what `model` does, or a decorator if there is no `model`.
 
@@ -97,7 +97,7 @@ def compile(
     return _kept(model)
 
 
-def _kept(model: Any) -> Any:
+def _kept(model: object) -> Any:
     """`model` in the form that torch returns it."""
     if isinstance(model, OptimizedModule):
         return model
@@ -109,26 +109,26 @@ def _kept(model: Any) -> Any:
         return model
 
     @functools.wraps(model)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         return model(*args, **kwargs)
 
     vars(call)["_torchdynamo_orig_callable"] = model
     return call
 
 
-def optimize(*args: Any, **kwargs: Any) -> Callable[..., Any]:
+def optimize(*args: object, **kwargs: object) -> Callable[..., Any]:
     """A decorator: `compile` without checks, as ``torch._dynamo.optimize(backend)``."""
     return _kept
 
 
-def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None, wrapping: bool = True) -> Any:
+def disable(fn: object = None, recursive: bool = True, *, reason: str | None = None, wrapping: bool = True) -> Any:
     """`fn` itself, or a decorator that returns what it is given; a module comes back as `compile` returns it."""
     if fn is None:
         return _disabled
     return _disabled(fn)
 
 
-def _disabled(fn: Any) -> Any:
+def _disabled(fn: object) -> Any:
     if isinstance(fn, Module):
         return _kept(fn)
     if not callable(fn):
@@ -146,7 +146,7 @@ def wrap_numpy(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.numpy(), (args, kwargs))
         return tree_map_only(np.ndarray, from_numpy, fn(*args, **kwargs))
 

@@ -130,5 +130,5 @@ def require_cpu(where: DeviceLike) -> None:
         raise RuntimeError(f"mini_dl computes on the CPU only: no device '{wanted}' here")
 
 
-def _type_name(value: Any) -> str:
+def _type_name(value: object) -> str:
     return type(value).__name__

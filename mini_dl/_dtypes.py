@@ -233,7 +233,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     return of_numpy(promote_numpy(type1.numpy, type2.numpy))
 
 
-def dtype_of_number(number: Any) -> np.dtype[Any]:
+def dtype_of_number(number: object) -> np.dtype[Any]:
     """The type of a Python number as a tensor: bool, int64 (uint64 if only that holds it), the default dtype, complex."""
     if isinstance(number, (builtins.bool, np.bool_)):
         return bool.numpy
@@ -258,13 +258,13 @@ def wide(number: builtins.int) -> np.dtype[Any]:
 _NUMBERS = frozenset((builtins.bool, builtins.int, builtins.float, builtins.complex))
 
 
-def is_number(value: Any) -> builtins.bool:
+def is_number(value: object) -> builtins.bool:
     return type(value) in _NUMBERS or isinstance(
         value, (builtins.bool, builtins.int, builtins.float, builtins.complex, np.number, np.bool_)
     )
 
 
-def result_numpy(*operands: Any) -> np.dtype[Any]:
+def result_numpy(*operands: object) -> np.dtype[Any]:
     """The type of an operation over arrays and Python numbers: dimensioned > 0-d > numbers, category first."""
     best: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, number
     for operand in operands:
@@ -298,7 +298,7 @@ def promote(a: Any, b: Any) -> tuple[Array, Any]:
     return as_type(a, target), as_type(b, target)
 
 
-def as_type(operand: Any, target: np.dtype[Any]) -> Array:
+def as_type(operand: object, target: np.dtype[Any]) -> Array:
     """An array or a number as an array of type `target`; integers wrap around."""
     if isinstance(operand, np.ndarray):
         return operand.astype(target, copy=False)
@@ -331,7 +331,7 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
     return as_type(number, target)
 
 
-def _overflow(number: Any, target: np.dtype[Any]) -> RuntimeError:
+def _overflow(number: object, target: np.dtype[Any]) -> RuntimeError:
     return RuntimeError(f"value cannot be converted to type {c_name(target, 'source')} without overflow: {number}")
 
 

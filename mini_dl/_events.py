@@ -26,10 +26,10 @@ class Stream:
     def synchronize(self) -> None:
         """Nothing is left to wait for."""
 
-    def wait_event(self, event: Any) -> None:
+    def wait_event(self, event: object) -> None:
         """Nothing is left to wait for."""
 
-    def wait_stream(self, stream: Any) -> None:
+    def wait_stream(self, stream: object) -> None:
         """Nothing is left to wait for."""
 
     def __enter__(self) -> Stream:
@@ -58,11 +58,11 @@ class Event:
     def synchronize(self) -> None:
         """Nothing is left to wait for."""
 
-    def record(self, stream: Any = None) -> None:
+    def record(self, stream: object = None) -> None:
         """RuntimeError, as in torch."""
         raise RuntimeError("cpu backend doesn't support events.")
 
-    def wait(self, stream: Any = None) -> None:
+    def wait(self, stream: object = None) -> None:
         """Nothing is left to wait for."""
 
     def elapsed_time(self, end_event: Event) -> float:
@@ -81,13 +81,13 @@ class CPUStream:
     def __init__(self, priority: int = -1) -> None:
         pass
 
-    def wait_stream(self, stream: Any) -> None:
+    def wait_stream(self, stream: object) -> None:
         """Nothing is left to wait for."""
 
     def record_event(self) -> None:
         """Nothing is left to wait for."""
 
-    def wait_event(self, event: Any) -> None:
+    def wait_event(self, event: object) -> None:
         """Nothing is left to wait for."""
 
 
@@ -98,20 +98,20 @@ class CPUEvent:
         """True"""
         return True
 
-    def record(self, stream: Any = None) -> None:
+    def record(self, stream: object = None) -> None:
         """Nothing is recorded."""
 
     def synchronize(self) -> None:
         """Nothing is left to wait for."""
 
-    def wait(self, stream: Any = None) -> None:
+    def wait(self, stream: object = None) -> None:
         """Nothing is left to wait for."""
 
 
 _stream = CPUStream()
 
 
-def current_cpu_stream(device: Any = None) -> CPUStream:
+def current_cpu_stream(device: object = None) -> CPUStream:
     """The stream of the CPU."""
     return _stream
 
@@ -122,7 +122,7 @@ class Where:
     error: type[Exception] = RuntimeError
     message = "PyTorch was compiled without CUDA support"
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: object) -> None:
         self.idx = _index(device)
 
     def __enter__(self) -> None:
@@ -133,7 +133,7 @@ class Where:
         pass
 
 
-def _index(where: Any) -> int:
+def _index(where: object) -> int:
     if where is None:
         return -1
     if isinstance(where, int):
@@ -145,7 +145,7 @@ def _index(where: Any) -> int:
 class device_of(Where):
     """The device of a tensor, which is the CPU."""
 
-    def __init__(self, obj: Any) -> None:
+    def __init__(self, obj: object) -> None:
         super().__init__(None)
 
 

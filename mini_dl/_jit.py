@@ -50,7 +50,7 @@ class RecursiveScriptModule(ScriptModule):
         return type(vars(self)["_original"]).__name__
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         return bool(vars(self)["_original"].training) if "_original" in vars(self) else True
 
     @training.setter
@@ -74,7 +74,7 @@ class RecursiveScriptModule(ScriptModule):
         except AttributeError:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'") from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if "_original" in vars(self) and name != "training":
             setattr(vars(self)["_original"], name, value)
         else:
@@ -117,7 +117,7 @@ def _deprecated(name: str, instead: str = "Please switch to `torch.compile` or `
     warnings.warn(f"`torch.jit.{name}` is deprecated. {instead}", DeprecationWarning, stacklevel=3)
 
 
-def script(obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:
+def script(obj: object, optimize: None = None, _frames_up: int = 0, _rcb: object = None, example_inputs: object = None) -> Any:
     """A function or class itself; for a module, a `ScriptModule` that computes what it does. Python's semantics hold.
 
     >>> import mini_dl as torch
@@ -141,9 +141,9 @@ def script(obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = Non
 
 
 def trace(
-    func: Any, example_inputs: Any = None, optimize: Any = None, check_trace: bool = True, check_inputs: Any = None,
-    check_tolerance: float = 1e-5, strict: bool = True, _force_outplace: bool = False, _module_class: Any = None,
-    _compilation_unit: Any = None, example_kwarg_inputs: dict[str, Any] | None = None, _store_inputs: bool = True,
+    func: Any, example_inputs: Any = None, optimize: object = None, check_trace: bool = True, check_inputs: object = None,
+    check_tolerance: float = 1e-5, strict: bool = True, _force_outplace: bool = False, _module_class: object = None,
+    _compilation_unit: object = None, example_kwarg_inputs: dict[str, Any] | None = None, _store_inputs: bool = True,
 ) -> Any:  # fmt: skip
     """Call `func` once with the example inputs, as a trace does, and return it in the form of a traced one.
 
@@ -168,7 +168,7 @@ def trace(
     return ScriptFunction(func)
 
 
-def trace_module(mod: Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+def trace_module(mod: Module, inputs: dict[str, Any], *args: object, **kwargs: object) -> Any:
     """Call the methods that `inputs` names with their example inputs, and return the module as `trace` does."""
     _deprecated("trace_module")
     for name, example in inputs.items():
@@ -176,7 +176,7 @@ def trace_module(mod: Module, inputs: dict[str, Any], *args: Any, **kwargs: Any)
     return mod if isinstance(mod, ScriptModule) else RecursiveScriptModule(mod)
 
 
-def freeze(mod: Any, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> Any:
+def freeze(mod: object, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> Any:
     """The module itself. RuntimeError unless `script` or `trace` made it and it is in evaluation mode."""
     _deprecated("freeze", "Please use `torch.compile` instead.")
     if not isinstance(mod, ScriptModule):
@@ -190,7 +190,7 @@ def freeze(mod: Any, preserved_attrs: list[str] | None = None, optimize_numerics
     return mod
 
 
-def optimize_for_inference(mod: Any, other_methods: list[str] | None = None) -> Any:
+def optimize_for_inference(mod: object, other_methods: list[str] | None = None) -> Any:
     """The module itself, as `freeze`."""
     _deprecated("optimize_for_inference", "Please use `torch.compile` instead.")
     if not isinstance(mod, ScriptModule):
@@ -201,7 +201,7 @@ def optimize_for_inference(mod: Any, other_methods: list[str] | None = None) -> 
     return mod
 
 
-def ignore(drop: Any = False, **kwargs: Any) -> Any:
+def ignore(drop: object = False, **kwargs: object) -> Any:
     """A decorator that changes nothing, with or without arguments."""
     if callable(drop):
         return drop
@@ -222,7 +222,7 @@ def script_if_tracing(fn: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
-def annotate(the_type: Any, the_value: Any) -> Any:
+def annotate(the_type: object, the_value: object) -> Any:
     """`the_value` itself."""
     return the_value
 
@@ -252,7 +252,7 @@ def isinstance_(obj: Any, target_type: Any) -> bool:
     return target_type is Any or obj is target_type or isinstance(obj, target_type)
 
 
-def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+def fork(func: Callable[..., Any], *args: object, **kwargs: object) -> Future[Any]:
     """A future of ``func(*args, **kwargs)``, which is called at once, as by torch in Python."""
     _deprecated("fork", "Please use `torch.compile` instead.")
     future: Future[Any] = Future()

@@ -33,7 +33,7 @@ class Hollow(np.ndarray[Any, Any]):
         given = [out for out in outs if out is not None]
         return (given[0] if len(given) == 1 else tuple(given)) if given else result
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, func: Any, types: object, args: Any, kwargs: Any) -> Any:
         if func is np.copyto:
             if not isinstance(args[0], Hollow):
                 raise NotImplementedError(NO_DATA)
@@ -54,26 +54,26 @@ class Hollow(np.ndarray[Any, Any]):
     def __setitem__(self, index: Any, value: Any) -> None:
         np.broadcast_shapes(np.shape(value), np.shape(self[index]))
 
-    def copy(self, order: Any = "C") -> Hollow:
+    def copy(self, order: object = "C") -> Hollow:
         """Another one."""
         return hollow(self.shape, self.dtype)
 
-    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Hollow:
+    def astype(self, dtype: Any, *args: object, **kwargs: object) -> Hollow:
         """Of another type."""
         return hollow(self.shape, np.dtype(dtype))
 
-    def flatten(self, order: Any = "C") -> Hollow:
+    def flatten(self, order: object = "C") -> Hollow:
         """Of one dimension."""
         return hollow((self.size,), self.dtype)
 
-    def fill(self, value: Any) -> None:
+    def fill(self, value: object) -> None:
         """Does nothing."""
 
 
 _LIKE = (np.empty_like, np.zeros_like, np.ones_like, np.full_like)
 
 
-def hollow(shape: tuple[int, ...], dtype: Any, value: Any = 0) -> Hollow:
+def hollow(shape: tuple[int, ...], dtype: Any, value: object = 0) -> Hollow:
     """An array of this shape and type without values; if it has no dimensions, with the `value` that zeros gave, so that a check
     of all values passes as for zeros."""
     for call in when_used:
@@ -84,7 +84,7 @@ def hollow(shape: tuple[int, ...], dtype: Any, value: Any = 0) -> Hollow:
     return Hollow(shape, kind, element, 0, (0,) * len(shape))
 
 
-def mapped(convert: Callable[[Any], Any], value: Any) -> Any:
+def mapped(convert: Callable[[Any], Any], value: object) -> Any:
     """`value` with `convert` applied to what is not a container."""
     if isinstance(value, (list, tuple)):
         parts = [mapped(convert, one) for one in value]
@@ -94,19 +94,19 @@ def mapped(convert: Callable[[Any], Any], value: Any) -> Any:
     return convert(value)
 
 
-def solid(value: Any) -> Any:
+def solid(value: object) -> Any:
     """A hollow array as a plain one of zeros, for a kernel."""
     return value.view(np.ndarray) if isinstance(value, Hollow) else value
 
 
-def single(value: Any) -> Any:
+def single(value: object) -> Any:
     """The same with one element along each dimension."""
     if not isinstance(value, np.ndarray):
         return value
     return solid(value)[tuple([slice(0, 1) if n else slice(None) for n in value.shape])] if value.ndim else solid(value)
 
 
-def hollowed(result: Any) -> Any:
+def hollowed(result: object) -> Any:
     """What a kernel computed, without its values."""
     return mapped(
         lambda one: (
@@ -116,11 +116,11 @@ def hollowed(result: Any) -> Any:
     )
 
 
-def is_hollow(array: Any) -> bool:
+def is_hollow(array: object) -> bool:
     return array.__class__ is Hollow
 
 
-def refuse_hollow(name: str, value: Any) -> None:
+def refuse_hollow(name: str, value: object) -> None:
     """NotImplementedError for a function of values: for a tensor, or an array, without any."""
     if is_hollow(getattr(value, "_array", value)):
         raise NotImplementedError(f"{name}: its result depends on values, which a meta tensor does not have")

@@ -135,7 +135,7 @@ class Operator:
         text = self.schema.text
         return text[text.index("(") :]
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, *args: object, **kwargs: object) -> Any:
         """The result of the function for the CPU."""
         kernel = self.kernel or self.composite
         if kernel is None:
@@ -155,7 +155,7 @@ class Operator:
         return result
 
 
-def _requires_grad(value: Any) -> bool:
+def _requires_grad(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return any([_requires_grad(one) for one in value])
     return isinstance(value, Tensor) and value.requires_grad
@@ -218,7 +218,7 @@ def _recorded_lists(operator: Operator, bound: inspect.BoundArguments) -> Any:
             return result
 
         @staticmethod
-        def backward(ctx: Any, *grads: Any) -> Any:
+        def backward(ctx: object, *grads: Any) -> Any:
             found = _Call.backward(ctx, *grads)[2:]
             spread: list[Any] = []
             for grad, one in zip(found, form):
@@ -240,11 +240,11 @@ def defined(name: str, schema: str) -> Operator:
     return OPERATORS[name]
 
 
-def operator_of(name: Any) -> Operator:
+def operator_of(name: object) -> Operator:
     """The operator of a qualified name, or the one that an object stands for. RuntimeError if there is none."""
     found = getattr(name, "_operator", None)
     if found is not None:
-        return found  # type: ignore[no-any-return]
+        return found
     text = (
         str(name).removesuffix(".default").replace(".", "::", 1) if "::" not in str(name) else str(name).removesuffix(".default")
     )
@@ -352,7 +352,7 @@ NAMES_ONLY = frozenset(
 """Operators of torch without a function of the same name: packages use them as keys of tables."""
 
 
-def refuse(name: str, *args: Any, **kwargs: Any) -> NoReturn:
+def refuse(name: str, *args: object, **kwargs: object) -> NoReturn:
     """The call of an operator that only has a name here. NotImplementedError."""
     raise NotImplementedError(f"torch.ops.aten.{name} is not here: use the functions of torch. See docs/coverage.md.")
 
@@ -364,10 +364,10 @@ def aten(name: str) -> Kernel | None:
     for place in (torch, torch.nn.functional, torch.special):
         found = vars(place).get(name)
         if callable(found) and not inspect.isclass(found):
-            return found  # type: ignore[no-any-return]
+            return found
     for prefix, place in (("linalg_", torch.linalg), ("special_", torch.special), ("fft_", torch.fft)):
         if name.startswith(prefix) and callable(getattr(place, name[len(prefix) :], None)):
-            return getattr(place, name[len(prefix) :])  # type: ignore[no-any-return]
+            return getattr(place, name[len(prefix) :])
     method = getattr(Tensor, name, None)
     return method if inspect.isroutine(method) else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,13 @@ from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
 
-@dataclass
 class Options:
     """What ``set_printoptions`` sets."""
 
-    precision: int = 4
-    threshold: float = 1000
-    edgeitems: int = 3
-    linewidth: int = 80
-    sci_mode: bool | None = None
+    def __init__(self) -> None:
+        self.precision, self.edgeitems, self.linewidth = 4, 3, 80
+        self.threshold: float = 1000
+        self.sci_mode: bool | None = None
 
 
 options = Options()
@@ -60,13 +57,13 @@ def set_printoptions(
 
 def get_printoptions() -> dict[str, Any]:
     """The options as ``set_printoptions`` takes them."""
-    return asdict(options)
+    return vars(options).copy()
 
 
 class printoptions(Block, ContextDecorator):
     """``set_printoptions`` until the block ends."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: object) -> None:
         self._wanted = kwargs
 
     def _state(self) -> dict[str, Any]:

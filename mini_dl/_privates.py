@@ -11,8 +11,9 @@ from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._device import CPU, device
 from mini_dl.autograd.anomaly import _Setting, anomaly
-from mini_dl.autograd.mode import _Plain, _Switch
+from mini_dl.autograd.mode import _Plain, _Switch, is_grad_enabled, set_grad_enabled
 from mini_dl.ops.activation import log_softmax_backward, softmax_backward
+from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.tensor import Tensor
 
 _DecoratorContextManager, _NoParamDecoratorContextManager = _Switch, _Plain
@@ -22,7 +23,7 @@ def context_decorator(ctx: Any, func: Callable[..., Any]) -> Callable[..., Any]:
     """`func` within a context, made anew for each call if `ctx` is a function."""
 
     @functools.wraps(func)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: object, **kwargs: object) -> Any:
         with ctx() if callable(ctx) else ctx:
             return func(*args, **kwargs)
 
@@ -47,16 +48,16 @@ def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single 
 
 def _shape_as_tensor(input: Tensor) -> Tensor:
     """The sizes of `input` as a tensor of integers."""
-    return torch.tensor(input.shape, dtype=torch.int64)  # type: ignore[no-any-return]
+    return torch.tensor(input.shape, dtype=torch.int64)
 
 
-def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: Any = None) -> Tensor:
+def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: object = None) -> Tensor:
     """``tensor.uniform_(a, b)``, not recorded."""
     with torch.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
-def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: Any = None) -> Tensor:
+def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: object = None) -> Tensor:
     """``tensor.normal_(mean, std)``, not recorded."""
     with torch.no_grad():
         return tensor.normal_(mean, std, generator=generator)
@@ -74,32 +75,14 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
         return tensor.zero_()
 
 
-def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
+def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: object) -> Tensor:
     """The gradient of ``softmax`` for the gradient of its `output`."""
-    return softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
+    return softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)
 
 
-def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any) -> Tensor:
+def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: object) -> Tensor:
     """The gradient of ``log_softmax`` for the gradient of its `output`."""
-    return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)  # type: ignore[no-any-return]
-
-
-def parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
-    """The arguments of ``Module.to``: device, type, non_blocking and memory format."""
-    where, kind = kwargs.get("device"), kwargs.get("dtype")
-    rest = list(args)
-    if rest and isinstance(rest[0], Tensor):
-        tensor = rest.pop(0)
-        where, kind = tensor.device, tensor.dtype
-    elif rest and isinstance(rest[0], _dtypes.dtype):
-        kind = rest.pop(0)
-    elif rest:
-        where = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], _dtypes.dtype)):
-            kind = rest.pop(0)
-    non_blocking = bool(kwargs.get("non_blocking", rest[0] if rest else False))
-    found = device(where) if where is not None and not isinstance(where, device) else where
-    return found, kind, non_blocking, kwargs.get("memory_format")
+    return log_softmax_backward(grad_output, output, wrap_dim(dim, output.ndim)).to(input_dtype)
 
 
 def check(b: bool, s: Callable[[], str], exc_type: type[Exception] = RuntimeError) -> None:
@@ -131,17 +114,17 @@ class OrderedSet(MutableSet[Any]):
     def __len__(self) -> int:
         return len(self._dict)
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         self._dict[value] = None
 
-    def discard(self, value: Any) -> None:
+    def discard(self, value: object) -> None:
         self._dict.pop(value, None)
 
     def __repr__(self) -> str:
         return f"OrderedSet({list(self._dict)})"
 
 
-def set_module(obj: Any, mod: str) -> None:
+def set_module(obj: object, mod: str) -> None:
     """Say that `obj` was defined in the module `mod`."""
     if not isinstance(mod, str):
         raise TypeError("The mod argument should be a string")
@@ -156,7 +139,7 @@ def get_accelerator(check: bool | None = None) -> device:
 class DispatchKeySet:
     """A set of the names of torch's dispatcher, which is not here."""
 
-    def __init__(self, *keys: Any) -> None:
+    def __init__(self, *keys: object) -> None:
         self.keys: frozenset[Any] = frozenset(keys)
 
     def __or__(self, other: DispatchKeySet) -> DispatchKeySet:
@@ -168,6 +151,52 @@ class DispatchKeySet:
     def __sub__(self, other: DispatchKeySet) -> DispatchKeySet:
         return DispatchKeySet(*self.keys - other.keys)
 
-    def has(self, key: Any) -> bool:
+    def has(self, key: object) -> bool:
         """Whether a name is in it."""
         return key in self.keys
+
+
+# ------------------------------------------------------------------------------------------------ of torch.optim.optimizer
+
+
+def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]:
+    """A step that is recorded only if the optimizer was made with ``differentiable=True``."""
+
+    @functools.wraps(func)
+    def step(self: Any, *args: object, **kwargs: object) -> Any:
+        before = is_grad_enabled()
+        set_grad_enabled(self.defaults["differentiable"])
+        try:
+            return func(self, *args, **kwargs)
+        finally:
+            set_grad_enabled(before)
+
+    return step
+
+
+def _get_value(x: object) -> Any:
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _to_scalar(x: object) -> Any:
+    return x.squeeze() if isinstance(x, Tensor) and x.ndim else x
+
+
+def _dispatch_sqrt(x: Any) -> Any:
+    return x.sqrt() if isinstance(x, Tensor) else x**0.5
+
+
+def _get_scalar_dtype(is_fused: bool | None = None) -> _dtypes.dtype:
+    return _dtypes.float64 if not is_fused and _dtypes.get_default_dtype() is _dtypes.float64 else _dtypes.float32
+
+
+def _get_capturable_supported_devices(supports_xla: bool = True) -> list[str]:
+    return ["cuda", "xpu", "hpu", *(["xla"] if supports_xla else [])]
+
+
+def _view_as_real(params: list[Any], *state_and_grads: list[Any]) -> None:
+    """Replace complex tensors in these lists by pairs of real numbers, which share their memory."""
+    for i, param in enumerate(params):
+        if param.is_complex():
+            for found in (params, *state_and_grads):
+                found[i] = view_as_real(found[i])

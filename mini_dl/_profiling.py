@@ -147,15 +147,15 @@ class FunctionEventAvg(_Times):
 class EventList(list[Any]):
     """Events, or their averages, as a table or a trace."""
 
-    def __init__(self, *args: Any, profile_memory: bool = False, with_shapes: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: object, profile_memory: bool = False, with_shapes: bool = False, **kwargs: object) -> None:
         super().__init__(*args)
         self._profile_memory, self._with_shapes = profile_memory, with_shapes
 
     @property
     def self_cpu_time_total(self) -> float:
-        return sum([event.self_cpu_time_total for event in self])  # type: ignore[no-any-return]
+        return sum([event.self_cpu_time_total for event in self])
 
-    def key_averages(self, group_by_input_shape: bool = False, *args: Any, **kwargs: Any) -> EventList:
+    def key_averages(self, group_by_input_shape: bool = False, *args: object, **kwargs: object) -> EventList:
         """The averages of the events of one name, or of one name and input shapes."""
         found: dict[Any, FunctionEventAvg] = {}
         for event in self:
@@ -272,7 +272,7 @@ class Recorder:
             self.close(event)
 
 
-def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., Any], *args: object, **kwargs: object) -> Any:
     shapes = [list(value.shape) if isinstance(value, np.ndarray) else [] for value in args] if recorder.record_shapes else []
     event = recorder.open(name_of(kernel), shapes)
     result = None
@@ -293,7 +293,7 @@ def name_of(kernel: Callable[..., Any]) -> str:
     return f"aten::{name}" if hasattr(Tensor, name) else f"mini_dl::{name}"
 
 
-def _bytes(result: Any) -> int:
+def _bytes(result: object) -> int:
     if isinstance(result, tuple):
         return sum(map(_bytes, result))
     return result.nbytes if isinstance(result, np.ndarray) and result.base is None else 0
@@ -325,7 +325,7 @@ class record_function:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def wrapped(*args: object, **kwargs: object) -> Any:
             with record_function(self.name, self.args):
                 return function(*args, **kwargs)
 
@@ -345,8 +345,8 @@ class profile:
     def __init__(
         self, enabled: bool = True, *, use_cuda: bool = False, use_device: str | None = None, record_shapes: bool = False,
         with_flops: bool = False, profile_memory: bool = False, with_stack: bool = False, with_modules: bool = False,
-        use_kineto: bool = False, use_cpu: bool = True, experimental_config: Any = None, acc_events: bool = False,
-        custom_trace_id_callback: Any = None, post_processing_timeout_s: float | None = None,
+        use_kineto: bool = False, use_cpu: bool = True, experimental_config: object = None, acc_events: bool = False,
+        custom_trace_id_callback: object = None, post_processing_timeout_s: float | None = None,
     ) -> None:  # fmt: skip
         self.enabled, self.entered = enabled, False
         self.record_shapes, self.profile_memory = record_shapes, profile_memory
@@ -376,7 +376,7 @@ class profile:
             raise RuntimeError("Profiler didn't finish running")
         return self.function_events
 
-    def key_averages(self, group_by_input_shape: bool = False, *args: Any, **kwargs: Any) -> EventList:
+    def key_averages(self, group_by_input_shape: bool = False, *args: object, **kwargs: object) -> EventList:
         """The averages by name."""
         return self._events().key_averages(group_by_input_shape)
 

@@ -13,7 +13,7 @@ from mini_dl.tensor import Tensor
 class QuantStub(Module):
     """Where numbers would be quantized: its input itself."""
 
-    def __init__(self, qconfig: Any = None) -> None:
+    def __init__(self, qconfig: object = None) -> None:
         super().__init__()
         if qconfig:
             self.qconfig = qconfig
@@ -37,7 +37,7 @@ class QuantWrapper(Module):
         self.train(module.training)
 
     def forward(self, X: Tensor) -> Tensor:
-        return self.dequant(self.module(self.quant(X)))  # type: ignore[no-any-return]
+        return self.dequant(self.module(self.quant(X)))
 
 
 class FloatFunctional(Module):
@@ -47,11 +47,11 @@ class FloatFunctional(Module):
         super().__init__()
         self.activation_post_process = Identity()
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: object) -> Any:
         raise RuntimeError("FloatFunctional is not intended to use the 'forward'. Please use the underlying operation")
 
     def _observed(self, result: Tensor) -> Tensor:
-        return self.activation_post_process(result)  # type: ignore[no-any-return]
+        return self.activation_post_process(result)
 
     def add(self, x: Tensor, y: Tensor) -> Tensor:
         """``x + y``"""

@@ -30,7 +30,7 @@ class _Settings:
 state = _Settings()
 
 
-def _bool(value: Any, name: str) -> bool:
+def _bool(value: object, name: str) -> bool:
     if not isinstance(value, bool):
         raise RuntimeError(f"{name} expects a bool, but got {type(value).__name__}")
     return value
@@ -143,7 +143,7 @@ def set_default_device(device: Any) -> None:
     creation.default = META if device is not None and is_meta(device) else None
 
 
-def get_device_module(device: Any = None) -> Any:
+def get_device_module(device: object = None) -> Any:
     """``torch.cpu`` for None and the CPU, ``torch.cuda`` for a CUDA device, and so on.
 
     RuntimeError if there is no such module.
@@ -159,11 +159,11 @@ def get_device_module(device: Any = None) -> Any:
     return importlib.import_module(f"mini_dl.{name}")
 
 
-def _type(where: Any) -> str:
+def _type(where: object) -> str:
     return device(where).type
 
 
-def set_default_tensor_type(t: Any) -> None:
+def set_default_tensor_type(t: object) -> None:
     """The older spelling of `set_default_dtype`: by the name or the class of a tensor type, such as ``torch.DoubleTensor``."""
     name = t if isinstance(t, str) else getattr(t, "__name__", "")
     if isinstance(t, str) and t.startswith("torch.cuda."):
@@ -267,13 +267,13 @@ def sdp_kernel(
 class Options:
     """Attributes of a library that torch is built with. They are remembered and change nothing; others are refused."""
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         vars(self).update(values)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"Unknown attribute {name}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name not in vars(self):
             raise AttributeError(f"Unknown attribute {name}")
         vars(self)[name] = value
@@ -286,7 +286,7 @@ class _Products(Options):
     def allow_tf32(self) -> bool:
         return state.precision != "highest"
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name == "allow_tf32":
             state.precision = "high" if value else "highest"
         else:

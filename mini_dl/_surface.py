@@ -31,7 +31,7 @@ class Names(dict[str, Any]):
         super().__init__()
         self.where = where
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         if name in self:
             raise published_twice(self.where, name, self[name], value)
         super().__setitem__(name, value)
@@ -85,7 +85,7 @@ def namespace(name: str) -> dict[str, Any]:
 PLACES = ("torch", "Tensor", "nn.functional", "special", "linalg", "fft", "random", "masked", "utils.dlpack")
 
 
-def publish(where: str, name: str, value: Any) -> None:
+def publish(where: str, name: str, value: object) -> None:
     """Give `value` the public name there. TypeError if the name is taken, or if there is no such place."""
     if where not in PLACES:
         raise TypeError(f"{name} cannot be published in {where!r}; the places are {', '.join(PLACES)}")
@@ -97,13 +97,13 @@ def publish(where: str, name: str, value: Any) -> None:
         setattr(Tensor, name, value)
 
 
-def published_twice(where: str, name: str, first: Any, second: Any) -> TypeError:
+def published_twice(where: str, name: str, first: object, second: object) -> TypeError:
     return TypeError(
         f"{where}.{name} is published twice: {written_at(first)} and {written_at(second)}; remove one, or give it another name"
     )
 
 
-def written_at(value: Any) -> str:
+def written_at(value: object) -> str:
     """Where the function behind a public name is written."""
     code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
     return repr(value) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
@@ -261,7 +261,7 @@ def check_apart(out: Tensor, values: Any) -> None:
             check_apart(out, value)
 
 
-def _tuple(value: Any) -> tuple[Any, ...]:
+def _tuple(value: object) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 

@@ -17,7 +17,7 @@ MESSAGE = (
 )
 
 
-def _assert(condition: Any, message: Any) -> None:
+def _assert(condition: object, message: object) -> None:
     """AssertionError with this message unless the condition holds.
 
     >>> import mini_dl as torch
@@ -35,7 +35,7 @@ def _fail(error: type[BaseException], message: Callable[[], Any] | None) -> NoRe
     raise error(str(message()))
 
 
-def _check_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None) -> None:
+def _check_with(error_type: type[BaseException], cond: object, message: Callable[[], Any] | None) -> None:
     """Raise `error_type` with the message that `message` returns unless `cond` is True. TypeError unless it is a bool."""
     if not isinstance(cond, bool):
         raise TypeError(f"cond must be a bool, but got {type(cond)}")
@@ -43,27 +43,27 @@ def _check_with(error_type: type[BaseException], cond: Any, message: Callable[[]
         _fail(error_type, message)
 
 
-def _check(cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check(cond: object, message: Callable[[], Any] | None = None) -> None:
     """RuntimeError unless `cond` is True."""
     _check_with(RuntimeError, cond, message)
 
 
-def _check_index(cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_index(cond: object, message: Callable[[], Any] | None = None) -> None:
     """IndexError unless `cond` is True."""
     _check_with(IndexError, cond, message)
 
 
-def _check_value(cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_value(cond: object, message: Callable[[], Any] | None = None) -> None:
     """ValueError unless `cond` is True."""
     _check_with(ValueError, cond, message)
 
 
-def _check_type(cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_type(cond: object, message: Callable[[], Any] | None = None) -> None:
     """TypeError unless `cond` is True."""
     _check_with(TypeError, cond, message)
 
 
-def _check_not_implemented(cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_not_implemented(cond: object, message: Callable[[], Any] | None = None) -> None:
     """NotImplementedError unless `cond` is True."""
     _check_with(NotImplementedError, cond, message)
 
@@ -75,7 +75,7 @@ def _check_is_size(i: int, message: Callable[[], Any] | None = None, *, max: int
         _check(i <= max, message)
 
 
-def _check_tensor_all_with(error_type: type[BaseException], cond: Any, message: Callable[[], Any] | None) -> None:
+def _check_tensor_all_with(error_type: type[BaseException], cond: object, message: Callable[[], Any] | None) -> None:
     """Raise `error_type` unless all elements of the tensor `cond` are True."""
     if not isinstance(cond, Tensor):
         raise TypeError(f"cond must be a tensor, but got {type(cond)}")
@@ -84,7 +84,7 @@ def _check_tensor_all_with(error_type: type[BaseException], cond: Any, message: 
     _check_with(error_type, bool(cond._array.all()), message)
 
 
-def _check_tensor_all(cond: Any, message: Callable[[], Any] | None = None) -> None:
+def _check_tensor_all(cond: object, message: Callable[[], Any] | None = None) -> None:
     """RuntimeError unless all elements of the tensor `cond` are True."""
     _check_tensor_all_with(RuntimeError, cond, message)
 
@@ -102,7 +102,7 @@ def sym_float(a: Any) -> float:
     return float(a)
 
 
-def sym_not(a: Any) -> bool:
+def sym_not(a: object) -> bool:
     """``not a``"""
     return not a
 
@@ -117,7 +117,7 @@ def sym_min(a: Any, b: Any) -> Any:
     return min(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else min(a, b)
 
 
-def sym_ite(b: Any, t: Any, f: Any) -> Any:
+def sym_ite(b: object, t: object, f: object) -> Any:
     """``t if b else f``"""
     return t if b else f
 
@@ -132,7 +132,7 @@ def sym_sum(args: Any) -> Any:
     return sum(args)
 
 
-def sym_fresh_size(expr: Any) -> Any:
+def sym_fresh_size(expr: object) -> Any:
     """`expr` itself."""
     return expr
 
@@ -169,7 +169,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], o
 
 
 def while_loop(
-    cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: tuple[Any, ...], *, hints: Any = None
+    cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: tuple[Any, ...], *, hints: object = None
 ) -> tuple[Any, ...]:
     """Apply `body_fn` to the values while `cond_fn` holds for them, and return them."""
     carried = tuple(carried_inputs)

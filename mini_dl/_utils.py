@@ -51,7 +51,7 @@ def _take_tensors(tensors: Iterable[Tensor], size_limit: int) -> Iterable[list[T
         yield row
 
 
-def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = False) -> int:
+def _get_device_index(device: object, optional: bool = False, allow_cpu: bool = False) -> int:
     """The number of a device; -1 for the CPU if `allow_cpu`. ValueError for one without a number, or if there is none."""
     if isinstance(device, str):
         device = _device(device)
@@ -105,7 +105,7 @@ def _handle_complex(tensor: Tensor) -> Tensor:
     return tensor.view(tensor.dtype.to_real()) if tensor.is_complex() else tensor
 
 
-def classproperty(function: Any) -> Any:
+def classproperty(function: object) -> Any:
     """A property of a class."""
     return _ClassProperty(function)
 

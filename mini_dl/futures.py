@@ -14,7 +14,7 @@ T = TypeVar("T")
 class Future(Generic[T]):
     """A result that another thread, or a later line, sets."""
 
-    def __init__(self, *, devices: Any = None) -> None:
+    def __init__(self, *, devices: object = None) -> None:
         self._done = threading.Event()
         self._result: Any = None
         self._error: BaseException | None = None
@@ -38,7 +38,7 @@ class Future(Generic[T]):
             raise self._error
         return self._result
 
-    def _complete(self, result: Any, error: BaseException | None) -> None:
+    def _complete(self, result: object, error: BaseException | None) -> None:
         with self._lock:
             if self.done():
                 raise RuntimeError("Future can only be marked completed once")
@@ -48,7 +48,7 @@ class Future(Generic[T]):
         for callback in callbacks:
             callback(self)
 
-    def set_result(self, result: Any) -> None:
+    def set_result(self, result: object) -> None:
         """Set the result. RuntimeError if there is one."""
         self._complete(result, None)
 
@@ -70,7 +70,7 @@ class Future(Generic[T]):
         """A future of ``callback(self)``, which is called once there is a result."""
         later: Future[Any] = Future()
 
-        def run(done: Any) -> None:
+        def run(done: object) -> None:
             try:
                 result = callback(done)
             except Exception as error:
@@ -89,7 +89,7 @@ def collect_all(futures: list[Future[Any]]) -> Future[list[Future[Any]]]:
     if not futures:
         together.set_result([])
 
-    def one(_: Any) -> None:
+    def one(_: object) -> None:
         with lock:
             left[0] -= 1
             last = left[0] == 0

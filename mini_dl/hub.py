@@ -52,7 +52,7 @@ def _refuse(name: str) -> NoReturn:
     )
 
 
-def _hubconf(repo_or_dir: Any, source: str, name: str) -> Any:
+def _hubconf(repo_or_dir: object, source: str, name: str) -> Any:
     """The module ``hubconf.py`` of a folder. ValueError for another source than torch's two."""
     source = source.lower()
     if source not in ("github", "local"):
@@ -75,7 +75,7 @@ def _hubconf(repo_or_dir: Any, source: str, name: str) -> Any:
     return module
 
 
-def _entry(module: Any, model: str) -> Any:
+def _entry(module: object, model: str) -> Any:
     if not isinstance(model, str):
         raise ValueError("Invalid input: model should be a string of function name")
     found = getattr(module, model, None)
@@ -94,7 +94,7 @@ def list(
 
 
 def help(
-    github: Any, model: str, force_reload: bool = False, skip_validation: bool = False, trust_repo: Any = "check", *,
+    github: object, model: str, force_reload: bool = False, skip_validation: bool = False, trust_repo: object = "check", *,
     source: str = "github",
 ) -> Any:  # fmt: skip
     """The docstring of an entry: only from a folder, with ``source="local"``, which torch does not offer here."""
@@ -102,8 +102,8 @@ def help(
 
 
 def load(
-    repo_or_dir: Any, model: str, *args: Any, source: str = "github", trust_repo: Any = "check", force_reload: bool = False,
-    verbose: bool = True, skip_validation: bool = False, **kwargs: Any,
+    repo_or_dir: object, model: str, *args: object, source: str = "github", trust_repo: object = "check",
+    force_reload: bool = False, verbose: bool = True, skip_validation: bool = False, **kwargs: object,
 ) -> Any:  # fmt: skip
     """``model(*args, **kwargs)``, a function of the file ``hubconf.py`` in the folder, with ``source="local"``."""
     return _entry(_hubconf(repo_or_dir, source, "load"), model)(*args, **kwargs)
@@ -129,7 +129,7 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
 
 
 def load_state_dict_from_url(
-    url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True, check_hash: bool = False,
+    url: str, model_dir: str | None = None, map_location: object = None, progress: bool = True, check_hash: bool = False,
     file_name: str | None = None, weights_only: bool = True,
 ) -> Any:  # fmt: skip
     """`torch.load` of the file at `url`, which is downloaded once and kept in `model_dir` (``get_dir() + "/checkpoints"``).

@@ -31,7 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def fallthrough_kernel(*args: Any, **kwargs: Any) -> Any:
+def fallthrough_kernel(*args: object, **kwargs: object) -> Any:
     """Stands for "no function": it cannot be called."""
     raise NotImplementedError("fallthrough_kernel() should never be called.")
 
@@ -49,7 +49,7 @@ NAMES: dict[Any, str] = {
 }  # fmt: skip
 
 
-def _type(annotation: Any, name: str, signature: Any) -> str:
+def _type(annotation: object, name: str, signature: object) -> str:
     """The name of a type in a schema."""
     if annotation in NAMES:
         return NAMES[annotation]
@@ -145,7 +145,7 @@ class CustomOpDef:
     def _opoverload(self) -> Any:
         return getattr(namespace(self._namespace), self._name).default
 
-    def register_kernel(self, device_types: Any, fn: Kernel | None = None, /) -> Any:
+    def register_kernel(self, device_types: object, fn: Kernel | None = None, /) -> Any:
         """Run this function for tensors of a device; those for other devices than the CPU are never called."""
         return register_kernel(self, device_types, fn)
 
@@ -160,14 +160,14 @@ class CustomOpDef:
         """The derivative: ``backward(ctx, *grads)``, after ``setup_context(ctx, inputs, output)``."""
         register_autograd(self, backward, setup_context=setup_context)
 
-    def register_autocast(self, device_type: str, cast_inputs: Any) -> Any:
+    def register_autocast(self, device_type: str, cast_inputs: object) -> Any:
         """Accepted: the operator takes its arguments as they are."""
         return lambda fn: fn
 
 
 def custom_op(
-    name: str, fn: Kernel | None = None, /, *, mutates_args: Any, device_types: Any = None, schema: str | None = None,
-    tags: Any = None,
+    name: str, fn: Kernel | None = None, /, *, mutates_args: object, device_types: Any = None, schema: str | None = None,
+    tags: object = None,
 ) -> Any:  # fmt: skip
     """Make an operator ``torch.ops.namespace.name`` of a function with annotations. `name` is ``namespace::name``.
 
@@ -208,14 +208,14 @@ def register_kernel(op: Any, device_types: Any, func: Kernel | None = None, /, *
     return func
 
 
-def register_autograd(op: Any, backward: Kernel, /, *, setup_context: Kernel | None = None, lib: Any = None) -> None:
+def register_autograd(op: object, backward: Kernel, /, *, setup_context: Kernel | None = None, lib: object = None) -> None:
     """Set the derivative of an operator: ``backward(ctx, *grads)``, after ``setup_context(ctx, inputs, output)``."""
     operator = operator_of(op)
     operator.backward, operator.setup_context = backward, setup_context
 
 
 def register_fake(
-    op: Any, func: Kernel | None = None, /, *, lib: Any = None, _stacklevel: int = 1, allow_override: bool = False
+    op: object, func: Kernel | None = None, /, *, lib: object = None, _stacklevel: int = 1, allow_override: bool = False
 ) -> Any:
     """Keep a function for tensors without data; it is not called. A decorator without `func`."""
     if func is None:
@@ -229,21 +229,23 @@ def register_fake(
 impl_abstract = register_fake
 
 
-def register_vmap(op: Any, func: Kernel | None = None, /, *, lib: Any = None) -> Any:
+def register_vmap(op: object, func: Kernel | None = None, /, *, lib: object = None) -> Any:
     """Keep a function for ``torch.vmap``; it is not called. A decorator without `func`."""
     return func if func is not None else lambda function: function
 
 
-def register_torch_dispatch(op: Any, torch_dispatch_class: Any, func: Kernel | None = None, /, *, lib: Any = None) -> Any:
+def register_torch_dispatch(
+    op: object, torch_dispatch_class: object, func: Kernel | None = None, /, *, lib: object = None
+) -> Any:
     """Keep a function for a mode of torch's dispatcher; it is not called. A decorator without `func`."""
     return func if func is not None else lambda function: function
 
 
-def register_autocast(op: Any, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> None:
+def register_autocast(op: object, device_type: str, cast_inputs: object, /, *, lib: object = None) -> None:
     """Accepted: the operator takes its arguments as they are."""
 
 
-def define(qualname: Any, schema: Any, *rest: Any, lib: Any = None, tags: Any = ()) -> Any:
+def define(qualname: Any, schema: Any, *rest: Any, lib: object = None, tags: object = ()) -> Any:
     """Define an operator by its qualified name and schema: ``define("space::f", "(Tensor x) -> Tensor")``.
 
     In its older form, ``define(library, "f(Tensor x) -> Tensor")``, a decorator for the function of the operator.
@@ -262,7 +264,7 @@ def define(qualname: Any, schema: Any, *rest: Any, lib: Any = None, tags: Any = 
     return None
 
 
-def impl(qualname: Any, types: Any, func: Any = None, *, lib: Any = None) -> Any:
+def impl(qualname: Any, types: Any, func: Any = None, *, lib: object = None) -> Any:
     """Set the function of an operator for devices: ``impl("space::f", "cpu", f)``, or as a decorator.
 
     In its older form, ``impl(library, "f", key)``, a decorator.
@@ -294,7 +296,7 @@ class Library:
     def __repr__(self) -> str:
         return f"Library(kind={self.kind}, ns={self.ns}, dispatch_key={self.dispatch_key})>"
 
-    def define(self, schema: str, alias_analysis: str = "", *, tags: Any = ()) -> str:
+    def define(self, schema: str, alias_analysis: str = "", *, tags: object = ()) -> str:
         """Define an operator, such as ``f(Tensor x) -> Tensor``, and return its name."""
         name, _ = parsed_schema(schema)
         defined(f"{self.ns}::{name}", schema)
@@ -302,7 +304,7 @@ class Library:
         return name
 
     def impl(
-        self, op_name: Any, fn: Kernel, dispatch_key: str = "", *, with_keyset: bool = False, allow_override: bool = False
+        self, op_name: object, fn: Kernel, dispatch_key: str = "", *, with_keyset: bool = False, allow_override: bool = False
     ) -> None:
         """Set the function of an operator for a key: the CPU, all devices, or with the derivative that Python records.
 
@@ -319,7 +321,7 @@ class Library:
     def fallback(self, fn: Kernel, dispatch_key: str = "", *, with_keyset: bool = False) -> None:
         """Accepted: there is no dispatcher to fall back in."""
 
-    def _register_fake(self, op_name: str, fn: Kernel, *args: Any, **kwargs: Any) -> None:
+    def _register_fake(self, op_name: str, fn: Kernel, *args: object, **kwargs: object) -> None:
         register_fake(f"{self.ns}::{op_name}", fn)
 
 

@@ -82,7 +82,7 @@ class DisableTorchFunctionSubclass:
 _PLAIN = {Tensor, int, float, bool, complex, str, type(None), types.FunctionType, type}
 
 
-def overrides(value: Any) -> bool:
+def overrides(value: object) -> bool:
     """Whether the class of `value` answers for functions."""
     kind = type(value)
     return kind not in _PLAIN and getattr(kind, "__torch_function__", disabled_torch_function) is not disabled_torch_function
@@ -104,7 +104,7 @@ def overriding(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _insert(found: list[Any], value: Any) -> None:
+def _insert(found: list[Any], value: object) -> None:
     kind = type(value)
     if any([type(other) is kind for other in found]):
         return
@@ -117,7 +117,7 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
     return bool(state.modes) or (not state.off and bool(overriding(relevant_args)))
 
 
-def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+def handle_torch_function(public_api: Function, relevant_args: Iterable[Any], *args: object, **kwargs: object) -> Any:
     """The answer of the first of `relevant_args` that does not decline to ``public_api(*args, **kwargs)``.
 
     TypeError if all of them return NotImplemented.
@@ -155,7 +155,7 @@ def wrap_torch_function(dispatcher: Function) -> Callable[[Function], Function]:
 
     def inner(function: Function) -> Function:
         @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def wrapped(*args: object, **kwargs: object) -> Any:
             relevant = dispatcher(*args, **kwargs)
             if has_torch_function(relevant):
                 return handle_torch_function(wrapped, relevant, *args, **kwargs)
@@ -166,7 +166,7 @@ def wrap_torch_function(dispatcher: Function) -> Callable[[Function], Function]:
     return inner
 
 
-def is_tensor_like(inp: Any) -> bool:
+def is_tensor_like(inp: object) -> bool:
     """Whether `inp` is a tensor or answers for functions."""
     return isinstance(inp, Tensor) or hasattr(inp, "__torch_function__")
 
@@ -194,7 +194,7 @@ def asking_function(function: Function) -> Any:
     """`function`, which asks its arguments after a failure or, when `watching`, before the call."""
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         if not watching:
             try:
                 return function(*args, **kwargs) if kwargs else function(*args)
@@ -215,7 +215,7 @@ def asked(public_api: Function, function: Function, args: tuple[Any, ...], kwarg
     return answer(public_api, found, args, kwargs) if found else function(*args, **kwargs)
 
 
-def ask_operator(name: str, self: Tensor, other: Any) -> Any:
+def ask_operator(name: str, self: Tensor, other: object) -> Any:
     """The result of ``self.name(other)`` if `other` is the first object met that answers for functions."""
     watch()
     return getattr(Tensor, name)(self, other)
@@ -244,7 +244,7 @@ def watch() -> None:
 
 def _asking_method(method: Function, name: str) -> Function:
     @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         found = [] if state.off else overriding((*args, *kwargs.values()) if kwargs else args)
         if not found and not state.modes:
             return method(*args, **kwargs)
@@ -318,7 +318,7 @@ class TorchFunctionMode:
         _pop_mode()
 
     @classmethod
-    def push(cls, *args: Any, **kwargs: Any) -> TorchFunctionMode:
+    def push(cls, *args: object, **kwargs: object) -> TorchFunctionMode:
         """An instance. It warns: ``with Mode():`` does the same."""
         warnings.warn("`Mode.push()` is no longer necessary and can be replaced with just `with Mode()`", stacklevel=2)
         return cls(*args, **kwargs)
@@ -328,7 +328,7 @@ def asking_modes(function: Function, module: str, name: str) -> Any:
     """`function`, for which modes answer, but no argument."""
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         return in_mode(call, [], args, kwargs) if state.modes else function(*args, **kwargs)
 
     call.__module__, call.__qualname__ = module, name
@@ -365,7 +365,7 @@ def _get_current_function_mode_stack() -> list[Any]:
 # ------------------------------------------------------------------------------------------------ what subclasses answer
 
 
-def converted(result: Any, kind: type[Tensor]) -> Any:
+def converted(result: object, kind: type[Tensor]) -> Any:
     """A result whose tensors are of class `kind`."""
     if kind is Tensor:
         return result

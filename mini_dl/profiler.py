@@ -113,9 +113,9 @@ class profile:
     def __init__(
         self, *, activities: Iterable[ProfilerActivity] | None = None, schedule: Callable[[int], ProfilerAction] | None = None,
         on_trace_ready: Callable[..., Any] | None = None, record_shapes: bool = False, profile_memory: bool = False,
-        with_stack: bool = False, with_flops: bool = False, with_modules: bool = False, experimental_config: Any = None,
-        execution_trace_observer: Any = None, acc_events: bool = False, use_cuda: bool | None = None,
-        custom_trace_id_callback: Any = None, post_processing_timeout_s: float | None = None,
+        with_stack: bool = False, with_flops: bool = False, with_modules: bool = False, experimental_config: object = None,
+        execution_trace_observer: object = None, acc_events: bool = False, use_cuda: bool | None = None,
+        custom_trace_id_callback: object = None, post_processing_timeout_s: float | None = None,
     ) -> None:  # fmt: skip
         self.schedule, self.on_trace_ready = schedule or _always, on_trace_ready
         self.record_shapes, self.profile_memory = record_shapes, profile_memory
@@ -176,7 +176,7 @@ class profile:
         """All events, in the order in which they began."""
         return self._finished()._events()
 
-    def key_averages(self, group_by_input_shape: bool = False, *args: Any, **kwargs: Any) -> EventList:
+    def key_averages(self, group_by_input_shape: bool = False, *args: object, **kwargs: object) -> EventList:
         """The averages by name: ``print(prof.key_averages().table(sort_by="cpu_time_total"))``."""
         return self._finished().key_averages(group_by_input_shape)
 

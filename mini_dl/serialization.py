@@ -78,9 +78,9 @@ __all__ = [
 
 @function()
 def save(
-    obj: Any,
+    obj: object,
     f: File,
-    pickle_module: Any = pickle,
+    pickle_module: object = pickle,
     pickle_protocol: int = 2,
     _use_new_zipfile_serialization: bool = True,
     _disable_byteorder_record: bool = False,
@@ -107,11 +107,11 @@ def save(
 def load(
     f: File,
     map_location: Any = None,
-    pickle_module: Any = None,
+    pickle_module: object = None,
     *,
     weights_only: bool | None = None,
     mmap: bool | None = None,
-    **pickle_load_args: Any,
+    **pickle_load_args: object,
 ) -> Any:
     """Read what `save`, or torch, wrote to a .pt file. All tensors are placed on the CPU, wherever they were.
 
@@ -142,7 +142,7 @@ def load(
         return read_pt(file, map_location, pickle_module=module, path=path, mapped=bool(mmap), **pickle_load_args)
 
 
-def _weights_only(asked: bool | None, pickle_module: Any) -> bool:
+def _weights_only(asked: bool | None, pickle_module: object) -> bool:
     """What the call asks for, or the environment, in which users of other people's programs can set it, as in torch."""
     always, never = (
         os.environ.get(f"TORCH_FORCE_{name}", "0").lower() in ("1", "y", "yes", "true")

@@ -55,23 +55,23 @@ class TorchVersion(str):
     What is not a version is compared as text.
     """
 
-    def _compare(self, other: Any, method: str) -> Any:
+    def _compare(self, other: object, method: str) -> Any:
         text = ".".join([str(part) for part in other]) if isinstance(other, (tuple, list)) else str(other)
         ours, theirs = key_of(str(self)), key_of(text)
         if ours is None or theirs is None:
             return getattr(str, method)(str(self), text)
         return getattr(ours, method)(theirs)
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: object) -> Any:
         return self._compare(other, "__lt__")
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: object) -> Any:
         return self._compare(other, "__le__")
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: object) -> Any:
         return self._compare(other, "__gt__")
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: object) -> Any:
         return self._compare(other, "__ge__")
 
     def __eq__(self, other: object) -> Any:

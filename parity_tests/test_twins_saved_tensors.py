@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parity_tests.twin import message, raised, twin
+from parity_tests.twin import message, mistake, raised, twin
 
 KEEPING = {
     "a product": lambda torch, x, y: x * y,
@@ -79,18 +79,43 @@ def test_hooks_see_recorded_tensors_without_recording(torch, rng):
 
 
 @twin
-def test_the_innermost_pair_holds(torch, rng):
-    x, graph = rng(3, grad=True), torch.autograd.graph
-    with graph.saved_tensors_hooks(lambda t: 1, lambda n: torch.full((3,), 7.0)):
-        with graph.saved_tensors_hooks(lambda t: 2, lambda n: torch.full((3,), 5.0)):
-            y = x * x
-        z = x * x
-    w = x * x
-    return [torch.autograd.grad(one.sum(), x) for one in (y, z, w)]
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradients_are_those_of_what_is_unpacked(torch, rng, order):
+    x, w = rng(3, 4, dtype="float64", grad=True), rng(4, 2, dtype="float64", grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach().numpy().copy(), lambda a: torch.from_numpy(a) * 2):
+        y = (x.exp() @ w).tanh().prod(1)
+    gradients = torch.autograd.grad(y.sum(), (x, w), create_graph=order == 2)
+    if order == 1:
+        return gradients
+    return gradients, torch.autograd.grad(sum([(g * g).sum() for g in gradients]), (x, w))
 
 
 @twin
-def test_what_a_function_saves_is_packed_too(torch, rng):
+def test_the_innermost_pair_counts_and_only_in_its_block(torch, rng):
+    x, seen = rng(3, grad=True), []
+
+    def named(name, value):
+        def pack(t):
+            seen.append(f"pack {name}")
+            return value
+
+        def unpack(number):
+            seen.append(f"unpack {name}")
+            return torch.full((3,), number)
+
+        return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
+
+    with named("outer", 7.0):
+        a = x.sin()
+        with named("inner", 5.0):
+            b = x.cos()
+        c = x.sinh()
+    d = x.cosh()
+    packed = list(seen)
+    return packed, [torch.autograd.grad(one.sum(), x) for one in (a, b, c, d)], seen
+
+
+def cube(torch):
     class Cube(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -101,12 +126,27 @@ def test_what_a_function_saves_is_packed_too(torch, rng):
         @staticmethod
         def backward(ctx, grad):
             x, _, y = ctx.saved_tensors
-            return grad * y / x * 3
+            return grad * 3 * x * x + 0 * y
 
+    return Cube
+
+
+@twin
+def test_layers_and_functions(torch, rng):
+    net = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.MaxPool2d(2))
+    x = rng(2, 2, 6, 6, grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach().clone(), lambda t: t):
+        y = torch.nn.functional.cross_entropy(cube(torch).apply(net(x)).flatten(1), torch.tensor([0, 1]))
+    y.backward()
+    return x.grad, [p.grad for p in net.parameters()]
+
+
+@twin
+def test_what_a_function_saves_is_packed_too(torch, rng):
     counted = []
     x = rng(3, grad=True)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: counted.append(t.shape) or t.detach(), lambda t: t):
-        y = Cube.apply(x)
+        y = cube(torch).apply(x)
     raw = y.grad_fn._raw_saved_tensors
     refusals = [message(lambda s=s: s.register_hooks(lambda t: t, lambda t: t)) for s in raw]
     y.sum().backward()
@@ -155,6 +195,23 @@ def test_an_unpack_that_returns_no_tensor(torch, rng):
     with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: 1):
         y = x * x
     return message(lambda: y.grad_fn._saved_self), message(lambda: y.sum().backward())
+
+
+@twin
+def test_a_pack_may_not_write(torch, rng):
+    x = rng(3, grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.zero_(), lambda t: t):
+        return raised(lambda: rng(3) * x)
+
+
+@mistake
+def test_a_tensor_that_was_saved_may_not_be_modified_once_the_block_has_ended(torch, rng):
+    x, b = rng(3, grad=True), rng(3) * 1.0
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach(), lambda t: t):
+        pass
+    y = (x * b).sum()
+    b.add_(1)
+    y.backward()
 
 
 @twin
@@ -215,6 +272,19 @@ def test_writes_to_saved_tensors_may_be_allowed(torch, rng):
         b = a.exp()
         a[0].mul_(2)
         (out + b.sum() + a.sum()).backward()
+    return x.grad
+
+
+@twin
+def test_ready_made_hooks_one_after_the_other(torch, rng):
+    graph, x = torch.autograd.graph, rng(3, grad=True)
+    with graph.save_on_cpu():
+        a = (x * x).exp().sum()
+    with graph.allow_mutation_on_saved_tensors():
+        b = rng(3) * 1.0
+        c = (b * x).sum()
+        b.add_(1)
+        (a + c).backward()
     return x.grad
 
 
@@ -299,11 +369,11 @@ def test_versions_can_be_counted_by_hand(torch, rng):
     graph, a, b = torch.autograd.graph, rng(2), rng(2, grad=True)
     y = b.exp() * a
     graph.increment_version(a)
-    graph.increment_version([a, b, b])
+    graph.increment_version([a, b, b, y, y])
     with torch.inference_mode():
         frozen = rng(2).clone()
     graph.increment_version(frozen)
-    return a._version, b._version, raised(y.sum().backward), raised(lambda: graph.increment_version([1]))
+    return a._version, b._version, y._version, raised(y.sum().backward), raised(lambda: graph.increment_version([1]))
 
 
 # ------------------------------------------------------------------------------------------------ several tensors

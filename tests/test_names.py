@@ -365,3 +365,17 @@ def test_scripted_and_traced_modules_share_parameters_and_attributes() -> None:
         assert torch.jit.wait(torch.jit.fork(lambda a: a + 1, x))[0, 0] == 2
     with pytest.raises(NotImplementedError, match=r"torch\.jit\.load is not here"):
         torch.jit.load("x.pt")
+
+
+def test_names_that_are_imported_later_are_listed_and_come_with_all_others() -> None:
+    code = (
+        "import mini_dl, sys\n"
+        "late = ['save', 'load', 'autocast', 'GradScaler', 'amp', 'func', 'serialization', 'signal', 'utils', 'distributions']\n"
+        "print([name for name in late if name in vars(mini_dl)], set(late) - set(dir(mini_dl)))\n"
+        "print([name for name in sys.modules if name.startswith(('mini_dl.files', 'mini_dl.utils', 'numpy.random'))])\n"
+        "names = {}\n"
+        "exec('from mini_dl import *', names)\n"
+        "print(set(late) - set(names), names['save'] is mini_dl.serialization.save, names['tensor'] is mini_dl.tensor)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines() == ["[] set()", "[]", "set() True True"]

@@ -118,7 +118,7 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., Any]) ->
     """`func`, run within the block."""
 
     @functools.wraps(func)
-    def decorate_autocast(*args: Any, **kwargs: Any) -> Any:
+    def decorate_autocast(*args: object, **kwargs: object) -> Any:
         with autocast_instance:
             return func(*args, **kwargs)
 
@@ -174,7 +174,7 @@ class autocast:
         state.keeps = self._cache_enabled
         return self
 
-    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> Literal[False]:
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> Literal[False]:
         if autocast_decrement_nesting() == 0:
             clear_autocast_cache()
         turn(supported(self.device), self.prev)
@@ -195,7 +195,7 @@ class autocast:
 # ------------------------------------------------------------------------------------------------ functions with a backward
 
 
-def _cast(value: Any, device_type: str, dtype: DType) -> Any:
+def _cast(value: object, device_type: str, dtype: DType) -> Any:
     """`value` with the floating point tensors in it, except float64, in type `dtype`."""
     if isinstance(value, Tensor):
         fits = value.is_floating_point() and value.device.type == device_type and value.dtype is not float64
@@ -206,11 +206,11 @@ def _cast(value: Any, device_type: str, dtype: DType) -> Any:
         return {_cast(k, device_type, dtype): _cast(v, device_type, dtype) for k, v in value.items()}
     if isinstance(value, Iterable):
         items = (_cast(one, device_type, dtype) for one in value)
-        return type(value)(items) if isinstance(value, (list, tuple)) else items  # type: ignore[call-arg]
+        return type(value)(items) if isinstance(value, (list, tuple)) else items
     return value
 
 
-def _checked(device_type: Any) -> None:
+def _checked(device_type: object) -> None:
     if not isinstance(device_type, str):
         raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
 
@@ -244,7 +244,7 @@ def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> An
         return functools.partial(custom_bwd, device_type=device_type)
 
     @functools.wraps(bwd)
-    def decorate_bwd(*args: Any, **kwargs: Any) -> Any:
+    def decorate_bwd(*args: Any, **kwargs: object) -> Any:
         with autocast(device_type, enabled=args[0]._fwd_used_autocast, dtype=args[0]._dtype):
             return bwd(*args, **kwargs)
 

@@ -99,7 +99,7 @@ def dtype_for(kind: str) -> _dtypes.dtype:
 # ------------------------------------------------------------------------------------------------ casts
 
 
-def _eligible(value: Any) -> bool:
+def _eligible(value: object) -> bool:
     return isinstance(value, Tensor) and value._array.dtype.kind in FLOATING and value._array.dtype.char != "d"
 
 
@@ -121,11 +121,11 @@ def cast(value: Any, target: _dtypes.dtype) -> Any:
     return made
 
 
-def lower(args: Any, kwargs: Any) -> _dtypes.dtype:
+def lower(args: object, kwargs: object) -> _dtypes.dtype:
     return dtype_for("cpu")
 
 
-def single(args: Any, kwargs: Any) -> _dtypes.dtype:
+def single(args: object, kwargs: object) -> _dtypes.dtype:
     return _dtypes.float32
 
 

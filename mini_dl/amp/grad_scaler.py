@@ -77,10 +77,10 @@ class GradScaler:
             return outputs * self._scale
         if isinstance(outputs, Iterable):
             scaled: Iterator[Any] = map(self.scale, outputs)
-            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled  # type: ignore[call-arg]
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
-    def unscale_(self, optimizer: Any) -> None:
+    def unscale_(self, optimizer: object) -> None:
         """Divide the gradients by the factor, as `step` does unless it was done before: to clip them, say."""
         if not self._enabled:
             return
@@ -246,14 +246,14 @@ class GradScaler:
         """Whether anything is scaled."""
         return self._enabled
 
-    def _check_inf_per_device(self, optimizer: Any) -> dict[Any, Tensor]:
+    def _check_inf_per_device(self, optimizer: object) -> dict[Any, Tensor]:
         """Look at the gradients without changing them."""
         self._started("_check_inf_per_device")
         found = self._unscale_grads_(optimizer, wrap(np.ones((), np.float32)), allow_fp16=True)
         self._per_optimizer_states[id(optimizer)]["found_inf_per_device"] = found
         return found
 
-    def _found_inf_per_device(self, optimizer: Any) -> dict[Any, Tensor]:
+    def _found_inf_per_device(self, optimizer: object) -> dict[Any, Tensor]:
         found: dict[Any, Tensor] = self._per_optimizer_states[id(optimizer)]["found_inf_per_device"]
         return found
 

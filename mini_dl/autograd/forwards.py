@@ -75,7 +75,7 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
     return call
 
 
-def _run_without_values(kernel: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _run_without_values(kernel: Callable[..., Any], *args: object, **kwargs: object) -> Any:
     """`room.run`, which runs a kernel on zeros where an argument is hollow. NumPy's own functions do that themselves."""
     if isinstance(kernel, np.ufunc) or kernel is np.copyto or not any([value.__class__ is Hollow for value in args]):
         return run(kernel, *args, **kwargs)

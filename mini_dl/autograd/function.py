@@ -128,7 +128,7 @@ class BackwardCFunction(Node, FunctionCtx):
             raise RuntimeError(FREED)
         return tuple([SavedTensor(self, "tensors", i) for i in range(len(self.saved["tensors"]))])
 
-    def apply(self, *grads: Any) -> Any:
+    def apply(self, *grads: object) -> Any:
         """The result of the user's `backward` for the gradients of the outputs."""
         cls = self._forward_cls
         if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
@@ -138,7 +138,7 @@ class BackwardCFunction(Node, FunctionCtx):
             )
         return (cls.backward if cls.vjp is Function.vjp else cls.vjp)(self, *grads)
 
-    def gradients(self, found: Any) -> list[Any]:
+    def gradients(self, found: object) -> list[Any]:
         """The gradients of the tensors among the inputs. RuntimeError if `found` does not fit them."""
         results = found if isinstance(found, tuple) else (found,)
         expected = len(self.is_variable_input)
@@ -214,7 +214,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
     _backward_cls: ClassVar[Any]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         warnings.warn(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them "
             "on the class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
@@ -227,11 +227,11 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+    def setup_context(ctx: object, inputs: tuple[Any, ...], output: object) -> Any:
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    def backward(ctx: object, *grad_outputs: Any) -> Any:
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
             "backward mode AD."
@@ -240,7 +240,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     vjp = backward
 
     @classmethod
-    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+    def apply(cls, *args: object, **kwargs: object) -> Any:
         """Run `forward`; record `backward` if any argument needs a gradient."""
         apart = cls.setup_context is not Function.setup_context
         if apart or kwargs:
@@ -270,7 +270,7 @@ def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 # ------------------------------------------------------------------------------------------------ outputs
 
 
-def is_among(tensor: Any, tensors: Sequence[Any]) -> bool:
+def is_among(tensor: object, tensors: Sequence[Any]) -> bool:
     return any([tensor is t for t in tensors])
 
 
@@ -319,12 +319,12 @@ def _check_tensors(tensors: Sequence[Any], error: type[Exception], message: str)
             raise error(message.format(i=i, kind=type_name(tensor)))
 
 
-def differentiates(ctx: Any, out: Any) -> bool:
+def differentiates(ctx: object, out: object) -> bool:
     """Whether the gradient of `out` goes to the node `ctx`."""
     return isinstance(out, Tensor) and type(out._edge) is tuple and out._edge[0] is ctx
 
 
-def _saved(ctx: Any, tensor: Tensor | None) -> Any:
+def _saved(ctx: object, tensor: Tensor | None) -> Any:
     """What to keep of a tensor; for an output, not the output itself, which holds its node: that would be a cycle."""
     if tensor is None or not differentiates(ctx, tensor):
         return save(tensor)
@@ -332,7 +332,7 @@ def _saved(ctx: Any, tensor: Tensor | None) -> Any:
     return save_result(tensor, edge[1])
 
 
-def _output(out: Tensor, edge: Any, is_input: bool, is_dirty: bool, is_kept: bool, count: int) -> Tensor:
+def _output(out: Tensor, edge: object, is_input: bool, is_dirty: bool, is_kept: bool, count: int) -> Tensor:
     """`out` with its gradient going to `edge`, None if it has none. An input returned unchanged becomes another tensor over the
     same memory, unless it was modified."""
     if edge is None:
@@ -369,7 +369,7 @@ def as_it_came(input: Tensor, is_kept: bool = False) -> Tensor:
     return out
 
 
-def _transplant(out: Tensor, edge: Any, is_input: bool, count: int) -> None:
+def _transplant(out: Tensor, edge: object, is_input: bool, count: int) -> None:
     """Let a tensor that was written in place, and the base of a view, have its gradient go to `edge`."""
     if is_end(out) and needs_grad(out):
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
@@ -399,7 +399,7 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     """For a `backward` that cannot be differentiated itself: differentiating its result is an error."""
 
     @functools.wraps(backward)
-    def wrapper(ctx: Any, *grads: Any) -> Any:
+    def wrapper(ctx: object, *grads: object) -> Any:
         with no_grad():
             found = backward(ctx, *grads)
         if not mode.enabled:
@@ -426,5 +426,5 @@ class _Barrier:
     name, grad_name, runs_without = "DelayedError", "DelayedError", False
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: Node, grad: Any) -> list[Any]:
+    def backward(self, node: Node, grad: object) -> list[Any]:
         raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

@@ -22,7 +22,7 @@ class GradcheckError(RuntimeError):
 
 
 def gradcheck(
-    func: Function, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
+    func: Function, inputs: object, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
     raise_exception: bool = True, nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
     check_batched_grad: bool = False, check_batched_forward_grad: bool = False, check_forward_ad: bool = False,
     check_backward_ad: bool = True, fast_mode: bool = False, masked: bool | None = None,
@@ -60,7 +60,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    func: Function, inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6, atol: float = 1e-5,
+    func: Function, inputs: object, grad_outputs: object = None, *, eps: float = 1e-6, atol: float = 1e-5,
     rtol: float = 1e-3, gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True, nondet_tol: float = 0.0,
     check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
     check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
@@ -80,7 +80,7 @@ def gradgradcheck(
         grad_outputs = _as_tuple(grad_outputs)
     count = len(grad_outputs)
 
-    def gradients(*args: Any) -> tuple[Any, ...]:
+    def gradients(*args: object) -> tuple[Any, ...]:
         values, cotangents = args[:-count], args[-count:]
         outs = _differentiable_outputs(func(*values))
         wanted = [v for v in values if isinstance(v, Tensor) and edge_of(v) is not None]
@@ -289,5 +289,5 @@ def _differentiable_outputs(result: object) -> list[Tensor]:
     return [r for r in _tensors(result) if edge_of(r) is not None]
 
 
-def _as_tuple(value: Any) -> tuple[Any, ...]:
+def _as_tuple(value: object) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)

@@ -172,7 +172,7 @@ class AccumulateGrad(Node):
         self.shape, self.dtype = variable._array.shape, variable._array.dtype
 
     @property
-    def hooks(self) -> Hooks | None:  # type: ignore[override]
+    def hooks(self) -> Hooks | None:
         own = self.variable._hooks
         return None if own is None else own.node
 
@@ -191,7 +191,7 @@ def accumulator_of(leaf: Tensor) -> AccumulateGrad:
     if node is None:
         node = AccumulateGrad(leaf)
         hooks.accumulator = weakref.ref(node)
-    return node  # type: ignore[no-any-return]
+    return node
 
 
 def own_hooks(tensor: Tensor) -> Hooks:

@@ -45,7 +45,7 @@ class _Switch(Block):
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
-            def generator(*args: Any, **kwargs: Any) -> Any:
+            def generator(*args: object, **kwargs: object) -> Any:
                 inner = function(*args, **kwargs)
                 step, value = inner.send, None
                 while True:
@@ -66,7 +66,7 @@ class _Switch(Block):
             return generator
 
         @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def wrapped(*args: object, **kwargs: object) -> Any:
             with self.clone():
                 return function(*args, **kwargs)
 

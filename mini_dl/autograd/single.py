@@ -68,11 +68,11 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _is_narrow(value: Any) -> bool:
+def _is_narrow(value: object) -> bool:
     return value.__class__ is np.ndarray and value.dtype.char in NARROW
 
 
-def widened(value: Any) -> Any:
+def widened(value: object) -> Any:
     """An argument as a kernel sees it: arrays of bfloat16, also in lists, and the type itself as float32."""
     if isinstance(value, np.ndarray):
         return value.astype(SINGLE) if value.dtype.char in NARROW else value
@@ -94,7 +94,7 @@ def _rounds(args: tuple[Any, ...]) -> bool:
     return first is not None and first.char in NARROW
 
 
-def rounded(result: Any) -> Any:
+def rounded(result: object) -> Any:
     """What a kernel computed in float32, as bfloat16; other types are left alone."""
     if isinstance(result, (tuple, list)):
         return tuple([rounded(one) for one in result])

@@ -17,7 +17,7 @@ __all__ = ["Variable", "VariableMeta"]
 class VariableMeta(type):
     """Makes every tensor an instance of `Variable`."""
 
-    def __instancecheck__(cls, other: Any) -> bool:
+    def __instancecheck__(cls, other: object) -> bool:
         return isinstance(other, Tensor)
 
 

@@ -39,7 +39,7 @@ def own(name: str) -> bool:
 class Mirrored(ModuleType):
     """A module whose other name sees what is written to it."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if own(name):
             super().__setattr__(name, value)
         else:
@@ -80,7 +80,7 @@ def is_part(module: ModuleType) -> bool:
     return module.__name__.partition(".")[0] in ("mini_dl", "torch")
 
 
-def is_hidden(value: Any) -> bool:
+def is_hidden(value: object) -> bool:
     """Whether a value is a part of mini_dl that torch does not have."""
     if not isinstance(value, ModuleType):
         return False
@@ -116,7 +116,7 @@ def another_home(rest: str) -> ModuleType:
         vars(made).update({name: getattr(source, name) for name in names.split() if hasattr(source, name)})
     made.__package__ = made.__name__.rpartition(".")[0]
     if any([home.startswith(f"{rest}.") for home in HOMES]):
-        made.__path__ = []  # type: ignore[attr-defined]
+        made.__path__ = []
     if names:
         made.__all__ = names.split()  # type: ignore[attr-defined]
 
@@ -136,7 +136,7 @@ def another_home(rest: str) -> ModuleType:
 class Finder(MetaPathFinder, Loader):
     """Finds ``torch`` and its submodules, and what programs ask about the installed package."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if fullname == "torch":
             spec = ModuleSpec("torch", self, origin=mini_dl.__file__, is_package=True)
             spec.submodule_search_locations = [FOLDER]
@@ -179,7 +179,7 @@ class Finder(MetaPathFinder, Loader):
         if module.__spec__ is not None and module.__spec__.loader is self and self.spec is not None:
             module.__spec__ = self.spec  # its own, which the import system has just replaced
         if not hasattr(module, "__path__") and not hasattr(module, "__file__"):
-            module.__path__ = []  # type: ignore[attr-defined]  # a stand-in: it may hold others
+            module.__path__ = []  # a stand-in: it may hold others
         if not module.__name__.startswith("mini_dl."):
             proxy.attached.append(module)
         proxy.label(module)
@@ -266,7 +266,7 @@ class Proxy:
         self._fill_module()
         sys.modules["torch"] = self.module
         sys.meta_path.insert(0, self.finder)
-        sys.path_importer_cache[FOLDER] = self.finder  # type: ignore[assignment]
+        sys.path_importer_cache[FOLDER] = self.finder
         for name, module in [*sys.modules.items()]:
             if name.startswith("mini_dl.") and module is not None:
                 self.adopt(name, module)
@@ -357,7 +357,7 @@ class Proxy:
                     return value
         raise AttributeError(f"module 'torch' has no attribute {name!r}")
 
-    def write(self, name: str, value: Any) -> None:
+    def write(self, name: str, value: object) -> None:
         """Set an attribute of both modules."""
         if self.enabled and name not in vars(mini_dl) and not (isinstance(value, ModuleType) and is_part(value)):
             self.added.add(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl.autograd.mode import no_grad
@@ -54,10 +55,10 @@ class Independent(Distribution):
         more = self.reinterpreted_batch_ndims
         return constraints.independent(support, more) if more else support
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: object = ()) -> Tensor:
         return self.base_dist.sample(sample_shape)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: object = ()) -> Tensor:
         return self.base_dist.rsample(sample_shape)
 
     def log_prob(self, value: Any) -> Any:
@@ -88,7 +89,7 @@ class TransformedDistribution(Distribution):
     arg_constraints = constrained()
     has_rsample = of_base("has_rsample")
 
-    def __init__(self, base_distribution: Any, transforms: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, base_distribution: Any, transforms: object, validate_args: bool | None = None) -> None:
         self.transforms = _listed(transforms)
         base_shape = base_distribution.batch_shape + base_distribution.event_shape
         base_event_dim = len(base_distribution.event_shape)
@@ -109,7 +110,7 @@ class TransformedDistribution(Distribution):
             raise AssertionError(f"forward_shape length {len(shape)} must be >= event_dim {len(shape) - cut}")
         super().__init__(shape[:cut], shape[cut:], validate_args=validate_args)
 
-    def _expanded(self, name: str, value: Any, batch_shape: Size) -> Any:
+    def _expanded(self, name: str, value: Tensor, batch_shape: Size) -> Any:
         if name != "base_dist":
             return super()._expanded(name, value, batch_shape)
         shape = batch_shape + self.event_shape
@@ -125,16 +126,16 @@ class TransformedDistribution(Distribution):
         more = len(self.event_shape) - support.event_dim
         return constraints.independent(support, more) if more > 0 else support
 
-    def _transformed(self, x: Any) -> Any:
+    def _transformed(self, x: Tensor) -> Any:
         for transform in self.transforms:
             x = transform(x)
         return x
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: object = ()) -> Tensor:
         with no_grad():
             return self._transformed(self.base_dist.sample(sample_shape))
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: object = ()) -> Tensor:
         return self._transformed(self.base_dist.rsample(sample_shape))
 
     def log_prob(self, value: Any) -> Any:
@@ -147,7 +148,7 @@ class TransformedDistribution(Distribution):
             y = x
         return result + sum_rightmost(self.base_dist.log_prob(y), event_dim - len(self.base_dist.event_shape))
 
-    def _from_above(self, value: Any) -> Any:
+    def _from_above(self, value: Tensor) -> Any:
         """A probability as it is, or, where the transforms turn the direction, its complement."""
         sign: Any = 1
         for transform in self.transforms:
@@ -165,7 +166,7 @@ class TransformedDistribution(Distribution):
         return self._transformed(self.base_dist.icdf(self._from_above(value)))
 
 
-def _listed(transforms: Any) -> list[Transform]:
+def _listed(transforms: object) -> list[Transform]:
     if isinstance(transforms, Transform):
         return [transforms]
     if not isinstance(transforms, list):
@@ -203,7 +204,7 @@ class MixtureSameFamily(Distribution):
     def support(self) -> Any:
         return constraints.MixtureSameFamilyConstraint(self._component_distribution.support)
 
-    def _weighted(self, values: Any) -> Any:
+    def _weighted(self, values: object) -> Any:
         """The mean over the components."""
         return (self._pad_mixture_dimensions(self.mixture_distribution.probs) * values).sum(-1 - self._event_ndims)
 
@@ -221,7 +222,7 @@ class MixtureSameFamily(Distribution):
         of_components = self.component_distribution.log_prob(self._pad(self._checked(x)))
         return (of_components + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with no_grad():
             dim, event = len(sample_shape) + len(self.batch_shape), self.event_shape
             chosen = self.mixture_distribution.sample(sample_shape)
@@ -229,7 +230,7 @@ class MixtureSameFamily(Distribution):
             chosen = chosen.reshape(chosen.shape + (1,) * (len(event) + 1)).repeat((1,) * (len(chosen.shape) + 1) + event)
             return samples.gather(dim, chosen).squeeze(dim)
 
-    def _pad(self, x: Any) -> Any:
+    def _pad(self, x: Tensor) -> Any:
         return x.unsqueeze(-1 - self._event_ndims)
 
     def _pad_mixture_dimensions(self, x: Tensor) -> Tensor:
@@ -241,7 +242,7 @@ class MixtureSameFamily(Distribution):
         return f"MixtureSameFamily(\n  {self.mixture_distribution},\n  {self.component_distribution})"
 
 
-def _check_components(mixture: Any, components: Any) -> None:
+def _check_components(mixture: object, components: object) -> None:
     if not isinstance(mixture, Categorical):
         raise ValueError(" The Mixture distribution needs to be an  instance of torch.distributions.Categorical")
     if not isinstance(components, Distribution):

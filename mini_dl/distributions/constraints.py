@@ -78,7 +78,7 @@ class Constraint:
 def _said(name: str) -> Any:
     """A property that cannot be told as long as it is NotImplemented."""
 
-    def value(self: Any) -> Any:
+    def value(self: object) -> Any:
         said = getattr(self, "_" + name)
         if said is NotImplemented:
             raise NotImplementedError(f".{name} cannot be determined statically")
@@ -92,7 +92,7 @@ class _Dependent(Constraint):
 
     is_discrete, event_dim = _said("is_discrete"), _said("event_dim")
 
-    def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
+    def __init__(self, *, is_discrete: object = NotImplemented, event_dim: Any = NotImplemented) -> None:
         self._is_discrete, self._event_dim = is_discrete, event_dim
 
     def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> _Dependent:
@@ -105,7 +105,7 @@ class _Dependent(Constraint):
         raise ValueError("Cannot determine validity of dependent constraint")
 
 
-def is_dependent(constraint: Any) -> bool:
+def is_dependent(constraint: object) -> bool:
     """Whether the constraint is known only for an instance of the distribution."""
     return isinstance(constraint, _Dependent)
 
@@ -113,7 +113,7 @@ def is_dependent(constraint: Any) -> bool:
 class _DependentProperty(property, _Dependent):
     """A property that gives the constraint of an instance; of the class, it is a dependent constraint."""
 
-    def __init__(self, fn: Any = None, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
+    def __init__(self, fn: Any = None, *, is_discrete: object = NotImplemented, event_dim: Any = NotImplemented) -> None:
         super().__init__(fn)
         self._is_discrete, self._event_dim = is_discrete, event_dim
 
@@ -124,7 +124,7 @@ class _DependentProperty(property, _Dependent):
 # ------------------------------------------------------------------------------------------------ of other constraints
 
 
-def _must_be_constraint(value: Any) -> None:
+def _must_be_constraint(value: Tensor) -> None:
     if not isinstance(value, Constraint):
         raise AssertionError(f"base_constraint must be a Constraint, got {type(value).__name__}")
 
@@ -268,17 +268,17 @@ class _Bounded(Constraint):
 
 
 class _Above(_Bounded):
-    def __init__(self, lower_bound: Any) -> None:
+    def __init__(self, lower_bound: object) -> None:
         self.lower_bound = lower_bound
 
 
 class _Below(_Bounded):
-    def __init__(self, upper_bound: Any) -> None:
+    def __init__(self, upper_bound: object) -> None:
         self.upper_bound = upper_bound
 
 
 class _Between(_Bounded):
-    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
+    def __init__(self, lower_bound: object, upper_bound: object) -> None:
         self.lower_bound, self.upper_bound = lower_bound, upper_bound
 
 
@@ -352,7 +352,7 @@ class _Multinomial(Constraint):
 
     is_discrete, event_dim = True, 1
 
-    def __init__(self, upper_bound: Any) -> None:
+    def __init__(self, upper_bound: object) -> None:
         self.upper_bound = upper_bound
 
     def check(self, value: Tensor) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl import _dtypes
@@ -12,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
-from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, standard_normal
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, standard_normal
 from mini_dl.ops.choice import where
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -32,11 +33,11 @@ class LocScale(Distribution):
     has_rsample = True
     mode = given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         super().__init__(self.loc.size(), validate_args=validate_args)
 
-    def _standardized(self, value: Any) -> Any:
+    def _standardized(self, value: Tensor) -> Tensor:
         return (value - self.loc) / self.scale
 
 
@@ -53,12 +54,12 @@ class Normal(LocScale, ExponentialFamily):
     stddev = given_by(lambda self: self.scale)
     variance = given_by(lambda self: self.stddev.pow(2))
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return normal(self.loc.expand(shape), self.scale.expand(shape))
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.loc + standard_normal(self._extended_shape(sample_shape), self.loc) * self.scale
 
     def log_prob(self, value: Any) -> Any:
@@ -72,14 +73,14 @@ class Normal(LocScale, ExponentialFamily):
     def icdf(self, value: Any) -> Any:
         return self.loc + self.scale * (2 * value - 1).erfinv() * math.sqrt(2)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return 0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()
 
     @property
     def _natural_params(self) -> Any:
         return self.loc / self.scale.pow(2), -0.5 * self.scale.pow(2).reciprocal()
 
-    def _log_normalizer(self, x: Any, y: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         return -0.25 * x.pow(2) / y + 0.5 * (-math.pi / y).log()
 
 
@@ -90,7 +91,7 @@ class Laplace(LocScale):
     variance = given_by(lambda self: 2 * self.scale.pow(2))
     stddev = given_by(lambda self: 2**0.5 * self.scale)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         u = empty(self._extended_shape(sample_shape), dtype=self.loc.dtype).uniform_(finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * (-u.abs()).log1p()
 
@@ -105,7 +106,7 @@ class Laplace(LocScale):
         term = value - 0.5
         return self.loc - self.scale * term.sign() * (-2 * term.abs()).log1p()
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return 1 + (2 * self.scale).log()
 
 
@@ -115,7 +116,7 @@ class Cauchy(LocScale):
     mean = given_by(lambda self: full(self._extended_shape(), math.nan, dtype=self.loc.dtype))
     variance = given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.loc.dtype))
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.loc + empty(self._extended_shape(sample_shape), dtype=self.loc.dtype).cauchy_() * self.scale
 
     def log_prob(self, value: Any) -> Any:
@@ -127,7 +128,7 @@ class Cauchy(LocScale):
     def icdf(self, value: Any) -> Any:
         return (math.pi * (value - 0.5)).tan() * self.scale + self.loc
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return math.log(4 * math.pi) + self.scale.log()
 
 
@@ -143,19 +144,19 @@ class StudentT(Distribution):
     mode = given_by(lambda self: self.loc)
     mean = given_by(lambda self: self.loc.masked_fill(self.df <= 1, math.nan))
 
-    def __init__(self, df: Any, loc: Any = 0.0, scale: Any = 1.0, validate_args: bool | None = None) -> None:
+    def __init__(self, df: Value, loc: Value = 0.0, scale: Value = 1.0, validate_args: bool | None = None) -> None:
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         self._chi2 = Chi2(self.df)
         super().__init__(self.df.size(), validate_args=validate_args)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         finite = self.df > 2
         safe = where(finite, self.df, 3.0)
         result = where(finite, self.scale.pow(2) * safe / (safe - 2), math.inf)
         return result.masked_fill(self.df <= 1, math.nan)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         x = standard_normal(self._extended_shape(sample_shape), self.df)
         z = self._chi2.rsample(sample_shape)
         return self.loc + self.scale * (x * (z / self.df).rsqrt())
@@ -166,7 +167,7 @@ class StudentT(Distribution):
         normalizer = self.scale.log() + 0.5 * self.df.log() + 0.5 * math.log(math.pi) + halves
         return -0.5 * (self.df + 1.0) * (y**2.0 / self.df).log1p() - normalizer
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         half, next_half = 0.5 * self.df, 0.5 * (self.df + 1)
         log_beta = half.lgamma() + math.lgamma(0.5) - next_half.lgamma()
         return self.scale.log() + next_half * (next_half.digamma() - half.digamma()) + 0.5 * self.df.log() + log_beta
@@ -185,7 +186,7 @@ class Uniform(Distribution):
     def arg_constraints(self) -> Any:
         return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
 
-    def __init__(self, low: Any, high: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, low: Value, high: Value, validate_args: bool | None = None) -> None:
         self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.size(), validate_args=validate_args)
 
@@ -193,7 +194,7 @@ class Uniform(Distribution):
     def support(self) -> Any:
         return constraints.interval(self.low, self.high)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.low + rand(self._extended_shape(sample_shape), dtype=self.low.dtype) * (self.high - self.low)
 
     def log_prob(self, value: Any) -> Any:
@@ -207,7 +208,7 @@ class Uniform(Distribution):
     def icdf(self, value: Any) -> Any:
         return value * (self.high - self.low) + self.low
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return (self.high - self.low).log()
 
 
@@ -220,7 +221,7 @@ class GeneralizedPareto(Distribution):
     has_rsample = True
     mode = given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, concentration: Value, validate_args: bool | None = None) -> None:
         self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
         super().__init__(self.loc.size(), validate_args=validate_args)
 
@@ -234,7 +235,7 @@ class GeneralizedPareto(Distribution):
         zero = isclose(self.concentration, zeros_like(self.concentration))
         return zero, where(zero, ones_like(self.concentration), self.concentration)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.loc.dtype))
 
     def log_prob(self, value: Any) -> Any:
@@ -243,13 +244,13 @@ class GeneralizedPareto(Distribution):
         y = 1 / c + ones_like(z)
         return -self.scale.log() - where(zero, z, where(y == 0, y, y * (c * z).log1p()))
 
-    def log_survival_function(self, value: Any) -> Any:
+    def log_survival_function(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of a number beyond `value`."""
         z = (self._checked(value) - self.loc) / self.scale
         zero, c = self._split()
         return where(zero, -z, -(c * z).log1p() / c)
 
-    def log_cdf(self, value: Any) -> Any:
+    def log_cdf(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of a number up to `value`."""
         return (-self.log_survival_function(value).exp()).log1p()
 
@@ -267,21 +268,21 @@ class GeneralizedPareto(Distribution):
         return where(exists, moment(where(exists, self.concentration, limit / 2)), math.nan)
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         return self._below(1, lambda c: self.loc + self.scale / (1 - c))
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         return self._below(0.5, lambda c: self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c)))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return (self.scale.log() + self.concentration + 1).broadcast_to(self._batch_shape)
 
 
 # ------------------------------------------------------------------------------------------------ the circle
 
 
-def _horner(y: Any, coefficients: tuple[float, ...]) -> Any:
+def _horner(y: Tensor, coefficients: tuple[float, ...]) -> Any:
     result: Any = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         result = coefficient + y * result
@@ -323,7 +324,7 @@ class VonMises(Distribution):
     has_rsample = False
     mean = mode = given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, concentration: Value, validate_args: bool | None = None) -> None:
         self.loc, self.concentration = broadcast_all(loc, concentration)
         super().__init__(self.loc.shape, Size(), validate_args)
 
@@ -332,7 +333,7 @@ class VonMises(Distribution):
         return result - math.log(2 * math.pi) - _log_modified_bessel_fn(self.concentration)
 
     @lazy_property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         return 1 - (_log_modified_bessel_fn(self.concentration, 1) - _log_modified_bessel_fn(self.concentration)).exp()
 
     @staticmethod
@@ -342,7 +343,7 @@ class VonMises(Distribution):
         return where(kappa < 1e-5, 1 / kappa + kappa, (1 + rho**2) / (2 * rho))
 
     @no_grad()
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         loc, kappa = self.loc.to(_dtypes.float64), self.concentration.to(_dtypes.float64)
         proposal, shape = self._proposal(kappa), self._extended_shape(sample_shape)
         x, done = empty(shape, dtype=loc.dtype), zeros_like(empty(shape, dtype=_dtypes.bool))

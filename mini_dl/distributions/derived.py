@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl._dtypes import finfo
@@ -20,7 +21,7 @@ from mini_dl.distributions.transforms import (
     SigmoidTransform,
     StickBreakingTransform,
 )
-from mini_dl.distributions.utils import broadcast_all, clamp_probs, euler_constant, given_by
+from mini_dl.distributions.utils import Value, broadcast_all, clamp_probs, euler_constant, given_by
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full, full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import as_tensor
@@ -57,7 +58,7 @@ class LogNormal(TransformedDistribution):
     mode = given_by(lambda self: (self.loc - self.scale.square()).exp())
     variance = given_by(lambda self: self.scale.pow(2).expm1() * (2 * self.loc + self.scale.pow(2)).exp())
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         super().__init__(Normal(loc, scale, validate_args=validate_args), ExpTransform(), validate_args=validate_args)
 
     def entropy(self) -> Any:
@@ -73,7 +74,7 @@ class LogisticNormal(TransformedDistribution):
     loc = given_by(lambda self: self.base_dist.base_dist.loc)
     scale = given_by(lambda self: self.base_dist.base_dist.scale)
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         if not base.batch_shape:
             base = base.expand([1])
@@ -109,7 +110,7 @@ class HalfNormal(Half):
     mean = given_by(lambda self: self.scale * math.sqrt(2 / math.pi))
     variance = given_by(lambda self: self.scale.pow(2) * (1 - 2 / math.pi))
 
-    def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, validate_args: bool | None = None) -> None:
         super().__init__(Normal(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
 
@@ -119,7 +120,7 @@ class HalfCauchy(Half):
     mean = given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.scale.dtype))
     variance = of_base("variance")
 
-    def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, validate_args: bool | None = None) -> None:
         super().__init__(Cauchy(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
     def log_prob(self, value: Any) -> Any:
@@ -144,7 +145,7 @@ class Gumbel(TransformedDistribution):
     stddev = given_by(lambda self: (math.pi / math.sqrt(6)) * self.scale)
     variance = given_by(lambda self: self.stddev.pow(2))
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         info = finfo(self.loc.dtype)
         base = Uniform(full_like(self.loc, info.tiny), full_like(self.loc, 1 - info.eps), validate_args=validate_args)
@@ -160,7 +161,7 @@ class Gumbel(TransformedDistribution):
         y = (self.loc - self._checked(value)) / self.scale
         return y - y.exp() - self.scale.log()
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return self.scale.log() + (1 + euler_constant)
 
 
@@ -173,7 +174,7 @@ class Kumaraswamy(TransformedDistribution):
     mean = given_by(lambda self: self._moment(1))
     variance = given_by(lambda self: self._moment(2) - self.mean.pow(2))
 
-    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
         zero, one = zeros_like(self.concentration0), ones_like(self.concentration0)
         transforms = [
@@ -189,12 +190,12 @@ class Kumaraswamy(TransformedDistribution):
         return b * (a.lgamma() + b.lgamma() - (a + b).lgamma()).exp()
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         a, b = self.concentration1, self.concentration0
         log_mode = b.reciprocal() * (-b).log1p() - (-b * a).log1p()
         return log_mode.masked_fill((b < 1) | (a < 1), math.nan).exp()
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         a, b = self.concentration1, self.concentration0
         harmonic = (b + 1).digamma() + euler_constant
         return (1 - b.reciprocal()) + (1 - a.reciprocal()) * harmonic - a.log() - b.log()
@@ -209,7 +210,7 @@ class Pareto(TransformedDistribution):
     arg_constraints = constrained(alpha=constraints.positive, scale=constraints.positive)
     mode = given_by(lambda self: self.scale)
 
-    def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, alpha: Value, validate_args: bool | None = None) -> None:
         self.scale, self.alpha = broadcast_all(scale, alpha)
         base = Exponential(self.alpha, validate_args=validate_args)
         super().__init__(base, [ExpTransform(), AffineTransform(0, self.scale)], validate_args=validate_args)
@@ -219,16 +220,16 @@ class Pareto(TransformedDistribution):
         return constraints.greater_than_eq(self.scale)
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         a = self.alpha.clamp(min=1)
         return a * self.scale / (a - 1)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         a = self.alpha.clamp(min=2)
         return self.scale.pow(2) * a / ((a - 1).pow(2) * (a - 2))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return (self.scale / self.alpha).log() + (1 + self.alpha.reciprocal())
 
 
@@ -239,7 +240,7 @@ class Weibull(TransformedDistribution):
     support: Any = constraints.positive
     mean = given_by(lambda self: self.scale * self._moment(1))
 
-    def __init__(self, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, concentration: Value, validate_args: bool | None = None) -> None:
         self.scale, self.concentration = broadcast_all(scale, concentration)
         base = Exponential(ones_like(self.scale), validate_args=validate_args)
         transforms = [PowerTransform(self.concentration_reciprocal), AffineTransform(0, self.scale)]
@@ -252,14 +253,14 @@ class Weibull(TransformedDistribution):
         return (1 + n * self.concentration_reciprocal).lgamma().exp()
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         return self.scale * ((self.concentration - 1) / self.concentration) ** self.concentration.reciprocal()
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         return self.scale.pow(2) * (self._moment(2) - (2 * (1 + self.concentration_reciprocal).lgamma()).exp())
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         inverse = self.concentration_reciprocal
         return euler_constant * (1 - inverse) + (self.scale * inverse).log() + 1
 
@@ -274,16 +275,16 @@ class InverseGamma(TransformedDistribution):
     mean = given_by(lambda self: where(self.concentration > 1, self.rate / (self.concentration - 1), math.inf))
     mode = given_by(lambda self: self.rate / (self.concentration + 1))
 
-    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration: Value, rate: Value, validate_args: bool | None = None) -> None:
         base = Gamma(concentration, rate, validate_args=validate_args)
         super().__init__(base, PowerTransform(-base.rate.new_ones(())), validate_args=validate_args)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         a = self.concentration
         return where(a > 2, self.rate.square() / ((a - 1).square() * (a - 2)), math.inf)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         a = self.concentration
         return a + self.rate.log() + a.lgamma() - (1 + a) * a.digamma()
 
@@ -301,13 +302,15 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
     arg_constraints = BINARY
     support = constraints.real
 
-    def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         self.temperature = temperature
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
         u = clamp_probs(rand(shape, dtype=probs.dtype))
@@ -328,7 +331,9 @@ class RelaxedBernoulli(TransformedDistribution):
     has_rsample = True
     temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
-    def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
 
@@ -339,11 +344,13 @@ class ExpRelaxedCategorical(OverClasses):
     support = constraints.real_vector
     has_rsample = True
 
-    def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         self.temperature = temperature
         super().__init__(Categorical(probs, logits), validate_args)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         u = clamp_probs(rand(self._extended_shape(sample_shape), dtype=self.logits.dtype))
         scores = (self.logits - (-u.log()).log()) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)
@@ -365,6 +372,8 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     has_rsample = True
     temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
-    def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl import _dtypes
@@ -12,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
-from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.copies import broadcast_tensors
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -62,16 +63,16 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
     variance = given_by(lambda self: self.probs * (1 - self.probs))
     _natural_params = given_by(lambda self: (self.probs.logit(),))
 
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         return (self.probs >= 0.5).to(self.probs).masked_fill(self.probs == 0.5, math.nan)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with no_grad():
             return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
@@ -80,13 +81,13 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
         logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none")
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         return _along(arange(2, dtype=self._param.dtype), self._batch_shape, expand)
 
-    def _log_normalizer(self, x: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor) -> Tensor:  # type: ignore[override]
         return x.exp().log1p()
 
 
@@ -99,7 +100,7 @@ class Geometric(ProbsOrLogits):
     mode = given_by(lambda self: zeros_like(self.probs))
     variance = given_by(lambda self: (1.0 / self.probs - 1.0) / self.probs)
 
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -109,7 +110,7 @@ class Geometric(ProbsOrLogits):
                 f"positive but found invalid values:\n{given.data[~(given > 0)]}"
             )
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with no_grad():
             u = empty(self._extended_shape(sample_shape), dtype=self.probs.dtype).uniform_(finfo(self.probs.dtype).tiny, 1)
             return (u.log() / (-self.probs).log1p()).floor()
@@ -119,14 +120,14 @@ class Geometric(ProbsOrLogits):
         finite = probs.masked_fill((probs == 1) & (value == 0), 0)
         return value * (-finite).log1p() + self.probs.log()
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs
 
 
 class _OfTrials(ProbsOrLogits):
     """Distributions with a `total_count`, of the type of the probabilities."""
 
-    def __init__(self, total_count: Any, probs: Any, logits: Any, validate_args: bool | None) -> None:
+    def __init__(self, total_count: Value, probs: Value | None, logits: Value | None, validate_args: bool | None) -> None:
         count, given = broadcast_all(total_count, self._choose(probs, logits))
         self.total_count = count.type_as(given)
         setattr(self, self._given, given)
@@ -142,14 +143,16 @@ class Binomial(_OfTrials):
     mode = given_by(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
     variance = given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
-    def __init__(self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, total_count: Value = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
         return constraints.integer_interval(0, self.total_count)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return binomial(self.total_count.expand(shape), self.probs.expand(shape))
@@ -160,7 +163,7 @@ class Binomial(_OfTrials):
         normalizer = n * positive + n * (-logits.abs()).exp().log1p() - (n + 1).lgamma()
         return value * logits - (value + 1).lgamma() - (n - value + 1).lgamma() - normalizer
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         self._common_count("entropy")
         log_prob = self.log_prob(self.enumerate_support(False))
         return -(log_prob.exp() * log_prob).sum(0)
@@ -191,14 +194,16 @@ class NegativeBinomial(_OfTrials):
     mode = given_by(lambda self: ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0))
     variance = given_by(lambda self: self.mean / (-self.logits).sigmoid())
 
-    def __init__(self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, total_count: Value, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
 
     @lazy_property
     def _gamma(self) -> Gamma:
         return Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with no_grad():
             return poisson(self._gamma.sample(sample_shape))
 
@@ -223,11 +228,11 @@ class Poisson(ExponentialFamily):
     mode = given_by(lambda self: self.rate.floor())
     _natural_params = given_by(lambda self: (self.rate.log(),))
 
-    def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Value, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with no_grad():
             return poisson(self.rate.expand(self._extended_shape(sample_shape)))
 
@@ -236,7 +241,7 @@ class Poisson(ExponentialFamily):
         rate, value = broadcast_all(self.rate, value)
         return xlogy(value, rate) - rate - (value + 1).lgamma()
 
-    def _log_normalizer(self, x: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor) -> Tensor:  # type: ignore[override]
         return x.exp()
 
 
@@ -272,7 +277,7 @@ class Categorical(ProbsOrLogits):
     def support(self) -> Any:
         return constraints.integer_interval(0, self._num_events - 1)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         rows = self.probs.reshape(-1, self._num_events)
         return multinomial(rows, Size(sample_shape).numel(), True).T.reshape(self._extended_shape(sample_shape))
 
@@ -281,7 +286,7 @@ class Categorical(ProbsOrLogits):
         value, logits = broadcast_tensors(value, self.logits)
         return logits.gather(-1, value[..., :1]).squeeze(-1)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         logits = self.logits.clamp(min=finfo(self.logits.dtype).min)
         return -(logits * self.probs).sum(-1)
 
@@ -303,7 +308,7 @@ class OverClasses(Distribution):
         self._categorical = categorical
         super().__init__(categorical.batch_shape, categorical.param_shape[-1:], validate_args=validate_args)
 
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
+    def _new(self, *args: object, **kwargs: object) -> Tensor:
         return self._categorical._new(*args, **kwargs)
 
 
@@ -316,16 +321,16 @@ class OneHotCategorical(OverClasses):
     mode = given_by(lambda self: one_hot(self.probs.argmax(-1), self.probs.shape[-1]).to(self.probs))
     variance = given_by(lambda self: self.probs * (1 - self.probs))
 
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         super().__init__(Categorical(probs, logits), validate_args)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return one_hot(self._categorical.sample(sample_shape), self._categorical._num_events).to(self.probs)
 
     def log_prob(self, value: Any) -> Any:
         return self._categorical.log_prob(self._checked(value).max(-1)[1])
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return self._categorical.entropy()
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
@@ -339,7 +344,7 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
     has_rsample = True
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.sample(sample_shape) + (self.probs - self.probs.detach())
 
 
@@ -350,7 +355,9 @@ class Multinomial(OverClasses):
     mean = given_by(lambda self: self.probs * self.total_count)
     variance = given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
-    def __init__(self, total_count: int = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, total_count: int = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+    ) -> None:
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         self.total_count = total_count
@@ -360,12 +367,12 @@ class Multinomial(OverClasses):
     def support(self) -> Any:
         return constraints.multinomial(self.total_count)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         drawn = self._categorical.sample((self.total_count,) + Size(sample_shape)).movedim(0, -1)
         counts = drawn.new_zeros(self._extended_shape(sample_shape))
         return counts.scatter_add_(-1, drawn, ones_like(drawn)).type_as(self.probs)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         n = tensor(self.total_count)
         counts = arange(1, 1 + self.total_count, dtype=self._param.dtype).view((-1,) + (1,) * self.probs.dim())
         chances = Binomial(self.total_count, probs=self.probs).log_prob(counts).exp()

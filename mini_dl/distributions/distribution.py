@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl.autograd.mode import no_grad
@@ -24,14 +25,14 @@ def _is_declared_here(kind: type) -> bool:
 def missing(name: str, *, told: bool = False) -> Any:
     """A property of subclasses only; the error says so if `told`."""
 
-    def value(self: Any) -> Any:
+    def value(self: object) -> Any:
         raise NotImplementedError(*[f"{self.__class__} does not implement {name}"] * told)
 
     value.__name__ = name
     return property(value)
 
 
-def constrained(**parameters: Any) -> Any:
+def constrained(**parameters: object) -> Any:
     """The constraint of each parameter, by name."""
     return parameters
 
@@ -60,7 +61,9 @@ class Distribution:
             raise ValueError
         Distribution._validate_args = value
 
-    def __init__(self, batch_shape: Any = SCALAR, event_shape: Any = SCALAR, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, batch_shape: Sequence[int] = SCALAR, event_shape: Sequence[int] = SCALAR, validate_args: bool | None = None
+    ) -> None:
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
@@ -103,10 +106,10 @@ class Distribution:
         """The shape of one sample."""
         return self._event_shape
 
-    def _extended_shape(self, sample_shape: Any = ()) -> Size:
+    def _extended_shape(self, sample_shape: Sequence[int] = ()) -> Size:
         return Size(sample_shape) + self._batch_shape + self._event_shape
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Any:
         """The same distributions over a larger batch, without copies of the parameters.
 
         NotImplementedError for subclasses of others' making with a constructor of their own, which must say how.
@@ -128,7 +131,7 @@ class Distribution:
         """The names of the tensors among the attributes that vary over the batch."""
         return self.arg_constraints
 
-    def _expanded(self, name: str, value: Any, batch_shape: Size) -> Any:
+    def _expanded(self, name: str, value: Tensor, batch_shape: Size) -> Any:
         kept = len(self._batch_shape)
         if isinstance(value, Distribution):
             return value.expand(batch_shape + value.batch_shape[kept:])
@@ -146,12 +149,12 @@ class Distribution:
 
     stddev: Any = given_by(lambda self: self.variance.sqrt())
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Numbers of the shape ``sample_shape + batch_shape + event_shape``, without gradients."""
         with no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Numbers of that shape as functions of the parameters, through which gradients flow."""
         raise NotImplementedError
 
@@ -178,23 +181,23 @@ class Distribution:
         """All values of a discrete distribution, along a new first dimension."""
         raise NotImplementedError
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         """The mean of ``-log_prob``."""
         raise NotImplementedError
 
-    def perplexity(self) -> Any:
+    def perplexity(self) -> Tensor:
         """``exp(entropy)``"""
         return self.entropy().exp()
 
     # -------------------------------------------------------------------------------------------- checks of values
 
-    def _checked(self, value: Any) -> Any:
+    def _checked(self, value: Tensor) -> Any:
         """`value`, after `_validate_sample` if this distribution checks what it is given."""
         if self._validate_args:
             self._validate_sample(value)
         return value
 
-    def _validate_sample(self, value: Any) -> None:
+    def _validate_sample(self, value: Tensor) -> None:
         """ValueError if `value` does not have the shape of samples, or lies outside the support."""
         if not isinstance(value, Tensor):
             raise ValueError("The value argument to log_prob must be a Tensor")
@@ -235,7 +238,7 @@ class ProbsOrLogits(Distribution):
     _binary = True
     _given: str
 
-    def _choose(self, probs: Any, logits: Any) -> Any:
+    def _choose(self, probs: object, logits: object) -> Any:
         """The one that is given; remembers which it is. ValueError if both or neither are."""
         if (probs is None) == (logits is None):
             raise ValueError("Either `probs` or `logits` must be specified, but not both.")
@@ -243,7 +246,7 @@ class ProbsOrLogits(Distribution):
         return logits if probs is None else probs
 
     @property
-    def _param(self) -> Any:
+    def _param(self) -> Tensor:
         return getattr(self, self._given)
 
     @lazy_property
@@ -256,5 +259,5 @@ class ProbsOrLogits(Distribution):
 
     param_shape: Any = given_by(lambda self: self._param.size())
 
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
+    def _new(self, *args: object, **kwargs: object) -> Tensor:
         return self._param.new(*args, **kwargs)

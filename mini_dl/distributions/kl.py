@@ -128,7 +128,7 @@ for _p, _others, _parameter in _INFINITE:
 
 
 @register_kl(Bernoulli, Bernoulli)
-def _kl_bernoulli_bernoulli(p: Any, q: Any) -> Any:
+def _kl_bernoulli_bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
     ones = p.probs * (softplus(-q.logits) - softplus(-p.logits))
     ones = ones.masked_fill(q.probs == 0, math.inf).masked_fill(p.probs == 0, 0)
     zeros = (1 - p.probs) * (softplus(q.logits) - softplus(p.logits))
@@ -136,7 +136,7 @@ def _kl_bernoulli_bernoulli(p: Any, q: Any) -> Any:
 
 
 @register_kl(Beta, Beta)
-def _kl_beta_beta(p: Any, q: Any) -> Any:
+def _kl_beta_beta(p: Beta, q: Beta) -> Tensor:
     total_p, total_q = p.concentration1 + p.concentration0, q.concentration1 + q.concentration0
     of_q = q.concentration1.lgamma() + q.concentration0.lgamma() + total_p.lgamma()
     of_p = p.concentration1.lgamma() + p.concentration0.lgamma() + total_q.lgamma()
@@ -146,7 +146,7 @@ def _kl_beta_beta(p: Any, q: Any) -> Any:
 
 
 @register_kl(Binomial, Binomial)
-def _kl_binomial_binomial(p: Any, q: Any) -> Any:
+def _kl_binomial_binomial(p: Binomial, q: Binomial) -> Tensor:
     if (p.total_count < q.total_count).any():
         raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
     each = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
@@ -154,19 +154,19 @@ def _kl_binomial_binomial(p: Any, q: Any) -> Any:
 
 
 @register_kl(Categorical, Categorical)
-def _kl_categorical_categorical(p: Any, q: Any) -> Any:
+def _kl_categorical_categorical(p: Categorical, q: Categorical) -> Tensor:
     terms = p.probs * (p.logits - q.logits)
     return terms.masked_fill(q.probs == 0, math.inf).masked_fill(p.probs == 0, 0).sum(-1)
 
 
 @register_kl(ContinuousBernoulli, ContinuousBernoulli)
-def _kl_continuous_bernoulli_continuous_bernoulli(p: Any, q: Any) -> Any:
+def _kl_continuous_bernoulli_continuous_bernoulli(p: ContinuousBernoulli, q: ContinuousBernoulli) -> Tensor:
     of_p = p._cont_bern_log_norm() + (-p.probs).log1p()
     return p.mean * (p.logits - q.logits) + of_p + (-q._cont_bern_log_norm() - (-q.probs).log1p())
 
 
 @register_kl(Dirichlet, Dirichlet)
-def _kl_dirichlet_dirichlet(p: Any, q: Any) -> Any:
+def _kl_dirichlet_dirichlet(p: Dirichlet, q: Dirichlet) -> Tensor:
     a, b = p.concentration, q.concentration
     total_a, total_b = a.sum(-1), b.sum(-1)
     normalizer = total_a.lgamma() - total_b.lgamma() - (a.lgamma() - b.lgamma()).sum(-1)
@@ -174,13 +174,13 @@ def _kl_dirichlet_dirichlet(p: Any, q: Any) -> Any:
 
 
 @register_kl(Exponential, Exponential)
-def _kl_exponential_exponential(p: Any, q: Any) -> Any:
+def _kl_exponential_exponential(p: Exponential, q: Exponential) -> Tensor:
     ratio = q.rate / p.rate
     return -ratio.log() + ratio - 1
 
 
 @register_kl(ExponentialFamily, ExponentialFamily)
-def _kl_expfamily_expfamily(p: Any, q: Any) -> Any:
+def _kl_expfamily_expfamily(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
     """The divergence of Bregman that the log normalizer defines."""
     if type(p) is not type(q):
         raise NotImplementedError(
@@ -196,65 +196,65 @@ def _kl_expfamily_expfamily(p: Any, q: Any) -> Any:
 
 
 @register_kl(Gamma, Gamma)
-def _kl_gamma_gamma(p: Any, q: Any) -> Any:
+def _kl_gamma_gamma(p: Gamma, q: Gamma) -> Tensor:
     a, b = p.concentration, q.concentration
     return b * (p.rate / q.rate).log() + (b.lgamma() - a.lgamma()) + (a - b) * a.digamma() + (q.rate - p.rate) * (a / p.rate)
 
 
 @register_kl(Gumbel, Gumbel)
-def _kl_gumbel_gumbel(p: Any, q: Any) -> Any:
+def _kl_gumbel_gumbel(p: Gumbel, q: Gumbel) -> Tensor:
     ratio, q_loc, p_loc = p.scale / q.scale, q.loc / q.scale, p.loc / q.scale
     tail = (q_loc + (1 + ratio).lgamma() - p_loc).exp()
     return -ratio.log() - q_loc + p_loc + ratio * euler_constant + tail - (1 + euler_constant)
 
 
 @register_kl(Geometric, Geometric)
-def _kl_geometric_geometric(p: Any, q: Any) -> Any:
+def _kl_geometric_geometric(p: Geometric, q: Geometric) -> Tensor:
     return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
 
 
 @register_kl(HalfNormal, HalfNormal)
-def _kl_halfnormal_halfnormal(p: Any, q: Any) -> Any:
+def _kl_halfnormal_halfnormal(p: HalfNormal, q: HalfNormal) -> Tensor:
     return _kl_normal_normal(p.base_dist, q.base_dist)
 
 
 @register_kl(Laplace, Laplace)
-def _kl_laplace_laplace(p: Any, q: Any) -> Any:
+def _kl_laplace_laplace(p: Laplace, q: Laplace) -> Tensor:
     ratio, distance = p.scale / q.scale, (p.loc - q.loc).abs()
     return -ratio.log() + distance / q.scale + ratio * (-distance / p.scale).exp() - 1
 
 
 @register_kl(Normal, Normal)
-def _kl_normal_normal(p: Any, q: Any) -> Any:
+def _kl_normal_normal(p: Normal, q: Normal) -> Tensor:
     ratio = (p.scale / q.scale).pow(2)
     return 0.5 * (ratio + ((p.loc - q.loc) / q.scale).pow(2) - 1 - ratio.log())
 
 
 @register_kl(OneHotCategorical, OneHotCategorical)
-def _kl_onehotcategorical_onehotcategorical(p: Any, q: Any) -> Any:
+def _kl_onehotcategorical_onehotcategorical(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
     return _kl_categorical_categorical(p._categorical, q._categorical)
 
 
 @register_kl(Pareto, Pareto)
-def _kl_pareto_pareto(p: Any, q: Any) -> Any:
+def _kl_pareto_pareto(p: Pareto, q: Pareto) -> Tensor:
     ratio = q.alpha / p.alpha
     result = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
     return result.masked_fill(p.scale < q.scale, math.inf)
 
 
 @register_kl(Poisson, Poisson)
-def _kl_poisson_poisson(p: Any, q: Any) -> Any:
+def _kl_poisson_poisson(p: Poisson, q: Poisson) -> Tensor:
     return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
 
 
 @register_kl(Uniform, Uniform)
-def _kl_uniform_uniform(p: Any, q: Any) -> Any:
+def _kl_uniform_uniform(p: Uniform, q: Uniform) -> Tensor:
     result = ((q.high - q.low) / (p.high - p.low)).log()
     return result.masked_fill((q.low > p.low) | (q.high < p.high), math.inf)
 
 
 @register_kl(Cauchy, Cauchy)
-def _kl_cauchy_cauchy(p: Any, q: Any) -> Any:
+def _kl_cauchy_cauchy(p: Cauchy, q: Cauchy) -> Tensor:
     return ((p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)).log() - (4 * p.scale * q.scale).log()
 
 
@@ -311,7 +311,7 @@ def _parts(p: Any) -> tuple[Tensor, Tensor | None]:
     return (p._unbroadcasted_scale_tril, None) if isinstance(p, MultivariateNormal) else p._low_rank
 
 
-def _trace(p: Any, q: Any) -> Tensor:
+def _trace(p: object, q: Any) -> Tensor:
     """The trace of ``C_q^-1 C_p``."""
     matrix, diagonal = _parts(p)
     if isinstance(q, MultivariateNormal):
@@ -346,17 +346,17 @@ register_kl(LowRankMultivariateNormal, MultivariateNormal)(_kl_of_normal_vectors
 
 
 @register_kl(Bernoulli, Poisson)
-def _kl_bernoulli_poisson(p: Any, q: Any) -> Any:
+def _kl_bernoulli_poisson(p: Bernoulli, q: Poisson) -> Tensor:
     return -p.entropy() - (p.probs * q.rate.log() - q.rate)
 
 
 @register_kl(Beta, ContinuousBernoulli)
-def _kl_beta_continuous_bernoulli(p: Any, q: Any) -> Any:
+def _kl_beta_continuous_bernoulli(p: Beta, q: ContinuousBernoulli) -> Tensor:
     return -p.entropy() - p.mean * q.logits - (-q.probs).log1p() - q._cont_bern_log_norm()
 
 
 @register_kl(Beta, Exponential)
-def _kl_beta_exponential(p: Any, q: Any) -> Any:
+def _kl_beta_exponential(p: Beta, q: Exponential) -> Tensor:
     return -p.entropy() - q.rate.log() + q.rate * p.mean
 
 
@@ -365,77 +365,77 @@ def _log_normalizer_of_gamma(q: Any) -> Any:
 
 
 @register_kl(Beta, Gamma)
-def _kl_beta_gamma(p: Any, q: Any) -> Any:
+def _kl_beta_gamma(p: Beta, q: Gamma) -> Tensor:
     mean_log = p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma()
     return -p.entropy() + _log_normalizer_of_gamma(q) - (q.concentration - 1) * mean_log + q.rate * p.mean
 
 
 @register_kl(Beta, Normal)
-def _kl_beta_normal(p: Any, q: Any) -> Any:
+def _kl_beta_normal(p: Beta, q: Normal) -> Tensor:
     mean, var = p.mean, q.scale.pow(2)
     second = (mean * (1 - mean) / (p.concentration1 + p.concentration0 + 1) + mean.pow(2)) * 0.5
     return -p.entropy() + 0.5 * (var * 2 * math.pi).log() + (second - q.loc * mean + q.loc.pow(2) * 0.5) / var
 
 
 @register_kl(Beta, Uniform)
-def _kl_beta_uniform(p: Any, q: Any) -> Any:
+def _kl_beta_uniform(p: Beta, q: Uniform) -> Tensor:
     result = -p.entropy() + (q.high - q.low).log()
     return result.masked_fill((q.low > p.support.lower_bound) | (q.high < p.support.upper_bound), math.inf)
 
 
 @register_kl(ContinuousBernoulli, Exponential)
-def _kl_continuous_bernoulli_exponential(p: Any, q: Any) -> Any:
+def _kl_continuous_bernoulli_exponential(p: ContinuousBernoulli, q: Exponential) -> Tensor:
     return -p.entropy() - q.rate.log() + q.rate * p.mean
 
 
 @register_kl(ContinuousBernoulli, Normal)
-def _kl_continuous_bernoulli_normal(p: Any, q: Any) -> Any:
+def _kl_continuous_bernoulli_normal(p: ContinuousBernoulli, q: Normal) -> Tensor:
     normalizer = 0.5 * (math.log(2.0 * math.pi) + (q.loc / q.scale).square()) + q.scale.log()
     rest = (p.variance + p.mean.square() - 2.0 * q.loc * p.mean) / (2.0 * q.scale.square())
     return -p.entropy() + normalizer + rest
 
 
 @register_kl(ContinuousBernoulli, Uniform)
-def _kl_continuous_bernoulli_uniform(p: Any, q: Any) -> Any:
+def _kl_continuous_bernoulli_uniform(p: ContinuousBernoulli, q: Uniform) -> Tensor:
     """As in torch, infinite also where the interval of q only touches that of p."""
     result = -p.entropy() + (q.high - q.low).log()
     return result.masked_fill((q.low >= p.support.lower_bound) | (q.high <= p.support.upper_bound), math.inf)
 
 
 @register_kl(Exponential, Gamma)
-def _kl_exponential_gamma(p: Any, q: Any) -> Any:
+def _kl_exponential_gamma(p: Exponential, q: Gamma) -> Tensor:
     ratio = q.rate / p.rate
     rest = ratio + q.concentration.lgamma() + q.concentration * euler_constant - (1 + euler_constant)
     return -q.concentration * ratio.log() + rest
 
 
 @register_kl(Exponential, Gumbel)
-def _kl_exponential_gumbel(p: Any, q: Any) -> Any:
+def _kl_exponential_gumbel(p: Exponential, q: Gumbel) -> Tensor:
     product, ratio = p.rate * q.scale, q.loc / q.scale
     return product.log() - 1 - ratio + ratio.exp() * product / (product + 1) + product.reciprocal()
 
 
 @register_kl(Exponential, Normal)
-def _kl_exponential_normal(p: Any, q: Any) -> Any:
+def _kl_exponential_normal(p: Exponential, q: Normal) -> Tensor:
     var, square = q.scale.pow(2), p.rate.pow(2)
     rest = (square.reciprocal() - q.loc / p.rate + q.loc.pow(2) * 0.5) / var
     return 0.5 * (square * var * 2 * math.pi).log() - 1 + rest
 
 
 @register_kl(Gamma, Exponential)
-def _kl_gamma_exponential(p: Any, q: Any) -> Any:
+def _kl_gamma_exponential(p: Gamma, q: Exponential) -> Tensor:
     return -p.entropy() - q.rate.log() + q.rate * p.concentration / p.rate
 
 
 @register_kl(Gamma, Gumbel)
-def _kl_gamma_gumbel(p: Any, q: Any) -> Any:
+def _kl_gamma_gumbel(p: Gamma, q: Gumbel) -> Tensor:
     a, product, ratio = p.concentration, p.rate * q.scale, q.loc / q.scale
     own = (a - 1) * a.digamma() - a.lgamma() - a
     return own + product.log() + a / product + ratio.exp() * (1 + product.reciprocal()).pow(-a) - ratio
 
 
 @register_kl(Gamma, Normal)
-def _kl_gamma_normal(p: Any, q: Any) -> Any:
+def _kl_gamma_normal(p: Gamma, q: Normal) -> Tensor:
     a, var, square = p.concentration, q.scale.pow(2), p.rate.pow(2)
     own = 0.5 * (square * var * 2 * math.pi).log() - a - a.lgamma()
     rest = 0.5 * (a.pow(2) + a) / square - q.loc * a / p.rate + 0.5 * q.loc.pow(2)
@@ -443,7 +443,7 @@ def _kl_gamma_normal(p: Any, q: Any) -> Any:
 
 
 @register_kl(Gumbel, Normal)
-def _kl_gumbel_normal(p: Any, q: Any) -> Any:
+def _kl_gumbel_normal(p: Gumbel, q: Normal) -> Tensor:
     ratio = p.scale / q.scale
     spread = (math.pi * ratio * 0.5).pow(2) / 3
     distance = ((p.loc + p.scale * euler_constant - q.loc) / q.scale).pow(2) * 0.5
@@ -451,7 +451,7 @@ def _kl_gumbel_normal(p: Any, q: Any) -> Any:
 
 
 @register_kl(Laplace, Normal)
-def _kl_laplace_normal(p: Any, q: Any) -> Any:
+def _kl_laplace_normal(p: Laplace, q: Normal) -> Tensor:
     var = q.scale.pow(2)
     ratio = p.scale.pow(2) / var
     distance = (0.5 * p.loc.pow(2) - p.loc * q.loc + 0.5 * q.loc.pow(2)) / var
@@ -459,14 +459,14 @@ def _kl_laplace_normal(p: Any, q: Any) -> Any:
 
 
 @register_kl(Normal, Gumbel)
-def _kl_normal_gumbel(p: Any, q: Any) -> Any:
+def _kl_normal_gumbel(p: Normal, q: Gumbel) -> Tensor:
     p_loc, square, q_loc = p.loc / q.scale, (p.scale / q.scale).pow(2), q.loc / q.scale
     tail = (-p_loc + 0.5 * square + q_loc).exp()
     return -square.log() * 0.5 + p_loc - q_loc + tail - 0.5 * (1 + math.log(2 * math.pi))
 
 
 @register_kl(Normal, Laplace)
-def _kl_normal_laplace(p: Any, q: Any) -> Any:
+def _kl_normal_laplace(p: Normal, q: Laplace) -> Tensor:
     distance = p.loc - q.loc
     relative = distance / p.scale
     near = math.sqrt(2 / math.pi) * p.scale * (-0.5 * relative.pow(2)).exp()
@@ -475,14 +475,14 @@ def _kl_normal_laplace(p: Any, q: Any) -> Any:
 
 
 @register_kl(Pareto, Exponential)
-def _kl_pareto_exponential(p: Any, q: Any) -> Any:
+def _kl_pareto_exponential(p: Pareto, q: Exponential) -> Tensor:
     product = p.scale * q.rate
     result = (p.alpha / product).log() - p.alpha.reciprocal() + p.alpha * product / (p.alpha - 1) - 1
     return result.masked_fill(p.alpha <= 1, math.inf)
 
 
 @register_kl(Pareto, Gamma)
-def _kl_pareto_gamma(p: Any, q: Any) -> Any:
+def _kl_pareto_gamma(p: Pareto, q: Gamma) -> Tensor:
     common = p.scale.log() + p.alpha.reciprocal()
     rest = (1 - q.concentration) * common + q.rate * p.alpha * p.scale / (p.alpha - 1)
     result = p.alpha.log() - common + _log_normalizer_of_gamma(q) + rest - 1
@@ -490,7 +490,7 @@ def _kl_pareto_gamma(p: Any, q: Any) -> Any:
 
 
 @register_kl(Pareto, Normal)
-def _kl_pareto_normal(p: Any, q: Any) -> Any:
+def _kl_pareto_normal(p: Pareto, q: Normal) -> Tensor:
     common = p.scale / (p.alpha - 1)
     spread = p.alpha * common.pow(2) / (p.alpha - 2) + (p.alpha * common - q.loc).pow(2)
     own = (math.sqrt(2 * math.pi) * q.scale * p.alpha / p.scale).log() - p.alpha.reciprocal()
@@ -504,7 +504,7 @@ def _mean_log(low: Any, high: Any) -> Any:
 
 
 @register_kl(Uniform, Beta)
-def _kl_uniform_beta(p: Any, q: Any) -> Any:
+def _kl_uniform_beta(p: Uniform, q: Beta) -> Tensor:
     a, b = q.concentration1, q.concentration0
     log_beta = a.lgamma() + b.lgamma() - (a + b).lgamma()
     of_rest = (b - 1) * -_mean_log(1 - p.high, 1 - p.low)
@@ -513,40 +513,40 @@ def _kl_uniform_beta(p: Any, q: Any) -> Any:
 
 
 @register_kl(Uniform, ContinuousBernoulli)
-def _kl_uniform_continuous_bernoulli(p: Any, q: Any) -> Any:
+def _kl_uniform_continuous_bernoulli(p: Uniform, q: ContinuousBernoulli) -> Tensor:
     """As in torch, infinite also where the interval of p reaches an end of that of q."""
     result = -p.entropy() - p.mean * q.logits - (-q.probs).log1p() - q._cont_bern_log_norm()
     return result.masked_fill((p.high >= q.support.upper_bound) | (p.low <= q.support.lower_bound), math.inf)
 
 
 @register_kl(Uniform, Exponential)
-def _kl_uniform_exponential(p: Any, q: Any) -> Any:
+def _kl_uniform_exponential(p: Uniform, q: Exponential) -> Tensor:
     result = q.rate * (p.high + p.low) / 2 - ((p.high - p.low) * q.rate).log()
     return result.masked_fill(p.low < q.support.lower_bound, math.inf)
 
 
 @register_kl(Uniform, Gamma)
-def _kl_uniform_gamma(p: Any, q: Any) -> Any:
+def _kl_uniform_gamma(p: Uniform, q: Gamma) -> Tensor:
     rest = (1 - q.concentration) * _mean_log(p.low, p.high) + q.rate * (p.high + p.low) / 2
     result = -(p.high - p.low).log() + _log_normalizer_of_gamma(q) + rest
     return result.masked_fill(p.low < q.support.lower_bound, math.inf)
 
 
 @register_kl(Uniform, Gumbel)
-def _kl_uniform_gumbel(p: Any, q: Any) -> Any:
+def _kl_uniform_gumbel(p: Uniform, q: Gumbel) -> Tensor:
     ratio, high, low = q.scale / (p.high - p.low), (p.high - q.loc) / q.scale, (p.low - q.loc) / q.scale
     return ratio.log() + 0.5 * (high + low) - ratio * ((-high).exp() - (-low).exp())
 
 
 @register_kl(Uniform, Normal)
-def _kl_uniform_normal(p: Any, q: Any) -> Any:
+def _kl_uniform_normal(p: Uniform, q: Normal) -> Tensor:
     width = p.high - p.low
     square = width.pow(2) / 12 + ((p.high + p.low - 2 * q.loc) / 2).pow(2)
     return (math.sqrt(math.pi * 2) * q.scale / width).log() + 0.5 * square / q.scale.pow(2)
 
 
 @register_kl(Uniform, Pareto)
-def _kl_uniform_pareto(p: Any, q: Any) -> Any:
+def _kl_uniform_pareto(p: Uniform, q: Pareto) -> Tensor:
     normalizer = (q.alpha * q.scale.pow(q.alpha) * (p.high - p.low)).log()
     result = _mean_log(p.low, p.high) * (q.alpha + 1) - normalizer
     return result.masked_fill(p.low < q.support.lower_bound, math.inf)

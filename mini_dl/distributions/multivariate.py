@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl._dtypes import finfo
@@ -12,7 +13,15 @@ from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.simplex import Beta
-from mini_dl.distributions.utils import NUMBERS, broadcast_all, given_by, lazy_property, standard_normal, vec_to_tril_matrix
+from mini_dl.distributions.utils import (
+    NUMBERS,
+    Value,
+    broadcast_all,
+    given_by,
+    lazy_property,
+    standard_normal,
+    vec_to_tril_matrix,
+)
 from mini_dl.ops.cholesky import _linalg_cholesky as cholesky, cholesky_inverse, cholesky_solve
 from mini_dl.ops.copies import _broadcast_shapes as broadcast_shapes, broadcast_tensors
 from mini_dl.ops.determinants import slogdet
@@ -87,8 +96,8 @@ class MultivariateNormal(Distribution):
     mean = mode = given_by(lambda self: self.loc)
 
     def __init__(
-        self, loc: Tensor, covariance_matrix: Any = None, precision_matrix: Any = None, scale_tril: Any = None,
-        validate_args: bool | None = None,
+        self, loc: Tensor, covariance_matrix: Tensor | None = None, precision_matrix: Tensor | None = None,
+        scale_tril: Tensor | None = None, validate_args: bool | None = None,
     ) -> None:  # fmt: skip
         if loc.dim() < 1:
             raise ValueError("loc must be at least one-dimensional.")
@@ -121,7 +130,7 @@ class MultivariateNormal(Distribution):
     def variance(self) -> Tensor:
         return self._unbroadcasted_scale_tril.pow(2).sum(-1).expand(self._batch_shape + self._event_shape)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         eps = standard_normal(self._extended_shape(sample_shape), self.loc)
         return self.loc + _batch_mv(self._unbroadcasted_scale_tril, eps)
 
@@ -130,7 +139,7 @@ class MultivariateNormal(Distribution):
         n = self._event_shape[0]
         return -0.5 * (n * math.log(2 * math.pi) + distance) - _log_diagonal(self._unbroadcasted_scale_tril)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         n = self._event_shape[0]
         entropy = 0.5 * n * (1.0 + math.log(2 * math.pi)) + _log_diagonal(self._unbroadcasted_scale_tril)
         return entropy.expand(self._batch_shape)
@@ -139,7 +148,7 @@ class MultivariateNormal(Distribution):
 MATRICES = "covariance_matrix", "precision_matrix", "scale_tril"
 
 
-def _only_one(covariance: Any, precision: Any, scale_tril: Any, error: type[Exception]) -> tuple[str, Any]:
+def _only_one(covariance: object, precision: object, scale_tril: object, error: type[Exception]) -> tuple[str, Any]:
     """The one matrix that is given, with its name."""
     given = [(name, m) for name, m in zip(MATRICES, (covariance, precision, scale_tril)) if m is not None]
     if len(given) != 1:
@@ -240,7 +249,7 @@ class LowRankMultivariateNormal(Distribution):
         A = solve_triangular(self._capacitance_tril, _divided(W, D), upper=False)
         return self._over_batch(diag_embed(D.reciprocal()) - A.mT @ A)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape, (W, D) = self._extended_shape(sample_shape), self._low_rank
         eps_W = standard_normal(shape[:-1] + self.cov_factor.shape[-1:], self.loc)
         eps_D = standard_normal(shape, self.loc)
@@ -251,7 +260,7 @@ class LowRankMultivariateNormal(Distribution):
         log_det = _batch_lowrank_logdet(*self._low_rank, self._capacitance_tril)
         return -0.5 * (self._event_shape[0] * math.log(2 * math.pi) + log_det + distance)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         log_det = _batch_lowrank_logdet(*self._low_rank, self._capacitance_tril)
         return (0.5 * (self._event_shape[0] * (1.0 + math.log(2 * math.pi)) + log_det)).expand(self._batch_shape)
 
@@ -276,8 +285,8 @@ class Wishart(ExponentialFamily):
         return {**matrices, "df": constraints.greater_than(self.event_shape[-1] - 1)}
 
     def __init__(
-        self, df: Any, covariance_matrix: Any = None, precision_matrix: Any = None, scale_tril: Any = None,
-        validate_args: bool | None = None,
+        self, df: Any, covariance_matrix: Tensor | None = None, precision_matrix: Tensor | None = None,
+        scale_tril: Tensor | None = None, validate_args: bool | None = None,
     ) -> None:  # fmt: skip
         name, matrix = _only_one(covariance_matrix, precision_matrix, scale_tril, AssertionError)
         if matrix.dim() < 2:
@@ -320,7 +329,7 @@ class Wishart(ExponentialFamily):
         return self._over_batch(cholesky_solve(identity, self._unbroadcasted_scale_tril))
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         factor = self.df - self._event_shape[-1] - 1
         return self._per_matrix(factor.masked_fill(factor <= 0, math.nan)) * self.covariance_matrix
 
@@ -330,7 +339,7 @@ class Wishart(ExponentialFamily):
         diagonal = V.diagonal(dim1=-2, dim2=-1)
         return self._per_matrix(self.df) * (V.pow(2) + diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2))
 
-    def _bartlett_sampling(self, sample_shape: Any = ()) -> Tensor:
+    def _bartlett_sampling(self, sample_shape: Sequence[int] = ()) -> Tensor:
         p = self._event_shape[-1]
         roots = self._dist_chi2.rsample(sample_shape).sqrt()
         diagonal = diag_embed(roots.clamp(min=finfo(roots.dtype).eps))
@@ -338,7 +347,7 @@ class Wishart(ExponentialFamily):
         factor = self._unbroadcasted_scale_tril @ (diagonal + vec_to_tril_matrix(below, diag=-1))
         return factor @ factor.transpose(-2, -1)
 
-    def rsample(self, sample_shape: Any = (), max_try_correction: int | None = None) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = (), max_try_correction: int | None = None) -> Tensor:
         """Matrices as functions of the parameters.
 
         Those drawn first are drawn again, as in torch, whose test of them is inverted: it warns of singular matrices where they
@@ -377,7 +386,7 @@ class Wishart(ExponentialFamily):
     def _natural_params(self) -> Any:
         return -self.precision_matrix / 2, (self.df - self._event_shape[-1] - 1) / 2
 
-    def _log_normalizer(self, x: Any, y: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         p = self._event_shape[-1]
         half = y + (p + 1) / 2
         return half * (-slogdet(-2 * x).logabsdet + math.log(2) * p) + mvlgamma(half, p=p)
@@ -398,7 +407,7 @@ class LKJCholesky(Distribution):
     arg_constraints = constrained(concentration=constraints.positive)
     support = constraints.corr_cholesky
 
-    def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None) -> None:
+    def __init__(self, dim: int, concentration: Value = 1.0, validate_args: bool | None = None) -> None:
         if dim < 2:
             raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
         self.dim = dim
@@ -409,7 +418,7 @@ class LKJCholesky(Distribution):
         self._beta = Beta(row + 0.5, marginal.unsqueeze(-1) - 0.5 * row)
         super().__init__(self.concentration.size(), Size((dim, dim)), validate_args)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         lengths = self._beta.sample(sample_shape).unsqueeze(-1)
         directions = randn(self._extended_shape(sample_shape), dtype=lengths.dtype).tril(-1)
         directions = directions / directions.norm(dim=-1, keepdim=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mini_dl.autograd.function import Function, once_differentiable
@@ -10,7 +11,7 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import NUMBERS, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
+from mini_dl.distributions.utils import NUMBERS, Value, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import tensor
@@ -34,14 +35,14 @@ class _Dirichlet(Function):
     """Points as functions of the concentration: each moves so that its quantiles stay."""
 
     @staticmethod
-    def forward(ctx: Any, concentration: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, concentration: Tensor) -> Tensor:
         x = _sample_dirichlet(concentration)
         ctx.save_for_backward(x, concentration)
         return x
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         x, concentration = ctx.saved_tensors
         return _Dirichlet_backward(x, concentration, grad_output)
 
@@ -66,7 +67,7 @@ class Dirichlet(ExponentialFamily):
         self.concentration = concentration
         super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args=validate_args)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return _Dirichlet.apply(self.concentration.expand(self._extended_shape(sample_shape)))
 
     def log_prob(self, value: Any) -> Any:
@@ -74,7 +75,7 @@ class Dirichlet(ExponentialFamily):
         return xlogy(a - 1.0, self._checked(value)).sum(-1) + a.sum(-1).lgamma() - a.lgamma().sum(-1)
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         above = (self.concentration - 1).clamp(min=0.0)
         mode = above / above.sum(-1, True)
         corner = (self.concentration < 1).all(-1)
@@ -82,16 +83,16 @@ class Dirichlet(ExponentialFamily):
         return mode
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         total = self.concentration.sum(-1, True)
         return self.concentration * (total - self.concentration) / (total.pow(2) * (total + 1))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         a, total = self.concentration, self.concentration.sum(-1)
         normalizer = a.lgamma().sum(-1) - total.lgamma()
         return normalizer - (a.size(-1) - total) * total.digamma() - ((a - 1.0) * a.digamma()).sum(-1)
 
-    def _log_normalizer(self, x: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor) -> Tensor:  # type: ignore[override]
         return x.lgamma().sum(-1) - x.sum(-1).lgamma()
 
 
@@ -113,7 +114,7 @@ class Beta(ExponentialFamily):
     mode = given_by(lambda self: self._dirichlet.mode[..., 0])
     _natural_params = given_by(lambda self: (self.concentration1, self.concentration0))
 
-    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
         if isinstance(concentration1, NUMBERS) and isinstance(concentration0, NUMBERS):
             both = tensor([float(concentration1), float(concentration0)])
         else:
@@ -122,21 +123,21 @@ class Beta(ExponentialFamily):
         super().__init__(self._dirichlet._batch_shape, validate_args=validate_args)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         total = self.concentration1 + self.concentration0
         return self.concentration1 * self.concentration0 / (total.pow(2) * (total + 1))
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self._dirichlet.rsample(sample_shape).select(-1, 0)
 
     def log_prob(self, value: Any) -> Any:
         value = self._checked(value)
         return self._dirichlet.log_prob(stack([value, 1.0 - value], -1))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return self._dirichlet.entropy()
 
-    def _log_normalizer(self, x: Any, y: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         return x.lgamma() + y.lgamma() - (x + y).lgamma()
 
 
@@ -155,8 +156,9 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     _natural_params = given_by(lambda self: (self.logits,))
 
     def __init__(
-        self, probs: Any = None, logits: Any = None, lims: tuple[float, float] = (0.499, 0.501), validate_args: bool | None = None
-    ) -> None:
+        self, probs: Value | None = None, logits: Value | None = None, lims: tuple[float, float] = (0.499, 0.501),
+        validate_args: bool | None = None,
+    ) -> None:  # fmt: skip
         (given,) = broadcast_all(self._choose(probs, logits))
         if probs is not None:
             if validate_args is not None and not self.arg_constraints["probs"].check(given).all():
@@ -176,7 +178,7 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     def _cut_probs(self) -> Any:
         return where(self._outside_unstable_region(), self.probs, full_like(self.probs, self._lims[0]))
 
-    def _stable(self, formula: Any, series: Any) -> Any:
+    def _stable(self, formula: object, series: object) -> Any:
         return where(self._outside_unstable_region(), formula, series)
 
     def _cont_bern_log_norm(self) -> Any:
@@ -189,22 +191,22 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
         return self._stable(formula, math.log(2.0) + (4.0 / 3.0 + 104.0 / 45.0 * x) * x)
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         cut, x = self._cut_probs(), self.probs - 0.5
         formula = cut / (2.0 * cut - 1.0) + 1.0 / ((-cut).log1p() - cut.log())
         return self._stable(formula, 0.5 + (1.0 / 3.0 + 16.0 / 45.0 * x.pow(2)) * x)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         cut, x = self._cut_probs(), (self.probs - 0.5).pow(2)
         formula = cut * (cut - 1.0) / (1.0 - 2.0 * cut).pow(2) + 1.0 / ((-cut).log1p() - cut.log()).pow(2)
         return self._stable(formula, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * x) * x)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 
     def log_prob(self, value: Any) -> Any:
@@ -223,11 +225,11 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
         rest = (-cut).log1p()
         return self._stable(((-cut + value * (2.0 * cut - 1.0)).log1p() - rest) / (cut.log() - rest), value)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         log_probs0 = (-self.probs).log1p()
         return self.mean * (log_probs0 - self.probs.log()) - self._cont_bern_log_norm() - log_probs0
 
-    def _log_normalizer(self, x: Any) -> Any:  # type: ignore[override]
+    def _log_normalizer(self, x: Tensor) -> Tensor:  # type: ignore[override]
         low, high = self._lims[0] - 0.5, self._lims[1] - 0.5
         outside = (x <= low) | (x > high)
         cut = where(outside, x, full_like(x, low))

@@ -87,7 +87,7 @@ class Transform:
             self._cached_x_y = x, value
         return value
 
-    def _inv_call(self, y: Any) -> Any:
+    def _inv_call(self, y: Tensor) -> Any:
         if self._cache_size == 0:
             return self._inverse(y)
         x, known = self._cached_x_y
@@ -96,29 +96,29 @@ class Transform:
             self._cached_x_y = x, y
         return x
 
-    def _call(self, x: Any) -> Any:
+    def _call(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """``log |det dy/dx|`` of each event, of `x` and its value `y`."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
         return self.__class__.__name__ + "()"
 
-    def forward_shape(self, shape: Any) -> Any:
+    def forward_shape(self, shape: Sequence[int]) -> Any:
         """The shape of the value, of an argument of this shape."""
         return shape
 
-    def inverse_shape(self, shape: Any) -> Any:
+    def inverse_shape(self, shape: Sequence[int]) -> Any:
         """The shape of the argument, of a value of this shape."""
         return shape
 
 
-def _no_sign(self: Any) -> Any:
+def _no_sign(self: object) -> Any:
     raise NotImplementedError
 
 
@@ -156,16 +156,16 @@ class _InverseTransform(Transform):
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self._inv!r})"
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: object) -> Any:
         return self._inv._inv_call(x)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -self._inv.log_abs_det_jacobian(y, x)
 
-    def forward_shape(self, shape: Any) -> Any:
+    def forward_shape(self, shape: Sequence[int]) -> Any:
         return self._inv.inverse_shape(shape)
 
-    def inverse_shape(self, shape: Any) -> Any:
+    def inverse_shape(self, shape: Sequence[int]) -> Any:
         return self._inv.forward_shape(shape)
 
 
@@ -221,12 +221,12 @@ class ComposeTransform(Transform):
         made._inv = weakref.ref(self)
         return made
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: object) -> Any:
         for part in self.parts:
             x = part(x)
         return x
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         if not self.parts:
             return zeros_like(x)
         values = [x]
@@ -238,12 +238,12 @@ class ComposeTransform(Transform):
             event_dim += part.codomain.event_dim - part.domain.event_dim
         return functools.reduce(operator.add, terms)
 
-    def forward_shape(self, shape: Any) -> Any:
+    def forward_shape(self, shape: Sequence[int]) -> Any:
         for part in self.parts:
             shape = part.forward_shape(shape)
         return shape
 
-    def inverse_shape(self, shape: Any) -> Any:
+    def inverse_shape(self, shape: Sequence[int]) -> Any:
         for part in reversed(self.parts):
             shape = part.inverse_shape(shape)
         return shape
@@ -275,28 +275,28 @@ class IndependentTransform(Transform):
     def codomain(self) -> Any:
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
-    def _call(self, x: Any) -> Any:
+    def _call(self, x: Tensor) -> Tensor:
         at_least(self.domain.event_dim, x.shape)
         return self.base_transform(x)
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: Tensor) -> Tensor:
         at_least(self.codomain.event_dim, y.shape)
         return self.base_transform.inv(y)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return sum_rightmost(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({self.base_transform!r}, {self.reinterpreted_batch_ndims})"
 
-    def forward_shape(self, shape: Any) -> Any:
+    def forward_shape(self, shape: Sequence[int]) -> Any:
         return self.base_transform.forward_shape(shape)
 
-    def inverse_shape(self, shape: Any) -> Any:
+    def inverse_shape(self, shape: Sequence[int]) -> Any:
         return self.base_transform.inverse_shape(shape)
 
 
-def at_least(dimensions: int, shape: Any) -> None:
+def at_least(dimensions: int, shape: Sequence[int]) -> None:
     if len(shape) < dimensions:
         raise ValueError("Too few dimensions on input")
 
@@ -332,7 +332,7 @@ class _Several(Transform):
         _must_fit(tensor, name, self.dim, self._size(), self._called)
         return [one(part) for one, part in zip(maps, self._parts(tensor))]
 
-    def _jacobians(self, x: Any, y: Any) -> list[Any]:
+    def _jacobians(self, x: Tensor, y: Tensor) -> list[Any]:
         for name, tensor in (("x", x), ("y", y)):
             _must_fit(tensor, name, self.dim, self._size(), self._called)
         return [one.log_abs_det_jacobian(*parts) for one, *parts in zip(self.transforms, self._parts(x), self._parts(y))]
@@ -362,13 +362,13 @@ class CatTransform(_Several):
             yield tensor.narrow(self.dim, start, length)
             start += length
 
-    def _call(self, x: Any) -> Any:
+    def _call(self, x: Tensor) -> Tensor:
         return cat(self._each(x, self.transforms, ""), self.dim)
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: Tensor) -> Tensor:
         return cat(self._each(y, [one.inv for one in self.transforms], "y"), self.dim)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         terms = [sum_rightmost(term, self.event_dim - one.event_dim) for one, term in zip(self.transforms, self._jacobians(x, y))]
         dim = (self.dim - x.dim() if self.dim >= 0 else self.dim) + self.event_dim
         return cat(terms, dim) if dim < 0 else functools.reduce(operator.add, terms)
@@ -397,13 +397,13 @@ class StackTransform(_Several):
     def _parts(self, tensor: Tensor) -> Iterator[Tensor]:
         return (tensor.select(self.dim, i) for i in range(tensor.size(self.dim)))
 
-    def _call(self, x: Any) -> Any:
+    def _call(self, x: Tensor) -> Tensor:
         return stack(self._each(x, self.transforms, ""), self.dim)
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: Tensor) -> Tensor:
         return stack(self._each(y, [one.inv for one in self.transforms], "y"), self.dim)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return stack(self._jacobians(x, y), self.dim)
 
     @constraints.dependent_property

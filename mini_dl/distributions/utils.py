@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import finfo, get_default_dtype
@@ -27,11 +27,14 @@ __all__ = [
     "vec_to_tril_matrix",
 ]
 
+Value: TypeAlias = Tensor | float
+"""A parameter: a tensor, or a number for all of its elements."""
+
 euler_constant = 0.57721566490153286060
 NUMBERS = (int, float, bool)
 
 
-def broadcast_all(*values: Any) -> Any:
+def broadcast_all(*values: object) -> Any:
     """Tensors of one shape from tensors and numbers. A number takes the type of the first tensor, or the default type.
 
     ValueError for anything else.
@@ -51,12 +54,12 @@ def broadcast_all(*values: Any) -> Any:
     return broadcast_tensors(*[value if is_tensor_like(value) else tensor(value, dtype=dtype) for value in values])
 
 
-def standard_normal(shape: Any, like: Tensor) -> Tensor:
+def standard_normal(shape: Sequence[int], like: Tensor) -> Tensor:
     """Standard normal numbers of the type of `like`."""
     return empty(shape, dtype=like.dtype).normal_()
 
 
-def sum_rightmost(value: Any, dim: int) -> Any:
+def sum_rightmost(value: Tensor, dim: int) -> Any:
     """The sum over the last `dim` dimensions."""
     return value if dim == 0 else value.reshape(value.shape[:-dim] + (-1,)).sum(-1)
 
@@ -141,5 +144,5 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
 _sum_rightmost = sum_rightmost
 
 
-def _standard_normal(shape: Sequence[int], dtype: _dtypes.dtype, device: Any) -> Tensor:
+def _standard_normal(shape: Sequence[int], dtype: _dtypes.dtype, device: object) -> Tensor:
     return empty(shape, dtype=dtype, device=device).normal_()

@@ -154,7 +154,7 @@ def _no_constant(name: str) -> NoReturn:
 class _Entry:
     """A tensor as the header describes it. ValueError unless it describes one that can be read."""
 
-    def __init__(self, name: str, entry: Any, where: str) -> None:
+    def __init__(self, name: str, entry: object, where: str) -> None:
         place = f"{where}: {name}"
         if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
             raise ValueError(f"{place}: expected dtype, shape and data_offsets, found {entry!r:.80}; the file is damaged")
@@ -172,7 +172,7 @@ class _Entry:
         self.nbytes = math.prod(self.shape) * self.kind.itemsize
 
 
-def _are_sizes(given: Any) -> bool:
+def _are_sizes(given: object) -> bool:
     return isinstance(given, list) and all([type(n) is int and 0 <= n < 2**63 for n in given])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from pathlib import Path
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,11 +59,12 @@ def add_scaled(a: float, x: Array, b: float, y: Array) -> bool:
 @functools.cache
 def functions() -> _Functions | None:
     """The functions of OpenBLAS, or None if this NumPy uses another BLAS."""
-    package = Path(np.__file__).parent
-    libraries = [path for folder in (package.parent / "numpy.libs", package / ".dylibs") for path in folder.glob("*openblas*")]
+    package = os.path.dirname(np.__file__)
+    folders = [folder for folder in (f"{package}.libs", os.path.join(package, ".dylibs")) if os.path.isdir(folder)]
+    libraries = [os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if "openblas" in name]
     sums = {}
     try:
-        library = ctypes.CDLL(str(libraries[0]))
+        library = ctypes.CDLL(libraries[0])
         for char, letter, number in (("f", "s", ctypes.c_float), ("d", "d", ctypes.c_double)):
             add, mix = (library[f"scipy_cblas_{letter}{name}64_"] for name in ("axpy", "axpby"))
             vector = (ctypes.c_void_p, ctypes.c_int64)

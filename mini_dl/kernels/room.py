@@ -42,7 +42,7 @@ class _Here(threading.local):
 here = _Here()
 
 
-def run(kernel: Function, *args: Any, **kwargs: Any) -> Any:
+def run(kernel: Function, *args: object, **kwargs: object) -> Any:
     """Run the kernel in the context of this thread; return its result."""
     try:
         return here.enter(kernel, *args, **kwargs)
@@ -58,7 +58,7 @@ def is_refusal(error: RuntimeError) -> bool:
     return raised is not None and raised.tb_next is None and str(error).startswith("cannot enter context")
 
 
-def run_beside(kernel: Function, *args: Any, **kwargs: Any) -> Any:
+def run_beside(kernel: Function, *args: object, **kwargs: object) -> Any:
     """Like `run`, while another kernel of this thread is running, whose buffers stay untouched."""
     before, here.buffers = here.buffers, {}
     try:

@@ -10,7 +10,6 @@ import contextlib
 import mmap
 import os
 import sys
-import tempfile
 import threading
 import weakref
 from typing import Any
@@ -21,7 +20,12 @@ from mini_dl._dtypes import Array
 
 DESCRIPTOR, FILE = "file_descriptor", "file_system"
 STRATEGIES = {FILE} if sys.platform in ("darwin", "win32") else {DESCRIPTOR, FILE}
-FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
+if os.path.isdir("/dev/shm"):
+    FOLDER = "/dev/shm"
+else:
+    import tempfile
+
+    FOLDER = tempfile.gettempdir()
 
 
 class Strategy:
@@ -61,11 +65,7 @@ def shared_root(array: Array) -> SharedBytes | None:
 def new_shared(nbytes: int) -> SharedBytes:
     """Shared memory of zeros, by the current strategy."""
     size = max(1, nbytes)  # nothing cannot be mapped
-    if Strategy.current == FILE:
-        path = os.path.join(FOLDER, f"torch_{os.getpid()}_{os.urandom(6).hex()}")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    else:
-        path, descriptor = None, _unnamed()
+    path, descriptor = _named() if Strategy.current == FILE else (None, _unnamed())
     try:
         os.ftruncate(descriptor, size)
         return _mapped(descriptor, size, path)
@@ -86,11 +86,16 @@ def attach_path(path: str, size: int) -> SharedBytes:
     return _mapped(os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0)), size, path)
 
 
+def _named() -> tuple[str, int]:
+    path = os.path.join(FOLDER, f"torch_{os.getpid()}_{os.urandom(6).hex()}")
+    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+
+
 def _unnamed() -> int:
     if hasattr(os, "memfd_create"):
         with contextlib.suppress(OSError):
             return os.memfd_create("mini_dl", os.MFD_CLOEXEC)
-    descriptor, path = tempfile.mkstemp(prefix="torch_", dir=FOLDER)
+    path, descriptor = _named()
     os.unlink(path)
     return descriptor
 
@@ -103,7 +108,7 @@ def _mapped(descriptor: int, size: int, path: str | None) -> SharedBytes:
         if known is not None:
             os.close(descriptor)
             return known
-        made = SharedBytes((size,), np.uint8, mmap.mmap(descriptor, size))  # type: ignore[arg-type]
+        made = SharedBytes((size,), np.uint8, mmap.mmap(descriptor, size))
         if path is None:
             made.descriptor = descriptor
             weakref.finalize(made, os.close, descriptor).atexit = False

@@ -54,16 +54,9 @@ class BasicBlock(Block):
     """
 
     def __init__(
-        self,
-        inplanes: int,
-        planes: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-        groups: int = 1,
-        base_width: int = 64,
-        dilation: int = 1,
-        norm_layer: Norm | None = None,
-    ) -> None:
+        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: Norm | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         if groups != 1 or base_width != 64:
             raise ValueError(f"BasicBlock only supports groups=1 and base_width=64, got groups={groups}, base_width={base_width}")
@@ -98,16 +91,9 @@ class Bottleneck(Block):
     expansion = 4
 
     def __init__(
-        self,
-        inplanes: int,
-        planes: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-        groups: int = 1,
-        base_width: int = 64,
-        dilation: int = 1,
-        norm_layer: Norm | None = None,
-    ) -> None:
+        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: Norm | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         norm = norm_layer or nn.BatchNorm2d
         width = int(planes * (base_width / 64)) * groups
@@ -220,7 +206,7 @@ def _resnet(block: type[BasicBlock] | type[Bottleneck], layers: Sequence[int], w
     return ResNet(block, layers, **options)
 
 
-def resnet18(*, weights: None = None, **options: Any) -> ResNet:
+def resnet18(*, weights: None = None, **options: object) -> ResNet:
     """ResNet-18: two basic blocks per stage, 11,689,512 parameters. `options` are those of `ResNet`.
 
     mini_dl downloads nothing: `weights` is there for programs written for torchvision and may only be None, else ValueError. Its
@@ -233,21 +219,21 @@ def resnet18(*, weights: None = None, **options: Any) -> ResNet:
     return _resnet(BasicBlock, (2, 2, 2, 2), weights, options)
 
 
-def resnet34(*, weights: None = None, **options: Any) -> ResNet:
+def resnet34(*, weights: None = None, **options: object) -> ResNet:
     """ResNet-34: 3, 4, 6 and 3 basic blocks, 21,797,672 parameters. See `resnet18`."""
     return _resnet(BasicBlock, (3, 4, 6, 3), weights, options)
 
 
-def resnet50(*, weights: None = None, **options: Any) -> ResNet:
+def resnet50(*, weights: None = None, **options: object) -> ResNet:
     """ResNet-50: 3, 4, 6 and 3 bottlenecks, 25,557,032 parameters. See `resnet18`."""
     return _resnet(Bottleneck, (3, 4, 6, 3), weights, options)
 
 
-def resnet101(*, weights: None = None, **options: Any) -> ResNet:
+def resnet101(*, weights: None = None, **options: object) -> ResNet:
     """ResNet-101: 3, 4, 23 and 3 bottlenecks, 44,549,160 parameters. See `resnet18`."""
     return _resnet(Bottleneck, (3, 4, 23, 3), weights, options)
 
 
-def resnet152(*, weights: None = None, **options: Any) -> ResNet:
+def resnet152(*, weights: None = None, **options: object) -> ResNet:
     """ResNet-152: 3, 8, 36 and 3 bottlenecks, 60,192,808 parameters. See `resnet18`."""
     return _resnet(Bottleneck, (3, 8, 36, 3), weights, options)

@@ -85,7 +85,7 @@ class ProcessContext:
         """
         failed = None
         for sentinel in multiprocessing.connection.wait(list(self.sentinels), timeout) if self.sentinels else ():
-            number = self.sentinels.pop(sentinel)  # type: ignore[index]
+            number = self.sentinels.pop(sentinel)
             self.processes[number].join()
             if self.processes[number].exitcode != 0:
                 failed = number

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from mini_dl._surface import named
 from mini_dl.autograd.engine import grad
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled
 from mini_dl.nn import functional as F
+from mini_dl.nn._types import Ints
 from mini_dl.tensor import Tensor
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
 
-def _gradient(n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Any, grad_output: Tensor, *options: Any) -> Tensor:
+def _gradient(
+    n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Sequence[int], grad_output: Tensor, *options: object
+) -> Tensor:
     """The gradient of a convolution for the argument of this size: `made` puts it beside the other."""
     recorded = is_grad_enabled()
     with enable_grad():
@@ -25,14 +27,9 @@ def _gradient(n: int, made: Callable[[Tensor], tuple[Tensor, Tensor]], size: Any
 
 def _of_input(n: int) -> Callable[..., Tensor]:
     def of_input(
-        input_size: Any,
-        weight: Tensor,
-        grad_output: Tensor,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        input_size: Sequence[int], weight: Tensor, grad_output: Tensor, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
         groups: int = 1,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         return _gradient(n, lambda input: (input, weight), input_size, grad_output, stride, padding, dilation, groups)
 
     return named(of_input, f"conv{n}d_input", f"The gradient of ``conv{n}d`` for its input, of the shape `input_size`.")
@@ -40,14 +37,9 @@ def _of_input(n: int) -> Callable[..., Tensor]:
 
 def _of_weight(n: int) -> Callable[..., Tensor]:
     def of_weight(
-        input: Tensor,
-        weight_size: Any,
-        grad_output: Tensor,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        input: Tensor, weight_size: Sequence[int], grad_output: Tensor, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1,
         groups: int = 1,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         return _gradient(n, lambda weight: (input, weight), weight_size, grad_output, stride, padding, dilation, groups)
 
     return named(of_weight, f"conv{n}d_weight", f"The gradient of ``conv{n}d`` for its weight, of the shape `weight_size`.")

@@ -151,7 +151,7 @@ class UninitializedTensorMixin(Tensor):
         return _dtypes.of_numpy(self._numpy_dtype)
 
     @property
-    def shape(self) -> NoReturn:  # type: ignore[override]
+    def shape(self) -> NoReturn:
         raise RuntimeError(
             "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` "
             "when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the "
@@ -164,7 +164,7 @@ class UninitializedTensorMixin(Tensor):
     def is_complex(self) -> bool:
         return self._numpy_dtype.kind == "c"
 
-    def to(self, *args: Any, **kwargs: Any) -> UninitializedTensorMixin:
+    def to(self, *args: object, **kwargs: object) -> UninitializedTensorMixin:
         for target in (*args, *kwargs.values()):
             if isinstance(target, _dtypes.dtype):
                 self._numpy_dtype = target.numpy

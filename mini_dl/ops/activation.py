@@ -10,7 +10,6 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ from mini_dl.tensor import Grads, Tensor
 _in_place = functools.cache(in_place)
 
 
-def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: Any) -> Tensor:
+def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:
     """``primitive(input, *args)``, written into `input` if `inplace`."""
     if not isinstance(input, Tensor):
         name = primitive.__name__.strip("_")
@@ -94,7 +93,7 @@ def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if input.dtype.kind == "c":
         raise NotImplementedError("clamp is not supported for complex types")
-    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):  # type: ignore[operator]
+    if input.dtype.kind == "u" and (min_val < 0 or max_val < 0):
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     return np.minimum(np.maximum(input, number_as(min_val, input.dtype)), number_as(max_val, input.dtype))
 

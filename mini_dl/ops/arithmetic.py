@@ -45,7 +45,7 @@ def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
     return _add(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
 
 
-def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+def _scaled(input: object, other: object, alpha: object) -> Any:
     """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
     alpha = number_of("add", "alpha", alpha)
@@ -62,7 +62,7 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     return np.multiply(as_type(other, common), factor).item()
 
 
-def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
+def _promote_difference(input: object, other: object) -> tuple[Any, Any]:
     if kind_of(input) == "b" or kind_of(other) == "b":
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
@@ -260,14 +260,14 @@ def rsqrt(input: Array) -> Array:
     return np.reciprocal(y, own_copy(y))
 
 
-def as_tensors(name: str, **arguments: Any) -> None:
+def as_tensors(name: str, **arguments: object) -> None:
     """TypeError unless all are tensors."""
     for position, (argument, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor(name, argument, position, value)
 
 
-def _factor(name: str, value: Any, like: Tensor) -> Any:
+def _factor(name: str, value: object, like: Tensor) -> Any:
     """A factor as a number of the type of `like`, which the product keeps."""
     return number_as(number_of(name, "value", value), like._array.dtype).item()
 

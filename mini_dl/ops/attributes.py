@@ -112,7 +112,7 @@ for _name, _fact in _FACTS.items():
         setattr(Tensor, _name, _fact)
 
 
-def new_memory(values: Any) -> Array:
+def new_memory(values: object) -> Array:
     """So many bytes, or these bytes."""
     return np.zeros(values, np.uint8) if isinstance(values, int) else np.array(values, np.uint8)
 
@@ -122,7 +122,7 @@ class UntypedStorage:
 
     is_cuda = is_hpu = is_sparse = False
 
-    def __init__(self, memory: Any = 0) -> None:
+    def __init__(self, memory: object = 0) -> None:
         self._bytes: Array = memory if isinstance(memory, np.ndarray) else new_memory(memory)
 
     @classmethod

@@ -23,9 +23,9 @@ def _logical(ufunc: np.ufunc, doc: str) -> Binary:
     """The logical operation that NumPy's `ufunc` computes, published under its name"""
 
     def forward(input: Array, other: Array) -> Array:
-        return ufunc(input, other)  # type: ignore[no-any-return]
+        return ufunc(input, other)
 
-    return method(inplace=True, out=True)(binary(numbers="")(named(forward, ufunc.__name__, doc)))  # type: ignore[no-any-return]
+    return method(inplace=True, out=True)(binary(numbers="")(named(forward, ufunc.__name__, doc)))
 
 
 logical_and = _logical(np.logical_and, "Whether both elements are nonzero.")
@@ -46,9 +46,9 @@ def _bitwise(name: str, ufunc: np.ufunc, kernel: str, kinds: str, doc: str) -> B
 
     def forward(input: Array, other: Array) -> Array:
         accept(kernel, kinds, input, other)
-        return ufunc(input, other)  # type: ignore[no-any-return]
+        return ufunc(input, other)
 
-    return method(inplace=True, out=tensor_first)(binary()(named(forward, name, doc)))  # type: ignore[no-any-return]
+    return method(inplace=True, out=tensor_first)(binary()(named(forward, name, doc)))
 
 
 bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "bitwise_and_cpu", "biu", "The bits set in both.")

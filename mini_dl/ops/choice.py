@@ -23,7 +23,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ extremes and choice
 
 
-def _ordered(name: str, *operands: Any) -> None:
+def _ordered(name: str, *operands: object) -> None:
     if any([kind_of(v) == "c" for v in operands]):
         raise RuntimeError(f"{name} not implemented for complex tensors.")
 
@@ -148,7 +148,7 @@ def clamp(input: Tensor, min: Tensor | float | None = None, max: Tensor | float 
     return _clamp(input, min, max)
 
 
-def _checked_bounds(name: str, input: Any, *bounds: Any) -> None:
+def _checked_bounds(name: str, input: object, *bounds: Any) -> None:
     """TypeError unless `input` is a tensor, and the bounds are all tensors or all numbers (which 0-d tensors are, too)."""
     as_tensors(name, input=input)
     tensors = [isinstance(bound, Tensor) for bound in bounds]
@@ -187,7 +187,7 @@ def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     other=lambda grad, condition: masked(grad, ~condition),
 )
 @as_it_is
-def _where(condition: Array, input: Any, other: Any) -> Array:
+def _where(condition: Array, input: object, other: object) -> Array:
     if type(input) is not np.ndarray or type(other) is not np.ndarray or input.dtype is not other.dtype:
         common = result_numpy(input, other)
         input, other = (
@@ -197,7 +197,7 @@ def _where(condition: Array, input: Any, other: Any) -> Array:
 
 
 @function(out=True)
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+def where(condition: Tensor, input: object = None, other: object = None) -> Any:
     """`input` where `condition` holds, else `other`; with `condition` alone, the indices where it holds.
 
     >>> import mini_dl as torch
@@ -221,7 +221,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         raise
 
 
-def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+def _where_method(self: Tensor, condition: Tensor, other: object) -> Tensor:
     """``torch.where(condition, self, other)``"""
     return where(condition, self, other)
 
@@ -268,7 +268,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     end=lambda grad, weight: grad * conjugate(weight),
     weight=lambda grad, input, end: grad * conjugate(end - input),
 )
-def _lerp(input: Array, end: Array, weight: Any) -> Array:
+def _lerp(input: Array, end: Array, weight: object) -> Array:
     accept("lerp_kernel", "fc", input)
     return _between(input, end, weight)
 

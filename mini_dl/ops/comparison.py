@@ -38,10 +38,10 @@ def _in_order(name: str, ufunc: np.ufunc, sign: str) -> Binary:
 
     def forward(input: Array, other: Array) -> Array:
         _ordered(name, input, other)
-        return ufunc(input, other)  # type: ignore[no-any-return]
+        return ufunc(input, other)
 
     primitive = binary(numbers="other")(named(forward, name, f"``input {sign} other``. NotImplementedError for complex."))
-    return method(alias=ufunc.__name__, inplace=True, out=True)(primitive)  # type: ignore[no-any-return]
+    return method(alias=ufunc.__name__, inplace=True, out=True)(primitive)
 
 
 lt, le = _in_order("lt", np.less, "<"), _in_order("le", np.less_equal, "<=")

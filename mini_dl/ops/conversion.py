@@ -87,18 +87,18 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
 
 
 @tensor_method()
-def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def to(self: Tensor, *args: object, **kwargs: object) -> Tensor:
     """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: this tensor in another type; itself if it has it, unless `copy`.
 
     Keywords: `device`, `dtype`, `non_blocking`, `copy`, `memory_format`. RuntimeError for a device other than the CPU.
     """
-    target, copy, order, meta = _to_arguments(*args, **kwargs)
-    if meta is not None and meta != is_hollow(self._array):
+    where, target, _, copy, order = asked_of_to(*args, **kwargs)
+    if where is not None and (meta := is_meta(where)) != is_hollow(self._array):
         self = _moved(self, meta)
     return _converted(self, self._array.dtype if target is None else target.numpy, copy, order)
 
 
-def _converted(self: Tensor, target: NumpyType, copy: bool, order: Any) -> Tensor:
+def _converted(self: Tensor, target: NumpyType, copy: bool | None, order: object) -> Tensor:
     if self._array.dtype == target and not copy and order in (None, preserve_format, _suggested(self)):
         return self
     out: Tensor = cast(self, target)
@@ -123,23 +123,24 @@ def _moved(input: Array, meta: bool) -> Array:
     return hollow(input.shape, input.dtype)
 
 
-def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any, bool | None]:
-    """The type, the flag `copy`, the memory format and the device (whether it is meta) meant by the arguments of ``to``."""
-    first = args[0] if args else kwargs.get("other")
+def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | None, bool, bool | None, Any]:
+    """The device, the type, the flags `non_blocking` and `copy` and the memory format that the arguments of ``to`` ask for, of a
+    tensor or a module; None where they ask for none. TypeError for arguments that do not go together."""
+    first = args[0] if args else kwargs.get("tensor")
     if isinstance(first, Tensor):
-        names: tuple[str, ...] = ("other", "non_blocking", "copy")
+        names: tuple[str, ...] = ("tensor", "non_blocking", "copy")
     elif isinstance(first, dtype) or (isinstance(first, type) and first in PYTHON_TYPES):
         names = ("dtype", "non_blocking", "copy")
     else:
         names = ("device", "dtype", "non_blocking", "copy")
-    if len(args) > len(names) or not (args or kwargs):
+    if len(args) > len(names):
         raise TypeError(f"to() received an invalid combination of arguments - got ({', '.join(map(type_name, args))})")
-    given = dict(zip(names, args))
+    given: dict[str, Any] = dict(zip(names, args))
     for name, value in kwargs.items():
-        if name in given or name not in ("device", "dtype", "other", "non_blocking", "copy", "memory_format"):
+        if name in given or name not in ("device", "dtype", "tensor", "non_blocking", "copy", "memory_format"):
             raise TypeError(f"to() received an invalid combination of arguments - got {name!r}")
         given[name] = value
-    where, target = given.get("device"), given.get("dtype")
+    where, target, like = given.get("device"), given.get("dtype"), given.get("tensor")
     if isinstance(target, type):
         target = PYTHON_TYPES.get(target, target)
     if where is not None and not isinstance(where, (device, str)):
@@ -149,10 +150,17 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any, b
     for flag in ("non_blocking", "copy"):
         if not isinstance(given.get(flag, False), bool):
             raise TypeError(f"to(): argument '{flag}' must be bool, not {type_name(given[flag])}")
-    meta = None if where is None else is_meta(where)
-    if (other := given.get("other")) is not None:
-        target, meta = other.dtype, is_hollow(other._array)
-    return target, bool(given.get("copy", False)), given.get("memory_format"), meta
+    if like is not None:
+        where, target = like.device, like.dtype
+    return where, target, given.get("non_blocking", False), given.get("copy"), given.get("memory_format")
+
+
+def asked_of_module_to(*args: object, **kwargs: object) -> tuple[device | None, dtype | None, bool, Any]:
+    """What the arguments of ``Module.to`` ask for, as `asked_of_to` but for `copy`: RuntimeError if that is given."""
+    where, target, non_blocking, copy, order = asked_of_to(*args, **kwargs)
+    if copy is not None:
+        raise RuntimeError(".to() does not accept copy argument")
+    return device(where) if isinstance(where, (str, int)) else where, target, non_blocking, order
 
 
 def _shorthand(name: str, target: dtype) -> None:
@@ -333,7 +341,7 @@ def is_nonzero(input: Tensor) -> bool:
 
 
 @function()
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: object) -> bool:
     """Whether `obj` is a tensor."""
     return isinstance(obj, Tensor)
 

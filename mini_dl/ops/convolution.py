@@ -55,14 +55,14 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 
 def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Shape, geometry: Geometry) -> Tensor:
     if mode.enabled and 0 in output_shape:
-        return _gradient_of_nothing(grad, weight, output_shape)  # type: ignore[no-any-return]
-    return conv(grad, conj(weight), None, geometry)  # type: ignore[no-any-return]
+        return _gradient_of_nothing(grad, weight, output_shape)
+    return conv(grad, conj(weight), None, geometry)
 
 
 def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geometry: Geometry) -> Tensor:
     if mode.enabled and not output._array.size:
-        return _gradient_of_nothing(grad, output, weight_shape)  # type: ignore[no-any-return]
-    return conv_weight(grad, conj(output), weight_shape, geometry)  # type: ignore[no-any-return]
+        return _gradient_of_nothing(grad, output, weight_shape)
+    return conv_weight(grad, conj(output), weight_shape, geometry)
 
 
 @op(output=_transposed_input, weight=_transposed_weight)
@@ -270,7 +270,7 @@ def _by(sizes: Any) -> str:
     return " x ".join([str(s) for s in sizes])
 
 
-def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
+def _arrays(name: str, input: object, weight: object, bias: object) -> Arrays:
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
         position, argument, value = (2, "weight", weight) if isinstance(input, Tensor) else (1, "input", input)
         raise not_a_tensor(name, argument, position, value)
@@ -282,7 +282,7 @@ def _arrays(name: str, input: Any, weight: Any, bias: Any) -> Arrays:
     return Arrays(x.shape, w.shape, bias._array.shape, (x.dtype, w.dtype, bias._array.dtype))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return tuple(value) if type(value) is list else value
 
 

@@ -145,10 +145,10 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 def _copying(function: Callable[..., Any], name: str, several: bool = False) -> None:
     """Publish ``torch.f_copy``: the view, or `several` views, copied to new memory."""
 
-    def one(*args: Any, **kwargs: Any) -> Any:
+    def one(*args: object, **kwargs: object) -> Any:
         return function(*args, **kwargs).clone(memory_format=contiguous_format)
 
-    def many(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def many(*args: object, out: object = None, **kwargs: object) -> Any:
         copies = tuple([part.clone(memory_format=contiguous_format) for part in function(*args, **kwargs)])
         return copies if out is None else store(copies, out) and None
 
@@ -180,13 +180,13 @@ def detach_copy(input: Array) -> Array:
 @function(out=True)
 def view_as_real_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_real``."""
-    return view_as_real(input).clone()  # type: ignore[no-any-return]
+    return view_as_real(input).clone()
 
 
 @function(out=True)
 def view_as_complex_copy(input: Tensor) -> Tensor:
     """A copy of ``view_as_complex``."""
-    return view_as_complex(input).clone()  # type: ignore[no-any-return]
+    return view_as_complex(input).clone()
 
 
 @function(out=True)

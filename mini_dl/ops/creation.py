@@ -176,7 +176,7 @@ empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 def _new(function: Callable[..., Tensor]) -> None:
     """Publish ``x.new_f(...)``: ``torch.f(...)`` in the type of `x`."""
 
-    def make(self: Tensor, *args: Any, dtype: TypeLike = None, **kwargs: Any) -> Tensor:
+    def make(self: Tensor, *args: object, dtype: TypeLike = None, **kwargs: object) -> Tensor:
         kwargs.setdefault("device", self.device)
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
@@ -190,7 +190,7 @@ for _function in (zeros, ones, empty, full, empty_strided):
 
 @tensor_method()
 def new_tensor(
-    self: Tensor, data: Any, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False,
+    self: Tensor, data: object, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False,
     layout: Layout = None,
 ) -> Tensor:  # fmt: skip
     """``torch.tensor(data)`` in the type of this tensor."""
@@ -200,7 +200,7 @@ def new_tensor(
 # ------------------------------------------------------------------------------------------------ the old constructors
 
 
-def _legacy(cls: Any, args: tuple[Any, ...], dtype: NumpyType) -> Array:
+def _legacy(cls: object, args: tuple[Any, ...], dtype: NumpyType) -> Array:
     """``Tensor(2, 3)``: uninitialized; ``Tensor([2, 3])``: these values; ``Tensor()``: nothing."""
     if len(args) == 1 and not isinstance(args[0], Size):
         (data,) = args
@@ -217,7 +217,7 @@ def _legacy(cls: Any, args: tuple[Any, ...], dtype: NumpyType) -> Array:
     return np.empty(sizes(args) if args else 0, dtype)
 
 
-def _constructor(cls: Any, *args: Any, device: DeviceLike = None) -> Any:
+def _constructor(cls: Any, *args: object, device: DeviceLike = None) -> Any:
     require_cpu(device)
     made = object.__new__(cls)
     made._array = _legacy(cls, args, _dtypes.default_numpy())
@@ -256,7 +256,7 @@ for _dtype in _dtypes.ALL:
 
 
 @tensor_method()
-def new(self: Tensor, *args: Any, device: DeviceLike = None) -> Tensor:
+def new(self: Tensor, *args: object, device: DeviceLike = None) -> Tensor:
     """``Tensor(...)`` in the type of this tensor."""
     return wrap(_legacy(Tensor, args, self._array.dtype))
 

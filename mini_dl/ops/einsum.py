@@ -15,7 +15,7 @@ Labels = list[Any]  # for each dimension: a letter, or a negative number for tho
 
 
 @function()
-def einsum(*args: Any) -> Tensor:
+def einsum(*args: object) -> Tensor:
     """The sum of products that an equation describes: equal letters share an index, letters not in the output are summed over.
 
     Also ``einsum(tensor, [0, 1], tensor, [1, 2], [0, 2])``. RuntimeError if the equation does not fit the operands.
@@ -55,7 +55,7 @@ def einsum(*args: Any) -> Tensor:
     return result if labels == wanted else result.permute([labels.index(c) for c in wanted])
 
 
-def _misfit(label: Any, number: int, size: int, seen: int, covered: int) -> str:
+def _misfit(label: object, number: int, size: int, seen: int, covered: int) -> str:
     if isinstance(label, int):
         return (
             f"einsum(): dimension {covered + label} covered by ellipsis in operand {number} has size {size} which does not "

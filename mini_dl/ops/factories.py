@@ -27,7 +27,7 @@ from mini_dl.tensor import Tensor, wrap
 _PYTHON_TYPES = {builtins.bool: _dtypes.bool, builtins.int: _dtypes.int64, builtins.float: _dtypes.float64}
 
 
-def numpy_of(dtype: Any, default: Any = None) -> Any:
+def numpy_of(dtype: object, default: object = None) -> Any:
     """The NumPy dtype for the argument `dtype`, or `default` if it is None. TypeError if it is not a type."""
     if dtype is None:
         return default
@@ -63,8 +63,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
     def decorate(make: Callable[..., Array]) -> Callable[..., Tensor]:
         @functools.wraps(make)
         def call(
-            *args: Any, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
-            pin_memory: Any = False, requires_grad: bool = False, **kwargs: Any,
+            *args: object, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
+            pin_memory: object = False, requires_grad: bool = False, **kwargs: object,
         ) -> Tensor:  # fmt: skip
             meta = is_meta(device)
             if layout is not None and layout is not strided:

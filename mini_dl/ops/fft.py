@@ -175,7 +175,7 @@ def _from_half(name: str, input: Tensor, s: Ints | None, dim: Ints | None, norm:
     return complex_to_real(half, dims, n, norm) if inverse else complex_to_real(half.conj(), dims, n, SWAPPED[norm])
 
 
-def _single(n: Any, dim: Ints, input: Tensor) -> tuple[Any, Any]:
+def _single(n: object, dim: Ints, input: Tensor) -> tuple[Any, Any]:
     """`n` and `dim` of a transform along one dimension, as `s` and `dim` of one along several."""
     if isinstance(input, Tensor):
         dim = _one(input, dim)
@@ -202,7 +202,7 @@ def _family(name: str, transform: Callable[..., Tensor], inverse: bool, one: str
     publish = public("fft", out=True)
     publish(named(along_many, name + "n", many))
     publish(named(along_two, name + "2", f"`{name}n` along the last two dimensions."))
-    return publish(named(along_one, name, one))  # type: ignore[no-any-return]
+    return publish(named(along_one, name, one))
 
 
 fft = _family(

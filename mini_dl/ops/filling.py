@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mini_dl import _dtypes
@@ -30,7 +28,7 @@ _recorded_copy_ = inplace(_copied, "copy_")
 
 
 @tensor_method()
-def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
     """Write `src`, expanded and cast, into this tensor. RuntimeError if its shape does not fit."""
     if not isinstance(src, Tensor):
         if not _dtypes.is_number(src):
@@ -69,7 +67,7 @@ def zero(input: Array) -> Array:
 _recorded_zero_ = inplace(zero, "zero_")
 
 
-def _fill_memory(self: Tensor, value: Any) -> Tensor:
+def _fill_memory(self: Tensor, value: object) -> Tensor:
     # overlapping elements are fine here: all of them get the same value
     check_inference(self)
     if not self._array.flags.writeable:

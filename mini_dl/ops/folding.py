@@ -128,7 +128,7 @@ def fold(input: Tensor, output_size: Ints, kernel_size: Ints, dilation: Ints = 1
 # ------------------------------------------------------------------------------------------------ channels and space
 
 
-def _image(name: str, input: Any, factor: str, r: int) -> Any:
+def _image(name: str, input: object, factor: str, r: int) -> Any:
     """The checked shape of an image: the dimensions before the channels, the channels, and the spatial shape."""
     if not isinstance(input, Tensor):
         raise not_a_tensor(name, "input", 1, input)

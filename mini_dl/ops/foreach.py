@@ -44,10 +44,10 @@ def _publish(name: str, function: Callable[..., Any], doc: str) -> None:
 
 
 def _of_one(name: str) -> None:
-    def each(self: Any) -> tuple[Tensor, ...]:
+    def each(self: object) -> tuple[Tensor, ...]:
         return tuple([getattr(x, name)() for (x,) in _rows(f"_foreach_{name}", self)])
 
-    def each_in_place(self: Any) -> Any:
+    def each_in_place(self: object) -> Any:
         for (x,) in _rows(f"_foreach_{name}_", self):
             getattr(x, f"{name}_")()
         return self
@@ -56,7 +56,7 @@ def _of_one(name: str) -> None:
     _publish(f"_foreach_{name}_", each_in_place, f"``x.{name}_()`` for each tensor of a list.")
 
 
-def _with_another(name: str, x: Any, other: Any) -> Any:
+def _with_another(name: str, x: object, other: object) -> Any:
     if name in ("maximum", "minimum") and isinstance(other, Tensor):
         return (maximum if name == "maximum" else minimum)(x, other)
     if name == "pow":
@@ -65,20 +65,20 @@ def _with_another(name: str, x: Any, other: Any) -> Any:
 
 
 def _of_two(name: str) -> None:
-    def result(x: Any, other: Any, alpha: Any) -> Any:
+    def result(x: object, other: object, alpha: object) -> Any:
         return _with_another(name, x, other) if alpha is None else getattr(x, name)(other, alpha=alpha)
 
-    def operands(self: Any, other: Any, named: dict[str, Any]) -> Any:
+    def operands(self: object, other: object, named: dict[str, Any]) -> Any:
         (other,) = [other] if not named else named.values()
         return other
 
-    def each(self: Any, other: Any = None, *, alpha: Any = None, **named: Any) -> tuple[Tensor, ...]:
+    def each(self: Any, other: Any = None, *, alpha: object = None, **named: object) -> tuple[Tensor, ...]:
         other = operands(self, other, named)
         if name == "pow" and not isinstance(self, (list, tuple)):
             return tuple([power(self, x) for x in other])
         return tuple([result(x, y, alpha) for x, y in _rows(f"_foreach_{name}", self, other)])
 
-    def each_in_place(self: Any, other: Any = None, *, alpha: Any = None, **named: Any) -> Any:
+    def each_in_place(self: object, other: object = None, *, alpha: object = None, **named: object) -> Any:
         for x, y in _rows(f"_foreach_{name}_", self, operands(self, other, named)):
             if name in ("maximum", "minimum"):
                 x.copy_(result(x, y, alpha))
@@ -93,7 +93,7 @@ def _of_two(name: str) -> None:
 
 
 def _of_three(name: str) -> None:
-    def call(suffix: str, self: Any, first: Any, second: Any, value: Any, named: dict[str, Any]) -> list[Any]:
+    def call(suffix: str, self: object, first: object, second: object, value: object, named: dict[str, Any]) -> list[Any]:
         if named:  # "scalars", "tensors1", "weight"
             (value,) = named.values()
         if isinstance(value, Tensor) and value.ndim == 1 and name != "lerp":
@@ -104,10 +104,10 @@ def _of_three(name: str) -> None:
         rows = _rows(f"_foreach_{name}{suffix}", self, first, second, 1 if value is None else value)
         return [getattr(x, f"{name}{suffix}")(a, b, value=v) for x, a, b, v in rows]
 
-    def each(self: Any, first: Any, second: Any = None, value: Any = None, **named: Any) -> tuple[Tensor, ...]:
+    def each(self: object, first: object, second: object = None, value: object = None, **named: object) -> tuple[Tensor, ...]:
         return tuple(call("", self, first, second, value, named))
 
-    def each_in_place(self: Any, first: Any, second: Any = None, value: Any = None, **named: Any) -> Any:
+    def each_in_place(self: object, first: object, second: object = None, value: object = None, **named: object) -> Any:
         call("_", self, first, second, value, named)
         return self
 
@@ -123,31 +123,31 @@ for _name in TERNARY:
     _of_three(_name)
 
 
-def _foreach_zero_(self: Any) -> Any:
+def _foreach_zero_(self: object) -> Any:
     for (x,) in _rows("_foreach_zero_", self):
         x.zero_()
     return self
 
 
-def _foreach_copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
+def _foreach_copy_(self: object, src: object, non_blocking: bool = False) -> Any:
     for x, y in _rows("_foreach_copy_", self, src):
         x.copy_(y)
     return self
 
 
-def _foreach_norm(self: Any, ord: Any = 2, dtype: Any = None) -> tuple[Tensor, ...]:
+def _foreach_norm(self: object, ord: object = 2, dtype: object = None) -> tuple[Tensor, ...]:
     return tuple([vector_norm(x, ord, dtype=dtype) for (x,) in _rows("_foreach_norm", self)])
 
 
-def _foreach_clone(self: Any, *, memory_format: Any = None) -> tuple[Tensor, ...]:
+def _foreach_clone(self: object, *, memory_format: object = None) -> tuple[Tensor, ...]:
     return tuple([x.clone() for (x,) in _rows("_foreach_clone", self)])
 
 
-def _foreach_mm(self: Any, mat2: Any) -> tuple[Tensor, ...]:
+def _foreach_mm(self: object, mat2: object) -> tuple[Tensor, ...]:
     return tuple([x.mm(y) for x, y in _rows("_foreach_mm", self, mat2)])
 
 
-def _foreach_max(self: Any) -> tuple[Tensor, ...]:
+def _foreach_max(self: object) -> tuple[Tensor, ...]:
     return tuple([x.max() for (x,) in _rows("_foreach_max", self)])
 
 
@@ -164,7 +164,7 @@ def _group_tensors_by_device_and_dtype(tensorlistlist: Sequence[Sequence[Tensor 
     groups: dict[Any, tuple[list[list[Any]], list[int]]] = {}
     for position, row in enumerate(zip(*[found or [None] * len(tensorlistlist[0]) for found in tensorlistlist])):
         first = row[0]
-        lists, positions = groups.setdefault((CPU, first.dtype), ([[] for _ in row], []))  # type: ignore[union-attr]
+        lists, positions = groups.setdefault((CPU, first.dtype), ([[] for _ in row], []))
         for found, one, listed in zip(lists, row, tensorlistlist):
             if listed:
                 found.append(one)

@@ -26,7 +26,7 @@ from mini_dl.tensor import Tensor, wrap
 
 @function()
 def tensor(
-    data: Any, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False, pin_memory: bool = False
+    data: object, *, dtype: TypeLike = None, device: DeviceLike = None, requires_grad: bool = False, pin_memory: bool = False
 ) -> Tensor:
     """A tensor with a copy of `data`: a number, an array, or nested sequences.
 
@@ -51,7 +51,7 @@ def tensor(
 _KINDS = {builtins.bool: 0, builtins.int: 1, builtins.float: 2, complex: 3}
 
 
-def from_data(data: Any, target: NumpyType | None) -> Array:
+def from_data(data: object, target: NumpyType | None) -> Array:
     """A new array with the values of `data`, of type `target`, or else of the type that holds them all."""
     if isinstance(data, Tensor):
         return data._array.astype(target or data._array.dtype)
@@ -101,7 +101,7 @@ def from_data(data: Any, target: NumpyType | None) -> Array:
     return mode.run(array.astype, target)
 
 
-def _is_sequence(value: Any) -> builtins.bool:
+def _is_sequence(value: object) -> builtins.bool:
     if isinstance(value, (list, tuple)):
         return True
     if isinstance(value, (str, bytes)):
@@ -140,7 +140,7 @@ def _listed(sequence: Any) -> list[Any]:
         raise TypeError("not a sequence") from None
 
 
-def _check_typed(data: Any) -> None:
+def _check_typed(data: object) -> None:
     """TypeError for text, RuntimeError for anything else that has no tensor type, at any depth of nested sequences."""
     level: list[Any] = [data]
     while level:
@@ -170,7 +170,7 @@ def _converted(leaf: Any, kind: str) -> Any:
     return complex(leaf)
 
 
-def _dtype_of_leaf(leaf: Any) -> NumpyType:
+def _dtype_of_leaf(leaf: object) -> NumpyType:
     if isinstance(leaf, Tensor):
         return leaf._array.dtype
     if isinstance(leaf, (np.generic, np.ndarray)):
@@ -180,7 +180,7 @@ def _dtype_of_leaf(leaf: Any) -> NumpyType:
     return _dtypes.dtype_of_number(leaf)
 
 
-def _class_name(value: Any) -> str:
+def _class_name(value: object) -> str:
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
@@ -204,7 +204,7 @@ def checked_array(array: Array) -> Array:
     return array
 
 
-def over_array(array: Any) -> Tensor:
+def over_array(array: object) -> Tensor:
     """A tensor over the memory of a NumPy array. Warns if the memory is read only."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {_class_name(array)})")
@@ -220,7 +220,7 @@ def over_array(array: Any) -> Tensor:
 
 
 @function()
-def as_tensor(data: Any, dtype: TypeLike = None, device: DeviceLike = None) -> Tensor:
+def as_tensor(data: object, dtype: TypeLike = None, device: DeviceLike = None) -> Tensor:
     """`data` as a tensor, without a copy if possible: for a tensor or an array of the requested type."""
     if isinstance(data, Tensor):
         return data.to(device=data.device if device is None else device, dtype=data.dtype if dtype is None else dtype)

@@ -100,7 +100,7 @@ def _scatter(input: Array, dim: int, index: Array, src: Array) -> Array:
 @method(inplace=True, out=True)
 @spares_copy
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Operand | None = None, reduce: str | None = None
+    input: Tensor, dim: int, index: Tensor, src: object = None, *, value: Operand | None = None, reduce: str | None = None
 ) -> Tensor:
     """``result[index[i][j]][j] = src[i][j]`` for `dim` 0, in any number of dimensions; `src` may be a number.
 
@@ -359,7 +359,7 @@ def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
 
 @method(inplace=True, out=True)
 @spares_copy
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: object = 1) -> Tensor:
     """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
     dim = checked_rows("index_add", input, dim, index, source)
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
@@ -392,7 +392,7 @@ def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     return out
 
 
-def assigned(number: Any, target: NumpyType) -> Array:
+def assigned(number: object, target: NumpyType) -> Array:
     """A number to be written by an index, in type `target`. ValueError for an int that int64 cannot hold."""
     if type(number) is int and not -(2**63) <= number < 2**63:
         raise ValueError(f"Overflow when unpacking long long: {number.bit_length()} bits")

@@ -26,7 +26,7 @@ TOO_DEEP = (
 KINDS = "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {})"
 
 
-def is_tuple_like(index: Any) -> bool:
+def is_tuple_like(index: object) -> bool:
     """Whether a list stands for a tuple of indices: if it is short and contains anything but numbers."""
     if isinstance(index, (tuple, Tensor, np.ndarray)) or not isinstance(index, Sequence):
         return isinstance(index, tuple)
@@ -92,7 +92,7 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
     return basic, chosen if any([c is not None for c in chosen]) else None
 
 
-def _dimensions_used(items: list[Any], index: Any) -> int:
+def _dimensions_used(items: list[Any], index: object) -> int:
     """How many dimensions of the tensor the items stand for; lists among them become tensors."""
     used = 0
     for i, item in enumerate(items):
@@ -130,7 +130,7 @@ def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -
     return [integers(item if isinstance(item, Tensor) else wrap(array))]
 
 
-def is_int(item: Any) -> bool:
+def is_int(item: object) -> bool:
     return hasattr(type(item), "__index__")
 
 

@@ -61,7 +61,7 @@ def _index_place(input: Array, indices: Indices, shape: tuple[int, ...]) -> Arra
 
 
 @tensor_method(operators="__getitem__")
-def _getitem(self: Tensor, index: Any) -> Tensor:
+def _getitem(self: Tensor, index: object) -> Tensor:
     """``self[index]``: a view for ints, slices, None and ...; a copy for tensors, lists and masks."""
     shape = self._array.shape
     if type(index) is int and shape:
@@ -103,7 +103,7 @@ def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
 
 
 @tensor_method(operators="__setitem__")
-def _setitem(self: Tensor, index: Any, value: Any) -> None:
+def _setitem(self: Tensor, index: object, value: Any) -> None:
     """``self[index] = value``: `value` expands to the selection."""
     if index is False:
         return
@@ -141,7 +141,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         _index_put_(target, chosen, value, False)
 
 
-def type_of_mask(index: Any) -> NumpyType | None:
+def type_of_mask(index: object) -> NumpyType | None:
     """The type of the mask in an index that selects with one mask only, else None: a mask may cast one value."""
     found = []
     for item in index if isinstance(index, tuple) else [index]:
@@ -179,7 +179,7 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
     return self
 
 
-def _indices_of(input: Tensor, indices: Any) -> Indices:
+def _indices_of(input: Tensor, indices: object) -> Indices:
     """The indices of ``index_put``: integers unchanged, masks as the indices where they are true."""
     if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type_name(indices)}")
@@ -203,13 +203,13 @@ def _indices_of(input: Tensor, indices: Any) -> Indices:
 
 
 @method()
-def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(input: Tensor, indices: object, values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` after ``input[indices] = values``, or ``+=``, adding up repeats, where `accumulate`."""
     return _index_put(input, _indices_of(input, indices), values, accumulate)
 
 
 @method()
-def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put_(input: Tensor, indices: object, values: Tensor, accumulate: bool = False) -> Tensor:
     """In-place version of ``index_put``."""
     return _index_put_(input, _indices_of(input, indices), values, accumulate)
 
@@ -226,7 +226,7 @@ def _iter(self: Tensor) -> Any:
 
 
 @public("Tensor:__contains__")
-def _contains(self: Tensor, element: Any) -> bool:
+def _contains(self: Tensor, element: object) -> bool:
     """Whether any element equals `element`."""
     if isinstance(element, (Tensor, int, float, complex)):
         return bool((self == element).any().item())
@@ -239,5 +239,5 @@ def _reversed(self: Tensor) -> Tensor:
 
 
 @public("Tensor:__delitem__")
-def _delitem(self: Tensor, index: Any) -> None:
+def _delitem(self: Tensor, index: object) -> None:
     raise TypeError("Tensor does not support deleting items")

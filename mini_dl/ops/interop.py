@@ -62,7 +62,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 
 @tensor_method()
-def __array_wrap__(self: Tensor, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
+def __array_wrap__(self: Tensor, array: Array, context: object = None, return_scalar: bool = False) -> Tensor:
     """The result of a NumPy function for tensors, as a tensor; bool becomes uint8."""
     return over_array(array.astype(np.uint8) if array.dtype.kind == "b" else array)
 
@@ -72,7 +72,7 @@ def __array_wrap__(self: Tensor, array: Array, context: Any = None, return_scala
 
 @tensor_method()
 def __dlpack__(
-    self: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    self: Tensor, *, stream: object = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
 ) -> Any:
     """A capsule through which another library can look at this memory. BufferError if it requires grad."""
     if needs_grad(self):
@@ -94,10 +94,10 @@ def __dlpack_device__(self: Tensor) -> tuple[int, int]:
 class _Capsule:
     """What NumPy needs to accept a bare capsule."""
 
-    def __init__(self, capsule: Any) -> None:
+    def __init__(self, capsule: object) -> None:
         self.capsule = capsule
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
+    def __dlpack__(self, **kwargs: object) -> Any:
         return self.capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -113,7 +113,7 @@ class _Writable:
 
 
 @public("torch", "utils.dlpack")
-def from_dlpack(ext_tensor: Any, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
+def from_dlpack(ext_tensor: object, *, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
     """A tensor over another library's memory: of an object with ``__dlpack__``, or of a capsule, which is then used up."""
     require_cpu(device)
     if isinstance(ext_tensor, Tensor):

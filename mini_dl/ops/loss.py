@@ -11,7 +11,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -295,7 +294,7 @@ def _numbered(function: Callable[..., Tensor], parameters: str) -> Callable[...,
     signature = inspect.Signature([*given[:position], number, *given[position:]])
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Tensor:
+    def call(*args: object, **kwargs: object) -> Tensor:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = bound.arguments

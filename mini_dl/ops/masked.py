@@ -69,7 +69,7 @@ def total_type(input: Tensor, given: dtype | None) -> dtype:
     return given if given is not None else input.dtype if input._array.dtype.kind in INEXACT else _dtypes.int64
 
 
-def over(reduce: Callable[..., Tensor], input: Tensor, dim: Ints | None, keepdim: bool, **kwargs: Any) -> Tensor:
+def over(reduce: Callable[..., Tensor], input: Tensor, dim: Ints | None, keepdim: bool, **kwargs: object) -> Tensor:
     """``reduce(input, dims, keepdim)``: a 0-d tensor, which has no dims, is reduced as it is."""
     dims = all_dims(dim, input._array.ndim)
     return reduce(input, dims if dims else None, bool(keepdim), **kwargs)

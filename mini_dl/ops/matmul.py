@@ -136,7 +136,7 @@ def _sum_of_rows(input: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ matmul and its parts
 
 
-def _tensors(name: str, **arguments: Any) -> None:
+def _tensors(name: str, **arguments: object) -> None:
     for position, (argument, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor(name, argument, position, value)
@@ -298,14 +298,14 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 
 @public("Tensor:__matmul__")
-def _matmul_operator(self: Tensor, other: Any) -> Any:
+def _matmul_operator(self: Tensor, other: object) -> Any:
     if isinstance(other, Tensor):
         return matmul(self, other)
     return ask_operator("__matmul__", self, other) if overrides(other) else NotImplemented
 
 
 @public("Tensor:__rmatmul__")
-def _rmatmul_operator(self: Tensor, other: Any) -> Any:
+def _rmatmul_operator(self: Tensor, other: object) -> Any:
     if isinstance(other, Tensor):
         return matmul(other, self)
     return ask_operator("__rmatmul__", self, other) if overrides(other) else NotImplemented

@@ -59,7 +59,7 @@ def matrix_norm(
 
 
 @public("linalg", out=True)
-def norm(A: Tensor, ord: Any = None, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
+def norm(A: Tensor, ord: object = None, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """`vector_norm` over one dimension (or, without `ord`, over all), `matrix_norm` over two."""
     checked("linalg.norm", A, keepdim)
     dims = dim if dim is None or isinstance(dim, (tuple, list)) else [dim]

@@ -82,7 +82,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
     """Publish ``x.f_(...)``, after which `x` itself views its memory as ``x.f(...)`` does."""
 
     @functools.wraps(function)
-    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         recorded = mode.enabled and needs_grad(self)
         if recorded:
             check_writable(self)
@@ -111,12 +111,12 @@ class _NotImplemented:
     grad_name, runs_without = "NotImplemented", False
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: Node, grad: Any) -> Any:
+    def backward(self, node: Node, grad: object) -> Any:
         raise RuntimeError("derivative for set_ is not implemented")
 
 
 @tensor_method()
-def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Ints | None = None) -> Tensor:
+def set_(self: Tensor, source: object = None, storage_offset: int = 0, size: object = None, stride: Ints | None = None) -> Tensor:
     """View the memory of `source` from now on, with these sizes and strides; no memory without it.
 
     RuntimeError if it is a leaf that requires grad; it cannot be differentiated.
@@ -134,7 +134,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     return self
 
 
-def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: Any, stride: Any) -> Array:
+def _memory_as(dtype: NumpyType, source: Any, storage_offset: int, size: object, stride: Any) -> Array:
     if source is None:
         return np.empty(0, dtype)
     if isinstance(source, Tensor) and size is None:

@@ -41,12 +41,12 @@ def zero_of(input: Array) -> Array:
     return np.zeros_like(input)
 
 
-def kind_of(operand: Any) -> str:
+def kind_of(operand: object) -> str:
     """NumPy's letter for the category: b, u, i, f or c."""
     return (operand.dtype if isinstance(operand, np.ndarray) else dtype_of_number(operand)).kind
 
 
-def accept(name: str, kinds: str, *arrays: Any) -> None:
+def accept(name: str, kinds: str, *arrays: object) -> None:
     """NotImplementedError if an array is of a kind for which torch does not compute `name`."""
     for array in arrays:
         if isinstance(array, np.ndarray) and not among(array.dtype, kinds):
@@ -65,7 +65,7 @@ def both_floating(input: Any, other: Any) -> tuple[Any, Any]:
     return input, other
 
 
-def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
+def promote_floating(input: object, other: object) -> tuple[Any, Any]:
     """Like `promote`, but integers become floating point at once, before one could wrap around in the other's type."""
     common = result_numpy(input, other)
     if common.kind in INEXACT:
@@ -73,10 +73,10 @@ def promote_floating(input: Any, other: Any) -> tuple[Any, Any]:
     return as_type(input, default_numpy()), as_type(other, default_numpy())
 
 
-def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def in_float32(function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
     """The result, or results, of `function` of bfloat16 tensors: computed in float32 and rounded once, as by one kernel."""
 
-    def wide(value: Any) -> Any:
+    def wide(value: object) -> Any:
         return value.float() if isinstance(value, Tensor) and value._array.dtype.char in NARROW else value
 
     result = function(*map(wide, args), **{name: wide(value) for name, value in kwargs.items()})
@@ -88,7 +88,7 @@ def in_float32(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 PLAIN = (float, int, type(None))
 
 
-def tensor_first(result: Any, out: Any, args: Sequence[object]) -> None:
+def tensor_first(result: object, out: object, args: Sequence[object]) -> None:
     """TypeError if a number was given before the tensor: such overloads do not accept ``out=``."""
     if args and not isinstance(args[0], Tensor):
         raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")

@@ -121,7 +121,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return together(_split(tensor, split_size_or_sections, dim))
 
 
-def split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def split_method(self: Tensor, split_size: object, dim: int = 0) -> tuple[Tensor, ...]:
     """``torch.split(self, split_size, dim)``"""
     return split(self, split_size, dim)
 
@@ -228,7 +228,7 @@ def tensor_split(input: Tensor, sections: Any, dim: int = 0) -> tuple[Tensor, ..
 def _splitter(name: str, dim: int, least: int) -> None:
     """Publish ``hsplit``, ``vsplit`` or ``dsplit``: ``tensor_split`` along one dimension, into equal parts only."""
 
-    def split_along(input: Tensor, sections: Any) -> tuple[Tensor, ...]:
+    def split_along(input: Tensor, sections: object) -> tuple[Tensor, ...]:
         ndim, along = input._array.ndim, 0 if dim == 1 and input._array.ndim == 1 else dim
         if ndim < least:
             raise RuntimeError(

@@ -67,7 +67,7 @@ def state_of(tensor: Tensor) -> Any:
     return attributes_of(tensor), {name: getattr(tensor, name) for name in slots if hasattr(tensor, name)}
 
 
-def restore_state(tensor: Any, state: Any) -> Any:
+def restore_state(tensor: object, state: object) -> Any:
     """Give `tensor` the state that `state_of` returned for another."""
     if hasattr(tensor, "__setstate__"):
         tensor.__setstate__(state)
@@ -94,7 +94,7 @@ def _warn_of_hooks(tensor: Tensor) -> None:
 
 
 @tensor_method()
-def __reduce_ex__(self: Tensor, protocol: Any) -> Any:
+def __reduce_ex__(self: Tensor, protocol: object) -> Any:
     """How pickle and ``copy.copy`` take this tensor apart: its memory and position, and what it has beyond a plain tensor."""
     _warn_of_hooks(self)
     array = self._array

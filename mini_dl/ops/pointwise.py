@@ -24,7 +24,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ operators
 
 
-def _divided_into(self: Tensor, other: Any) -> Any:
+def _divided_into(self: Tensor, other: object) -> Any:
     """``other / self`` as torch rounds it."""
     return self.reciprocal() * other
 

@@ -296,7 +296,7 @@ def _means_of_windows(n: int, doc: str) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         return _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
-    return public("nn.functional", out=True)(named(avg_pool, f"avg_pool{n}d", doc))  # type: ignore[no-any-return]
+    return public("nn.functional", out=True)(named(avg_pool, f"avg_pool{n}d", doc))
 
 
 avg_pool2d = _means_of_windows(

@@ -70,7 +70,7 @@ def _base_gradient(grad: Tensor, base: Any, exponent: Any) -> Tensor:
     return where(exponent == 0, 0.0, grad * conjugate(exponent * _pow(base, exponent - 1)))
 
 
-def _exponent_gradient(grad: Tensor, base: Any, exponent: Tensor, result: Tensor) -> Tensor:
+def _exponent_gradient(grad: Tensor, base: object, exponent: Tensor, result: Tensor) -> Tensor:
     """``grad * result * log(base)``; 0 where 0 is raised to a nonnegative number."""
     if exponent._array.dtype.kind == "c":
         steady = (exponent.imag == 0) & (exponent.real >= 0)
@@ -130,7 +130,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     return _pow(input, exponent)
 
 
-def _pow_operator(self: Tensor, other: Any) -> Any:
+def _pow_operator(self: Tensor, other: object) -> Any:
     return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
 
 
@@ -161,12 +161,12 @@ def float_power_(self: Tensor, exponent: Tensor | Number) -> Tensor:
     return self.pow_(_in_type(exponent, target))
 
 
-def _power_type(*operands: Any) -> NumpyType:
+def _power_type(*operands: object) -> NumpyType:
     kinds = [kind_of(v._array if isinstance(v, Tensor) else v) for v in operands]
     return np.dtype("complex128" if "c" in kinds else "float64")
 
 
-def _in_type(operand: Any, target: NumpyType) -> Any:
+def _in_type(operand: object, target: NumpyType) -> Any:
     return operand.to(of_numpy(target)) if isinstance(operand, Tensor) else as_type(operand, target).item()
 
 

@@ -69,8 +69,9 @@ def set_rng_state(new_state: Tensor) -> None:
 
 @public("random")
 def fork_rng(
-    devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: Any = None
-) -> AbstractContextManager[None]:
+    devices: object = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices",
+    device_type: object = None,
+) -> AbstractContextManager[None]:  # fmt: skip
     """Draw freely within the block: afterwards the default stream continues as if nothing had been drawn."""
     return _Forked() if enabled else contextlib.nullcontext()
 
@@ -154,7 +155,7 @@ def _zero(grad: Tensor) -> Tensor:
 
 
 @op(input=_zero, other=_zero)
-def _replaced(by: Any, input: Any, other: Any = None) -> Any:
+def _replaced(by: object, input: object, other: object = None) -> Any:
     """Random numbers that replaced `input`, or were drawn from it: the gradient is zero."""
     return by
 
@@ -190,7 +191,7 @@ _UNSAID: Any = object()
 
 
 @tensor_method()
-def random_(self: Tensor, from_: Any = _UNSAID, to: Any = _UNSAID, *, generator: Generator | None = None) -> Tensor:
+def random_(self: Tensor, from_: object = _UNSAID, to: object = _UNSAID, *, generator: Generator | None = None) -> Tensor:
     """Fill with integers: ``random_(from, to)`` of [from, to), ``random_(to)`` of [0, to), ``random_()`` all from 0 on.
 
     ``random_(from, None)`` has no limit but that of the type; for a float, ``random_()`` gives integers it represents exactly.
@@ -255,13 +256,13 @@ def _index(name: str, argument: str, value: Any) -> int:
 
 
 @factory()
-def rand(*size: Any, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
+def rand(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, uniform on [0, 1)."""
     return _filled(size, dtype, generator, _standard_uniform)
 
 
 @factory()
-def randn(*size: Any, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
+def randn(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
     return _filled(size, dtype, generator, _standard_normal)
 
@@ -314,7 +315,7 @@ def _standard_normal(like: Array) -> Draw:
     return distributions.normal(like.dtype, 0, 1, like.flags.c_contiguous)
 
 
-def _between(name: str, low: Any, high: Any) -> Distribution:
+def _between(name: str, low: object, high: object) -> Distribution:
     low, high = _index(name, "low", low), _index(name, "high", high)
     return lambda like: distributions.integers(like.dtype, low, high)
 
@@ -359,7 +360,7 @@ def randint_like(
 
 def _filled_like(
     input: Tensor,
-    dtype: Any,
+    dtype: object,
     device: DeviceLike,
     memory_format: MemoryFormat,
     generator: Generator | None,

@@ -25,7 +25,7 @@ from mini_dl.tensor import Tensor
 # ------------------------------------------------------------------------------------------------ ranges
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> Any:
     """The Python number in a 0-d tensor or NumPy scalar; a number unchanged."""
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
@@ -123,7 +123,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     return out
 
 
-def _bounds_dtype(dtype: Any, *bounds: Any) -> Any:
+def _bounds_dtype(dtype: Any, *bounds: object) -> Any:
     if dtype is not None:
         return np.dtype(dtype)
     complex_ = any([b.is_complex() if isinstance(b, Tensor) else isinstance(b, complex) for b in bounds])

@@ -134,7 +134,7 @@ def _gradients(
 
 
 def _lstm_gradients(
-    grads: Grads, wanted: list[bool], gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: Any, reverse: bool
+    grads: Grads, wanted: list[bool], gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, result: object, reverse: bool
 ) -> Sequence[Tensor | None]:
     return _gradients(grads, wanted, _lstm, _lstm_steps_backward, (gates, hidden, cell, weight), 2, result, reverse)
 
@@ -146,7 +146,7 @@ def _gru_gradients(
     hidden: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    result: Any,
+    result: object,
     reverse: bool,
 ) -> Sequence[Tensor | None]:
     return _gradients(grads, wanted, _gru, _gru_steps_backward, (gates, hidden, weight, bias), 1, result, reverse)

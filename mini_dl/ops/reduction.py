@@ -44,7 +44,7 @@ def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
-def no_overlap(result: Any, out: Any, args: Sequence[object]) -> None:
+def no_overlap(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
     same_types(result, out, args)
     for target in out if isinstance(out, tuple) else (out,):
@@ -418,7 +418,9 @@ def pick(input: Tensor, dim: int, indices: Tensor, keepdim: bool) -> tuple[Tenso
     return (values, indices) if keepdim or not input._array.ndim else (values.squeeze(dim), indices.squeeze(dim))
 
 
-def _choose(name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim: Ints | None, keepdim: bool, other: Any) -> Any:
+def _choose(
+    name: str, reduce: Any, search: Any, result: Any, input: Tensor, dim: Ints | None, keepdim: bool, other: object
+) -> Any:
     """The three overloads of max and min."""
     x = checked(name, input, keepdim)
     if isinstance(dim, Tensor) or other is not None:

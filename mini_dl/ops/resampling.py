@@ -363,6 +363,6 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 
 
 @function()
-def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
+def affine_grid_generator(theta: Tensor, size: object, align_corners: bool) -> Tensor:
     """``nn.functional.affine_grid``"""
     return affine_grid(theta, size, align_corners)

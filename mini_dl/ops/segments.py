@@ -27,7 +27,7 @@ def segment_reduce(
     offsets: Tensor | None = None,
     axis: int = 0,
     unsafe: bool = False,
-    initial: Any = None,
+    initial: object = None,
 ) -> Tensor:
     """The "sum", "mean", "max", "min" or "prod" of each run along `axis`: of the given `lengths`, or between `offsets`.
 

@@ -155,7 +155,7 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
     return (0.0 if atol is None else _plain(atol)), _plain(rtol)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return value._array if isinstance(value, Tensor) else value
 
 

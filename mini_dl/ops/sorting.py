@@ -327,7 +327,7 @@ def _orderable(boundaries: Array) -> None:
         raise NotImplementedError("\"searchsorted_out_cpu\" not implemented for 'Bool'")
 
 
-def _values(name: str, value: Any) -> Array:
+def _values(name: str, value: object) -> Array:
     if isinstance(value, Tensor):
         return value._array
     if not is_number(value):
@@ -337,7 +337,7 @@ def _values(name: str, value: Any) -> Array:
 
 @function(out=True)
 def searchsorted(
-    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
+    sorted_sequence: Tensor, input: object, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Where each element of `input` goes into its sorted sequence: before equal elements, or (`right`) after them.
@@ -385,7 +385,7 @@ def searchsorted(
 
 
 @method(out=True)
-def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+def bucketize(input: object, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``.
 
     With `right`, ``boundaries[i - 1] <= input < boundaries[i]``.

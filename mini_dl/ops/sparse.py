@@ -20,8 +20,8 @@ def sparse_tensors() -> Any:
 
 @function()
 def sparse_coo_tensor(
-    indices: Any, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
-    requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None,
+    indices: object, values: object = None, size: object = None, *, dtype: object = None, device: object = None,
+    pin_memory: bool = False, requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """The tensor of this size with the `values` (N, *dense) at `indices` (D, N), and zeros elsewhere. Values of one place add up.
 
@@ -39,8 +39,8 @@ def sparse_coo_tensor(
 
 @function()
 def sparse_compressed_tensor(
-    compressed_indices: Any, plain_indices: Any, values: Any, size: Any = None, *, dtype: Any = None,
-    layout: layout_of | None = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+    compressed_indices: object, plain_indices: object, values: object, size: object = None, *, dtype: object = None,
+    layout: layout_of | None = None, device: object = None, pin_memory: bool = False, requires_grad: bool = False,
     check_invariants: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """A matrix of layout sparse_csr or sparse_csc from its compressed indices, the others, and its values."""
@@ -50,14 +50,18 @@ def sparse_compressed_tensor(
 
 
 @function()
-def sparse_csr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+def sparse_csr_tensor(
+    crow_indices: object, col_indices: object, values: object, size: object = None, **options: object
+) -> Tensor:
     """A matrix by rows: row r has ``values[crow[r]:crow[r + 1]]`` in the columns ``col_indices[crow[r]:crow[r + 1]]``."""
     options.setdefault("layout", sparse_csr)
     return sparse_compressed_tensor(crow_indices, col_indices, values, size, **options)
 
 
 @function()
-def sparse_csc_tensor(ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+def sparse_csc_tensor(
+    ccol_indices: object, row_indices: object, values: object, size: object = None, **options: object
+) -> Tensor:
     """A matrix by columns; see `sparse_csr_tensor`."""
     options.setdefault("layout", sparse_csc)
     return sparse_compressed_tensor(ccol_indices, row_indices, values, size, **options)
@@ -75,7 +79,7 @@ ALL_DIMENSIONS: Any = object()
 
 @tensor_method()
 def to_sparse(
-    self: Tensor, sparse_dim: int = ALL_DIMENSIONS, *, layout: layout_of | None = None, blocksize: Any = None,
+    self: Tensor, sparse_dim: int = ALL_DIMENSIONS, *, layout: layout_of | None = None, blocksize: object = None,
     dense_dim: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The elements that are not zero as a sparse tensor: of layout COO, or of another `layout`."""
@@ -102,7 +106,7 @@ def to_sparse_csc(self: Tensor, dense_dim: int | None = None) -> Tensor:
 
 
 @tensor_method()
-def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+def to_dense(self: Tensor, dtype: object = None, *, masked_grad: bool | None = None) -> Tensor:
     """This tensor, which is dense."""
     return self if dtype is None else self.to(dtype)
 

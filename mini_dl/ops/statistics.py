@@ -175,7 +175,7 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
 @method(out=True)
 def histogram(
     input: Tensor,
-    bins: Any = 100,
+    bins: object = 100,
     *,
     range: tuple[float, float] | None = None,
     weight: Tensor | None = None,

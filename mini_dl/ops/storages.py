@@ -47,13 +47,9 @@ class TypedStorage(UntypedStorage):
     """
 
     def __init__(
-        self,
-        *args: Any,
-        wrap_storage: UntypedStorage | None = None,
-        dtype: Any = None,
-        device: Any = None,
+        self, *args: Any, wrap_storage: UntypedStorage | None = None, dtype: Any = None, device: object = None,
         _internal: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.dtype: _dtypes.dtype = _dtypes.of_numpy(_dtypes.default_numpy()) if dtype is None else dtype
         if wrap_storage is not None:
             super().__init__(wrap_storage._bytes)
@@ -90,7 +86,7 @@ class TypedStorage(UntypedStorage):
     def __setitem__(self, index: Any, value: Any) -> None:
         self._elements[index] = value
 
-    def fill_(self, value: Any) -> TypedStorage:
+    def fill_(self, value: object) -> TypedStorage:
         """Set all elements."""
         self._elements[...] = value
         return self
@@ -130,7 +126,7 @@ class _OfOneType(type):
     dtype: _dtypes.dtype
     __signature__ = inspect.signature(TypedStorage)
 
-    def __instancecheck__(cls, instance: Any) -> bool:
+    def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
 
     def __call__(cls, *args: Any, **kwargs: Any) -> TypedStorage:
@@ -145,7 +141,7 @@ STORAGES = {
 namespace("torch").update(STORAGES, TypedStorage=TypedStorage)
 
 
-def is_storage(obj: Any) -> bool:
+def is_storage(obj: object) -> bool:
     """Whether `obj` is the memory of a tensor."""
     return isinstance(obj, UntypedStorage)
 

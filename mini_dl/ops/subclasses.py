@@ -30,7 +30,7 @@ def _make_subclass(cls: type[Tensor], data: Tensor, require_grad: bool = False) 
     return requires_grad_(in_class(cls, data.detach()), require_grad)
 
 
-def _checked(name: str, kind: Any) -> None:
+def _checked(name: str, kind: object) -> None:
     if not isinstance(kind, type):
         raise TypeError(f"{name}(): argument 'cls' must be type, not {type(kind).__name__}")
     if not issubclass(kind, Tensor):

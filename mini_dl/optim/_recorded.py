@@ -51,7 +51,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def __float__(self) -> float:
         return float(self.value._array)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] | None = None) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: object, out: tuple[Any, ...] | None = None) -> Any:
         if ufunc in _COMPARISONS:
             return np.asarray(ufunc(*[np.asarray(one) for one in inputs]))
         if ufunc not in _OPERATIONS or method != "__call__":
@@ -63,22 +63,22 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         value = _OPERATIONS[ufunc](*[_operand(one) for one in inputs])
         return _standing_for(value) if out is None else out[0]._set(value)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: object) -> None:
         if index is Ellipsis:
             self._set(_operand(value))
         else:
             self._set(self.value.masked_fill(wrap(index), value))
 
-    def clip(self, low: Any, high: Any, out: Recorded) -> Recorded:
+    def clip(self, low: object, high: object, out: Recorded) -> Recorded:
         return out._set(self.value.clamp(_operand(low), _operand(high)))
 
-    def add_scaled(self, value: Any, weight: Any, keep: Any) -> None:
+    def add_scaled(self, value: Any, weight: Any, keep: object) -> None:
         """``self = keep * self + weight * value``"""
         if keep is not None:
             self *= keep
         self += np.multiply(value, weight)
 
-    def _set(self, value: Any) -> Recorded:
+    def _set(self, value: object) -> Recorded:
         """Take over `value`, cast to the present dtype, as arrays do."""
         if self.value is None:
             self.value = value
@@ -113,6 +113,11 @@ class RecordedState(State):
             self.given[name] = Recorded(self.tensors[name])
         return self.given[name]
 
+    def advance(self) -> float:
+        count = self["step"]
+        count += 1
+        return float(count)
+
     def number(self, name: str) -> Recorded:
         return self[name]
 
@@ -131,7 +136,7 @@ class RecordedState(State):
         return ((*arrays, *[_standing_for(None) for _ in range(buffers)]),)
 
 
-def recorded_option(value: Any) -> Any:
+def recorded_option(value: object) -> Any:
     """An option for a recorded update: tensors of one element become recorded scalars."""
     if isinstance(value, Tensor):
         return Recorded(value.reshape(()))
@@ -140,14 +145,14 @@ def recorded_option(value: Any) -> Any:
     return value
 
 
-def _standing_for(value: Any) -> Recorded:
+def _standing_for(value: object) -> Recorded:
     """A stand-in for a result or, if None, for a buffer: it belongs to no tensor."""
     made = Recorded.__new__(Recorded)
     made.value, made.parts = value, False
     return made
 
 
-def _operand(one: Any) -> Any:
+def _operand(one: object) -> Any:
     """The operand for an operation on tensors."""
     if isinstance(one, Recorded):
         return one.value

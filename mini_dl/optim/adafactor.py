@@ -7,7 +7,7 @@ import numpy as np
 from mini_dl._dtypes import Array, limits_of
 from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, check_one_element, chosen, new_step, zeros_like
+from mini_dl.optim.updates import State, check_one_element, chosen, new_step, refuse, zeros_like
 
 
 def _root_mean_square(array: Array) -> float:
@@ -28,17 +28,12 @@ class Adafactor(Optimizer):
     ) -> None:  # fmt: skip
         options = chosen(locals())
         check_one_element(lr)
-        checks = (
-            (lr >= 0.0, f"Learning rate should be >= 0 but is: {lr}"),
-            (beta2_decay <= 0.0, f"beta2_decay should be <= 0 but is: {beta2_decay}"),
-            (eps[0] is None or eps[0] >= 0.0, f"epsilon1 should be >= 0 but is: {eps[0]}"),
-            (eps[1] >= 0.0, f"epsilon2 should be >= 0 but is: {eps[1]}"),
-            (d >= 1.0, f"Clipping threshold d should be >= 1 but is: {d}"),
-            (weight_decay >= 0.0, f"weight_decay should be >= 0 but is: {weight_decay}"),
-        )
-        for holds, text in checks:
-            if not holds:
-                raise ValueError(text)
+        refuse(not lr >= 0.0, f"Learning rate should be >= 0 but is: {lr}")
+        refuse(not beta2_decay <= 0.0, f"beta2_decay should be <= 0 but is: {beta2_decay}")
+        refuse(eps[0] is not None and not eps[0] >= 0.0, f"epsilon1 should be >= 0 but is: {eps[0]}")
+        refuse(not eps[1] >= 0.0, f"epsilon2 should be >= 0 but is: {eps[1]}")
+        refuse(not d >= 1.0, f"Clipping threshold d should be >= 1 but is: {d}")
+        refuse(not weight_decay >= 0.0, f"weight_decay should be >= 0 but is: {weight_decay}")
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:

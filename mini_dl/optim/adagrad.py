@@ -10,7 +10,7 @@ from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
 from mini_dl.nn._types import Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen, new_step, stored
+from mini_dl.optim.updates import State, chosen, new_step, refuse, stored
 from mini_dl.tensor import Tensor, wrap, written
 
 
@@ -77,8 +77,7 @@ class Adadelta(Optimizer):
         self, params: Params, lr: Number = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
         foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
-        if not 0.0 <= rho <= 1.0:
-            raise ValueError(f"Invalid rho value: {rho}")
+        refuse(not 0.0 <= rho <= 1.0, f"Invalid rho value: {rho}")
         super().__init__(params, chosen(locals(), "lr eps weight_decay", "capturable foreach differentiable"))
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:

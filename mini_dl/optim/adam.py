@@ -8,7 +8,7 @@ from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, mean_towards, square_towards, step_by_root, with_penalty
 from mini_dl.nn._types import Betas, Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen, parts_of_decay
+from mini_dl.optim.updates import State, chosen, parts_of_decay, refuse
 from mini_dl.tensor import Tensor
 
 
@@ -67,10 +67,8 @@ def _checked_betas(betas: Betas, foreach: bool | None, capturable: bool) -> tupl
         raise ValueError("betas must be either both floats or both Tensors")
     for i, beta in enumerate(betas):
         if isinstance(beta, Tensor):
-            if foreach and not capturable:
-                raise ValueError(f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True")
-            if beta.numel() != 1:
-                raise ValueError(f"Tensor betas[{i}] must be 1-element")
+            refuse(foreach and not capturable, f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True")
+            refuse(beta.numel() != 1, f"Tensor betas[{i}] must be 1-element")
     return tuple([beta.squeeze() if isinstance(beta, Tensor) and beta.ndim else beta for beta in betas])
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from mini_dl.nn._types import Floats, StateDict
+from mini_dl.nn._types import Floats
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, Rates, check_optimizer, check_strategy, course as course, per_group, set_option
+from mini_dl.optim.updates import refuse
 
 
 class _WithMomentum(LRScheduler):
@@ -66,8 +66,7 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
     else:
         raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
     for name, count in counts.items():
-        if not isinstance(count, int) or count <= 0:
-            raise ValueError(f"Expected positive integer {name}, but got {count}")
+        refuse(not isinstance(count, int) or count <= 0, f"Expected positive integer {name}, but got {count}")
     return math.prod(counts.values())
 
 
@@ -109,8 +108,7 @@ class OneCycleLR(_WithMomentum):
 
     def _rates(self) -> Rates:
         step = self.last_epoch
-        if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
+        refuse(step > self.total_steps, f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         start = 0.0
         for phase in self._schedule_phases:
             end: Any = phase["end_step"]
@@ -134,6 +132,8 @@ class CyclicLR(_WithMomentum):
     >>> course(CyclicLR, base_lr=0.5, max_lr=1.0, step_size_up=2)
     [0.5, 0.75, 1.0, 0.75, 0.5]
     """
+
+    made_of = ("_scale_fn_custom",)
 
     def __init__(
         self, optimizer: Optimizer, base_lr: Floats, max_lr: Floats, step_size_up: int = 2000, step_size_down: int | None = None,
@@ -180,15 +180,3 @@ class CyclicLR(_WithMomentum):
             limits = zip(self.base_momentums, self.max_momentums)
             self._set_momenta([high - (high - low) * height * scale for low, high in limits])
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs)]
-
-    def state_dict(self) -> StateDict:
-        state = super().state_dict()
-        function = state["_scale_fn_custom"]
-        plain = function is None or isinstance(function, types.FunctionType)
-        state["_scale_fn_custom"] = None if plain else function.__dict__.copy()
-        return state
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
-        if state_dict["_scale_fn_custom"] is not None:
-            self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])

@@ -6,7 +6,6 @@ The examples show the learning rates of the first epochs, from 1 on.
 from __future__ import annotations
 
 import math
-import types
 import warnings
 from bisect import bisect_right
 from collections import Counter
@@ -24,8 +23,10 @@ from mini_dl.optim.schedule import (
     check_optimizer,
     course as course,
     options_of,
+    per_group,
     set_option,
 )
+from mini_dl.optim.updates import refuse
 
 ByEpoch: TypeAlias = Callable[[int], Any]
 """The user's function of the epoch."""
@@ -41,24 +42,12 @@ class LambdaLR(LRScheduler):
     [1.0, 0.5, 0.3333, 0.25, 0.2]
     """
 
+    made_of = ("lr_lambdas",)
+
     def __init__(self, optimizer: Optimizer, lr_lambda: ByEpoch | Sequence[ByEpoch], last_epoch: int = -1) -> None:
         self.optimizer = optimizer
-        n = len(optimizer.param_groups)
-        self.lr_lambdas: list[Any] = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * n
-        if len(self.lr_lambdas) != n:
-            raise ValueError(f"Expected {n} lr_lambdas, but got {len(self.lr_lambdas)}")
+        self.lr_lambdas = per_group("lr_lambdas", optimizer, lr_lambda, "Expected {groups} lr_lambdas, but got {given}")
         super().__init__(optimizer, last_epoch)
-
-    def state_dict(self) -> StateDict:
-        """All attributes but the optimizer; for the functions, only the attributes of callable objects."""
-        functions = [None if isinstance(f, types.FunctionType) else f.__dict__.copy() for f in self.lr_lambdas]
-        return {**super().state_dict(), "lr_lambdas": functions}
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
-        for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"]):
-            if attributes is not None:
-                function.__dict__.update(attributes)
 
     def _rates(self) -> Rates:
         return [base * function(self.last_epoch) for function, base in zip(self.lr_lambdas, self.base_lrs)]
@@ -183,8 +172,7 @@ class ConstantLR(_ByFactor):
     """
 
     def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
-        if factor > 1.0 or factor < 0:
-            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+        refuse(factor > 1.0 or factor < 0, "Constant multiplicative factor expected to be between 0 and 1.")
         self.factor, self.total_iters = factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -211,8 +199,7 @@ class LinearLR(_ByFactor):
     ) -> None:  # fmt: skip
         if start_factor > 1.0 or start_factor <= 0:
             raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
-        if end_factor > 1.0 or end_factor < 0:
-            raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+        refuse(end_factor > 1.0 or end_factor < 0, "Ending multiplicative factor expected to be between 0 and 1.")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -320,12 +307,9 @@ class CosineAnnealingWarmRestarts(_Cosine):
     T_cur: float
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        if T_0 <= 0 or not isinstance(T_0, int):
-            raise ValueError(f"Expected positive integer T_0, but got {T_0}")
-        if T_mult < 1 or not isinstance(T_mult, int):
-            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
-        if not isinstance(eta_min, (float, int)):
-            raise ValueError(f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}")
+        refuse(T_0 <= 0 or not isinstance(T_0, int), f"Expected positive integer T_0, but got {T_0}")
+        refuse(T_mult < 1 or not isinstance(T_mult, int), f"Expected integer T_mult >= 1, but got {T_mult}")
+        refuse(not isinstance(eta_min, (float, int)), f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}")
         self.T_0 = self.T_i = T_0
         self.T_mult, self.eta_min, self.T_cur = T_mult, eta_min, last_epoch
         super().__init__(optimizer, last_epoch)
@@ -350,8 +334,7 @@ class CosineAnnealingWarmRestarts(_Cosine):
 
     def _locate(self, epoch: float) -> None:
         """Set the period that contains `epoch`, and the position in it."""
-        if epoch < 0:
-            raise ValueError(f"Expected non-negative epoch, but got {epoch}")
+        refuse(epoch < 0, f"Expected non-negative epoch, but got {epoch}")
         if epoch < self.T_0:
             self.T_i, self.T_cur = self.T_0, epoch
         elif self.T_mult == 1:
@@ -382,15 +365,11 @@ class ReduceLROnPlateau(LRScheduler):
         self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
         threshold_mode: str = "rel", cooldown: int = 0, min_lr: float | Sequence[float] = 0, eps: float = 1e-8,
     ) -> None:  # fmt: skip
-        if factor >= 1.0:
-            raise ValueError("Factor should be < 1.0.")
+        refuse(factor >= 1.0, "Factor should be < 1.0.")
         check_optimizer(optimizer)
         self.factor, self.optimizer = factor, optimizer
-        n = len(optimizer.param_groups)
         self.default_min_lr: Any = None if isinstance(min_lr, (list, tuple)) else min_lr
-        self.min_lrs: list[Any] = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * n
-        if len(self.min_lrs) != n:
-            raise ValueError(f"expected {n} min_lrs, got {len(self.min_lrs)}")
+        self.min_lrs = per_group("min_lrs", optimizer, min_lr, "expected {groups} min_lrs, got {given}")
         self.patience, self.cooldown, self.eps = patience, cooldown, eps
         self.last_epoch = 0
         self._last_lr = options_of(optimizer, "lr")
@@ -446,10 +425,8 @@ class ReduceLROnPlateau(LRScheduler):
         return a < goal if self.mode == "min" else a > goal
 
     def _init_is_better(self, mode: str, threshold: float, threshold_mode: str) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError("mode " + mode + " is unknown!")
-        if threshold_mode not in ("rel", "abs"):
-            raise ValueError("threshold mode " + threshold_mode + " is unknown!")
+        refuse(mode not in ("min", "max"), "mode " + mode + " is unknown!")
+        refuse(threshold_mode not in ("rel", "abs"), "threshold mode " + threshold_mode + " is unknown!")
         self.mode_worse = math.inf if mode == "min" else -math.inf
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
 
@@ -462,6 +439,7 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 class _Composed(LRScheduler):
+    made_of = ("_schedulers",)
     _schedulers: Sequence[LRScheduler]
 
     def _check_schedulers(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
@@ -481,15 +459,6 @@ class _Composed(LRScheduler):
                     f"{type(optimizer).__name__}."
                 )
 
-    def state_dict(self) -> StateDict:
-        """All attributes but the optimizer, and the states of the schedules."""
-        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
-
-    def load_state_dict(self, state_dict: StateDict) -> None:
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_schedulers"})
-        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
-            scheduler.load_state_dict(state)
-
 
 class SequentialLR(_Composed):
     """One schedule after the other; the next takes over at each of the epochs `milestones`.
@@ -500,8 +469,7 @@ class SequentialLR(_Composed):
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1) -> None:
-        if len(schedulers) < 1:
-            raise ValueError(f"{type(self).__name__} expects at least one scheduler, but got no scheduler.")
+        refuse(len(schedulers) < 1, f"{type(self).__name__} expects at least one scheduler, but got no scheduler.")
         self._check_schedulers(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
@@ -546,8 +514,7 @@ class ChainedScheduler(_Composed):
     """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
-        if len(schedulers) < 1:
-            raise ValueError(f"{type(self).__name__} expects at least one scheduler to be chained, but got no scheduler.")
+        refuse(len(schedulers) < 1, f"{type(self).__name__} expects at least one scheduler to be chained, but got no scheduler.")
         optimizer = optimizer or schedulers[0].optimizer
         self._check_schedulers(optimizer, schedulers)
         self._schedulers, self.optimizer = schedulers, optimizer

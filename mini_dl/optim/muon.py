@@ -8,7 +8,7 @@ from mini_dl._dtypes import Array
 from mini_dl.kernels.orthogonal import orthogonalized
 from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, check_one_element, chosen, zeros_like
+from mini_dl.optim.updates import State, check_one_element, chosen, refuse, zeros_like
 
 
 class Muon(Optimizer):
@@ -34,8 +34,7 @@ class Muon(Optimizer):
         options = chosen(locals())
         check_one_element(lr)
         for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
-            if not value >= 0.0:
-                raise ValueError(f"{name} should be >= 0 but is: {value}")
+            refuse(not value >= 0.0, f"{name} should be >= 0 but is: {value}")
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
         super().__init__(params, options)
@@ -47,8 +46,7 @@ class Muon(Optimizer):
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         if param.dtype.kind == "c":
             raise RuntimeError("Muon does not support complex parameters")
-        if grad.ndim != 2:
-            raise ValueError("Param gradient must be a 2D matrix")
+        refuse(grad.ndim != 2, "Param gradient must be a 2D matrix")
         if not state:
             state.tensors["momentum_buffer"] = zeros_like(grad)
         mean = state["momentum_buffer"]

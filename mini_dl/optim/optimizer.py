@@ -23,29 +23,11 @@ from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
 from mini_dl.nn._types import Args, Function, Group, Hook, Options, Params, StateDict
 from mini_dl.nn.parameter import zero_grad_of
 from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype
-from mini_dl.optim._foreign import (
-    ParamsT as ParamsT,
-    _capturable_doc as _capturable_doc,
-    _default_to_fused_or_foreach as _default_to_fused_or_foreach,
-    _differentiable_doc as _differentiable_doc,
-    _disable_dynamo_if_unsupported as _disable_dynamo_if_unsupported,
-    _dispatch_sqrt as _dispatch_sqrt,
-    _foreach_doc as _foreach_doc,
-    _fused_doc as _fused_doc,
-    _get_capturable_supported_devices as _get_capturable_supported_devices,
-    _get_scalar_dtype as _get_scalar_dtype,
-    _get_value as _get_value,
-    _maximize_doc as _maximize_doc,
-    _params_doc as _params_doc,
-    _stack_if_compiling as _stack_if_compiling,
-    _to_scalar as _to_scalar,
-    _use_grad_for_differentiable as _use_grad_for_differentiable,
-    _view_as_real as _view_as_real,
-)
 from mini_dl.optim._recorded import Recorded, RecordedState, recorded_option
 from mini_dl.optim.updates import Buffers, State, new_step, update_in_single
 from mini_dl.tensor import Tensor, typename, wrap, written
 
+ParamsT: TypeAlias = Params
 Closure: TypeAlias = Callable[[], Any]
 """Computes the loss again, and its gradients."""
 
@@ -224,7 +206,8 @@ class Optimizer:
         found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
         if not found:
             return
-        options = Options(**{name: _number(value) for name, value in group.items() if name != "params"})
+        options = Options()
+        options.__dict__.update([(n, v if v.__class__ in _PLAIN else _number(v)) for n, v in group.items() if n != "params"])
         sparse = [pair for pair in found if pair[0]._grad._sparse]
         if sparse:
             found = [pair for pair in found if not pair[0]._grad._sparse]
@@ -256,7 +239,7 @@ class Optimizer:
             for param, _ in found:
                 written(param)
 
-    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: Any) -> None:
+    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: object) -> None:
         for param, tensors in found:
             self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
             if tensors:
@@ -443,7 +426,7 @@ class Optimizer:
         return text + ")"
 
 
-def _cast(param: Tensor, value: Any, key: object, float_step: bool) -> Any:
+def _cast(param: Tensor, value: object, key: object, float_step: bool) -> Any:
     """Saved state as state of `param`: floating point tensors in its type, the step count unchanged."""
     if isinstance(value, Tensor):
         if key == "step":
@@ -485,7 +468,11 @@ def _bundles(found: Found, size: int) -> list[Found]:
     return bundles
 
 
-def _number(value: Any) -> Any:
+_PLAIN = frozenset([float, int, bool, type(None)])
+"""Types of options that updates take as they are."""
+
+
+def _number(value: object) -> Any:
     """An option as the algorithms expect it: tensors of one element become numbers."""
     if isinstance(value, Tensor):
         scalar = value._array.reshape(())[()]
@@ -495,7 +482,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: Any) -> list[list[float]]:
+def descent(kind: Callable[..., Optimizer], steps: int = 2, **options: object) -> list[list[float]]:
     """Where each of the first steps of an optimizer leads, from (1, 2) down the loss ``(w * w).sum()``: for examples."""
     w, path = wrap(np.array([1.0, 2.0], np.float32)).requires_grad_(), []
     optimizer = kind([w], **options)

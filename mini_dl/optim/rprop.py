@@ -7,7 +7,7 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen
+from mini_dl.optim.updates import State, chosen, refuse
 
 
 class Rprop(Optimizer):
@@ -27,8 +27,7 @@ class Rprop(Optimizer):
         maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr", "foreach maximize differentiable capturable")
-        if not 0.0 < etas[0] < 1.0 < etas[1]:
-            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        refuse(not 0.0 < etas[0] < 1.0 < etas[1], f"Invalid eta values: {etas[0]}, {etas[1]}")
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:

@@ -6,13 +6,15 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, TypeAlias, TypeVar
+from types import FunctionType
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
 from mini_dl.nn._types import Group, Number, StateDict
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.sgd import SGD
+from mini_dl.optim.updates import refuse
 from mini_dl.tensor import Tensor, wrap
 
 T = TypeVar("T")
@@ -32,7 +34,7 @@ def options_of(optimizer: Optimizer, key: str) -> list[Any]:
     return [group[key].clone() if isinstance(group[key], Tensor) else group[key] for group in optimizer.param_groups]
 
 
-def set_option(group: Group, key: str, value: Any) -> None:
+def set_option(group: Group, key: str, value: object) -> None:
     """Set an option of `group`; a tensor keeps its identity."""
     if isinstance(group[key], Tensor):
         group[key].fill_(value.item() if isinstance(value, Tensor) else value)
@@ -40,14 +42,16 @@ def set_option(group: Group, key: str, value: Any) -> None:
         group[key] = value
 
 
-def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T]) -> list[T]:
-    """One value for each group. ValueError if a list has another length."""
-    n = len(optimizer.param_groups)
-    values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value] * n
-    if len(values) != n:
-        raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(values)} values, param_groups has {n}."
-        )
+_OTHER_LENGTH = (
+    "{name} must have the same length as optimizer.param_groups. {name} has {given} values, param_groups has {groups}."
+)
+
+
+def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T], text: str = _OTHER_LENGTH) -> list[T]:
+    """One value for each group. ValueError, with this text, if a list has another length."""
+    groups = len(optimizer.param_groups)
+    values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value] * groups
+    refuse(len(values) != groups, text.format(name=name, given=len(values), groups=groups))
     return [v.clone() if isinstance(v, Tensor) else v for v in values]
 
 
@@ -58,8 +62,8 @@ def check_optimizer(optimizer: object) -> None:
 
 def check_strategy(anneal_strategy: str) -> None:
     """ValueError if `anneal_strategy` is neither a cosine nor a line."""
-    if anneal_strategy not in ("cos", "linear"):
-        raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+    text = f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
+    refuse(anneal_strategy not in ("cos", "linear"), text)
 
 
 class LRScheduler:
@@ -81,6 +85,8 @@ class LRScheduler:
     [0.1]
     """
 
+    made_of: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are schedules or functions, one or a list, whose own states are saved in their place."""
     _get_lr_called_within_step = False
     _is_initial = False
 
@@ -111,12 +117,15 @@ class LRScheduler:
             self._is_initial = False
 
     def state_dict(self) -> StateDict:
-        """All attributes but the optimizer."""
-        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+        """All attributes but the optimizer; of schedules their states, of the user's functions those of callable objects."""
+        own = {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+        return {key: _saved(value) if key in self.made_of else value for key, value in own.items()}
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Restore what `state_dict` returned."""
-        self.__dict__.update(state_dict)
+        self.__dict__.update({key: value for key, value in state_dict.items() if key not in self.made_of})
+        for key in self.made_of:
+            _restore(getattr(self, key), state_dict[key])
 
     def get_last_lr(self) -> Rates:
         """The learning rates last set."""
@@ -162,6 +171,25 @@ class LRScheduler:
 _LRScheduler = LRScheduler
 
 
+def _saved(part: object) -> Any:
+    """The state of a schedule or of a callable object; None for a function, which has none."""
+    if isinstance(part, (list, tuple)):
+        return [_saved(one) for one in part]
+    if isinstance(part, LRScheduler):
+        return part.state_dict()
+    return None if part is None or isinstance(part, FunctionType) else part.__dict__.copy()
+
+
+def _restore(part: Any, state: Any) -> None:
+    if isinstance(part, (list, tuple)):
+        for one, its_state in zip(part, state):
+            _restore(one, its_state)
+    elif isinstance(part, LRScheduler):
+        part.load_state_dict(state)
+    elif state is not None:
+        part.__dict__.update(state)
+
+
 def _watch_step(optimizer: Optimizer) -> None:
     """Make the optimizer remember that its step was called, so that a wrong order can be warned about."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
@@ -196,7 +224,7 @@ def _mistaken_order(optimizer: Optimizer) -> str:
     return mistake + " See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 
 
-def course(kind: Callable[..., LRScheduler], *args: Any, epochs: int = 5, lr: float = 1.0, **options: Any) -> list[float]:
+def course(kind: Callable[..., LRScheduler], *args: object, epochs: int = 5, lr: float = 1.0, **options: object) -> list[float]:
     """The learning rates of the first `epochs` epochs from `lr` on, under ``kind(optimizer, *args, **options)``: for examples."""
     optimizer = SGD([wrap(np.zeros(1))], lr, momentum=0.9)
     schedule, rates = kind(optimizer, *args, **options), []

@@ -10,7 +10,7 @@ from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, with_penalty
 from mini_dl.nn._types import Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen
+from mini_dl.optim.updates import State, chosen, refuse
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -39,18 +39,18 @@ class SGD(Optimizer):
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr")
         for name in ("momentum", "weight_decay"):
-            if options[name] < 0.0:
-                raise ValueError(f"Invalid {name} value: {options[name]}")
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+            refuse(options[name] < 0.0, f"Invalid {name} value: {options[name]}")
+        refuse(nesterov and (momentum <= 0 or dampening != 0), "Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
-        momentum, first = group.momentum, "momentum_buffer" not in state
-        if momentum != 0 and first:
-            state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
+        momentum, buffer = group.momentum, None
+        if momentum != 0:
+            if first := "momentum_buffer" not in state:
+                state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
+            buffer = state["momentum_buffer"]
         part = (group.dampening - 1) if group.maximize else (1 - group.dampening)
-        for p, g, b, t, u in state.blocks(2, param, grad, state["momentum_buffer"] if momentum != 0 else None):
+        for p, g, b, t, u in state.blocks(2, param, grad, buffer):
             sign = -1 if group.maximize else 1
             if group.weight_decay != 0:
                 np.multiply(p, sign * group.weight_decay, out=t)

@@ -9,7 +9,7 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.nn._types import Betas, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer
-from mini_dl.optim.updates import State, check_one_element, chosen, stored
+from mini_dl.optim.updates import State, check_one_element, chosen, refuse, stored
 from mini_dl.tensor import Tensor, wrap, written
 
 
@@ -28,14 +28,11 @@ class SparseAdam(Optimizer):
     ) -> None:
         options = chosen(locals(), "betas")
         check_one_element(lr)
-        if not lr > 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
-        if not eps > 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
+        refuse(not lr > 0.0, f"Invalid learning rate: {lr}")
+        refuse(not eps > 0.0, f"Invalid epsilon value: {eps}")
         super().__init__(params, options)
         places = [[i, j] for i, g in enumerate(self.param_groups) for j, p in enumerate(g["params"]) if p.is_complex()]
-        if places:
-            raise ValueError(f"Complex params at indices {places}: SparseAdam does not support complex parameters")
+        refuse(places, f"Complex params at indices {places}: SparseAdam does not support complex parameters")
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")

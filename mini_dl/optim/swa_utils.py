@@ -15,6 +15,7 @@ from mini_dl.nn.modules.module import Module
 from mini_dl.ops.from_data import tensor
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, Rates, check_strategy, course as course, per_group
+from mini_dl.optim.updates import refuse
 from mini_dl.tensor import Tensor
 
 Tensors: TypeAlias = list[Tensor]
@@ -29,8 +30,7 @@ __all__ = [
 
 
 def _check_decay(decay: float) -> None:
-    if decay < 0.0 or decay > 1.0:
-        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+    refuse(decay < 0.0 or decay > 1.0, f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:

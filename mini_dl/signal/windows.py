@@ -42,8 +42,9 @@ def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(make)
     def call(
-        M: int, *, dtype: Any = None, layout: Any = strided, device: Any = None, requires_grad: bool = False, **own: Any
-    ) -> Tensor:
+        M: int, *, dtype: object = None, layout: object = strided, device: object = None, requires_grad: bool = False,
+        **own: object,
+    ) -> Tensor:  # fmt: skip
         dtype = get_default_dtype() if dtype is None else dtype
         if M < 0:
             raise ValueError(f"{name} requires non-negative window length, got M={M}")
@@ -60,7 +61,7 @@ def window(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 @window
-def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
+def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: object) -> Tensor:
     """``exp(-|n - center| / tau)``; only a periodic window may have a `center` of its own."""
     if tau <= 0:
         raise ValueError(f"Tau must be positive, got: {tau} instead.")
@@ -74,7 +75,7 @@ def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: b
 
 
 @window
-def cosine(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def cosine(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """``sin(pi * (n + 0.5) / M)``"""
     if M == 0:
         return empty(0, **options)
@@ -83,7 +84,7 @@ def cosine(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @window
-def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
+def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: object) -> Tensor:
     """``exp(-n**2 / (2 * std**2))``, n counted from the middle."""
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
@@ -95,7 +96,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Any) -> T
 
 
 @window
-def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> Tensor:
+def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: object) -> Tensor:
     """``i0(beta * sqrt(1 - x**2)) / i0(beta)``, x from -1 to 1; `i0` is the modified Bessel function of order 0."""
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
@@ -109,7 +110,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> T
 
 
 @window
-def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: Any) -> Tensor:
+def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: object) -> Tensor:
     """``sum over i of (-1)**i * a[i] * cos(2 pi i n / N)`` with N = M - 1, or M of a periodic window."""
     if M < 2:
         return (ones if M else empty)(M, **options)
@@ -125,19 +126,19 @@ def general_cosine(M: int, *, a: Iterable[Any], sym: bool = True, **options: Any
 
 
 @window
-def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Tensor:
+def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: object) -> Tensor:
     """``alpha - (1 - alpha) * cos(2 pi n / N)``"""
     return general_cosine(M, a=[alpha, 1.0 - alpha], sym=sym, **options)
 
 
 @window
-def hamming(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def hamming(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """``0.54 - 0.46 * cos(2 pi n / N)``"""
     return general_cosine(M, a=[0.54, 1.0 - 0.54], sym=sym, **options)
 
 
 @window
-def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def hann(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """``(1 - cos(2 pi n / N)) / 2``
 
     >>> import mini_dl as torch
@@ -148,13 +149,13 @@ def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @window
-def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def blackman(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """``0.42 - 0.5 * cos(2 pi n / N) + 0.08 * cos(4 pi n / N)``"""
     return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)
 
 
 @window
-def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def bartlett(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """``1 - |2 n / N - 1|``"""
     if M < 2:
         return (ones if M else empty)(M, **options)
@@ -162,6 +163,6 @@ def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @window
-def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def nuttall(M: int, *, sym: bool = True, **options: object) -> Tensor:
     """The four-term window with the lowest sidelobes (Nuttall 1981)."""
     return general_cosine(M, a=[0.3635819, 0.4891775, 0.1365995, 0.0106411], sym=sym, **options)

@@ -21,7 +21,7 @@ __all__ = ["addmm", "log_softmax", "mm", "sampled_addmm", "softmax", "sum"]
 
 
 def _of_type(name: str) -> Any:
-    def make(*parts: Any) -> Tensor:
+    def make(*parts: object) -> Tensor:
         """A sparse tensor of this type from indices, values and size, or of this size and empty."""
         dtype = _dtypes.NAMES[name]
         if parts and isinstance(parts[0], int):
@@ -51,12 +51,14 @@ def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     return handlers.matmul(mat1, mat2)
 
 
-def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> Tensor:
+def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha: object = 1.0) -> Tensor:
     """``beta * mat + alpha * (mat1 @ mat2)`` with a sparse `mat1`."""
     return handlers.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
 
 
-def sampled_addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Any = None) -> Tensor:
+def sampled_addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha: object = 1.0, out: object = None
+) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)`` at the places of `input`, a matrix of compressed rows, and nothing else."""
     if not isinstance(input, SparseTensor) or not input.is_sparse_csr:
         raise RuntimeError(f"sampled_addmm: Expected self to have sparse_csr layout, but got {input.layout}")
@@ -65,18 +67,18 @@ def sampled_addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0,
     return handlers.sampled_product(input, mat1, mat2, beta, alpha)
 
 
-def sum(input: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
+def sum(input: Tensor, dim: object = None, dtype: object = None) -> Tensor:
     """The sum of the values or, along dimensions, a tensor that is sparse unless no sparse dimension is left."""
     if not isinstance(input, SparseTensor):
         raise RuntimeError("torch.sparse.sum expects a sparse tensor")
     return handlers.sum(input, dim, dtype=dtype)
 
 
-def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
     """Softmax over the elements that are stored: the others count as minus infinity, and stay zero."""
     return handlers.softmax(input, dim, dtype=dtype)  # type: ignore[arg-type]
 
 
-def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
     """The logarithm of `softmax` where elements are stored."""
     return handlers.softmax(input, dim, dtype=dtype, log=True)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ ZERO_TO_ZERO = (
 def _of_values(name: str) -> Callable[..., SparseTensor]:
     function = getattr(Tensor, name)
 
-    def apply(input: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
+    def apply(input: SparseTensor, *args: object, **kwargs: object) -> SparseTensor:
         source = input.coalesce() if input.layout is COO else input
         return like(source, function(source.kept, *args, **kwargs))
 
@@ -47,7 +47,7 @@ def neg(input: SparseTensor) -> SparseTensor:
 
 
 @handles("pow", "__pow__")
-def power(input: Any, exponent: Any) -> SparseTensor:
+def power(input: object, exponent: object) -> SparseTensor:
     if not isinstance(input, SparseTensor) or not isinstance(exponent, (int, float, complex)):
         raise RuntimeError("a sparse tensor can only be raised to a number")
     if exponent == 0:
@@ -62,7 +62,7 @@ def _same_size(a: Any, b: Any, name: str) -> None:
 
 
 @handles("add", "__add__")
-def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
+def add(input: object, other: object, *, alpha: object = 1, out: object = None) -> Tensor:
     """COO + COO, of a matrix of compressed rows one of its kind; a dense tensor plus a sparse one."""
     if not isinstance(other, SparseTensor):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
@@ -99,7 +99,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return add(input, other, alpha=-alpha)
 
 
-def add_into(input: Any, other: SparseTensor, *, alpha: Any = 1) -> Tensor:
+def add_into(input: Any, other: SparseTensor, *, alpha: object = 1) -> Tensor:
     """``input.add_(other)``"""
     result = add(input, other, alpha=alpha)
     if not isinstance(input, SparseTensor):
@@ -252,7 +252,7 @@ def select(input: SparseTensor, dim: int, index: int) -> Tensor:
 
 
 @handles("__getitem__")
-def getitem(input: SparseTensor, index: Any) -> Tensor:
+def getitem(input: SparseTensor, index: object) -> Tensor:
     result: Any = input
     for one in index if isinstance(index, tuple) else (index,):
         if not isinstance(one, int) or isinstance(one, bool):
@@ -271,7 +271,7 @@ def _require_coo(input: Any, name: str) -> None:
 
 
 @handles("zeros_like", "empty_like")
-def zeros_like(input: SparseTensor, *, dtype: Any = None, **_: Any) -> SparseTensor:
+def zeros_like(input: SparseTensor, *, dtype: object = None, **_: object) -> SparseTensor:
     kept = input.kept.detach()[:0].to(input.dtype if dtype is None else dtype)
     if input.layout is COO:
         return coo(input.places()[:, :0], kept, input.whole, True)
@@ -320,13 +320,13 @@ def _sparse_product(a: SparseTensor, b: SparseTensor) -> SparseTensor:
 
 
 @handles("linear")
-def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
+def linear(input: Any, weight: Any, bias: object = None) -> Tensor:
     product = matmul(input, transpose(weight, 0, 1) if isinstance(weight, SparseTensor) else weight.t())
     return product if bias is None else product + bias
 
 
 @handles("addmm", "sspaddmm")
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def addmm(input: Any, mat1: object, mat2: object, *, beta: Any = 1, alpha: object = 1) -> Tensor:
     product = matmul(mat1, mat2)
     scaled = input if beta == 1 else input * beta
     if isinstance(product, SparseTensor):
@@ -334,7 +334,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return scaled + (product if alpha == 1 else product * alpha)
 
 
-def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> SparseTensor:
+def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: object, alpha: object) -> SparseTensor:
     rows, columns = map(wrap, input.places())
     if mat1.shape[1] != mat2.shape[0] or (mat1.shape[0], mat2.shape[1]) != input.whole:
         raise RuntimeError(
@@ -348,7 +348,7 @@ def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: Any, 
 
 
 @handles("sum")
-def sum(input: SparseTensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def sum(input: SparseTensor, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
     """The sum of all values; along dimensions a sparse tensor, or a dense one if no sparse dimension is left."""
     if dtype is not None:
         input = input.to(dtype)
@@ -373,14 +373,14 @@ def sum(input: SparseTensor, dim: Any = None, keepdim: bool = False, *, dtype: A
 
 
 @handles("norm")
-def norm(input: SparseTensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+def norm(input: SparseTensor, p: object = "fro", dim: object = None, keepdim: bool = False, dtype: object = None) -> Tensor:
     if dim is not None:
         raise NotImplementedError("norm of a sparse tensor along a dimension")
     source = input.coalesce() if input.layout is COO else input
     return source.kept.norm(2 if p == "fro" else p)
 
 
-def softmax(input: SparseTensor, dim: int, *, dtype: Any = None, log: bool = False) -> SparseTensor:
+def softmax(input: SparseTensor, dim: int, *, dtype: object = None, log: bool = False) -> SparseTensor:
     """Over the elements that are there; the others count as minus infinity. `dim` is sparse or dense."""
     _require_coo(input, "softmax")
     source = (input if dtype is None else input.to(dtype)).coalesce()

@@ -16,20 +16,20 @@ from mini_dl.sparse.tensor import COO, CSR, PARTS, SparseTensor, coo, made
 from mini_dl.tensor import Tensor, wrap
 
 
-def _index(values: Any, what: str) -> Array:
+def _index(values: object, what: str) -> Array:
     array = values._array if isinstance(values, Tensor) else np.asarray(values)
     if array.dtype.kind not in "iu" and array.size:
         raise RuntimeError(f"{what} must be an int64 or int32 tensor, got {array.dtype.name}")
     return np.array(array, np.int64)
 
 
-def _values(values: Any, dtype: Any) -> Tensor:
+def _values(values: object, dtype: object) -> Tensor:
     given = values if isinstance(values, Tensor) else dense_tensor(values)
     return given if dtype is None else given.to(dtype)
 
 
 def sparse_coo_tensor(
-    indices: Any, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
+    indices: Any, values: object = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
     requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None,
 ) -> SparseTensor:  # fmt: skip
     """The tensor of the elements `values` (N, *dense) at `indices` (D, N); without values, of this size and without elements."""
@@ -89,9 +89,9 @@ def _leaf(tensor: SparseTensor, requires_grad: bool) -> SparseTensor:
 
 
 def sparse_compressed_tensor(
-    compressed_indices: Any, plain_indices: Any, values: Any, size: Any = None, *, dtype: Any = None, layout: Any = None,
-    device: Any = None, pin_memory: bool = False, requires_grad: bool = False, check_invariants: bool | None = None,
-) -> SparseTensor:  # fmt: skip
+    compressed_indices: object, plain_indices: object, values: object, size: Any = None, *, dtype: object = None,
+    layout: object = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+check_invariants: bool | None = None, ) -> SparseTensor:  # fmt: skip
     """A matrix of compressed rows (`layout` sparse_csr) or columns (sparse_csc): row r has values[ends[r] : ends[r + 1]]."""
     require_cpu(device)
     if layout not in PARTS:
@@ -132,7 +132,7 @@ def check_compressed(ends: Array, others: Array, shape: tuple[int, ...], whole: 
 
 
 def to_sparse(
-    input: Tensor, sparse_dim: int | None = None, *, layout: Any = None, blocksize: Any = None, dense_dim: int | None = None
+    input: Tensor, sparse_dim: int | None = None, *, layout: object = None, blocksize: object = None, dense_dim: int | None = None
 ) -> SparseTensor:
     """The elements of a dense tensor that are not zero; with `sparse_dim`, the slices that have such elements."""
     if layout is not None and layout is not COO:

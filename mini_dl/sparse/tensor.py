@@ -58,7 +58,7 @@ class SparseTensor(Tensor):
 
     @classmethod
     def __torch_function__(
-        cls, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        cls, func: object, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = getattr(func, "__name__", str(func))
         handler = HANDLERS.get(name)
@@ -162,7 +162,7 @@ class SparseTensor(Tensor):
     def stride(self, dim: int | None = None) -> Any:
         return (0,) * len(self.whole) if dim is None else 0
 
-    def is_contiguous(self, *_: Any, **__: Any) -> bool:
+    def is_contiguous(self, *_: object, **__: object) -> bool:
         return True
 
     def is_shared(self) -> bool:
@@ -191,7 +191,7 @@ class SparseTensor(Tensor):
     def tolist(self) -> Any:
         raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
 
-    def numpy(self, *_: Any, **__: Any) -> Any:
+    def numpy(self, *_: object, **__: object) -> Any:
         raise TypeError(f"can't convert {_backend(self)} layout tensor to numpy. Use Tensor.to_dense() first.")
 
     __array__ = numpy
@@ -289,7 +289,7 @@ class SparseTensor(Tensor):
         compressed = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
         return np.stack((compressed, others) if self.layout is CSR else (others, compressed))
 
-    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    def to_dense(self, dtype: object = None, *, masked_grad: bool | None = None) -> Tensor:
         """The dense tensor; elements of one place are summed."""
         places = self.places()
         kept = self.kept if dtype is None else self.kept.to(dtype)
@@ -302,7 +302,7 @@ class SparseTensor(Tensor):
         return zeros.index_put(tuple(map(wrap, places)), kept, accumulate=True)
 
     def to_sparse(
-        self, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None
+        self, sparse_dim: object = None, *, layout: object = None, blocksize: object = None, dense_dim: object = None
     ) -> SparseTensor:
         target = COO if layout is None else layout
         if target is self.layout:
@@ -323,10 +323,10 @@ class SparseTensor(Tensor):
     def to_sparse_coo(self) -> SparseTensor:
         return self.to_sparse()
 
-    def to_sparse_csr(self, dense_dim: Any = None) -> SparseTensor:
+    def to_sparse_csr(self, dense_dim: object = None) -> SparseTensor:
         return self.to_sparse(layout=CSR)
 
-    def to_sparse_csc(self, dense_dim: Any = None) -> SparseTensor:
+    def to_sparse_csc(self, dense_dim: object = None) -> SparseTensor:
         return self.to_sparse(layout=CSC)
 
     def detach(self) -> SparseTensor:
@@ -343,10 +343,10 @@ class SparseTensor(Tensor):
     def retain_grad(self) -> None:
         self.kept.retain_grad()
 
-    def clone(self, *, memory_format: Any = None) -> SparseTensor:
+    def clone(self, *, memory_format: object = None) -> SparseTensor:
         return like(self, self.kept.clone(), tuple([part.clone() for part in self.index]))
 
-    def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
+    def to(self, *args: object, **kwargs: object) -> SparseTensor:
         moved = self.kept.to(*args, **kwargs)
         return self if moved is self.kept else like(self, moved)
 
@@ -361,7 +361,7 @@ class SparseTensor(Tensor):
     def type_as(self, other: Tensor) -> SparseTensor:
         return self.to(other.dtype)
 
-    def new_tensor(self, data: Any, **options: Any) -> Tensor:
+    def new_tensor(self, data: object, **options: object) -> Tensor:
         return self.kept.new_tensor(data, **options)
 
     def copy_(self, src: Tensor, non_blocking: bool = False) -> SparseTensor:
@@ -373,7 +373,7 @@ class SparseTensor(Tensor):
         self.index, self.kept, self.merged = tuple([part.clone() for part in source.index]), source.kept.clone(), source.merged
         return self
 
-    def contiguous(self, *_: Any, **__: Any) -> SparseTensor:
+    def contiguous(self, *_: object, **__: object) -> SparseTensor:
         raise RuntimeError("unsupported memory format option Contiguous")
 
     def zero_(self) -> SparseTensor:
@@ -384,7 +384,7 @@ class SparseTensor(Tensor):
             self.kept.zero_()
         return self
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         return _rebuilt, (self.layout, tuple(self.index), self.kept, self.whole, self.merged)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
@@ -393,7 +393,7 @@ class SparseTensor(Tensor):
             memo[id(self)] = like(self, self.kept.__deepcopy__(memo), index)
         return memo[id(self)]
 
-    def __repr__(self, **_: Any) -> str:
+    def __repr__(self, **_: object) -> str:
         return _printed(self)
 
     __str__ = __repr__
@@ -425,7 +425,7 @@ def _require(tensor: SparseTensor, layout: _device.layout, words: str) -> None:
 # ------------------------------------------------------------------------------------------------ making one
 
 
-def made(layout: Any, index: tuple[Tensor, ...], kept: Tensor, size: Iterable[int], merged: bool) -> SparseTensor:
+def made(layout: object, index: tuple[Tensor, ...], kept: Tensor, size: Iterable[int], merged: bool) -> SparseTensor:
     out: SparseTensor = new(SparseTensor)
     out.__dict__.update(
         layout=layout, index=index, kept=kept, whole=tuple(map(operator.index, size)), merged=merged, _edge=None, _base=None
@@ -433,7 +433,7 @@ def made(layout: Any, index: tuple[Tensor, ...], kept: Tensor, size: Iterable[in
     return out
 
 
-def coo(places: Any, kept: Tensor, size: Iterable[int], merged: bool = False) -> SparseTensor:
+def coo(places: object, kept: Tensor, size: Iterable[int], merged: bool = False) -> SparseTensor:
     """A COO tensor of these indices, an array or a tensor."""
     index = places if isinstance(places, Tensor) else wrap(np.ascontiguousarray(places, np.int64))
     return made(COO, (index,), kept, size, merged)
@@ -444,7 +444,7 @@ def like(tensor: SparseTensor, kept: Tensor, index: tuple[Tensor, ...] | None = 
     return made(tensor.layout, tensor.index if index is None else index, kept, tensor.whole, tensor.merged)
 
 
-def compressed(tensor: SparseTensor, layout: Any) -> SparseTensor:
+def compressed(tensor: SparseTensor, layout: object) -> SparseTensor:
     """A matrix with its rows, or columns, compressed."""
     source = tensor.coalesce() if tensor.layout is COO else tensor
     rows, columns = source.places()
@@ -457,7 +457,7 @@ def compressed(tensor: SparseTensor, layout: Any) -> SparseTensor:
     return made(layout, (wrap(ends), wrap(np.ascontiguousarray(second[order], np.int64))), kept, tensor.whole, True)
 
 
-def _rebuilt(layout: Any, index: tuple[Tensor, ...], kept: Tensor, size: tuple[int, ...], merged: bool) -> SparseTensor:
+def _rebuilt(layout: object, index: tuple[Tensor, ...], kept: Tensor, size: tuple[int, ...], merged: bool) -> SparseTensor:
     return made(layout, index, kept, size, merged)
 
 

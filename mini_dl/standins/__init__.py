@@ -22,6 +22,9 @@ __all__ = ["NotHere", "attach", "kind_of"]
 
 ROOT = __name__.partition(".")[0]
 
+LATER = ("amp", "distributions", "func", "serialization", "signal", "utils")
+"""Packages that are imported when first used."""
+
 _made: dict[str, Any] = {}
 """What became of the rows that were asked for, by dotted name."""
 
@@ -34,6 +37,8 @@ def place_of(module: str) -> str:
 def find(module: str, name: str) -> Any:
     """What stands for `name` in the module of this name. AttributeError if the tables do not know it either."""
     place = place_of(module)
+    if place == "torch" and name == "__all__":
+        return [one for one in names_here() if not one.startswith("_")]
     if place == name == "torch":  # the package, which torch finds in itself; as a section below, it would be a module of its own
         return sys.modules[ROOT]
     found = section(place)
@@ -67,6 +72,14 @@ def operators_over(package: types.ModuleType) -> types.ModuleType:
     return shown
 
 
+def names_here() -> list[str]:
+    """The names of the package: what it has by now, and what is imported when first used."""
+    package, found = sys.modules[ROOT], section("torch")
+    assert found is not None
+    later = {row.name for row in found.rows.values() if row.kind == "->" and not row.value.startswith("_")}
+    return sorted({*vars(package), *later, *LATER})
+
+
 def is_file(package: str, name: str) -> bool:
     """Whether a package has a file of this name that nobody has imported yet."""
     path = getattr(sys.modules.get(package), "__path__", None)
@@ -78,7 +91,8 @@ def lookup(module: str) -> Callable[[str], Any]:
 
     def __getattr__(name: str) -> Any:
         value = find(module, name)
-        setattr(sys.modules[module], name, value)
+        if name != "__all__":  # which grows
+            setattr(sys.modules[module], name, value)
         return value
 
     return __getattr__
@@ -89,9 +103,10 @@ def attach() -> None:
     for name, module in list(sys.modules.items()):
         if name == ROOT or name.startswith(ROOT + "."):
             attach_to(module)
+    vars(sys.modules[ROOT])["__dir__"] = names_here
     setattr(sys.modules[ROOT], "ops", operators_over(sys.modules[f"{ROOT}.ops"]))  # noqa: B010
     if Finder not in sys.meta_path:
-        sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Finder)
 
 
 def attach_to(module: types.ModuleType) -> None:

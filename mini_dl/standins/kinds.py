@@ -147,7 +147,7 @@ class Tag:
     def __copy__(self) -> Tag:
         return self
 
-    def __deepcopy__(self, memo: Any) -> Tag:
+    def __deepcopy__(self, memo: object) -> Tag:
         return self
 
 
@@ -164,12 +164,12 @@ class Nothing:
         return function
 
 
-def decoration(*args: Any, **kwargs: Any) -> Any:
+def decoration(*args: object, **kwargs: object) -> Any:
     """A decorator that leaves what it is given as it is."""
     return lambda function: function
 
 
-def decorated(*args: Any, **kwargs: Any) -> Any:
+def decorated(*args: object, **kwargs: object) -> Any:
     """The function or class that is decorated, or a decorator that leaves it as it is."""
     if len(args) == 1 and callable(args[0]):
         return args[0]
@@ -241,7 +241,7 @@ def function(row: Row, place: str) -> Callable[..., Any]:
     made_.__name__ = made_.__qualname__ = row.name
     made_.__module__ = dotted(place)
     made_.__doc__ = "As torch answers on a CPU."
-    return made_  # type: ignore[no-any-return]
+    return made_
 
 
 def made(row: Row, place: str, root: str) -> Any:

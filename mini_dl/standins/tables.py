@@ -27,18 +27,17 @@ give none. A row is one of
 from __future__ import annotations
 
 import functools
+import os
 import re
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import NamedTuple
 
-FOLDER = Path(__file__).parent / "tables"
+FOLDER = os.path.join(os.path.dirname(__file__), "tables")
 
 ROW = re.compile(r"(\w+)(\(.*?\))? (=|!|:|->|~>|is)(?: (.*))?$")
 NOT_HERE, PASSES, HERE = "not here", "passes through", "here"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One name: its kind is one of ``= ! : -> ~> ?`` or the word after ``is``."""
 
     name: str
@@ -59,12 +58,12 @@ class Row:
         return NOT_HERE if self.kind in ("?", "dtype", "base", "names") else HERE if self.kind in ("->", "exception") else PASSES
 
 
-@dataclass
 class Section:
     """The rows of one module."""
 
-    reason: str
-    rows: dict[str, Row] = field(default_factory=dict)
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.rows: dict[str, Row] = {}
 
 
 def row(line: str) -> Row:
@@ -95,7 +94,7 @@ def parsed(text: str) -> dict[str, Section]:
         absent = re.fullmatch(r"\w+( \w+)*", names) and " is " not in names
         rows = [Row(name, "?", "()", reason if mark else here.reason) for name in names.split()] if absent else [row(line)]
         if not absent and rows[0].kind == "base":
-            rows = [replace(rows[0], value=rows[0].value or here.reason)]
+            rows = [rows[0]._replace(value=rows[0].value or here.reason)]
         for one in rows:
             if one.name in here.rows:
                 raise ValueError(f"{one.name} has two rows in one section")
@@ -106,8 +105,11 @@ def parsed(text: str) -> dict[str, Section]:
 @functools.cache
 def file_of(first: str) -> dict[str, Section]:
     """The sections of the file for the modules below `first`; none if there is no file."""
-    path = FOLDER / f"{first}.txt"
-    return parsed(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path = os.path.join(FOLDER, f"{first}.txt")
+    if not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return parsed(file.read())
 
 
 def section(place: str) -> Section | None:
@@ -117,4 +119,5 @@ def section(place: str) -> Section | None:
 
 def places() -> list[str]:
     """All modules that have a section."""
-    return [place for path in sorted(FOLDER.glob("*.txt")) for place in file_of(path.stem)]
+    files = sorted([name for name in os.listdir(FOLDER) if name.endswith(".txt")])
+    return [place for name in files for place in file_of(name.removesuffix(".txt"))]

@@ -73,7 +73,7 @@ class Pair:
 # ------------------------------------------------------------------------------------------------ tolerances
 
 
-def default_tolerances(*inputs: Any, dtype_precisions: dict[Any, tuple[float, float]] | None = None) -> tuple[float, float]:
+def default_tolerances(*inputs: object, dtype_precisions: dict[Any, tuple[float, float]] | None = None) -> tuple[float, float]:
     """The loosest tolerances of the types, or tensors: (relative, absolute)."""
     found = []
     for one in inputs:
@@ -85,7 +85,7 @@ def default_tolerances(*inputs: Any, dtype_precisions: dict[Any, tuple[float, fl
     return max([relative for relative, _ in found]), max([absolute for _, absolute in found])
 
 
-def _tolerances(options: Options, at: tuple[Any, ...], *inputs: Any) -> tuple[float, float]:
+def _tolerances(options: Options, at: tuple[Any, ...], *inputs: object) -> tuple[float, float]:
     rtol, atol = options.rtol, options.atol
     if rtol is not None and atol is not None:
         return rtol, atol
@@ -183,7 +183,7 @@ def _compare_tensors(pair: Pair) -> None:
         together = torch.promote_types(a, b)
         actual, expected = actual.to(together), expected.to(together)
     rtol, atol = pair.tolerances
-    matches = torch.isclose(actual, expected, rtol=rtol, atol=atol, equal_nan=options.equal_nan)  # type: ignore[attr-defined]
+    matches = torch.isclose(actual, expected, rtol=rtol, atol=atol, equal_nan=options.equal_nan)
     if matches.all():
         return
     if actual.dim() == 0:
@@ -194,11 +194,11 @@ def _compare_tensors(pair: Pair) -> None:
 # ------------------------------------------------------------------------------------------------ pairs
 
 
-def _bool(value: Any) -> Any:
+def _bool(value: object) -> Any:
     return value.item() if isinstance(value, np.bool_) else value
 
 
-def _pairs(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) -> list[Pair]:
+def _pairs(actual: object, expected: object, options: Options, at: tuple[Any, ...]) -> list[Pair]:
     """What to compare, in order. `Difference` if the containers differ, or if nothing compares such values."""
     if (
         isinstance(actual, Sequence)
@@ -227,7 +227,7 @@ def _pairs(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) ->
     return [_pair(actual, expected, options, at)]
 
 
-def _pair(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) -> Pair:
+def _pair(actual: object, expected: object, options: Options, at: tuple[Any, ...]) -> Pair:
     both = (actual, expected)
     if any([one is None for one in both]):
         return Pair(actual, expected, at, _compare_none, options)
@@ -252,7 +252,7 @@ def _pair(actual: Any, expected: Any, options: Options, at: tuple[Any, ...]) -> 
 
 
 def assert_close(
-    actual: Any, expected: Any, *, allow_subclasses: bool = True, rtol: float | None = None, atol: float | None = None,
+    actual: object, expected: object, *, allow_subclasses: bool = True, rtol: float | None = None, atol: float | None = None,
     equal_nan: bool = False, check_device: bool = True, check_dtype: bool = True, check_layout: bool = True,
     check_stride: bool = False, msg: Msg = None,
 ) -> None:  # fmt: skip
@@ -289,7 +289,7 @@ def assert_close(
 
 
 def assert_allclose(
-    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
+    actual: object, expected: object, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: str = ""
 ) -> None:
     """The older `assert_close`, which converts its arguments to tensors and compares their values alone."""
     warnings.warn(

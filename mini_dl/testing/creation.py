@@ -39,16 +39,16 @@ def _bounds(
     return (math.ceil(low), math.ceil(high)) if whole else (low, high)
 
 
-def _drawn(shape: tuple[int, ...], dtype: Type, device: Any, low: float | None, high: float | None) -> Tensor:
+def _drawn(shape: tuple[int, ...], dtype: Type, device: object, low: float | None, high: float | None) -> Tensor:
     made = vars(torch)
     if dtype is made["bool"]:
         low, high = _bounds(dtype, low, high, 0, 2, (0, 2))
-        return made["randint"](low, high, shape, device=device, dtype=dtype)  # type: ignore[no-any-return]
+        return made["randint"](low, high, shape, device=device, dtype=dtype)
     if not (dtype.is_floating_point or dtype.is_complex):
         about = made["iinfo"](dtype)
         top = about.max + (1 if dtype is not made["int64"] else 0)
         low, high = _bounds(dtype, low, high, about.min, top, (-9, 10))
-        return made["randint"](low, high, shape, device=device, dtype=dtype)  # type: ignore[no-any-return]
+        return made["randint"](low, high, shape, device=device, dtype=dtype)
     about = made["finfo"](dtype)
     low, high = _bounds(dtype, low, high, about.min, about.max, (-9, 9))
     result = made["empty"](shape, device=device, dtype=dtype)
@@ -57,7 +57,7 @@ def _drawn(shape: tuple[int, ...], dtype: Type, device: Any, low: float | None, 
         into.uniform_(low / 2, high / 2).mul_(2)
     else:
         into.uniform_(low, high)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def make_tensor(
@@ -92,4 +92,4 @@ def make_tensor(
         result = result.clone(memory_format=memory_format)
     if exclude_zero:
         result[result == 0] = torch.finfo(dtype).tiny if inexact else 1
-    return result.requires_grad_(requires_grad) if inexact else result  # type: ignore[no-any-return]
+    return result.requires_grad_(requires_grad) if inexact else result

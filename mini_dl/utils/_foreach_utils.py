@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mini_dl.ops.foreach import _group_tensors_by_device_and_dtype as _group_tensors_by_device_and_dtype
 from mini_dl.tensor import Tensor
@@ -19,9 +18,9 @@ def _get_fused_kernels_supported_devices() -> list[str]:
     return []
 
 
-def _has_foreach_support(tensors: Sequence[Tensor], device: Any) -> bool:
+def _has_foreach_support(tensors: Sequence[Tensor], device: object) -> bool:
     return False
 
 
-def _device_has_foreach_support(device: Any) -> bool:
+def _device_has_foreach_support(device: object) -> bool:
     return False

@@ -51,7 +51,7 @@ class GetAttrKey(NamedTuple):
     def __str__(self) -> str:
         return f".{self.name}"
 
-    def get(self, obj: Any) -> Any:
+    def get(self, obj: object) -> Any:
         """The attribute."""
         return getattr(obj, self.name)
 
@@ -71,8 +71,8 @@ _CONSTANTS: set[type] = set()
 
 
 def register_pytree_node(
-    cls: type, flatten_fn: Any, unflatten_fn: Any, *, serialized_type_name: str | None = None, to_dumpable_context: Any = None,
-    from_dumpable_context: Any = None, flatten_with_keys_fn: Any = None,
+    cls: type, flatten_fn: object, unflatten_fn: object, *, serialized_type_name: str | None = None,
+    to_dumpable_context: object = None, from_dumpable_context: object = None, flatten_with_keys_fn: object = None,
 ) -> None:  # fmt: skip
     """Make instances of `cls` nodes: ``flatten_fn(node)`` gives (children, context), ``unflatten_fn(children, context)`` a node.
 
@@ -83,7 +83,7 @@ def register_pytree_node(
     _register_pytree_node(cls, flatten_fn, unflatten_fn, flatten_with_keys_fn=flatten_with_keys_fn)
 
 
-def _register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, *rest: Any, **options: Any) -> None:
+def _register_pytree_node(cls: type, flatten_fn: Any, unflatten_fn: Any, *rest: object, **options: Any) -> None:
     SUPPORTED_NODES[cls] = NodeDef(cls, flatten_fn, unflatten_fn, options.get("flatten_with_keys_fn"))
 
 
@@ -102,7 +102,7 @@ def register_dataclass(
     names = field_names or [field.name for field in dataclasses.fields(cls) if field.init]
     kept = [name for name in names if name not in (drop_field_names or [])]
 
-    def flatten(obj: Any) -> tuple[list[Any], Any]:
+    def flatten(obj: object) -> tuple[list[Any], Any]:
         present = [name for name in kept if getattr(obj, name) is not None]
         absent = [name for name in kept if getattr(obj, name) is None]
         return [getattr(obj, name) for name in present], (present, absent)
@@ -111,7 +111,7 @@ def register_dataclass(
         present, absent = context
         return cls(**dict(zip(present, values)), **dict.fromkeys(absent))
 
-    def with_keys(obj: Any) -> Any:
+    def with_keys(obj: object) -> Any:
         values, context = flatten(obj)
         return [(GetAttrKey(name), value) for name, value in zip(context[0], values)], context
 
@@ -140,12 +140,12 @@ def is_namedtuple_class(cls: Any) -> bool:
     return isinstance(fields, tuple) and all([type(name) is str for name in fields])
 
 
-def is_namedtuple(obj: Any) -> bool:
+def is_namedtuple(obj: object) -> bool:
     """Whether `obj` is a named tuple, or a class of them."""
     return is_namedtuple_class(obj if isinstance(obj, type) else type(obj))
 
 
-def is_namedtuple_instance(obj: Any) -> bool:
+def is_namedtuple_instance(obj: object) -> bool:
     """Whether `obj` is a named tuple."""
     return is_namedtuple_class(type(obj))
 
@@ -185,11 +185,11 @@ def _dict_unflatten(values: Iterable[Any], context: Any) -> dict[Any, Any]:
     return dict(zip(context, values))
 
 
-def _list_unflatten(values: Iterable[Any], context: Any) -> list[Any]:
+def _list_unflatten(values: Iterable[Any], context: object) -> list[Any]:
     return list(values)
 
 
-def _tuple_unflatten(values: Iterable[Any], context: Any) -> tuple[Any, ...]:
+def _tuple_unflatten(values: Iterable[Any], context: object) -> tuple[Any, ...]:
     return tuple(values)
 
 
@@ -234,7 +234,7 @@ def _get_node_type(tree: Any) -> Any:
     return tuple if is_namedtuple_instance(tree) and type(tree) not in SUPPORTED_NODES else type(tree)
 
 
-def is_structseq_instance(obj: Any) -> bool:
+def is_structseq_instance(obj: object) -> bool:
     """Whether `obj` is one of the structures of Python's library, such as ``time.struct_time``."""
     return isinstance(obj, tuple) and isinstance(getattr(type(obj), "n_sequence_fields", None), int)
 
@@ -400,7 +400,7 @@ def tree_structure(tree: Any, is_leaf: Leaf = None) -> TreeSpec:
     return tree_flatten(tree, is_leaf)[1]
 
 
-def arg_tree_leaves(*args: Any, **kwargs: Any) -> list[Any]:
+def arg_tree_leaves(*args: object, **kwargs: object) -> list[Any]:
     """The leaves of all arguments."""
     return [leaf for one in (*args, *kwargs.values()) for leaf in tree_iter(one)]
 
@@ -408,7 +408,7 @@ def arg_tree_leaves(*args: Any, **kwargs: Any) -> list[Any]:
 # ------------------------------------------------------------------------------------------------ mapping
 
 
-def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Leaf = None) -> Any:
+def tree_map(func: Callable[..., Any], tree: Any, *rests: object, is_leaf: Leaf = None) -> Any:
     """The tree of ``func(leaf, ...)``, for trees that begin with the same structure.
 
     >>> tree_map(lambda x, y: x + y, {"a": [1, 2]}, {"a": [10, 20]})
@@ -419,7 +419,7 @@ def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Leaf = N
     return spec.unflatten([func(*row) for row in zip(*columns)])
 
 
-def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Leaf = None) -> Any:
+def tree_map_(func: Callable[..., Any], tree: Any, *rests: object, is_leaf: Leaf = None) -> Any:
     """Call `func` for the leaves, and return the tree as it is."""
     leaves, spec = tree_flatten(tree, is_leaf)
     for row in zip(leaves, *[spec.flatten_up_to(rest) for rest in rests]):
@@ -432,11 +432,11 @@ def _chosen(what: Any) -> Callable[[Any], bool]:
     if isinstance(what, (type, tuple)) or hasattr(what, "__args__"):
         return lambda leaf: isinstance(leaf, what)
     if callable(what):
-        return what  # type: ignore[no-any-return]
+        return what
     raise TypeError("Argument must be a type, a tuple of types, or a callable.")
 
 
-def map_only(type_or_types_or_pred: Any, /) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+def map_only(type_or_types_or_pred: object, /) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """A decorator: the function changes what is of this type, or satisfies the predicate, and leaves the rest."""
     chosen = _chosen(type_or_types_or_pred)
     return lambda function: lambda leaf: function(leaf) if chosen(leaf) else leaf
@@ -509,7 +509,7 @@ def tree_flatten_with_path(tree: Any, is_leaf: Leaf = None) -> tuple[list[tuple[
     return tree_leaves_with_path(tree, is_leaf), tree_structure(tree, is_leaf)
 
 
-def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: Leaf = None) -> Any:
+def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: object, is_leaf: Leaf = None) -> Any:
     """The tree of ``func(path, leaf, ...)``."""
     pairs, spec = tree_flatten_with_path(tree, is_leaf)
     columns = [spec.flatten_up_to(rest) for rest in rests]
@@ -521,7 +521,7 @@ def keystr(kp: tuple[Any, ...]) -> str:
     return "".join(map(str, kp))
 
 
-def key_get(obj: Any, kp: tuple[Any, ...]) -> Any:
+def key_get(obj: object, kp: tuple[Any, ...]) -> Any:
     """What lies at the end of the way."""
     for key in kp:
         obj = key.get(obj)

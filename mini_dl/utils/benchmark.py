@@ -193,7 +193,7 @@ class Timer:
     def __init__(
         self, stmt: str = "pass", setup: str = "pass", global_setup: str = "", timer: Callable[[], float] = timer,
         globals: dict[str, Any] | None = None, label: str | None = None, sub_label: str | None = None,
-        description: str | None = None, env: str | None = None, num_threads: int = 1, language: Any = Language.PYTHON,
+        description: str | None = None, env: str | None = None, num_threads: int = 1, language: object = Language.PYTHON,
     ) -> None:  # fmt: skip
         if language not in (Language.PYTHON, "py", "python") or global_setup:
             raise NotImplementedError("torch.utils.benchmark.Timer of C++ is not here. See docs/coverage.md.")
@@ -234,14 +234,14 @@ class Timer:
                     break
         return Measurement(number, times, self._task_spec)
 
-    def blocked_autorange(self, callback: Any = None, min_run_time: float = 0.2) -> Measurement:
+    def blocked_autorange(self, callback: object = None, min_run_time: float = 0.2) -> Measurement:
         """Measurements of as many runs as make the clock negligible, for so many seconds."""
         with set_torch_threads(self._task_spec.num_threads):
             number = self._enough(min_run_time)
         return self._repeated(number, min_run_time, math.inf, lambda times: True, callback)
 
     def adaptive_autorange(
-        self, threshold: float = 0.1, *, min_run_time: float = 0.01, max_run_time: float = 10.0, callback: Any = None
+        self, threshold: float = 0.1, *, min_run_time: float = 0.01, max_run_time: float = 10.0, callback: object = None
     ) -> Measurement:
         """The same, until the middle half is narrower than `threshold` of the median."""
         with set_torch_threads(self._task_spec.num_threads):

@@ -23,8 +23,6 @@ from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled, mode, no_grad
 from mini_dl.nn.modules.container import Sequential
 from mini_dl.ops.random import fork_rng, get_rng_state, set_rng_state
-from mini_dl.standins import kind_of
-from mini_dl.standins.tables import HERE
 from mini_dl.tensor import Tensor
 
 __all__ = [
@@ -113,7 +111,7 @@ def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _leaf(tensor: Tensor) -> Tensor:
-    return tensor.detach().requires_grad_(tensor.requires_grad)  # type: ignore[no-any-return]
+    return tensor.detach().requires_grad_(tensor.requires_grad)
 
 
 def check_backward_validity(inputs: Iterable[Any]) -> None:
@@ -122,12 +120,12 @@ def check_backward_validity(inputs: Iterable[Any]) -> None:
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
 
 
-def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+def get_device_states(*args: object) -> tuple[list[int], list[Tensor]]:
     """The random states of other devices: none."""
     return [], []
 
 
-def set_device_states(devices: Any, states: Any, *, device_type: str | None = None) -> None:
+def set_device_states(devices: object, states: object, *, device_type: str | None = None) -> None:
     """Set the random states of other devices: none."""
 
 
@@ -150,12 +148,10 @@ def _as_now(preserve_rng_state: bool) -> Callable[[], AbstractContextManager[Any
 
 
 def _casts_now() -> Callable[[], AbstractContextManager[Any]]:
-    names = vars(sys.modules["mini_dl"])
-    if kind_of("torch", "is_autocast_enabled") != HERE:
-        return contextlib.nullcontext
-    options = {"enabled": names["is_autocast_enabled"]("cpu"), "dtype": names["get_autocast_dtype"]("cpu")}
-    options["cache_enabled"] = names["is_autocast_cache_enabled"]()
-    return lambda: names["autocast"]("cpu", **options)
+    torch = sys.modules["mini_dl"]
+    options = {"enabled": torch.is_autocast_enabled("cpu"), "dtype": torch.get_autocast_dtype("cpu")}
+    options["cache_enabled"] = torch.is_autocast_cache_enabled()
+    return lambda: torch.autocast("cpu", **options)
 
 
 class CheckpointFunction(Function):
@@ -289,7 +285,7 @@ class _Frame:
             )
 
 
-def _kept(value: Any) -> Callable[[], Any]:
+def _kept(value: object) -> Callable[[], Any]:
     """A function that gives an input of a checkpoint again."""
     if not setting.hooks or not isinstance(value, Tensor):
         return lambda: value
@@ -323,7 +319,7 @@ def _filled_in(
     frame = _Frame(early_stop if setting.early_stop is None else setting.early_stop, check)
     again = _as_now(preserve_rng_state)
 
-    def run_again(*inputs: Any) -> None:
+    def run_again(*inputs: object) -> None:
         with again(), second:
             function(*inputs, **kwargs)
 
@@ -384,7 +380,9 @@ def checkpoint(
     return _filled_in(function, args, kwargs, preserve, context_fn, early_stop, determinism_check == "default")
 
 
-def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
+def checkpoint_sequential(
+    functions: Any, segments: int, input: object, use_reentrant: bool | None = None, **kwargs: object
+) -> Any:
     """The functions one after another, in so many segments of which each but the last is a `checkpoint`."""
     if use_reentrant is None:
         warnings.warn(f"torch.utils.checkpoint.checkpoint_sequential: {_UNSAID}", stacklevel=2)
@@ -403,7 +401,7 @@ def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentra
 
 
 def _in_turn(steps: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def forward(input: Any) -> Any:
+    def forward(input: object) -> Any:
         for step in steps:
             input = step(input)
         return input

@@ -69,7 +69,7 @@ def unserializable_hook(f: Callable[..., Any]) -> Callable[..., Any]:
     return f
 
 
-def warn_if_has_hooks(tensor: Any) -> None:
+def warn_if_has_hooks(tensor: object) -> None:
     """Warn of the hooks of a tensor that are not marked by `unserializable_hook`."""
     hooks = getattr(getattr(tensor, "_hooks", None), "tensor", None) or {}
     for hook in hooks.get(0, {}).values():

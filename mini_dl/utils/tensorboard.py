@@ -31,12 +31,12 @@ _EventFileWriter = importlib.import_module("tensorboard.summary.writer.event_fil
 class FileWriter:
     """Writes summaries to an event file in a folder, from a thread of its own."""
 
-    def __init__(self, log_dir: Any, max_queue: int = 10, flush_secs: int = 120, filename_suffix: str = "") -> None:
+    def __init__(self, log_dir: object, max_queue: int = 10, flush_secs: int = 120, filename_suffix: str = "") -> None:
         self.event_writer = _EventFileWriter(str(log_dir), max_queue, flush_secs, filename_suffix)
 
     def get_logdir(self) -> str:
         """The folder."""
-        return self.event_writer.get_logdir()  # type: ignore[no-any-return]
+        return self.event_writer.get_logdir()
 
     def add_event(self, event: Any, step: int | None = None, walltime: float | None = None) -> None:
         """Write an event, of now or of `walltime`."""
@@ -45,7 +45,7 @@ class FileWriter:
             event.step = int(step)
         self.event_writer.add_event(event)
 
-    def add_summary(self, summary: Any, global_step: int | None = None, walltime: float | None = None) -> None:
+    def add_summary(self, summary: object, global_step: int | None = None, walltime: float | None = None) -> None:
         """Write a summary as an event."""
         self.add_event(_event.Event(summary=summary), global_step, walltime)
 
@@ -65,18 +65,18 @@ class FileWriter:
 # ------------------------------------------------------------------------------------------------ summaries
 
 
-def _array(value: Any) -> Array:
+def _array(value: object) -> Array:
     """A tensor, a number or a list as an array of at least one dimension."""
     if isinstance(value, Tensor):
         return np.atleast_1d(value.detach().numpy())
     return np.atleast_1d(np.asarray(value))
 
 
-def _summary_of(tag: str, **content: Any) -> Any:
+def _summary_of(tag: str, **content: object) -> Any:
     return _summary.Summary(value=[_summary.Summary.Value(tag=tag, **content)])
 
 
-def _scalar(tag: str, value: Any) -> Any:
+def _scalar(tag: str, value: object) -> Any:
     found = _array(value)
     if found.size != 1:
         raise AssertionError(f"Tensor should contain one element (0 dimensions). Was given size: {found.size} and {found.ndim} dimensions.")  # fmt: skip  # noqa: E501
@@ -92,7 +92,7 @@ def _bins() -> list[float]:
     return [-edge for edge in reversed(positive)] + [0.0] + positive
 
 
-def _histogram(tag: str, values: Any, bins: Any, max_bins: int | None) -> Any:
+def _histogram(tag: str, values: object, bins: Any, max_bins: int | None) -> Any:
     flat = _array(values).astype(float).reshape(-1)
     if flat.size == 0:
         raise ValueError("The input has no element.")
@@ -124,7 +124,7 @@ def _grid(images: Array) -> Array:
     return canvas.reshape(rows, columns, c, h, w).transpose(2, 0, 3, 1, 4).reshape(c, rows * h, columns * w)
 
 
-def _as_image(values: Any, dataformats: str) -> Array:
+def _as_image(values: object, dataformats: str) -> Array:
     """Values in dimensions named by N, C, H, W -> (H, W, C)."""
     array, form = _array(values), dataformats.upper()
     if len(set(form)) != len(form) or array.ndim != len(form):
@@ -139,7 +139,7 @@ def _as_image(values: Any, dataformats: str) -> Array:
     return array.repeat(3, 2) if array.shape[2] == 1 else array
 
 
-def _image(tag: str, values: Any, dataformats: str) -> Any:
+def _image(tag: str, values: object, dataformats: str) -> Any:
     image = _as_image(values, dataformats)
     scale = 1 if image.dtype == np.uint8 else 255
     image = (image.astype(np.float32) * scale).clip(0, 255).astype(np.uint8)
@@ -206,8 +206,8 @@ class SummaryWriter:
     """
 
     def __init__(
-        self, log_dir: Any = None, comment: str = "", purge_step: int | None = None, max_queue: int = 10, flush_secs: int = 120,
-        filename_suffix: str = "",
+        self, log_dir: object = None, comment: str = "", purge_step: int | None = None, max_queue: int = 10,
+        flush_secs: int = 120, filename_suffix: str = "",
     ) -> None:  # fmt: skip
         if not log_dir:
             log_dir = os.path.join("runs", f"{datetime.now():%b%d_%H-%M-%S}_{socket.gethostname()}{comment}")
@@ -237,8 +237,8 @@ class SummaryWriter:
         return self.log_dir
 
     def add_scalar(
-        self, tag: str, scalar_value: Any, global_step: int | None = None, walltime: float | None = None, new_style: bool = False,
-        double_precision: bool = False,
+        self, tag: str, scalar_value: object, global_step: int | None = None, walltime: float | None = None,
+        new_style: bool = False, double_precision: bool = False,
     ) -> None:  # fmt: skip
         """Add a number."""
         self._writer().add_summary(_scalar(tag, scalar_value), global_step, walltime)
@@ -256,22 +256,24 @@ class SummaryWriter:
             self.all_writers[name].add_summary(_scalar(main_tag, value), global_step, walltime)
 
     def add_histogram(
-        self, tag: str, values: Any, global_step: int | None = None, bins: Any = "tensorflow", walltime: float | None = None,
-        max_bins: int | None = None,
+        self, tag: str, values: object, global_step: int | None = None, bins: object = "tensorflow",
+        walltime: float | None = None, max_bins: int | None = None,
     ) -> None:  # fmt: skip
         """Add the distribution of the values."""
         edges = self.default_bins if isinstance(bins, str) and bins == "tensorflow" else bins
         self._writer().add_summary(_histogram(tag, values, edges, max_bins), global_step, walltime)
 
     def add_image(
-        self, tag: str, img_tensor: Any, global_step: int | None = None, walltime: float | None = None, dataformats: str = "CHW"
-    ) -> None:
+        self, tag: str, img_tensor: object, global_step: int | None = None, walltime: float | None = None,
+        dataformats: str = "CHW",
+    ) -> None:  # fmt: skip
         """Add a picture: numbers from 0 to 1, or bytes."""
         self._writer().add_summary(_image(tag, img_tensor, dataformats), global_step, walltime)
 
     def add_images(
-        self, tag: str, img_tensor: Any, global_step: int | None = None, walltime: float | None = None, dataformats: str = "NCHW"
-    ) -> None:
+        self, tag: str, img_tensor: object, global_step: int | None = None, walltime: float | None = None,
+        dataformats: str = "NCHW",
+    ) -> None:  # fmt: skip
         """Add several pictures, eight in a row."""
         self._writer().add_summary(_image(tag, img_tensor, dataformats), global_step, walltime)
 
@@ -317,7 +319,7 @@ class SummaryWriter:
         ):
             raise AttributeError(f"'SummaryWriter' object has no attribute '{name}'")
 
-        def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        def refuse(*args: object, **kwargs: object) -> NoReturn:
             raise NotImplementedError(f"torch.utils.tensorboard.SummaryWriter.{name} is not here. See docs/coverage.md.")
 
         return refuse

@@ -239,7 +239,7 @@ def _recorded(result: Tensor, params: Names | None, grads: bool) -> tuple[list[V
     return vertices, arrows
 
 
-def _key(node: Any) -> int:
+def _key(node: object) -> int:
     return id(node.variable if isinstance(node, AccumulateGrad) else node)
 
 

@@ -16,7 +16,7 @@ class WeakIdRef(weakref.ref):  # type: ignore[type-arg]
 
     __slots__ = ("_id",)
 
-    def __init__(self, key: Any, callback: Any = None) -> None:
+    def __init__(self, key: object, callback: object = None) -> None:
         self._id = id(key)
         super().__init__(key, callback)  # type: ignore[call-arg]
 
@@ -48,7 +48,7 @@ class WeakIdKeyDictionary(MutableMapping[Any, Any]):
         self.ref_type = ref_type
         data = weakref.ref(self)
 
-        def forget(ref: Any) -> None:
+        def forget(ref: object) -> None:
             own = data()
             if own is not None:
                 own.data.pop(ref, None)
@@ -57,7 +57,7 @@ class WeakIdKeyDictionary(MutableMapping[Any, Any]):
         if dict is not None:
             self.update(dict)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         self.data[self.ref_type(key, self._forget)] = value
 
     def __getitem__(self, key: Any) -> Any:
@@ -66,7 +66,7 @@ class WeakIdKeyDictionary(MutableMapping[Any, Any]):
         except KeyError:
             raise KeyError(key) from None
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: object) -> None:
         del self.data[self.ref_type(key)]
 
     def __contains__(self, key: object) -> bool:
@@ -97,7 +97,7 @@ class WeakIdKeyDictionary(MutableMapping[Any, Any]):
 
     __copy__ = copy
 
-    def __deepcopy__(self, memo: Any) -> Any:
+    def __deepcopy__(self, memo: object) -> Any:
         raise NotImplementedError("a dictionary of weak references cannot be copied with its keys")
 
     def __or__(self, other: Any) -> Any:

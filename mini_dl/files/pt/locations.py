@@ -17,11 +17,11 @@ Tagger = Callable[[Any], "str | None"]
 Restorer = Callable[[Any, str], Any]
 
 
-def _cpu(storage: Any, location: str) -> Any:
+def _cpu(storage: object, location: str) -> Any:
     return storage if location == "cpu" else None
 
 
-def _accelerator(storage: Any, location: str) -> Any:
+def _accelerator(storage: object, location: str) -> Any:
     return storage if location.partition(":")[0] in DEVICES else None
 
 
@@ -37,7 +37,7 @@ def register_package(priority: int, tagger: Tagger, deserializer: Restorer) -> N
     _registry.sort(key=lambda entry: entry[0])
 
 
-def location_tag(storage: Any) -> str:
+def location_tag(storage: object) -> str:
     """The location of a storage as files name it."""
     return next((place for _, tagger, _ in _registry if (place := tagger(storage))), "cpu")
 
@@ -47,7 +47,7 @@ def is_extended() -> bool:
     return len(_registry) > 2
 
 
-def default_restore_location(storage: Any, location: str) -> Any:
+def default_restore_location(storage: object, location: str) -> Any:
     """`storage` at `location`. RuntimeError for a location that nobody knows."""
     for _, _, restore in _registry:
         moved = restore(storage, location)
@@ -56,7 +56,7 @@ def default_restore_location(storage: Any, location: str) -> Any:
     raise RecordError(f"don't know how to restore data location of a storage (tagged with {str(location)[:40]})")
 
 
-def restoring(map_location: Any) -> Callable[[TypedStorage, str], TypedStorage]:
+def restoring(map_location: object) -> Callable[[TypedStorage, str], TypedStorage]:
     """A function that moves a storage as `map_location` says: None, a device, its name, a dictionary of names, or a function."""
     if map_location is None:
         return default_restore_location
@@ -101,7 +101,7 @@ def _placed(storage: TypedStorage, target: str) -> TypedStorage:
     return storage
 
 
-def text_of(value: Any) -> Any:
+def text_of(value: object) -> Any:
     return value.decode("ascii") if isinstance(value, bytes) else value
 
 

@@ -29,7 +29,9 @@ from mini_dl.ops.creation import TensorType
 from mini_dl.tensor import Size, Tensor, in_class, wrap
 
 
-def rebuild_from_type_v2(function: Any, new_type: Any, arguments: Any, state: Any, *, room: Room | None = None) -> Any:
+def rebuild_from_type_v2(
+    function: object, new_type: object, arguments: object, state: object, *, room: Room | None = None
+) -> Any:
     call = CALLS.get(id(function))
     if call is None or type(arguments) is not tuple:
         raise FileError("a tensor is rebuilt by one of torch's functions and a tuple of arguments")
@@ -52,13 +54,13 @@ RESULTS = "torch.return_types"
 def named_result(kind: Any) -> Callable[..., Any]:
     """What makes a result of this class as torch's class does: of its values, and a dictionary that stays empty."""
 
-    def made(values: Any, _: Any = None) -> Any:
+    def made(values: Any, _: object = None) -> Any:
         return kind(*values)
 
     return made
 
 
-def _layout(name: Any) -> _device.layout:
+def _layout(name: object) -> _device.layout:
     layouts = {f"torch.{layout.name}": layout for layout in LAYOUTS}
     if type(name) is not str or name not in layouts:
         raise FileError(f"there is no layout {name if type(name) is str else type(name).__name__!r}")
@@ -71,7 +73,7 @@ LAYOUTS = (
 ENCODINGS = ("latin1", "latin-1", "ascii", "utf-8", "utf8")
 
 
-def _encode(text: Any, encoding: Any = "utf-8") -> bytes:
+def _encode(text: object, encoding: object = "utf-8") -> bytes:
     if type(text) is not str or encoding not in ENCODINGS:
         raise FileError("bytes are kept as a text and one of the encodings " + ", ".join(ENCODINGS))
     return text.encode(encoding)
@@ -87,27 +89,27 @@ def _device_of(where: Any, *index: Any) -> device:
     return device(where, *index)
 
 
-def _listed(values: Any) -> list[Any]:
+def _listed(values: object) -> list[Any]:
     """The items of a container; those of a tensor may be without number, at one place in memory."""
     if not isinstance(values, (list, tuple, dict, set, str, bytes, bytearray)):
         raise FileError(f"a container is made of the values in another, not in an object of {type(values).__name__}")
     return list(values)
 
 
-def _set(values: Any = ()) -> set[Any]:
+def _set(values: object = ()) -> set[Any]:
     members = _listed(values)
     check_keys(members)
     return set(members)
 
 
-def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+def _ordered(pairs: object = ()) -> OrderedDict[Any, Any]:
     items = _flat(pairs)
     made: OrderedDict[Any, Any] = OrderedDict()
     set_pairs(made, items)
     return made
 
 
-def _counter(values: Any = ()) -> Counter[Any]:
+def _counter(values: object = ()) -> Counter[Any]:
     if not isinstance(values, dict):
         members = _listed(values)
         check_keys(members)
@@ -115,7 +117,7 @@ def _counter(values: Any = ()) -> Counter[Any]:
     return Counter(values)
 
 
-def _flat(pairs: Any) -> list[Any]:
+def _flat(pairs: object) -> list[Any]:
     """[key, value, key, value ...] from a dictionary or from pairs."""
     items: list[Any] = []
     for key, value in pairs.items() if isinstance(pairs, dict) else map(_listed, _listed(pairs)):
@@ -124,14 +126,14 @@ def _flat(pairs: Any) -> list[Any]:
     return items
 
 
-def _size_of(values: Any = ()) -> Size:
+def _size_of(values: object = ()) -> Size:
     return Size(checked_sizes(values))
 
 
 def _empty(kind: _dtypes.dtype) -> Callable[..., Tensor]:
     """The function that makes the empty tensors of type `kind` to which the oldest files then give a storage."""
 
-    def made(*arguments: Any) -> Tensor:
+    def made(*arguments: object) -> Tensor:
         if arguments:
             raise FileError("a tensor in a file has its values from a storage")
         return wrap(np.empty(0, kind.numpy))
@@ -139,7 +141,7 @@ def _empty(kind: _dtypes.dtype) -> Callable[..., Tensor]:
     return made
 
 
-def _build_tensor(tensor: Any, state: Any) -> None:
+def _build_tensor(tensor: Any, state: object) -> None:
     """What the oldest files do to an empty tensor: give it a storage, an offset, sizes and strides."""
     if not isinstance(state, tuple) or len(state) != 4:
         raise FileError("the state of a tensor is a storage, an offset, sizes and strides")
@@ -149,7 +151,7 @@ def _build_tensor(tensor: Any, state: Any) -> None:
     tensor._array, tensor._counter = made._array, made._counter
 
 
-def _build_parameter(parameter: Any, state: Any) -> None:
+def _build_parameter(parameter: Any, state: object) -> None:
     if not isinstance(state, tuple) or len(state) not in (3, 4, 5):
         raise FileError("the state of a parameter is a tuple of 3, 4 or 5 values")
     if len(state) == 4:
@@ -166,7 +168,7 @@ def _build_parameter(parameter: Any, state: Any) -> None:
     set_requires_grad(parameter, wanted)
 
 
-def _build_dictionary(value: Any, state: Any) -> None:
+def _build_dictionary(value: object, state: object) -> None:
     if not isinstance(state, dict) or not all([type(name) is str and not is_special(name) for name in state]):
         raise FileError("attributes are a dictionary of names that have no meaning of their own")
     value.__dict__.update(state)

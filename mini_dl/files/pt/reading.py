@@ -32,13 +32,13 @@ ADVICE = (
 
 
 def read_pt(
-    file: Any,
-    map_location: Any = None,
+    file: object,
+    map_location: object = None,
     *,
-    pickle_module: Any = None,
+    pickle_module: object = None,
     path: str | None = None,
     mapped: bool = False,
-    **options: Any,
+    **options: object,
 ) -> Any:
     """The object in a .pt file, read from the current position of `file`.
 
@@ -72,13 +72,13 @@ def _refusal(error: Exception, name: str, weights_only: bool) -> FileError:
 
 
 class _Reader:
-    def __init__(self, map_location: Any, pickle_module: Any, options: dict[str, Any]) -> None:
+    def __init__(self, map_location: object, pickle_module: object, options: dict[str, Any]) -> None:
         self.place, self.pickle_module = restoring(map_location), pickle_module
         self.options = {"encoding": "utf-8", **options}
         self.stored: dict[Any, TypedStorage] = {}
         self.parts: dict[Any, TypedStorage] = {}  # of storages of the old format, by keys of their own
 
-    def unpickled(self, where: str, file: Any, persistent: Callable[[Any], Any], length: int) -> Any:
+    def unpickled(self, where: str, file: object, persistent: Callable[[Any], Any], length: int) -> Any:
         if self.pickle_module is None:
             with located(where):
                 return Unpickler(file, NAMES, persistent, length, self.options["encoding"]).load()
@@ -106,7 +106,7 @@ class _Reader:
                     kind(content if kind is bytes else content.decode("utf-8"))
         whole = None if mapped is None else _mapped(mapped)
 
-        def storage(described: Any) -> TypedStorage:
+        def storage(described: object) -> TypedStorage:
             kind, key, location, count = _described(described, 4)
             if key not in self.stored:
                 record, size = f"data/{key}", count * kind.itemsize
@@ -147,7 +147,7 @@ class _Reader:
         left = [file.tell() - begin]
         file.seek(begin)
 
-        def refused(described: Any) -> Any:
+        def refused(described: object) -> Any:
             raise FileError("unsupported persistent id encountered")
 
         def storage(described: Any) -> Any:
@@ -186,7 +186,7 @@ class _Reader:
             file.seek(end)
         return result
 
-    def _part(self, storage: TypedStorage, view: Any) -> TypedStorage:
+    def _part(self, storage: TypedStorage, view: object) -> TypedStorage:
         """A stretch of a storage that the file knows as a storage of its own."""
         if type(view) is not tuple or len(view) != 3 or not all([type(n) is int and n >= 0 for n in view[1:]]):
             raise FileError("a view of a storage is a tuple of a key, an offset and a size")
@@ -199,7 +199,7 @@ class _Reader:
             self.parts[key] = part
         return self.parts[key]
 
-    def _fill(self, file: Any, key: Any) -> None:
+    def _fill(self, file: Any, key: object) -> None:
         storage = self.stored[key]
         head = file.read(8)
         if len(head) < 8:
@@ -213,7 +213,7 @@ class _Reader:
             storage._bytes.view(np.uint16 if storage._kind.itemsize == 2 else storage.dtype.numpy).byteswap(inplace=True)
 
 
-def _described(described: Any, count: int) -> list[Any]:
+def _described(described: object, count: int) -> list[Any]:
     """The checked parts of a storage's description: its type, key, location, number of elements, and view."""
     if type(described) is not tuple or not described or text_of(described[0]) != "storage":
         raise FileError(f"Only persistent_load of storage is allowed, but got {type(described)}")

@@ -27,21 +27,21 @@ def rebuild_tensor(storage: Any, storage_offset: Any, size: Any, stride: Any) ->
 
 
 def rebuild_tensor_v2(
-    storage: Any, storage_offset: Any, size: Any, stride: Any, requires_grad: Any, backward_hooks: Any, metadata: Any = None
+    storage: Any, storage_offset: Any, size: Any, stride: Any, requires_grad: Any, backward_hooks: object, metadata: Any = None
 ) -> Tensor:
     skip_hooks(backward_hooks)
     return _rebuilt(_storage(storage), storage._kind.name, storage_offset, size, stride, requires_grad, metadata)
 
 
 def rebuild_tensor_v3(
-    storage: Any,
-    storage_offset: Any,
-    size: Any,
-    stride: Any,
-    requires_grad: Any,
-    backward_hooks: Any,
-    dtype: Any,
-    metadata: Any = None,
+    storage: object,
+    storage_offset: object,
+    size: object,
+    stride: object,
+    requires_grad: object,
+    backward_hooks: object,
+    dtype: object,
+    metadata: object = None,
 ) -> Tensor:
     skip_hooks(backward_hooks)
     if not isinstance(dtype, _dtypes.dtype):
@@ -49,18 +49,20 @@ def rebuild_tensor_v3(
     return _rebuilt(_storage(storage), dtype.name, storage_offset, size, stride, requires_grad, metadata)
 
 
-def _storage(value: Any) -> TypedStorage:
+def _storage(value: object) -> TypedStorage:
     if not isinstance(value, TypedStorage):
         raise FileError(f"a tensor needs a storage, not {type(value).__name__}")
     return value
 
 
-def skip_hooks(hooks: Any) -> None:
+def skip_hooks(hooks: object) -> None:
     if isinstance(hooks, dict) and hooks:
         warnings.warn("backward hooks in a file are not read", UserWarning, stacklevel=2)
 
 
-def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
+def _rebuilt(
+    storage: TypedStorage, kind: str, offset: object, size: object, stride: object, requires_grad: object, metadata: object
+) -> Tensor:
     flags = metadata or {}
     if not isinstance(flags, dict) or not all([type(name) is str and on is True for name, on in flags.items()]):
         raise FileError("the metadata of a tensor are the names of flags that are set, each with True")
@@ -78,7 +80,7 @@ def _rebuilt(storage: TypedStorage, kind: str, offset: Any, size: Any, stride: A
     return set_requires_grad(tensor, requires_grad)
 
 
-def set_requires_grad(tensor: Tensor, wanted: Any) -> Tensor:
+def set_requires_grad(tensor: Tensor, wanted: object) -> Tensor:
     """The tensor, with `requires_grad` set. RuntimeError if its type cannot require grad."""
     if type(wanted) is not bool:
         raise FileError(f"requires_grad must be a bool, not {type(wanted).__name__}")
@@ -88,13 +90,13 @@ def set_requires_grad(tensor: Tensor, wanted: Any) -> Tensor:
     return tensor
 
 
-def checked_sizes(values: Any) -> tuple[int, ...]:
+def checked_sizes(values: object) -> tuple[int, ...]:
     if not isinstance(values, (tuple, list)) or not all([type(n) is int and -LARGEST < n < LARGEST for n in values]):
         raise FileError("sizes and strides are tuples of integers")
     return tuple(values)
 
 
-def _looking(memory: Array, kind: np.dtype[Any], offset: Any, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+def _looking(memory: Array, kind: np.dtype[Any], offset: object, size: tuple[int, ...], stride: tuple[int, ...]) -> Array:
     """The array of this geometry, in elements, over `memory`, in bytes. RecordError if it does not fit."""
     if type(offset) is not int or offset < 0 or offset >= LARGEST:
         raise RecordError(f"Tensor: invalid storage offset {offset if type(offset) is int else type(offset).__name__}")
@@ -116,19 +118,19 @@ def _looking(memory: Array, kind: np.dtype[Any], offset: Any, size: tuple[int, .
         raise RecordError(f"a tensor of size {list(size)} and stride {list(stride)} cannot be made: {error}") from None
 
 
-def rebuild_parameter(data: Any, requires_grad: Any, backward_hooks: Any) -> Parameter:
+def rebuild_parameter(data: object, requires_grad: object, backward_hooks: object) -> Parameter:
     skip_hooks(backward_hooks)
     return make_parameter(data, requires_grad)
 
 
-def rebuild_parameter_with_state(data: Any, requires_grad: Any, backward_hooks: Any, state: Any) -> Parameter:
+def rebuild_parameter_with_state(data: object, requires_grad: object, backward_hooks: object, state: object) -> Parameter:
     skip_hooks(backward_hooks)
     parameter = make_parameter(data, requires_grad)
     set_attributes(parameter, state)
     return parameter
 
 
-def make_parameter(data: Any = None, requires_grad: Any = True) -> Parameter:
+def make_parameter(data: object = None, requires_grad: object = True) -> Parameter:
     if data is not None and not isinstance(data, Tensor):
         raise FileError(f"the data of a parameter are a tensor, not {type(data).__name__}")
     parameter = Parameter(None if data is None else data.detach(), False)
@@ -146,7 +148,7 @@ def is_taken(name: str) -> bool:
     return hasattr(Tensor, name) or is_special(name)
 
 
-def set_attributes(tensor: Tensor, state: Any) -> None:
+def set_attributes(tensor: Tensor, state: object) -> None:
     """Give a tensor the Python attributes in `state`, but none that its class already has and none with a meaning of its own."""
     states = state if isinstance(state, tuple) else (state,)
     if len(states) > 2 or not all([part is None or isinstance(part, dict) for part in states]):
@@ -162,7 +164,7 @@ def set_attributes(tensor: Tensor, state: Any) -> None:
 # ------------------------------------------------------------------------------------------------ other tensors
 
 
-def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any, *, room: Room | None = None) -> Tensor:
+def rebuild_from_cpu(data: object, dtype: object, device: object, requires_grad: object, *, room: Room | None = None) -> Tensor:
     """A tensor that was on an accelerator without storages, and comes to the CPU."""
     if not isinstance(data, (Tensor, np.ndarray)) or not isinstance(dtype, _dtypes.dtype):
         raise FileError(f"a tensor and its type are needed, not {type(data).__name__} and {type(dtype).__name__}")
@@ -175,7 +177,7 @@ def rebuild_from_cpu(data: Any, dtype: Any, device: Any, requires_grad: Any, *, 
     return set_requires_grad(wrap(array.astype(dtype.numpy, copy=False)), requires_grad)
 
 
-def rebuild_sparse_tensor(layout: Any, data: Any, *, room: Room | None = None) -> Tensor:
+def rebuild_sparse_tensor(layout: object, data: object, *, room: Room | None = None) -> Tensor:
     """A sparse tensor of its checked parts; a placeholder if their contents are still to be read."""
     if _is_early(data):
         return wrap(np.empty(0, np.float32))
@@ -225,7 +227,7 @@ def _is_sorted(places: Array, size: tuple[int, ...]) -> bool:
     return bool((np.diff(flat) > 0).all())
 
 
-def _is_early(parts: Any) -> bool:
+def _is_early(parts: object) -> bool:
     waiting = [
         part._array.base.awaited_by
         for part in (parts if isinstance(parts, tuple) else ())
@@ -237,7 +239,7 @@ def _is_early(parts: Any) -> bool:
     return any([storage is not None for storage in waiting])
 
 
-def rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+def rebuild_meta_tensor(dtype: object, size: object, stride: object, requires_grad: object) -> Tensor:
     if not isinstance(dtype, _dtypes.dtype):
         raise FileError("the type of a tensor is one of torch's")
     return set_requires_grad(wrap(hollow(checked_sizes(size), dtype.numpy)), requires_grad)

@@ -101,7 +101,7 @@ FUNCTIONS_OF_TORCH = "torch._C._VariableFunctionsClass"
 """The class whose attributes torch's pickles of functions name."""
 
 
-def name_in_torch(value: Any) -> tuple[str, str] | None:
+def name_in_torch(value: object) -> tuple[str, str] | None:
     """The module and the name that torch has for a class or function of this library; None for any other object."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or module.partition(".")[0] != "mini_dl":

@@ -58,7 +58,7 @@ class Globals:
             "the file: it then can run any code."
         )
 
-    def is_allowed(self, value: Any) -> bool:
+    def is_allowed(self, value: object) -> bool:
         """Whether the caller allowed this object."""
         return any([value is other for other in self.allowed.values()])
 
@@ -342,7 +342,7 @@ def _set_state(value: Any, state: Any) -> None:
         setattr(value, name, content)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """The name in messages of a value that may be too large, or too strange, to print."""
     return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else f"an object of {type(value).__name__}"
 

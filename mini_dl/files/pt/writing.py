@@ -43,7 +43,7 @@ from mini_dl.tensor import Size, Tensor, wrap
 
 
 def write_pt(
-    obj: Any, file: Any, *, name: str = "archive", protocol: int = 2, byteorder: bool = True, archive: bool = True
+    obj: object, file: object, *, name: str = "archive", protocol: int = 2, byteorder: bool = True, archive: bool = True
 ) -> None:
     """Write `obj` to a binary file object, which needs only ``write``; `name` is that of the folder in the archive.
 
@@ -128,7 +128,7 @@ _global = functools.cache(_Global)
 class _Storage:
     """A range of memory that tensors look into: `elements` are its values from the lowest address on."""
 
-    def __init__(self, key: int, elements: Array, owner: Any, kind: _Global) -> None:
+    def __init__(self, key: int, elements: Array, owner: object, kind: _Global) -> None:
         self.key, self.elements, self.owner = key, elements, owner  # holds the owner, so that its address is not reused
         self.kind = kind
 
@@ -144,7 +144,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         self.storages: dict[tuple[int, int], _Storage] = {}
         self.ordered: dict[int, tuple[Any, Any]] = {}  # by the identity of a dictionary, which is held
 
-    def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+    def save(self, obj: object, save_persistent_id: bool = True) -> None:
         if isinstance(obj, _dtypes.dtype):
             obj = _global("torch", obj.name)
         elif obj is Tensor:
@@ -168,7 +168,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         else:
             super().save(obj, save_persistent_id)
 
-    def persistent_id(self, obj: Any) -> Any:
+    def persistent_id(self, obj: object) -> Any:
         if isinstance(obj, UntypedStorage):
             obj = self._storage_of_bytes(obj)
         if type(obj) is not _Storage:
@@ -239,7 +239,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
             state["transposed"], state["_reversed_padding_repeated_twice"] = module.transposed, module._pads()
         return *reduced[:2], state, *reduced[3:]
 
-    def _ordered(self, hooks: Any) -> Any:
+    def _ordered(self, hooks: object) -> Any:
         """A dictionary of hooks as torch has it, ordered; the same one wherever it is needed."""
         if type(hooks) is not dict:
             return hooks
@@ -276,7 +276,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         storage = self._storage(low, count, array.dtype, owner)
         return storage, (start - low) // array.itemsize if array.size else 0, strides_of(array)
 
-    def _storage(self, low: int, count: int, kind: np.dtype[Any], owner: Any) -> _Storage:
+    def _storage(self, low: int, count: int, kind: np.dtype[Any], owner: object) -> _Storage:
         """The storage of this memory. RuntimeError if the file already has it with elements of another type."""
         name = STORAGES.get(kind.name)
         known = self.storages.get((low, count * kind.itemsize)) if count else None
@@ -331,11 +331,11 @@ def _memory_of(array: Array, tensor: Tensor) -> tuple[int, int, Any]:
 
 
 class _Window:
-    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
+    def __init__(self, address: int, nbytes: int, owner: object) -> None:
         self.__array_interface__ = {"data": (address, True), "shape": (nbytes,), "typestr": "|u1", "version": 3}
         self.owner = owner
 
 
-def _bytes_at(address: int, nbytes: int, owner: Any) -> Array:
+def _bytes_at(address: int, nbytes: int, owner: object) -> Array:
     """The bytes from an address on, in memory that `owner` holds."""
     return np.asarray(_Window(address, nbytes, owner)) if nbytes else np.empty(0, np.uint8)

@@ -38,7 +38,7 @@ def _cur_sdpa_kernel_backends(with_priority: bool = False) -> list[SDPBackend]:
 
 
 @contextmanager
-def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[dict[str, Any]]:
+def sdpa_kernel(backends: object, set_priority: bool = False) -> Iterator[dict[str, Any]]:
     """Within it, attention may use these kernels of torch's. The numbers are the same with all of them.
 
     >>> import mini_dl as torch

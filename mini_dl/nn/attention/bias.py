@@ -38,9 +38,9 @@ class CausalBias(Tensor):
         if seq_len_q > seq_len_kv and variant is CausalVariant.LOWER_RIGHT:
             warnings.warn("Lower right causal bias will produce NaNs in the output when seq_len_q > seq_len_kv!", stacklevel=3)
 
-    def _materialize(self, device: Any = None) -> Tensor:
+    def _materialize(self, device: object = None) -> Tensor:
         offset = self.seq_len_kv - self.seq_len_q if self.variant is CausalVariant.LOWER_RIGHT else 0
-        return ones(self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)  # type: ignore[no-any-return]
+        return ones(self.seq_len_q, self.seq_len_kv, dtype=boolean).tril(offset)
 
     @staticmethod
     def _dispatch(
@@ -51,16 +51,16 @@ class CausalBias(Tensor):
             raise ValueError("CausalBias should not be used with causal=True")
         options: dict[str, Any] = {"dropout_p": dropout_p, "scale": scale, "enable_gqa": enable_gqa}
         if attn_mask.seq_len_q == attn_mask.seq_len_kv or attn_mask.variant is CausalVariant.UPPER_LEFT:
-            return F.scaled_dot_product_attention(query, key, value, is_causal=True, **options)  # type: ignore[no-any-return]
-        return F.scaled_dot_product_attention(query, key, value, attn_mask._materialize(), **options)  # type: ignore[no-any-return]
+            return F.scaled_dot_product_attention(query, key, value, is_causal=True, **options)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask._materialize(), **options)
 
     @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(cls, func: object, types: object, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.scaled_dot_product_attention:
             return cls._dispatch(*args, **(kwargs or {}))
         return super().__torch_function__(func, types, args, kwargs)  # type: ignore[misc]
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: object = None) -> str:
         return repr(self._materialize())
 
 

@@ -69,16 +69,16 @@ class AuxOutput(NamedTuple):
 # ------------------------------------------------------------------------------------------------ functions of positions
 
 
-def _identity(score: Any, batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+def _identity(score: object, batch: object, head: object, token_q: object, token_kv: object) -> Any:
     return score
 
 
-def noop_mask(batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+def noop_mask(batch: Any, head: object, token_q: object, token_kv: object) -> Any:
     """True everywhere."""
     return batch.new_ones(size=(), dtype=torch.bool)
 
 
-def _sliced_mask_mod_error(batch: Any, head: Any, token_q: Any, token_kv: Any) -> Any:
+def _sliced_mask_mod_error(batch: object, head: object, token_q: object, token_kv: object) -> Any:
     raise RuntimeError("Cannot use mask_mod from a sliced BlockMask")
 
 
@@ -86,7 +86,7 @@ def _joined(mods: tuple[Mod, ...], join: Callable[[Any, Any], Any], start: bool)
     if not all([callable(mod) for mod in mods]):
         raise RuntimeError(f"All inputs should be callable mask_mods: {mods}")
 
-    def mask(b: Any, h: Any, q_idx: Any, kv_idx: Any) -> Any:
+    def mask(b: Any, h: object, q_idx: object, kv_idx: object) -> Any:
         result = b.new_full((), start, dtype=torch.bool)
         for mod in mods:
             result = join(result, mod(b, h, q_idx, kv_idx))
@@ -129,7 +129,7 @@ def _everywhere(mod: Mod, shape: tuple[int, ...], scores: Tensor | None = None) 
     except RuntimeError:
         raise _not_elementwise(mod) from None
     _spot_check(mod, whole, scores)
-    return whole  # type: ignore[no-any-return]
+    return whole
 
 
 @no_grad()
@@ -143,7 +143,7 @@ def _spot_check(mod: Mod, whole: Tensor, scores: Tensor | None) -> None:
         first = () if scores is None else (scores[place],)
         alone = mod(*first, *[torch.tensor(i, dtype=torch.int32) for i in place])
         alone = alone if isinstance(alone, Tensor) else torch.tensor(alone)
-        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):  # type: ignore[attr-defined]
+        if alone.dim() != 0 or not torch.isclose(alone.double(), whole[place].double(), rtol=1e-4, atol=1e-6, equal_nan=True):
             raise _not_elementwise(mod)
 
 
@@ -156,12 +156,12 @@ def _not_elementwise(mod: Mod) -> NotImplementedError:
     )
 
 
-def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None) -> Tensor:
+def create_mask(mod_fn: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: object = None) -> Tensor:
     """Where a mask, or a function of scores, lets a query see a key: (B, H, L, S) of bool."""
     shape = (B or 1, H or 1, Q_LEN, KV_LEN)
     if _takes_scores(mod_fn):
-        return ~torch.isneginf(_everywhere(mod_fn, shape, torch.zeros(shape)))  # type: ignore[no-any-return]
-    return _everywhere(mod_fn, shape).contiguous()  # type: ignore[no-any-return]
+        return ~torch.isneginf(_everywhere(mod_fn, shape, torch.zeros(shape)))
+    return _everywhere(mod_fn, shape).contiguous()
 
 
 # ------------------------------------------------------------------------------------------------ blocks
@@ -178,7 +178,7 @@ def _dense(counts: Tensor, indices: Tensor) -> Tensor:
     """1 where there is a block: the inverse of `_ordered`."""
     there = torch.arange(indices.shape[-1]) < counts.unsqueeze(-1)
     result = torch.zeros(indices.shape, dtype=torch.int32)
-    return result.scatter_(-1, indices.to(torch.int64), there.to(torch.int32))  # type: ignore[no-any-return]
+    return result.scatter_(-1, indices.to(torch.int64), there.to(torch.int32))
 
 
 def _transposed(counts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,7 +190,7 @@ def _blocks(mask: Tensor, rows: int, columns: int) -> Tensor:
     b, h, q, kv = mask.shape
     padded = functional.pad(mask.to(torch.int64), (0, -kv % columns, 0, -q % rows))
     q, kv = padded.shape[-2:]
-    return padded.reshape(b, h, q // rows, rows, kv // columns, columns).sum((-3, -1))  # type: ignore[no-any-return]
+    return padded.reshape(b, h, q // rows, rows, kv // columns, columns).sum((-3, -1))
 
 
 class BlockMask:
@@ -261,7 +261,7 @@ class BlockMask:
             dense = dense | _dense(self.full_kv_num_blocks, self.full_kv_indices)
         return dense
 
-    def to(self, device: Any) -> BlockMask:
+    def to(self, device: object) -> BlockMask:
         """The mask on a device, which must be the CPU."""
         self.kv_num_blocks.to(device)
         return self
@@ -315,7 +315,7 @@ def _slice(i: int, n: int) -> slice:
 
 
 def create_block_mask(
-    mask_mod: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: Any = None,
+    mask_mod: Mod, B: int | None, H: int | None, Q_LEN: int, KV_LEN: int, device: object = None,
     BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE, _compile: bool = False, separate_full_blocks: bool = True,
     compute_dq_write_order: bool = False, dq_kv_order: bool = False,
 ) -> BlockMask:  # fmt: skip
@@ -378,7 +378,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
 
 def flex_attention(
     query: Tensor, key: Tensor, value: Tensor, score_mod: Mod | None = None, block_mask: BlockMask | None = None,
-    scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False, kernel_options: Any = None, *,
+    scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False, kernel_options: object = None, *,
     return_aux: AuxRequest | None = None,
 ) -> Any:  # fmt: skip
     """``softmax(score_mod(scale * query @ key.T, b, h, q, kv)) @ value`` where `block_mask` is True: (B, H, L, Ev).

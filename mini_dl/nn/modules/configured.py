@@ -26,7 +26,7 @@ class Configured(Module):
     _of_package: ClassVar[bool] = False
     """Whether it is a class of this package, or derives from one."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if ours := cls.__module__.startswith(PACKAGE):
             cls._of_package = True
@@ -51,7 +51,7 @@ class Configured(Module):
         parameters = [inspect.Parameter(n, kind, default=default, annotation=a) for n, (a, default) in fields.items()]
         cls._constructor = cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__()
         try:
             bound = type(self)._constructor.bind(*args, **kwargs)  # type: ignore[attr-defined]

@@ -111,7 +111,7 @@ class Sequential(_Indexed):
             return type(self)(OrderedDict(list(self._modules.items())[idx]))
         return list(self._modules.values())[position(idx, len(self))]
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: object) -> Any:
         for module in self._modules.values():
             input = module(input)
         return input
@@ -296,7 +296,7 @@ def _pairs(kind: str, given: Iterable[object]) -> Iterator[tuple[str, Any]]:
 # ------------------------------------------------------------------------------------------------ parameters
 
 
-def _owned(value: Any) -> Any:
+def _owned(value: object) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from mini_dl import _dtypes
-from mini_dl._device import device as device_class, is_meta
 from mini_dl._meta import NO_DATA, hollow, is_hollow
 from mini_dl.tensor import Tensor
 
@@ -30,26 +26,3 @@ def moved(tensor: Tensor, meta: bool) -> Tensor:
             "different device."
         )
     return tensor.to("meta") if meta else tensor
-
-
-def what_to(*args: Any, **kwargs: Any) -> tuple[_dtypes.dtype | None, bool | None]:
-    """The dtype asked for by the arguments of ``Module.to``, and whether the device is meta (None: none is named)."""
-    given = dict(kwargs)
-    for value in args:
-        if isinstance(value, _dtypes.dtype):
-            given["dtype"] = value
-        elif isinstance(value, Tensor):
-            given["dtype"] = value.dtype
-        elif isinstance(value, (str, device_class)):
-            given["device"] = value
-        elif isinstance(value, bool) or value is None:
-            continue
-        else:
-            raise TypeError(f"to() received an invalid combination of arguments - got ({type(value).__name__})")
-    if isinstance(given.get("tensor"), Tensor):
-        given["dtype"] = given["tensor"].dtype
-    for name in given:
-        if name not in ("device", "dtype", "tensor", "non_blocking", "memory_format", "copy"):
-            raise TypeError(f"to() got an unexpected keyword argument '{name}'")
-    where = given.get("device")
-    return given.get("dtype"), None if where is None else is_meta(where)

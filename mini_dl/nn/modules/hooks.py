@@ -60,7 +60,7 @@ class BackwardHook:
             node.register_hook(self.after_inputs)
         return args
 
-    def setup_output_hook(self, result: Any) -> Any:
+    def setup_output_hook(self, result: object) -> Any:
         outs, node, at = _behind_node(result if isinstance(result, tuple) else (result,))
         n = len(outs)  # the hook must not hold the outputs, which hold the node
         if node is not None:

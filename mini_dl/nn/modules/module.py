@@ -13,7 +13,7 @@ from mini_dl._device import compiled_without, is_meta
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
 from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, StateDict
-from mini_dl.nn.modules.conversion import moved, uninitialized_like, what_to
+from mini_dl.nn.modules.conversion import moved, uninitialized_like
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
     _global_backward_hooks,
@@ -36,13 +36,14 @@ from mini_dl.nn.modules.global_hooks import (
 from mini_dl.nn.modules.hooked_call import HookedCall, WithModule
 from mini_dl.nn.modules.loading import EXTRA_STATE, _IncompatibleKeys as _IncompatibleKeys, load, load_own
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
+from mini_dl.ops.conversion import asked_of_module_to
 from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
 T = TypeVar("T")
 
 
-def _forward_unimplemented(self: Module, *input: Any) -> None:
+def _forward_unimplemented(self: Module, *input: object) -> None:
     """What the module computes; every subclass defines its own."""
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
@@ -91,7 +92,7 @@ class Module:
         "_load_state_dict_post_hooks",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         if not self.call_super_init and kwargs:
             raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
         if not self.call_super_init and args:
@@ -379,13 +380,14 @@ class Module:
                 self._buffers[name] = fn(buffer)
         return self
 
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+    def to(self: Self, *args: object, **kwargs: object) -> Self:
         """``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``: floating point and complex tensors change their type.
 
         TypeError for any other type.
         """
-        dtype, meta = what_to(*args, **kwargs)
-        if meta is not None:
+        where, dtype, *_ = asked_of_module_to(*args, **kwargs)
+        if where is not None:
+            meta = is_meta(where)
             self._apply(lambda t: moved(t, meta))
         if dtype is None:
             return self
@@ -456,7 +458,7 @@ class Module:
         """``train(False)``"""
         return self.train(False)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: object, **kwargs: object) -> None:
         """Accepted: the module computes the same, step by step. ``torch.compile(module)`` returns another module."""
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:

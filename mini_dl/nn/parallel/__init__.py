@@ -22,11 +22,11 @@ class DataParallel(Module):
     module: Module
     device_ids: list[int]
 
-    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0) -> None:
+    def __init__(self, module: Module, device_ids: object = None, output_device: object = None, dim: int = 0) -> None:
         super().__init__()
         self.module, self.device_ids = module, []
 
-    def __class_getitem__(cls, _: Any) -> type[DataParallel]:  # torch's class is generic
+    def __class_getitem__(cls, _: object) -> type[DataParallel]:  # torch's class is generic
         return cls
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
@@ -34,27 +34,28 @@ class DataParallel(Module):
 
 
 def data_parallel(
-    module: Module, inputs: Any, device_ids: Any = None, output_device: Any = None, dim: int = 0, module_kwargs: Any = None
-) -> NoReturn:
+    module: Module, inputs: object, device_ids: object = None, output_device: object = None, dim: int = 0,
+    module_kwargs: object = None,
+) -> NoReturn:  # fmt: skip
     """RuntimeError: there is no GPU to compute on."""
     raise RuntimeError("device type could not be determined")
 
 
-def replicate(network: Module, devices: Any, detach: bool = False) -> NoReturn:
+def replicate(network: Module, devices: object, detach: bool = False) -> NoReturn:
     """AssertionError: there are no GPUs for the replicas."""
     compiled_without("CUDA")
 
 
-def parallel_apply(modules: Any, inputs: Any, kwargs_tup: Any = None, devices: Any = None) -> NoReturn:
+def parallel_apply(modules: object, inputs: object, kwargs_tup: object = None, devices: object = None) -> NoReturn:
     """AssertionError: there are no GPUs for the modules."""
     compiled_without("CUDA")
 
 
-def scatter(inputs: Any, target_gpus: Any, dim: int = 0) -> NoReturn:
+def scatter(inputs: object, target_gpus: object, dim: int = 0) -> NoReturn:
     """AssertionError: there are no GPUs to scatter to."""
     compiled_without("CUDA")
 
 
-def gather(outputs: Any, target_device: Any, dim: int = 0) -> NoReturn:
+def gather(outputs: object, target_device: object, dim: int = 0) -> NoReturn:
     """AssertionError: there are no GPUs to gather from."""
     compiled_without("CUDA")

@@ -48,7 +48,9 @@ class BasePruningMethod(ABC):
         return mask.to(original.dtype) * original
 
     @classmethod
-    def apply(cls, module: Module, name: str, *args: Any, importance_scores: Scores = None, **kwargs: Any) -> BasePruningMethod:
+    def apply(
+        cls, module: Module, name: str, *args: object, importance_scores: Scores = None, **kwargs: object
+    ) -> BasePruningMethod:
         """Prune the parameter `name`, or prune it further, by `importance_scores` (or its values). Returns the hook.
 
         A new parameter ``name_orig`` and a buffer ``name_mask`` take its place.
@@ -433,7 +435,7 @@ def ln_structured(module: _M, name: str, amount: float, n: float | str, dim: int
 
 def global_unstructured(
     parameters: Iterable[tuple[Module, str]], pruning_method: type[BasePruningMethod],
-    importance_scores: dict[tuple[Module, str], Tensor] | None = None, **kwargs: Any,
+    importance_scores: dict[tuple[Module, str], Tensor] | None = None, **kwargs: object,
 ) -> None:  # fmt: skip
     """Prune all `parameters`, pairs (module, name), as if they were one tensor; `importance_scores` maps pairs to scores.
 

@@ -91,7 +91,7 @@ def _check_names(module: Module, tensors: Tensors) -> None:
         raise RuntimeError("Error(s) in reparametrizing for {}:\n\t{}".format(module._get_name(), "\n\t".join(messages)))
 
 
-def _swap(root: Module, path: str, tensor: Any) -> Any:
+def _swap(root: Module, path: str, tensor: object) -> Any:
     """Put `tensor` (or, for _MISSING, nothing) at a dotted path; return what was there before."""
     *parts, name = path.split(".")
     module: Any = root

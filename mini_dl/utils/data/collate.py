@@ -18,7 +18,7 @@ NOT_COLLATED = "default_collate: batch must contain tensors, numpy arrays, numbe
 CollateMap = dict[Any, Callable[..., Any]]
 
 
-def default_convert(data: Any) -> Any:
+def default_convert(data: object) -> Any:
     """`data` with each NumPy array in it, at any depth, as a tensor over the same memory; tuples become lists."""
     if isinstance(data, Tensor):
         return data
@@ -27,7 +27,7 @@ def default_convert(data: Any) -> Any:
     return _inside(data, lambda parts: [default_convert(part) for part in parts], missing=lambda: data)
 
 
-def default_collate(batch: Any) -> Any:
+def default_collate(batch: object) -> Any:
     """The samples of a batch as one: tensors and arrays stacked, numbers as a tensor, containers element by element.
 
     Strings remain a list. TypeError for other types; RuntimeError if sequences differ in length.
@@ -49,7 +49,7 @@ def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
         if isinstance(element, kind):
             return function(batch, collate_fn_map=collate_fn_map)
 
-    def columns(_: Any) -> list[Any]:
+    def columns(_: object) -> list[Any]:
         if isinstance(element, Mapping):
             rows = [[sample[key] for sample in batch] for key in element]
         else:
@@ -64,7 +64,7 @@ def collate(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
     return _inside(element, columns, missing, strings=True)
 
 
-def _inside(data: Any, convert: Callable[[Any], list[Any]], missing: Callable[[], Any], strings: bool = False) -> Any:
+def _inside(data: object, convert: Callable[[Any], list[Any]], missing: Callable[[], Any], strings: bool = False) -> Any:
     """A container like `data` with its parts converted; `missing()` if `data` is not a container.
 
     Containers that can be copied are copied and filled, to keep other attributes; those that cannot become a dict or a list.
@@ -97,7 +97,7 @@ def _inside(data: Any, convert: Callable[[Any], list[Any]], missing: Callable[[]
     return missing()
 
 
-def _is_named_tuple(data: Any) -> bool:
+def _is_named_tuple(data: object) -> bool:
     return isinstance(data, tuple) and hasattr(data, "_fields")
 
 
@@ -110,7 +110,7 @@ def _as_tensor(data: Any) -> Tensor:
 # ------------------------------------------------------------------------------------------------ by type of element
 
 
-def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Tensor:
+def collate_tensor_fn(batch: object, *, collate_fn_map: CollateMap | None = None) -> Tensor:
     return stack(batch, 0)
 
 
@@ -124,15 +124,15 @@ def collate_numpy_scalar_fn(batch: Any, *, collate_fn_map: CollateMap | None = N
     return tensor(np.stack(batch))
 
 
-def collate_float_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Tensor:
+def collate_float_fn(batch: object, *, collate_fn_map: CollateMap | None = None) -> Tensor:
     return tensor(batch, dtype=_dtypes.float64)
 
 
-def collate_int_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Tensor:
+def collate_int_fn(batch: object, *, collate_fn_map: CollateMap | None = None) -> Tensor:
     return tensor(batch)
 
 
-def collate_str_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
+def collate_str_fn(batch: object, *, collate_fn_map: CollateMap | None = None) -> Any:
     return batch
 
 

@@ -72,7 +72,7 @@ class ProcessWorker:
     def tasks(self) -> ProcessWorker:
         return self
 
-    def put(self, task: Any) -> None:
+    def put(self, task: object) -> None:
         """Send a task."""
         self.queue.put(_MARKS.get(id(task), task))
 
@@ -138,7 +138,7 @@ def _receive(receiver: Any, results: Results, worker: int, silent: threading.Eve
 
 
 def _work(
-    tasks: Any, sender: Any, closed: Any, number: int, count: int, base_seed: int, dataset: Any, how: Any, prepare: Any
+    tasks: Any, sender: Any, closed: Any, number: int, count: int, base_seed: int, dataset: object, how: Any, prepare: Any
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all; the parent decides what ends
     set_num_threads(1)
@@ -159,7 +159,7 @@ def _work(
                 continue
             return _MARKED[task] if isinstance(task, str) else task
 
-    def deliver(key: Key, outcome: Any) -> None:
+    def deliver(key: Key, outcome: object) -> None:
         is_end = outcome is ENDED
         content = b"" if is_end else _pickled(outcome, number)
         sender.send_bytes(pickle.dumps((key, is_end)))
@@ -176,7 +176,7 @@ def _work(
         tasks.cancel_join_thread()
 
 
-def _pickled(outcome: Any, worker: int) -> Any:
+def _pickled(outcome: object, worker: int) -> Any:
     try:
         return ForkingPickler.dumps(outcome)
     except Exception as error:

@@ -35,7 +35,7 @@ class Reader:
         self.given, self.length_said = 0, loader._length_said
         self.start(loader)
 
-    def start(self, loader: Any) -> None:
+    def start(self, loader: object) -> None:
         if self.timeout != 0:
             raise AssertionError("a DataLoader without workers requires timeout == 0")
         self.fetch = Fetch(self.dataset, *self.how)

@@ -119,7 +119,7 @@ class Failure:
             if self.kind is KeyError:
                 return KeyError(_Message(message))
             if getattr(self.kind, "message", None):
-                return self.kind(message=message)  # type: ignore[call-arg]
+                return self.kind(message=message)
             return self.kind(message)
         except Exception:
             return RuntimeError(message)
@@ -145,7 +145,7 @@ class Results:
 class Worker:
     """A thread that reads. `tasks` takes pairs of a key and an index, AGAIN and STOP."""
 
-    def __init__(self, info: WorkerInfo, results: Results, how: tuple[Any, bool, bool], prepare: Any) -> None:
+    def __init__(self, info: WorkerInfo, results: Results, how: tuple[Any, bool, bool], prepare: object) -> None:
         self.info, self.how, self.results = info, how, results
         self.tasks: Any = SimpleQueue()
         self.active = True  # has data, as far as the reader knows
@@ -173,10 +173,10 @@ class Worker:
             self.thread.join(seconds)
 
 
-def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tuple[Any, bool, bool], prepare: Any) -> None:
+def _work(info: WorkerInfo, tasks: SimpleQueue[Any], results: Results, how: tuple[Any, bool, bool], prepare: object) -> None:
     here.generator = info.rng.torch_generator
 
-    def deliver(key: Key, outcome: Any) -> None:
+    def deliver(key: Key, outcome: object) -> None:
         results.found[key] = outcome
         results.news.put(None)
 
