@@ -23,6 +23,7 @@ import numpy as np
 from mini_dl import overrides
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Function, dtype, number_as, of_numpy
+from mini_dl._signatures import show, signature_behind
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
 
@@ -111,7 +112,7 @@ class Parser:
 
     def write(self) -> None:
         """Generate the code of `call`."""
-        self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
+        self.parameters = parameters = list(signature_behind(self.function).parameters.values())
         if self.strict and self.function.__name__ in NUMBER_FIRST:
             at = len([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
             parameters.insert(at, inspect.Parameter("more", inspect.Parameter.VAR_POSITIONAL))
@@ -520,6 +521,8 @@ def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, An
                 setattr(sys.modules[module], name, overrides.asking_modes(names[name], module, name))
 
     overrides.when_in_a_mode.append(let_factories_ask)
+    for name in overrides.FACTORIES & names.keys():
+        show(names[name])
     return {
         name: _asking_function(value, module, name, prefix)
         if type(value) is types.FunctionType and name not in overrides.FACTORIES
@@ -536,4 +539,5 @@ def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Functio
     else:
         call = overrides.asking_function(whole)
     call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where to find it
+    show(call)
     return call

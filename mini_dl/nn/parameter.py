@@ -74,7 +74,7 @@ class Parameter(Tensor, metaclass=_Marked):
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
         if data is None or type(data) is Tensor or isinstance(data, cls) or not overrides(data):
             return _owned(cls, data, requires_grad)
-        out = data.detach().requires_grad_(requires_grad)
+        out: Any = data.detach().requires_grad_(requires_grad)
         out._is_param = True
         return out
 
@@ -83,7 +83,7 @@ class Parameter(Tensor, metaclass=_Marked):
             memo[id(self)] = _owned(type(self), wrap(self._array.copy("K")), self._edge is not None)
         return memo[id(self)]
 
-    def __repr__(self, **kwargs: object) -> str:
+    def __repr__(self, **kwargs: Any) -> str:
         return "Parameter containing:\n" + super().__repr__(**kwargs)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
@@ -170,16 +170,16 @@ class UninitializedTensorMixin(Tensor):
                 self._numpy_dtype = target.numpy
         return self
 
-    def float(self) -> UninitializedTensorMixin:
+    def float(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.float32)
 
-    def double(self) -> UninitializedTensorMixin:
+    def double(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.float64)
 
-    def half(self) -> UninitializedTensorMixin:
+    def half(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.float16)
 
-    def bfloat16(self) -> UninitializedTensorMixin:
+    def bfloat16(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.bfloat16)
 
     def share_memory_(self) -> NoReturn:
@@ -188,7 +188,7 @@ class UninitializedTensorMixin(Tensor):
             "calling `module.share_memory()`."
         )
 
-    def __repr__(self, **kwargs: object) -> str:
+    def __repr__(self, **kwargs: Any) -> str:
         return f"<{type(self).__name__}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

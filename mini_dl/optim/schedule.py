@@ -48,7 +48,8 @@ def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T]) -> list[T
         raise ValueError(
             f"{name} must have the same length as optimizer.param_groups. {name} has {len(values)} values, param_groups has {n}."
         )
-    return [v.clone() if isinstance(v, Tensor) else v for v in values]
+    own: list[Any] = [v.clone() if isinstance(v, Tensor) else v for v in values]
+    return own
 
 
 def check_optimizer(optimizer: object) -> None:

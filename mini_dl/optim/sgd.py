@@ -78,7 +78,8 @@ class SGD(Optimizer):
             else:
                 buffer.mul_(group.momentum).add_(grad, alpha=1 - group.dampening)
             grad = grad.add(buffer, alpha=group.momentum) if group.nesterov else buffer
-        np.add.at(param, tuple(grad.places()), -group.lr * grad._values()._array)
+        places = grad.places()  # type: ignore[attr-defined]  # of a sparse tensor
+        np.add.at(param, tuple(places), -group.lr * grad._values()._array)
 
 
 class ASGD(Optimizer):

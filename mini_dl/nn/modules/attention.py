@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType
@@ -85,7 +87,7 @@ class MultiheadAttention(Module):
         if turn:
             turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one tensor given three times stays one
             query, key, value = turned[id(query)], turned[id(key)], turned[id(value)]
-        masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
+        masks: dict[str, Any] = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
         weights = {f"{letter}_proj_weight": getattr(self, f"{letter}_proj_weight") for letter in "qkv"}
         output, attended = F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,

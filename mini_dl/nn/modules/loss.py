@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mini_dl.nn import functional as F
 from mini_dl.nn._types import Device, DType
@@ -412,7 +412,7 @@ class TripletMarginLoss(_Loss):
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        far = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
+        far: dict[str, Any] = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
         return F.triplet_margin_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 
@@ -441,7 +441,7 @@ class TripletMarginWithDistanceLoss(Configured):
             self.distance_function = PairwiseDistance()
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        far = {"margin": self.margin, "swap": self.swap, "distance_function": self.distance_function}
+        far: dict[str, Any] = {"margin": self.margin, "swap": self.swap, "distance_function": self.distance_function}
         return F.triplet_margin_with_distance_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 
