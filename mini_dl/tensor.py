@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 
@@ -40,9 +40,18 @@ class Size(tuple[int, ...]):
             product *= n
         return product
 
-    def __getitem__(self, index: Any) -> Any:
-        item = tuple.__getitem__(self, index)
-        return Size(item) if isinstance(index, slice) else item
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: SupportsIndex) -> int: ...
+        @overload
+        def __getitem__(self, index: slice) -> Size: ...
+        def __getitem__(self, index: Any) -> Any: ...
+    else:
+
+        def __getitem__(self, index):
+            item = tuple.__getitem__(self, index)
+            return Size(item) if isinstance(index, slice) else item
 
     def __add__(self, other: Any) -> Size:
         return Size(tuple.__add__(self, other))

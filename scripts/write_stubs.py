@@ -101,7 +101,9 @@ def spelled(text: str) -> str:
             return "_Device"
         return f"_{name}" if name in KNOWN else "_Any"
 
-    return re.sub(r"[A-Za-z_][\w.]*", renamed, text.replace("dtype | None", "DType | None")).replace("_type | _Any", "_type[_Any]")
+    return re.sub(r"[A-Za-z_][\w.]*", renamed, text.replace("dtype | None", "DType | None")).replace(
+        "_type | _Any", "_type[_Any]"
+    )
 
 
 def argument(text: str) -> str:
@@ -148,7 +150,9 @@ def default_text(parameter: Parameter) -> str:
     return repr(value) if simple else "..."
 
 
-def of_signature(signature: inspect.Signature, renamed: dict[str, str] | None = None, replaced: dict[str, Any] | None = None) -> str:
+def of_signature(
+    signature: inspect.Signature, renamed: dict[str, str] | None = None, replaced: dict[str, Any] | None = None
+) -> str:
     """The text of a public signature, with the annotations of some parameters `replaced`."""
     parts: list[str] = []
     star = False
@@ -277,7 +281,9 @@ def functions(place: str, taken: set[str]) -> Iterator[str]:
 def part_stub(place: str) -> str:
     """The stub of a module whose names come from the decorators alone."""
     source = (FOLDER / (place.replace(".", "/") + ".py")).read_text(encoding="utf-8")
-    lines = [line for line in imported(source) if not re.search(r"_arguments|_surface|import ops\b|TYPE_CHECKING|annotations", line)]
+    lines = [
+        line for line in imported(source) if not re.search(r"_arguments|_surface|import ops\b|TYPE_CHECKING|annotations", line)
+    ]
     lines = [line for line in lines if line.rpartition(" ")[2] not in NAMESPACES[place]]
     body = ["", "__all__: _list[_str]", *functions(place, set())]
     table = section(place)
@@ -294,7 +300,7 @@ def methods_stub() -> str:
     for name, value in sorted(vars(mini_dl.Tensor).items()):
         if name in ("__dict__", "__weakref__", "__module__", "__annotations__", "__doc__", "__hash__", "__init_subclass__"):
             continue
-        if isinstance(value, types.FunctionType) and (name not in own or name.startswith("__") and name != "__len__"):
+        if isinstance(value, types.FunctionType) and (name not in own or (name.startswith("__") and name != "__len__")):
             lines += definitions("Tensor", name, value, "    ")
         elif isinstance(value, property) and name not in own:
             lines += property_lines(name, value)
@@ -322,7 +328,10 @@ def results_stub() -> str:
     lines += ["from mini_dl.tensor import Tensor as _Tensor", "", "__all__: list[str]", ""]
     for name, kind in sorted(named_results.items()):
         lines += [f"class {name}(_NamedTuple):"]
-        lines += [f"    {field}: {'tuple[_Tensor, ...]' if field == 'bin_edges' and name == 'histogramdd' else '_Tensor'}" for field in kind._fields]
+        lines += [
+            f"    {field}: {'tuple[_Tensor, ...]' if field == 'bin_edges' and name == 'histogramdd' else '_Tensor'}"
+            for field in kind._fields
+        ]
     return "\n".join(lines) + "\n"
 
 

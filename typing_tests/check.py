@@ -46,14 +46,18 @@ def marks_of(text: str) -> Marks:
     """The marks of a program."""
     lines = list(enumerate(text.splitlines(), 1))
     errors = {number for number, line in lines if line.endswith("# error")}
-    revealed = {number: line.partition("# is ")[2].strip() for number, line in lines if "# is " in line and "reveal_type(" in line}
+    revealed = {
+        number: line.partition("# is ")[2].strip() for number, line in lines if "# is " in line and "reveal_type(" in line
+    }
     statements = [line for number, line in lines if re.match(r" *[a-z(@]", line) and number not in errors | revealed.keys()]
     return Marks(errors, revealed, len(statements))
 
 
 def plain(kind: str) -> str:
     """A revealed type without the modules of its names, and with unions in one order."""
-    kind = re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", kind).replace("*", "").replace("tuple[Tensor, fallback=sort]", "sort")
+    kind = (
+        re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", kind).replace("*", "").replace("tuple[Tensor, fallback=sort]", "sort")
+    )
     kind = re.sub(r"tuple\[.*, fallback=(\w+)\]", r"\1", kind)
     parts = [part.strip() for part in re.split(r" \| (?![^\[]*\])", kind)]
     return " | ".join(sorted(parts))
@@ -79,7 +83,12 @@ def mypy(folder: Path, python: str) -> dict[str, Found]:
 
 def pyright(folder: Path, python: str) -> dict[str, Found]:
     """What pyright, in its standard mode, says of them."""
-    settings = {"include": PROGRAMS, "typeCheckingMode": "standard", "reportRedeclaration": False, "reportUnusedExpression": False}
+    settings = {
+        "include": PROGRAMS,
+        "typeCheckingMode": "standard",
+        "reportRedeclaration": False,
+        "reportUnusedExpression": False,
+    }
     (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", python, "-p", str(folder)]
     said = json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout)

@@ -162,15 +162,15 @@ class Distribution:
         )  # fmt: skip
         return self.sample(Size((n,)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         """The logarithm of the density, or of the probability, at `value`."""
         raise NotImplementedError
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         """The probability of a number up to `value`."""
         raise NotImplementedError
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         """The number up to which the probability is `value`."""
         raise NotImplementedError
 
@@ -178,11 +178,11 @@ class Distribution:
         """All values of a discrete distribution, along a new first dimension."""
         raise NotImplementedError
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         """The mean of ``-log_prob``."""
         raise NotImplementedError
 
-    def perplexity(self) -> Any:
+    def perplexity(self) -> Tensor:
         """``exp(entropy)``"""
         return self.entropy().exp()
 

@@ -24,7 +24,7 @@ class ExponentialFamily(Distribution):
     def _log_normalizer(self, *natural_params: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         """``F(theta) - <theta, F'(theta)> - E k``"""
         result = -self._mean_carrier_measure
         parameters = [p.detach().requires_grad_() for p in self._natural_params]

@@ -9,7 +9,7 @@ from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import broadcast_all, given_by
+from mini_dl.distributions.utils import broadcast_all, given_by, tensor_given_by
 from mini_dl.ops.creation import empty, zeros_like
 from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.powers import xlogy
@@ -33,27 +33,27 @@ class Exponential(ExponentialFamily):
     has_rsample = True
     _mean_carrier_measure = 0
     mean = stddev = given_by(lambda self: self.rate.reciprocal())
-    mode = given_by(lambda self: zeros_like(self.rate))
-    variance = given_by(lambda self: self.rate.pow(-2))
+    mode = tensor_given_by(lambda self: zeros_like(self.rate))
+    variance = tensor_given_by(lambda self: self.rate.pow(-2))
     _natural_params = given_by(lambda self: (-self.rate,))
 
-    def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Tensor | float, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return empty(self._extended_shape(sample_shape), dtype=self.rate.dtype).exponential_() / self.rate
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return self.rate.log() - self.rate * self._checked(value)
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return 1 - (-self.rate * self._checked(value)).exp()
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         return -(-value).log1p() / self.rate
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return 1.0 - self.rate.log()
 
     def _log_normalizer(self, x: Any) -> Any:  # type: ignore[override]
@@ -72,12 +72,12 @@ class Gamma(ExponentialFamily):
     support = constraints.nonnegative
     has_rsample = True
     _mean_carrier_measure = 0
-    mean = given_by(lambda self: self.concentration / self.rate)
-    mode = given_by(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
-    variance = given_by(lambda self: self.concentration / self.rate.pow(2))
+    mean = tensor_given_by(lambda self: self.concentration / self.rate)
+    mode = tensor_given_by(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
+    variance = tensor_given_by(lambda self: self.concentration / self.rate.pow(2))
     _natural_params = given_by(lambda self: (self.concentration - 1, -self.rate))
 
-    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration: Tensor | float, rate: Tensor | float, validate_args: bool | None = None) -> None:
         self.concentration, self.rate = broadcast_all(concentration, rate)
         super().__init__(self.concentration.size(), validate_args=validate_args)
 
@@ -87,15 +87,15 @@ class Gamma(ExponentialFamily):
         value.detach().clamp_(min=finfo(value.dtype).tiny)  # not recorded: the gradient flows where it changed something, too
         return value
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(as_tensor(value, dtype=self.rate.dtype))
         a, rate = self.concentration, self.rate
         return xlogy(a, rate) + xlogy(a - 1, value) - rate * value - a.lgamma()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return igamma(self.concentration, self.rate * self._checked(value))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         a = self.concentration
         return a - self.rate.log() + a.lgamma() + (1.0 - a) * a.digamma()
 
@@ -109,7 +109,7 @@ class Chi2(Gamma):
     arg_constraints = constrained(df=constraints.positive)
     df = given_by(lambda self: self.concentration * 2)
 
-    def __init__(self, df: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, df: Tensor | float, validate_args: bool | None = None) -> None:
         super().__init__(0.5 * df, 0.5, validate_args=validate_args)
 
     def _varying(self) -> Any:
@@ -123,24 +123,24 @@ class FisherSnedecor(Distribution):
     support = constraints.positive
     has_rsample = True
 
-    def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, df1: Tensor | float, df2: Tensor | float, validate_args: bool | None = None) -> None:
         self.df1, self.df2 = broadcast_all(df1, df2)
         self._gamma1 = Gamma(self.df1 * 0.5, self.df1)
         self._gamma2 = Gamma(self.df2 * 0.5, self.df2)
         super().__init__(self.df1.size(), validate_args=validate_args)
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         df2 = self.df2.masked_fill(self.df2 <= 2, math.nan)
         return df2 / (df2 - 2)
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         mode = (self.df1 - 2) / self.df1 * self.df2 / (self.df2 + 2)
         return mode.masked_fill(self.df1 <= 2, math.nan)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         df2 = self.df2.masked_fill(self.df2 <= 4, math.nan)
         return 2 * df2.pow(2) * (self.df1 + df2 - 2) / (self.df1 * (df2 - 2).pow(2) * (df2 - 4))
 
@@ -149,7 +149,7 @@ class FisherSnedecor(Distribution):
         above, below = self._gamma1.rsample(sample_shape), self._gamma2.rsample(sample_shape)
         return (above / below.clamp(min=tiny)).clamp(min=tiny)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         half1, half2, ratio = self.df1 * 0.5, self.df2 * 0.5, self.df1 / self.df2
         normalizer = (half1 + half2).lgamma() - half1.lgamma() - half2.lgamma()

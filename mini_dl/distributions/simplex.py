@@ -10,7 +10,15 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import NUMBERS, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
+from mini_dl.distributions.utils import (
+    NUMBERS,
+    broadcast_all,
+    clamp_probs,
+    given_by,
+    lazy_property,
+    logits_to_probs,
+    tensor_given_by,
+)
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import tensor
@@ -57,7 +65,7 @@ class Dirichlet(ExponentialFamily):
     arg_constraints = constrained(concentration=constraints.independent(constraints.positive, 1))
     support = constraints.simplex
     has_rsample = True
-    mean = given_by(lambda self: self.concentration / self.concentration.sum(-1, True))
+    mean = tensor_given_by(lambda self: self.concentration / self.concentration.sum(-1, True))
     _natural_params = given_by(lambda self: (self.concentration,))
 
     def __init__(self, concentration: Tensor, validate_args: bool | None = None) -> None:
@@ -69,12 +77,12 @@ class Dirichlet(ExponentialFamily):
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return _Dirichlet.apply(self.concentration.expand(self._extended_shape(sample_shape)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         a = self.concentration
         return xlogy(a - 1.0, self._checked(value)).sum(-1) + a.sum(-1).lgamma() - a.lgamma().sum(-1)
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Tensor:
         above = (self.concentration - 1).clamp(min=0.0)
         mode = above / above.sum(-1, True)
         corner = (self.concentration < 1).all(-1)
@@ -82,11 +90,11 @@ class Dirichlet(ExponentialFamily):
         return mode
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         total = self.concentration.sum(-1, True)
         return self.concentration * (total - self.concentration) / (total.pow(2) * (total + 1))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         a, total = self.concentration, self.concentration.sum(-1)
         normalizer = a.lgamma().sum(-1) - total.lgamma()
         return normalizer - (a.size(-1) - total) * total.digamma() - ((a - 1.0) * a.digamma()).sum(-1)
@@ -109,11 +117,11 @@ class Beta(ExponentialFamily):
     has_rsample = True
     concentration1 = given_by(lambda self: self._dirichlet.concentration[..., 0])
     concentration0 = given_by(lambda self: self._dirichlet.concentration[..., 1])
-    mean = given_by(lambda self: self.concentration1 / (self.concentration1 + self.concentration0))
-    mode = given_by(lambda self: self._dirichlet.mode[..., 0])
+    mean = tensor_given_by(lambda self: self.concentration1 / (self.concentration1 + self.concentration0))
+    mode = tensor_given_by(lambda self: self._dirichlet.mode[..., 0])
     _natural_params = given_by(lambda self: (self.concentration1, self.concentration0))
 
-    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Tensor | float, concentration0: Tensor | float, validate_args: bool | None = None) -> None:
         if isinstance(concentration1, NUMBERS) and isinstance(concentration0, NUMBERS):
             both = tensor([float(concentration1), float(concentration0)])
         else:
@@ -122,18 +130,18 @@ class Beta(ExponentialFamily):
         super().__init__(self._dirichlet._batch_shape, validate_args=validate_args)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         total = self.concentration1 + self.concentration0
         return self.concentration1 * self.concentration0 / (total.pow(2) * (total + 1))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self._dirichlet.rsample(sample_shape).select(-1, 0)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         return self._dirichlet.log_prob(stack([value, 1.0 - value], -1))
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return self._dirichlet.entropy()
 
     def _log_normalizer(self, x: Any, y: Any) -> Any:  # type: ignore[override]
@@ -151,7 +159,7 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     support = constraints.unit_interval
     has_rsample = True
     _mean_carrier_measure = 0
-    stddev = given_by(lambda self: self.variance.sqrt())
+    stddev = tensor_given_by(lambda self: self.variance.sqrt())
     _natural_params = given_by(lambda self: (self.logits,))
 
     def __init__(
@@ -189,13 +197,13 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
         return self._stable(formula, math.log(2.0) + (4.0 / 3.0 + 104.0 / 45.0 * x) * x)
 
     @property
-    def mean(self) -> Any:
+    def mean(self) -> Tensor:
         cut, x = self._cut_probs(), self.probs - 0.5
         formula = cut / (2.0 * cut - 1.0) + 1.0 / ((-cut).log1p() - cut.log())
         return self._stable(formula, 0.5 + (1.0 / 3.0 + 16.0 / 45.0 * x.pow(2)) * x)
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         cut, x = self._cut_probs(), (self.probs - 0.5).pow(2)
         formula = cut * (cut - 1.0) / (1.0 - 2.0 * cut).pow(2) + 1.0 / ((-cut).log1p() - cut.log()).pow(2)
         return self._stable(formula, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * x) * x)
@@ -207,23 +215,23 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none") + self._cont_bern_log_norm()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         value, cut = self._checked(value), self._cut_probs()
         formula = (cut.pow(value) * (1.0 - cut).pow(1.0 - value) + cut - 1.0) / (2.0 * cut - 1.0)
         inside = where(value >= 1.0, ones_like(value), self._stable(formula, value))
         return where(value <= 0.0, zeros_like(value), inside)
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         cut = self._cut_probs()
         rest = (-cut).log1p()
         return self._stable(((-cut + value * (2.0 * cut - 1.0)).log1p() - rest) / (cut.log() - rest), value)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         log_probs0 = (-self.probs).log1p()
         return self.mean * (log_probs0 - self.probs.log()) - self._cont_bern_log_norm() - log_probs0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
     return out
 
 
+Self = TypeVar("Self", bound="Parameter")
+
+
 class _Marked(type):
     """Makes ``isinstance(tensor, Parameter)`` true for tensors marked ``_is_param``, ``isinstance(tensor, Buffer)`` for those
     marked ``_is_buffer``: `_mark` is set on these two classes, not on their subclasses."""
@@ -71,7 +74,7 @@ class Parameter(Tensor, metaclass=_Marked):
     _mark = "_is_param"
     __torch_function__ = staticmethod(disabled_torch_function)
 
-    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
+    def __new__(cls: type[Self], data: Tensor | None = None, requires_grad: bool = True) -> Self:
         if data is None or type(data) is Tensor or isinstance(data, cls) or not overrides(data):
             return _owned(cls, data, requires_grad)
         out: Any = data.detach().requires_grad_(requires_grad)

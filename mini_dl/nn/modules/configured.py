@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mini_dl.nn.modules.module import Module
 
@@ -11,6 +11,16 @@ PACKAGE = __name__.partition(".")[0] + "."
 _EMPTY = inspect.Parameter.empty
 
 
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform() -> Any:
+        """For type checkers: the annotations of a class say what its constructor takes."""
+        return lambda kind: kind
+
+
+@dataclass_transform()
 class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 

@@ -6,7 +6,7 @@ import inspect
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from mini_dl import _dtypes
 from mini_dl._device import compiled_without, is_meta
@@ -40,6 +40,14 @@ from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class WithForward(Protocol[P, R]):
+    """What a module is to type checkers when it is called: its call is typed as its ``forward``."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 def _forward_unimplemented(self: Module, *input: Any) -> None:
@@ -76,6 +84,9 @@ class Module:
     _non_persistent_buffers_set: set[str]
     _is_full_backward_hook: bool | None
     forward: Function = _forward_unimplemented
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> object: ...  # those that hold modules have one; `__getattr__` must not make the others iterable
 
     _HOOKS = (
         "_backward_pre_hooks",
@@ -513,7 +524,7 @@ class Module:
         hooks = global_backward_hooks(full)
         return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         if (
             self._forward_hooks
             or self._forward_pre_hooks
@@ -526,6 +537,13 @@ class Module:
         ):
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
+
+    if TYPE_CHECKING:
+
+        def __call__(self: WithForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    else:
+        __call__ = _call_impl
 
     def _call_with_hooks(self, args: Args, kwargs: Kwargs) -> Any:
         call = HookedCall(self, args, kwargs)
