@@ -58,9 +58,10 @@ def plain(kind: str) -> str:
     kind = (
         re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", kind).replace("*", "").replace("tuple[Tensor, fallback=sort]", "sort")
     )
+    kind = re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", kind).replace("*", "")
     kind = re.sub(r"tuple\[.*, fallback=(\w+)\]", r"\1", kind)
-    parts = [part.strip() for part in re.split(r" \| (?![^\[]*\])", kind)]
-    return " | ".join(sorted(parts))
+    parts = {part.strip() for part in re.split(r" \| (?![^\[]*\])", kind)}
+    return " | ".join(sorted(parts - {"bool"} if "int" in parts else parts))  # mypy leaves out what is an int
 
 
 def mypy(folder: Path, python: str) -> dict[str, Found]:

@@ -152,7 +152,7 @@ reveal_type(x.sum())  # is Tensor
 reveal_type(x.grad)  # is Tensor | None
 reveal_type(x.size())  # is Size
 reveal_type(x.size(0))  # is int
-reveal_type(x.item())  # is int | float | bool
+reveal_type(x.item())  # is float | int
 reveal_type(x.tolist())  # is list[Any]
 reveal_type(x.max())  # is Tensor
 reveal_type(x.max(dim=0).values)  # is Tensor

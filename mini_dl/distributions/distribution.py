@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
@@ -49,9 +49,19 @@ class Distribution:
 
     arg_constraints: Any = missing("arg_constraints")
     support: Any = missing("support")
-    mean: Any = missing("mean")
-    variance: Any = missing("variance")
-    mode: Any = missing("mode", told=True)
+    if TYPE_CHECKING:
+
+        @property
+        def mean(self) -> Tensor: ...
+        @property
+        def variance(self) -> Tensor: ...
+        @property
+        def mode(self) -> Tensor: ...
+
+    else:
+        mean = missing("mean")
+        variance = missing("variance")
+        mode = missing("mode", told=True)
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:

@@ -249,8 +249,8 @@ class LSTM(RNNBase):
 
         def __init__(
             self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
-            batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Device = None,
-            dtype: DType = None,
+            batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+            device: Device = None, dtype: DType = None,
         ) -> None: ...  # fmt: skip
         @overload
         def __call__(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...
