@@ -60,7 +60,6 @@ from mini_dl import func as func
 from mini_dl import linalg as linalg
 from mini_dl import masked as masked
 from mini_dl import nn as nn
-from mini_dl import ops as ops
 from mini_dl import optim as optim
 from mini_dl import overrides as overrides
 from mini_dl import random as random
@@ -163,6 +162,7 @@ from mini_dl.ops.storages import TypedStorage as TypedStorage
 __version__: _str
 __all__: _list[_str]
 newaxis: None
+ops: _Any  # also the operators that programs define
 
 BFloat16Tensor: _Any
 BoolStorage: _Any
@@ -1009,6 +1009,12 @@ def zeros(size: _Sequence[_int], *, out: _Tensor | None = None, dtype: _DType | 
 @_overload
 def zeros(*size: _int, out: _Tensor | None = None, dtype: _DType | None = None, layout: _layout | None = None, device: _Device | _str | _int | None = None, pin_memory: _bool = False, requires_grad: _bool = False) -> _Tensor: ...
 def zeros_like(input: _Tensor, *, memory_format: _memory_format | None = None, dtype: _DType | None = None, device: _Device | _str | _int | None = None, requires_grad: _bool = False, layout: _layout | None = None, pin_memory: _bool = False) -> _Tensor: ...
+_Anything = _TypeVar("_Anything")
+@_overload
+def compile(model: _Anything, **options: _Any) -> _Anything: ...
+@_overload
+def compile(model: None = None, **options: _Any) -> _Callable[[_Anything], _Anything]: ...
+def vmap(func: _Callable[..., _Any], *args: _Any, **kwargs: _Any) -> _Callable[..., _Any]: ...
 AVG: _Any
 AcceleratorError: _Any
 AggregationType: _Any
@@ -1202,7 +1208,6 @@ choose_qparams_optimized: _Any
 classes: _Any
 classproperty: _Any
 col_indices_copy: _Any
-compile: _Any
 compiled_with_cxx11_abi: _Any
 compiler: _Any
 complex32: _Any
@@ -1385,7 +1390,6 @@ uint7: _Any
 unify_type_list: _Any
 use_deterministic_algorithms: _Any
 values_copy: _Any
-vmap: _Any
 wait: _Any
 while_loop: _Any
 xpu: _Any

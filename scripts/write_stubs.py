@@ -80,6 +80,15 @@ _Index: _TypeAlias = (
     _SupportsIndex | None | _slice | _EllipsisType | _Tensor | _ndarray[_Any, _Any] | _list[_Any] | _tuple[_Any, ...] | _range
 )
 '''
+SPECIAL = [
+    '_Anything = _TypeVar("_Anything")',
+    "@_overload",
+    "def compile(model: _Anything, **options: _Any) -> _Anything: ...",
+    "@_overload",
+    "def compile(model: None = None, **options: _Any) -> _Callable[[_Anything], _Anything]: ...",
+    "def vmap(func: _Callable[..., _Any], *args: _Any, **kwargs: _Any) -> _Callable[..., _Any]: ...",
+]
+"""Of the names of the tables, those whose result is known."""
 KNOWN = set(re.findall(r"(?:as|^class|^) _(\w+)", HEAD)) | {"Subclass", "Index", "DType"}
 PARTS = "nn.functional special linalg fft masked random".split()
 """The modules whose names come from the decorators alone."""
@@ -250,6 +259,7 @@ def package_stub() -> str:
     modules = {path.stem for path in FOLDER.glob("[a-z]*") if path.suffix == ".py" or (path / "__init__.py").exists()}
     later = [f"from mini_dl import {name} as {name}" for name in sorted(modules - NAMESPACES["torch"].keys())]
     lines += [line for line in later if line not in lines]
+    lines.remove("from mini_dl import ops as ops")
     lines += [
         "from mini_dl._device import layout as layout, memory_format as memory_format",
         "from mini_dl.kernels.mersenne import Generator as Generator",
@@ -257,11 +267,12 @@ def package_stub() -> str:
         "from mini_dl.ops.storages import TypedStorage as TypedStorage",
     ]
     taken = {name for line in lines for name in re.findall(r" as (\w+)", line)}
-    body = ["", "__version__: _str", "__all__: _list[_str]", "newaxis: None", ""]
+    body = ["", "__version__: _str", "__all__: _list[_str]", "newaxis: None", "ops: _Any  # also the operators that programs define", ""]
     body += functions("torch", taken)
     named = {match.group(1) for line in body if (match := re.match(r"(?:def )?(\w+)\b", line))} | taken
     asked = {*section("torch").rows, *[place for place in places() if "." not in place]}
-    missing = sorted(asked - named)
+    body += SPECIAL
+    missing = sorted(asked - named - {"compile", "vmap"})
     body += [f"{name}: _Any" for name in missing if is_name(name) and not name.startswith("__") and name != "torch"]
     return "\n".join([HEAD, *lines, *body]) + "\n"
 

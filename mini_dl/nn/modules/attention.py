@@ -79,7 +79,7 @@ class MultiheadAttention(Module):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None, need_weights: bool = True,
         attn_mask: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Tensor, Any]:  # fmt: skip
         for mask in (key_padding_mask, attn_mask):
             if mask is not None and not isinstance(mask, Tensor):
                 raise not_a_tensor("is_floating_point", "input", 1, mask)

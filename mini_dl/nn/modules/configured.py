@@ -42,7 +42,7 @@ class Configured(Module):
             cls._of_package = True
         if ours or not cls._of_package:
             cls._declare()
-        if "__init__" in cls.__dict__:
+        if cls.__init__ is not Configured.__init__:
             own = inspect.signature(cls.__init__)
             cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore[attr-defined]
 

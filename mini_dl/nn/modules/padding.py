@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mini_dl.nn import functional as F
 from mini_dl.nn._types import Ints
@@ -199,6 +199,9 @@ class ConstantPad3d(_ConstantPad):
 
 
 class _ZeroPad(_ConstantPad):
+    if TYPE_CHECKING:
+        value: float = 0.0  # so that it need not be given
+
     def __init__(self, padding: Ints) -> None:
         super().__init__(padding, 0.0)
 

@@ -11,8 +11,8 @@ from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
 
-Pooled: TypeAlias = Tensor
-"""The maxima; with `return_indices`, a tuple of them and where they are, which is unpacked to tensors as a tensor would be."""
+Pooled: TypeAlias = Any
+"""The maxima; with `return_indices`, a tuple of them and where they are: a union would make callers ask which."""
 
 
 class _Pool(Configured):
