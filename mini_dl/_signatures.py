@@ -30,7 +30,7 @@ PUBLIC = {
 }
 """The public spelling of the names in annotations."""
 
-OF_NUMPY = frozenset("from_numpy numpy __array__ __array_wrap__".split())
+OF_NUMPY = frozenset("from_numpy _numpy __array__ __array_wrap__".split())
 """Where an array is meant; everywhere else it is what the body of a primitive sees of a tensor."""
 
 named_results: dict[str, Any] = {}

@@ -100,10 +100,13 @@ def publish(where: str, name: str, value: Any) -> None:
 
 
 def show_methods() -> None:
-    """Let the methods of Tensor, once all are published, show their public signatures."""
+    """Let what is public as it is published, the methods of Tensor above all, show its public signature."""
     for value in vars(Tensor).values():
         if type(value) is types.FunctionType:
             show(value, method=True)
+    for value in (*namespace("random").values(), *namespace("utils.dlpack").values()):
+        if type(value) is types.FunctionType:
+            show(value)
 
 
 def published_twice(where: str, name: str, first: Any, second: Any) -> TypeError:

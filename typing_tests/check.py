@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+PATHS = [] if importlib.util.find_spec("mini_dl") else [str(HERE.parent)]
+"""Where the package is found that is not installed."""
 PROGRAMS = ["tensors.py", "training.py"]
 ALLOWED_ANY = 3
 """Of the revealed types, so many may be Any."""
@@ -69,7 +72,8 @@ def mypy(folder: Path, python: str) -> dict[str, Found]:
     options = ["--strict", "--no-incremental", "--no-error-summary", "--hide-error-context", "--python-executable", python]
     options += ["--config-file", "", "--disable-error-code", "no-redef", "--disable-error-code", "no-untyped-call"]
     command = [sys.executable, "-m", "mypy", *options, *PROGRAMS]
-    said = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout
+    paths = {**os.environ, "MYPYPATH": os.pathsep.join(PATHS)}
+    said = subprocess.run(command, cwd=folder, env=paths, capture_output=True, text=True).stdout
     found = {name: Found() for name in PROGRAMS}
     for line in said.splitlines():
         match = re.match(r"(\w+\.py):(\d+): (error|note): (.*)", line)
@@ -89,6 +93,7 @@ def pyright(folder: Path, python: str) -> dict[str, Found]:
         "typeCheckingMode": "standard",
         "reportRedeclaration": False,
         "reportUnusedExpression": False,
+        "extraPaths": PATHS,
     }
     (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", python, "-p", str(folder)]
