@@ -104,7 +104,7 @@ def show_methods() -> None:
     for value in vars(Tensor).values():
         if type(value) is types.FunctionType:
             show(value, method=True)
-    for value in (*namespace("random").values(), *namespace("utils.dlpack").values()):
+    for value in namespace("random").values():
         if type(value) is types.FunctionType:
             show(value)
 

@@ -384,9 +384,7 @@ def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | 
     return module
 
 
-def lsuv_(
-    module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None
-) -> _M:
+def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None) -> _M:
     """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on `input` has variance 1.
 
     W <- W / sqrt(var(output)) while |var(output) - 1| >= tol, at most `max_trials` times, layer by layer in forward order

@@ -6,13 +6,13 @@ import inspect
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mini_dl import _dtypes
 from mini_dl._device import compiled_without, is_meta
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
-from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, StateDict
+from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, P, R, StateDict, WithForward
 from mini_dl.nn.modules.conversion import moved, uninitialized_like, what_to
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
@@ -40,14 +40,6 @@ from mini_dl.tensor import Tensor, typename
 
 Self = TypeVar("Self", bound="Module")
 T = TypeVar("T")
-P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
-
-
-class WithForward(Protocol[P, R]):
-    """What a module is to type checkers when it is called: its call is typed as its ``forward``."""
-
-    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 def _forward_unimplemented(self: Module, *input: Any) -> None:
