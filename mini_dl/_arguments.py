@@ -23,6 +23,7 @@ import numpy as np
 from mini_dl import overrides
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Function, dtype, number_as, of_numpy
+from mini_dl._guidance import mistyped
 from mini_dl._signatures import show, signature_behind
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
@@ -145,7 +146,7 @@ class Parser:
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
             return self.function(**given, **named)
-        for other in [name for name in named if name in OTHER_NAMES]:
+        for other in [name for name in named if self.strict and name in OTHER_NAMES]:
             meant = OTHER_NAMES[other]
             default = next((p.default for p in self.parameters if p.name == meant), None)
             if meant in self.names and given.get(meant, default) is default:
@@ -160,6 +161,8 @@ class Parser:
         try:
             return self.function(*args, **given, **named)
         except Exception as error:
+            if named and type(error) is TypeError:
+                mistyped(error, self.call, named)
             self.explain(values, error)
             raise
 
@@ -264,6 +267,9 @@ def loosely_parsed(function: Function) -> Function:
                 kwargs[input] = kwargs.pop(other)
         try:
             return function(*args, **kwargs)
+        except TypeError as error:
+            mistyped(error, call, kwargs)
+            raise
         except AttributeError:
             if args and input in ("input", "self") and not isinstance(args[0], Tensor):
                 text = f"{function.__name__}(): argument '{input}' (position 1) must be Tensor, not {type_name(args[0])}"
@@ -300,9 +306,7 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool,
         listed.append(f"{parameter.name}=None")
         handed.append(f"{parameter.name}={parameter.name}" if keyword else parameter.name)
     doubts = [doubt for p, kind in zip(parameters, kinds) if (doubt := doubt_about(p, kind))]
-    named = "{}"
-    if strict:
-        listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
+    listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
     if writes:
         handed.remove("out=out")
         doubts.append("out is not None")

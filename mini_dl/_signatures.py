@@ -6,6 +6,7 @@ is worked out when somebody looks.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import types
@@ -23,6 +24,15 @@ PUBLIC = {
     "Layout": "layout | None",
     "MemoryFormat": "memory_format | None",
     "DeviceLike": "device | str | int | None",
+    "Device": "device | str | int | None",
+    "Floats": "float | Sequence[float]",
+    "Shape": "Sequence[int]",
+    "Betas": "tuple[float, float]",
+    "Params": "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]",
+    "Closure": "Callable[[], Any]",
+    "Function": "Callable[..., Any]",
+    "Hook": "Callable[..., Any]",
+    "StateDict": "dict[str, Any]",
     "File": "str | PathLike[str] | IO[bytes]",
     "State": "tuple[Tensor, ...]",
     "Handle": "RemovableHandle",
@@ -85,6 +95,7 @@ def public_annotation(parameter: Parameter, position: int, function: Any) -> Tex
     return public_text(given, function)
 
 
+@functools.lru_cache(512)
 def public_text(annotation: Any, function: Any) -> Text:
     """An annotation in public names."""
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
@@ -195,6 +206,12 @@ def signature_behind(function: Any) -> inspect.Signature:
     """The signature of a function as its source has it, also where a public one is shown."""
     shown = getattr(function, "__signature__", None)
     return shown.private() if isinstance(shown, PublicSignature) else inspect.signature(function)
+
+
+def shown_signature(function: Any) -> inspect.Signature:
+    """The signature of any function of this package in public names."""
+    found = inspect.signature(function)
+    return found if isinstance(found, PublicSignature) else public(found, function, False)
 
 
 def show(function: Any, method: bool = False) -> None:

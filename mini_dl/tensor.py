@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
@@ -11,6 +12,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import CPU, META, device
 from mini_dl._dtypes import Array, Number
+from mini_dl._guidance import missing
 from mini_dl._meta import Hollow, is_hollow
 
 ndarray, new = np.ndarray, object.__new__
@@ -133,6 +135,14 @@ class Tensor(Methods):
         return len(self._array)
 
     __hash__ = object.__hash__
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Called for what is not there. What a property raised is raised by it again."""
+            if hasattr(type(self), name):
+                return object.__getattribute__(self, name)
+            raise missing(f"{type(self).__name__!r} object has no attribute {name!r}", name, functools.partial(dir, type(self)))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

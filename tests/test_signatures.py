@@ -31,9 +31,7 @@ def public_functions() -> Iterator[tuple[str, Any]]:
 
 
 def test_no_public_function_shows_a_private_annotation() -> None:
-    shown = {
-        name: str(inspect.signature(value)) for name, value in public_functions() if isinstance(value, types.FunctionType)
-    }
+    shown = {name: str(inspect.signature(value)) for name, value in public_functions() if isinstance(value, types.FunctionType)}
     assert len(shown) > 1500
     assert [f"{name}{text}" for name, text in shown.items() if re.search(PRIVATE, text)] == []
 

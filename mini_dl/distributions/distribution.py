@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from mini_dl._guidance import tell_constructor
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.utils import given_by, lazy_property, logits_to_probs, probs_to_logits
@@ -42,6 +43,10 @@ class Distribution:
     A class states the constraints of its parameters, `arg_constraints`, and of its samples, `support`. Parameters, and other
     distributions it is made of, begin with the dimensions of the batch: so `expand` need not be told anything more.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
 
     has_rsample: Any = False
     has_enumerate_support: Any = False

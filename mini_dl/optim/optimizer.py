@@ -16,6 +16,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, NARROW, Array
+from mini_dl._guidance import tell_constructor
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
@@ -155,6 +156,7 @@ class Optimizer:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
         if "__init__" in cls.__dict__:
             parameters = inspect.signature(cls.__init__).parameters.values()
             flags = {p.name: p.default for p in parameters if p.default is None or isinstance(p.default, bool)}

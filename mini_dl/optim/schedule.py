@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from mini_dl._guidance import tell_constructor
 from mini_dl.nn._types import Group, Number, StateDict
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.sgd import SGD
@@ -84,6 +85,10 @@ class LRScheduler:
 
     _get_lr_called_within_step = False
     _is_initial = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)

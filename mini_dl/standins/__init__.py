@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
+from mini_dl._guidance import missing
 from mini_dl.standins.kinds import NotHere as NotHere, made
 from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, section
 
@@ -46,7 +47,13 @@ def find(module: str, name: str) -> Any:
         return _made[key]
     if section(below) is not None or (not name.startswith("__") and is_file(module, name)):
         return importlib.import_module(f"{module}.{name}")
-    raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules.get(module))
+    raise missing(f"module {module!r} has no attribute {name!r}", name, functools.partial(names_of, module))
+
+
+def names_of(module: str) -> set[str]:
+    """The names that a module has or the tables know for it."""
+    found = section(place_of(module))
+    return {*vars(sys.modules.get(module, types)), *(() if found is None else found.rows)}
 
 
 def operators_over(package: types.ModuleType) -> types.ModuleType:

@@ -318,7 +318,7 @@ class SummaryWriter:
             raise AttributeError(f"'SummaryWriter' object has no attribute '{name}'")
 
         def refuse(*args: Any, **kwargs: Any) -> NoReturn:
-            raise NotImplementedError(f"torch.utils.tensorboard.SummaryWriter.{name} is not here. See docs/coverage.md.")
+            raise NotImplementedError(f"mini_dl has no torch.utils.tensorboard.SummaryWriter.{name} (see docs/coverage.md)")
 
         return refuse
 

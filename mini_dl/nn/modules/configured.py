@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mini_dl._guidance import mistyped
+from mini_dl._signatures import public_text
 from mini_dl.nn.modules.module import Module
 
 PACKAGE = __name__.partition(".")[0] + "."
@@ -58,7 +60,10 @@ class Configured(Module):
                     delattr(cls, name)  # an attribute of the class would hide a buffer of that name
         cls._fields = fields
         kind = inspect.Parameter.KEYWORD_ONLY if cls.keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters = [inspect.Parameter(n, kind, default=default, annotation=a) for n, (a, default) in fields.items()]
+        parameters = [
+            inspect.Parameter(n, kind, default=default, annotation=public_text(a, Configured))
+            for n, (a, default) in fields.items()
+        ]
         cls._constructor = cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +71,9 @@ class Configured(Module):
         try:
             bound = type(self)._constructor.bind(*args, **kwargs)  # type: ignore[attr-defined]
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
+            refused = TypeError(f"{type(self).__name__}.__init__() {error}")
+            mistyped(refused, type(self), kwargs)
+            raise refused from None
         bound.apply_defaults()
         for name, value in bound.arguments.items():
             if name in self.tensors:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+from mini_dl._guidance import tell_constructor
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.utils.data.collate import default_collate, default_convert
 from mini_dl.utils.data.dataset import Dataset, IterableDataset
@@ -185,6 +186,9 @@ class DataLoader(Generic[T]):
                 "to avoid potential slowness/freeze if necessary.",
                 stacklevel=3,
             )
+
+
+tell_constructor(DataLoader)
 
 
 def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:
