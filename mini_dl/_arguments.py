@@ -306,7 +306,9 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool,
         listed.append(f"{parameter.name}=None")
         handed.append(f"{parameter.name}={parameter.name}" if keyword else parameter.name)
     doubts = [doubt for p, kind in zip(parameters, kinds) if (doubt := doubt_about(p, kind))]
-    listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
+    named = "{}"
+    if strict or len(parameters) > 2:  # the others are quick ones, which leave an unknown name to Python
+        listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
     if writes:
         handed.remove("out=out")
         doubts.append("out is not None")

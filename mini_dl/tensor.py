@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
@@ -12,7 +11,6 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._device import CPU, META, device
 from mini_dl._dtypes import Array, Number
-from mini_dl._guidance import missing
 from mini_dl._meta import Hollow, is_hollow
 
 ndarray, new = np.ndarray, object.__new__
@@ -136,13 +134,10 @@ class Tensor(Methods):
 
     __hash__ = object.__hash__
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):
-            """Called for what is not there. What a property raised is raised by it again."""
-            if hasattr(type(self), name):
-                return object.__getattribute__(self, name)
-            raise missing(f"{type(self).__name__!r} object has no attribute {name!r}", name, functools.partial(dir, type(self)))
+    def __dir__(self) -> list[str]:
+        """Without private names. Python suggests one of these for a name that is not there, as long as they are fewer than 750;
+        a method ``__getattr__`` that suggests would make every access slower."""
+        return [name for name in object.__dir__(self) if name[:1] != "_" or name[:2] == "__"]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

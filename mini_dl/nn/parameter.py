@@ -57,7 +57,7 @@ class _Marked(type):
         if super().__instancecheck__(instance):
             return True
         mark = cls.__dict__.get("_mark")
-        return mark is not None and isinstance(instance, Tensor) and getattr(instance, mark, False)
+        return mark is not None and isinstance(instance, Tensor) and instance.__dict__.get(mark, False)
 
 
 class Parameter(Tensor, metaclass=_Marked):
