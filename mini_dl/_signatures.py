@@ -88,6 +88,8 @@ def public_annotation(parameter: Parameter, position: int, function: Any) -> Tex
     given = parameter.annotation
     if parameter.name == "out":
         return Text("tuple[Tensor, ...] | None" if returns_several(function) else "Tensor | None")
+    if given is Parameter.empty and position == 0 and parameter.name in ("self", "input"):
+        return Text("Tensor")
     if given is Parameter.empty or str(given) in ("Any", "object", "typing.Any"):
         return Text(SAID_BY_NAME.get(parameter.name, "Any"))
     if str(given) == "Array" and position == 1 and hasattr(primitive_behind(function), "operators"):

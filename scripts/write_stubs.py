@@ -267,7 +267,14 @@ def package_stub() -> str:
         "from mini_dl.ops.storages import TypedStorage as TypedStorage",
     ]
     taken = {name for line in lines for name in re.findall(r" as (\w+)", line)}
-    body = ["", "__version__: _str", "__all__: _list[_str]", "newaxis: None", "ops: _Any  # also the operators that programs define", ""]
+    body = [
+        "",
+        "__version__: _str",
+        "__all__: _list[_str]",
+        "newaxis: None",
+        "ops: _Any  # also the operators that programs define",
+        "",
+    ]
     body += functions("torch", taken)
     named = {match.group(1) for line in body if (match := re.match(r"(?:def )?(\w+)\b", line))} | taken
     asked = {*section("torch").rows, *[place for place in places() if "." not in place]}

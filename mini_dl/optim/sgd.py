@@ -29,8 +29,8 @@ class SGD(Optimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
-    newer_options: ClassVar[Group] = {"fused": False}
-    foreach_is_recorded = True
+    _newer_options: ClassVar[Group] = {"fused": False}
+    _foreach_is_recorded = True
 
     def __init__(
         self, params: Params, lr: Number = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: Number = 0,
@@ -90,7 +90,7 @@ class ASGD(Optimizer):
     [[0.8, 1.6], [0.64, 1.28]]
     """
 
-    tensors_of_step = "params, mus, etas, and state_steps"
+    _tensors_of_step = "params, mus, etas, and state_steps"
 
     def __init__(
         self, params: Params, lr: Number = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,

@@ -11,6 +11,8 @@ from mini_dl.nn.modules.module import Module
 
 PACKAGE = __name__.partition(".")[0] + "."
 _EMPTY = inspect.Parameter.empty
+DECLARATIONS = frozenset("call configured dims keyword_only n operation shown tensors transposed".split())
+"""Attributes of the classes derived from `Configured` that say how they compute and print."""
 
 
 if TYPE_CHECKING:
@@ -81,6 +83,10 @@ class Configured(Module):
             else:
                 setattr(self, name, value)
         self.configured()
+
+    def __dir__(self) -> list[str]:
+        """Without what classes of this package tell each other."""
+        return [name for name in super().__dir__() if name not in DECLARATIONS or name in self._fields]
 
     def configured(self) -> None:
         """Check the fields; for subclasses."""
