@@ -20,8 +20,8 @@ UNEXPECTED = "got an unexpected keyword argument"
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The one of `names` that is probably meant by `name`: alike in its letters, its beginning, or the initials of its words."""
-    known = [other for other in names if other != name]
-    by_case = {other.lower(): other for other in known}
+    known = sorted([other for other in names if other != name], key=lambda other: other[:1] == name[:1])
+    by_case = {other.lower(): other for other in known}  # the last counts: one that begins with the same letter
     if name.lower() in by_case:
         return by_case[name.lower()]
     found = difflib.get_close_matches(name, [other for other in known if abs(len(other) - len(name)) < 4], 1, 0.7)
@@ -60,8 +60,8 @@ def missing(text: str, name: str, names: Callable[[], Iterable[str]]) -> Attribu
 
 def mistyped(error: TypeError, function: Any, given: Iterable[str], called: str = "") -> None:
     """Let an error about a keyword that `function` does not know end with the name that is near and with the signature."""
-    text = str(error)
-    if UNEXPECTED not in text or "\n" in text:
+    text = str(error).partition("\n")[0].partition(". Did you mean")[0]  # a function within may have said its own
+    if UNEXPECTED not in text:
         return
     try:
         signature = shown_signature(function)
@@ -69,7 +69,7 @@ def mistyped(error: TypeError, function: Any, given: Iterable[str], called: str 
         return
     known = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     wrong = next((name for name in given if f"'{name}'" in text and name not in known), None)
-    if wrong is None:
+    if wrong is None or not known:
         return
     meant = nearest(wrong, [name for name in known if not name.startswith("_") and name != "self"])
     guess = "" if meant is None else f". Did you mean: {meant!r}?"

@@ -19,7 +19,7 @@ from _report import brought_up_to_date
 import mini_dl
 from mini_dl.standins import PUBLIC, modules_with_files
 
-HEAD = """# Written by scripts/write_public_names.py: by module, the names that torch has there too; "*" is __all__ of the package.
+HEAD = """# Written by scripts/write_public_names.py: by module, the names that torch has there too; "*" is __all__.
 # dir() shows these.
 """
 

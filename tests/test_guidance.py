@@ -7,9 +7,9 @@ import io
 import pickle
 import subprocess
 import sys
-import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,7 +125,7 @@ DATA = TensorDataset(torch.ones(2))
         (lambda: torch.linalg.norm(torch.ones(2), order=1), "order", "ord", "linalg_norm(A: Tensor"),
         (lambda: nn.Linear(3, 2, biass=True), "biass", "bias", "Linear(in_features: int, out_features: int"),
         (lambda: nn.MaxPool2d(2, strides=2), "strides", "stride", "MaxPool2d(kernel_size: int | Sequence[int]"),
-        (lambda: nn.LSTM(2, 3, layers=2, num_layer=2), "num_layer", "num_layers", "RNNBase("),
+        (lambda: nn.LSTM(2, 3, num_layer=2), "num_layer", "num_layers", "RNNBase(mode: str"),
         (lambda: optim.SGD([torch.ones(1)], learning_rate=0.1), "learning_rate", "lr", "SGD(params"),
         (lambda: DataLoader(DATA, shufle=True), "shufle", "shuffle", "DataLoader(dataset"),
         (lambda: torch.distributions.Normal(0.0, scales=1.0), "scales", "scale", "Normal(loc: Tensor | float"),
@@ -134,13 +134,10 @@ DATA = TensorDataset(torch.ones(2))
 def test_a_mistyped_keyword_is_answered_with_the_near_one_and_the_signature(
     call: Callable[[], Any], wrong: str, meant: str, listed: str
 ) -> None:
-    if "layers=2" in listed:
-        pytest.fail("unreachable")
     with pytest.raises(TypeError) as error:
         call()
     first, _, signature = str(error.value).partition("\n")
-    if wrong != "num_layer":
-        assert first.endswith(f"got an unexpected keyword argument '{wrong}'. Did you mean: '{meant}'?")
+    assert first.endswith(f"got an unexpected keyword argument '{wrong}'. Did you mean: '{meant}'?")
     assert signature.strip().startswith(listed)
 
 
@@ -290,22 +287,9 @@ def test_a_pickled_model_and_a_plain_pickle_say_what_to_do() -> None:
     assert "state_dict()" in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("start", "reader"), [(b"PK\x03\x04", "load_npz"), (b'\x08\x00\x00\x00\x00\x00\x00\x00{"a":1} ', "load_safetensors")]
-)
-def test_a_file_of_another_kind_names_the_function_that_reads_it(start: bytes, reader: str, tmp_path: Any) -> None:
-    path = tmp_path / "x"
-    save = {"load_npz": torch.serialization.save_npz, "load_safetensors": torch.serialization.save_safetensors}[reader]
-    save({"a": torch.ones(2)}, str(path))
-    assert path.read_bytes().startswith(start[:4]) or reader == "load_safetensors"
-    with pytest.raises(Exception, match=reader):
-        torch.load(path)
-
-
-def test_a_suggestion_is_found_in_no_time_that_one_would_notice() -> None:
-    start = time.process_time()
-    for _ in range(3):
-        with pytest.raises(AttributeError) as error:
-            torch.zeross  # noqa: B018
-        str(error.value)
-    assert time.process_time() - start < 5  # some milliseconds each
+def test_a_file_of_another_kind_names_the_functions_that_read_it(tmp_path: Path) -> None:
+    torch.serialization.save_npz({"a": torch.ones(2)}, tmp_path / "x.npz")
+    with pytest.raises(Exception, match="load_npz"):
+        torch.load(tmp_path / "x.npz")
+    with pytest.raises(pickle.UnpicklingError, match="load_safetensors"):
+        torch.load(io.BytesIO(b"neither this nor that"))

