@@ -23,6 +23,8 @@ import numpy as np
 from mini_dl import overrides
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Function, dtype, number_as, of_numpy
+from mini_dl._guidance import mistyped
+from mini_dl._signatures import show, signature_behind
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.tensor import Tensor
 
@@ -111,7 +113,7 @@ class Parser:
 
     def write(self) -> None:
         """Generate the code of `call`."""
-        self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
+        self.parameters = parameters = list(signature_behind(self.function).parameters.values())
         if self.strict and self.function.__name__ in NUMBER_FIRST:
             at = len([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
             parameters.insert(at, inspect.Parameter("more", inspect.Parameter.VAR_POSITIONAL))
@@ -144,7 +146,7 @@ class Parser:
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
             return self.function(**given, **named)
-        for other in [name for name in named if name in OTHER_NAMES]:
+        for other in [name for name in named if self.strict and name in OTHER_NAMES]:
             meant = OTHER_NAMES[other]
             default = next((p.default for p in self.parameters if p.name == meant), None)
             if meant in self.names and given.get(meant, default) is default:
@@ -159,6 +161,8 @@ class Parser:
         try:
             return self.function(*args, **given, **named)
         except Exception as error:
+            if named and type(error) is TypeError:
+                mistyped(error, self.call, named)
             self.explain(values, error)
             raise
 
@@ -263,6 +267,9 @@ def loosely_parsed(function: Function) -> Function:
                 kwargs[input] = kwargs.pop(other)
         try:
             return function(*args, **kwargs)
+        except TypeError as error:
+            mistyped(error, call, kwargs)
+            raise
         except AttributeError:
             if args and input in ("input", "self") and not isinstance(args[0], Tensor):
                 text = f"{function.__name__}(): argument '{input}' (position 1) must be Tensor, not {type_name(args[0])}"
@@ -300,7 +307,7 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool,
         handed.append(f"{parameter.name}={parameter.name}" if keyword else parameter.name)
     doubts = [doubt for p, kind in zip(parameters, kinds) if (doubt := doubt_about(p, kind))]
     named = "{}"
-    if strict:
+    if strict or len(parameters) > 2:  # the others are quick ones, which leave an unknown name to Python
         listed, doubts, named = [*listed, "**named_otherwise"], ["named_otherwise", *doubts], "named_otherwise"
     if writes:
         handed.remove("out=out")
@@ -505,7 +512,11 @@ def asking_call(function: Function, parser: PublicParser) -> Any:
 
     def call(*args: object, **kwargs: object) -> Any:
         function  # noqa: B018 - as in `placeholder`
-        return overrides.asked(parser.call, parser.whole, args, kwargs)
+        try:
+            return overrides.asked(parser.call, parser.whole, args, kwargs)
+        except TypeError as error:
+            mistyped(error, parser.call, kwargs)
+            raise
 
     return call
 
@@ -520,6 +531,8 @@ def asking(names: dict[str, Any], module: str, prefix: str = "") -> dict[str, An
                 setattr(sys.modules[module], name, overrides.asking_modes(names[name], module, name))
 
     overrides.when_in_a_mode.append(let_factories_ask)
+    for name in overrides.FACTORIES & names.keys():
+        show(names[name])
     return {
         name: _asking_function(value, module, name, prefix)
         if type(value) is types.FunctionType and name not in overrides.FACTORIES
@@ -536,4 +549,5 @@ def _asking_function(whole: Any, module: str, name: str, prefix: str) -> Functio
     else:
         call = overrides.asking_function(whole)
     call.__module__, call.__qualname__, call.__name__ = module, name, prefix + name  # the first two tell pickle where to find it
+    show(call)
     return call

@@ -17,7 +17,7 @@ from mini_dl.tensor import Tensor
 
 Attribute = namedtuple("Attribute", ["value", "type"])
 
-WHY = "TorchScript programs; mini_dl runs Python functions as they are. See docs/coverage.md."
+WHY = "TorchScript programs; mini_dl runs Python functions as they are; see docs/coverage.md"
 
 
 class Error(Exception):
@@ -63,7 +63,7 @@ class RecursiveScriptModule(ScriptModule):
 
     def __getattr__(self, name: str) -> Any:
         if name in ("code", "graph", "inlined_graph", "code_with_constants", "save", "save_to_buffer", "_c"):
-            raise NotImplementedError(f"torch.jit.ScriptModule.{name} is not here: {WHY}")
+            raise NotImplementedError(f"mini_dl has no torch.jit.ScriptModule.{name} ({WHY})")
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -110,7 +110,7 @@ class ScriptFunction:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise NotImplementedError(f"torch.jit.ScriptFunction.{name} is not here: {WHY}")
+        raise NotImplementedError(f"mini_dl has no torch.jit.ScriptFunction.{name} ({WHY})")
 
 
 def _deprecated(name: str, instead: str = "Please switch to `torch.compile` or `torch.export`.") -> None:

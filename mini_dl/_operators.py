@@ -354,7 +354,7 @@ NAMES_ONLY = frozenset(
 
 def refuse(name: str, *args: object, **kwargs: object) -> NoReturn:
     """The call of an operator that only has a name here. NotImplementedError."""
-    raise NotImplementedError(f"torch.ops.aten.{name} is not here: use the functions of torch. See docs/coverage.md.")
+    raise NotImplementedError(f"mini_dl has no torch.ops.aten.{name} (use the functions of torch; see docs/coverage.md)")
 
 
 def aten(name: str) -> Kernel | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import warnings
 from collections import namedtuple
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function, castable, scalar_name
+from mini_dl._signatures import named_results, show
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
 from mini_dl.autograd.mode import mode
@@ -95,6 +97,16 @@ def publish(where: str, name: str, value: object) -> None:
         raise published_twice(where, name, vars(Tensor)[name], value)
     else:
         setattr(Tensor, name, value)
+
+
+def show_methods() -> None:
+    """Let what is public as it is published, the methods of Tensor above all, show its public signature."""
+    for value in vars(Tensor).values():
+        if type(value) is types.FunctionType:
+            show(value, method=True)
+    for value in namespace("random").values():
+        if type(value) is types.FunctionType:
+            show(value)
 
 
 def published_twice(where: str, name: str, first: object, second: object) -> TypeError:
@@ -289,7 +301,7 @@ def return_type(name: str, fields: str) -> Callable[..., NamedTensors]:
 
     members = {"__repr__": __repr__, "__reduce__": __reduce__, "__slots__": (), "__module__": "torch.return_types"}
     made = type(name, (base,), members)
-    namespace("return_types")[name] = made
+    namespace("return_types")[name] = named_results[name] = made
     return made
 
 

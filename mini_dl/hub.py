@@ -46,9 +46,8 @@ def set_dir(d: str | os.PathLike[str]) -> None:
 
 def _refuse(name: str) -> NoReturn:
     raise NotImplementedError(
-        f"torch.hub.{name} with source='github' is not here: it runs code from the network. Clone the repository and pass "
-        "its folder "
-        "with source='local'. See docs/coverage.md."
+        f"mini_dl has no torch.hub.{name} with source='github' (it runs code from the network; see docs/coverage.md). Clone the "
+        "repository and pass its folder with source='local'."
     )
 
 

@@ -186,7 +186,7 @@ class profile:
 
     def export_stacks(self, path: str, metric: str = "self_cpu_time_total") -> None:
         """NotImplementedError: no stacks are kept."""
-        raise NotImplementedError("torch.profiler.profile.export_stacks is not here: no stacks are kept. See docs/coverage.md.")
+        raise NotImplementedError("mini_dl has no torch.profiler.profile.export_stacks (none are kept; see docs/coverage.md)")
 
     def add_metadata(self, key: str, value: str) -> None:
         """Accepted."""

@@ -87,7 +87,7 @@ def test_a_dropped_module_is_freed_without_the_garbage_collector() -> None:
 
 
 def test_declared_fields_are_the_signature_and_the_repr() -> None:
-    assert str(inspect.signature(nn.ReLU6)) == "(inplace: 'bool' = False) -> 'None'"
+    assert str(inspect.signature(nn.ReLU6)) == "(inplace: bool = False) -> None"
     assert list(inspect.signature(nn.NLLLoss).parameters) == ["weight", "size_average", "ignore_index", "reduce", "reduction"]
     assert repr(nn.ELU(0.5, inplace=True)) == "ELU(alpha=0.5, inplace=True)"
     with pytest.raises(TypeError, match=r"ELU.__init__\(\) got an unexpected keyword argument 'beta'"):

@@ -37,5 +37,5 @@ except NotImplementedError as error:
     print(error)
 print(DEFAULT_CACHE_DIR)
 """
-    why = "it needs torch's dispatcher. See docs/coverage.md."
-    assert run(code) == f"torch.utils.checkpoint.create_selective_checkpoint_contexts is not here: {why}\n~/.cache\n"
+    why = "(it needs torch's dispatcher; see docs/coverage.md)"
+    assert run(code) == f"mini_dl has no torch.utils.checkpoint.create_selective_checkpoint_contexts {why}\n~/.cache\n"

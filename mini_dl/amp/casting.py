@@ -17,6 +17,7 @@ from typing import Any
 from mini_dl import _dtypes
 from mini_dl._device import KNOWN
 from mini_dl._dtypes import FLOATING
+from mini_dl._signatures import PublicSignature
 from mini_dl._surface import namespace
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
@@ -200,7 +201,10 @@ def replace(function: Any, make: Callable[[Function], Function]) -> None:
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
     own.__kwdefaults__ = function.__kwdefaults__
-    if not hasattr(function, "__signature__"):
+    shown = getattr(function, "__signature__", None)
+    if isinstance(shown, PublicSignature):
+        shown.settle()
+    elif shown is None:
         function.__signature__ = inspect.signature(function)
     function.__kwdefaults__ = {**(function.__kwdefaults__ or {}), "_call": make(own)}
     function.__code__ = _looking.__code__.replace(co_freevars=function.__code__.co_freevars, co_name=function.__name__)

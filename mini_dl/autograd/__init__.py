@@ -1,5 +1,7 @@
 """Recording operations and running them backwards."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
+
 from mini_dl._listing import list_names
 from mini_dl.autograd import functional as functional, graph as graph, history as history, variable as variable
 from mini_dl.autograd.anomaly import (
@@ -20,5 +22,8 @@ from mini_dl.autograd.mode import (
     set_grad_enabled as set_grad_enabled,
 )
 from mini_dl.autograd.variable import Variable as Variable
+
+if _TYPE_CHECKING:
+    profiler: _Any  # made when it is first asked for
 
 list_names(globals(), "functional", "graph", "history", "variable")

@@ -590,7 +590,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, ...]:
     """The gradients of the sum of ``output * grad_output`` with respect to `inputs`; ``.grad`` stays as it is.
 
     RuntimeError if one of `inputs` was not used and `allow_unused` is not set. `only_inputs` is accepted, and has no effect.
@@ -616,11 +616,12 @@ def grad(
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             grad(outs, targets, [g if g is None else g[i] for g in gradients], True, create_graph, allow_unused=allow_unused)
             for i in range(len(next(g for g in gradients if g is not None)))
         ]
-        return tuple([None if column[0] is None else wrap(np.stack([g._array for g in column])) for column in zip(*rows)])
+        stacked: list[Any] = [c[0] if c[0] is None else wrap(np.stack([g._array for g in c])) for c in zip(*rows)]
+        return tuple(stacked)
     keep = create_graph if retain_graph is None else retain_graph
     started = _starting_gradients(outs, gradients)
     for target in targets:
@@ -630,7 +631,7 @@ def grad(
             raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
         if not needs_grad(target):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    found = run_backward(outs, started, targets, keep, create_graph, False)
+    found: list[Any] = run_backward(outs, started, targets, keep, create_graph, False)
     for g in found:
         if g is None and not allow_unused:
             raise RuntimeError(

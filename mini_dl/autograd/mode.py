@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mini_dl._dtypes import Function
 from mini_dl._leaving import Block
@@ -28,6 +28,9 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
+F = TypeVar("F", bound=Function)
+
+
 class _Switch(Block):
     """A context manager and decorator that sets the mode and restores the previous one."""
 
@@ -41,7 +44,7 @@ class _Switch(Block):
         """An instance for a single use: decorated functions may recurse."""
         return type(self)()
 
-    def __call__(self, function: Function) -> Function:
+    def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -63,24 +66,26 @@ class _Switch(Block):
                     except BaseException as error:  # thrown in by the consumer: pass it on to the generator
                         value, step = error, inner.throw
 
-            return generator
+            return generator  # type: ignore[return-value]
 
         @functools.wraps(function)
         def wrapped(*args: object, **kwargs: object) -> Any:
             with self.clone():
                 return function(*args, **kwargs)
 
-        return wrapped
+        return wrapped  # type: ignore[return-value]
 
 
 class _Plain(_Switch):
     """A switch without arguments also decorates as ``@no_grad``, without parentheses."""
 
-    def __new__(cls, function: Function | None = None) -> Any:
-        switch = super().__new__(cls)
-        return switch if function is None else switch(function)
+    if not TYPE_CHECKING:
 
-    def __init__(self, function: None = None) -> None:
+        def __new__(cls, function=None):
+            switch = super().__new__(cls)
+            return switch if function is None else switch(function)
+
+    def __init__(self, function: Function | None = None) -> None:
         pass
 
 
@@ -122,7 +127,7 @@ class set_grad_enabled(_Switch):
     def clone(self) -> _Switch:
         return type(self)(self.flag)
 
-    def __call__(self, function: Function) -> Function:
+    def __call__(self, function: F) -> F:
         mode.enabled = self.before  # used as a decorator, it sets nothing now
         return super().__call__(function)
 
@@ -130,12 +135,14 @@ class set_grad_enabled(_Switch):
 class inference_mode(_Switch):
     """Like ``no_grad``, and tensors made within it can never take part in recording."""
 
-    def __new__(cls, mode: Any = True) -> Any:
-        switch = super().__new__(cls)
-        if callable(mode):
-            switch.flag = True
-            return switch(mode)
-        return switch
+    if not TYPE_CHECKING:
+
+        def __new__(cls, mode=True):
+            switch = super().__new__(cls)
+            if callable(mode):
+                switch.flag = True
+                return switch(mode)
+            return switch
 
     def __init__(self, mode: bool = True) -> None:
         self.flag = bool(mode)

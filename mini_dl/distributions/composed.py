@@ -10,7 +10,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.discrete import Categorical
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.transforms import ComposeTransform, Transform
-from mini_dl.distributions.utils import given_by, sum_rightmost
+from mini_dl.distributions.utils import given_by, sum_rightmost, tensor_given_by
 from mini_dl.tensor import Size, Tensor
 
 __all__ = ["Independent", "MixtureSameFamily", "TransformedDistribution"]
@@ -61,10 +61,10 @@ class Independent(Distribution):
     def rsample(self, sample_shape: object = ()) -> Tensor:
         return self.base_dist.rsample(sample_shape)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return sum_rightmost(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return sum_rightmost(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
@@ -138,7 +138,7 @@ class TransformedDistribution(Distribution):
     def rsample(self, sample_shape: object = ()) -> Tensor:
         return self._transformed(self.base_dist.rsample(sample_shape))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         y = self._checked(value)
         event_dim, result = len(self.event_shape), 0.0
         for transform in reversed(self.transforms):
@@ -155,14 +155,14 @@ class TransformedDistribution(Distribution):
             sign = sign * transform.sign
         return value if isinstance(sign, int) and sign == 1 else sign * (value - 0.5) + 0.5
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         for transform in reversed(self.transforms):
             value = transform.inv(value)
         if self._validate_args:
             self.base_dist._validate_sample(value)
         return self._from_above(self.base_dist.cdf(value))
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         return self._transformed(self.base_dist.icdf(self._from_above(value)))
 
 
@@ -208,17 +208,17 @@ class MixtureSameFamily(Distribution):
         """The mean over the components."""
         return (self._pad_mixture_dimensions(self.mixture_distribution.probs) * values).sum(-1 - self._event_ndims)
 
-    mean = given_by(lambda self: self._weighted(self.component_distribution.mean))
+    mean = tensor_given_by(lambda self: self._weighted(self.component_distribution.mean))
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         between = (self.component_distribution.mean - self._pad(self.mean)).pow(2.0)
         return self._weighted(self.component_distribution.variance) + self._weighted(between)
 
-    def cdf(self, x: Any) -> Any:
+    def cdf(self, x: Any) -> Tensor:
         return (self.component_distribution.cdf(self._pad(x)) * self.mixture_distribution.probs).sum(-1)
 
-    def log_prob(self, x: Any) -> Any:
+    def log_prob(self, x: Any) -> Tensor:
         of_components = self.component_distribution.log_prob(self._pad(self._checked(x)))
         return (of_components + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 

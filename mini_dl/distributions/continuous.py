@@ -13,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
-from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, standard_normal
+from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, standard_normal, tensor_given_by
 from mini_dl.ops.choice import where
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -31,9 +31,9 @@ class LocScale(Distribution):
     arg_constraints = LOC_SCALE
     support = constraints.real
     has_rsample = True
-    mode = given_by(lambda self: self.loc)
+    mode = tensor_given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         super().__init__(self.loc.size(), validate_args=validate_args)
 
@@ -50,9 +50,9 @@ class Normal(LocScale, ExponentialFamily):
     """
 
     _mean_carrier_measure = 0
-    mean = given_by(lambda self: self.loc)
-    stddev = given_by(lambda self: self.scale)
-    variance = given_by(lambda self: self.stddev.pow(2))
+    mean = tensor_given_by(lambda self: self.loc)
+    stddev = tensor_given_by(lambda self: self.scale)
+    variance = tensor_given_by(lambda self: self.stddev.pow(2))
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
@@ -62,15 +62,15 @@ class Normal(LocScale, ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.loc + standard_normal(self._extended_shape(sample_shape), self.loc) * self.scale
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         distance = self._checked(value) - self.loc
         return -(distance**2) / (2 * self.scale**2) - self.scale.log() - math.log(math.sqrt(2 * math.pi))
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         distance = self._checked(value) - self.loc
         return 0.5 * (1 + (distance * self.scale.reciprocal() / math.sqrt(2)).erf())
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         return self.loc + self.scale * (2 * value - 1).erfinv() * math.sqrt(2)
 
     def entropy(self) -> Tensor:
@@ -87,22 +87,22 @@ class Normal(LocScale, ExponentialFamily):
 class Laplace(LocScale):
     """Density ``exp(-|x - loc| / scale) / (2 scale)``."""
 
-    mean = given_by(lambda self: self.loc)
-    variance = given_by(lambda self: 2 * self.scale.pow(2))
-    stddev = given_by(lambda self: 2**0.5 * self.scale)
+    mean = tensor_given_by(lambda self: self.loc)
+    variance = tensor_given_by(lambda self: 2 * self.scale.pow(2))
+    stddev = tensor_given_by(lambda self: 2**0.5 * self.scale)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         u = empty(self._extended_shape(sample_shape), dtype=self.loc.dtype).uniform_(finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * (-u.abs()).log1p()
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return -(2 * self.scale).log() - (self._checked(value) - self.loc).abs() / self.scale
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         distance = self._checked(value) - self.loc
         return 0.5 - 0.5 * distance.sign() * (-distance.abs() / self.scale).expm1()
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         term = value - 0.5
         return self.loc - self.scale * term.sign() * (-2 * term.abs()).log1p()
 
@@ -113,19 +113,19 @@ class Laplace(LocScale):
 class Cauchy(LocScale):
     """Density ``1 / (pi scale (1 + ((x - loc) / scale)^2))``, so heavy in the tails that there is no mean."""
 
-    mean = given_by(lambda self: full(self._extended_shape(), math.nan, dtype=self.loc.dtype))
-    variance = given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.loc.dtype))
+    mean = tensor_given_by(lambda self: full(self._extended_shape(), math.nan, dtype=self.loc.dtype))
+    variance = tensor_given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.loc.dtype))
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.loc + empty(self._extended_shape(sample_shape), dtype=self.loc.dtype).cauchy_() * self.scale
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return -math.log(math.pi) - self.scale.log() - (self._standardized(self._checked(value)) ** 2).log1p()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return self._standardized(self._checked(value)).atan() / math.pi + 0.5
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         return (math.pi * (value - 0.5)).tan() * self.scale + self.loc
 
     def entropy(self) -> Tensor:
@@ -141,10 +141,12 @@ class StudentT(Distribution):
     arg_constraints = constrained(df=constraints.positive, **LOC_SCALE)
     support = constraints.real
     has_rsample = True
-    mode = given_by(lambda self: self.loc)
-    mean = given_by(lambda self: self.loc.masked_fill(self.df <= 1, math.nan))
+    mode = tensor_given_by(lambda self: self.loc)
+    mean = tensor_given_by(lambda self: self.loc.masked_fill(self.df <= 1, math.nan))
 
-    def __init__(self, df: Value, loc: Value = 0.0, scale: Value = 1.0, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, df: Tensor | float, loc: Tensor | float = 0.0, scale: Tensor | float = 1.0, validate_args: bool | None = None
+    ) -> None:
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         self._chi2 = Chi2(self.df)
         super().__init__(self.df.size(), validate_args=validate_args)
@@ -161,7 +163,7 @@ class StudentT(Distribution):
         z = self._chi2.rsample(sample_shape)
         return self.loc + self.scale * (x * (z / self.df).rsqrt())
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         y = (self._checked(value) - self.loc) / self.scale
         halves = (0.5 * self.df).lgamma() - (0.5 * (self.df + 1.0)).lgamma()
         normalizer = self.scale.log() + 0.5 * self.df.log() + 0.5 * math.log(math.pi) + halves
@@ -177,16 +179,16 @@ class Uniform(Distribution):
     """Density ``1 / (high - low)`` in [low, high)."""
 
     has_rsample = True
-    mean = given_by(lambda self: (self.high + self.low) / 2)
-    mode = given_by(lambda self: math.nan * self.high)
-    stddev = given_by(lambda self: (self.high - self.low) / 12**0.5)
-    variance = given_by(lambda self: (self.high - self.low).pow(2) / 12)
+    mean = tensor_given_by(lambda self: (self.high + self.low) / 2)
+    mode = tensor_given_by(lambda self: math.nan * self.high)
+    stddev = tensor_given_by(lambda self: (self.high - self.low) / 12**0.5)
+    variance = tensor_given_by(lambda self: (self.high - self.low).pow(2) / 12)
 
     @property
     def arg_constraints(self) -> Any:
         return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
 
-    def __init__(self, low: Value, high: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, low: Tensor | float, high: Tensor | float, validate_args: bool | None = None) -> None:
         self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.size(), validate_args=validate_args)
 
@@ -197,15 +199,15 @@ class Uniform(Distribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.low + rand(self._extended_shape(sample_shape), dtype=self.low.dtype) * (self.high - self.low)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         inside = self.low.le(value).type_as(self.low).mul(self.high.gt(value).type_as(self.low))
         return inside.log() - (self.high - self.low).log()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return ((self._checked(value) - self.low) / (self.high - self.low)).clamp(min=0, max=1)
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         return value * (self.high - self.low) + self.low
 
     def entropy(self) -> Tensor:
@@ -219,9 +221,11 @@ class GeneralizedPareto(Distribution):
 
     arg_constraints = constrained(**LOC_SCALE, concentration=constraints.real)
     has_rsample = True
-    mode = given_by(lambda self: self.loc)
+    mode = tensor_given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Value, scale: Value, concentration: Value, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, loc: Tensor | float, scale: Tensor | float, concentration: Tensor | float, validate_args: bool | None = None
+    ) -> None:
         self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
         super().__init__(self.loc.size(), validate_args=validate_args)
 
@@ -238,7 +242,7 @@ class GeneralizedPareto(Distribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.loc.dtype))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         z = (self._checked(value) - self.loc) / self.scale
         zero, c = self._split()
         y = 1 / c + ones_like(z)
@@ -254,10 +258,10 @@ class GeneralizedPareto(Distribution):
         """The logarithm of the probability of a number up to `value`."""
         return (-self.log_survival_function(value).exp()).log1p()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return self.log_cdf(value).exp()
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         zero, c = self._split()
         log_rest = (-value).log1p()
         return where(zero, self.loc - self.scale * log_rest, self.loc + self.scale / c * (-c * log_rest).expm1())
@@ -324,11 +328,11 @@ class VonMises(Distribution):
     has_rsample = False
     mean = mode = given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Value, concentration: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Tensor | float, concentration: Tensor | float, validate_args: bool | None = None) -> None:
         self.loc, self.concentration = broadcast_all(loc, concentration)
         super().__init__(self.loc.shape, Size(), validate_args)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         result = self.concentration * (self._checked(value) - self.loc).cos()
         return result - math.log(2 * math.pi) - _log_modified_bessel_fn(self.concentration)
 

@@ -21,7 +21,7 @@ from mini_dl.distributions.transforms import (
     SigmoidTransform,
     StickBreakingTransform,
 )
-from mini_dl.distributions.utils import Value, broadcast_all, clamp_probs, euler_constant, given_by
+from mini_dl.distributions.utils import broadcast_all, clamp_probs, euler_constant, given_by, tensor_given_by
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full, full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import as_tensor
@@ -54,14 +54,14 @@ class LogNormal(TransformedDistribution):
     support: Any = constraints.positive
     has_rsample = True
     loc, scale = of_base("loc"), of_base("scale")
-    mean = given_by(lambda self: (self.loc + self.scale.pow(2) / 2).exp())
-    mode = given_by(lambda self: (self.loc - self.scale.square()).exp())
-    variance = given_by(lambda self: self.scale.pow(2).expm1() * (2 * self.loc + self.scale.pow(2)).exp())
+    mean = tensor_given_by(lambda self: (self.loc + self.scale.pow(2) / 2).exp())
+    mode = tensor_given_by(lambda self: (self.loc - self.scale.square()).exp())
+    variance = tensor_given_by(lambda self: self.scale.pow(2).expm1() * (2 * self.loc + self.scale.pow(2)).exp())
 
-    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
         super().__init__(Normal(loc, scale, validate_args=validate_args), ExpTransform(), validate_args=validate_args)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return self.base_dist.entropy() + self.loc
 
 
@@ -74,7 +74,7 @@ class LogisticNormal(TransformedDistribution):
     loc = given_by(lambda self: self.base_dist.base_dist.loc)
     scale = given_by(lambda self: self.base_dist.base_dist.scale)
 
-    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         if not base.batch_shape:
             base = base.expand([1])
@@ -88,42 +88,42 @@ class Half(TransformedDistribution):
     support: Any = constraints.nonnegative
     has_rsample = True
     scale = of_base("scale")
-    mode = given_by(lambda self: zeros_like(self.scale))
+    mode = tensor_given_by(lambda self: zeros_like(self.scale))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         return where(value >= 0, self.base_dist.log_prob(value) + math.log(2), -math.inf)
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return 2 * self.base_dist.cdf(self._checked(value)) - 1
 
-    def icdf(self, prob: Any) -> Any:
+    def icdf(self, prob: Any) -> Tensor:
         return self.base_dist.icdf((prob + 1) / 2)
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         return self.base_dist.entropy() - math.log(2)
 
 
 class HalfNormal(Half):
     """The absolute value of normal numbers."""
 
-    mean = given_by(lambda self: self.scale * math.sqrt(2 / math.pi))
-    variance = given_by(lambda self: self.scale.pow(2) * (1 - 2 / math.pi))
+    mean = tensor_given_by(lambda self: self.scale * math.sqrt(2 / math.pi))
+    variance = tensor_given_by(lambda self: self.scale.pow(2) * (1 - 2 / math.pi))
 
-    def __init__(self, scale: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Tensor | float, validate_args: bool | None = None) -> None:
         super().__init__(Normal(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
 
 class HalfCauchy(Half):
     """The absolute value of Cauchy numbers."""
 
-    mean = given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.scale.dtype))
+    mean = tensor_given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.scale.dtype))
     variance = of_base("variance")
 
-    def __init__(self, scale: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Tensor | float, validate_args: bool | None = None) -> None:
         super().__init__(Cauchy(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return super().log_prob(as_tensor(self._checked(value), dtype=self.scale.dtype))
 
 
@@ -140,12 +140,12 @@ class Gumbel(TransformedDistribution):
 
     arg_constraints = LOC_SCALE
     support: Any = constraints.real
-    mean = given_by(lambda self: self.loc + self.scale * euler_constant)
-    mode = given_by(lambda self: self.loc)
-    stddev = given_by(lambda self: (math.pi / math.sqrt(6)) * self.scale)
-    variance = given_by(lambda self: self.stddev.pow(2))
+    mean = tensor_given_by(lambda self: self.loc + self.scale * euler_constant)
+    mode = tensor_given_by(lambda self: self.loc)
+    stddev = tensor_given_by(lambda self: (math.pi / math.sqrt(6)) * self.scale)
+    variance = tensor_given_by(lambda self: self.stddev.pow(2))
 
-    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         info = finfo(self.loc.dtype)
         base = Uniform(full_like(self.loc, info.tiny), full_like(self.loc, 1 - info.eps), validate_args=validate_args)
@@ -157,7 +157,7 @@ class Gumbel(TransformedDistribution):
         ]
         super().__init__(base, transforms, validate_args=validate_args)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         y = (self.loc - self._checked(value)) / self.scale
         return y - y.exp() - self.scale.log()
 
@@ -171,10 +171,10 @@ class Kumaraswamy(TransformedDistribution):
     arg_constraints = constrained(concentration1=constraints.positive, concentration0=constraints.positive)
     support: Any = constraints.unit_interval
     has_rsample = True
-    mean = given_by(lambda self: self._moment(1))
-    variance = given_by(lambda self: self._moment(2) - self.mean.pow(2))
+    mean = tensor_given_by(lambda self: self._moment(1))
+    variance = tensor_given_by(lambda self: self._moment(2) - self.mean.pow(2))
 
-    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Tensor | float, concentration0: Tensor | float, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
         zero, one = zeros_like(self.concentration0), ones_like(self.concentration0)
         transforms = [
@@ -208,9 +208,9 @@ class Pareto(TransformedDistribution):
     """Density ``alpha scale^alpha / x^(alpha + 1)`` from `scale` on: ``scale * exp`` of exponential numbers."""
 
     arg_constraints = constrained(alpha=constraints.positive, scale=constraints.positive)
-    mode = given_by(lambda self: self.scale)
+    mode = tensor_given_by(lambda self: self.scale)
 
-    def __init__(self, scale: Value, alpha: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Tensor | float, alpha: Tensor | float, validate_args: bool | None = None) -> None:
         self.scale, self.alpha = broadcast_all(scale, alpha)
         base = Exponential(self.alpha, validate_args=validate_args)
         super().__init__(base, [ExpTransform(), AffineTransform(0, self.scale)], validate_args=validate_args)
@@ -238,9 +238,9 @@ class Weibull(TransformedDistribution):
 
     arg_constraints = constrained(scale=constraints.positive, concentration=constraints.positive)
     support: Any = constraints.positive
-    mean = given_by(lambda self: self.scale * self._moment(1))
+    mean = tensor_given_by(lambda self: self.scale * self._moment(1))
 
-    def __init__(self, scale: Value, concentration: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Tensor | float, concentration: Tensor | float, validate_args: bool | None = None) -> None:
         self.scale, self.concentration = broadcast_all(scale, concentration)
         base = Exponential(ones_like(self.scale), validate_args=validate_args)
         transforms = [PowerTransform(self.concentration_reciprocal), AffineTransform(0, self.scale)]
@@ -272,10 +272,10 @@ class InverseGamma(TransformedDistribution):
     support: Any = constraints.positive
     has_rsample = True
     concentration, rate = of_base("concentration"), of_base("rate")
-    mean = given_by(lambda self: where(self.concentration > 1, self.rate / (self.concentration - 1), math.inf))
-    mode = given_by(lambda self: self.rate / (self.concentration + 1))
+    mean = tensor_given_by(lambda self: where(self.concentration > 1, self.rate / (self.concentration - 1), math.inf))
+    mode = tensor_given_by(lambda self: self.rate / (self.concentration + 1))
 
-    def __init__(self, concentration: Value, rate: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration: Tensor | float, rate: Tensor | float, validate_args: bool | None = None) -> None:
         base = Gamma(concentration, rate, validate_args=validate_args)
         super().__init__(base, PowerTransform(-base.rate.new_ones(())), validate_args=validate_args)
 
@@ -303,7 +303,11 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
     support = constraints.real
 
     def __init__(
-        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self,
+        temperature: Tensor,
+        probs: Tensor | float | None = None,
+        logits: Tensor | float | None = None,
+        validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
         (given,) = broadcast_all(self._choose(probs, logits))
@@ -316,7 +320,7 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         u = clamp_probs(rand(shape, dtype=probs.dtype))
         return (u.log() - (-u).log1p() + probs.log() - (-probs).log1p()) / self.temperature
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         logits, value = broadcast_all(self.logits, value)
         difference = logits - value.mul(self.temperature)
@@ -332,7 +336,11 @@ class RelaxedBernoulli(TransformedDistribution):
     temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
-        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self,
+        temperature: Tensor,
+        probs: Tensor | float | None = None,
+        logits: Tensor | float | None = None,
+        validate_args: bool | None = None,
     ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
@@ -345,7 +353,7 @@ class ExpRelaxedCategorical(OverClasses):
     has_rsample = True
 
     def __init__(
-        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self, temperature: Tensor, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
         self.temperature = temperature
         super().__init__(Categorical(probs, logits), validate_args)
@@ -355,7 +363,7 @@ class ExpRelaxedCategorical(OverClasses):
         scores = (self.logits - (-u.log()).log()) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         n = self._categorical._num_events
         value = self._checked(value)
         logits, value = broadcast_all(self.logits, value)
@@ -373,7 +381,7 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
-        self, temperature: Tensor, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self, temperature: Tensor, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)

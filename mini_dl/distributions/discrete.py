@@ -13,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
-from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property
+from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, tensor_given_by
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.copies import broadcast_tensors
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -59,11 +59,13 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
     support = constraints.boolean
     has_enumerate_support = True
     _mean_carrier_measure = 0
-    mean = given_by(lambda self: self.probs)
-    variance = given_by(lambda self: self.probs * (1 - self.probs))
+    mean = tensor_given_by(lambda self: self.probs)
+    variance = tensor_given_by(lambda self: self.probs * (1 - self.probs))
     _natural_params = given_by(lambda self: (self.probs.logit(),))
 
-    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, probs: Tensor | float | None = None, logits: Tensor | float | None = None, validate_args: bool | None = None
+    ) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -76,7 +78,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
         with no_grad():
             return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none")
@@ -96,11 +98,13 @@ class Geometric(ProbsOrLogits):
 
     arg_constraints = BINARY
     support = constraints.nonnegative_integer
-    mean = given_by(lambda self: 1.0 / self.probs - 1.0)
-    mode = given_by(lambda self: zeros_like(self.probs))
-    variance = given_by(lambda self: (1.0 / self.probs - 1.0) / self.probs)
+    mean = tensor_given_by(lambda self: 1.0 / self.probs - 1.0)
+    mode = tensor_given_by(lambda self: zeros_like(self.probs))
+    variance = tensor_given_by(lambda self: (1.0 / self.probs - 1.0) / self.probs)
 
-    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, probs: Tensor | float | None = None, logits: Tensor | float | None = None, validate_args: bool | None = None
+    ) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -115,7 +119,7 @@ class Geometric(ProbsOrLogits):
             u = empty(self._extended_shape(sample_shape), dtype=self.probs.dtype).uniform_(finfo(self.probs.dtype).tiny, 1)
             return (u.log() / (-self.probs).log1p()).floor()
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value, probs = broadcast_all(self._checked(value), self.probs)
         finite = probs.masked_fill((probs == 1) & (value == 0), 0)
         return value * (-finite).log1p() + self.probs.log()
@@ -127,7 +131,9 @@ class Geometric(ProbsOrLogits):
 class _OfTrials(ProbsOrLogits):
     """Distributions with a `total_count`, of the type of the probabilities."""
 
-    def __init__(self, total_count: Value, probs: Value | None, logits: Value | None, validate_args: bool | None) -> None:
+    def __init__(
+        self, total_count: Tensor | float, probs: Tensor | float | None, logits: Tensor | float | None, validate_args: bool | None
+    ) -> None:
         count, given = broadcast_all(total_count, self._choose(probs, logits))
         self.total_count = count.type_as(given)
         setattr(self, self._given, given)
@@ -139,12 +145,16 @@ class Binomial(_OfTrials):
 
     arg_constraints = constrained(total_count=constraints.nonnegative_integer, **BINARY)
     has_enumerate_support = True
-    mean = given_by(lambda self: self.total_count * self.probs)
-    mode = given_by(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
-    variance = given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
+    mean = tensor_given_by(lambda self: self.total_count * self.probs)
+    mode = tensor_given_by(lambda self: ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count))
+    variance = tensor_given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def __init__(
-        self, total_count: Value = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self,
+        total_count: Tensor | float = 1,
+        probs: Tensor | float | None = None,
+        logits: Tensor | float | None = None,
+        validate_args: bool | None = None,
     ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
 
@@ -157,7 +167,7 @@ class Binomial(_OfTrials):
         with no_grad():
             return binomial(self.total_count.expand(shape), self.probs.expand(shape))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value, n, logits = self._checked(value), self.total_count, self.logits
         positive = (logits.clamp(min=0) + logits - logits.clamp(max=0)) / 2  # max(logits, 0), with the slope 1/2 at 0
         normalizer = n * positive + n * (-logits.abs()).exp().log1p() - (n + 1).lgamma()
@@ -190,12 +200,16 @@ class NegativeBinomial(_OfTrials):
         logits=constraints.real,
     )
     support = constraints.nonnegative_integer
-    mean = given_by(lambda self: self.total_count * self.logits.exp())
-    mode = given_by(lambda self: ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0))
-    variance = given_by(lambda self: self.mean / (-self.logits).sigmoid())
+    mean = tensor_given_by(lambda self: self.total_count * self.logits.exp())
+    mode = tensor_given_by(lambda self: ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0.0))
+    variance = tensor_given_by(lambda self: self.mean / (-self.logits).sigmoid())
 
     def __init__(
-        self, total_count: Value, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self,
+        total_count: Tensor | float,
+        probs: Tensor | float | None = None,
+        logits: Tensor | float | None = None,
+        validate_args: bool | None = None,
     ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
 
@@ -207,7 +221,7 @@ class NegativeBinomial(_OfTrials):
         with no_grad():
             return poisson(self._gamma.sample(sample_shape))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value, n = self._checked(value), self.total_count
         unnormalized = n * logsigmoid(-self.logits) + value * logsigmoid(self.logits)
         normalizer = -(n + value).lgamma() + (1.0 + value).lgamma() + n.lgamma()
@@ -225,10 +239,10 @@ class Poisson(ExponentialFamily):
     arg_constraints = constrained(rate=constraints.nonnegative)
     support = constraints.nonnegative_integer
     mean = variance = given_by(lambda self: self.rate)
-    mode = given_by(lambda self: self.rate.floor())
+    mode = tensor_given_by(lambda self: self.rate.floor())
     _natural_params = given_by(lambda self: (self.rate.log(),))
 
-    def __init__(self, rate: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Tensor | float, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
@@ -236,7 +250,7 @@ class Poisson(ExponentialFamily):
         with no_grad():
             return poisson(self.rate.expand(self._extended_shape(sample_shape)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         rate, value = broadcast_all(self.rate, value)
         return xlogy(value, rate) - rate - (value + 1).lgamma()
@@ -260,16 +274,16 @@ class Categorical(ProbsOrLogits):
     has_enumerate_support = True
     _binary = False
     mean = variance = given_by(lambda self: full(self._extended_shape(), math.nan, dtype=self.probs.dtype))
-    mode = given_by(lambda self: self.probs.argmax(-1))
+    mode = tensor_given_by(lambda self: self.probs.argmax(-1))
 
-    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None) -> None:
         given = self._choose(probs, logits)
         if given.dim() < 1:
             raise ValueError(f"`{self._given}` parameter must be at least one-dimensional.")
         if self._given == "probs":
-            self.probs = probs / probs.sum(-1, keepdim=True)
+            self.probs = given / given.sum(-1, keepdim=True)
         else:
-            self.logits = logits - logits.logsumexp(-1, keepdim=True)
+            self.logits = given - given.logsumexp(-1, keepdim=True)
         self._num_events = given.size()[-1]
         super().__init__(self._param.size()[:-1], validate_args=validate_args)
 
@@ -281,7 +295,7 @@ class Categorical(ProbsOrLogits):
         rows = self.probs.reshape(-1, self._num_events)
         return multinomial(rows, Size(sample_shape).numel(), True).T.reshape(self._extended_shape(sample_shape))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value).long().unsqueeze(-1)
         value, logits = broadcast_tensors(value, self.logits)
         return logits.gather(-1, value[..., :1]).squeeze(-1)
@@ -317,17 +331,17 @@ class OneHotCategorical(OverClasses):
 
     support = constraints.one_hot
     has_enumerate_support = True
-    mean = given_by(lambda self: self.probs)
-    mode = given_by(lambda self: one_hot(self.probs.argmax(-1), self.probs.shape[-1]).to(self.probs))
-    variance = given_by(lambda self: self.probs * (1 - self.probs))
+    mean = tensor_given_by(lambda self: self.probs)
+    mode = tensor_given_by(lambda self: one_hot(self.probs.argmax(-1), self.probs.shape[-1]).to(self.probs))
+    variance = tensor_given_by(lambda self: self.probs * (1 - self.probs))
 
-    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
+    def __init__(self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None) -> None:
         super().__init__(Categorical(probs, logits), validate_args)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return one_hot(self._categorical.sample(sample_shape), self._categorical._num_events).to(self.probs)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return self._categorical.log_prob(self._checked(value).max(-1)[1])
 
     def entropy(self) -> Tensor:
@@ -352,11 +366,11 @@ class Multinomial(OverClasses):
     """How often each class was drawn in `total_count` draws."""
 
     total_count: int
-    mean = given_by(lambda self: self.probs * self.total_count)
-    variance = given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
+    mean = tensor_given_by(lambda self: self.probs * self.total_count)
+    variance = tensor_given_by(lambda self: self.total_count * self.probs * (1 - self.probs))
 
     def __init__(
-        self, total_count: int = 1, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None
+        self, total_count: int = 1, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
@@ -378,7 +392,7 @@ class Multinomial(OverClasses):
         chances = Binomial(self.total_count, probs=self.probs).log_prob(counts).exp()
         return n * self._categorical.entropy() - (n + 1).lgamma() + (chances * (counts + 1).lgamma()).sum([0, -1])
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         logits, value = broadcast_all(self.logits, value)
         logits = logits.masked_fill((value == 0) & (logits == -math.inf), 0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mini_dl._guidance import tell_constructor
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.utils import given_by, lazy_property, logits_to_probs, probs_to_logits
@@ -44,15 +45,29 @@ class Distribution:
     distributions it is made of, begin with the dimensions of the batch: so `expand` need not be told anything more.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
+
     has_rsample: Any = False
     has_enumerate_support: Any = False
     _validate_args = __debug__
 
     arg_constraints: Any = missing("arg_constraints")
     support: Any = missing("support")
-    mean: Any = missing("mean")
-    variance: Any = missing("variance")
-    mode: Any = missing("mode", told=True)
+    if TYPE_CHECKING:
+
+        @property
+        def mean(self) -> Tensor: ...
+        @property
+        def variance(self) -> Tensor: ...
+        @property
+        def mode(self) -> Tensor: ...
+
+    else:
+        mean = missing("mean")
+        variance = missing("variance")
+        mode = missing("mode", told=True)
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
@@ -165,15 +180,15 @@ class Distribution:
         )  # fmt: skip
         return self.sample(Size((n,)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         """The logarithm of the density, or of the probability, at `value`."""
         raise NotImplementedError
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         """The probability of a number up to `value`."""
         raise NotImplementedError
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         """The number up to which the probability is `value`."""
         raise NotImplementedError
 

@@ -15,11 +15,11 @@ from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.simplex import Beta
 from mini_dl.distributions.utils import (
     NUMBERS,
-    Value,
     broadcast_all,
     given_by,
     lazy_property,
     standard_normal,
+    tensor_given_by,
     vec_to_tril_matrix,
 )
 from mini_dl.ops.cholesky import _linalg_cholesky as cholesky, cholesky_inverse, cholesky_solve
@@ -134,7 +134,7 @@ class MultivariateNormal(Distribution):
         eps = standard_normal(self._extended_shape(sample_shape), self.loc)
         return self.loc + _batch_mv(self._unbroadcasted_scale_tril, eps)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         distance = _batch_mahalanobis(self._unbroadcasted_scale_tril, self._checked(value) - self.loc)
         n = self._event_shape[0]
         return -0.5 * (n * math.log(2 * math.pi) + distance) - _log_diagonal(self._unbroadcasted_scale_tril)
@@ -255,7 +255,7 @@ class LowRankMultivariateNormal(Distribution):
         eps_D = standard_normal(shape, self.loc)
         return self.loc + _batch_mv(W, eps_W) + D.sqrt() * eps_D
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         distance = _batch_lowrank_mahalanobis(*self._low_rank, self._checked(value) - self.loc, self._capacitance_tril)
         log_det = _batch_lowrank_logdet(*self._low_rank, self._capacitance_tril)
         return -0.5 * (self._event_shape[0] * math.log(2 * math.pi) + log_det + distance)
@@ -277,7 +277,7 @@ class Wishart(ExponentialFamily):
     support = constraints.positive_definite
     has_rsample = True
     _mean_carrier_measure = 0
-    mean = given_by(lambda self: self._per_matrix(self.df) * self.covariance_matrix)
+    mean = tensor_given_by(lambda self: self._per_matrix(self.df) * self.covariance_matrix)
 
     @property
     def arg_constraints(self) -> Any:
@@ -334,7 +334,7 @@ class Wishart(ExponentialFamily):
         return self._per_matrix(factor.masked_fill(factor <= 0, math.nan)) * self.covariance_matrix
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> Tensor:
         V = self.covariance_matrix
         diagonal = V.diagonal(dim1=-2, dim2=-1)
         return self._per_matrix(self.df) * (V.pow(2) + diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2))
@@ -370,14 +370,14 @@ class Wishart(ExponentialFamily):
         """Whether it holds anywhere in the batch."""
         return where.amax([-(i + 1) for i in range(len(self._batch_shape))]) if self._batch_shape else where
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value, nu, p = self._checked(value), self.df, self._event_shape[-1]
         factor = self._unbroadcasted_scale_tril
         trace = cholesky_solve(value, factor).diagonal(dim1=-2, dim2=-1).sum(-1)
         normalizer = nu * (p * math.log(2) / 2 + _log_diagonal(factor)) + mvlgamma(nu / 2, p=p)
         return -normalizer + (nu - p - 1) / 2 * slogdet(value).logabsdet - trace / 2
 
-    def entropy(self) -> Any:
+    def entropy(self) -> Tensor:
         nu, p = self.df, self._event_shape[-1]
         log_volume = (p + 1) * (p * math.log(2) / 2 + _log_diagonal(self._unbroadcasted_scale_tril))
         return log_volume + mvlgamma(nu / 2, p=p) - (nu - p - 1) / 2 * _mvdigamma(nu / 2, p) + nu * p / 2
@@ -407,7 +407,7 @@ class LKJCholesky(Distribution):
     arg_constraints = constrained(concentration=constraints.positive)
     support = constraints.corr_cholesky
 
-    def __init__(self, dim: int, concentration: Value = 1.0, validate_args: bool | None = None) -> None:
+    def __init__(self, dim: int, concentration: Tensor | float = 1.0, validate_args: bool | None = None) -> None:
         if dim < 2:
             raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
         self.dim = dim
@@ -427,7 +427,7 @@ class LKJCholesky(Distribution):
         rest = (1 - (rows**2).sum(-1)).clamp(min=finfo(rows.dtype).tiny).sqrt()
         return rows + diag_embed(rest)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         diagonal = self._checked(value).diagonal(dim1=-1, dim2=-2)[..., 1:]
         power = 2 * (self.concentration - 1).unsqueeze(-1) + self.dim - arange(2, self.dim + 1)
         n = self.dim - 1

@@ -10,7 +10,7 @@ from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import Value, broadcast_all, given_by
+from mini_dl.distributions.utils import broadcast_all, given_by, tensor_given_by
 from mini_dl.ops.creation import empty, zeros_like
 from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.powers import xlogy
@@ -34,24 +34,24 @@ class Exponential(ExponentialFamily):
     has_rsample = True
     _mean_carrier_measure = 0
     mean = stddev = given_by(lambda self: self.rate.reciprocal())
-    mode = given_by(lambda self: zeros_like(self.rate))
-    variance = given_by(lambda self: self.rate.pow(-2))
+    mode = tensor_given_by(lambda self: zeros_like(self.rate))
+    variance = tensor_given_by(lambda self: self.rate.pow(-2))
     _natural_params = given_by(lambda self: (-self.rate,))
 
-    def __init__(self, rate: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Tensor | float, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return empty(self._extended_shape(sample_shape), dtype=self.rate.dtype).exponential_() / self.rate
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         return self.rate.log() - self.rate * self._checked(value)
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return 1 - (-self.rate * self._checked(value)).exp()
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         return -(-value).log1p() / self.rate
 
     def entropy(self) -> Tensor:
@@ -73,12 +73,12 @@ class Gamma(ExponentialFamily):
     support = constraints.nonnegative
     has_rsample = True
     _mean_carrier_measure = 0
-    mean = given_by(lambda self: self.concentration / self.rate)
-    mode = given_by(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
-    variance = given_by(lambda self: self.concentration / self.rate.pow(2))
+    mean = tensor_given_by(lambda self: self.concentration / self.rate)
+    mode = tensor_given_by(lambda self: ((self.concentration - 1) / self.rate).clamp(min=0))
+    variance = tensor_given_by(lambda self: self.concentration / self.rate.pow(2))
     _natural_params = given_by(lambda self: (self.concentration - 1, -self.rate))
 
-    def __init__(self, concentration: Value, rate: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration: Tensor | float, rate: Tensor | float, validate_args: bool | None = None) -> None:
         self.concentration, self.rate = broadcast_all(concentration, rate)
         super().__init__(self.concentration.size(), validate_args=validate_args)
 
@@ -88,12 +88,12 @@ class Gamma(ExponentialFamily):
         value.detach().clamp_(min=finfo(value.dtype).tiny)  # not recorded: the gradient flows where it changed something, too
         return value
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(as_tensor(value, dtype=self.rate.dtype))
         a, rate = self.concentration, self.rate
         return xlogy(a, rate) + xlogy(a - 1, value) - rate * value - a.lgamma()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         return igamma(self.concentration, self.rate * self._checked(value))
 
     def entropy(self) -> Tensor:
@@ -110,7 +110,7 @@ class Chi2(Gamma):
     arg_constraints = constrained(df=constraints.positive)
     df = given_by(lambda self: self.concentration * 2)
 
-    def __init__(self, df: Any, validate_args: bool | None = None) -> None:
+    def __init__(self, df: Tensor | float, validate_args: bool | None = None) -> None:
         super().__init__(0.5 * df, 0.5, validate_args=validate_args)
 
     def _varying(self) -> Any:
@@ -124,7 +124,7 @@ class FisherSnedecor(Distribution):
     support = constraints.positive
     has_rsample = True
 
-    def __init__(self, df1: Value, df2: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, df1: Tensor | float, df2: Tensor | float, validate_args: bool | None = None) -> None:
         self.df1, self.df2 = broadcast_all(df1, df2)
         self._gamma1 = Gamma(self.df1 * 0.5, self.df1)
         self._gamma2 = Gamma(self.df2 * 0.5, self.df2)
@@ -150,7 +150,7 @@ class FisherSnedecor(Distribution):
         above, below = self._gamma1.rsample(sample_shape), self._gamma2.rsample(sample_shape)
         return (above / below.clamp(min=tiny)).clamp(min=tiny)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         half1, half2, ratio = self.df1 * 0.5, self.df2 * 0.5, self.df1 / self.df2
         normalizer = (half1 + half2).lgamma() - half1.lgamma() - half2.lgamma()

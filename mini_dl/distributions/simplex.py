@@ -11,7 +11,16 @@ from mini_dl.autograd.mode import no_grad
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import NUMBERS, Value, broadcast_all, clamp_probs, given_by, lazy_property, logits_to_probs
+from mini_dl.distributions.utils import (
+    NUMBERS,
+    Value,
+    broadcast_all,
+    clamp_probs,
+    given_by,
+    lazy_property,
+    logits_to_probs,
+    tensor_given_by,
+)
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import tensor
@@ -58,7 +67,7 @@ class Dirichlet(ExponentialFamily):
     arg_constraints = constrained(concentration=constraints.independent(constraints.positive, 1))
     support = constraints.simplex
     has_rsample = True
-    mean = given_by(lambda self: self.concentration / self.concentration.sum(-1, True))
+    mean = tensor_given_by(lambda self: self.concentration / self.concentration.sum(-1, True))
     _natural_params = given_by(lambda self: (self.concentration,))
 
     def __init__(self, concentration: Tensor, validate_args: bool | None = None) -> None:
@@ -70,7 +79,7 @@ class Dirichlet(ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return _Dirichlet.apply(self.concentration.expand(self._extended_shape(sample_shape)))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         a = self.concentration
         return xlogy(a - 1.0, self._checked(value)).sum(-1) + a.sum(-1).lgamma() - a.lgamma().sum(-1)
 
@@ -110,11 +119,11 @@ class Beta(ExponentialFamily):
     has_rsample = True
     concentration1 = given_by(lambda self: self._dirichlet.concentration[..., 0])
     concentration0 = given_by(lambda self: self._dirichlet.concentration[..., 1])
-    mean = given_by(lambda self: self.concentration1 / (self.concentration1 + self.concentration0))
-    mode = given_by(lambda self: self._dirichlet.mode[..., 0])
+    mean = tensor_given_by(lambda self: self.concentration1 / (self.concentration1 + self.concentration0))
+    mode = tensor_given_by(lambda self: self._dirichlet.mode[..., 0])
     _natural_params = given_by(lambda self: (self.concentration1, self.concentration0))
 
-    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Tensor | float, concentration0: Tensor | float, validate_args: bool | None = None) -> None:
         if isinstance(concentration1, NUMBERS) and isinstance(concentration0, NUMBERS):
             both = tensor([float(concentration1), float(concentration0)])
         else:
@@ -130,7 +139,7 @@ class Beta(ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self._dirichlet.rsample(sample_shape).select(-1, 0)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         return self._dirichlet.log_prob(stack([value, 1.0 - value], -1))
 
@@ -152,7 +161,7 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     support = constraints.unit_interval
     has_rsample = True
     _mean_carrier_measure = 0
-    stddev = given_by(lambda self: self.variance.sqrt())
+    stddev = tensor_given_by(lambda self: self.variance.sqrt())
     _natural_params = given_by(lambda self: (self.logits,))
 
     def __init__(
@@ -209,18 +218,18 @@ class ContinuousBernoulli(ProbsOrLogits, ExponentialFamily):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.icdf(rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: Any) -> Tensor:
         value = self._checked(value)
         logits, value = broadcast_all(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none") + self._cont_bern_log_norm()
 
-    def cdf(self, value: Any) -> Any:
+    def cdf(self, value: Any) -> Tensor:
         value, cut = self._checked(value), self._cut_probs()
         formula = (cut.pow(value) * (1.0 - cut).pow(1.0 - value) + cut - 1.0) / (2.0 * cut - 1.0)
         inside = where(value >= 1.0, ones_like(value), self._stable(formula, value))
         return where(value <= 0.0, zeros_like(value), inside)
 
-    def icdf(self, value: Any) -> Any:
+    def icdf(self, value: Any) -> Tensor:
         cut = self._cut_probs()
         rest = (-cut).log1p()
         return self._stable(((-cut + value * (2.0 * cut - 1.0)).log1p() - rest) / (cut.log() - rest), value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import finfo, get_default_dtype
@@ -106,6 +106,23 @@ class lazy_property:
 def given_by(formula: Callable[[Any], Any]) -> Any:
     """A property that is a formula of the parameters."""
     return property(formula)
+
+
+if TYPE_CHECKING:
+
+    class TensorGiven:
+        """A property that is a tensor."""
+
+        def __init__(self, formula: Callable[[Any], Tensor]) -> None: ...
+        def __get__(self, instance: object, owner: type | None = None) -> Tensor: ...
+
+else:
+    TensorGiven = property
+
+
+def tensor_given_by(formula: Callable[[Any], Tensor]) -> TensorGiven:
+    """The same, for one that is a tensor."""
+    return TensorGiven(formula)
 
 
 # ------------------------------------------------------------------------------------------------ triangles

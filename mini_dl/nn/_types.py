@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from mini_dl._device import device
 from mini_dl._dtypes import dtype
@@ -25,6 +25,18 @@ Hook: TypeAlias = Function
 """What a hook takes and may return is said where it is registered."""
 StateDict: TypeAlias = dict[str, Any]
 """Tensors, numbers and further dictionaries by name: what is saved."""
+
+# ------------------------------------------------------------------------------------------------ of modules
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class WithForward(Protocol[P, R]):
+    """What a module is to type checkers when it is called: its call is typed as its ``forward``."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
 
 # ------------------------------------------------------------------------------------------------ of optimizers
 

@@ -7,7 +7,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -54,6 +54,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 # ------------------------------------------------------------------------------------------------ without fans
 
 _P = ParamSpec("_P")
+_M = TypeVar("_M", bound="Module")
 
 
 def _answered(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
@@ -360,7 +361,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 # ------------------------------------------------------------------------------------------------ whole modules
 
 
-def random_walk_(module: Module, nonlinearity: str = "relu", generator: Generator | None = None) -> Module:
+def random_walk_(module: _M, nonlinearity: str = "relu", generator: Generator | None = None) -> _M:
     """Draw the weight of every dense and convolutional layer so that the log of a gradient's length drifts neither up nor down.
 
     W ~ N(0, g^2 / n), n the fan in, g = exp(1 / (2 n)) for "linear", g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)) for "relu"
@@ -383,9 +384,7 @@ def random_walk_(module: Module, nonlinearity: str = "relu", generator: Generato
     return module
 
 
-def lsuv_(
-    module: Module, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None
-) -> Module:
+def lsuv_(module: _M, input: Tensor | Args, tol: float = 0.1, max_trials: int = 10, generator: Generator | None = None) -> _M:
     """Layer-sequential unit variance: orthogonal weights, then each layer scaled until its output on `input` has variance 1.
 
     W <- W / sqrt(var(output)) while |var(output) - 1| >= tol, at most `max_trials` times, layer by layer in forward order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn, SupportsIndex
+from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ def _owned(kind: type[Tensor], data: Tensor | None, requires_grad: bool) -> Any:
     return out
 
 
+Self = TypeVar("Self", bound="Parameter")
+
+
 class _Marked(type):
     """Makes ``isinstance(tensor, Parameter)`` true for tensors marked ``_is_param``, ``isinstance(tensor, Buffer)`` for those
     marked ``_is_buffer``: `_mark` is set on these two classes, not on their subclasses."""
@@ -54,7 +57,7 @@ class _Marked(type):
         if super().__instancecheck__(instance):
             return True
         mark = cls.__dict__.get("_mark")
-        return mark is not None and isinstance(instance, Tensor) and getattr(instance, mark, False)
+        return mark is not None and isinstance(instance, Tensor) and instance.__dict__.get(mark, False)
 
 
 class Parameter(Tensor, metaclass=_Marked):
@@ -71,10 +74,10 @@ class Parameter(Tensor, metaclass=_Marked):
     _mark = "_is_param"
     __torch_function__ = staticmethod(disabled_torch_function)
 
-    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
+    def __new__(cls: type[Self], data: Tensor | None = None, requires_grad: bool = True) -> Self:
         if data is None or type(data) is Tensor or isinstance(data, cls) or not overrides(data):
             return _owned(cls, data, requires_grad)
-        out = data.detach().requires_grad_(requires_grad)
+        out: Any = data.detach().requires_grad_(requires_grad)
         out._is_param = True
         return out
 
@@ -83,7 +86,7 @@ class Parameter(Tensor, metaclass=_Marked):
             memo[id(self)] = _owned(type(self), wrap(self._array.copy("K")), self._edge is not None)
         return memo[id(self)]
 
-    def __repr__(self, **kwargs: object) -> str:
+    def __repr__(self, **kwargs: Any) -> str:
         return "Parameter containing:\n" + super().__repr__(**kwargs)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
@@ -170,16 +173,16 @@ class UninitializedTensorMixin(Tensor):
                 self._numpy_dtype = target.numpy
         return self
 
-    def float(self) -> UninitializedTensorMixin:
+    def float(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.float32)
 
-    def double(self) -> UninitializedTensorMixin:
+    def double(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.float64)
 
-    def half(self) -> UninitializedTensorMixin:
+    def half(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.float16)
 
-    def bfloat16(self) -> UninitializedTensorMixin:
+    def bfloat16(self) -> UninitializedTensorMixin:  # type: ignore[override]
         return self.to(_dtypes.bfloat16)
 
     def share_memory_(self) -> NoReturn:
@@ -188,7 +191,7 @@ class UninitializedTensorMixin(Tensor):
             "calling `module.share_memory()`."
         )
 
-    def __repr__(self, **kwargs: object) -> str:
+    def __repr__(self, **kwargs: Any) -> str:
         return f"<{type(self).__name__}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

@@ -271,7 +271,8 @@ def _type_of(self: Tensor, dtype: TypeLike = None, non_blocking: bool = False) -
         if (name := dtype.removeprefix("torch.")) not in TENSOR_TYPES:
             raise ValueError(f"invalid type: {dtype!r}")
         dtype = TENSOR_TYPES[name].dtype
-    return self.to(dtype.dtype if isinstance(dtype, TensorType) else dtype)
+    target: Any = dtype.dtype if isinstance(dtype, TensorType) else dtype
+    return self.to(target)
 
 
 _type_of.__name__ = "type"

@@ -14,6 +14,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, too_large, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
+from mini_dl._guidance import mistyped
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
@@ -83,6 +84,9 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
             except (MemoryError, ValueError, OverflowError) as error:
                 raise too_large(make.__name__, args, error) from None
+            except TypeError as error:
+                mistyped(error, call, kwargs)
+                raise
             return finished(array, requires_grad, out)
 
         keyword = inspect.Parameter.KEYWORD_ONLY

@@ -60,7 +60,7 @@ def says_nothing_of_state(kind: type[Tensor]) -> bool:
 def state_of(tensor: Tensor) -> Any:
     """The Python attributes of a tensor, those in slots apart in a second dictionary; whatever its class says they are."""
     if not says_nothing_of_state(type(tensor)):
-        return tensor.__getstate__()
+        return tensor.__getstate__()  # type: ignore[attr-defined]  # object has it from Python 3.11 on
     slots = copyreg._slotnames(type(tensor))  # type: ignore[attr-defined]
     if not slots:
         return attributes_of(tensor)

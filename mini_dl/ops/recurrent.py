@@ -246,7 +246,7 @@ def _layers(
             first = tuple([s[at] for s in start])
             count = _FUSED.get(step)
             if count and sizes is None and projection is None and _fits(count, input, first, w_hh, (b_ih, b_hh)):
-                gates = linear(input, w_ih, b_ih if step is _gru or b_hh is None else b_ih + b_hh)
+                gates = linear(input, w_ih, b_ih if step is _gru or b_ih is None or b_hh is None else b_ih + b_hh)
                 if gates._array.dtype is first[0]._array.dtype:  # else autocast made it smaller, and each step decides
                     last: State = ()
                     if step is _lstm:

@@ -105,7 +105,7 @@ class RMSprop(Optimizer):
     [[-0.005, 0.995], [0.0001, 0.5437]]
     """
 
-    newer_options: ClassVar[Group] = {"momentum": 0}
+    _newer_options: ClassVar[Group] = {"momentum": 0}
 
     def __init__(
         self, params: Params, lr: Number = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,

@@ -129,7 +129,7 @@ class NAdam(Optimizer):
     [[0.8944, 1.8944], [0.82, 1.8179]]
     """
 
-    tensors_of_step = "params, mu_products and state_steps"
+    _tensors_of_step = "params, mu_products and state_steps"
 
     def __init__(
         self, params: Params, lr: Number = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,

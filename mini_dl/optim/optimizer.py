@@ -16,6 +16,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, NARROW, Array
+from mini_dl._guidance import tell_constructor
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
@@ -102,11 +103,11 @@ class Optimizer:
     tensor(-10.)
     """
 
-    newer_options: ClassVar[Group] = {}
+    _newer_options: ClassVar[Group] = {}
     """Options that state saved by old versions may lack, and their values then: flags with defaults, and those named."""
-    tensors_of_step: ClassVar[str] = "params and state_steps"
+    _tensors_of_step: ClassVar[str] = "params and state_steps"
     """torch's name for the tensors that a step takes."""
-    foreach_is_recorded: ClassVar[bool] = False
+    _foreach_is_recorded: ClassVar[bool] = False
     """Whether torch lets `foreach` and `differentiable` go together."""
 
     def __init__(self, params: Params, defaults: Group) -> None:
@@ -137,10 +138,11 @@ class Optimizer:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
         if "__init__" in cls.__dict__:
             parameters = inspect.signature(cls.__init__).parameters.values()
             flags = {p.name: p.default for p in parameters if p.default is None or isinstance(p.default, bool)}
-            cls.newer_options = {**flags, **cls.__dict__.get("newer_options", {})}
+            cls._newer_options = {**flags, **cls.__dict__.get("_newer_options", {})}
         if "step" in cls.__dict__ and not hasattr(cls.__dict__["step"], "hooked"):
             setattr(cls, "step", _with_hooks(cls.__dict__["step"]))  # noqa: B010
 
@@ -188,10 +190,10 @@ class Optimizer:
     def _check_before_step(self, group: Group) -> None:
         if group.get("capturable"):
             raise AssertionError(
-                f"If capturable=True, {self.tensors_of_step} must be on supported devices: "
+                f"If capturable=True, {self._tensors_of_step} must be on supported devices: "
                 "['cuda', 'xpu', 'hpu', 'privateuseone', 'xla']."
             )
-        if group.get("differentiable") and group.get("foreach") and not self.foreach_is_recorded:
+        if group.get("differentiable") and group.get("foreach") and not self._foreach_is_recorded:
             raise AssertionError("_foreach ops don't support autograd")
         if group.get("fused"):
             for param in group["params"]:
@@ -405,7 +407,7 @@ class Optimizer:
         self._make_hooks()
         self.defaults.setdefault("differentiable", False)
         for group in self.param_groups:
-            for name, value in self.newer_options.items():
+            for name, value in self._newer_options.items():
                 group.setdefault(name, value)
             for param in group["params"]:
                 own = self.state.get(param)

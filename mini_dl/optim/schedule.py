@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
+from mini_dl._guidance import tell_constructor
 from mini_dl.nn._types import Group, Number, StateDict
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.sgd import SGD
@@ -52,7 +53,8 @@ def per_group(name: str, optimizer: Optimizer, value: T | Sequence[T], text: str
     groups = len(optimizer.param_groups)
     values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value] * groups
     refuse(len(values) != groups, text.format(name=name, given=len(values), groups=groups))
-    return [v.clone() if isinstance(v, Tensor) else v for v in values]
+    own: list[Any] = [v.clone() if isinstance(v, Tensor) else v for v in values]
+    return own
 
 
 def check_optimizer(optimizer: object) -> None:
@@ -89,6 +91,10 @@ class LRScheduler:
     """Attributes that are schedules or functions, one or a list, whose own states are saved in their place."""
     _get_lr_called_within_step = False
     _is_initial = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)

@@ -29,8 +29,8 @@ class SGD(Optimizer):
     tensor([0.8000, 1.6000], requires_grad=True)
     """
 
-    newer_options: ClassVar[Group] = {"fused": False}
-    foreach_is_recorded = True
+    _newer_options: ClassVar[Group] = {"fused": False}
+    _foreach_is_recorded = True
 
     def __init__(
         self, params: Params, lr: Number = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: Number = 0,
@@ -78,7 +78,8 @@ class SGD(Optimizer):
             else:
                 buffer.mul_(group.momentum).add_(grad, alpha=1 - group.dampening)
             grad = grad.add(buffer, alpha=group.momentum) if group.nesterov else buffer
-        np.add.at(param, tuple(grad.places()), -group.lr * grad._values()._array)
+        places = grad.places()  # type: ignore[attr-defined]  # of a sparse tensor
+        np.add.at(param, tuple(places), -group.lr * grad._values()._array)
 
 
 class ASGD(Optimizer):
@@ -89,7 +90,7 @@ class ASGD(Optimizer):
     [[0.8, 1.6], [0.64, 1.28]]
     """
 
-    tensors_of_step = "params, mus, etas, and state_steps"
+    _tensors_of_step = "params, mus, etas, and state_steps"
 
     def __init__(
         self, params: Params, lr: Number = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,

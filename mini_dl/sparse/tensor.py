@@ -85,11 +85,11 @@ class SparseTensor(Tensor):
     def dtype(self) -> _dtypes.dtype:
         return self.kept.dtype
 
-    @property
+    @property  # type: ignore[override]
     def is_sparse(self) -> bool:
         return self.layout is COO
 
-    @property
+    @property  # type: ignore[override]
     def is_sparse_csr(self) -> bool:
         return self.layout is CSR
 
@@ -122,8 +122,8 @@ class SparseTensor(Tensor):
     def grad(self, value: Any) -> None:
         self.kept.grad = None if value is None else value.kept
 
-    @property
-    def data(self) -> SparseTensor:
+    @property  # type: ignore[misc]
+    def data(self) -> SparseTensor:  # type: ignore[override]
         return self.detach()
 
     @property
@@ -199,7 +199,7 @@ class SparseTensor(Tensor):
     def untyped_storage(self) -> UntypedStorage:
         raise NotImplementedError("Cannot access storage of SparseTensorImpl")
 
-    storage = untyped_storage
+    storage = untyped_storage  # type: ignore[assignment]
 
     def data_ptr(self) -> int:
         raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
@@ -350,7 +350,7 @@ class SparseTensor(Tensor):
         moved = self.kept.to(*args, **kwargs)
         return self if moved is self.kept else like(self, moved)
 
-    def cpu(self) -> SparseTensor:
+    def cpu(self) -> SparseTensor:  # type: ignore[override]
         return self
 
     def type(self, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -364,7 +364,7 @@ class SparseTensor(Tensor):
     def new_tensor(self, data: object, **options: object) -> Tensor:
         return self.kept.new_tensor(data, **options)
 
-    def copy_(self, src: Tensor, non_blocking: bool = False) -> SparseTensor:
+    def copy_(self, src: Any, non_blocking: bool = False) -> SparseTensor:
         if not src._sparse:
             raise RuntimeError("copy_() between dense and sparse Tensors is not implemented! Found self type = " + self.type())
         if src.shape != self.shape:

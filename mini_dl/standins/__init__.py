@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 import sys
 import types
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from typing import Any
 
+from mini_dl._guidance import missing
 from mini_dl.standins.kinds import NotHere as NotHere, made
 from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, section
 
@@ -38,7 +41,7 @@ def find(module: str, name: str) -> Any:
     """What stands for `name` in the module of this name. AttributeError if the tables do not know it either."""
     place = place_of(module)
     if place == "torch" and name == "__all__":
-        return [one for one in names_here() if not one.startswith("_")]
+        return sorted(public_names()["*"])
     if place == name == "torch":  # the package, which torch finds in itself; as a section below, it would be a module of its own
         return sys.modules[ROOT]
     found = section(place)
@@ -51,7 +54,13 @@ def find(module: str, name: str) -> Any:
         return _made[key]
     if section(below) is not None or (not name.startswith("__") and is_file(module, name)):
         return importlib.import_module(f"{module}.{name}")
-    raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules.get(module))
+    raise missing(f"module {module!r} has no attribute {name!r}", name, functools.partial(names_of, module))
+
+
+def names_of(module: str) -> set[str]:
+    """The names that a module has or the tables know for it."""
+    found = section(place_of(module))
+    return {*vars(sys.modules.get(module, types)), *(() if found is None else found.rows)}
 
 
 def operators_over(package: types.ModuleType) -> types.ModuleType:
@@ -114,6 +123,56 @@ def attach_to(module: types.ModuleType) -> None:
     if "__getattr__" not in vars(module) or module.__name__ == ROOT:
         vars(module)["__getattr__"] = lookup(module.__name__)
     vars(module).setdefault("__path__", [])  # the tables may know modules below a plain file
+    vars(module).setdefault("__dir__", functools.partial(shown_names, module))
+
+
+# ------------------------------------------------------------------------------------------------ dir()
+
+
+PUBLIC = Path(__file__).with_name("public.txt")
+"""Written by ``scripts/write_public_names.py``."""
+
+OURS = {
+    "torch": "compat datasets models textbook",
+    "nn.init": "lsuv_ random_walk_",
+    "serialization": "load_npz load_safetensors save_npz save_safetensors",
+    "utils": "viz",
+}
+"""What is ours alone, and documented: in ``docs``."""
+
+OWN_PACKAGES = ("compat", "datasets", "models", "textbook", "utils.viz")
+
+
+@functools.cache
+def public_names() -> dict[str, frozenset[str]]:
+    """The names of torch by module, "*" those of its ``__all__``."""
+    rows = [line.partition(":") for line in PUBLIC.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return {place: frozenset([*names.split(), *OURS.get(place, "").split()]) for place, _, names in rows}
+
+
+def shown_names(module: types.ModuleType) -> list[str]:
+    """What `dir` shows of a module: the names of torch and those that are documented as ours, not what its file imports."""
+    place, names = place_of(module.__name__), vars(module)
+    known = public_names().get(place)
+    found = section(place)
+    rows = set(found.rows) if found is not None else set()
+    if place.startswith(OWN_PACKAGES):
+        known = frozenset(names.get("__all__") or [name for name, value in names.items() if is_defined_in(module, value)])
+    if known is None:
+        return sorted({*names, *rows})
+    return sorted([name for name in {*names, *rows, *known} if name in known or name in rows or name[:2] == "__"])
+
+
+def is_defined_in(module: types.ModuleType, value: Any) -> bool:
+    home = value.__name__.rpartition(".")[0] if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    return home == module.__name__
+
+
+def modules_with_files() -> list[str]:
+    """The places of all public modules that are files of this package, "torch" for the package itself."""
+    root = sys.modules[ROOT]
+    found = [one.name.partition(".")[2] for one in pkgutil.walk_packages(root.__path__, f"{ROOT}.")]
+    return ["torch", *sorted(place for place in found if not any(part.startswith("_") for part in place.split(".")))]
 
 
 def kind_of(place: str, name: str) -> str:

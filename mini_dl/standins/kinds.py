@@ -17,6 +17,11 @@ from mini_dl.standins.tables import Row
 PAGE = "docs/coverage.md"
 
 
+def not_here(name: str, reason: str) -> str:
+    """What the use of a name of torch that is not here says."""
+    return f"mini_dl has no {name} ({reason}; see {PAGE})"
+
+
 class NotHere(NotImplementedError, AttributeError):
     """An attribute of something that is not here: `hasattr` finds it missing, and whoever reads it learns why."""
 
@@ -37,7 +42,7 @@ class Absent(type):
         return super().__new__(cls, name, bases, members)
 
     def _why(cls) -> str:
-        return f"{cls._name} is not here: {cls._reason}. See {PAGE}."
+        return not_here(cls._name, cls._reason)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(cls._why())
@@ -194,7 +199,7 @@ def refused(row: Row, place: str) -> Any:
 
 def base(row: Row, place: str) -> Any:
     """A class that can be subclassed, because packages do that when they are imported, and not be constructed."""
-    why = f"{dotted(place, row.name)} is not here: {row.value}. See {PAGE}."
+    why = not_here(dotted(place, row.name), row.value)
     members = {"_error": (NotImplementedError, why), "__module__": dotted(place), "__doc__": f"Not here: {row.value}."}
     return Refused(row.name, (), members)
 

@@ -196,7 +196,7 @@ class Timer:
         description: str | None = None, env: str | None = None, num_threads: int = 1, language: object = Language.PYTHON,
     ) -> None:  # fmt: skip
         if language not in (Language.PYTHON, "py", "python") or global_setup:
-            raise NotImplementedError("torch.utils.benchmark.Timer of C++ is not here. See docs/coverage.md.")
+            raise NotImplementedError("mini_dl has no torch.utils.benchmark.Timer of C++ (it runs Python; see docs/coverage.md)")
         if not isinstance(stmt, str):
             raise ValueError("Currently only a `str` stmt is supported.")
         stmt, setup = _outdented(stmt), _outdented(setup)

@@ -320,7 +320,7 @@ class SummaryWriter:
             raise AttributeError(f"'SummaryWriter' object has no attribute '{name}'")
 
         def refuse(*args: object, **kwargs: object) -> NoReturn:
-            raise NotImplementedError(f"torch.utils.tensorboard.SummaryWriter.{name} is not here. See docs/coverage.md.")
+            raise NotImplementedError(f"mini_dl has no torch.utils.tensorboard.SummaryWriter.{name} (see docs/coverage.md)")
 
         return refuse
 

@@ -25,8 +25,9 @@ from mini_dl.kernels.mersenne import Generator
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """The number with which a file of the old format begins."""
 ADVICE = (
-    ". If it should be a whole .pt file, copy or write it again; what is of another kind is read by other functions, and any "
-    "pickle by weights_only=False: only if you trust whoever wrote it, for it can run any code"
+    ". If it should be a whole .pt file, copy or write it again; a .npz or .safetensors file is read by "
+    "`torch.serialization.load_npz` or `load_safetensors`, and any pickle by weights_only=False: only if you trust whoever wrote "
+    "it, for it can run any code"
 )
 """What to do about a file that cannot be understood."""
 

@@ -55,7 +55,7 @@ class Globals:
             f"Unsupported global: GLOBAL {path} was not an allowed global by default. Please use "
             f"`torch.serialization.add_safe_globals([{path}])` or the `torch.serialization.safe_globals([{path}])` context "
             "manager to allowlist this global if you trust this class/function, or weights_only=False if you trust whoever wrote "
-            "the file: it then can run any code."
+            "the file: it then can run any code. A file of `model.state_dict()` needs neither."
         )
 
     def is_allowed(self, value: object) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mini_dl.autograd.primitive import not_a_tensor
 from mini_dl.nn import functional as F, init
 from mini_dl.nn._types import Device, DType
@@ -77,7 +79,7 @@ class MultiheadAttention(Module):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None, need_weights: bool = True,
         attn_mask: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Tensor, Any]:  # fmt: skip
         for mask in (key_padding_mask, attn_mask):
             if mask is not None and not isinstance(mask, Tensor):
                 raise not_a_tensor("is_floating_point", "input", 1, mask)
@@ -85,7 +87,7 @@ class MultiheadAttention(Module):
         if turn:
             turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # one tensor given three times stays one
             query, key, value = turned[id(query)], turned[id(key)], turned[id(value)]
-        masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
+        masks: dict[str, Any] = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
         weights = {f"{letter}_proj_weight": getattr(self, f"{letter}_proj_weight") for letter in "qkv"}
         output, attended = F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from mini_dl._guidance import mistyped
+from mini_dl._signatures import public_text
 from mini_dl.nn.modules.module import Module
 
 PACKAGE = __name__.partition(".")[0] + "."
 _EMPTY = inspect.Parameter.empty
+DECLARATIONS = frozenset("call configured dims keyword_only n operation shown tensors transposed".split())
+"""Attributes of the classes derived from `Configured` that say how they compute and print."""
 
 
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform() -> Any:
+        """For type checkers: the annotations of a class say what its constructor takes."""
+        return lambda kind: kind
+
+
+@dataclass_transform()
 class Configured(Module):
     """A module whose class annotations are the arguments of its constructor, in order: ``alpha: float = 1.0``.
 
@@ -32,7 +46,7 @@ class Configured(Module):
             cls._of_package = True
         if ours or not cls._of_package:
             cls._declare()
-        if "__init__" in cls.__dict__:
+        if cls.__init__ is not Configured.__init__:
             own = inspect.signature(cls.__init__)
             cls.__signature__ = own.replace(parameters=list(own.parameters.values())[1:])  # type: ignore[attr-defined]
 
@@ -48,7 +62,10 @@ class Configured(Module):
                     delattr(cls, name)  # an attribute of the class would hide a buffer of that name
         cls._fields = fields
         kind = inspect.Parameter.KEYWORD_ONLY if cls.keyword_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters = [inspect.Parameter(n, kind, default=default, annotation=a) for n, (a, default) in fields.items()]
+        parameters = [
+            inspect.Parameter(n, kind, default=default, annotation=public_text(a, Configured))
+            for n, (a, default) in fields.items()
+        ]
         cls._constructor = cls.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -56,7 +73,9 @@ class Configured(Module):
         try:
             bound = type(self)._constructor.bind(*args, **kwargs)  # type: ignore[attr-defined]
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
+            refused = TypeError(f"{type(self).__name__}.__init__() {error}")
+            mistyped(refused, type(self), kwargs)
+            raise refused from None
         bound.apply_defaults()
         for name, value in bound.arguments.items():
             if name in self.tensors:
@@ -64,6 +83,10 @@ class Configured(Module):
             else:
                 setattr(self, name, value)
         self.configured()
+
+    def __dir__(self) -> list[str]:
+        """Without what classes of this package tell each other."""
+        return [name for name in super().__dir__() if name not in DECLARATIONS or name in self._fields]
 
     def configured(self) -> None:
         """Check the fields; for subclasses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mini_dl.nn import functional as F
 from mini_dl.nn._types import Device, DType
@@ -29,24 +29,38 @@ def reduction_of(size_average: bool | None, reduce: bool | None) -> str:
     return reduction
 
 
-class _Loss(Configured):
-    size_average: bool | None = None
-    reduce: bool | None = None
-    reduction: str = "mean"
+class _Reduced(Configured):
     shown = ()
     tensors = ("weight", "pos_weight")
 
     def configured(self) -> None:
         size_average, reduce = self.__dict__.pop("size_average", None), self.__dict__.pop("reduce", None)
         if size_average is not None or reduce is not None:
-            self.reduction = reduction_of(size_average, reduce)
+            self.__dict__["reduction"] = reduction_of(size_average, reduce)
 
 
-class _WeightedLoss(_Loss):
+class _Loss(_Reduced):
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+if TYPE_CHECKING:
+    _OwnOrder: TypeAlias = _Reduced  # to type checkers, what a base annotates comes first, also where it is annotated again
+    _WeightedOwnOrder: TypeAlias = _Reduced
+else:
+    _OwnOrder = _Loss
+
+
+class _WeightedLoss(_OwnOrder):
     weight: Tensor | None = None
-    size_average: bool | None
-    reduce: bool | None
-    reduction: str
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+if not TYPE_CHECKING:
+    _WeightedOwnOrder = _WeightedLoss
 
 
 class L1Loss(_Loss):
@@ -107,11 +121,11 @@ class HuberLoss(Configured):
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
-class _ClassLoss(_WeightedLoss):
-    size_average: bool | None
+class _ClassLoss(_WeightedOwnOrder):
+    size_average: bool | None = None
     ignore_index: int = -100
-    reduce: bool | None
-    reduction: str
+    reduce: bool | None = None
+    reduction: str = "mean"
 
 
 class NLLLoss(_ClassLoss):
@@ -194,7 +208,7 @@ class LinearCrossEntropyLoss(Module):
         )
 
 
-class PoissonNLLLoss(_Loss):
+class PoissonNLLLoss(_OwnOrder):
     """``exp(input) - target * input`` (with `log_input`; `full` adds Stirling's approximation of ``log(target!)``).
 
     >>> import mini_dl as torch
@@ -204,10 +218,10 @@ class PoissonNLLLoss(_Loss):
 
     log_input: bool = True
     full: bool = False
-    size_average: bool | None
+    size_average: bool | None = None
     eps: float = 1e-8
-    reduce: bool | None
-    reduction: str
+    reduce: bool | None = None
+    reduction: str = "mean"
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
         return F.poisson_nll_loss(
@@ -275,14 +289,14 @@ class BCEWithLogitsLoss(_WeightedLoss):
         )
 
 
-class _MarginLoss(_Loss):
+class _MarginLoss(_OwnOrder):
     margin: float = 0.0
-    size_average: bool | None
-    reduce: bool | None
-    reduction: str
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
 
-class HingeEmbeddingLoss(_Loss):
+class HingeEmbeddingLoss(_OwnOrder):
     """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
 
     >>> import mini_dl as torch
@@ -291,9 +305,9 @@ class HingeEmbeddingLoss(_Loss):
     """
 
     margin: float = 1.0
-    size_average: bool | None
-    reduce: bool | None
-    reduction: str
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
@@ -361,7 +375,7 @@ class MarginRankingLoss(_MarginLoss):
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
-class MultiMarginLoss(_Loss):
+class MultiMarginLoss(_OwnOrder):
     """The sum of ``max(0, margin - input[y] + input[i]) ** p / C`` over the classes i other than y.
     ValueError unless p is 1 or 2.
 
@@ -373,9 +387,9 @@ class MultiMarginLoss(_Loss):
     p: int = 1
     margin: float = 1.0
     weight: Tensor | None = None
-    size_average: bool | None
-    reduce: bool | None
-    reduction: str
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
     def configured(self) -> None:
         super().configured()
@@ -388,7 +402,7 @@ class MultiMarginLoss(_Loss):
         return F.multi_margin_loss(input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction)
 
 
-class TripletMarginLoss(_Loss):
+class TripletMarginLoss(_OwnOrder):
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the p-norm as distance d.
     ValueError unless the margin is positive.
 
@@ -402,9 +416,9 @@ class TripletMarginLoss(_Loss):
     p: float = 2.0
     eps: float = 1e-6
     swap: bool = False
-    size_average: bool | None
-    reduce: bool | None
-    reduction: str
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
     def configured(self) -> None:
         super().configured()
@@ -412,7 +426,7 @@ class TripletMarginLoss(_Loss):
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {self.margin} instead")
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        far = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
+        far: dict[str, Any] = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
         return F.triplet_margin_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 
@@ -441,7 +455,7 @@ class TripletMarginWithDistanceLoss(Configured):
             self.distance_function = PairwiseDistance()
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        far = {"margin": self.margin, "swap": self.swap, "distance_function": self.distance_function}
+        far: dict[str, Any] = {"margin": self.margin, "swap": self.swap, "distance_function": self.distance_function}
         return F.triplet_margin_with_distance_loss(anchor, positive, negative, reduction=self.reduction, **far)
 
 

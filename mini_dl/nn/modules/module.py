@@ -6,13 +6,14 @@ import inspect
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mini_dl import _dtypes
 from mini_dl._device import compiled_without, is_meta
+from mini_dl._guidance import missing, tell_constructor
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import no_grad
-from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, StateDict
+from mini_dl.nn._types import Args, Device, Function, Hook, Kwargs, P, R, StateDict, WithForward
 from mini_dl.nn.modules.conversion import moved, uninitialized_like
 from mini_dl.nn.modules.global_hooks import (
     ONE_KIND_OF_BACKWARD_HOOK,
@@ -35,6 +36,7 @@ from mini_dl.nn.modules.global_hooks import (
 )
 from mini_dl.nn.modules.hooked_call import HookedCall, WithModule
 from mini_dl.nn.modules.loading import EXTRA_STATE, _IncompatibleKeys as _IncompatibleKeys, load, load_own
+from mini_dl.nn.modules.locating import locate
 from mini_dl.nn.parameter import Buffer, Parameter, is_lazy, zero_grad_of
 from mini_dl.ops.conversion import asked_of_module_to
 from mini_dl.tensor import Tensor, typename
@@ -77,20 +79,11 @@ class Module:
     _non_persistent_buffers_set: set[str]
     _is_full_backward_hook: bool | None
     forward: Function = _forward_unimplemented
-
     _HOOKS = (
-        "_backward_pre_hooks",
-        "_backward_hooks",
-        "_forward_hooks",
-        "_forward_hooks_with_kwargs",
-        "_forward_hooks_always_called",
-        "_forward_pre_hooks",
-        "_forward_pre_hooks_with_kwargs",
-        "_state_dict_hooks",
-        "_state_dict_pre_hooks",
-        "_load_state_dict_pre_hooks",
-        "_load_state_dict_post_hooks",
-    )
+        "_backward_pre_hooks _backward_hooks _forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called "
+        "_forward_pre_hooks _forward_pre_hooks_with_kwargs _state_dict_hooks _state_dict_pre_hooks "
+        "_load_state_dict_pre_hooks _load_state_dict_post_hooks"
+    ).split()
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         if not self.call_super_init and kwargs:
@@ -106,6 +99,10 @@ class Module:
             own[name] = {}
         if self.call_super_init:
             super().__init__(*args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        tell_constructor(cls)
 
     # -------------------------------------------------------------------------------------------- registration
 
@@ -173,7 +170,7 @@ class Module:
         for members in ("_parameters", "_buffers", "_modules"):
             if members in own and name in own[members]:
                 return own[members][name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise missing(f"'{type(self).__name__}' object has no attribute '{name}'", name, lambda: dir(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         own = self.__dict__
@@ -515,19 +512,31 @@ class Module:
         hooks = global_backward_hooks(full)
         return [*hooks, *self._backward_hooks.values()] if self._is_full_backward_hook is full else hooks
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if (
-            self._forward_hooks
-            or self._forward_pre_hooks
-            or self._backward_hooks
-            or self._backward_pre_hooks
-            or _global_forward_hooks
-            or _global_forward_pre_hooks
-            or _global_backward_hooks
-            or _global_backward_pre_hooks
-        ):
-            return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if (
+                self._forward_hooks
+                or self._forward_pre_hooks
+                or self._backward_hooks
+                or self._backward_pre_hooks
+                or _global_forward_hooks
+                or _global_forward_pre_hooks
+                or _global_backward_hooks
+                or _global_backward_pre_hooks
+            ):
+                return self._call_with_hooks(args, kwargs)
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            locate(error, self, args)
+            raise
+
+    if TYPE_CHECKING:
+
+        def __call__(self: WithForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def __iter__(self) -> object: ...  # those that hold modules have one; `__getattr__` must not make the others iterable
+
+    else:
+        __call__ = _call_impl
 
     def _call_with_hooks(self, args: Args, kwargs: Kwargs) -> Any:
         call = HookedCall(self, args, kwargs)

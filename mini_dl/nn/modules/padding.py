@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mini_dl.nn import functional as F
 from mini_dl.nn._types import Ints
@@ -21,8 +21,13 @@ class _Pad(Configured):
     def configured(self) -> None:
         self.padding = ntuple(self.padding, 2 * self.n)
 
+    def _amounts(self) -> tuple[int, ...]:
+        """`padding` as given, or as it was assigned since."""
+        padding: Any = self.padding
+        return padding
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, self.mode)
+        return F.pad(input, self._amounts(), self.mode)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -153,7 +158,7 @@ class _ConstantPad(_Pad):
     value: float
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "constant", self.value)
+        return F.pad(input, self._amounts(), "constant", self.value)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"
@@ -194,6 +199,9 @@ class ConstantPad3d(_ConstantPad):
 
 
 class _ZeroPad(_ConstantPad):
+    if TYPE_CHECKING:
+        value: float = 0.0  # so that it need not be given
+
     def __init__(self, padding: Ints) -> None:
         super().__init__(padding, 0.0)
 

@@ -11,8 +11,8 @@ from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.conv import ntuple
 from mini_dl.tensor import Tensor
 
-Pooled: TypeAlias = Tensor | tuple[Tensor, Tensor]
-"""The maxima, and where they are if `return_indices` asks."""
+Pooled: TypeAlias = Any
+"""The maxima; with `return_indices`, a tuple of them and where they are: a union would make callers ask which."""
 
 
 class _Pool(Configured):

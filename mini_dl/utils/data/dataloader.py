@@ -6,12 +6,13 @@ import importlib
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+from mini_dl._guidance import tell_constructor
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.utils.data.collate import default_collate, default_convert
-from mini_dl.utils.data.dataset import IterableDataset
+from mini_dl.utils.data.dataset import Dataset, IterableDataset
 from mini_dl.utils.data.reading import Reader, WorkersReader
 from mini_dl.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
@@ -56,8 +57,8 @@ class DataLoader(Generic[T]):
     _length_said: int | None = None  # the length an iterable dataset gave when this loader was asked for its own
 
     def __init__(
-        self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None,
-        batch_sampler: Any = None, num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False,
+        self, dataset: Dataset[T] | Sequence[T], batch_size: int | None = 1, shuffle: bool | None = None, sampler: Sampler[Any] | Iterable[Any] | None = None,
+        batch_sampler: Sampler[Any] | Iterable[Any] | None = None, num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None, pin_memory: bool = False,
         drop_last: bool = False, timeout: float = 0, worker_init_fn: Callable[[int], None] | None = None,
         multiprocessing_context: object = None, generator: Generator | None = None, *, prefetch_factor: int | None = None,
         persistent_workers: bool = False, pin_memory_device: str = "", in_order: bool = True,
@@ -80,12 +81,14 @@ class DataLoader(Generic[T]):
         elif batch_size is None and drop_last:
             raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
         if sampler is None:
+            sized: Any = dataset
             if self._iterable:
                 sampler = _Endless()
             else:
-                sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+                sampler = RandomSampler(sized, generator=generator) if shuffle else SequentialSampler(sized)
         if batch_size is not None and batch_sampler is None:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+            indices: Any = sampler
+            batch_sampler = BatchSampler(indices, batch_size, drop_last)
         self.batch_size, self.drop_last, self.sampler, self.batch_sampler = batch_size, drop_last, sampler, batch_sampler
         self.generator = generator
         self.collate_fn = collate_fn or (default_collate if self._auto_collation else default_convert)
@@ -169,6 +172,9 @@ class DataLoader(Generic[T]):
                 "to avoid potential slowness/freeze if necessary.",
                 stacklevel=3,
             )
+
+
+tell_constructor(DataLoader)
 
 
 def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:

@@ -14,6 +14,7 @@ from mini_dl.ops.random import randperm
 from mini_dl.tensor import Tensor
 
 T = TypeVar("T", covariant=True)
+U = TypeVar("U")
 
 
 class Dataset(Generic[T]):
@@ -25,7 +26,7 @@ class Dataset(Generic[T]):
     def __getitem__(self, index: Any) -> T:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset[Any]) -> ConcatDataset[Any]:
+    def __add__(self, other: Dataset[U]) -> ConcatDataset[T | U]:
         return ConcatDataset([self, other])
 
 
@@ -114,7 +115,7 @@ class ConcatDataset(Dataset[T]):
     datasets: list[Any]
     cumulative_sizes: list[int]
 
-    def __init__(self, datasets: Iterable[Any]) -> None:
+    def __init__(self, datasets: Iterable[Dataset[T]]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
             raise AssertionError("datasets should not be an empty iterable")
@@ -143,7 +144,7 @@ class ConcatDataset(Dataset[T]):
 class ChainDataset(IterableDataset[Any]):
     """The samples of several iterable datasets, one after the other."""
 
-    def __init__(self, datasets: Iterable[Any]) -> None:
+    def __init__(self, datasets: Iterable[Dataset[Any]]) -> None:
         self.datasets = datasets
 
     def _checked(self) -> Iterator[Any]:
@@ -166,8 +167,9 @@ class Subset(Dataset[T]):
     NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, with which batches are read.
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
-        self.dataset, self.indices = dataset, indices
+    def __init__(self, dataset: Dataset[T], indices: Sequence[int]) -> None:
+        self.dataset: Any = dataset
+        self.indices = indices
         if type(self).__getitem__ is not Subset.__getitem__ and type(self).__getitems__ is Subset.__getitems__:
             raise NotImplementedError(
                 f"{type(self).__name__} overrides __getitem__ but not __getitems__. When subclassing Subset and overriding "
@@ -175,7 +177,7 @@ class Subset(Dataset[T]):
                 "def __getitems__(self, indices): return [self.__getitem__(idx) for idx in indices]"
             )
 
-    def __getitem__(self, idx: Any) -> Any:
+    def __getitem__(self, idx: Any) -> T:
         if isinstance(idx, list):
             return self.dataset[[self.indices[i] for i in idx]]
         return self.dataset[self.indices[idx]]
@@ -188,21 +190,22 @@ class Subset(Dataset[T]):
 
 
 def random_split(
-    dataset: Any, lengths: Sequence[int | float], generator: Generator | None = default_generator
-) -> list[Subset[Any]]:
+    dataset: Dataset[U], lengths: Sequence[int | float], generator: Generator | None = default_generator
+) -> list[Subset[U]]:
     """Random disjoint subsets of these lengths.
 
     Fractions that sum to 1 are rounded down, and the rest is distributed one by one from the first subset on.
     ValueError if the lengths do not sum to that of the dataset.
     """
+    total = len(dataset)  # type: ignore[arg-type]  # only some know their length
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
-        counts = _counts_of_fractions(lengths, len(dataset))
+        counts = _counts_of_fractions(lengths, total)
         for i, count in enumerate(counts):
             if count == 0:
                 warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=2)
     else:
         counts = list(lengths)  # type: ignore[arg-type]
-    if sum(counts) != len(dataset):
+    if sum(counts) != total:
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     order = randperm(sum(counts), generator=generator).tolist()
     return [Subset(dataset, order[end - count : end]) for end, count in zip(itertools.accumulate(counts), counts)]

@@ -1,0 +1,221 @@
+"""What ``help`` and `inspect.signature` show of a public function: tensors where its body sees arrays, and no private names.
+
+The annotations of a function also say what its arguments are checked for (`_arguments`), so they stay as they are; what is shown
+is worked out when somebody looks.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+from typing import Any
+
+Parameter = inspect.Parameter
+
+NUMBER = "Number"
+PUBLIC = {
+    "Operand": f"Tensor | {NUMBER}",
+    "Ints": "int | Sequence[int]",
+    "DType": "dtype",
+    "TypeLike": "dtype | None",
+    "layout_of": "layout",
+    "Layout": "layout | None",
+    "MemoryFormat": "memory_format | None",
+    "DeviceLike": "device | str | int | None",
+    "Device": "device | str | int | None",
+    "Floats": "float | Sequence[float]",
+    "Shape": "Sequence[int]",
+    "Betas": "tuple[float, float]",
+    "Params": "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]",
+    "Closure": "Callable[[], Any]",
+    "Function": "Callable[..., Any]",
+    "Hook": "Callable[..., Any]",
+    "StateDict": "dict[str, Any]",
+    "File": "str | PathLike[str] | IO[bytes]",
+    "State": "tuple[Tensor, ...]",
+    "Handle": "RemovableHandle",
+    "builtins.bool": "bool",
+}
+"""The public spelling of the names in annotations."""
+
+OF_NUMPY = frozenset("from_numpy _numpy __array__ __array_wrap__".split())
+"""Where an array is meant; everywhere else it is what the body of a primitive sees of a tensor."""
+
+named_results: dict[str, Any] = {}
+"""The classes of named results (``torch.return_types``) by name."""
+
+SAID_BY_NAME = {
+    "reduction": "str",
+    "start": NUMBER,
+    "end": f"{NUMBER} | None",
+    "step": NUMBER,
+    "low": "int",
+    "high": "int | None",
+    "sections": "int | Sequence[int] | Tensor",
+    "split_size_or_sections": "int | Sequence[int]",
+    "split_size": "int | Sequence[int]",
+    "src": f"Tensor | {NUMBER}",
+    "alpha": NUMBER,
+    "other": f"Tensor | {NUMBER}",
+    "ord": "int | float | str | None",
+    "driver": "str | None",
+    "tensors": "Tensor | Sequence[Tensor]",
+    "shapes": "Sequence[int]",
+    "shape": "int | Sequence[int]",
+    "size": "int | Sequence[int]",
+    "dtype": "dtype | None",
+    "device": "device | str | int | None",
+    "memory_format": "memory_format | None",
+    "obj": "object",
+}
+"""What parameters are that take several kinds of things, and so are Any to the checks of arguments."""
+
+SPREAD = "int | Sequence[int]"
+"""What follows a function's tensor one by one or as a sequence: sizes."""
+
+
+class Text(str):
+    """An annotation that is shown as it is written, without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def public_annotation(parameter: Parameter, position: int, function: Any) -> Text:
+    """How the annotation of a parameter is shown."""
+    given = parameter.annotation
+    if parameter.name == "out":
+        return Text("tuple[Tensor, ...] | None" if returns_several(function) else "Tensor | None")
+    if given is Parameter.empty and position == 0 and parameter.name in ("self", "input"):
+        return Text("Tensor")
+    if given is Parameter.empty or str(given) in ("Any", "object", "typing.Any"):
+        return Text(SAID_BY_NAME.get(parameter.name, "Any"))
+    if str(given) == "Array" and position == 1 and hasattr(primitive_behind(function), "operators"):
+        return Text(f"Tensor | {NUMBER}")
+    return public_text(given, function)
+
+
+@functools.lru_cache(512)
+def public_text(annotation: Any, function: Any) -> Text:
+    """An annotation in public names."""
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    array = "numpy.ndarray" if function.__name__ in OF_NUMPY else "Tensor"
+
+    def renamed(match: re.Match[str]) -> str:
+        name = match[0]
+        if name == "NamedTensors":
+            known = [one for one in (f"linalg_{base_name(function)}", base_name(function)) if one in named_results]
+            own = [one for one in known if one.startswith("linalg_") == (".linalg" in str(function.__module__))] or known
+            return f"return_types.{own[0]}" if own else "tuple[Tensor, ...]"
+        return array if name == "Array" else PUBLIC.get(name, name)
+
+    found = re.sub(r"[A-Za-z_][\w.]*", renamed, text)
+    if "[" not in found.replace("Sequence[int]", "") and " | " in found:
+        found = " | ".join(sorted(dict.fromkeys(found.split(" | ")), key=lambda part: part == "None"))
+    return Text(found)
+
+
+def base_name(function: Any) -> str:
+    name: str = function.__name__
+    return name.removeprefix("linalg_")
+
+
+def primitive_behind(function: Any) -> Any:
+    """The primitive that `function` calls, or None."""
+    while not hasattr(function, "op"):
+        if not hasattr(function, "__wrapped__"):
+            return None
+        function = function.__wrapped__
+    return function.op
+
+
+def returns_several(function: Any) -> bool:
+    return re.match("tuple|NamedTensors", str(function.__annotations__.get("return"))) is not None
+
+
+class PublicSignature(inspect.Signature):
+    """The signature of a public function, worked out when it is first asked for; `method` if its first argument is ``self``."""
+
+    __slots__ = ("_found", "behind", "function", "method")
+    behind: inspect.Signature | None
+    """The signature that the function already had of its own."""
+
+    def __init__(self, function: Any, method: bool = False) -> None:
+        self.function, self.method = function, method
+        self._found: inspect.Signature | None = None
+        given = vars(function).get("__signature__")
+        self.behind = given.behind if isinstance(given, PublicSignature) else given
+
+    def private(self) -> inspect.Signature:
+        """The signature with the annotations of the source."""
+        if self.behind is not None:
+            return self.behind
+        wrapped = getattr(self.function, "__wrapped__", None)
+        if wrapped is not None:
+            return signature_behind(wrapped)
+        made = self.function
+        bare = types.FunctionType(made.__code__, made.__globals__, made.__name__, made.__defaults__, made.__closure__)
+        bare.__kwdefaults__, bare.__annotations__ = made.__kwdefaults__, made.__annotations__
+        return inspect.signature(bare)
+
+    def settle(self) -> None:
+        """Keep the signature of the source: the function is about to get other code."""
+        self.behind = self.private()
+
+    def found(self) -> inspect.Signature:
+        if self._found is None:
+            self._found = public(self.private(), self.function, self.method)
+        return self._found
+
+    @property
+    def _parameters(self) -> Any:  # type: ignore[override]
+        return self.found().parameters
+
+    @property
+    def _return_annotation(self) -> Any:  # type: ignore[override]
+        return self.found().return_annotation
+
+    def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]
+        """A plain signature like this one, with changes."""
+        return self.found().replace(**changes)
+
+    def __reduce__(self) -> Any:
+        return self.found().__reduce__()
+
+
+def public(private: inspect.Signature, function: Any, method: bool) -> inspect.Signature:
+    """A signature as it is shown."""
+    parameters = []
+    listed = list(private.parameters.values())
+    positional = [p for p in listed if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    spread = getattr(function, "spread", False)
+    for position, parameter in enumerate(listed):
+        shown = parameter.replace(annotation=public_annotation(parameter, position, function))
+        if method and position == 0 and parameter.kind is not Parameter.VAR_POSITIONAL:
+            shown = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+        elif spread and parameter is positional[-1]:
+            shown = Parameter(parameter.name, Parameter.VAR_POSITIONAL, annotation=Text(SPREAD))
+        parameters.append(shown)
+    returned = private.return_annotation
+    return inspect.Signature(
+        parameters, return_annotation=returned if returned is inspect.Signature.empty else public_text(returned, function)
+    )
+
+
+def signature_behind(function: Any) -> inspect.Signature:
+    """The signature of a function as its source has it, also where a public one is shown."""
+    shown = getattr(function, "__signature__", None)
+    return shown.private() if isinstance(shown, PublicSignature) else inspect.signature(function)
+
+
+def shown_signature(function: Any) -> inspect.Signature:
+    """The signature of any function of this package in public names."""
+    found = inspect.signature(function)
+    return found if isinstance(found, PublicSignature) else public(found, function, False)
+
+
+def show(function: Any, method: bool = False) -> None:
+    """Let `function`, whose name is public, show its public signature."""
+    function.__signature__ = PublicSignature(function, method)
