@@ -151,16 +151,20 @@ def call(name: str, function: Callable[..., Any], *shapes: Any, **more: Any) -> 
 
 
 IMAGE = (2, 3, 12, 12)
+SHALLOW = "resnet18", "resnet20", "resnet50"
+"""The deeper ones are run by onnxruntime only: they have the same operators."""
 MODELS = [
     layer("TwoLayerNet", lambda: models.TwoLayerNet(20, 8, 5), (3, 20)),
     layer("MultiLayerNet", lambda: models.MultiLayerNet(20, [8, 8], 5, batch_norm=True, dropout=0.5), (3, 20)),
     layer("SimpleNet", lambda: models.SimpleNet(), (3, 2)),
     layer("SimpleConvNet", lambda: models.SimpleConvNet(), (2, 1, 28, 28)),
     layer("LeNet", lambda: models.LeNet(), (2, 1, 28, 28)),
-    layer("resnet18", lambda: models.resnet18(num_classes=5), (1, 3, 64, 64)),
-    layer("resnet50", lambda: models.resnet50(num_classes=5), (1, 3, 32, 32)),
-    layer("resnet20", lambda: models.resnet20(), (2, 3, 32, 32)),
     layer("plain20", lambda: models.cifar_resnet(3, residual=False), (2, 3, 32, 32)),
+    *[
+        layer(name, lambda name=name: getattr(models, name)(num_classes=5), (1, 3, 32, 32), reference=name in SHALLOW)
+        for name in sorted(vars(models))
+        if name.startswith("resnet") and name != "resnet"  # which is their file
+    ],
 ]
 LAYERS = [
     layer("conv1d", lambda: nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 11)),
