@@ -96,7 +96,6 @@ def over_the_budget() -> dict[str, int]:
     return over
 
 
-@pytest.mark.skipif(not (ROOT / "parity_tests").is_dir(), reason="the source distribution has no parity tests")
 def test_files_and_functions_keep_to_the_budget_and_exceptions_only_fall() -> None:
     over = over_the_budget()
     grown = {name: lines for name, lines in over.items() if lines > LONGER.get(name, 0)}
