@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from test_optim import ALGORITHMS
 
 import mini_dl as torch

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import itertools
 import os
 import re
 import shlex
@@ -114,20 +115,19 @@ def test_commands_are_found() -> None:
 @pytest.mark.parametrize("command, folder", COMMANDS, ids=[command for command, _ in COMMANDS])
 def test_a_command_has_its_files_and_its_environment_what_it_imports(command: str, folder: Path) -> None:
     words = shlex.split(command.partition(" < ")[0])
-    if words[0] == "pytest":
-        assert not words[1:] or (ROOT / words[1]).exists()
-        return
-    words = words[1:]
-    if " ".join(words).removeprefix("-m mini_dl ") in YOURS or words[0] == "-m" and words[1] == "pip":
-        return check_installation(words)
-    if words[:2] == ["-m", "tox"]:
-        return check_tox(words[2:])
-    program = program_of(words, folder)
-    assert program is None or ast.parse(program.read_text(encoding="utf-8"))
+    program, rest = words[0], words[1:]
+    if program == "pytest":
+        assert not rest or (ROOT / rest[0]).exists()
+    elif rest[:2] == ["-m", "tox"]:
+        check_tox(rest[2:])
+    elif rest[:2] == ["-m", "pip"]:
+        check_installation(rest)
+    elif " ".join(rest).removeprefix("-m mini_dl ") not in YOURS:
+        program_of(rest, folder)
 
 
 def check_installation(words: list[str]) -> None:
-    for option, name in zip(words, words[1:]):
+    for option, name in itertools.pairwise(words):
         assert option != "--group" or name in settings("dependency-groups")
 
 
