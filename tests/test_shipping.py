@@ -152,3 +152,18 @@ def test_the_exported_digits_are_read_alike(folder: Path) -> None:
     )[0]
     assert scores.shape == (30, 10)
     assert sum(scores.argmax(1) == Digits(train=False).targets[:30]) >= 15
+
+
+@pytest.mark.skipif("MINI_DL_FRESH" not in os.environ, reason="makes an environment; asked for by MINI_DL_FRESH=1")
+def test_an_environment_with_the_package_and_numpy_trains_and_answers(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = str(tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", str(ROOT)], check=True)
+    listed = subprocess.run([python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True).stdout
+    assert {one["name"].replace("_", "-") for one in json.loads(listed)} - {"pip", "setuptools"} == {"mini-dl", "numpy"}
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "examples")
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    options: Any = {"cwd": tmp_path / "examples", "env": clean, "check": True, "capture_output": True, "text": True}
+    subprocess.run([python, "train.py", "digits.safetensors"], **options)
+    answer = subprocess.run([python, "classify.py", "digits.safetensors"], input=json.dumps(images(1)[0]), **options).stdout
+    assert json.loads(answer)["digit"] == 2
