@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from test_optim import ALGORITHMS
 
 import mini_dl as torch
@@ -96,7 +95,6 @@ def over_the_budget() -> dict[str, int]:
     return over
 
 
-@pytest.mark.skipif(not (ROOT / "parity_tests").is_dir(), reason="the source distribution has no parity tests")
 def test_files_and_functions_keep_to_the_budget_and_exceptions_only_fall() -> None:
     over = over_the_budget()
     grown = {name: lines for name, lines in over.items() if lines > LONGER.get(name, 0)}

@@ -41,12 +41,36 @@ def test_enough_examples_are_found_to_be_worth_the_name() -> None:
     assert found >= 30
 
 
-def test_the_first_program_of_the_readme_runs_and_learns() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    program = re.findall(r"```python\n(import mini_dl.*?)```", text, re.DOTALL)[0]
-    names: dict[str, object] = {}
-    exec(program, names)
-    assert names["loss"].item() < 2.3
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOORS = re.findall(r"```python\n([^`]*?)```\n\n```text\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("program, printed", DOORS, ids=[program.splitlines()[-1] for program, _ in DOORS])
+def test_a_program_of_the_readme_prints_what_stands_below_it(
+    program: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    assert capsys.readouterr().out == printed
+
+
+def test_the_readme_has_a_program_for_each_of_its_three_doors() -> None:
+    parts = re.split(r"^## ", README, flags=re.MULTILINE)
+    doors = {part.splitlines()[0]: part for part in parts if "```text" in part}
+    assert list(doors) == ["Learn", "Ship", "Check"] and len(DOORS) == 3
+
+
+def test_the_op_that_the_readme_shows_is_the_source() -> None:
+    (shown,) = re.findall(r"```python\n(@method.*?)```", README, re.DOTALL)
+    assert shown in (ROOT / "mini_dl" / "ops" / "powers.py").read_text(encoding="utf-8")
+
+
+def test_the_readme_links_to_files_by_their_names_and_shows_a_picture_that_is_there() -> None:
+    """The site includes the text from another folder."""
+    for name in ("README.md", "README.ko.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(r"(?<!!)\[[^\]]*\]\((?!README)([^)]*)\)", text) == []
+        assert [(ROOT / path).is_file() for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)] == [True]
 
 
 def test_the_training_loop_of_the_docs_runs_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +133,11 @@ def test_the_contents_lead_to_every_page_of_the_notes(contents: Path, pattern: s
     assert sorted(links) == PAGES
 
 
-def test_the_korean_readme_has_the_program_and_the_commands_of_the_english_one() -> None:
-    english, korean = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
-    commands = [re.findall(r"^    (python [^#\n]*[^#\s])", text, re.MULTILINE) for text in (english, korean)]
-    assert sorted(commands[0]) == sorted(commands[1])
-    assert re.findall(r"```python\n.*?```", english, re.DOTALL) == re.findall(r"```python\n.*?```", korean, re.DOTALL)
+def test_the_korean_readme_has_the_programs_the_commands_and_the_numbers_of_the_english_one() -> None:
+    english, korean = README, (ROOT / "README.ko.md").read_text(encoding="utf-8")
+    patterns = r"^    (python [^#\n]*[^#\s])", r"```\w+\n.*?```", r"!\[[^\]]+\](\([^)]+\))", r"\| ([\d.,]+) ", r"^##+ ()"
+    for pattern in patterns:
+        found = [re.findall(pattern, text, re.DOTALL | re.MULTILINE) for text in (english, korean)]
+        assert found[0] == found[1] and found[0]
+    names = [set(re.findall(r"`([^`\n]+)`", text)) for text in (english, korean)]
+    assert names[0] == names[1] - {"docs/ko/index.md"}

@@ -17,7 +17,7 @@ from mini_dl.kernels.room import run
 Forward = Callable[..., Any]
 _primitives: list[tuple[Any, Forward]] = []
 _wrappers: dict[int, Callable[[Any, Forward], Forward]] = {}
-ROUNDING, HOLLOW = 0, 1
+ROUNDING, HOLLOW, RECORDING = 0, 1, 2
 """The order of the wrappers, from the inside."""
 
 
@@ -33,9 +33,21 @@ def _put_around(primitive: Any, forward: Forward) -> None:
     primitive.forward = forward
 
 
+def known() -> list[Any]:
+    """The primitives of now."""
+    return [primitive for primitive, _ in _primitives]
+
+
 def wrap_all(order: int, wrapper: Callable[[Any, Forward], Forward]) -> None:
     """Put a wrapper around the forwards of all primitives, of now and later."""
     _wrappers[order] = wrapper
+    for primitive, forward in _primitives:
+        _put_around(primitive, forward)
+
+
+def unwrap_all(order: int) -> None:
+    """Take that wrapper away again."""
+    del _wrappers[order]
     for primitive, forward in _primitives:
         _put_around(primitive, forward)
 

@@ -168,7 +168,9 @@ def scaled_dot_product_attention(
         return (weights @ value.to(wide)).to(target)
     heads = (_as_heads(x) for x in (query, key, value))
     scores = (*leading, length, key._array.shape[-2])
-    hidden = None if mask is None else _for_heads(mask._array if alive is None else np.where(alive, mask._array, 0), scores)
+    hidden = None
+    if mask is not None:
+        hidden = mode.run(_for_heads, mask._array if alive is None else np.where(alive, mask._array, 0), scores)
     visible = None if alive is None else _for_heads(alive, (*leading, length, 1))
     return _attention(*heads, hidden, visible, scale)[0].reshape((*leading, length, value._array.shape[-1]))
 
@@ -183,6 +185,16 @@ def _for_heads(array: Array, shape: tuple[int, ...]) -> Array:
     if all([n == 1 for n in array.shape[:-2]]):
         return np.broadcast_to(array.reshape(array.shape[-2:]), shape[-2:])[None]
     return np.broadcast_to(array, shape).reshape(-1, *shape[-2:])
+
+
+def _shown(mask: Array, dtype: NumpyType) -> Array:
+    """What to add to the scores for a bool mask that is true for the keys that take part."""
+    return np.where(mask, 0, -np.inf).astype(dtype)
+
+
+def _hidden(mask: Array, dtype: NumpyType) -> Array:
+    """What to add to the scores for a bool mask that is true for the keys that take no part."""
+    return np.where(mask, -np.inf, 0).astype(dtype)
 
 
 def _takes_both(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float) -> bool:
@@ -201,7 +213,7 @@ def _mask(
     if attn_mask is None:
         return None, None
     if attn_mask._array.dtype.kind == "b":
-        attn_mask = wrap(np.where(attn_mask._array, 0, -np.inf).astype(numpy_dtype))
+        attn_mask = wrap(mode.run(_shown, attn_mask._array, numpy_dtype))
     if attn_mask._array.dtype != numpy_dtype:
         attn_mask = attn_mask.to(of_numpy(numpy_dtype))
     if is_causal:
@@ -267,7 +279,7 @@ def _additive(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None
         warnings.warn(f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=5)
     if mask.dtype is not boolean:
         return mask
-    return wrap(np.where(mask._array, -np.inf, 0).astype(like._array.dtype))
+    return wrap(mode.run(_hidden, mask._array, like._array.dtype))
 
 
 def _score_masks(

@@ -12,6 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
+from mini_dl.autograd.mode import mode as current  # an argument is called mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
@@ -251,7 +252,7 @@ def _bags(
     bag = np.repeat(np.arange(bags), lengths)
     used = np.arange(len(bag)) if padding < 0 else np.flatnonzero(index[: len(bag)] != padding)
     bag = bag[used]
-    rows = _looked_up(weight, wrap(index[used]), -1, by_frequency, sparse)
+    rows = _looked_up(weight, wrap(current.run(np.take, index, used)), -1, by_frequency, sparse)
     if mode == "max":
         return _bag_maximum(rows, bag, bags)
     if per_sample_weights is not None:

@@ -170,6 +170,10 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(found[::-1])
 
 
+def _one_hot(array: Array, num_classes: int) -> Array:
+    return (array[..., None] == np.arange(num_classes)).astype("int64")
+
+
 @public("nn.functional")
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """``(*) -> (*, num_classes)``: 1 at the index given by each element, else 0. -1 means the largest element plus one."""
@@ -188,4 +192,4 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("num_classes should be positive")
     elif array.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return wrap((array[..., None] == np.arange(num_classes)).astype("int64"))
+    return wrap(mode.run(_one_hot, array, num_classes))

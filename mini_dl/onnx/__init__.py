@@ -1,0 +1,80 @@
+"""Models as ONNX files, for any runtime that reads them. Needs the package onnx: ``pip install 'mini-dl[onnx]'``.
+
+The primitives of one run are recorded and translated; no code is read. So loops and conditions are written out as they went, and
+whatever depends on the values of the inputs is an error. Parameters keep their names of the ``state_dict``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mini_dl.nn import Module
+from mini_dl.onnx import errors
+from mini_dl.onnx.errors import OnnxExporterError, UnsupportedOperatorError as UnsupportedOperatorError
+from mini_dl.onnx.exporting import ONNXProgram, TrainingMode as TrainingMode, exported, is_in_onnx_export
+from mini_dl.tensor import Tensor
+
+__all__ = ["ONNXProgram", "OnnxExporterError", "errors", "export", "is_in_onnx_export"]
+
+
+def export(
+    model: Module,
+    args: Any = (),
+    f: str | os.PathLike[str] | Any = None,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    verbose: bool | None = None,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    opset_version: int | None = None,
+    dynamo: bool = True,
+    external_data: bool = True,
+    dynamic_shapes: Any = None,
+    custom_translation_table: dict[Any, Any] | None = None,
+    report: bool = False,
+    optimize: bool = True,
+    verify: bool = False,
+    profile: bool = False,
+    dump_exported_program: bool = False,
+    artifacts_dir: str | os.PathLike[str] = ".",
+    export_params: bool = True,
+    keep_initializers_as_inputs: bool = False,
+    dynamic_axes: Mapping[str, Any] | None = None,
+    training: Any = TrainingMode.EVAL,
+    operator_export_type: Any = None,
+    do_constant_folding: bool = True,
+    custom_opsets: Mapping[str, int] | None = None,
+    export_modules_as_functions: Any = False,
+    autograd_inlining: bool = True,
+) -> ONNXProgram | None:
+    """Write `model`, as it computes on the example inputs `args` and `kwargs`, to the ONNX file `f`, and return it as a program
+    (None if `dynamo` is false, as in torch).
+
+    Tensors among the arguments become inputs, anything else is fixed. `dynamic_shapes` (``{"x": {0: "batch"}}``, or one entry per
+    argument) or `dynamic_axes` name the dimensions whose sizes may change. The model is exported in evaluation mode, unless
+    `training` says otherwise. `verify` compares the file with the model by onnx's reference evaluator. Without the parameters
+    (`export_params`), they are inputs. The other options of torch are accepted and change nothing.
+
+    UnsupportedOperatorError, with the operation and the module that called it, where there is no ONNX form; OnnxExporterError
+    where the operations depend on the values of the inputs, or a size on dynamic ones in another way than by sums of products.
+    ModuleNotFoundError without the package onnx.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"export() takes an nn.Module, not {type(model).__name__}")
+    if custom_translation_table or custom_opsets:
+        raise NotImplementedError("torch.onnx.export: translations and opsets of one's own are not here. See docs/coverage.md.")
+    args = args if isinstance(args, tuple) else (args,)
+    kwargs = dict(kwargs or {})
+    if args and isinstance(args[-1], dict) and not kwargs and not dynamo:
+        args, kwargs = args[:-1], args[-1]
+    program = exported(
+        model, args, kwargs, input_names, output_names, opset_version, dynamic_shapes, dynamic_axes, training,
+        keep_initializers_as_inputs or not export_params, export_params, verify,
+    )  # fmt: skip
+    if verbose:
+        print(program.model_proto)
+    if f is not None:
+        program.save(f)
+    return program if dynamo else None
