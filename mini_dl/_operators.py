@@ -199,13 +199,14 @@ def shown_as(operator: Operator, result: Any) -> Any:
     """`result`, whose node bears the name of the operator."""
     first = next((one for one in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(one, Tensor)), None)
     node = None if first is None else first.grad_fn
-    if node is not None and type(node)._forward_cls is not None:
-        node.__class__ = node_class(type(node), operator.name)
+    kind: Any = type(node)
+    if node is not None and kind._forward_cls is not None:
+        node.__class__ = node_class(kind, operator.name)
     return result
 
 
 @functools.cache
-def node_class(before: type, name: str) -> type:
+def node_class(before: Any, name: str) -> type:
     """The class of the nodes of an operator."""
     return type(f"GeneratedBackwardFor_{name.replace('::', '_').replace('.', '_')}_defaultBackward", (before,), {})
 

@@ -22,6 +22,8 @@ PLACES: dict[str, Any] = {
     "torch.special": torch.special,
 }
 
+METHODS: Any = Tensor
+
 NEVER = frozenset(
     "typename is_tensor is_storage set_default_tensor_type set_default_device get_default_device set_rng_state get_rng_state "
     "manual_seed initial_seed seed thread_safe_generator save load set_printoptions fork get_default_dtype "
@@ -50,9 +52,8 @@ def _known(method: Any) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
     functions: dict[Any, list[Any]] = {}
     names: dict[Any, str] = {}
     for place, owner in PLACES.items():
-        listed = (
-            vars(owner) if owner is Tensor else NAMESPACES.get(place.removeprefix("torch.").removeprefix("torch") or "torch", {})
-        )
+        space: Any = NAMESPACES.get(place.removeprefix("torch").removeprefix(".") or "torch")
+        listed: Any = vars(owner) if owner is Tensor else space or {}
         for name in sorted(listed):
             value = vars(owner).get(name) if owner is Tensor else getattr(owner, name, None)
             if name in UNTOUCHED or name in NEVER or inspect.isclass(value):
@@ -68,7 +69,7 @@ def _known(method: Any) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
 
 def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
     """The functions that ask their arguments, by the module or class in which they are."""
-    return {owner: list(functions) for owner, functions in _known(Tensor.add)[0].items()}
+    return {owner: list(functions) for owner, functions in _known(METHODS.add)[0].items()}
 
 
 def resolve_name(f: Any) -> str | None:
@@ -78,12 +79,12 @@ def resolve_name(f: Any) -> str | None:
     >>> torch.overrides.resolve_name(torch.nn.functional.relu)
     'torch.nn.functional.relu'
     """
-    return str(f) if isinstance(f, (Overload, Packet)) else _known(Tensor.add)[1].get(f)
+    return str(f) if isinstance(f, (Overload, Packet)) else _known(METHODS.add)[1].get(f)
 
 
 def get_testing_overrides() -> dict[Callable[..., Any], Callable[..., Any]]:
     """For each of these functions, one of the same signature that returns -1."""
-    return {function: _doing_nothing(function) for functions in _known(Tensor.add)[0].values() for function in functions}
+    return {function: _doing_nothing(function) for functions in _known(METHODS.add)[0].values() for function in functions}
 
 
 def _doing_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,4 +99,4 @@ def _doing_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
 def get_ignored_functions() -> set[Callable[..., Any]]:
     """The public functions that do not ask their arguments, most of them because none of these is a tensor."""
     found = {getattr(torch, name, None) for name in NEVER}
-    return {one for one in found if callable(one)} | {Tensor.as_subclass, Tensor.__hash__, Tensor.__new__, Tensor.__init__}
+    return {one for one in found if callable(one)} | {METHODS.as_subclass, METHODS.__hash__, METHODS.__new__, METHODS.__init__}

@@ -169,7 +169,7 @@ class CyclicLR(_WithMomentum):
         """Keep the function of the mode as torch does, so that a schedule pickled whole has what torch's has."""
         if self._scale_fn_custom is not None:
             return
-        by_mode = {
+        by_mode: dict[str, Any] = {
             "triangular": self._triangular_scale_fn, "triangular2": self._triangular2_scale_fn,
             "exp_range": functools.partial(self._exp_range_scale_fn, self.gamma),
         }  # fmt: skip
