@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import mini_dl as torch
+from mini_dl._aten import NAMES
 from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import no_grad
 from mini_dl.tensor import Tensor
@@ -191,7 +192,23 @@ class _Call(Function):
 def _recorded(operator: Operator, bound: inspect.BoundArguments) -> Any:
     if any([isinstance(value, (list, tuple)) and _requires_grad(value) for value in bound.arguments.values()]):
         return _recorded_lists(operator, bound)
-    return _Call.apply(operator, bound, *bound.arguments.values())
+    return shown_as(operator, _Call.apply(operator, bound, *bound.arguments.values()))
+
+
+def shown_as(operator: Operator, result: Any) -> Any:
+    """`result`, whose node bears the name of the operator."""
+    first = next((one for one in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(one, Tensor)), None)
+    node = None if first is None else first.grad_fn
+    kind: Any = type(node)
+    if node is not None and kind._forward_cls is not None:
+        node.__class__ = node_class(kind, operator.name)
+    return result
+
+
+@functools.cache
+def node_class(before: Any, name: str) -> type:
+    """The class of the nodes of an operator."""
+    return type(f"GeneratedBackwardFor_{name.replace('::', '_').replace('.', '_')}_defaultBackward", (before,), {})
 
 
 def _recorded_lists(operator: Operator, bound: inspect.BoundArguments) -> Any:
@@ -225,7 +242,7 @@ def _recorded_lists(operator: Operator, bound: inspect.BoundArguments) -> Any:
                 spread += [grad] if one is None else list(grad) if grad is not None else [None] * one[1]
             return tuple(spread)
 
-    return Lists.apply(*flat)
+    return shown_as(operator, Lists.apply(*flat))
 
 
 def defined(name: str, schema: str) -> Operator:
@@ -266,8 +283,12 @@ class Overload:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return self._text
+
+    def __repr__(self) -> str:
+        op, _, overload = self._text.rpartition(".")
+        return f"<OpOverload(op='{op}', overload='{overload}')>"
 
     def name(self) -> str:
         """``namespace::name``, with the overload unless it is the default one."""
@@ -298,8 +319,11 @@ class Packet:
         """The names of the overloads."""
         return list(self._overloads)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return self._text
+
+    def __repr__(self) -> str:
+        return f"<OpOverloadPacket(op='{self._text}')>"
 
 
 OVERLOADS = (
@@ -332,7 +356,7 @@ class Namespace:
 
     def _known(self, name: str) -> Any:
         function = aten(name) if self.name == "aten" and not name.startswith("__") else None
-        if function is None and self.name == "aten" and name in NAMES_ONLY:
+        if function is None and self.name == "aten" and name in NAMES_ONLY | OPERATORS_BEHIND:
             function = functools.partial(refuse, name)
         if function is not None:
             return Packet(f"aten.{name}", function, dict.fromkeys(OVERLOADS, function))
@@ -350,6 +374,25 @@ NAMES_ONLY = frozenset(
     "sym_size".split()
 )
 """Operators of torch without a function of the same name: packages use them as keys of tables."""
+
+
+OPERATORS_BEHIND = frozenset(name.partition(".")[0] for name in NAMES.values()) | frozenset(
+    "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
+    "_scaled_dot_product_attention_math _flash_attention_forward _efficient_attention_forward".split()
+)
+"""Operators that functions which decide by operator speak of."""
+
+
+def overload(space: str, name: str, which: str) -> Overload:
+    """``torch.ops.space.name.which``, also where it only has a name."""
+    found = namespace(space)
+    packet = getattr(found, name, None)
+    if packet is None:
+        packet = Packet(f"{space}.{name}", functools.partial(refuse, name), {})
+        vars(found)[name] = packet
+    if which not in packet._overloads:
+        packet._overloads[which] = packet._function
+    return getattr(packet, which)  # type: ignore[no-any-return]
 
 
 def refuse(name: str, *args: object, **kwargs: object) -> NoReturn:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mini_dl._aten import NAMES, operator_named
 from mini_dl.autograd.mode import mode
 from mini_dl.files.replacing import rewrite
 from mini_dl.kernels.room import is_refusal, run_beside
@@ -288,9 +289,10 @@ def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., 
 
 
 def name_of(kernel: Callable[..., Any]) -> str:
-    """``aten::add`` where a method of Tensor has the kernel's name, else ``mini_dl::`` and the name."""
-    name = getattr(kernel, "__name__", "kernel").lstrip("_")
-    return f"aten::{name}" if hasattr(Tensor, name) else f"mini_dl::{name}"
+    """``aten::add`` where torch has an operator for the kernel, else ``mini_dl::`` and the name."""
+    primitive = getattr(kernel, "__name__", "kernel")
+    name, _ = operator_named(primitive)
+    return f"aten::{name}" if primitive in NAMES or hasattr(Tensor, name) else f"mini_dl::{name}"
 
 
 def _bytes(result: object) -> int:

@@ -22,6 +22,7 @@ from mini_dl._signatures import named_results, show
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.node_names import recorded
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor, written
 
@@ -134,6 +135,7 @@ def public(
 
     def decorate(function: Function) -> Function:
         versions: dict[bool, tuple[Function, Function]] = {}
+        function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)
             native = has_parser(where, name)

@@ -140,6 +140,7 @@ def test_hooks_of_the_library_go_with_their_modules(writer, reader, name):
 
 SCHEDULES = {
     "StepLR": (2,), "CosineAnnealingLR": (5,), "ExponentialLR": (0.9,), "MultiStepLR": ([1, 2],), "LinearLR": (),
+    "CyclicLR": (0.01, 0.1, 3),
     "ReduceLROnPlateau": (), "OneCycleLR": (0.1, 100), "CosineAnnealingWarmRestarts": (3,), "ConstantLR": (), "PolynomialLR": (),
 }  # fmt: skip
 OPTIMIZERS = [entry for entry in dir(torch.optim) if isinstance(getattr(torch.optim, entry), type)]
@@ -179,6 +180,43 @@ def test_an_optimizer_and_its_schedule_continue_in_the_other_library(writer, rea
                 p.step(*loss)
     np.testing.assert_allclose(theirs[0].weight.detach().numpy(), model.weight.detach().numpy(), rtol=1e-4, atol=1e-6)
     assert [group["lr"] for group in theirs[1].param_groups] == pytest.approx([group["lr"] for group in optimizer.param_groups])
+
+
+@both_ways
+@pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_cyclic_schedule_continues_in_every_mode(writer, reader, mode):
+    optimizer = writer.optim.SGD([writer.nn.Parameter(writer.ones(2))], lr=0.1, momentum=0.9)
+    plan = writer.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1, 2, mode=mode, gamma=0.9)
+    for _ in range(3):
+        plan.step()
+    back = carried(plan, writer, reader)
+    assert sorted(vars(back)) == sorted(vars(plan))
+    courses = []
+    for one in (plan, back):
+        courses.append([])
+        for _ in range(6):
+            one.step()
+            courses[-1].append(one.get_last_lr()[0])
+    assert courses[0] == pytest.approx(courses[1])
+
+
+@pytest.mark.parametrize("writer", [torch, mini_dl])
+def test_an_lbfgs_that_was_pickled_whole_continues_here(writer):
+    parameter = writer.nn.Parameter(writer.ones(2))
+    optimizer = writer.optim.LBFGS([parameter], lr=0.1)
+
+    def closure(parameter, optimizer):
+        optimizer.zero_grad()
+        loss = ((parameter - 3) ** 2).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(lambda: closure(parameter, optimizer))
+    back_parameter, back = carried((parameter, optimizer), writer, mini_dl)
+    for p, o in ((parameter, optimizer), (back_parameter, back)):
+        o.step(lambda p=p, o=o: closure(p, o))
+    np.testing.assert_allclose(back_parameter.detach().numpy(), parameter.detach().numpy(), rtol=1e-6)
 
 
 MODULES = (

@@ -37,12 +37,14 @@ class Node:
     `shape` and `dtype` are those of the output.
     """
 
-    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "metadata_", "op", "saved", "seq", "shape")
+    __slots__ = ("__weakref__", "dtype", "edges", "hooks", "inputs", "metadata_", "op", "saved", "seq", "shape")
     op: Any
     edges: Any
     saved: Any
     several = False
     hooks: Hooks | None
+    inputs: list[Edge | None]
+    """The edges of the arguments of the function that torch has in place of several primitives here."""
 
     def __init__(self, op: Any, edges: Any, saved: Any, array: Any) -> None:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
@@ -59,7 +61,8 @@ class Node:
     # What torch shows of a node ------------------------------------------------------------------------------
 
     def name(self) -> str:
-        return str(self.op.grad_name)
+        name = self.op.grad_name
+        return name if isinstance(name, str) else str(name(self))
 
     def __repr__(self) -> str:
         return f"<{self.name().rpartition('::')[2]} object at {hex(id(self))}>"
@@ -75,7 +78,12 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """Where this node sends gradients: (node, number of its output), or None where none is needed."""
-        pairs = [grad_fn_and_number(edge) for edge in flat_edges(self.edges)]
+        if hasattr(self, "inputs"):
+            edges = self.inputs
+        else:
+            edges, order = list(flat_edges(self.edges)), getattr(self.op, "order", None)
+            edges = edges if order is None else [edges[i] for i in order]
+        pairs = [grad_fn_and_number(edge) for edge in edges]
         return tuple([(shown(node), number) for node, number in pairs])
 
     def register_hook(self, hook: Callable[..., Any]) -> Handle:

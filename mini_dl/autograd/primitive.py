@@ -31,6 +31,7 @@ from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.forwards import computes
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.node_names import ORDER, REFLECTED, name_of_primitive
 from mini_dl.autograd.recording import (
     USED,
     array_from,
@@ -74,7 +75,7 @@ class Op:
     def __init__(self, forward: Function, formulas: dict[str, Formula], together: bool = False) -> None:
         refuse_order(forward)
         self.forward, self.name, self.together = forward, forward.__name__, together
-        self.grad_name = "".join([part.capitalize() for part in self.name.split("_")]) + "Backward0"
+        self.grad_name, self.order = name_of_primitive(self.name), ORDER.get(self.name)
         code = inspect.unwrap(forward).__code__
         self.params = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.arity = len(self.params)
@@ -285,17 +286,25 @@ def binary(
     """
 
     def decorate(forward: Function) -> Binary:
-        given = {"input": input, "other": other}
-        primitive = Op(forward, {name: formula for name, formula in given.items() if formula is not None})
-        primitive.promote = promote
-        computes(primitive)
+        formulas = {name: formula for name, formula in (("input", input), ("other", other)) if formula is not None}
 
-        def build(refuse: str, number_first: bool, number_last: bool) -> Any:
+        def build(primitive: Op, refuse: str, number_first: bool, number_last: bool) -> Any:
             return call_of(primitive, lambda primitive: text_of_binary(primitive, refuse, number_first, number_last))
 
-        function = build("raise_not_a_tensor", "input" in numbers, "other" in numbers)
-        function.operator, function.reflected = build("defer", False, True), swapped(build("defer", True, False))
-        primitive.operators = function.operator, function.reflected
+        def declared() -> Op:
+            primitive = Op(forward, formulas)
+            primitive.promote = promote
+            computes(primitive)
+            return primitive
+
+        primitive, last = declared(), declared()
+        if len(formulas) == 2:
+            name = REFLECTED.get(last.name)
+            last.grad_name, last.order = name or last.grad_name, (1,) if name else (1, 0)
+        function = build(primitive, "raise_not_a_tensor", "input" in numbers, "other" in numbers)
+        function.operator = build(primitive, "defer", False, True)
+        function.reflected = swapped(build(last, "defer", True, False))
+        primitive.operators = last.operators = function.operator, function.reflected
         return function
 
     return decorate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +73,19 @@ def data_ptr(self: Tensor) -> int:
 
 setattr(Tensor, "is_meta", property(lambda self: is_hollow(self._array), doc="Whether it has no values."))  # noqa: B010
 setattr(Tensor, "is_cpu", property(lambda self: not is_hollow(self._array), doc="Whether its values are on the CPU."))  # noqa: B010
+
+
+def _volatile(self: Tensor) -> bool:
+    """False: nothing is volatile since ``torch.no_grad``."""
+    warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=2)
+    return False
+
+
+def _set_volatile(self: Tensor, value: object) -> None:
+    warnings.warn("volatile was removed and now has no effect. Use `with torch.no_grad():` instead.", stacklevel=2)
+
+
+setattr(Tensor, "volatile", property(_volatile, _set_volatile))  # noqa: B010
 
 
 @tensor_method()

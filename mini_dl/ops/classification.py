@@ -11,6 +11,7 @@ from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.node_names import as_one
 from mini_dl.autograd.primitive import op, unary
 from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
@@ -210,8 +211,9 @@ def cross_entropy(
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
         loss = _cross_entropy(_rows(input), classes.index, factors, classes.kept, reduction != "none")[0]
-        if reduction == "none":
-            return loss.reshape(classes.shape)
+        loss = loss.reshape(classes.shape) if reduction == "none" else loss
+        if len(shape) > 2 or reduction == "none":
+            as_one(loss, "NllLossBackward0" if len(shape) <= 2 else "NllLoss2DBackward0", input)
         return _undefined(loss) if classes.mean_of_nothing(reduction) else loss
     logarithms = log_softmax(input, dim)
     smooth = -(logarithms if weight is None else logarithms * _by_class(weight, len(shape))).sum(dim)

@@ -24,6 +24,7 @@ from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType,
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, wrap
@@ -104,6 +105,7 @@ def _converted(self: Tensor, target: NumpyType, copy: bool | None, order: object
     out: Tensor = cast(self, target)
     if out is self or not (order in (None, preserve_format) or is_contiguous(out, memory_format=order)):
         out = _copy(out, order)
+        rename(out, "ToCopyBackward0")
     return out
 
 

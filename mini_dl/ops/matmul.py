@@ -16,7 +16,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, deprecated, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.products import gemm
@@ -38,7 +38,6 @@ def conj(tensor: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ primitives
 
 
-@recorded_as("MmBackward0")
 @op(
     input=lambda grad, weight, flip: _rows(grad, conj(weight), not flip),
     weight=lambda grad, input, flip: _paired(grad, conj(input)) if flip else _paired(conj(input), grad),
@@ -77,7 +76,6 @@ def _paired(input: Array, other: Array) -> Array:
     return gemm(input.reshape(rows, input.shape[-1]).T, other.reshape(rows, other.shape[-1]))
 
 
-@recorded_as("BmmBackward0")
 @op(
     input=lambda grad, other, flip, flop: (
         _batched(conj(other), grad, flop, True) if flip else _batched(grad, conj(other), False, not flop)
@@ -417,7 +415,6 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
 # ------------------------------------------------------------------------------------------------ linear layers
 
 
-@recorded_as("AddmmBackward0")
 @op(
     input=lambda grad, weight: _rows(grad, conj(weight), False),
     weight=lambda grad, input: _paired(grad, conj(input)),

@@ -18,6 +18,7 @@ from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.node_names import rename, title
 from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, view
 from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
@@ -92,11 +93,15 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
         written(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]
+            rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
         return self
 
     named(call, name, f"In-place version of ``{function.__name__}``: the memory stays, the shape changes.")
     setattr(Tensor, name, call)
 
+
+NUMBER_OF_BECOMING = {"as_strided_": 0, "squeeze_": 3}
+"""Torch numbers the nodes of these methods after those of the functions."""
 
 for _function in (squeeze, unsqueeze, t, transpose, swapaxes):
     _becoming(vars(Tensor)[_function.__name__], _function.__name__ + "_")

@@ -16,6 +16,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
@@ -127,7 +128,10 @@ def _over_trailing(
     if len(shape) != 1:
         weight, bias = (None if p is None else p.reshape(n) for p in (weight, bias))
     out, mean, rstd = _row_norm(rows, weight, bias, eps, center)
-    return out if rows is input else out.reshape(whole), mean, rstd
+    if rows is not input:
+        out = out.reshape(whole)
+        rename(out, "NativeLayerNormBackward0")
+    return out, mean, rstd
 
 
 @public("nn.functional")
@@ -308,7 +312,9 @@ def batch_norm(
             raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     elif eps < 0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
-    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+    out = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+    rename(out, "NativeBatchNormBackward0")
+    return out
 
 
 @public("torch:batch_norm")
@@ -317,7 +323,9 @@ def _torch_batch_norm(
     training: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
     """``nn.functional.batch_norm`` with the arguments in another order"""
-    return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+    out = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+    rename(out, "NativeBatchNormBackward0")
+    return out
 
 
 @function(out=True)

@@ -190,9 +190,18 @@ def _constant_in(input: Array, other: Array) -> Array:
     return input.copy()
 
 
-def _pixel(place: Tensor, size: int, align_corners: bool) -> Tensor:
+@op(input=lambda grad, scale: grad * scale)
+def _scaled_to_edges(input: Array, scale: float) -> Array:
+    """``(input + 1) * scale - 0.5`` with the last two steps rounded once, as torch's kernel for planes does."""
+    moved = input + input.dtype.type(1)
+    return (np.multiply(moved, scale, dtype=np.result_type(input, np.float64)) - 0.5).astype(input.dtype)
+
+
+def _pixel(place: Tensor, size: int, align_corners: bool, n: int) -> Tensor:
     """From [-1, 1] to pixels: -1 and 1 are the centers of the outermost pixels (`align_corners`) or their outer edges."""
-    return (place + 1) * ((size - 1) / 2) if align_corners else ((place + 1) * size - 1) / 2
+    if align_corners:
+        return (place + 1) * ((size - 1) / 2)
+    return _scaled_to_edges(place, size / 2) if n == 2 else ((place + 1) * size - 1) / 2
 
 
 def _brought_inside(place: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
@@ -238,7 +247,7 @@ def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_co
     """(N, C, *in), (N, *out, n) -> (N, C, *out); the last dimension of the grid is (x, y, z): the last of the image first."""
     n = grid._array.shape[-1]
     sizes = image._array.shape[2:]
-    places = [_pixel(grid.select(-1, n - 1 - d), sizes[d], align_corners) for d in range(n)]
+    places = [_pixel(grid.select(-1, n - 1 - d), sizes[d], align_corners, n) for d in range(n)]
     if mode == "bicubic":
         return _sampled_cubic(image, places, padding_mode, align_corners)
     places = [_brought_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]

@@ -7,7 +7,7 @@ import functools
 import importlib
 from typing import Any
 
-from mini_dl._device import layout as layout_of, sparse_csc, sparse_csr
+from mini_dl._device import layout as layout_of, sparse_bsc, sparse_bsr, sparse_csc, sparse_csr
 from mini_dl._surface import function, tensor_method
 from mini_dl.tensor import Tensor
 
@@ -68,6 +68,20 @@ def sparse_csc_tensor(
 
 
 @function()
+def sparse_bsr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+    """A matrix by rows of blocks, values (nnz, block rows, block columns); see `sparse_csr_tensor`."""
+    options.setdefault("layout", sparse_bsr)
+    return sparse_compressed_tensor(crow_indices, col_indices, values, size, **options)
+
+
+@function()
+def sparse_bsc_tensor(ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any) -> Tensor:
+    """A matrix by columns of blocks; see `sparse_bsr_tensor`."""
+    options.setdefault("layout", sparse_bsc)
+    return sparse_compressed_tensor(ccol_indices, row_indices, values, size, **options)
+
+
+@function()
 def spmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of a sparse matrix and another matrix."""
     return sparse_tensors().mm(input, mat2)
@@ -96,13 +110,25 @@ def to_sparse_coo(self: Tensor) -> Tensor:
 @tensor_method()
 def to_sparse_csr(self: Tensor, dense_dim: int | None = None) -> Tensor:
     """See `to_sparse`."""
-    return sparse_tensors().to_sparse(self, layout=sparse_csr)
+    return sparse_tensors().to_sparse(self, layout=sparse_csr, dense_dim=dense_dim)
 
 
 @tensor_method()
 def to_sparse_csc(self: Tensor, dense_dim: int | None = None) -> Tensor:
     """See `to_sparse`."""
-    return sparse_tensors().to_sparse(self, layout=sparse_csc)
+    return sparse_tensors().to_sparse(self, layout=sparse_csc, dense_dim=dense_dim)
+
+
+@tensor_method()
+def to_sparse_bsr(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
+    """The blocks of this size that are not zero, by rows; see `to_sparse`."""
+    return sparse_tensors().to_sparse(self, layout=sparse_bsr, blocksize=blocksize, dense_dim=dense_dim)
+
+
+@tensor_method()
+def to_sparse_bsc(self: Tensor, blocksize: Any, dense_dim: int | None = None) -> Tensor:
+    """The blocks of this size that are not zero, by columns; see `to_sparse`."""
+    return sparse_tensors().to_sparse(self, layout=sparse_bsc, blocksize=blocksize, dense_dim=dense_dim)
 
 
 @tensor_method()

@@ -394,7 +394,9 @@ def _squeeze1(input: Array, dims: tuple[int, ...]) -> Array:
     return input.squeeze(dims)
 
 
-_squeeze1.op.grad_name = "SqueezeBackward1"  # type: ignore[attr-defined]  # torch's name where dimensions are given
+@view(input=_unsqueezed)
+def _squeeze2(input: Array, dims: tuple[int, ...]) -> Array:
+    return input.squeeze(dims)
 
 
 @method()
@@ -402,7 +404,8 @@ def squeeze(input: Tensor, dim: Ints | None = None) -> Tensor:
     """Without the dimensions of size 1: all of them, or those in `dim`."""
     shape = input._array.shape
     dims = () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, len(shape))
-    return (_squeeze if dim is None else _squeeze1)(input, tuple([d for d in dims if shape[d] == 1]))
+    look = _squeeze if dim is None else _squeeze2 if isinstance(dim, (tuple, list)) else _squeeze1  # as torch names its nodes
+    return look(input, tuple([d for d in dims if shape[d] == 1]))
 
 
 @view(input=lambda grad, dim: _squeeze(grad, (dim,)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from mini_dl.nn._types import Floats
+from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.schedule import LRScheduler, Rates, check_optimizer, check_strategy, course as course, per_group, set_option
 from mini_dl.optim.updates import refuse
@@ -155,7 +156,8 @@ class CyclicLR(_WithMomentum):
             raise ValueError("mode is invalid and scale_fn is None")
         self.mode, self.gamma = mode, gamma
         self._scale_fn_custom: Any = scale_fn
-        self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
+        self.scale_mode = scale_mode
+        self._choose_scale()
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
             momenta = self._begin_momentum(optimizer, base_momentum, max_momentum, last_epoch)
@@ -163,13 +165,36 @@ class CyclicLR(_WithMomentum):
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
+    def _choose_scale(self) -> None:
+        """Keep the function of the mode as torch does, so that a schedule pickled whole has what torch's has."""
+        if self._scale_fn_custom is not None:
+            return
+        by_mode: dict[str, Any] = {
+            "triangular": self._triangular_scale_fn, "triangular2": self._triangular2_scale_fn,
+            "exp_range": functools.partial(self._exp_range_scale_fn, self.gamma),
+        }  # fmt: skip
+        self._scale_fn_ref = by_mode[self.mode]
+        self.scale_mode = "iterations" if self.mode == "exp_range" else "cycle"
+
     def scale_fn(self, x: float) -> float:
         """The height of the cycle or iteration `x`."""
         if self._scale_fn_custom is not None:
             return float(self._scale_fn_custom(x))
-        if self.mode == "triangular":
-            return 1.0
-        return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
+        if "_scale_fn_ref" not in vars(self):  # it was pickled by an earlier version
+            self._choose_scale()
+        return float(self._scale_fn_ref(x))
+
+    @staticmethod
+    def _triangular_scale_fn(x: float) -> float:
+        return 1.0
+
+    @staticmethod
+    def _triangular2_scale_fn(x: float) -> float:
+        return 1 / 2.0 ** (x - 1)
+
+    @staticmethod
+    def _exp_range_scale_fn(gamma: float, x: float) -> float:
+        return float(gamma**x)
 
     def _rates(self) -> Rates:
         cycle = math.floor(1 + self.last_epoch / self.total_size)
@@ -180,3 +205,12 @@ class CyclicLR(_WithMomentum):
             limits = zip(self.base_momentums, self.max_momentums)
             self._set_momenta([high - (high - low) * height * scale for low, high in limits])
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs)]
+
+    def state_dict(self) -> StateDict:
+        state = super().state_dict()
+        state.pop("_scale_fn_ref", None)
+        return state
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        super().load_state_dict(state_dict)
+        self._choose_scale()

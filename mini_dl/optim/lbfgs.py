@@ -119,6 +119,10 @@ class LBFGS(Optimizer):
 
     # -------------------------------------------------------------------------------------------- all as one vector
 
+    def __setstate__(self, state: StateDict) -> None:
+        super().__setstate__(state)
+        self._params = self.param_groups[0]["params"]
+
     def _gradient(self) -> Tensor:
         pieces = []
         for p in self._params:

@@ -1,8 +1,13 @@
-"""Sparse tensors: COO, and matrices with compressed rows (CSR) or columns (CSC). Imported when the first one is made."""
+"""Sparse tensors: COO, and batches of matrices with compressed rows or columns, of elements (CSR, CSC) or blocks (BSR, BSC).
+Imported when the first one is made."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl.sparse import handlers
@@ -15,9 +20,11 @@ from mini_dl.sparse.making import (
     to_sparse as to_sparse,
 )
 from mini_dl.sparse.tensor import SparseTensor as SparseTensor, coo as coo, made as made
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
-__all__ = ["addmm", "log_softmax", "mm", "sampled_addmm", "softmax", "sum"]
+__all__ = [
+    "addmm", "check_sparse_tensor_invariants", "log_softmax", "mm", "sampled_addmm", "softmax", "spdiags", "spsolve", "sum",
+]  # fmt: skip
 
 
 def _of_type(name: str) -> Any:
@@ -39,16 +46,30 @@ CharTensor, ByteTensor = _of_type("int8"), _of_type("uint8")
 def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Tensor:
     """The product of matrices, one of them or both sparse; sparse if both are. Gradients have the places of a sparse factor.
 
+    `reduce` says how the terms of a product of compressed rows and a dense matrix are reduced: "sum", "mean", "amax", "amin".
+
     >>> import mini_dl as torch
     >>> torch.sparse.mm(torch.eye(2).to_sparse(), torch.ones(2, 2))
     tensor([[1., 1.],
             [1., 1.]])
     """
-    if reduce not in (None, "sum"):
-        raise NotImplementedError(f"torch.sparse.mm with reduce={reduce!r}")
+    if reduce is not None:
+        return _reduced(mat1, mat2, reduce)
     if not isinstance(mat1, SparseTensor) and not isinstance(mat2, SparseTensor):
         return mat1.mm(mat2)
     return handlers.matmul(mat1, mat2)
+
+
+def _reduced(mat1: Tensor, mat2: Tensor, reduce: str) -> Tensor:
+    if not isinstance(mat1, SparseTensor) or not mat1.is_sparse_csr or mat1.batch or isinstance(mat2, SparseTensor):
+        layouts = [getattr(each, "layout", None) for each in (mat1, mat2)]
+        raise NotImplementedError(
+            "Could not run 'aten::_sparse_mm_reduce_impl': a product with reduce= takes a matrix of layout sparse_csr and a "
+            f"dense one, got {layouts[0]} and {layouts[1]}"
+        )
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise RuntimeError(f"sparse_mm_reduce: reduce type of {reduce} has not been enabled.")
+    return handlers.matmul(mat1, mat2) if reduce == "sum" else handlers.reduced_product(mat1, mat2, reduce)
 
 
 def addmm(mat: Tensor, mat1: Tensor, mat2: Tensor, *, beta: object = 1.0, alpha: object = 1.0) -> Tensor:
@@ -82,3 +103,72 @@ def softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
 def log_softmax(input: Tensor, dim: int, *, dtype: object = None) -> Tensor:
     """The logarithm of `softmax` where elements are stored."""
     return handlers.softmax(input, dim, dtype=dtype, log=True)  # type: ignore[arg-type]
+
+
+def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Tensor:
+    """A matrix of this shape with the rows of `diagonals` as its diagonals number `offsets`.
+
+    Element j of a diagonal lies in column j. RuntimeError for parts that do not fit.
+
+    >>> import mini_dl as torch
+    >>> torch.sparse.spdiags(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([1]), (2, 2)).to_dense()
+    tensor([[0., 2.],
+            [0., 0.]])
+    """
+    rows, columns = (int(n) for n in shape)
+    table, at = diagonals.reshape(-1, diagonals.shape[-1]), offsets.reshape(-1)._array
+    if len(at) != len(table):
+        raise RuntimeError(f"Number of diagonals ({len(table)}) does not match the number of offsets ({len(at)})")
+    if len(set(at.tolist())) != len(at):
+        raise RuntimeError("Offset tensor contains duplicate values")
+    places = [(d, j - k, j) for d, k in enumerate(at.tolist()) for j in range(max(k, 0), min(table.shape[1], columns, rows + k))]
+    which, i, j = np.array(places, np.int64).reshape(-1, 3).T
+    made_ = coo(np.stack([i, j]), table[wrap(which), wrap(j)], (rows, columns))
+    return made_ if layout is None else made_.to_sparse(layout=layout)
+
+
+def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
+    """NotImplementedError: torch has no solver of sparse systems on the CPU either."""
+    raise NotImplementedError(
+        "Could not run 'aten::_spsolve' with arguments from the 'SparseCsrCPU' backend. This could be because the operator "
+        "doesn't exist for this backend"
+    )
+
+
+class check_sparse_tensor_invariants:
+    """Whether torch checks the indices of sparse tensors; a context, a decorator, and a switch. Here they always are."""
+
+    state = False
+
+    @staticmethod
+    def is_enabled() -> bool:
+        return check_sparse_tensor_invariants.state
+
+    @staticmethod
+    def enable() -> None:
+        check_sparse_tensor_invariants.state = True
+
+    @staticmethod
+    def disable() -> None:
+        check_sparse_tensor_invariants.state = False
+
+    def __init__(self, enable: bool = True) -> None:
+        self.wanted = enable
+        self.before: bool | None = None
+
+    def __enter__(self) -> None:
+        if self.before is not None:
+            raise RuntimeError("This context manager instance is already activated. Use a different context manager instance.")
+        self.before, check_sparse_tensor_invariants.state = check_sparse_tensor_invariants.state, self.wanted
+
+    def __exit__(self, *exception: object) -> None:
+        assert self.before is not None
+        check_sparse_tensor_invariants.state, self.before = self.before, None
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with type(self)(self.wanted):
+                return function(*args, **kwargs)
+
+        return call

@@ -12,7 +12,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import Array
 from mini_dl.ops.joining import cat as dense_cat
-from mini_dl.sparse.tensor import COO, CSC, CSR, SparseTensor, coo, handles, like, made
+from mini_dl.sparse.tensor import BSC, BSR, COO, CSC, CSR, SparseTensor, coo, handles, like, made
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ elementwise
@@ -81,6 +81,11 @@ def add(input: object, other: object, *, alpha: object = 1, out: object = None) 
         raise RuntimeError("add: expected the same number of sparse dimensions")
     if input.layout is COO and input.index[0] is other.index[0]:
         return made(COO, input.index, input.kept + scaled, input.whole, input.merged and other.merged)
+    if not input.is_plain:
+        joined = add(input.elements(), other.elements(), alpha=alpha).coalesce()
+        if input.batch:
+            raise RuntimeError("add of batches of compressed tensors is not supported: convert them with to_sparse() first")
+        return joined.to_sparse(layout=input.layout, blocksize=input.block)
     kept = dense_cat([input.kept, scaled])
     joined = coo(np.concatenate([input.places(), other.places()], 1), kept, input.whole)
     if input.layout is not COO:
@@ -129,14 +134,14 @@ def mul(input: Any, other: Any) -> SparseTensor:
         if input.layout is COO and tuple(other.shape) != tuple(input.whole):
             other = other.expand(input.whole)
         _same_size(input, other, "mul")
-        return like(input, input.kept * other[tuple(map(wrap, input.places()))])
+        return like(input, input.kept * other[tuple(map(wrap, input.places()))].reshape(input.kept.shape))
     _same_size(input, other, "mul")
     a, b = (each.coalesce() if each.layout is COO else each.to_sparse() for each in (input, other))
     common, at_a, at_b = np.intersect1d(a.flat_places(), b.flat_places(), assume_unique=True, return_indices=True)
     kept = a.kept.index_select(0, wrap(at_a)) * b.kept.index_select(0, wrap(at_b))
     index = np.stack(np.unravel_index(common, a.sparse_sizes))
     result = coo(index, kept, a.whole, input.merged and other.merged)
-    return result if input.layout is COO else result.to_sparse(layout=input.layout)
+    return result if input.layout is COO else result.to_sparse(layout=input.layout, blocksize=input.block or None)
 
 
 handles("mul_", "__imul__")(lambda input, other: _becomes(input, mul(input, other)))
@@ -167,8 +172,13 @@ def transpose(input: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
     size = list(input.whole)
     size[a], size[b] = size[b], size[a]
     if input.layout is not COO:
-        other = {CSR: CSC, CSC: CSR}[input.layout] if a != b else input.layout
-        return made(other, input.index, input.kept, size, True)
+        n = len(input.batch)
+        if a == b:
+            return input
+        if {a, b} != {n, n + 1}:
+            raise RuntimeError(f"transpose(): only the dimensions {n} and {n + 1} of this tensor can be exchanged")
+        other = {CSR: CSC, CSC: CSR, BSR: BSC, BSC: BSR}[input.layout]
+        return made(other, input.index, input.kept.transpose(n + 1, n + 2) if input.block else input.kept, size, True)
     if max(a, b) >= input.sparse_dim():
         if min(a, b) < input.sparse_dim():
             raise RuntimeError("transpose(): cannot transpose a sparse dimension with a dense one")
@@ -236,7 +246,7 @@ def index_select(input: SparseTensor, dim: int, index: Tensor) -> SparseTensor:
 
 @handles("select")
 def select(input: SparseTensor, dim: int, index: int) -> Tensor:
-    _require_coo(input, "select")
+    input = input.to_sparse()
     at = wrap_dim(dim, input.ndim)
     n = input.whole[at]
     if not -n <= index < n:
@@ -295,6 +305,7 @@ def matmul(input: Any, other: Any) -> Tensor:
         )
     if input.dtype is not other.dtype:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}")
+    input, other = (each.elements() if isinstance(each, SparseTensor) and each.block else each for each in (input, other))
     if not isinstance(input, SparseTensor):
         return matmul(transpose(other, 0, 1), input.t()).t()
     if isinstance(other, SparseTensor):
@@ -303,6 +314,47 @@ def matmul(input: Any, other: Any) -> Tensor:
     kept = input.kept if other.ndim == 1 else input.kept.unsqueeze(1)
     terms = kept * other.index_select(0, wrap(columns))
     return terms.new_zeros((input.shape[0], *other.shape[1:])).index_add(0, wrap(rows), terms)
+
+
+@handles("bmm")
+def bmm(input: Any, mat2: Any) -> Tensor:
+    """(b, n, m) @ (b, m, p) of a sparse COO tensor and a dense one."""
+    if (
+        not isinstance(input, SparseTensor)
+        or isinstance(mat2, SparseTensor)
+        or input.layout is not COO
+        or input.sparse_dim() != 3
+    ):
+        raise NotImplementedError("Could not run 'aten::bmm': the first factor must be a sparse COO tensor, the second dense")
+    if mat2.ndim != 3 or input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
+        raise RuntimeError(f"bmm: sizes {list(input.shape)} and {list(mat2.shape)} cannot be multiplied")
+    source = input.coalesce()
+    batch, rows, columns = map(wrap, source.places())
+    terms = source.kept.unsqueeze(1) * mat2[batch, columns]
+    zeros = terms.new_zeros((*input.shape[:2], mat2.shape[2]))
+    return zeros.index_put((batch, rows), terms, accumulate=True)
+
+
+def reduced_product(input: SparseTensor, other: Tensor, reduce: str) -> Tensor:
+    """The product of a matrix of compressed rows and a dense one with another reduction than the sum: of rows without elements
+    it is 0. Of equal terms the first gets the gradient."""
+    ends, columns = (part._array for part in input.index)
+    counts = np.diff(ends)
+    terms = input.kept.unsqueeze(1) * other.index_select(0, wrap(columns))
+    rows, some = np.repeat(np.arange(len(counts)), counts), np.flatnonzero(counts)
+    zeros = terms.new_zeros((len(counts), terms.shape[1]))
+    if reduce == "mean":
+        sizes = wrap(np.maximum(counts, 1).astype(terms.dtype.numpy)[:, None])
+        return zeros.index_add(0, wrap(rows), terms) / sizes
+    if not len(some):
+        return zeros
+    array = terms.detach()._array
+    most = (np.maximum if reduce == "amax" else np.minimum).reduceat(array, ends[some], axis=0)
+    at_row = np.searchsorted(some, rows)
+    number = np.arange(len(array))[:, None]
+    there = np.where((array == most[at_row]) | (array != array), number, len(array))
+    places = np.minimum.reduceat(there, ends[some], axis=0)
+    return zeros.index_copy(0, wrap(some), terms.gather(0, wrap(places)))
 
 
 def _sparse_product(a: SparseTensor, b: SparseTensor) -> SparseTensor:

@@ -12,7 +12,7 @@ from mini_dl._checks import nonnegative
 from mini_dl._device import require_cpu
 from mini_dl._dtypes import Array
 from mini_dl.ops.from_data import tensor as dense_tensor
-from mini_dl.sparse.tensor import COO, CSR, PARTS, SparseTensor, coo, made
+from mini_dl.sparse.tensor import BLOCKS, BY_ROWS, COO, PARTS, SparseTensor, checked_block, coo, made
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -92,7 +92,8 @@ def sparse_compressed_tensor(
     compressed_indices: object, plain_indices: object, values: object, size: Any = None, *, dtype: object = None,
     layout: object = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
 check_invariants: bool | None = None, ) -> SparseTensor:  # fmt: skip
-    """A matrix of compressed rows (`layout` sparse_csr) or columns (sparse_csc): row r has values[ends[r] : ends[r + 1]]."""
+    """A matrix of compressed rows (`layout` sparse_csr) or columns (sparse_csc): row r has values[ends[r] : ends[r + 1]]. The
+    values of sparse_bsr and sparse_bsc are blocks. Leading dimensions of all three are those of a batch."""
     require_cpu(device)
     if layout not in PARTS:
         raise RuntimeError(f"sparse_compressed_tensor expected sparse compressed tensor layout but got {layout}")
@@ -101,9 +102,15 @@ check_invariants: bool | None = None, ) -> SparseTensor:  # fmt: skip
         _index(plain_indices, PARTS[layout][1]),
         _values(values, dtype),
     )
+    batch = ends.shape[:-1]
+    block = tuple(given.shape[len(batch) + 1 : len(batch) + 3]) if layout in BLOCKS else (1, 1)
+    if len(block) != 2:
+        raise RuntimeError(f"values of layout {layout} are blocks, so that they have at least {len(batch) + 3} dimensions")
     if size is None:
-        first, second = max(len(ends) - 1, 0), int(others.max()) + 1 if others.size else 0
-        size = (first, second) if layout is CSR else (second, first)
+        first, second = max(ends.shape[-1] - 1, 0), int(others.max()) + 1 if others.size else 0
+        pair = (first, second) if layout in BY_ROWS else (second, first)
+        dense = tuple(given.shape[len(batch) + (3 if layout in BLOCKS else 1) :])
+        size = (*batch, pair[0] * block[0], pair[1] * block[1], *dense)
     whole = tuple(size)
     check_compressed(ends, others, tuple(given.shape), whole, layout)
     if given.requires_grad and not requires_grad:
@@ -112,23 +119,65 @@ check_invariants: bool | None = None, ) -> SparseTensor:  # fmt: skip
 
 
 def check_compressed(ends: Array, others: Array, shape: tuple[int, ...], whole: tuple[int, ...], layout: Any) -> None:
-    """RuntimeError unless the parts of a compressed matrix fit each other and the size."""
+    """RuntimeError unless the parts of compressed matrices fit each other and the size."""
     first, second = PARTS[layout]
-    if len(whole) != 2 or ends.ndim != 1 or others.ndim != 1 or len(shape) != 1:
-        raise RuntimeError("a compressed sparse tensor is a matrix here: indices and values have one dimension, the size has two")
-    rows, columns = whole if layout is CSR else whole[::-1]
-    if len(ends) != rows + 1:
-        raise RuntimeError(f"{first}.shape[-1] must be the number of compressed dimensions plus one, {rows + 1}; got {len(ends)}")
-    if shape != others.shape:
-        raise RuntimeError(f"number of values ({shape[0]}) and of {second} ({len(others)}) must be equal")
+    batch, n = ends.shape[:-1], max(ends.ndim - 1, 0)
+    if not ends.ndim or others.shape[:-1] != batch or shape[:n] != batch or whole[:n] != batch or len(whole) < n + 2:
+        raise RuntimeError(
+            f"{first}, {second}, values and size must have the same leading dimensions, those of a batch; got shapes "
+            f"{list(ends.shape)}, {list(others.shape)}, {list(shape)} and {list(whole)}"
+        )
+    block = shape[n + 1 : n + 3] if layout in BLOCKS else (1, 1)
+    if len(shape) < n + 1 + 2 * (layout in BLOCKS) or any([size % one for size, one in zip(whole[n:], block)]):
+        raise RuntimeError(f"values of shape {list(shape)} are not whole blocks of a tensor of size {list(whole)}")
+    if shape[n + 1 + 2 * (layout in BLOCKS) :] != whole[n + 2 :]:
+        raise RuntimeError(f"values of shape {list(shape)} do not fit the dense dimensions of size {list(whole)}")
+    sizes = (whole[n] // max(block[0], 1), whole[n + 1] // max(block[1], 1))
+    rows, columns = sizes if layout in BY_ROWS else sizes[::-1]
+    if ends.shape[-1] != rows + 1:
+        raise RuntimeError(
+            f"{first}.shape[-1] must be the number of compressed dimensions plus one, {rows + 1}; got {ends.shape[-1]}"
+        )
+    if shape[: n + 1] != others.shape:
+        raise RuntimeError(f"number of values ({shape[n]}) and of {second} ({others.shape[-1]}) must be equal")
+    for one, other in zip(ends.reshape(-1, rows + 1), others.reshape(-1, others.shape[-1])):
+        _check_rows(one, other, columns, first, second)
+
+
+def _check_rows(ends: Array, others: Array, columns: int, first: str, second: str) -> None:
     counts = np.diff(ends)
     if ends[0] != 0 or ends[-1] != len(others) or (counts < 0).any():
         raise RuntimeError(f"`{first}` must rise from 0 to nnz, the number of values, which is {len(others)}")
     if others.size and not (others.min() >= 0 and others.max() < columns):
         raise RuntimeError(f"`0 <= {second} < {columns}` is not satisfied")
-    flat = np.repeat(np.arange(rows), counts) * columns + others
+    flat = np.repeat(np.arange(len(counts)), counts) * columns + others
     if (np.diff(flat) <= 0).any():
         raise RuntimeError(f"`{second}` must be sorted and distinct along each of the compressed dimensions")
+
+
+def compressed_dense(input: Tensor, layout: Any, blocksize: Any, dense_dim: int | None) -> SparseTensor:
+    """The elements, or blocks, of the matrices of a batch that are not zero: (*batch, rows, columns, *dense)."""
+    dense = dense_dim or 0
+    n = input.ndim - 2 - dense
+    if n < 0:
+        raise RuntimeError(f"a tensor of {input.ndim} dimensions, {dense} of them dense, has no matrices to compress")
+    batch, sizes, inner = (tuple(input.shape[a:b]) for a, b in ((0, n), (n, n + 2), (n + 2, input.ndim)))
+    block = checked_block(blocksize, sizes, layout) if layout in BLOCKS else (1, 1)
+    count = (sizes[0] // block[0], sizes[1] // block[1])
+    parts = input.reshape(-1, count[0], block[0], count[1], block[1], *inner).transpose(2, 3)
+    if layout not in BY_ROWS:
+        parts = parts.transpose(1, 2)
+    there = parts._array != 0
+    there = there.any(tuple(range(3, there.ndim)))
+    per_matrix = there.sum((1, 2))
+    if len(set(per_matrix.tolist())) > 1:
+        raise RuntimeError("Expect the same number of specified elements per batch.")
+    nnz = int(per_matrix[0]) if len(per_matrix) else 0
+    where = np.nonzero(there)
+    ends = np.concatenate([np.zeros((len(there), 1), np.int64), there.sum(2).cumsum(1)], 1)
+    kept = parts[tuple(map(wrap, where))].reshape(*batch, nnz, *(block if layout in BLOCKS else ()), *inner)
+    index = wrap(ends.reshape(*batch, ends.shape[1])), wrap(where[2].reshape(*batch, nnz).astype(np.int64))
+    return made(layout, index, kept, tuple(input.shape), True)
 
 
 def to_sparse(
@@ -137,10 +186,8 @@ def to_sparse(
     """The elements of a dense tensor that are not zero; with `sparse_dim`, the slices that have such elements."""
     if layout is not None and layout is not COO:
         if layout not in PARTS:
-            raise NotImplementedError(f"to_sparse of layout {layout}: mini_dl has sparse_coo, sparse_csr and sparse_csc")
-        if input.ndim != 2:
-            raise RuntimeError(f"a tensor of {input.ndim} dimensions cannot be of layout {layout}: only matrices can here")
-        return to_sparse(input).to_sparse(layout=layout)
+            raise RuntimeError(f"to_sparse: {layout} is not a layout of sparse tensors")
+        return compressed_dense(input, layout, blocksize, dense_dim)
     count = input.ndim if sparse_dim is None else sparse_dim
     if not 0 <= count <= input.ndim or (count == 0 and input.ndim):
         raise RuntimeError(f"sparse_dim must be between 1 and {input.ndim}, got {count}")

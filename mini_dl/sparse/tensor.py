@@ -21,7 +21,11 @@ from mini_dl.tensor import Size, Tensor, new, wrap
 HANDLERS: dict[str, Callable[..., Any]] = {}
 """What takes sparse tensors, by the name of the function or method."""
 COO, CSR, CSC = _device.sparse_coo, _device.sparse_csr, _device.sparse_csc
-PARTS = {CSR: ("crow_indices", "col_indices"), CSC: ("ccol_indices", "row_indices")}
+BSR, BSC = _device.sparse_bsr, _device.sparse_bsc
+BY_ROWS, BLOCKS = (CSR, BSR), (BSR, BSC)
+"""The layouts whose rows are compressed, and those of blocks."""
+PARTS = {layout: ("crow_indices", "col_indices") if layout in BY_ROWS else ("ccol_indices", "row_indices")
+         for layout in (CSR, CSC, BSR, BSC)}  # fmt: skip
 
 
 def handles(*names: str) -> Callable[[Any], Any]:
@@ -43,10 +47,11 @@ def refusal(name: str, layout: _device.layout) -> NotImplementedError:
 
 
 class SparseTensor(Tensor):
-    """A tensor most of whose elements are zero and not stored; layout ``sparse_coo``, ``sparse_csr`` or ``sparse_csc``.
+    """A tensor most of whose elements are zero and not stored; layout ``sparse_coo``, ``sparse_csr``, ``sparse_csc``,
+    ``sparse_bsr`` or ``sparse_bsc``.
 
     Of COO, `index` is (sparse_dim, nnz) and `kept` (nnz, *dense sizes). Of compressed rows (or columns), `index` has the pair of
-    `crow_indices` and `col_indices`.
+    `crow_indices` and `col_indices`, and `kept` is (*batch, nnz, *block, *dense sizes).
     """
 
     _sparse = True
@@ -210,10 +215,42 @@ class SparseTensor(Tensor):
         return self.index[0].shape[0] if self.layout is COO else 2
 
     def dense_dim(self) -> int:
-        return self.kept.ndim - 1
+        return self.kept.ndim - 1 - len(self.batch) - len(self.block)
 
     def _nnz(self) -> int:
-        return self.kept.shape[0]
+        return self.kept.shape[len(self.batch)]
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """The leading sizes, over which compressed tensors have indices each."""
+        return () if self.layout is COO else tuple(self.index[0].shape[:-1])
+
+    @property
+    def block(self) -> tuple[int, ...]:
+        """The size of the blocks, if there are blocks."""
+        first = len(self.batch) + 1
+        return tuple(self.kept.shape[first : first + 2]) if self.layout in BLOCKS else ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one value per pair of indices of a matrix, or it is COO."""
+        return self.layout is COO or not (self.block or self.batch)
+
+    def elements(self) -> SparseTensor:
+        """All elements in COO, in the order in which they are stored."""
+        if self.layout is COO:
+            return self
+        ends, others = (part._array.reshape(-1, part.shape[-1]) for part in self.index)
+        count = ends.shape[1] - 1
+        major = np.concatenate([np.repeat(np.arange(count), np.diff(each)) for each in ends]) if len(ends) else ends.reshape(-1)
+        minor, batches = others.reshape(-1), np.repeat(np.arange(len(ends)), others.shape[1])
+        pair: tuple[Array, ...] = (major, minor) if self.layout in BY_ROWS else (minor, major)
+        if self.block:
+            inside = np.stack(np.meshgrid(*map(np.arange, self.block), indexing="ij")).reshape(2, 1, -1)
+            pair = tuple([(at[:, None] * size + more).reshape(-1) for at, size, more in zip(pair, self.block, inside)])
+            batches = np.repeat(batches, inside.shape[2])
+        places = np.stack([*np.unravel_index(batches, self.batch), *pair]) if self.batch else np.stack(pair)
+        return coo(places, self.kept.reshape(places.shape[1], *self.whole[len(self.batch) + 2 :]), self.whole)
 
     def is_coalesced(self) -> bool:
         _require(self, COO, "is_coalesced expected sparse coordinate tensor layout")
@@ -285,12 +322,16 @@ class SparseTensor(Tensor):
         """The indices of COO, (sparse_dim, nnz), of any layout."""
         if self.layout is COO:
             return self.index[0]._array
+        if not self.is_plain:
+            return self.elements().places()
         ends, others = (part._array.astype(np.int64) for part in self.index)
         compressed = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
         return np.stack((compressed, others) if self.layout is CSR else (others, compressed))
 
     def to_dense(self, dtype: object = None, *, masked_grad: bool | None = None) -> Tensor:
         """The dense tensor; elements of one place are summed."""
+        if not self.is_plain:
+            return self.elements().to_dense(dtype)
         places = self.places()
         kept = self.kept if dtype is None else self.kept.to(dtype)
         if not len(places):
@@ -305,8 +346,15 @@ class SparseTensor(Tensor):
         self, sparse_dim: object = None, *, layout: object = None, blocksize: object = None, dense_dim: object = None
     ) -> SparseTensor:
         target = COO if layout is None else layout
-        if target is self.layout:
+        if target is self.layout and (blocksize is None or tuple(blocksize) == self.block):
             return self
+        if self.layout in BLOCKS and target not in (COO, self.layout):
+            raise RuntimeError(
+                f"sparse_compressed_to_{str(target).removeprefix('torch.')}: expected SparseCsr or SparseCsc layout but got "
+                f"{_backend(self)}"
+            )
+        if not self.is_plain and target is COO:
+            return self.elements().coalesce()
         if target is COO:
             merged = self.layout is CSR
             return (
@@ -318,7 +366,7 @@ class SparseTensor(Tensor):
             raise refusal(f"to_sparse of layout {target}", self.layout)
         if len(self.whole) != 2:
             raise RuntimeError(f"a tensor of {len(self.whole)} dimensions cannot be of layout {target}: only matrices can here")
-        return compressed(self, target)
+        return compressed(self, target, blocksize)
 
     def to_sparse_coo(self) -> SparseTensor:
         return self.to_sparse()
@@ -328,6 +376,12 @@ class SparseTensor(Tensor):
 
     def to_sparse_csc(self, dense_dim: object = None) -> SparseTensor:
         return self.to_sparse(layout=CSC)
+
+    def to_sparse_bsr(self, blocksize: Any, dense_dim: Any = None) -> SparseTensor:
+        return self.to_sparse(layout=BSR, blocksize=blocksize)
+
+    def to_sparse_bsc(self, blocksize: Any, dense_dim: Any = None) -> SparseTensor:
+        return self.to_sparse(layout=BSC, blocksize=blocksize)
 
     def detach(self) -> SparseTensor:
         return like(self, self.kept.detach())
@@ -414,11 +468,11 @@ for _short, _name in {"float": "float32", "double": "float64", "half": "float16"
 
 
 def _backend(tensor: SparseTensor) -> str:
-    return {COO: "Sparse", CSR: "SparseCsr", CSC: "SparseCsc"}[tensor.layout]
+    return {COO: "Sparse", CSR: "SparseCsr", CSC: "SparseCsc", BSR: "SparseBsr", BSC: "SparseBsc"}[tensor.layout]
 
 
 def _require(tensor: SparseTensor, layout: _device.layout, words: str) -> None:
-    if tensor.layout is not layout:
+    if tensor.layout is not layout and PARTS.get(tensor.layout) != PARTS.get(layout, ""):
         raise RuntimeError(f"{words} but got {_backend(tensor)}")
 
 
@@ -444,17 +498,40 @@ def like(tensor: SparseTensor, kept: Tensor, index: tuple[Tensor, ...] | None = 
     return made(tensor.layout, tensor.index if index is None else index, kept, tensor.whole, tensor.merged)
 
 
-def compressed(tensor: SparseTensor, layout: object) -> SparseTensor:
-    """A matrix with its rows, or columns, compressed."""
-    source = tensor.coalesce() if tensor.layout is COO else tensor
+def compressed(tensor: SparseTensor, layout: object, blocksize: Any = None) -> SparseTensor:
+    """A matrix with its rows, or columns, or those of its blocks, compressed."""
+    source = tensor.coalesce() if tensor.layout is COO else tensor.elements() if tensor.block else tensor
     rows, columns = source.places()
-    first, second = (rows, columns) if layout is CSR else (columns, rows)
+    sizes, kept = tensor.whole, source.kept
+    if layout in BLOCKS:
+        block = checked_block(blocksize, sizes, layout)
+        sizes = (sizes[0] // block[0], sizes[1] // block[1])
+        flat = rows // block[0] * sizes[1] + columns // block[1]
+        found, which = np.unique(flat, return_inverse=True)
+        inside = (wrap(which.reshape(-1)), wrap(rows % block[0]), wrap(columns % block[1]))
+        kept = kept.new_zeros((len(found), *block)).index_put(inside, kept, accumulate=True)
+        rows, columns = found // max(sizes[1], 1), found % max(sizes[1], 1)
+    first, second = (rows, columns) if layout in BY_ROWS else (columns, rows)
     order = np.lexsort((second, first))
-    count = tensor.whole[0 if layout is CSR else 1]
+    count = sizes[0 if layout in BY_ROWS else 1]
     ends = np.concatenate([[0], np.cumsum(np.bincount(first, minlength=count))]).astype(np.int64)
     in_order = bool((order == np.arange(len(order))).all())
-    kept = source.kept if in_order else source.kept.index_select(0, wrap(order))
+    kept = kept if in_order else kept.index_select(0, wrap(order))
     return made(layout, (wrap(ends), wrap(np.ascontiguousarray(second[order], np.int64))), kept, tensor.whole, True)
+
+
+def checked_block(blocksize: Any, sizes: tuple[int, ...], layout: Any) -> tuple[int, ...]:
+    """The size of the blocks. RuntimeError unless a matrix of this size has whole blocks."""
+    name = str(layout).removeprefix("torch.")
+    if blocksize is None or len(blocksize) != 2:
+        raise RuntimeError(f"to_{name}: a block has two sizes, got {blocksize}")
+    block = tuple(map(operator.index, blocksize))
+    if min(block) < 1 or any([size % one for size, one in zip(sizes, block)]):
+        raise RuntimeError(
+            f"dense_to_{name}: tensor sparse size ({sizes[0]},{sizes[1]}) must be divisible by given blocksize "
+            f"({block[0]},{block[1]})"
+        )
+    return block
 
 
 def _rebuilt(layout: object, index: tuple[Tensor, ...], kept: Tensor, size: tuple[int, ...], merged: bool) -> SparseTensor:

@@ -49,13 +49,15 @@ class CheckpointError(RuntimeError):
 
 
 class CheckpointPolicy(enum.Enum):
-    """What a selective checkpoint does with the result of an operation. There are no selective checkpoints here."""
+    """What a selective checkpoint does with the result of an operation: keep it, or compute it again. There is one device, so
+    that what is offloaded is kept."""
 
     MUST_SAVE = 0
     PREFER_SAVE = 1
     MUST_RECOMPUTE = 2
     PREFER_RECOMPUTE = 3
     MUST_CPU_OFFLOAD = 4
+    PREFER_CPU_OFFLOAD = 5
 
 
 class DefaultDeviceType:

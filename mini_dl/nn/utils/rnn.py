@@ -9,6 +9,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._dtypes import Array
+from mini_dl.autograd.node_names import rename
 from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor, wrap
 
@@ -140,7 +141,9 @@ def pack_padded_sequence(
         raise RuntimeError(f"a length of {counts[0]} is greater than the {input.shape[0]} steps of the padded sequences")
     sizes = (counts[None, :] > np.arange(counts[0])[:, None]).sum(1)
     rows = input.reshape(-1, *input.shape[2:])
-    return PackedSequence(rows.index_select(0, _rows(sizes)), wrap(sizes), order)
+    data = rows.index_select(0, _rows(sizes))
+    rename(data, "PackPaddedSequenceBackward0")
+    return PackedSequence(data, wrap(sizes), order)
 
 
 def pad_packed_sequence(

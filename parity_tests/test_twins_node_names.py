@@ -1,0 +1,150 @@
+"""Nodes of the graph have torch's names, also where torch has one operation and mini_dl composes several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parity_tests.twin import twin
+
+TENSORS = """
+x+1 1+x x-1 1-x x*2 2*x x/2 1/x x//2 x%2 x**2 2**x x**y x+y x-y x*y x/y x@y x@v v@v -x x.abs() x[0] x[0,1] x[:2] x[...,None]
+x[:,None] x[x>0.5] x[[0,1]] x[0:3:2] x.T x.mT x.H x.t() z.H z.mH z.real z.imag z.conj() z.abs() z.angle() x.view(16)
+x.reshape(2,8) x.flatten() x.unflatten(0,(2,2)) x.unsqueeze(0) x.squeeze() x.permute(1,0) x.transpose(0,1) x.movedim(0,1)
+x.expand(2,4,4) x.repeat(2,2) x.contiguous().t().contiguous() x.clone() x.double() x.to(torch.float64) x.float().half()
+x.type(torch.float64) x.narrow(0,0,2) x.select(0,1) x.chunk(2)[0] x.split(2)[0] x.unbind()[0] x.diag() x.diagonal() x.tril()
+x.triu() x.flip(0) x.roll(1) x.rot90() x.cumsum(0) x.cumprod(0) x.logcumsumexp(0) x.sum() x.sum(0) x.mean() x.mean(0)
+x.var() x.std() x.std(0) x.prod() x.prod(0) x.max() x.max(0)[0] x.min() x.amax(0) x.norm() x.norm(dim=0) x.logsumexp(0)
+x.median() x.topk(2)[0] x.sort()[0] x.kthvalue(1)[0] x.nansum() x.exp() x.log() x.sqrt() x.rsqrt() x.sin() x.tanh()
+x.sigmoid() x.relu() x.erf() x.pow(2) x.pow(y) x.square() x.reciprocal() x.clamp(0,1) x.clamp(min=0) x.clamp_min(0)
+x.softmax(0) x.log_softmax(0) x.lerp(y,0.5) x.addcmul(x,y) torch.addmm(x,x,y) torch.where(x>0.5,x,y) torch.cat([x,y])
+torch.stack([x,y]) torch.maximum(x,y) torch.outer(v,v) torch.einsum('ij,jk->ik',x,y) torch.einsum('bi,bi->b',x,y)
+torch.bmm(x[None],y[None]) torch.cdist(x,y) torch.gather(x,0,torch.zeros(1,4,dtype=torch.long))
+x.index_select(0,torch.tensor([0])) x.masked_fill(x>0.5,0.) x.masked_select(x>0.5)
+x.scatter_add(0,torch.zeros(1,4,dtype=torch.long),y) x.take(torch.tensor([0])) torch.linalg.inv(x) torch.linalg.solve(x,y)
+torch.det(x) torch.trace(x) torch.linalg.cholesky(x@x.T+torch.eye(4)) torch.fft.fft(x) torch.fft.rfft(x) x.clone().add_(1)
+x.clone().mul_(2) x.clone().relu_() x.clone().zero_() x.clone().fill_(1) x.clone().clamp_(0,1) x.clone().copy_(y)
+x.clone().t_() x.clone().unsqueeze_(0) x.clone().masked_fill_(x>0.5,0) x.clone().exp_() x.clone().sub_(y) x.clone().div_(2)
+x.clone().pow_(2) x.clone().index_add_(0,torch.tensor([0]),y[:1])
+"""
+FUNCTIONS = """
+F.relu(x) F.gelu(x) F.silu(x) F.elu(x) F.leaky_relu(x) F.softplus(x) F.hardtanh(x) F.relu6(x) F.selu(x) F.mish(x)
+F.hardswish(x) F.hardsigmoid(x) F.logsigmoid(x) F.tanhshrink(x) F.softsign(x) F.glu(x) F.prelu(x,v) F.threshold(x,0.1,0.)
+F.dropout(x,0.5) F.dropout(x,0.5,False) F.normalize(x) F.layer_norm(x,(4,)) F.linear(x,y) F.linear(x,y,v)
+F.linear(x[None],y,v) F.linear(x[None],y) F.embedding(torch.tensor([0,1]),x) F.one_hot(torch.tensor([0,1])).float()*x[0,0]
+F.mse_loss(x,y) F.l1_loss(x,y) F.smooth_l1_loss(x,y) F.huber_loss(x,y) F.cross_entropy(x,torch.tensor([0,1,2,3]))
+F.nll_loss(x,torch.tensor([0,1,2,3])) F.binary_cross_entropy(x,y.detach()) F.binary_cross_entropy_with_logits(x,y)
+F.kl_div(x,y) F.poisson_nll_loss(x,y) F.gaussian_nll_loss(x,y,y) F.hinge_embedding_loss(x,torch.ones(4,4))
+F.margin_ranking_loss(v,v*2,torch.ones(4)) F.cosine_embedding_loss(x,y,torch.ones(4)) F.triplet_margin_loss(x,y,x*2)
+F.cosine_similarity(x,y) F.pairwise_distance(x,y) F.conv2d(x[None,None],x[None,None]) F.conv1d(x[None],x[None])
+F.conv_transpose2d(x[None,None],x[None,None]) F.max_pool2d(x[None,None],2) F.avg_pool2d(x[None,None],2)
+F.adaptive_avg_pool2d(x[None,None],1) F.adaptive_avg_pool2d(x[None,None],2) F.interpolate(x[None,None],scale_factor=2)
+F.pad(x,(1,1)) F.batch_norm(x,None,None,training=True) F.instance_norm(x[None,None]) F.group_norm(x[None],2)
+F.scaled_dot_product_attention(x[None,None],y[None,None],y[None,None])
+F.scaled_dot_product_attention(x[None,None],y[None,None],y[None,None],is_causal=True) F.unfold(x[None,None],2)
+"""
+MODULES = """
+nn.Linear(4,3)(x) nn.LayerNorm(4)(x) nn.BatchNorm1d(4)(x) nn.BatchNorm2d(1)(x[None,None]) nn.Conv2d(1,2,3)(x[None,None])
+nn.LSTM(4,3)(x)[0] nn.GRU(4,3)(x)[0] nn.RNN(4,3)(x)[0] nn.GRU(4,3)(x[None])[1] nn.LSTMCell(4,3)(x)[0] nn.GRUCell(4,3)(x)
+nn.MultiheadAttention(4,2)(x,x,x)[0] nn.MultiheadAttention(4,2,batch_first=True)(x[None],x[None],x[None])[0]
+nn.TransformerEncoderLayer(4,2,8)(x) nn.TransformerEncoderLayer(4,2,8,batch_first=True)(x[None])
+nn.Embedding(5,4)(torch.tensor([1])) nn.EmbeddingBag(5,4)(torch.tensor([[1,2]])) nn.Bilinear(4,4,2)(x,y)
+nn.CrossEntropyLoss()(x,torch.tensor([0,1,2,3])) nn.MSELoss()(x,y) nn.BCELoss()(x,y.detach()) nn.BCEWithLogitsLoss()(x,y)
+nn.NLLLoss()(x,torch.tensor([0,1,2,3])) nn.Softmax(1)(x) nn.ReLU()(x) nn.ReLU(True)(x*1) nn.Dropout()(x)
+nn.Flatten()(x[None]) nn.Sequential(nn.Linear(4,4),nn.Tanh())(x) nn.MaxPool2d(2)(x[None,None])
+nn.Upsample(scale_factor=2)(x[None,None]) nn.PixelShuffle(2)(x[None].expand(4,4,4)) nn.GroupNorm(2,4)(x[None])
+nn.RMSNorm(4)(x) nn.CosineSimilarity()(x,y) nn.PReLU()(x) nn.Hardtanh()(x) nn.Identity()(x*1) nn.Unfold(2)(x[None,None])
+nn.utils.parametrizations.weight_norm(nn.Linear(4,2))(x) nn.utils.rnn.pack_padded_sequence(x[None].transpose(0,1),[4]).data
+"""
+"""Expressions without spaces, except inside of brackets."""
+
+KNOWN_EDGES = """
+x+1 1+x x-1 1-x x*2 2*x x**2 2**x x**y x+y x-y x*y -x x.max() x.max(0)[0] x.amax(0) x.softmax(0) x.log_softmax(0)
+torch.maximum(x,y) torch.linalg.cholesky(x@x.T+torch.eye(4)) F.relu(x) F.gelu(x) F.silu(x) F.elu(x) F.leaky_relu(x)
+F.softplus(x) F.hardtanh(x) F.relu6(x) F.selu(x) F.mish(x) F.hardswish(x) F.hardsigmoid(x) F.logsigmoid(x) F.tanhshrink(x)
+F.softsign(x) F.glu(x) F.prelu(x,v) F.threshold(x,0.1,0.) F.dropout(x,0.5) F.dropout(x,0.5,False) F.layer_norm(x,(4,))
+F.embedding(torch.tensor([0,1]),x) F.one_hot(torch.tensor([0,1])).float()*x[0,0] F.mse_loss(x,y) F.l1_loss(x,y)
+F.smooth_l1_loss(x,y) F.huber_loss(x,y) F.nll_loss(x,torch.tensor([0,1,2,3])) F.binary_cross_entropy(x,y.detach())
+F.binary_cross_entropy_with_logits(x,y) F.kl_div(x,y) F.poisson_nll_loss(x,y) F.gaussian_nll_loss(x,y,y)
+F.hinge_embedding_loss(x,torch.ones(4,4)) F.cosine_embedding_loss(x,y,torch.ones(4)) F.conv2d(x[None,None],x[None,None])
+F.conv1d(x[None],x[None]) F.max_pool2d(x[None,None],2) F.avg_pool2d(x[None,None],2) F.adaptive_avg_pool2d(x[None,None],1)
+F.adaptive_avg_pool2d(x[None,None],2) F.interpolate(x[None,None],scale_factor=2) F.pad(x,(1,1))
+F.scaled_dot_product_attention(x[None,None],y[None,None],y[None,None])
+F.scaled_dot_product_attention(x[None,None],y[None,None],y[None,None],is_causal=True) F.unfold(x[None,None],2)
+nn.LayerNorm(4)(x) nn.Conv2d(1,2,3)(x[None,None]) nn.RNN(4,3)(x)[0]
+nn.LSTMCell(4,3)(x)[0] nn.GRUCell(4,3)(x) nn.MultiheadAttention(4,2)(x,x,x)[0]
+nn.MultiheadAttention(4,2,batch_first=True)(x[None],x[None],x[None])[0] nn.TransformerEncoderLayer(4,2,8)(x)
+nn.Embedding(5,4)(torch.tensor([1])) nn.Bilinear(4,4,2)(x,y)
+nn.MSELoss()(x,y) nn.BCELoss()(x,y.detach()) nn.BCEWithLogitsLoss()(x,y) nn.NLLLoss()(x,torch.tensor([0,1,2,3]))
+nn.Softmax(1)(x) nn.ReLU()(x) nn.ReLU(True)(x*1) nn.Dropout()(x) nn.Flatten()(x[None])
+nn.Sequential(nn.Linear(4,4),nn.Tanh())(x) nn.MaxPool2d(2)(x[None,None]) nn.Upsample(scale_factor=2)(x[None,None])
+nn.PixelShuffle(2)(x[None].expand(4,4,4)) nn.GroupNorm(2,4)(x[None]) nn.PReLU()(x) nn.Hardtanh()(x) nn.Identity()(x*1)
+nn.Unfold(2)(x[None,None])
+"""
+"""Those whose nodes also lead where torch's lead."""
+
+
+def split(text: str) -> list[str]:
+    """The expressions of a text: spaces inside of brackets do not part them."""
+    found, depth, current = [], 0, ""
+    for letter in text.replace("\n", " "):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == " " and not depth:
+            found += [current] if current else []
+            current = ""
+        else:
+            current += letter
+    return found
+
+
+def names(torch: Any, rng: Any) -> dict[str, Any]:
+    """What the expressions speak of."""
+    x, y, v = (rng.tensor(rng.numbers.random(shape), "float32", grad=True) for shape in ((4, 4), (4, 4), (4,)))
+    return {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "x": x, "y": y, "v": v, "z": torch.complex(x, y)}
+
+
+@pytest.mark.parametrize("text", [TENSORS, FUNCTIONS, MODULES], ids=["tensors", "functions", "modules"])
+@twin
+def test_nodes_have_the_names_of_torch(torch: Any, rng: Any, text: str) -> Any:
+    known = names(torch, rng)
+    found = {expression: eval(expression, dict(known)).grad_fn for expression in split(text)}
+    return {expression: node and node.name() for expression, node in found.items()}
+
+
+@twin
+def test_nodes_lead_where_those_of_torch_lead(torch: Any, rng: Any) -> Any:
+    known = names(torch, rng)
+    found = {}
+    for expression in split(KNOWN_EDGES):
+        node = eval(expression, dict(known)).grad_fn
+        found[expression] = [node and node.name() for node, _ in (node.next_functions if node else ())]
+    return found
+
+
+@twin
+def test_the_walk_of_the_first_tutorial_meets_the_layers(torch: Any, rng: Any) -> Any:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    loss = torch.nn.MSELoss()(net(rng(5, 3)), rng(5, 1))
+    linear = loss.grad_fn.next_functions[0][0]
+    relu = linear.next_functions[1][0]
+    return [node.name() for node in (loss.grad_fn, linear, linear.next_functions[0][0], relu, relu.next_functions[0][0])]
+
+
+@twin
+def test_a_result_that_is_the_argument_keeps_its_name(torch: Any, rng: Any) -> Any:
+    x = rng(3, 4, grad=True).exp()
+    return [
+        y.grad_fn.name() for y in (x, torch.nn.functional.dropout(x, 0.5, False), torch.nn.functional.pad(x, (0, 0)), x.float())
+    ]
+
+
+@twin
+def test_gradients_and_hooks_do_not_mind_the_name(torch: Any, rng: Any) -> Any:
+    seen = []
+    x = rng(3, 4, grad=True)
+    loss = torch.nn.functional.mse_loss(x * 2, rng(3, 4))
+    loss.grad_fn.register_prehook(lambda grads: seen.append(grads[0]))
+    (first,) = torch.autograd.grad(loss, x, create_graph=True)
+    first.pow(2).sum().backward()
+    return seen, first, x.grad, loss.grad_fn.name()
