@@ -62,12 +62,17 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     return np.multiply(as_type(other, common), factor).item()
 
 
-def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
-    if kind_of(input) == "b" or kind_of(other) == "b":
+def refuse_bools(*operands: Any) -> None:
+    """RuntimeError if an operand of a difference is a bool."""
+    if "b" in [kind_of(operand._array if isinstance(operand, Tensor) else operand) for operand in operands]:
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
             "use the `~` or `logical_not()` operator instead."
         )
+
+
+def _promote_difference(input: Any, other: Any) -> tuple[Any, Any]:
+    refuse_bools(input, other)
     return promote(input, other)
 
 
@@ -85,7 +90,10 @@ def _sub(input: Array, other: Array) -> Array:
 @written_by(np.subtract, _sub)
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``"""
-    return _sub(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
+    if alpha.__class__ is int and alpha == 1:
+        return _sub(input, other)
+    refuse_bools(input, other)
+    return _sub(input, _scaled(input, other, alpha))
 
 
 @method()
@@ -93,6 +101,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``other - alpha * input``"""
     if not isinstance(input, Tensor):
         raise not_a_tensor("rsub", "input", 1, input)
+    refuse_bools(input, other)
     return _sub(other, input if alpha.__class__ is int and alpha == 1 else _scaled(other, input, alpha))
 
 

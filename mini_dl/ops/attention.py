@@ -145,6 +145,8 @@ def scaled_dot_product_attention(
     torch.Size([1, 2, 4])
     """
     _check_operands(query, key, value)
+    if dropout_p < 0 or dropout_p != dropout_p:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
     if query._array.dtype.char in NARROW:
         options = (dropout_p, is_causal, scale, enable_gqa)

@@ -18,7 +18,7 @@ from mini_dl.kernels.losses import cross_entropy_rows
 from mini_dl.ops.activation import log_softmax, softmax
 from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss, without_gradient
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.operands import in_float32, masked
+from mini_dl.ops.operands import accept, in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ classes by index
@@ -135,8 +135,8 @@ def nll_loss(
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
-    classes = _Classes(input, target, weight, ignore_index)
     real_floating(input._array, "nll_loss_out_frame")
+    classes = _Classes(input, target, weight, ignore_index)
     return _nll(input, classes, reduction)
 
 
@@ -290,6 +290,7 @@ def multi_margin_loss(
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     if labels.dtype != int64.numpy:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    real_floating(input._array, "multi_margin_loss_cpu_kernel")
     without_gradient("multi_margin_loss", weight=weight)
     index = labels.reshape(-1)
     if index.size and not (index.min() >= 0 and index.max() < classes):
@@ -321,8 +322,10 @@ def multilabel_margin_loss(
     _nonempty_matrix(shape)
     if labels.shape != shape and not (len(shape) < 2 and labels.ndim < 2 and labels.size == input._array.size):
         raise RuntimeError(f"inconsistent target size: {list(labels.shape)} for input of size: {list(shape)}")
+    accept("min_all", "biuf", labels)
     if labels.dtype != int64.numpy:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    real_floating(input._array, "multilabel_margin_loss_forward_out_frame")
     classes = shape[-1] if shape else 1
     rows, labels = input.reshape(-1, classes), labels.reshape(-1, classes)
     if labels.size and not (labels.min() >= -1 and labels.max() < classes):

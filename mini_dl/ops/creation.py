@@ -115,7 +115,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
     """An uninitialized tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
-    shape, order = nonnegative(tuple(size)), tuple(physical_layout)
+    shape, order = nonnegative(tuple(size)), sizes((tuple(physical_layout),), "empty_permuted(): argument 'physical_layout'")
     if len(shape) != len(order):
         raise RuntimeError(
             "Number of dimensions in size does not match the length of the physical_layout; "
@@ -145,6 +145,9 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
         kind = numpy_of(dtype, input._array.dtype)
         base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
         array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
+        if len(value) > (name == "full_like"):
+            takes = f"{1 + (name == 'full_like')} positional arguments"
+            raise TypeError(f"{name}() takes {takes} but {1 + len(value)} were given")
         if value:
             (fill_value,) = value
         if name == "full_like":

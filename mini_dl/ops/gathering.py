@@ -245,7 +245,7 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
         raise not_a_tensor(name, "index", 3, index)
     positions = index._array
     if positions.ndim > 1:
-        raise IndexError(
+        raise (RuntimeError if name == "index_fill" else IndexError)(
             f"{name}(): Index is supposed to be a vector"
             + (
                 f", but got dim: {positions.ndim} with type: {scalar_name(positions.dtype)} and size: {list(positions.shape)}"
@@ -343,9 +343,9 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
 @method(out="apart")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of `input` at the indices in the vector `index` along `dim`. IndexError if one is out of range."""
+    if isinstance(input, Tensor) and isinstance(index, Tensor) and not input._array.ndim and index._array.size != 1:
+        raise RuntimeError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
     dim = checked_rows("index_select", input, dim, index)
-    if not input._array.ndim and index._array.size != 1:
-        raise IndexError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
     return _index_select(input, dim, index)
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import INEXACT, NARROW, Array, of_numpy, result_numpy, scalar_name
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import op
@@ -113,6 +114,11 @@ def huber_loss(
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     difference = _difference("huber_cpu", input, target)
+    if input._array.dtype.kind in "biu":
+        raise RuntimeError(
+            f"result type {scalar_name(difference._array.dtype)} can't be cast to the desired output type "
+            f"{scalar_name(input._array.dtype)}"
+        )
     loss = _huber(difference, delta)
     if loss._array.dtype != input._array.dtype:
         loss = loss.to(input.dtype)
@@ -143,6 +149,8 @@ def gaussian_nll_loss(
     ValueError if `var` has a negative element, or neither the shape of `input`, nor it without the last dimension, nor it with
     a 1.
     """
+    if not isinstance(var, Tensor) and not is_number(var):
+        raise TypeError(f"gaussian_nll_loss(): argument 'var' (position 3) must be Tensor or float, not {type_name(var)}")
     variance = var if isinstance(var, Tensor) else wrap(np.full(input._array.shape, var, input._array.dtype))
     if (variance._array < 0).any():
         raise ValueError("var has negative entry/entries")
@@ -180,6 +188,8 @@ def kl_div(
     reduction = checked_reduction("sum" if batchmean else reduction, size_average, reduce)
     if target._array.dtype.kind not in INEXACT or input._array.dtype.kind not in INEXACT:
         raise RuntimeError("kl_div: Integral inputs not supported.")
+    if "c" in target._array.dtype.kind + input._array.dtype.kind:
+        raise RuntimeError("kl_div: Complex inputs not supported.")
     loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     loss = reduced_loss(loss, reduction)
     return loss / input._array.shape[0] if batchmean and input.ndim else loss
@@ -263,6 +273,13 @@ def soft_margin_loss(
     """``log(1 + exp(-target * input))``; `target` takes no gradient."""
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("soft_margin_loss", target=target)
+    x, common = input._array, broadcast_shapes(input._array.shape, target._array.shape)
+    if x.dtype.kind == "b":
+        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported.")
+    if x.dtype.kind in "iu":
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(x.dtype)}")
+    if common != x.shape:
+        raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
     return reduced_loss(-logsigmoid(input * target), reduction)
 
 

@@ -20,6 +20,7 @@ from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.products import gemm
+from mini_dl.ops.operands import accept
 from mini_dl.ops.views import unsafe_view
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
@@ -207,6 +208,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of equally many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
         _tensors("bmm", input=input, mat2=mat2)
+    accept("bmm", "iufc", input._array)
     _check_batches(input, mat2)
     return _stacks(input, mat2)
 
@@ -474,6 +476,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     for i, (n, m) in enumerate(zip(input1.shape[:-1], input2.shape[:-1])):
         if n != m:
             raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {i}: got {n} and {m}")
+    if weight.ndim != 3:
+        raise RuntimeError(f"bilinear(): weight must have 3 dimensions, but its shape is {list(weight.shape)}")
     o, i, j = weight.shape
     for name, tensor, size in (("input1", input1, i), ("input2", input2, j)):
         if tensor.shape[-1] != size:
@@ -542,8 +546,19 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         dims = listed if isinstance(listed, list) and len(listed) > 1 else int(dims.item())
     if isinstance(dims, (list, tuple)):
         if len(dims) != 2:
-            raise RuntimeError(f"tensordot expects dims to be an int or two lists of dims, but got dims={dims}")
-        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+            raise ValueError(f"tensordot expects dims to be an int or two lists of dims, but got dims={dims}")
+        first, second = dims
+        for given in dims:
+            if not isinstance(given, (list, tuple)):
+                raise TypeError(f"tensordot(): argument 'dims' must be two lists of ints, but one is {type(given).__name__}")
+            for at, d in enumerate(given):
+                if isinstance(d, bool) or not isinstance(d, (int, np.integer)):
+                    raise TypeError(
+                        f"tensordot(): argument 'dims' must be two lists of ints, but found element of type "
+                        f"{type(d).__name__} at pos {at}"
+                    )
+    elif not isinstance(dims, (int, np.integer)):
+        raise RuntimeError(f"tensordot expects dims to be an int or two lists of ints, but got dims={dims}")
     else:
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
+from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, Number, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import piecewise
@@ -53,6 +54,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("pad", "input", 1, input)
+    if not isinstance(mode, str):
+        raise TypeError(f"pad(): argument 'mode' (position 3) must be str, not {type_name(mode)}")
     if mode == "constant":
         return constant_pad_nd(input, pad, 0.0 if value is None else float(real_number_of("pad", "value", value)))
     pads, shape = _pairs(input, pad), input._array.shape

@@ -224,6 +224,14 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     return x
 
 
+def _points(name: str, x: Tensor, n: int, dim: int, ndim: int) -> Tensor:
+    """The points of `n` values along `dim`, one of `ndim` dimensions: one vector for all, or as many dimensions as the values."""
+    shape = x._array.shape
+    if len(shape) < 2 and shape != (n,):
+        raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+    return x.reshape([-1 if i == dim else 1 for i in range(ndim)] if len(shape) == 1 else (1,) * (ndim - len(shape)) + shape)
+
+
 def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int) -> tuple[Tensor, int]:
     """Twice the areas between neighbors along `dim`."""
     ndim = checked(name, y)._array.ndim
@@ -241,12 +249,8 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int)
     else:
         if dx is not None:
             raise TypeError(f"{name}() received an invalid combination of arguments: give x or dx, not both")
-        along = dim - ndim if x._array.ndim > 1 else -1
-        if not x._array.ndim or x._array.shape[along] != n:
-            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
-        if x._array.ndim == 1:
-            x = x.reshape([-1 if i == dim else 1 for i in range(ndim)])
-        width = diff(x, dim=along if x._array.ndim > 1 else dim)
+        if n or name != "trapezoid":
+            width = diff(_points(name, x, n, dim, ndim), dim=dim)
     if n == 0:
         return y.sum(dim, keepdim=True) * 0 if name == "trapezoid" else y, dim
     return (y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)) * width, dim

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Shape, limits_of, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Shape, limits_of, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
@@ -189,6 +189,8 @@ def matrix_rank(
     """The number of singular values above ``max(atol, rtol * largest)``."""
     refuse_hollow("matrix_rank", A)
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
+    if A._array.dtype.kind not in INEXACT:
+        raise RuntimeError(f"linalg.matrix_rank: Expected a floating point or complex tensor. Got {scalar_name(A._array.dtype)}")
     if tol is not None:
         if isinstance(tol, Tensor) and tol._array.dtype.kind == "c":
             raise RuntimeError("torch.linalg.matrix_rank: atol tensor of complex type is not supported.")

@@ -248,6 +248,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is None:
         return wrap(np.bincount(x.astype(np.int64), None, minlength).astype(np.int64, copy=False))
     w = weights._array
+    if not x.size:  # whatever the weights are, as in torch
+        return wrap(np.zeros(minlength, np.int64))
     if w.shape != x.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
+    w = w.real if w.dtype.kind == "c" else w
     return wrap(np.bincount(x.astype(np.int64), w, minlength).astype(np.float32 if w.dtype == np.float32 else np.float64))
