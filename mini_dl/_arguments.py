@@ -50,6 +50,8 @@ ANY_OBJECT = frozenset(
     "inplace return_indices size_average reduce recompute_scale_factor add_zero_attn use_separate_proj_weight center "
     "get_infos _stacklevel multi_margin_loss.p multi_head_attention_forward.embed_dim_to_check "
     "multi_head_attention_forward.dropout_p multi_head_attention_forward.num_heads multi_head_attention_forward.training "
+    "multi_head_attention_forward.q_proj_weight multi_head_attention_forward.k_proj_weight "
+    "multi_head_attention_forward.v_proj_weight "
     "interpolate.align_corners gaussian_nll_loss.full triplet_margin_with_distance_loss.swap".split()
 )
 """What is checked for a function that torch wrote in Python: the kinds that it passes on, except arguments used only for their
@@ -155,7 +157,7 @@ class Parser:
 
     def default_of(self, parameter: inspect.Parameter) -> Any:
         """What the generated call takes for an argument that was not given."""
-        if self.is_among(NEVER_NONE, parameter):
+        if self.strict and self.is_among(NEVER_NONE, parameter):
             return LEFT_OUT
         return ABSENT if parameter.default is parameter.empty else parameter.default
 
@@ -163,7 +165,7 @@ class Parser:
         return text_of(self.parameters, self.kinds, self.strict, self.never_none())
 
     def never_none(self) -> list[str]:
-        return [p.name for p in self.parameters if self.is_among(NEVER_NONE, p)]
+        return [p.name for p in self.parameters if self.strict and self.is_among(NEVER_NONE, p)]
 
     def refuse_none(self, name: str, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Called when an argument that may be left out is None."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import Array, Number, dtype, limits_of, number_as, scalar_name
+from mini_dl._checks import type_name, wrap_dim
+from mini_dl._dtypes import Array, Number, dtype, dtype as DType, limits_of, number_as, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
@@ -569,6 +569,8 @@ public("nn.functional:log_softmax")(_functional_log_softmax)
 @public("nn.functional")
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """``softmax(-input)``"""
+    if dtype is not None and not isinstance(dtype, DType):
+        raise TypeError(f"softmin(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
     return softmax(-input, _implicit_dim("softmin", input.ndim, _stacklevel) if dim is None else dim, dtype)
 
 

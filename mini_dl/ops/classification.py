@@ -388,6 +388,8 @@ def linear_cross_entropy(
             "label_smoothing == 0, target.dtype == int64, out_features == ().",
             stacklevel=2,
         )
+    elif options is not None and input._array.dtype.kind not in FLOATING:
+        raise ValueError(f"acc_dtype must be a floating point type, but the input is {input.dtype}")
     elif options is not None and input._array.dtype.char in NARROW:  # in chunks of float32
         settings = {"reduction": reduction, "ignore_index": ignore_index}
         return in_float32(linear_cross_entropy, input, linear_weight, target, linear_bias=linear_bias, weight=weight, **settings)

@@ -142,6 +142,8 @@ def _to_arguments(*args: Any, **kwargs: Any) -> tuple[dtype | None, bool, Any, b
     where, target = given.get("device"), given.get("dtype")
     if isinstance(target, type):
         target = PYTHON_TYPES.get(target, target)
+    if isinstance(where, int) and not isinstance(where, bool):
+        raise RuntimeError(f"Cannot access accelerator device {where} when none is available.")
     if where is not None and not isinstance(where, (device, str)):
         raise TypeError(f"to() received an invalid combination of arguments - got ({type_name(where)})")
     if target is not None and not isinstance(target, dtype):

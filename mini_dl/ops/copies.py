@@ -114,7 +114,8 @@ def _broadcast_shapes(*shapes: Any) -> Size:
     """The shape that tensors of these shapes broadcast to. RuntimeError if they do not."""
     for s in shapes:
         if not isinstance(s, (int, tuple, list)):
-            raise RuntimeError(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {s}")
+            refusal = TypeError if isinstance(s, str) else RuntimeError
+            raise refusal(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {s}")
     given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
     for shape in given:
         for n in shape:

@@ -438,6 +438,8 @@ def _affine(input: Array, weight: Array, bias: Array) -> Array:
     out = _rows_kernel(input, weight.T)
     if bias.shape != out.shape[-1:]:
         _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
+        if out.ndim == 1 and bias.ndim == 2:
+            bias = bias[0]
     out = np.add(out, bias, out=out)
     return out.astype(kind) if kind.char in NARROW else out
 
@@ -569,8 +571,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         raise RuntimeError("both dimension lists should have same length")
     if a._array.dtype != b._array.dtype:
         raise RuntimeError("both inputs should have same dtype")
-    dims_a, dims_b = [wrap_dim(d, a.ndim) for d in first], [wrap_dim(d, b.ndim) for d in second]
-    for i, (da, db) in enumerate(zip(dims_a, dims_b)):
+    dims_a, dims_b = [], []
+    for i, (d, e) in enumerate(zip(first, second)):
+        da, db = wrap_dim(d, a.ndim), wrap_dim(e, b.ndim)
+        dims_a.append(da)
+        dims_b.append(db)
         n, m = a.shape[da], b.shape[db]
         if n == m:
             continue

@@ -104,14 +104,14 @@ def _row_checks(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
             "normalized_shape = []"
         )
-    if function == "rms_norm" and input.ndim < len(shape):
-        raise ValueError(f"Input tensor must have at least {len(shape)} dimensions, but got {input.ndim}")
     for name, parameter in (("weight", weight), ("bias", bias)):
         if parameter is not None and parameter._array.shape != shape:
             raise RuntimeError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(parameter.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
+    if function == "rms_norm" and input.ndim < len(shape):
+        raise ValueError(f"Input tensor must have at least {len(shape)} dimensions, but got {input.ndim}")
     if input.ndim < len(shape) or input._array.shape[-len(shape) :] != shape:
         expected = ", ".join(["*", *map(str, shape)])
         raise RuntimeError(

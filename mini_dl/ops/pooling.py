@@ -395,7 +395,7 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: Ints) -> Tensor:
     out = _adaptive_out(f"adaptive_avg_pool{n}d", n, input, output_size, True)
     if set(out) == {1}:
         return input.mean(tuple(range(-n, 0)), keepdim=True)
-    if 0 not in out:
+    if 0 not in out and input._array.size:
         _require(input._array.dtype, "f", f"adaptive_avg_pool{max(n, 2)}d")
     regions = tuple([kernels.adaptive_regions(size, o) for size, o in zip(input._array.shape[-n:], out)])
     windows = Windows(out, out, (0,) * n, (1,) * n, out)
@@ -567,6 +567,8 @@ def _fractional_max_pool(
     batch = 1 if x.ndim == n + 1 else x.shape[0]
     if samples is None:
         samples = rand(batch, x.shape[-n - 1], n, dtype=input.dtype)
+    if samples._array.dtype != x.dtype:
+        raise RuntimeError("Expect _random_samples to have the same dtype as input")
     for dim, (expected, what) in enumerate(((batch, "input batch size"), (x.shape[-n - 1], "input channel size"), (n, str(n)))):
         found = samples.shape[dim]
         if (found < expected) if dim == 0 else (found != expected):

@@ -361,7 +361,7 @@ def randint_like(
 ) -> Tensor:  # fmt: skip
     """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
     if high is NOT_GIVEN:
-        low, high = 0, low
+        low, high = 0, int(low.item()) if isinstance(low, Tensor) else low  # torch takes a tensor only here
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _between("randint_like", low, high))
 
 

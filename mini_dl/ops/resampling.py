@@ -66,7 +66,7 @@ def interpolate(
         raise TypeError(f"interpolate(): argument 'align_corners' (position 5) must be bool, not {type_name(align_corners)}")
     shape = input._array.shape
     n, space = len(shape) - 2, shape[2:]
-    out, factors = _wanted(space, n, size, scale_factor)
+    out, factors = _wanted(space, n, size, scale_factor, mode == "area")
     if recompute_scale_factor and size is not None:
         raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
     if mode == "area" or recompute_scale_factor:
@@ -93,8 +93,8 @@ def interpolate(
     return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
-def _wanted(space: Shape, n: int, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
-    """The output size, and the factors from which it was computed."""
+def _wanted(space: Shape, n: int, size: Any, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
+    """The output size, and the factors from which it was computed; for means over areas (`whole`) Python makes the ints."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is not None:
@@ -122,7 +122,7 @@ def _wanted(space: Shape, n: int, size: Any, scale_factor: Any) -> tuple[list[in
             f"{list(space)} and scale_factor of shape {scale_factor}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
             "format and scale_factor in (s1, s2, ...,sK) format."
         )
-    for f in factors:
+    for f in () if whole else factors:
         if as_float(f) is NotImplemented:
             raise TypeError(f"interpolate(): argument 'scale_factor' must be float or tuple of floats, not {type_name(f)}")
         if not math.isfinite(f):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import listed, wrap_dim
+from mini_dl._checks import broadcast_shapes, listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.mode import mode
@@ -25,10 +25,17 @@ def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, input, dim, reverse)
 
 
+def _countable(name: str, input: Tensor, dtype: dtype | None) -> Tensor:
+    """`input` in the type of the computation. NotImplementedError if bool is asked for."""
+    if dtype is not None and dtype.numpy.kind == "b":
+        raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
+    return of_type(checked(name, input), dtype)
+
+
 @method(inplace=True, out=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] + ... + input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
-    x = of_type(checked("cumsum", input), dtype)
+    x = _countable("cumsum", input, dtype)
     return of_type(_cumsum(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
 
@@ -89,7 +96,7 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
 @method(inplace=True, out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] * ... * input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
-    x = of_type(checked("cumprod", input), dtype)
+    x = _countable("cumprod", input, dtype)
     return of_type(_cumprod(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
 
@@ -252,6 +259,7 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int)
         if n or name != "trapezoid":
             width = diff(_points(name, x, n, dim, ndim), dim=dim)
     if n == 0:
+        broadcast_shapes(y._array.shape, width._array.shape if x is not None and name != "trapezoid" else ())
         return y.sum(dim, keepdim=True) * 0 if name == "trapezoid" else y, dim
     return (y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)) * width, dim
 

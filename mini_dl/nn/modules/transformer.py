@@ -45,8 +45,14 @@ def _relu_or_gelu(activation: Activation) -> int:
     return 2 if activation is F.gelu or isinstance(activation, GELU) else 0
 
 
+def _tensor_or_none(mask: Mask) -> None:
+    if mask is not None and not isinstance(mask, Tensor):
+        raise RuntimeError(f"a mask must be None or a tensor, not {type(mask).__name__}")
+
+
 def _is_causal(mask: Mask, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
     """The hint if there is one, else whether `mask` hides exactly the later positions."""
+    _tensor_or_none(mask)
     if hint is not None or mask is None:
         return hint is True
     n = x.shape[0] if x.ndim == 2 else x.shape[1 if batch_first else 0]
@@ -90,6 +96,7 @@ class _Layer(Module):
         return x + block(norm(x)) if self.norm_first else norm(x + block(x))
 
     def _sa_block(self, x: Tensor, attn_mask: Mask, key_padding_mask: Mask, is_causal: bool = False) -> Tensor:
+        _tensor_or_none(attn_mask)
         masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
         return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
 
