@@ -89,6 +89,10 @@ NUMBER_FIRST = {
 numbers have now."""
 
 
+SPREAD = frozenset(["squeeze", "count_nonzero"])
+"""Functions whose `dim` may be several ints, one by one."""
+
+
 def was_to_be_a_tensor(parameter: inspect.Parameter, value: Any) -> bool:
     return "Tensor" in str(parameter.annotation) and not isinstance(value, Tensor)
 
@@ -128,7 +132,7 @@ class Parser:
     def write(self) -> None:
         """Generate the code of `call`."""
         self.parameters = parameters = list(inspect.signature(self.function).parameters.values())
-        if self.strict and self.function.__name__ in NUMBER_FIRST:
+        if self.strict and self.function.__name__ in {*NUMBER_FIRST, *SPREAD}:
             at = len([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
             parameters.insert(at, inspect.Parameter("more", inspect.Parameter.VAR_POSITIONAL))
         self.names = {parameter.name for parameter in parameters}
@@ -174,7 +178,9 @@ class Parser:
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Make the call with corrected names and values."""
         given = {p.name: value for p, value in zip(self.parameters, values) if value is not ABSENT}
-        if more := given.pop("more", ()):
+        if (more := given.pop("more", ())) and self.function.__name__ in SPREAD:
+            given["dim"] = (given["dim"], *more)
+        elif more:
             self.take_numbers_first(given, more)
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):

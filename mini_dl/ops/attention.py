@@ -20,6 +20,7 @@ from mini_dl._dtypes import (
     dtype,
     float64,
     of_numpy,
+    promote_numpy,
     scalar_name,
 )
 from mini_dl._surface import public
@@ -370,7 +371,7 @@ def _with_bias(
         _check(static_k is None, "bias cannot be added to static key.")
         _check(static_v is None, "bias cannot be added to static value.")
         for bias in (bias_k, bias_v):
-            if bias._array.dtype != keys.key._array.dtype:
+            if promote_numpy(bias._array.dtype, keys.key._array.dtype) != keys.key._array.dtype:
                 raise RuntimeError(
                     f"expected scalar type {scalar_name(keys.key._array.dtype)} but found {scalar_name(bias._array.dtype)}"
                 )
@@ -433,9 +434,6 @@ def multi_head_attention_forward(
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     length, batch, embed = query._array.shape
     attn_mask, key_padding_mask, is_causal = _score_masks(attn_mask, key_padding_mask, query, is_causal, need_weights)
-    for name, parameter, ndim in (("in_proj_weight", in_proj_weight, 2), ("in_proj_bias", in_proj_bias, 1)):
-        if parameter is not None and parameter.ndim != ndim:
-            raise ValueError(f"{name} must have {ndim} dimensions, but it has {parameter.ndim}")
     _check(embed == embed_dim_to_check, f"was expecting embedding dimension of {embed_dim_to_check}, but got {embed}")
     _check(embed // num_heads * num_heads == embed, f"embed_dim {embed} not divisible by num_heads {num_heads}")
     if use_separate_proj_weight:

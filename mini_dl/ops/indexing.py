@@ -202,23 +202,28 @@ def _indices_of(input: Tensor, indices: Any) -> Indices:
     return chosen
 
 
+def _indices_for(input: Tensor, indices: Any, values: Tensor) -> Indices:
+    """The same, after a check that `values` do not have more dimensions than what is chosen."""
+    places = _indices_of(input, indices)
+    shape = broadcast_shapes(*[place._array.shape for place in places]) + input._array.shape[len(places) :]
+    if values._array.ndim > len(shape):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values._array.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(shape)}"
+        )
+    return places
+
+
 @method()
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` after ``input[indices] = values``, or ``+=``, adding up repeats, where `accumulate`."""
-    places = _indices_of(input, indices)
-    chosen = broadcast_shapes(*[place._array.shape for place in places]) + input._array.shape[len(places) :]
-    if values._array.ndim > len(chosen):
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values._array.shape)} cannot be broadcast to indexing result of shape "
-            f"{list(chosen)}"
-        )
-    return _index_put(input, places, values, accumulate)
+    return _index_put(input, _indices_for(input, indices, values), values, accumulate)
 
 
 @method()
 def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """In-place version of ``index_put``."""
-    return _index_put_(input, _indices_of(input, indices), values, accumulate)
+    return _index_put_(input, _indices_for(input, indices, values), values, accumulate)
 
 
 # ------------------------------------------------------------------------------------------------ as a sequence

@@ -157,6 +157,8 @@ def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     n = N if N is not None else x._array.shape[-1] if x._array.ndim else 0
     if n <= 1:
         raise RuntimeError("N must be greater than 1.")
+    if x._array.dtype.kind == "b":
+        raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got Bool")
     return _powers(x if x._array.ndim else x.reshape(1), n)
 
 

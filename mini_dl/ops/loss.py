@@ -18,7 +18,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
-from mini_dl.autograd.mode import no_grad
+from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import elementwise, real_floating
 from mini_dl.ops.activation import _hardtanh, logsigmoid
@@ -255,6 +255,8 @@ def binary_cross_entropy_with_logits(
             f"result type {scalar_name(input._array.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target._array.dtype)}"
         )
+    if target._array.dtype.kind == "c" and mode.enabled and input.requires_grad:
+        raise RuntimeError("binary_cross_entropy_with_logits does not support automatic differentiation of a complex loss")
     without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     if input._array.dtype.char in NARROW and target._array.dtype.char in NARROW:
         return in_float32(binary_cross_entropy_with_logits, input, target, weight, None, None, reduction, pos_weight)

@@ -32,10 +32,12 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
     return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
 
 
-def filled(input: Tensor, mask: Tensor | None, value: Number) -> Tensor:
-    """`input` with `value` where the mask hides it."""
+def filled(input: Tensor, mask: Tensor | None, value: Number | Callable[[], Number]) -> Tensor:
+    """`input` with `value` where the mask hides it. A function gives the value if there is a mask, or raises."""
     kept = keeping(input, mask)
-    return input if kept is None else input.masked_fill(kept.logical_not(), value)
+    if kept is None:
+        return input
+    return input.masked_fill(kept.logical_not(), value() if callable(value) else value)
 
 
 def lowest(input: Tensor, name: str) -> Number:
@@ -108,7 +110,7 @@ def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number
     def extreme(
         input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        out = reduce(filled(input, mask, fill(input, reduce.__name__)), all_dims(dim, input._array.ndim), bool(keepdim))
+        out = reduce(filled(input, mask, lambda: fill(input, reduce.__name__)), all_dims(dim, input._array.ndim), bool(keepdim))
         return reduction.of_type(out, dtype)
 
     return public("masked")(named(extreme, reduce.__name__, doc))
@@ -120,7 +122,7 @@ def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number],
     def place(
         input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        out = reduce(filled(input, mask, fill(input, reduce.__name__)), dim, bool(keepdim))
+        out = reduce(filled(input, mask, lambda: fill(input, reduce.__name__)), dim, bool(keepdim))
         return out.to(input.dtype if dtype is None else dtype)
 
     return public("masked")(named(place, reduce.__name__, f"{doc}, in the type of the input unless `dtype` is given."))
@@ -170,7 +172,7 @@ def logsumexp(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """``logsumexp`` of the elements that `mask` keeps."""
-    out = reduction.logsumexp(filled(input, mask, lowest(input, "logsumexp")), all_dims(dim, input._array.ndim), keepdim)
+    out = reduction.logsumexp(filled(input, mask, lambda: lowest(input, "logsumexp")), all_dims(dim, input._array.ndim), keepdim)
     return out.to(input.dtype if dtype is None else dtype)
 
 
@@ -180,8 +182,8 @@ def logaddexp(
     other_mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """``log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere."""
-    ours, theirs = (lowest(each, "logaddexp") for each in (input, other))
-    out = filled(input, input_mask, ours).logaddexp(filled(other, other_mask, theirs))
+    ours = filled(input, input_mask, lambda: lowest(input, "logaddexp"))
+    out = ours.logaddexp(filled(other, other_mask, lambda: lowest(other, "logaddexp")))
     return out.to(input.dtype if dtype is None else dtype)
 
 
@@ -191,7 +193,7 @@ def norm(
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The vector norm of the elements that `mask` keeps."""
-    x = filled(input, mask, math.inf if ord == -math.inf else 0)
+    x = filled(input, mask, lambda: math.inf if ord == -math.inf else 0)
     return vector_norm(x, ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
 
 
@@ -252,7 +254,7 @@ def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor, str]
 
     def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
         kind = input.dtype if dtype is None else dtype
-        x = filled(input, mask, hide(input, "amax" if hide is lowest else "amin"))
+        x = filled(input, mask, lambda: hide(input, "amax" if hide is lowest else "amin"))
         return function(x, wrap_dim(dim, input._array.ndim), dtype=kind)
 
     named(normalization, function.__name__, doc)

@@ -170,6 +170,6 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
 
 
 @method()
-def resize_as_(self: Tensor, the_template: Tensor, memory_format: MemoryFormat = None) -> Tensor:
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
     """``self.resize_(the_template.shape)``"""
     return resize_(self, the_template._array.shape)

@@ -350,6 +350,8 @@ def native_batch_norm(
     training: bool, momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, which are empty outside training."""
+    if input.ndim < 2:
+        raise IndexError(f"native_batch_norm(): expected at least 2 dimensions, but got input of shape {list(input.shape)}")
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     if mean is None or rstd is None:
         return out, input.detach().reshape(-1)[:0].clone(), input.detach().reshape(-1)[:0].clone()

@@ -395,7 +395,7 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: Ints) -> Tensor:
     out = _adaptive_out(f"adaptive_avg_pool{n}d", n, input, output_size, True)
     if set(out) == {1}:
         return input.mean(tuple(range(-n, 0)), keepdim=True)
-    if 0 not in out and input._array.size:
+    if 0 not in out and (input._array.size or n == 3):
         _require(input._array.dtype, "f", f"adaptive_avg_pool{max(n, 2)}d")
     regions = tuple([kernels.adaptive_regions(size, o) for size, o in zip(input._array.shape[-n:], out)])
     windows = Windows(out, out, (0,) * n, (1,) * n, out)

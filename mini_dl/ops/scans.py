@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, listed, wrap_dim
-from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -98,6 +99,26 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] * ... * input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
     x = _countable("cumprod", input, dtype)
     return of_type(_cumprod(x, wrap_dim(dim, x._array.ndim), False), dtype)
+
+
+def _in_own_type(name: str) -> None:
+    """Let the in-place version refuse what it could not write: bools, and another type than that of the tensor."""
+    writing = getattr(Tensor, name + "_")
+
+    @functools.wraps(writing)
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        have, wanted = self._array.dtype, kwargs.get("dtype")
+        if have.kind == "b":
+            raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
+        if isinstance(wanted, DType) and wanted.numpy != have:
+            raise RuntimeError(f"Bad in-place call: input dtype {have} and output dtype {wanted.numpy} should match")
+        return writing(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    setattr(Tensor, name + "_", call)
+
+
+for _name in ("cumsum", "cumprod"):
+    _in_own_type(_name)
 
 
 def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool, whole: bool) -> Tensor:

@@ -66,6 +66,12 @@ def check_one_element(lr: Number) -> None:
         raise ValueError("Tensor lr must be 1-element")
 
 
+def refuse_bools(lr: Number) -> None:
+    """RuntimeError for a learning rate that is a tensor of bools, by which nothing can be multiplied."""
+    if isinstance(lr, Tensor) and lr._array.dtype.kind == "b":
+        raise RuntimeError("a learning rate must be a number, but it is a bool tensor")
+
+
 def check_betas(name: str, betas: Betas) -> None:
     """ValueError for a decay outside [0, 1)."""
     for i, beta in enumerate((betas[0], betas[1])):

@@ -17,7 +17,7 @@ Number = TypeVar("Number")
 
 
 def ntuple(value: Number | Sequence[Number], n: int) -> tuple[Number, ...]:
-    """A number as an n-tuple, a sequence as a tuple. TypeError for a tensor without dimensions, which Python takes for a sequence."""
+    """A number as an n-tuple, a sequence as a tuple. TypeError for a tensor without dimensions, which Python takes for one."""
     return tuple(value) if isinstance(value, Iterable) else (value,) * n
 
 

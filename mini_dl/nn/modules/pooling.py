@@ -343,8 +343,9 @@ class _FractionalMaxPool(Configured):
     tensors = ("_random_samples",)
 
     def configured(self) -> None:
+        counts = isinstance(self.kernel_size, (int, tuple, list))
         self.kernel_size, name = ntuple(self.kernel_size, self.n), type(self).__name__
-        if self.n == 3 and not all([size > 0 for size in self.kernel_size]):
+        if self.n == 3 and counts and not all([size > 0 for size in self.kernel_size]):
             raise ValueError(f"kernel_size must be greater than 0, but got {self.kernel_size}")
         if self.output_size is None and self.output_ratio is None:
             raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")

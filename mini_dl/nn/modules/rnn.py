@@ -240,7 +240,7 @@ class LSTM(RNNBase):
         return (self.proj_size or self.hidden_size, self.hidden_size)
 
     def _state(self, hx: Any) -> tuple[Tensor, ...]:
-        if len(hx) != 2:
+        if len(hx) != 2 and all([isinstance(part, Tensor) for part in hx]):
             raise IndexError(f"LSTM: expected the states (hidden, cell), but got {len(hx)}")
         return tuple(hx)
 

@@ -52,7 +52,6 @@ def _tensor_or_none(mask: Mask) -> None:
 
 def _is_causal(mask: Mask, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
     """The hint if there is one, else whether `mask` hides exactly the later positions."""
-    _tensor_or_none(mask)
     if hint is not None or mask is None:
         return hint is True
     n = x.shape[0] if x.ndim == 2 else x.shape[1 if batch_first else 0]
@@ -96,7 +95,6 @@ class _Layer(Module):
         return x + block(norm(x)) if self.norm_first else norm(x + block(x))
 
     def _sa_block(self, x: Tensor, attn_mask: Mask, key_padding_mask: Mask, is_causal: bool = False) -> Tensor:
-        _tensor_or_none(attn_mask)
         masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
         return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
 
@@ -116,6 +114,7 @@ class TransformerEncoderLayer(_Layer):
     _decodes = False
 
     def forward(self, src: Tensor, src_mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool = False) -> Tensor:
+        _tensor_or_none(src_mask)
         x = self._residual(src, self.norm1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
         return self._residual(x, self.norm2, self._ff_block)
 
@@ -195,6 +194,7 @@ class TransformerEncoder(Module):
         return next((text for holds, text in reasons if holds), "")
 
     def forward(self, src: Tensor, mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool | None = None) -> Tensor:
+        _tensor_or_none(mask)
         first, output = self.layers[0], src
         causal = _is_causal(mask, is_causal, src, first.self_attn.batch_first)
         for layer in self.layers:
