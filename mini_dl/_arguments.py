@@ -69,7 +69,7 @@ READ_FIRST = frozenset(
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
 SCALARS = frozenset(
-    "dist.p hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
+    "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
     "softplus.threshold softshrink.lambd".split()
 )
 """Arguments that are a number of any kind to torch's parser, and a float to what runs then."""
@@ -435,7 +435,7 @@ def as_operand(value: Any) -> Any:
 
 
 def as_tensor_or_float(value: Any) -> Any:
-    return value if isinstance(value, Tensor) else as_float(value)
+    return value if isinstance(value, (Tensor, complex)) else as_float(value)  # complex numbers are refused by what runs then
 
 
 def as_bool(value: Any) -> Any:

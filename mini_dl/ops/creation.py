@@ -22,7 +22,7 @@ from mini_dl._device import (
     is_meta,
     require_cpu,
 )
-from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as
+from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
 from mini_dl._meta import hollow
 from mini_dl._surface import named, namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
@@ -36,7 +36,7 @@ from mini_dl.tensor import Operand, Size, Tensor, wrap
 
 def _filled(shape: tuple[int, ...], value: Operand | None, dtype: NumpyType | None) -> Array:
     value = number_of("full", "fill_value", value)
-    return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
+    return np.full(shape, (number_as if shape else number_cast)(value, np.dtype(dtype)), dtype)
 
 
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
                 raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
             fill_value = number
         if fill_value is not None:
-            array[...] = number_as(fill_value, np.dtype(kind))
+            array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
         return finished(array, requires_grad)
 
     named(make, name, f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}.")

@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number
+from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -128,6 +128,11 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     kind = np.dtype(dtype)
     if kind.kind != "c" and (isinstance(start, complex) or isinstance(end, complex)):
         raise RuntimeError(f"torch.{name}(): complex bounds can't be safely cast to passed dtype {kind}")
+    if kind.kind == "b":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
+    if name == "linspace":
+        for bound in (start, end):
+            number_as(bound, kind)
     exact = computed_in(kind) if kind.kind in INEXACT else np.dtype("float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)

@@ -144,6 +144,8 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
     for label, given in (("atol", atol), ("rtol", rtol)):
         if isinstance(given, Tensor) and given._array.dtype.kind == "c":
             raise RuntimeError(f"{name}: {label} tensor of complex type is not supported.")
+        if isinstance(given, complex):
+            raise TypeError(f"{name}(): argument '{label}' must be Tensor or float, not complex")
     if rtol is None:
         default = limits_of(A._array.dtype).eps * max(A._array.shape[-2:])
         if atol is None:
