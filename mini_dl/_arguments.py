@@ -38,12 +38,23 @@ PYTHON_TYPES = {float: of_numpy(np.dtype("d")), int: of_numpy(np.dtype(np.int64)
 INT_LISTS = frozenset("kernel_size stride padding dilation output_padding output_size dim dims shifts normalized_shape s".split())
 """Parameters that are an int or several ints in every function that does not say otherwise."""
 
-SEVERAL_MEANINGS = frozenset("max min var std var_mean std_mean".split())
-"""Functions whose `dim` may be something else: the other tensor, or whether to divide by one less."""
+SEVERAL_MEANINGS = frozenset("max min var std var_mean std_mean tensordot".split())
+"""Functions whose `dim` or `dims` may be something else: the other tensor, whether to divide by one less, two lists."""
+
+NEVER_NONE = frozenset(
+    "max.dim min.dim prod.dim squeeze.dim squeeze_copy.dim median.dim nanmedian.dim trapezoid.x cumulative_trapezoid.x "
+    "scatter.reduce repeat_interleave.repeats".split()
+)
+"""Arguments that may be left out, and may not be None: torch has an overload without them."""
 
 HANDED_ON = frozenset("Tensor int ints bool float Number".split())
 ANY_OBJECT = frozenset(
-    "inplace return_indices size_average reduce recompute_scale_factor swap full add_zero_attn use_separate_proj_weight".split()
+    "inplace return_indices size_average reduce recompute_scale_factor add_zero_attn use_separate_proj_weight center "
+    "get_infos _stacklevel multi_margin_loss.p multi_head_attention_forward.embed_dim_to_check "
+    "multi_head_attention_forward.dropout_p multi_head_attention_forward.num_heads multi_head_attention_forward.training "
+    "multi_head_attention_forward.q_proj_weight multi_head_attention_forward.k_proj_weight "
+    "multi_head_attention_forward.v_proj_weight "
+    "interpolate.align_corners gaussian_nll_loss.full triplet_margin_with_distance_loss.swap".split()
 )
 """What is checked for a function that torch wrote in Python: the kinds that it passes on, except arguments used only for their
 truth value."""
@@ -60,12 +71,14 @@ READ_FIRST = frozenset(
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
 SCALARS = frozenset(
-    "dist.p hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
+    "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
     "softplus.threshold softshrink.lambd".split()
 )
 """Arguments that are a number of any kind to torch's parser, and a float to what runs then."""
 
-HANDED_OVER = frozenset("weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target".split())
+HANDED_OVER = frozenset(
+    "weight bias out_proj_weight out_proj_bias running_mean running_var indices var log_target gaussian_nll_loss.target".split()
+)
 """Tensors that these functions pass on without a check."""
 
 
@@ -76,6 +89,10 @@ NUMBER_FIRST = {
 }  # fmt: skip
 """Functions that once took numbers between their tensors, ``x.add(2, y)`` or ``addmm(0.5, x, 2, a, b)``, by the names that the
 numbers have now."""
+
+
+SPREAD = frozenset(["squeeze", "count_nonzero"])
+"""Functions whose `dim` may be several ints, one by one."""
 
 
 def was_to_be_a_tensor(parameter: inspect.Parameter, value: object) -> bool:
@@ -90,10 +107,13 @@ def refused_by_numpy(error: Exception) -> bool:
 
 
 class Absent:
-    """Stands for a required argument that was not given."""
+    """Stands for an argument that was not given."""
 
 
 ABSENT = Absent()
+"""A required one."""
+LEFT_OUT = Absent()
+"""One of `NEVER_NONE`, whose default is None."""
 
 
 class Parser:
@@ -114,20 +134,22 @@ class Parser:
     def write(self) -> None:
         """Generate the code of `call`."""
         self.parameters = parameters = list(signature_behind(self.function).parameters.values())
-        if self.strict and self.function.__name__ in NUMBER_FIRST:
+        if self.strict and self.function.__name__ in {*NUMBER_FIRST, *SPREAD}:
             at = len([p for p in parameters if p.kind is not p.KEYWORD_ONLY])
             parameters.insert(at, inspect.Parameter("more", inspect.Parameter.VAR_POSITIONAL))
         self.names = {parameter.name for parameter in parameters}
         kinds = [kind_of(p) for p in parameters]
         if not self.strict:
-            kinds = [kind if kind in HANDED_ON and p.name not in ANY_OBJECT else "" for p, kind in zip(parameters, kinds)]
+            kinds = ["" if kind not in HANDED_ON or self.is_among(ANY_OBJECT, p) else kind for p, kind in zip(parameters, kinds)]
+        if is_general(self.function):
+            kinds = ["Tensor" if kind == "Array" else kind for kind in kinds]
         if self.function.__name__ in SEVERAL_MEANINGS:
             kinds = ["" if kind == "ints" else kind for kind in kinds]
         self.kinds = kinds
         text, names = self.text(), dict[str, Any]()
         exec(compile(text, f"<arguments of {self.function.__name__}>", "exec"), globals(), names)
         defaults = [
-            (p.name, ABSENT if p.default is p.empty else p.default, p.kind is p.KEYWORD_ONLY)
+            (p.name, self.default_of(p), p.kind is p.KEYWORD_ONLY)
             for p in self.parameters
             if p.kind is not p.VAR_POSITIONAL
         ]
@@ -135,13 +157,32 @@ class Parser:
         self.call.__kwdefaults__ = {name: value for name, value, keyword in defaults if keyword}
         self.call.__code__ = names["make"](self.function, self).__code__
 
+    def is_among(self, names: frozenset[str], parameter: inspect.Parameter) -> bool:
+        """Whether `names` has the parameter, for all functions or as ``function.parameter``."""
+        return parameter.name in names or f"{self.function.__name__}.{parameter.name}" in names
+
+    def default_of(self, parameter: inspect.Parameter) -> Any:
+        """What the generated call takes for an argument that was not given."""
+        if self.strict and self.is_among(NEVER_NONE, parameter):
+            return LEFT_OUT
+        return ABSENT if parameter.default is parameter.empty else parameter.default
+
     def text(self) -> str:
-        return text_of(self.parameters, self.kinds, self.strict)
+        return text_of(self.parameters, self.kinds, self.strict, self.never_none())
+
+    def never_none(self) -> list[str]:
+        return [p.name for p in self.parameters if self.strict and self.is_among(NEVER_NONE, p)]
+
+    def refuse_none(self, name: str, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Called when an argument that may be left out is None."""
+        raise TypeError(f"{self.function.__name__}(): argument '{name}' may be left out, but it must not be None")
 
     def resolve(self, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Make the call with corrected names and values."""
         given = {p.name: value for p, value in zip(self.parameters, values) if value is not ABSENT}
-        if more := given.pop("more", ()):
+        if (more := given.pop("more", ())) and self.function.__name__ in SPREAD:
+            given["dim"] = (given["dim"], *more)
+        elif more:
             self.take_numbers_first(given, more)
         kinds = dict(zip([p.name for p in self.parameters], self.kinds))
         if any([hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in given.values()]):
@@ -196,6 +237,8 @@ class Parser:
                 raise ValueError("Overflow when unpacking long long") from None
             elif isinstance(error, AttributeError) and error.name and value is error.obj and was_to_be_a_tensor(parameter, value):
                 raise TypeError(f"{self.named(parameter, position)} must be Tensor, not {type_name(value)}") from None
+        if isinstance(error, MemoryError) and type(error) is not MemoryError:  # an array that NumPy could not allocate
+            raise RuntimeError(f"{self.function.__name__}(): not enough memory: {error}") from None
         if refused_by_numpy(error):
             raise RuntimeError(f"{self.function.__name__}(): {error}") from None
 
@@ -206,15 +249,15 @@ class Parser:
         fits, called = FIT[kind]
         if isinstance(value, complex) and f"{self.function.__name__}.{parameter.name}" in SCALARS:
             raise RuntimeError("value cannot be converted to type double without overflow") from None
-        if value.__class__ is str and parameter.name == "padding":  # "same", "valid"; or what is refused with its own message
-            return value
+        if value.__class__ is str and parameter.name == "padding" and "transpose" not in self.function.__name__:
+            return value  # "same" and "valid"; others are refused with their own message
         found = fits(value)
         if found is NotImplemented:
             if (
                 kind == "Tensor"
                 and not self.strict
                 and self.function.__name__ in READ_FIRST
-                and parameter.name not in HANDED_OVER
+                and not self.is_among(HANDED_OVER, parameter)
             ):
                 text = f"{type(value).__name__!r} object has no attribute 'size': '{parameter.name}' must be Tensor"
                 raise AttributeError(text) from None
@@ -224,6 +267,13 @@ class Parser:
     def named(self, parameter: inspect.Parameter, position: int) -> str:
         at = "" if parameter.kind is parameter.KEYWORD_ONLY else f" (position {position})"
         return f"{self.function.__name__}(): argument '{parameter.name}'{at}"
+
+
+def is_general(function: Any) -> bool:
+    """Whether `function` is a primitive that does not look at its arguments itself: where its forward sees an array, it takes a
+    tensor."""
+    primitive = getattr(function, "op", None)
+    return primitive is not None and primitive.call is function and not (primitive.unary or hasattr(primitive, "promote"))
 
 
 def parsed(function: Function, strict: bool = True) -> Function:
@@ -279,7 +329,10 @@ def loosely_parsed(function: Function) -> Function:
     return call
 
 
-def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool, asks: bool = False, writes: bool = False) -> str:
+def text_of(
+    parameters: list[inspect.Parameter], kinds: list[str], strict: bool, never_none: list[str], asks: bool = False,
+    writes: bool = False,
+) -> str:  # fmt: skip
     """The text of a call, here of one that `asks` whether an argument answers for the function, and that `writes` to ``out``::
 
     def call(input, dim, keepdim, *, dtype, out, **named_otherwise):
@@ -314,8 +367,13 @@ def text_of(parameters: list[inspect.Parameter], kinds: list[str], strict: bool,
         doubts.append("out is not None")
     values = "".join([f"{p.name}, " for p in parameters])
     asked = f"   if parser.is_answered(({values})): return parser.again(({values}), {named})\n" if asks else ""
+    left_out = [
+        f"  if {name} is LEFT_OUT: {name} = None\n"
+        f"  elif {name} is None: return parser.refuse_none({name!r}, ({values}), {named})\n"
+        for name in never_none
+    ]
     return (
-        f"def make(function, parser):\n def call({', '.join(listed)}):\n"
+        f"def make(function, parser):\n def call({', '.join(listed)}):\n{''.join(left_out)}"
         f"  if {' or '.join(doubts) or 'False'}: return parser.resolve(({values}), {named})\n"
         f"  try: return function({', '.join(handed)})\n"
         f"  except Exception as error:\n{asked}   parser.explain(({values}), error)\n   raise\n return call"
@@ -327,6 +385,7 @@ QUICK = {
     "Tensor | Number": (
         "{0}.__class__ is not Tensor and {0}.__class__ is not float and {0}.__class__ is not int and not isinstance({0}, Tensor)"
     ),
+    "Tensor | float": "{0}.__class__ is not float and not isinstance({0}, Tensor)",
     "bool": "{0} is not True and {0} is not False",
     "int": "{0}.__class__ is not int",
     "float": "{0}.__class__ is not float and {0}.__class__ is not int",
@@ -382,6 +441,10 @@ def as_operand(value: object) -> Any:
     return value if isinstance(value, (Tensor, bool, int, float, complex, np.number, np.bool_)) else NotImplemented
 
 
+def as_tensor_or_float(value: Any) -> Any:
+    return value if isinstance(value, (Tensor, complex)) else as_float(value)  # complex numbers are refused by what runs then
+
+
 def as_bool(value: object) -> Any:
     return value if isinstance(value, bool) else NotImplemented
 
@@ -427,6 +490,7 @@ def as_generator(value: object) -> Any:
 FIT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Tensor": (as_tensor, "Tensor"),
     "Tensor | Number": (as_operand, "Tensor"),
+    "Tensor | float": (as_tensor_or_float, "Tensor or float"),
     "bool": (as_bool, "bool"),
     "int": (as_int, "int"),
     "float": (as_float, "float"),
@@ -464,7 +528,7 @@ class PublicParser(Parser):
         if self.writes:
             self.parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
             self.kinds.append("")
-        return text_of(self.parameters, self.kinds, self.strict, asks=True, writes=self.writes)
+        return text_of(self.parameters, self.kinds, self.strict, self.never_none(), asks=True, writes=self.writes)
 
     def ask_first(self) -> None:
         """Give `call` the code that asks its arguments before it does anything else."""
@@ -482,6 +546,11 @@ class PublicParser(Parser):
                 return self.again(values, named)
             raise
 
+    def refuse_none(self, name: str, values: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if self.is_answered((*values, *named.values())):
+            return self.again(values, named)
+        return super().refuse_none(name, values, named)
+
     def is_answered(self, values: tuple[Any, ...]) -> bool:
         """Whether one of `values` answers for the function: it has failed because none was asked so far."""
         return bool(overrides.overriding(values))
@@ -498,6 +567,8 @@ class PublicParser(Parser):
         kwargs, in_order = dict(named), True
         for parameter, value in zip(self.parameters, values):
             in_order = in_order and parameter.default is parameter.empty and value is not ABSENT
+            if value is LEFT_OUT:
+                continue
             if parameter.kind is parameter.VAR_POSITIONAL:
                 args.extend(value)
             elif in_order:

@@ -293,9 +293,49 @@ def promote(a: Any, b: Any) -> tuple[Array, Any]:
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
         array, number = (a, b) if isinstance(a, np.ndarray) else (b, a)
         if array.dtype.kind in FLOATING and type(number) in (builtins.float, builtins.int):
-            return a, b
+            if array.dtype.char not in NARROW:
+                return a, b
+            number = as_type(number, array.dtype).astype(_SINGLE).item()  # the computation is in float32, which would keep it
+            return (a, number) if array is a else (number, b)
     target = result_numpy(a, b)
     return as_type(a, target), as_type(b, target)
+
+
+class Exact(np.ndarray[Any, Any]):
+    """A number, or 0-d array, that meets float16 without being rounded to it: what ufuncs compute with it is computed in float32,
+    and rounded once."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        plain = [one.view(np.ndarray) if isinstance(one, Exact) else one for one in inputs]
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        return result.astype(np.float16) if result.dtype == _SINGLE else result
+
+
+def exact(number: Any) -> Array:
+    if isinstance(number, builtins.int) and not -(2**63) <= number < 2**63:
+        wide(number)
+    return np.asarray(number, _SINGLE).view(Exact)
+
+
+def exactly(promotion: Callable[..., tuple[Any, Any]], also_first: builtins.bool) -> Callable[..., tuple[Any, Any]]:
+    """`promotion`, but for the number or 0-d array by which float16 or bfloat16 is multiplied or divided: it stays as it is. A
+    number may be the first operand if `also_first`."""
+
+    def promoted(a: Any, b: Any) -> tuple[Any, Any]:
+        for array, other, may in ((a, b, True), (b, a, also_first)):
+            if may and type(array) is np.ndarray and array.dtype.char in HALVES and _keeps(array, other, array is a):
+                kept = exact(other) if array.dtype.char not in NARROW else np.asarray(other, _SINGLE).item()
+                return (array, kept) if array is a else (kept, array)
+        return promotion(a, b)
+
+    return promoted
+
+
+def _keeps(array: Array, other: Any, last: builtins.bool) -> builtins.bool:
+    """Whether the result of `array`, of a half type, and `other` is of that type, and `other` needs not be."""
+    if isinstance(other, np.ndarray):
+        return last and array.ndim > other.ndim == 0 and other.dtype.kind in "biuf"
+    return type(other) in (builtins.float, builtins.int)
 
 
 def as_type(operand: object, target: np.dtype[Any]) -> Array:
@@ -329,6 +369,14 @@ def number_as(number: Any, target: np.dtype[Any]) -> Array:
             if greatest < np.absolute(builtins.float(part)) < np.inf:
                 raise _overflow(number, target)
     return as_type(number, target)
+
+
+def number_cast(number: Any, target: np.dtype[Any]) -> Array:
+    """As `number_as`, but a number beyond float16 and bfloat16 becomes infinite: where torch makes a tensor of it first."""
+    if target.char not in HALVES or isinstance(number, builtins.bool):
+        return number_as(number, target)
+    with np.errstate(over="ignore"):
+        return number_as(number, float64.numpy).astype(_SINGLE).astype(target)
 
 
 def _overflow(number: object, target: np.dtype[Any]) -> RuntimeError:

@@ -60,18 +60,106 @@ class Difference:
     @property
     def accident(self) -> str | None:
         """Why torch's answer is not worth reproducing (see docs/decisions.md), or None."""
-        theirs, ours, wrong = type(self.theirs), type(self.ours), self.call.wrong
+        if self.theirs is None:
+            return self.accepted()
+        theirs, ours, name, wrong = type(self.theirs), type(self.ours), self.call.name, self.call.wrong
+        said = str(self.theirs)
         if theirs is AttributeError and ours is TypeError:
             return "torch's Python stumbles over what is not a tensor"
         if "2**70" in wrong:
             return "an int beyond 64 bits"
-        if theirs is IndexError and ours in (RuntimeError, ValueError) and wrong.startswith("argument"):
+        if theirs is IndexError and ours in (RuntimeError, ValueError, AssertionError) and "argument" in wrong:
             return "torch reads a size of a tensor that has too few dimensions before it checks them"
-        if self.call.name.startswith("__r"):
+        if "ntensor >= 3 INTERNAL ASSERT" in said or said.startswith("setStorage: sizes") or "SmallVector unable" in said:
+            return "torch fails inside"
+        if said.startswith("Boolean value of Tensor") and ours is TypeError:
+            return "torch's Python compares a tensor of several elements before its type is looked at"
+        if said.startswith("unsupported operand type(s) for +") and ours is ValueError:
+            return "torch's Python makes its message from what is not a str"
+        if self.of_unpooling():
+            return "torch's Python computes with sizes that are not ints, or too few"
+        if name.startswith("__r"):
             return "reflected operators called by hand give NotImplemented"
-        refused = ours is TypeError and "must be tuple of ints" in str(self.ours)
-        if refused and self.call.name.startswith("nn.functional.max_unpool"):
-            return "torch's Python computes with sizes that are not ints"
+        if name.startswith("nn.functional.multi_head") and said.startswith("not enough values to unpack"):
+            return "torch's Python takes a tensor apart before it checks its dimensions"
+        if name.startswith("nn.functional.linear_cross_entropy:chunked"):
+            return "torch computes in chunks, whose operations refuse what does not fit"
+        if name.startswith("masked.") and wrong.endswith(" bool") and theirs is IndexError:
+            return "torch's Python takes a bool for a dimension"
+        method = name.removeprefix("Tensor.")
+        if method in ("mean", "sum", "median", "nanmedian") and wrong == "without dim" and self.ours is None:
+            return "`keepdim` needs no `dim`"
+        if wrong == "dim bool" and self.ours is None:
+            return "a bool in the place of `dim` is `unbiased`, by whatever name"
+        if name.startswith("nn.functional.group_norm") and "argument 1 float" in wrong:
+            return "torch's Python computes with a number of groups that is not an int"
+        if "inge" in name and "int64 tensor" in wrong:
+            return "the hinge embedding loss of integers is computed in floating point"
+        if (name in ("squeeze", "count_nonzero") and wrong.startswith("nine")) or name == "Tensor.repeat_interleave":
+            return "a function and a method are one here"
+        if theirs is AssertionError and said.startswith("only bool and floating types of"):
+            return "of several mistakes torch reports another"
+        if name == "unflatten" and wrong.endswith("None"):
+            return "torch's method and its function refuse None differently"
+        if name.startswith("round") and "int64" in wrong:
+            return "rounding integers to 0 decimals changes nothing, whether 0 is given or not"
+        if name.startswith("__getitem__") and wrong.startswith("argument 0"):
+            return "a special method called by hand on what is not a tensor"
+        if name == "nn.functional.gaussian_nll_loss" and "argument 1" in wrong:
+            return "torch's Python stumbles over what is not a tensor"
+        return None
+
+    def of_unpooling(self) -> bool:
+        about = ("must be tuple of ints", "must either", "padding must be an int")
+        return self.call.name.startswith("nn.functional.max_unpool") and any(words in str(self.ours) for words in about)
+
+    def accepted(self) -> str | None:
+        """The same for a call that torch accepts."""
+        ours, name, wrong, answer = type(self.ours), self.call.name, self.call.wrong, str(self.ours)
+        if name.removeprefix("Tensor.").startswith("__r"):
+            return "reflected operators called by hand give NotImplemented"
+        if self.of_unpooling():
+            return "torch's Python computes with sizes that are not ints, or too few"
+        if name == "optim.SGD" and (wrong == "lr nan" or wrong == "dampening tensor of two"):
+            return "torch's SGD does not look at this option"
+        if wrong.endswith(" bool") and ours is TypeError:
+            return "a function that torch wrote in Python counts with a bool"
+        if answer.startswith("Dimension out of range"):
+            return "torch does not look at a dimension where there is nothing to do"
+        if name.startswith("native_batch_norm") and "should contain" in answer:
+            return "torch reads beyond the memory of a parameter"
+        if "bias type" in answer:
+            return "torch adds a bias of another type in some convolutions"
+        if name.startswith("masked.") and ours is TypeError and "'dim'" in answer:
+            return "torch takes the first of several dimensions"
+        if name.startswith("grid_sampler") and "expected a mode from 0" in answer:
+            return "torch samples nothing in a mode that does not exist"
+        if "kernel_size must be greater than 0" in answer and "fractional" in name:
+            return "torch pools windows without elements"
+        if name.startswith("linalg.solve_triangular") and ("same dtype" in answer or "not implemented" in answer):
+            return "torch converts one operand"
+        if name.startswith("linalg.lstsq"):
+            return "torch broadcasts one matrix over another's batch without saying so"
+        if name.startswith("lu_unpack"):
+            return "torch reads beyond the memory of the pivots"
+        if wrong.endswith((" float", "weight float")) and "loss" in name.lower() and ours is TypeError:
+            return "torch's Python computes with a number for a target"
+        if name.startswith("nn.functional.embedding_bag"):
+            return "torch takes bools for indices, and offsets that decrease"
+        if name.startswith("nn.functional.linear_cross_entropy:chunked"):
+            return "torch computes in chunks, which use only a part of the weight"
+        if name.startswith("broadcast_shapes") and wrong.endswith("None"):
+            return "torch passes over None among the shapes"
+        if "cholesky" in name and wrong.endswith("no element"):
+            return "torch takes an empty vector for a matrix"
+        if "oft" in name and "argin" in name and wrong.endswith("complex tensor"):
+            return "torch computes the soft margin loss of complex numbers"
+        if name == "Tensor.addbmm_":
+            return "torch gives the tensor another shape in place"
+        if name in ("to", "Tensor.to") and wrong.endswith(" int"):
+            return "torch takes the number of a device that is not there if a type follows"
+        if wrong == "nine arguments more" and name.removeprefix("Tensor.") in ("hsplit", "vsplit", "dsplit"):
+            return "torch takes the indices of hsplit and its kin one by one"
         return None
 
     def __repr__(self) -> str:

@@ -108,7 +108,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     """Whether ``ufunc(target, *args)`` could be, and was, written straight into `target`: nothing is recorded, types agree."""
     array = target._array
     if (
-        array.dtype.kind != "f"  # bfloat16 is rounded once, after its ufunc and a number
+        array.dtype.char not in "fd"  # what is computed in float32 is rounded once, after its ufunc and a number
         or len(args) != ufunc.nin - 1
         or target._inference
         or not array.flags.writeable

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mini_dl._checks import type_name
-from mini_dl._dtypes import INEXACT, Array, Function, is_number, number_as, promote
+from mini_dl._dtypes import INEXACT, Array, Function, exactly, is_number, number_as, promote
 from mini_dl.autograd.formal import formal, primitive_of
 from mini_dl.autograd.forwards import computes
 from mini_dl.autograd.graph import FREED, Node, SeveralNode, edge_of, restore, save, save_result, show_saved
@@ -70,6 +70,8 @@ class Op:
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
     promote: Promotion  # of a binary one: gives operands of different types one
+    exact_first = exact_last = False
+    """Whether a binary one leaves a number, as its first or last operand, as it is next to float16 and bfloat16."""
     operators: tuple[Function, Function]  # of a binary one, as special methods of the first operand and of the second
 
     def __init__(self, forward: Function, formulas: dict[str, Formula], together: bool = False) -> None:
@@ -277,9 +279,11 @@ def binary(
     *,
     numbers: str = "input other",
     promote: Promotion = promote,
+    exact: str = "",
 ) -> Callable[[Function], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
-    once) may be a Python number; `promote` gives both operands the type of the computation where their types differ.
+    once) may be a Python number; `promote` gives both operands the type of the computation where their types differ; `exact` says
+    which of them, as a number, is not rounded to float16 or bfloat16 before the computation.
 
     Its attributes `operator` and `reflected` are the same for use as special methods: the other operand may be a number, and
     they return NotImplemented for anything else.
@@ -293,7 +297,8 @@ def binary(
 
         def declared() -> Op:
             primitive = Op(forward, formulas)
-            primitive.promote = promote
+            primitive.exact_first, primitive.exact_last = "input" in exact, "other" in exact
+            primitive.promote = exactly(promote, primitive.exact_first) if exact else promote
             computes(primitive)
             return primitive
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import Array, Function, NumpyType, is_number, wide
+from mini_dl._dtypes import Array, Function, NumpyType, exact, is_number, wide
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import mode
@@ -45,6 +45,8 @@ class Primitive(Protocol):
     formulas: list[tuple[int, Any, tuple[str, ...]]]
     operators: tuple[Function, Function]
     call: Function
+    exact_first: bool
+    exact_last: bool
 
     @property
     def signature(self) -> inspect.Signature: ...
@@ -241,10 +243,13 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
     text.write("    if a.__class__ is ndarray:\n        if a.dtype is not b.dtype: a, b = primitive.promote(a, b)")
     if number_first:
         text.write("    elif a.__class__ not in NEUTRAL or b.dtype.kind != 'f': a, b = primitive.promote(a, b)")
+        if primitive.exact_first:
+            text.write("    elif b.dtype.char == 'e': a = exact_constant(a, b.dtype)")
         text.write("    elif a not in CONSTANTS['f']: a = constant(a, b.dtype)")
     if number_last:
         text.write("elif other.__class__ in NEUTRAL and a.__class__ is ndarray and a.dtype.kind == 'f':")
-        text.write("    b = CONSTANTS[a.dtype.char].get(other)\n    if b is None: b = constant(other, a.dtype)")
+        known, made = ("EXACT", "exact_constant") if primitive.exact_last else ("CONSTANTS", "constant")
+        text.write(f"    b = {known}[a.dtype.char].get(other)\n    if b is None: b = {made}(other, a.dtype)")
         text.write("elif is_number(other): a, b = primitive.promote(a, other)")
     text.write(f"else: return {refuse}(primitive, 'other', 2, other, input, other)")
     refused = "\nexcept ValueError:\n    broadcast_shapes(shape(a), shape(b))\n    raise"
@@ -320,6 +325,21 @@ def constant(number: Any, dtype: NumpyType) -> Any:
     known = CONSTANTS[dtype.char]
     if len(known) < 1000:
         known[number] = array
+    return array
+
+
+EXACT: dict[str, dict[Any, Array]] = {**CONSTANTS, "e": {}}
+"""The same where float16 meets a number that is not rounded to it."""
+
+
+def exact_constant(number: Any, dtype: NumpyType) -> Any:
+    """As `constant`, for a primitive that does not round a number to float16."""
+    if dtype.char != "e":
+        return constant(number, dtype)
+    array = exact(number)
+    array.flags.writeable = False
+    if number != 0 and number == number and len(EXACT["e"]) < 1000:
+        EXACT["e"][number] = array
     return array
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, SupportsIndex, TypeVar
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import nonnegative, sizes, too_large
+from mini_dl._checks import nonnegative, sizes, too_large, type_name
 from mini_dl._device import is_meta, require_cpu
 from mini_dl._dtypes import FLOATING, INEXACT
 from mini_dl._meta import hollow
@@ -21,6 +21,8 @@ from mini_dl.tensor import LEAF, Tensor, disabled_torch_function, inference, new
 def empty(*shape: int, device: Device = None, dtype: DType = None) -> Tensor:
     """An uninitialized tensor: what a module makes before it draws its parameters."""
     meta = is_meta(device)
+    if dtype is not None and not isinstance(dtype, _dtypes.dtype):
+        raise TypeError(f"empty(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
     size = nonnegative(sizes(shape, "empty(): argument 'size' (position 1)"))
     if meta:
         return wrap(hollow(size, _dtypes.default_numpy() if dtype is None else dtype.numpy))

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mini_dl._checks import wrap_dim
-from mini_dl._dtypes import Array, Number, dtype, limits_of, number_as, scalar_name
+from mini_dl._checks import type_name, wrap_dim
+from mini_dl._dtypes import FLOATING, HALVES, Array, Number, dtype, dtype as DType, exact, limits_of, number_as, scalar_name
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
@@ -35,6 +35,14 @@ from mini_dl.ops.operands import masked
 from mini_dl.tensor import Grads, Tensor
 
 _in_place = functools.cache(in_place)
+
+
+def in_range(input: Any, *numbers: Any, opmath: bool = True) -> None:
+    """RuntimeError if one of the numbers is beyond the type in which the kernel takes it: that of `input` or, if it is `opmath`,
+    of the computation."""
+    if isinstance(input, Tensor) and (kind := input._array.dtype).kind in FLOATING:
+        for number in numbers:
+            number_as(number, computed_in(kind) if opmath else kind)
 
 
 def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:
@@ -83,7 +91,9 @@ def _threshold(input: Array, threshold: float, value: float) -> Array:
 @public("nn.functional", "torch")
 def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = False) -> Tensor:
     """`input` where it exceeds `threshold`, else `value`"""
-    return _apply(_threshold, inplace, input, threshold, number_of("threshold", "value", value))
+    value = number_of("threshold", "value", value)
+    in_range(input, value, opmath=False)
+    return _apply(_threshold, inplace, input, threshold, value)
 
 
 @piecewise("input")
@@ -103,6 +113,7 @@ def hardtanh(input: Tensor, min_val: int | float = -1.0, max_val: int | float = 
     """`input` clipped to ``[min_val, max_val]``. ValueError if `min_val` exceeds `max_val`."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    in_range(input, min_val, max_val, opmath=False)
     return _apply(_hardtanh, inplace, input, min_val, max_val)
 
 
@@ -121,7 +132,10 @@ def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
 @piecewise("input")
 @op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
 def _leaky_relu(input: Array, negative_slope: float) -> Array:
-    slope = number_as(negative_slope, real_floating(input, "leaky_relu_cpu").dtype)
+    kind = real_floating(input, "leaky_relu_cpu").dtype
+    slope = number_as(negative_slope, computed_in(kind))
+    if kind.char in HALVES:
+        slope = exact(slope)
     scaled = input * slope
     if 0 < slope <= 1:
         return np.maximum(input, scaled, out=scaled if scaled.ndim else None)
@@ -182,7 +196,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """`input` where ``|input| > lambd``, else 0"""
-    return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= input.dtype.type(lambd))))
+    return keep(input, np.asarray(~(np.abs(real_floating(input, "hardshrink_cpu")) <= number_as(lambd, input.dtype))))
 
 
 @piecewise("input")
@@ -195,8 +209,9 @@ def _softshrink(input: Array, lambd: float) -> Array:
 @public("nn.functional", out=True)
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """`input` moved towards 0 by `lambd`, at most to 0. RuntimeError if `lambd` is negative."""
-    if not lambd >= 0:
-        maximum = limits_of(input._array.dtype).max if input.dtype.is_floating_point else math.inf
+    real_floating(np.empty(0, computed_in(input._array.dtype)), "softshrink_check")
+    maximum = limits_of(input._array.dtype).max
+    if not 0 <= lambd <= maximum:
         raise RuntimeError(
             f"lambda must be in range [0, {maximum:g}] for input dtype {scalar_name(input._array.dtype)}, but found {lambd}"
         )
@@ -274,6 +289,7 @@ def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
 @public("nn.functional")
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` where it is positive, else ``alpha * (exp(input) - 1)`` (Clevert et al., 2016)"""
+    in_range(input, alpha)
     return _apply(_elu, inplace, input, alpha, 1.0, 1.0)
 
 
@@ -288,6 +304,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(input, 0) + min(0, alpha * (exp(input / alpha) - 1))`` (Barron, 2017). RuntimeError if `alpha` is 0."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    in_range(input, alpha)
     return _apply(_elu, inplace, input, alpha, 1.0, 1.0 / alpha)
 
 
@@ -316,6 +333,7 @@ def _softplus(input: Array, beta: float, threshold: float) -> Array:
 @public("nn.functional", out=True)
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; `input` itself where ``beta * input > threshold``"""
+    in_range(input, beta, threshold)
     return _softplus(input, beta, threshold)
 
 
@@ -582,6 +600,8 @@ public("nn.functional:log_softmax")(_functional_log_softmax)
 @public("nn.functional")
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """``softmax(-input)``"""
+    if dtype is not None and not isinstance(dtype, DType):
+        raise TypeError(f"softmin(): argument 'dtype' must be torch.dtype, not {type_name(dtype)}")
     return softmax(-input, _implicit_dim("softmin", input.ndim, _stacklevel) if dim is None else dim, dtype)
 
 

@@ -11,7 +11,9 @@ from mini_dl._dtypes import (
     HALVES,
     INEXACT,
     Array,
+    Exact,
     Number,
+    NumpyType,
     as_type,
     floating,
     number_as,
@@ -42,12 +44,22 @@ def add(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) ->
     >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), alpha=2)
     tensor([21., 42.])
     """
-    return _add(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
+    return _add(input, other) if alpha.__class__ is int and alpha == 1 else _with_scaled(_add, input, other, alpha)
 
 
-def _scaled(input: object, other: object, alpha: object) -> Any:
-    """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
+def _with_scaled(function: Any, input: object, other: object, alpha: object) -> Tensor:
+    """``function(input, alpha * other)``; of float16 and bfloat16 in float32, rounded once."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
+    if common.char not in HALVES:
+        return function(input, _scaled(input, other, alpha))  # type: ignore[no-any-return]
+    factor = number_as(_alpha_of(common, alpha), common).astype(np.float32).item()
+    kind = of_numpy(common)
+    wide = [v.to(kind).float() if isinstance(v, Tensor) else as_type(v, common).astype(np.float32).item() for v in (input, other)]
+    return function(wide[0], wide[1] * factor).to(kind)  # type: ignore[no-any-return]
+
+
+def _alpha_of(common: NumpyType, alpha: Any) -> Any:
+    """`alpha` as a number. RuntimeError if it is of a higher category than the type of the result."""
     alpha = number_of("add", "alpha", alpha)
     kind = kind_of(alpha)
     if kind == "b" and common.kind != "b":
@@ -56,18 +68,29 @@ def _scaled(input: object, other: object, alpha: object) -> Any:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if common.kind != "c" and kind == "c":
         raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
-    factor = number_as(alpha, common)
+    return alpha
+
+
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
+    common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
+    factor = number_as(_alpha_of(common, alpha), common)
     if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
         return _mul(other if other._array.dtype == common else other.to(of_numpy(common)), factor.item())
     return np.multiply(as_type(other, common), factor).item()
 
 
-def _promote_difference(input: object, other: object) -> tuple[Any, Any]:
-    if kind_of(input) == "b" or kind_of(other) == "b":
+def refuse_bools(*operands: object) -> None:
+    """RuntimeError if an operand of a difference is a bool."""
+    if "b" in [kind_of(operand._array if isinstance(operand, Tensor) else operand) for operand in operands]:
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
             "use the `~` or `logical_not()` operator instead."
         )
+
+
+def _promote_difference(input: object, other: object) -> tuple[Any, Any]:
+    refuse_bools(input, other)
     return promote(input, other)
 
 
@@ -85,7 +108,10 @@ def _sub(input: Array, other: Array) -> Array:
 @written_by(np.subtract, _sub)
 def sub(input: Tensor | Number, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``"""
-    return _sub(input, other if alpha.__class__ is int and alpha == 1 else _scaled(input, other, alpha))
+    if alpha.__class__ is int and alpha == 1:
+        return _sub(input, other)
+    refuse_bools(input, other)
+    return _with_scaled(_sub, input, other, alpha)
 
 
 @method()
@@ -93,7 +119,8 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``other - alpha * input``"""
     if not isinstance(input, Tensor):
         raise not_a_tensor("rsub", "input", 1, input)
-    return _sub(other, input if alpha.__class__ is int and alpha == 1 else _scaled(other, input, alpha))
+    refuse_bools(input, other)
+    return _sub(other, input) if alpha.__class__ is int and alpha == 1 else _with_scaled(_sub, other, input, alpha)
 
 
 @method(alias="multiply", inplace=True, out=True)
@@ -105,6 +132,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     other=lambda grad, input: _mul(
         grad, input if type(input) is Tensor and input._array.dtype.kind in FLOATING else conjugate(input)
     ),
+    exact="input other",
 )
 def mul(input: Array, other: Array) -> Array:
     """``input * other``"""
@@ -118,6 +146,7 @@ _mul: Any = mul
     input=lambda grad, other: grad / conjugate(other),
     other=lambda grad, input, other: -grad * conjugate(input / other / other),
     promote=promote_floating,
+    exact="other",
 )
 def _div(input: Array, other: Array) -> Array:
     if type(input) is np.ndarray and input.dtype.kind not in INEXACT:
@@ -159,15 +188,17 @@ def _floored(input: Any, other: Any) -> Array:
     return np.floor_divide(input, other)
 
 
-@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad))
+@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other")
 def _floor_div(input: Array, other: Array) -> Array:
     return _floored(input, other)
 
 
-@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad))
+@binary(input=lambda grad: zero_of(grad), other=lambda grad: zero_of(grad), exact="other")
 def _trunc_div(input: Array, other: Array) -> Array:
     accept("div_trunc_cpu", "iuf", input, other)
     _divisible(input, other)
+    if isinstance(other, Exact):
+        return np.trunc(np.divide(input, other.view(np.ndarray))).astype(np.float16)
     if kind_of(input) in FLOATING or kind_of(other) in FLOATING:
         return np.trunc(np.divide(input, other))
     return (input - np.fmod(input, other)) // other
@@ -178,7 +209,7 @@ def underivable(name: str) -> Any:
 
 
 @method(inplace=True, out=True)
-@binary(input=lambda grad: underivable("floor_divide"), other=lambda grad: underivable("floor_divide"))
+@binary(input=lambda grad: underivable("floor_divide"), other=lambda grad: underivable("floor_divide"), exact="other")
 def floor_divide(input: Array, other: Array) -> Array:
     """``floor(input / other)``, without a derivative. RuntimeError for an integer division by zero."""
     return _floored(input, other)

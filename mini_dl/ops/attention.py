@@ -20,6 +20,7 @@ from mini_dl._dtypes import (
     dtype,
     float64,
     of_numpy,
+    promote_numpy,
     scalar_name,
 )
 from mini_dl._surface import public
@@ -145,6 +146,10 @@ def scaled_dot_product_attention(
     torch.Size([1, 2, 4])
     """
     _check_operands(query, key, value)
+    if query.ndim == 4 and attn_mask is not None and attn_mask.ndim < 2:
+        raise IndexError(f"Dimension out of range: attn_mask must have at least 2 dimensions, but it has {attn_mask.ndim}")
+    if query.ndim == 4 and (dropout_p < 0 or dropout_p != dropout_p):
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
     if query._array.dtype.char in NARROW:
         options = (dropout_p, is_causal, scale, enable_gqa)
@@ -294,7 +299,10 @@ def _score_masks(
         )
     if is_causal and key_padding_mask is None and not need_weights:
         return None, None, True  # the hint says what the mask holds
-    return _additive(attn_mask, "attn_mask", query), key_padding_mask, is_causal and key_padding_mask is None
+    added = _additive(attn_mask, "attn_mask", query)
+    if added is not None and added._array.dtype != query._array.dtype:
+        raise RuntimeError(f"attn_mask must be bool or of the type of the query, but got {added.dtype} and {query.dtype}")
+    return added, key_padding_mask, is_causal and key_padding_mask is None
 
 
 def _mask_for_heads(mask: Tensor | None, heads: int, length: int, source: int) -> Tensor | None:
@@ -374,6 +382,11 @@ def _with_bias(
     if bias_k is not None and bias_v is not None:
         _check(static_k is None, "bias cannot be added to static key.")
         _check(static_v is None, "bias cannot be added to static value.")
+        for bias in (bias_k, bias_v):
+            if promote_numpy(bias._array.dtype, keys.key._array.dtype) != keys.key._array.dtype:
+                raise RuntimeError(
+                    f"expected scalar type {scalar_name(keys.key._array.dtype)} but found {scalar_name(bias._array.dtype)}"
+                )
         batch = keys.key._array.shape[1]
         return keys.with_one_more(bias_k.repeat(1, batch, 1), bias_v.repeat(1, batch, 1), 0)
     _check(bias_k is None, "bias_k is set but bias_v is None")

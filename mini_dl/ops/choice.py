@@ -10,12 +10,25 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, type_name
-from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
+from mini_dl._dtypes import (
+    FLOATING,
+    HALVES,
+    INEXACT,
+    Array,
+    Number,
+    as_type,
+    c_name,
+    is_number,
+    number_as,
+    number_cast,
+    result_numpy,
+    scalar_name,
+)
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of
 from mini_dl.autograd.single import as_it_is
-from mini_dl.kernels.blocks import choose, elementwise
+from mini_dl.kernels.blocks import choose, computed_in, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
 from mini_dl.ops.operands import PLAIN, accept, conjugate, kind_of, masked, own_copy
 from mini_dl.tensor import Tensor
@@ -214,6 +227,10 @@ def where(condition: Tensor, input: object = None, other: object = None) -> Any:
         )
     if condition._array.dtype.kind != "b":
         condition = condition != 0
+    for one, number in ((input, other), (other, input)):
+        if isinstance(one, Tensor) and one._array.dtype.char in HALVES and type(number) in (int, float):
+            number = float(number_cast(number, one._array.dtype))
+            input, other = (input, number) if one is input else (number, other)
     try:
         return _where(condition, input, other)
     except ValueError:
@@ -251,7 +268,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     as_tensors("lerp", input=input, end=end)
     if not isinstance(weight, Tensor):
         if input._array.dtype.kind in INEXACT and not (type(weight) is float and builtins.abs(weight) < 60000):
-            number_as(weight, input._array.dtype)
+            weight = number_as(weight, computed_in(input._array.dtype)).item()
     elif not weight._array.ndim and input._array.dtype == end._array.dtype and weight._array.dtype != input._array.dtype:
         input, end, weight = in_one_type("lerp", input, end, weight)  # a 0-d weight takes part in the promotion
     for name, tensor in (("end", end), ("weight", weight)):

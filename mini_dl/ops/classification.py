@@ -19,7 +19,7 @@ from mini_dl.kernels.losses import cross_entropy_rows
 from mini_dl.ops.activation import log_softmax, softmax
 from mini_dl.ops.loss_reduction import checked_reduction, reduced_loss, without_gradient
 from mini_dl.ops.matmul import linear
-from mini_dl.ops.operands import in_float32, masked
+from mini_dl.ops.operands import accept, in_float32, masked
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ classes by index
@@ -136,8 +136,8 @@ def nll_loss(
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
-    classes = _Classes(input, target, weight, ignore_index)
     real_floating(input._array, "nll_loss_out_frame")
+    classes = _Classes(input, target, weight, ignore_index)
     return _nll(input, classes, reduction)
 
 
@@ -292,6 +292,7 @@ def multi_margin_loss(
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     if labels.dtype != int64.numpy:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    real_floating(input._array, "multi_margin_loss_cpu_kernel")
     without_gradient("multi_margin_loss", weight=weight)
     index = labels.reshape(-1)
     if index.size and not (index.min() >= 0 and index.max() < classes):
@@ -323,8 +324,10 @@ def multilabel_margin_loss(
     _nonempty_matrix(shape)
     if labels.shape != shape and not (len(shape) < 2 and labels.ndim < 2 and labels.size == input._array.size):
         raise RuntimeError(f"inconsistent target size: {list(labels.shape)} for input of size: {list(shape)}")
+    accept("min_all", "biuf", labels)
     if labels.dtype != int64.numpy:
         raise RuntimeError(f"expected scalar type Long but found {scalar_name(labels.dtype)}")
+    real_floating(input._array, "multilabel_margin_loss_forward_out_frame")
     classes = shape[-1] if shape else 1
     rows, labels = input.reshape(-1, classes), labels.reshape(-1, classes)
     if labels.size and not (labels.min() >= -1 and labels.max() < classes):
@@ -387,6 +390,8 @@ def linear_cross_entropy(
             "label_smoothing == 0, target.dtype == int64, out_features == ().",
             stacklevel=2,
         )
+    elif options is not None and input._array.dtype.kind not in FLOATING:
+        raise ValueError(f"acc_dtype must be a floating point type, but the input is {input.dtype}")
     elif options is not None and input._array.dtype.char in NARROW:  # in chunks of float32
         settings = {"reduction": reduction, "ignore_index": ignore_index}
         return in_float32(linear_cross_entropy, input, linear_weight, target, linear_bias=linear_bias, weight=weight, **settings)

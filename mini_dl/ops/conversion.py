@@ -145,6 +145,8 @@ def asked_of_to(*args: object, **kwargs: object) -> tuple[DeviceLike, dtype | No
     where, target, like = given.get("device"), given.get("dtype"), given.get("tensor")
     if isinstance(target, type):
         target = PYTHON_TYPES.get(target, target)
+    if isinstance(where, int) and not isinstance(where, bool):
+        raise RuntimeError(f"Cannot access accelerator device {where} when none is available.")
     if where is not None and not isinstance(where, (device, str)):
         raise TypeError(f"to() received an invalid combination of arguments - got ({type_name(where)})")
     if target is not None and not isinstance(target, dtype):

@@ -143,6 +143,9 @@ def _checked(name: str, n: int, arrays: Arrays, setting: Setting) -> tuple[Shape
         raise RuntimeError(
             f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(x)}"
         )
+    if types[0].kind == "b" and (n == 3 or setting.output_padding is not None):
+        kernel = "slow_conv3d_cpu" if setting.output_padding is None else f"slow_conv_transpose{max(n, 2)}d_out_cpu"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
     if bias is not None and types[2] != types[0]:
         names = c_name(types[0]), c_name(types[2])
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[1]}) should be the same")

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, spread_out, type_name, wrap_dim
+from mini_dl._checks import broadcast_shapes, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place
@@ -69,6 +69,8 @@ def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
     """A copy of `input` with `src` in place of its part from `start` to `end` along `dim`."""
+    if step <= 0:
+        raise RuntimeError(f"slice step must be positive, but got {step}")
     index = (slice(None),) * wrap_dim(dim, input._array.ndim) + (slice(start, end, step),)
     return _replace(input, src, _slice(input, index), _slice, (index,))
 
@@ -110,11 +112,15 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 @public("torch:broadcast_shapes")
 def _broadcast_shapes(*shapes: Any) -> Size:
     """The shape that tensors of these shapes broadcast to. RuntimeError if they do not."""
+    for s in shapes:
+        if not isinstance(s, (int, tuple, list)):
+            refusal = TypeError if isinstance(s, str) else RuntimeError
+            raise refusal(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {s}")
     given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
     for shape in given:
         for n in shape:
             if n < 0:
-                raise RuntimeError(f"Trying to create tensor with negative dimension ({n}): ({n})")
+                raise ValueError(f"Attempting to broadcast a dimension with negative length: {shape}")
     result: tuple[int, ...] = ()
     for i, shape in enumerate(given):
         for ours, theirs in zip(result[::-1], shape[::-1]):
@@ -161,8 +167,20 @@ for _function in (alias, as_strided, diagonal, permute, select, squeeze, t, tran
     _copying(_function, _function.__name__ + "_copy")
 for _function in (split_method, split_with_sizes, unbind):
     _copying(_function, _function.__name__ + "_copy", several=True)
-_copying(expand_to, "expand_copy")
-_copying(tensor_view, "view_copy")
+
+
+def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
+    return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
+
+
+def view_of(input: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("view_copy", "input", 1, input)
+    return tensor_view(input, *shape, size=size, dtype=dtype)
+
+
+_copying(expand_into, "expand_copy")
+_copying(view_of, "view_copy")
 
 
 def _no_gradient(grad: Tensor) -> Tensor:

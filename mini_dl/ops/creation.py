@@ -22,7 +22,7 @@ from mini_dl._device import (
     is_meta,
     require_cpu,
 )
-from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as
+from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
 from mini_dl._meta import hollow
 from mini_dl._surface import named, namespace, tensor_method
 from mini_dl.autograd.primitive import number_of
@@ -36,7 +36,7 @@ from mini_dl.tensor import Operand, Size, Tensor, wrap
 
 def _filled(shape: tuple[int, ...], value: Operand | None, dtype: NumpyType | None) -> Array:
     value = number_of("full", "fill_value", value)
-    return np.full(shape, number_as(value, np.dtype(dtype)), dtype)
+    return np.full(shape, (number_as if shape else number_cast)(value, np.dtype(dtype)), dtype)
 
 
 def _nonnegative(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -115,7 +115,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyTyp
 @factory(out=False)
 def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype: NumpyType | None) -> Array:
     """An uninitialized tensor of this shape whose dimensions lie in memory in the order `physical_layout`."""
-    shape, order = nonnegative(tuple(size)), tuple(physical_layout)
+    shape, order = nonnegative(tuple(size)), sizes((tuple(physical_layout),), "empty_permuted(): argument 'physical_layout'")
     if len(shape) != len(order):
         raise RuntimeError(
             "Number of dimensions in size does not match the length of the physical_layout; "
@@ -145,6 +145,9 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
         kind = numpy_of(dtype, input._array.dtype)
         base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
         array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
+        if len(value) > (name == "full_like"):
+            takes = f"{1 + (name == 'full_like')} positional arguments"
+            raise TypeError(f"{name}() takes {takes} but {1 + len(value)} were given")
         if value:
             (fill_value,) = value
         if name == "full_like":
@@ -153,7 +156,7 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
                 raise TypeError(f"full_like(): argument 'fill_value' (position 2) must be Number, not {type_name(fill_value)}")
             fill_value = number
         if fill_value is not None:
-            array[...] = number_as(fill_value, np.dtype(kind))
+            array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
         return finished(array, requires_grad)
 
     named(make, name, f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes, wrap_dim
-from mini_dl._dtypes import FLOATING, scalar_name
+from mini_dl._dtypes import FLOATING, promote_numpy, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import unary
@@ -27,8 +27,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> torch.nn.functional.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]))
     tensor([1.])
     """
-    if x1._array.dtype.kind not in FLOATING and x2._array.dtype.kind not in FLOATING:
-        common = np.result_type(x1._array.dtype, x2._array.dtype)
+    kinds = x1._array.dtype.kind, x2._array.dtype.kind
+    if "c" in kinds or (kinds[0] not in FLOATING and kinds[1] not in FLOATING):
+        common = promote_numpy(x1._array.dtype, x2._array.dtype)
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {scalar_name(common)}")
     if not eps >= 0:
         raise RuntimeError(f"eps must be non-negative, got: {eps:g}")

@@ -76,6 +76,10 @@ def _parsed(args: tuple[Any, ...]) -> tuple[list[Labels], Labels | None, list[Te
         raise ValueError(
             "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
         )
+    if isinstance(args[1], (list, tuple)) and not args[1] and len(args) == 2:
+        raise ValueError("einsum(): must specify at least one operand")
+    if not isinstance(args[0], (str, Tensor)):
+        raise TypeError(f"einsum(): argument 'equation' (position 1) must be str, not {type_name(args[0])}")
     if isinstance(args[0], str):
         operands = list(args[1][0:] if len(args) == 2 and isinstance(args[1], (list, tuple)) else args[1:])
         terms, output = _from_text(args[0], len(operands))

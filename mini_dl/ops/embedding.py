@@ -129,6 +129,8 @@ def embedding(
     """
     padding = -1
     if padding_idx is not None:
+        if not weight.ndim and padding_idx not in (0, -1):
+            raise IndexError(f"embedding(): a weight without dimensions has no row {padding_idx}")
         count = weight._array.shape[0] if weight.ndim else 0
         if not -count <= padding_idx < max(count, 1):
             raise AssertionError("Padding_idx must be within num_embeddings")
@@ -188,6 +190,8 @@ def embedding_bag(
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences. "
                 f"However, found offsets of type {type(offsets)}"
             )
+        if input._array.dtype.kind in "bc":
+            raise NotImplementedError(f"\"arange_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
         bags, length = input._array.shape
         starts, include_last_offset = np.arange(bags) * length, False
         input = input.reshape(-1)
@@ -197,7 +201,9 @@ def embedding_bag(
             raise ValueError("offsets has to be a 1D Tensor but got None")
         if offsets.ndim != 1:
             raise ValueError("offsets has to be a 1D Tensor")
-        starts = offsets._array
+        if offsets._array.dtype.kind not in "biu":
+            _check_indices(offsets, "embedding_bag")
+        starts = offsets._array.astype(np.int64)
     else:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
     if mode not in ("sum", "mean", "max"):
@@ -249,6 +255,8 @@ def _bags(
     bags = len(starts) - include_last_offset
     end = int(starts[-1]) if include_last_offset else index.size
     lengths = np.diff(np.append(starts[:bags], end))
+    if (lengths < 0).any():
+        raise RuntimeError(f"embedding_bag: offsets must not decrease, but got {starts.tolist()}")
     bag = np.repeat(np.arange(bags), lengths)
     used = np.arange(len(bag)) if padding < 0 else np.flatnonzero(index[: len(bag)] != padding)
     bag = bag[used]

@@ -83,6 +83,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
             try:
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
             except (MemoryError, ValueError, OverflowError) as error:
+                if isinstance(error, OverflowError) and make.__name__ in NUMBERS_FIRST:
+                    raise
                 raise too_large(make.__name__, args, error) from None
             except TypeError as error:
                 mistyped(error, call, kwargs)
@@ -106,6 +108,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
 # ------------------------------------------------------------------------------------------------ one value
 
 
+NUMBERS_FIRST = frozenset("scalar_tensor linspace logspace".split())
+"""Factories whose first arguments are values."""
 SIZED = frozenset("zeros ones empty rand randn".split())
 """Factories whose arguments are sizes."""
 

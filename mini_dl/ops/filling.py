@@ -80,13 +80,13 @@ def _fill_memory(self: Tensor, value: object) -> Tensor:
 @function()
 def fill(input: Tensor, value: Operand) -> Tensor:
     """A tensor like `input`, filled with `value`, a number or a 0-d tensor."""
-    return _fill(input, one_value("fill", input, value))
+    return _fill(input, one_value("fill", input, value, fills=True))
 
 
 @method()
 def fill_(input: Tensor, value: Operand) -> Tensor:
     """Fill with one value."""
-    value = one_value("fill_", input, value, cast=True)
+    value = one_value("fill_", input, value, cast=True, fills=True)
     return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
 
 

@@ -31,9 +31,9 @@ def _fold(input: Array, shape: Shape, kernel: Shape, geometry: Geometry) -> Arra
 def _pair(name: str, value: Any) -> Shape:
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * 2
-    if len(value) not in (1, 2):
+    if len(value) != 2:
         raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(value)}")
-    return tuple([operator.index(v) for v in value]) * (3 - len(value))
+    return tuple([operator.index(v) for v in value])
 
 
 def _blocks(space: Shape, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> tuple[Shape, Geometry]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
-from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, scalar_name
+from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, number_cast, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
@@ -245,7 +245,7 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
         raise not_a_tensor(name, "index", 3, index)
     positions = index._array
     if positions.ndim > 1:
-        raise IndexError(
+        raise (RuntimeError if name == "index_fill" else IndexError)(
             f"{name}(): Index is supposed to be a vector"
             + (
                 f", but got dim: {positions.ndim} with type: {scalar_name(positions.dtype)} and size: {list(positions.shape)}"
@@ -343,9 +343,9 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
 @method(out="apart")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of `input` at the indices in the vector `index` along `dim`. IndexError if one is out of range."""
+    if isinstance(input, Tensor) and isinstance(index, Tensor) and not input._array.ndim and index._array.size != 1:
+        raise RuntimeError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
     dim = checked_rows("index_select", input, dim, index)
-    if not input._array.ndim and index._array.size != 1:
-        raise IndexError("index_select(): Index to scalar can have only 1 value, got " + f"{index._array.size} value(s)")
     return _index_select(input, dim, index)
 
 
@@ -396,12 +396,12 @@ def assigned(number: object, target: NumpyType) -> Array:
     """A number to be written by an index, in type `target`. ValueError for an int that int64 cannot hold."""
     if type(number) is int and not -(2**63) <= number < 2**63:
         raise ValueError(f"Overflow when unpacking long long: {number.bit_length()} bits")
-    return number_as(number, target)
+    return number_cast(number, target)
 
 
-def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> Tensor:
+def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fills: bool = False) -> Tensor:
     """`value`, a number or a 0-d tensor, as a 0-d tensor of the type of `input`. RuntimeError if it does not fit, unless
-    it is a tensor and `cast`."""
+    it is a tensor and `cast`; a number that `fills` a tensor without dimensions may become infinite in float16 and bfloat16."""
     if isinstance(value, Tensor):
         if value._array.ndim:
             raise RuntimeError(
@@ -412,7 +412,7 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> T
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
         raise TypeError(f"{name}(): argument 'value' must be Number, not {type_name(value)}")
-    return wrap(number_as(value, input._array.dtype))
+    return wrap((number_cast if fills and not input._array.ndim else number_as)(value, input._array.dtype))
 
 
 @method(inplace=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name
+from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, NumpyType, scalar_name
 from mini_dl._surface import method, public, tensor_method
 from mini_dl.autograd.inplace import (
@@ -184,11 +184,11 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
     if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type_name(indices)}")
     shape, chosen, dim = input._array.shape, [], 0
-    for item in indices:
+    for at, item in enumerate(indices):
         found: list[Any]
-        if item is None:
-            found = [None]
-        elif item._array.dtype.char in "?B":
+        if not isinstance(item, Tensor):
+            raise TypeError(f"expected Tensor as element {at} in argument 0, but got {type_name(item)}")
+        if item._array.dtype.char in "?B":
             if dim + item.ndim > len(shape):
                 raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {dim + item.ndim})")
             mask_fits(item._array.shape, shape, dim)
@@ -202,16 +202,28 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
     return chosen
 
 
+def _indices_for(input: Tensor, indices: Any, values: Tensor) -> Indices:
+    """The same, after a check that `values` do not have more dimensions than what is chosen."""
+    places = _indices_of(input, indices)
+    shape = broadcast_shapes(*[place._array.shape for place in places]) + input._array.shape[len(places) :]
+    if values._array.ndim > len(shape):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(values._array.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(shape)}"
+        )
+    return places
+
+
 @method()
 def index_put(input: Tensor, indices: object, values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` after ``input[indices] = values``, or ``+=``, adding up repeats, where `accumulate`."""
-    return _index_put(input, _indices_of(input, indices), values, accumulate)
+    return _index_put(input, _indices_for(input, indices, values), values, accumulate)
 
 
 @method()
 def index_put_(input: Tensor, indices: object, values: Tensor, accumulate: bool = False) -> Tensor:
     """In-place version of ``index_put``."""
-    return _index_put_(input, _indices_of(input, indices), values, accumulate)
+    return _index_put_(input, _indices_for(input, indices, values), values, accumulate)
 
 
 # ------------------------------------------------------------------------------------------------ as a sequence

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
+from mini_dl._checks import index_of, nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
@@ -138,7 +138,7 @@ def _atleast(n: int) -> Any:
             return _deepened(tensors[0], n)
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
             tensors = tuple(tensors[0])
-        return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)])
+        return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
 
     named(at_least, f"atleast_{n}d", f"Each tensor with at least {n} dimensions, as NumPy adds them.")
     return function()(at_least)
@@ -161,20 +161,20 @@ atleast_1d, atleast_2d, atleast_3d = _atleast(1), _atleast(2), _atleast(3)
 @function(out=True)
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Side by side: along the second dimension, of vectors along the first."""
-    parts = atleast_1d(*checked("hstack", tensors))
+    parts = [_deepened(t, 1) for t in checked("hstack", tensors)]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @public("torch", "torch:row_stack", out=True)
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """One below the other: along the first dimension, vectors as rows."""
-    return cat(atleast_2d(*checked("vstack", tensors)), 0)
+    return cat([_deepened(t, 2) for t in checked("vstack", tensors)], 0)
 
 
 @function(out=True)
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """One behind the other: along the third dimension."""
-    return cat(atleast_3d(*checked("dstack", tensors)), 2)
+    return cat([_deepened(t, 3) for t in checked("dstack", tensors)], 2)
 
 
 @function(out=True)
@@ -252,6 +252,8 @@ def repeat_interleave(
     >>> torch.repeat_interleave(torch.tensor([5, 6]), torch.tensor([1, 2]))
     tensor([5, 6, 6])
     """
+    if not isinstance(repeats, Tensor) and (repeats is not None or dim is not None):
+        repeats = index_of(repeats, "repeat_interleave(): argument 'repeats' must be Tensor or int")
     if repeats is None:
         counts = input._array
         if counts.dtype not in INDEX_TYPES:
@@ -394,6 +396,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     if indexing is None:
         warnings.warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.", stacklevel=2)
+    elif not isinstance(indexing, str):
+        raise TypeError(f"meshgrid(): argument 'indexing' must be str, not {type_name(indexing)}")
     elif indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     shape = tuple([t._array.size for t in tensors])

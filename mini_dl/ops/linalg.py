@@ -20,10 +20,10 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import INEXACT, NARROW, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.ops.joining import cat
+from mini_dl.ops.joining import cat, checked
 from mini_dl.ops.matmul import chain
 from mini_dl.ops.matrices import diagonal, eye_like, square, tied
-from mini_dl.ops.operands import in_float32
+from mini_dl.ops.operands import accept, in_float32
 from mini_dl.ops.solving import _inverse, _solve, inv, solve
 from mini_dl.tensor import Tensor, wrap
 
@@ -54,7 +54,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 @public("linalg", out=True)
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices in the cheapest order; the first and the last may be vectors."""
-    tensors = list(tensors)
+    tensors = checked("linalg_multi_dot", tensors)
     n = len(tensors)
     if n < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
@@ -93,6 +93,13 @@ def _linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = 
 @public("linalg", out=True)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """``sum(conj(x) * y)`` along `dim`."""
+    if x._array.dtype.kind not in INEXACT:
+        raise RuntimeError(f"linalg.vecdot: Expected a floating point or complex tensor. Got {scalar_name(x._array.dtype)}")
+    if x._array.dtype != y._array.dtype:
+        raise RuntimeError(
+            f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {scalar_name(x._array.dtype)} and y of "
+            f"type {scalar_name(y._array.dtype)} instead"
+        )
     return ((x.conj() if x.is_complex() else x) * y).sum(dim)
 
 
@@ -101,6 +108,7 @@ def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix."""
     if input._array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._array.ndim}")
+    accept("trace", "iufc", input._array)
     return diagonal(input).sum()
 
 
@@ -149,6 +157,8 @@ def _linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     n = N if N is not None else x._array.shape[-1] if x._array.ndim else 0
     if n <= 1:
         raise RuntimeError("N must be greater than 1.")
+    if x._array.dtype.kind == "b":
+        raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got Bool")
     return _powers(x if x._array.ndim else x.reshape(1), n)
 
 
@@ -180,6 +190,8 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     shape = A._array.shape
+    if ind > len(shape):
+        raise RuntimeError(f"Expected 'ind' to be at most the number of dimensions, but got {ind} for shape {list(shape)}")
     rows, columns = math.prod(shape[ind:]), math.prod(shape[:ind])
     if rows != columns:
         raise RuntimeError(

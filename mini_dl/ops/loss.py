@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mini_dl._dtypes import INEXACT, NARROW, Array, of_numpy, result_numpy, scalar_name
+from mini_dl._checks import broadcast_shapes, type_name
+from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
-from mini_dl.autograd.mode import no_grad
+from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import elementwise, real_floating
 from mini_dl.ops.activation import _hardtanh, logsigmoid
@@ -112,6 +113,11 @@ def huber_loss(
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     difference = _difference("huber_cpu", input, target)
+    if input._array.dtype.kind in "biu":
+        raise RuntimeError(
+            f"result type {scalar_name(difference._array.dtype)} can't be cast to the desired output type "
+            f"{scalar_name(input._array.dtype)}"
+        )
     loss = _huber(difference, delta)
     if loss._array.dtype != input._array.dtype:
         loss = loss.to(input.dtype)
@@ -142,6 +148,8 @@ def gaussian_nll_loss(
     ValueError if `var` has a negative element, or neither the shape of `input`, nor it without the last dimension, nor it with
     a 1.
     """
+    if not isinstance(var, Tensor) and not is_number(var):
+        raise TypeError(f"gaussian_nll_loss(): argument 'var' (position 3) must be Tensor or float, not {type_name(var)}")
     variance = var if isinstance(var, Tensor) else wrap(np.full(input._array.shape, var, input._array.dtype))
     if (variance._array < 0).any():
         raise ValueError("var has negative entry/entries")
@@ -179,6 +187,8 @@ def kl_div(
     reduction = checked_reduction("sum" if batchmean else reduction, size_average, reduce)
     if target._array.dtype.kind not in INEXACT or input._array.dtype.kind not in INEXACT:
         raise RuntimeError("kl_div: Integral inputs not supported.")
+    if "c" in target._array.dtype.kind + input._array.dtype.kind:
+        raise RuntimeError("kl_div: Complex inputs not supported.")
     loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     loss = reduced_loss(loss, reduction)
     return loss / input._array.shape[0] if batchmean and input.ndim else loss
@@ -244,6 +254,8 @@ def binary_cross_entropy_with_logits(
             f"result type {scalar_name(input._array.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target._array.dtype)}"
         )
+    if target._array.dtype.kind == "c" and mode.enabled and input.requires_grad:
+        raise RuntimeError("binary_cross_entropy_with_logits does not support automatic differentiation of a complex loss")
     without_gradient("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     if input._array.dtype.char in NARROW and target._array.dtype.char in NARROW:
         return in_float32(binary_cross_entropy_with_logits, input, target, weight, None, None, reduction, pos_weight)
@@ -262,6 +274,13 @@ def soft_margin_loss(
     """``log(1 + exp(-target * input))``; `target` takes no gradient."""
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("soft_margin_loss", target=target)
+    x, common = input._array, broadcast_shapes(input._array.shape, target._array.shape)
+    if x.dtype.kind == "b":
+        raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported.")
+    if x.dtype.kind in "iu":
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(x.dtype)}")
+    if common != x.shape:
+        raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(common)}")
     return reduced_loss(-logsigmoid(input * target), reduction)
 
 

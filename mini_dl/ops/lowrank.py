@@ -22,6 +22,8 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor |
     q = 6 if q is None else q
     m, n = A.shape[-2:]
     if M is not None:
+        if M._array.dtype != A._array.dtype:
+            raise RuntimeError(f"expected A and M to have the same dtype, but got: {A.dtype} != {M.dtype}")
         A = A - M.broadcast_to(A.shape)
     tall = A.mH if m < n else A
     basis = _approximate_basis(tall, q, 2 if niter is None else niter)

@@ -162,7 +162,10 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     m, n = LU._array.shape[-2:]
     k = min(m, n)
     nothing = wrap(np.empty(0, LU._array.dtype))
-    P = _permutation_matrix(LU_pivots._array, m, LU._array.dtype) if unpack_pivots else nothing
+    places = LU_pivots._array[..., :k] if LU_pivots._array.ndim else LU_pivots._array[None]
+    if unpack_pivots and (places.shape[-1] < k or (places.size and not (places.min() >= 1 and places.max() <= m))):
+        raise RuntimeError(f"pivots passed to lu_unpack must be between 1 and LU.size(-2) = {m} inclusive.")
+    P = _permutation_matrix(places, m, LU._array.dtype) if unpack_pivots else nothing
     if not unpack_data:
         return _LUUnpack(P, nothing, nothing)
     return _LUUnpack(P, LU.narrow(-1, 0, k).tril(-1) + eye_like(LU, m)[:, :k], LU.narrow(-2, 0, k).triu())

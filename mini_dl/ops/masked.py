@@ -32,24 +32,34 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
     return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
 
 
-def filled(input: Tensor, mask: Tensor | None, value: Number) -> Tensor:
-    """`input` with `value` where the mask hides it."""
+def filled(input: Tensor, mask: Tensor | None, value: Number | Callable[[], Number]) -> Tensor:
+    """`input` with `value` where the mask hides it. A function gives the value if there is a mask, or raises."""
     kept = keeping(input, mask)
-    return input if kept is None else input.masked_fill(kept.logical_not(), value)
+    if kept is None:
+        return input
+    return input.masked_fill(kept.logical_not(), value() if callable(value) else value)
 
 
-def lowest(input: Tensor) -> Number:
+def lowest(input: Tensor, name: str) -> Number:
+    return _limit(input, name, -math.inf, "min")
+
+
+def highest(input: Tensor, name: str) -> Number:
+    return _limit(input, name, math.inf, "max")
+
+
+def _limit(input: Tensor, name: str, infinite: float, field: str) -> Number:
+    """What hidden elements count as in a maximum or minimum. NotImplementedError for bools, TypeError for complex numbers."""
     kind = input._array.dtype
-    if kind.kind in INEXACT:
-        return -math.inf
-    return False if kind.kind == "b" else int(np.iinfo(kind).min)
-
-
-def highest(input: Tensor) -> Number:
-    kind = input._array.dtype
-    if kind.kind in INEXACT:
-        return math.inf
-    return True if kind.kind == "b" else int(np.iinfo(kind).max)
+    if kind.kind in FLOATING:
+        return infinite
+    if kind.kind == "b":
+        raise NotImplementedError(f"identity of {name} on torch.bool input")
+    if kind.kind == "c" and name == "logsumexp":
+        return infinite
+    if kind.kind == "c":
+        raise TypeError(f"{name} of {input.dtype}: complex numbers have no order")
+    return int(getattr(np.iinfo(kind), field))
 
 
 def all_dims(dim: Ints | None, ndim: int) -> Dims:
@@ -94,25 +104,25 @@ def prod(
     return out.clone() if out is input and dim not in (None, ()) else out
 
 
-def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor], Number], doc: str) -> Callable[..., Tensor]:
+def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number], doc: str) -> Callable[..., Tensor]:
     """The extreme that `reduce` finds, published under its name; `fill` is what masked elements count as"""
 
     def extreme(
         input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        out = reduce(filled(input, mask, fill(input)), all_dims(dim, input._array.ndim), bool(keepdim))
+        out = reduce(filled(input, mask, lambda: fill(input, reduce.__name__)), all_dims(dim, input._array.ndim), bool(keepdim))
         return reduction.of_type(out, dtype)
 
     return public("masked")(named(extreme, reduce.__name__, doc))
 
 
-def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor], Number], doc: str) -> Callable[..., Tensor]:
+def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number], doc: str) -> Callable[..., Tensor]:
     """The same for its index"""
 
     def place(
         input: Tensor, dim: int | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        out = reduce(filled(input, mask, fill(input)), dim, bool(keepdim))
+        out = reduce(filled(input, mask, lambda: fill(input, reduce.__name__)), dim, bool(keepdim))
         return out.to(input.dtype if dtype is None else dtype)
 
     return public("masked")(named(place, reduce.__name__, f"{doc}, in the type of the input unless `dtype` is given."))
@@ -162,7 +172,7 @@ def logsumexp(
     input: Tensor, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """``logsumexp`` of the elements that `mask` keeps."""
-    out = reduction.logsumexp(filled(input, mask, lowest(input)), all_dims(dim, input._array.ndim), keepdim)
+    out = reduction.logsumexp(filled(input, mask, lambda: lowest(input, "logsumexp")), all_dims(dim, input._array.ndim), keepdim)
     return out.to(input.dtype if dtype is None else dtype)
 
 
@@ -172,18 +182,19 @@ def logaddexp(
     other_mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """``log(exp(input) + exp(other))`` where the masks keep both, and the kept one elsewhere."""
-    out = filled(input, input_mask, lowest(input)).logaddexp(filled(other, other_mask, lowest(other)))
+    ours = filled(input, input_mask, lambda: lowest(input, "logaddexp"))
+    out = ours.logaddexp(filled(other, other_mask, lambda: lowest(other, "logaddexp")))
     return out.to(input.dtype if dtype is None else dtype)
 
 
 @public("masked")
 def norm(
-    input: Tensor, ord: float | None = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
+    input: Tensor, ord: Any = 2.0, dim: Ints | None = None, *, keepdim: bool = False, dtype: dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The vector norm of the elements that `mask` keeps."""
-    x = filled(input, mask, math.inf if ord == -math.inf else 0)
-    return vector_norm(x, 2.0 if ord is None else ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
+    x = filled(input, mask, lambda: math.inf if ord == -math.inf else 0)
+    return vector_norm(x, ord, all_dims(dim, input._array.ndim), bool(keepdim), dtype=dtype)
 
 
 def _variance(
@@ -238,12 +249,12 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor
     return scans.cumprod(filled(input, mask, 1), wrap_dim(dim, input._array.ndim), dtype=kind)
 
 
-def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor], Any], doc: str) -> None:
+def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor, str], Any], doc: str) -> None:
     """`function` of the elements that are kept."""
 
     def normalization(input: Tensor, dim: int, *, dtype: dtype | None = None, mask: Tensor | None = None) -> Tensor:
         kind = input.dtype if dtype is None else dtype
-        x = filled(input, mask, hide(input))
+        x = filled(input, mask, lambda: hide(input, "amax" if hide is lowest else "amin"))
         return function(x, wrap_dim(dim, input._array.ndim), dtype=kind)
 
     named(normalization, function.__name__, doc)
@@ -257,7 +268,7 @@ _normalization(softmin, highest, "The softmax of the negative of the elements th
 
 @public("masked")
 def normalize(
-    input: Tensor, ord: float, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
+    input: Tensor, ord: Any, dim: int, *, eps: float = 1e-12, dtype: dtype | None = None, mask: Tensor | None = None
 ) -> Tensor:
     """The kept elements divided by their norm, or by `eps` if that is larger; hidden ones get 0."""
     size = norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)

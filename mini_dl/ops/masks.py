@@ -149,6 +149,9 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
         if not isinstance(one, Tensor) and not is_number(one):
             raise not_a_tensor("isin", name, position, one)
     ours, theirs = [v._array if isinstance(v, Tensor) else np.asarray(v) for v in (elements, test_elements)]
+    for one in (ours, theirs):
+        if one.dtype.kind in "bc":
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {scalar_name(one.dtype)}")
     return wrap(np.isin(ours, theirs, invert=invert))
 
 
@@ -156,7 +159,7 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates, one tensor per dimension of `shape`, of indices into a flattened tensor."""
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":
-        raise ValueError(
+        raise TypeError(
             "expected 'indices' to be integer dtype, but got "
             f"{indices.dtype if isinstance(indices, Tensor) else type_name(indices)}"
         )

@@ -20,6 +20,7 @@ from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.products import gemm
+from mini_dl.ops.operands import accept
 from mini_dl.ops.views import unsafe_view
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
@@ -205,6 +206,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of equally many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
         _tensors("bmm", input=input, mat2=mat2)
+    accept("bmm", "iufc", input._array)
     _check_batches(input, mat2)
     return _stacks(input, mat2)
 
@@ -433,6 +435,8 @@ def _affine(input: Array, weight: Array, bias: Array) -> Array:
     out = _rows_kernel(input, weight.T)
     if bias.shape != out.shape[-1:]:
         _check_expands(bias.shape, out.shape if out.ndim > 1 else (1, *out.shape))
+        if out.ndim == 1 and bias.ndim == 2:
+            bias = bias[0]
     out = np.add(out, bias, out=out)
     return out.astype(kind) if kind.char in NARROW else out
 
@@ -471,6 +475,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     for i, (n, m) in enumerate(zip(input1.shape[:-1], input2.shape[:-1])):
         if n != m:
             raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {i}: got {n} and {m}")
+    if weight.ndim != 3:
+        raise RuntimeError(f"bilinear(): weight must have 3 dimensions, but its shape is {list(weight.shape)}")
     o, i, j = weight.shape
     for name, tensor, size in (("input1", input1, i), ("input2", input2, j)):
         if tensor.shape[-1] != size:
@@ -539,8 +545,19 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         dims = listed if isinstance(listed, list) and len(listed) > 1 else int(dims.item())
     if isinstance(dims, (list, tuple)):
         if len(dims) != 2:
-            raise RuntimeError(f"tensordot expects dims to be an int or two lists of dims, but got dims={dims}")
-        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+            raise ValueError(f"tensordot expects dims to be an int or two lists of dims, but got dims={dims}")
+        first, second = dims
+        for given in dims:
+            if not isinstance(given, (list, tuple)):
+                raise TypeError(f"tensordot(): argument 'dims' must be two lists of ints, but one is {type(given).__name__}")
+            for at, d in enumerate(given):
+                if isinstance(d, bool) or not isinstance(d, (int, np.integer)):
+                    raise TypeError(
+                        f"tensordot(): argument 'dims' must be two lists of ints, but found element of type "
+                        f"{type(d).__name__} at pos {at}"
+                    )
+    elif not isinstance(dims, (int, np.integer)):
+        raise RuntimeError(f"tensordot expects dims to be an int or two lists of ints, but got dims={dims}")
     else:
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -551,8 +568,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         raise RuntimeError("both dimension lists should have same length")
     if a._array.dtype != b._array.dtype:
         raise RuntimeError("both inputs should have same dtype")
-    dims_a, dims_b = [wrap_dim(d, a.ndim) for d in first], [wrap_dim(d, b.ndim) for d in second]
-    for i, (da, db) in enumerate(zip(dims_a, dims_b)):
+    dims_a, dims_b = [], []
+    for i, (d, e) in enumerate(zip(first, second)):
+        da, db = wrap_dim(d, a.ndim), wrap_dim(e, b.ndim)
+        dims_a.append(da)
+        dims_b.append(db)
         n, m = a.shape[da], b.shape[db]
         if n == m:
             continue

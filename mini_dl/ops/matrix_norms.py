@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import wrap_dim
+from mini_dl._arguments import as_number
+from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Ints, dtype
 from mini_dl._surface import public
 from mini_dl.ops.matrices import eye_like, matrix, square
@@ -36,6 +37,10 @@ def matrix_norm(
     first, second = (wrap_dim(d, x._array.ndim) for d in dims)
     if first == second:
         raise RuntimeError(f"{name}: dims must be different. Got ({dims[0]}, {dims[1]})")
+    if not isinstance(ord, str) and (ord := as_number(given := ord)) is NotImplemented:
+        raise TypeError(f"linalg_matrix_norm(): argument 'ord' (position 2) must be Number or str, not {type_name(given)}")
+    if isinstance(ord, complex):
+        raise RuntimeError(f"{name}: Expected a non-complex scalar as the order of norm, but got {ord}")
     if isinstance(ord, str) and ord not in ("fro", "nuc"):
         raise RuntimeError(f"{name}: Order {ord} not supported.")
     if not isinstance(ord, str) and abs(ord) not in (1, 2, math.inf):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import nonnegative, sizes, spread_out
+from mini_dl._checks import index_of, nonnegative, sizes, spread_out
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
@@ -52,12 +52,18 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     Gradients are those of elements in memory, as in torch.
     """
     array = input._array
-    offset = offset_of(array) if storage_offset is None else storage_offset
+    offset = offset_of(array)
+    if storage_offset is not None:
+        offset = index_of(storage_offset, "as_strided(): argument 'storage_offset' must be int")
     sizes_, strides = tuple([operator.index(n) for n in size]), tuple([operator.index(n) for n in stride])
     if len(sizes_) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     if any([s < 0 for s in strides]):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    if any([n < 0 for n in sizes_]):
+        raise RuntimeError(f"as_strided: sizes may not be negative, got sizes: {list(sizes_)}")
     needed = (1 + offset + sum([(n - 1) * s for n, s in zip(sizes_, strides)])) * array.itemsize if 0 not in sizes_ else 0
     held = memory_of(array).nbytes
     if needed > held:
@@ -169,6 +175,6 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
 
 
 @method()
-def resize_as_(self: Tensor, the_template: Tensor, memory_format: MemoryFormat = None) -> Tensor:
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
     """``self.resize_(the_template.shape)``"""
     return resize_(self, the_template._array.shape)

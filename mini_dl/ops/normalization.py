@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
 from mini_dl.kernels.normalization import channel_norm, channel_norm_backward, row_norm, row_norm_backward
 from mini_dl.ops.joining import cat
-from mini_dl.ops.operands import in_float32
+from mini_dl.ops.operands import accept, in_float32
 from mini_dl.tensor import Grads, Tensor, written
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -93,9 +94,11 @@ def _row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float
 _row_norm_backward = op()(row_norm_backward)  # the gradients of input (M, n), weight (n) and bias (n)
 
 
-def _row_checks(name: str, input: Tensor, normalized_shape: Ints, weight: Tensor | None, bias: Tensor | None) -> tuple[int, ...]:
+def _row_checks(
+    function: str, input: Tensor, normalized_shape: Ints, weight: Tensor | None, bias: Tensor | None
+) -> tuple[int, ...]:
     if isinstance(normalized_shape, int):
-        raise TypeError(f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
+        raise TypeError(f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
     shape = tuple(normalized_shape)
     if not shape:
         raise RuntimeError(
@@ -108,6 +111,8 @@ def _row_checks(name: str, input: Tensor, normalized_shape: Ints, weight: Tensor
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(parameter.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
+    if function == "rms_norm" and input.ndim < len(shape):
+        raise ValueError(f"Input tensor must have at least {len(shape)} dimensions, but got {input.ndim}")
     if input.ndim < len(shape) or input._array.shape[-len(shape) :] != shape:
         expected = ", ".join(["*", *map(str, shape)])
         raise RuntimeError(
@@ -232,10 +237,20 @@ def _affine(input: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return input * scale.reshape(shape) + shift.reshape(shape)
 
 
-def _check_channels(channels: int, **parameters: Tensor | None) -> None:
+def _check_channels(channels: int, flat: str, **parameters: Tensor | None) -> None:
+    """RuntimeError unless the parameters have an element per channel, and those named in `flat` one dimension."""
     for name, parameter in parameters.items():
-        if parameter is not None and parameter._array.size != channels:
+        if parameter is None:
+            continue
+        if parameter._array.size != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {parameter._array.size}")
+        if parameter._array.ndim != 1 and name in flat:
+            raise RuntimeError(f"{name} should have 1 dimension, but it has {parameter._array.ndim}")
+
+
+def _check_both(running_mean: Tensor | None, running_var: Tensor | None) -> None:
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
 
 
 def _update(running: Tensor, value: Array, momentum: float) -> None:
@@ -244,8 +259,11 @@ def _update(running: Tensor, value: Array, momentum: float) -> None:
     if array.dtype.char in NARROW:
         array[...] = array.astype(np.float32) * (1 - momentum) + momentum * value.astype(np.float32)
     else:
-        array *= 1 - momentum
-        array += (momentum * value).astype(array.dtype)
+        kept = array if array.dtype.kind in INEXACT else array.astype(value.dtype)
+        kept *= 1 - momentum
+        kept += (momentum * value).astype(kept.dtype)
+        if kept is not array:
+            np.copyto(array, kept, casting="unsafe")
     written(running)
 
 
@@ -254,8 +272,14 @@ def _batch_norm(
     training: bool, momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """The result, and in training the mean and ``1 / sqrt(var + eps)`` of the batch, as (1, C)."""
+    if training:
+        _check_both(running_mean, running_var)
+    if not input._array.size and input.ndim < 2:
+        return input.clone(), None, None
     channels = input._array.shape[1] if input.ndim > 1 else 0
-    _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_channels(
+        channels, "running_mean running_var", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
     if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
     _of_one_type(input, weight, bias, running_mean, running_var)
@@ -334,6 +358,8 @@ def native_batch_norm(
     training: bool, momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, which are empty outside training."""
+    if input.ndim < 2:
+        raise IndexError(f"native_batch_norm(): expected at least 2 dimensions, but got input of shape {list(input.shape)}")
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
     if mean is None or rstd is None:
         return out, input.detach().reshape(-1)[:0].clone(), input.detach().reshape(-1)[:0].clone()
@@ -354,6 +380,10 @@ def instance_norm(
     return _torch_instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
 
 
+EACH = "running_mean running_var weight bias"
+"""The parameters of an instance norm, which torch repeats for each sample."""
+
+
 @public("torch:instance_norm")
 def _torch_instance_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
@@ -363,13 +393,15 @@ def _torch_instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        _check_channels(input._array.shape[1], EACH, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
         mean, variance = (kept.detach().to(input.dtype) for kept in (running_mean, running_var))  # any type is accepted here
         return _batch_norm(input, weight, bias, mean, variance, False, momentum, eps)[0]
     channels = input._array.shape[1]
-    _check_channels(channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_channels(channels, EACH, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_both(running_mean, running_var)
     if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_name(input._array.dtype)}'")
-    _of_one_type(input, weight, bias)
+    _of_one_type(input, weight, bias, running_var)  # a mean of any type is accepted
     out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
     if running_mean is not None:
         mode.run(_update, running_mean, mean._array.mean(0), momentum)
@@ -393,6 +425,15 @@ def group_norm(
     return _torch_group_norm(input, num_groups, weight, bias, eps)
 
 
+def _check_vectors(input: Tensor, channels: int, weight: Tensor | None, bias: Tensor | None) -> None:
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter._array.shape != (channels,):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(parameter.shape)} and input of shape {list(input.shape)}"
+            )
+
+
 @public("torch:group_norm")
 def _torch_group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
@@ -406,12 +447,7 @@ def _torch_group_norm(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and "
             f"num_groups={num_groups}"
         )
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter._array.shape != input._array.shape[1:2]:
-            raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
-                f"{list(parameter.shape)} and input of shape {list(input.shape)}"
-            )
+    _check_vectors(input, input._array.shape[1], weight, bias)
     _of_one_type(input, weight, bias)
     return _back(_channel_norm(_three(input), weight, bias, num_groups, eps)[0], input)
 
@@ -421,6 +457,18 @@ def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
+    if group <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {group}")
+    if C % group or C < 0:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and "
+            f"num_groups={group}"
+        )
+    if N < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {N}: [{N}, {group}]")
+    if HxW < 0 or N * C * HxW != input._array.size:
+        raise RuntimeError(f"Expected X.numel() == N * C * HxW to be true, but got {input._array.size}, {N}, {C} and {HxW}")
+    _check_vectors(input, C, weight, bias)
     _of_one_type(input, weight, bias)
     x = input.reshape(N, C, HxW)
     out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
@@ -434,12 +482,15 @@ def native_group_norm(
 
 
 @public("nn.functional")
-def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: Any = 1e-4, beta: Any = 0.75, k: Any = 1.0) -> Tensor:
     """``input / (k + alpha * mean(input ** 2 of the `size` nearest channels)) ** beta`` (Krizhevsky et al., 2012)"""
     if input.ndim < 3:
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     if not input._array.size:
         return input
+    accept("avg_pool2d", "iuf", input._array)
+    if size <= 0:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {size}")
     square = input * input
     channels = input._array.shape[1]
     total = square
@@ -454,7 +505,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 
 @public("nn.functional")
-def normalize(input: Tensor, p: float = 2.0, dim: Ints = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+def normalize(input: Tensor, p: Any = 2.0, dim: Ints | None = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """``input / max(norm(input, p), eps)`` along `dim`"""
     result = input / input.norm(p, dim, keepdim=True).clamp(min=eps)
     return result if out is None else store(result, out)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
-from mini_dl._dtypes import Array, Number, scalar_name
+from mini_dl._checks import type_name
+from mini_dl._dtypes import FLOATING, Array, Number, dtype_of_number, number_as, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.primitive import not_a_tensor, op, real_number_of, recorded_as
@@ -53,6 +54,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     if not isinstance(input, Tensor):
         raise not_a_tensor("pad", "input", 1, input)
+    if not isinstance(mode, str):
+        raise TypeError(f"pad(): argument 'mode' (position 3) must be str, not {type_name(mode)}")
     if mode == "constant":
         return constant_pad_nd(input, pad, 0.0 if value is None else float(real_number_of("pad", "value", value)))
     pads, shape = _pairs(input, pad), input._array.shape
@@ -101,6 +104,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
     """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
     pads = _pairs(input, pad)
+    if not any(map(any, pads)):
+        dtype_of_number(value)
+    elif input._array.dtype.kind in FLOATING:
+        number_as(value, input._array.dtype)
     for (before, after), size in zip(pads, input._array.shape[input._array.ndim - len(pads) :]):
         if before + after + size < 0 or -before > size or -after > size:
             raise RuntimeError("narrow(): length must be non-negative.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import also_named, type_name, wrap_dim
+from mini_dl._checks import also_named, index_of, type_name, wrap_dim
 from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
@@ -58,6 +58,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """Elements `start` to `start + length` of dimension `dim`. RuntimeError or IndexError out of range."""
     shape = input._array.shape
+    if isinstance(start, bool):
+        raise TypeError("narrow() received an invalid combination of arguments: start must be Tensor or int, not bool")
     if not shape:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:
@@ -133,7 +135,9 @@ tensor_method()(split_method)
 def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
     if not input._array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
-    dim, size = wrap_dim(dim, input._array.ndim), operator.index(split_size)
+    if isinstance(split_size, Tensor):  # torch's Python hands it on as a number
+        split_size = int(split_size.item())
+    dim, size = wrap_dim(dim, input._array.ndim), index_of(split_size, "split(): argument 'split_size' must be int")
     n = input._array.shape[dim]
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
@@ -183,6 +187,8 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
     """Like ``chunk``, but the parts may be modified."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    if not input._array.ndim:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     size = -(-input._array.shape[wrap_dim(dim, input._array.ndim)] // chunks)
     return unsafe_split(input, size, dim) if size else unsafe_split_with_sizes(input, [0] * chunks, dim)
 
@@ -234,14 +240,14 @@ def _splitter(name: str, dim: int, least: int) -> None:
             raise RuntimeError(
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
             )
-        if isinstance(sections, int):
+        if isinstance(sections, int) and not isinstance(sections, bool):
             n = input._array.shape[along]
             if sections <= 0 or n % sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
                     f"divisible by the split_size {sections}!"
                 )
-        elif not isinstance(sections, (tuple, list)):
+        if isinstance(sections, bool) or not isinstance(sections, (int, tuple, list)):
             raise TypeError(
                 f"{name}() received an invalid combination of arguments - got (Tensor, {type_name(sections)}), "
                 "but expected one of:\n * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)"

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import index_of
 from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, int64, scalar_name
 from mini_dl._surface import named, public
 from mini_dl.autograd.formal import kinked, piecewise
@@ -82,11 +83,11 @@ def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> 
 WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
 
 
-def _ints(name: str, what: str, value: Any, n: int) -> Shape:
-    """`value` for each of `n` dimensions."""
+def _ints(name: str, what: str, value: Any, n: int, alone: bool = True) -> Shape:
+    """`value` for each of `n` dimensions; a list of one int stands for all of them only where it may stand `alone`."""
     if not isinstance(value, (tuple, list)):
         return (operator.index(value),) * n
-    if len(value) == 1:
+    if len(value) == 1 and (alone or n == 1):
         return (operator.index(value[0]),) * n
     if len(value) != n:
         if n == 1:
@@ -316,6 +317,8 @@ avg_pool3d = _means_of_windows(3, "The mean over windows of the last three dimen
 
 
 def _lp_pool(n: int, input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None, ceil_mode: bool) -> Tensor:
+    if isinstance(kernel_size, (tuple, list)) and len(kernel_size) != n > 1:
+        raise ValueError(f"lp_pool{n}d: kernel_size must have {n} values, but got {kernel_size}")
     kernel = _ints(f"lp_pool{n}d", "kernel_size", kernel_size, n)
     if norm_type == math.inf:
         return _max_pool(n, input.abs(), kernel, stride, 0, 1, ceil_mode, False)[0]
@@ -353,6 +356,9 @@ def _adaptive_out(name: str, n: int, input: Tensor, output_size: Ints, average: 
         raise not_a_tensor(name, "input", 1, input)
     shape = input._array.shape
     given: Any = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    for o in given:
+        if o is not None:
+            index_of(o, f"{name}(): argument 'output_size' (position 2) must be tuple of ints")
     if n == 1:
         if len(shape) not in (2, 3):
             raise RuntimeError(
@@ -389,7 +395,8 @@ def _adaptive_avg_pool(n: int, input: Tensor, output_size: Ints) -> Tensor:
     out = _adaptive_out(f"adaptive_avg_pool{n}d", n, input, output_size, True)
     if set(out) == {1}:
         return input.mean(tuple(range(-n, 0)), keepdim=True)
-    _require(input._array.dtype, "f", f"adaptive_avg_pool{max(n, 2)}d")
+    if 0 not in out and (input._array.size or n == 3):
+        _require(input._array.dtype, "f", f"adaptive_avg_pool{max(n, 2)}d")
     regions = tuple([kernels.adaptive_regions(size, o) for size, o in zip(input._array.shape[-n:], out)])
     windows = Windows(out, out, (0,) * n, (1,) * n, out)
     divisor = 1 if 0 in out else _divisor(regions, windows, input._array.shape[-n:], False)
@@ -469,8 +476,9 @@ def _max_unpool(
     n: int, input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, output_size: Any
 ) -> Tensor:
     name = f"max_unpool{n}d"
-    kernel, pads = _ints(name, "kernel_size", kernel_size, n), _ints(name, "padding", padding, n)
-    steps = kernel if stride is None else _ints(name, "stride", stride, n)
+    kernel = _ints(name, "kernel_size", kernel_size, n, alone=False)
+    pads = _ints(name, "padding", padding, n, alone=False)
+    steps = kernel if stride is None else _ints(name, "stride", stride, n, alone=False)
     space = input._array.shape[-n:]
     default = [(i - 1) * s + k - 2 * p for i, s, k, p in zip(space, steps, kernel, pads)]
     out = default
@@ -547,10 +555,20 @@ def _fractional_max_pool(
     x = input._array
     if x.ndim <= n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-x.ndim}, {x.ndim - 1}], but got {-n - 1})")
-    out, kernel = _ints(name, "output_size", output_size, n), _ints(name, "kernel_size", kernel_size, n)
+    if x.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(x.shape)}")
+    out, kernel = (
+        _ints(name, what, size, n, alone=False) for what, size in (("output_size", output_size), ("kernel_size", kernel_size))
+    )
+    if min(out) < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(out)}: {[*x.shape[:-n], *out]}")
+    if min(kernel) <= 0:
+        raise ValueError(f"{name}: kernel_size must be greater than 0, but got {list(kernel)}")
     batch = 1 if x.ndim == n + 1 else x.shape[0]
     if samples is None:
         samples = rand(batch, x.shape[-n - 1], n, dtype=input.dtype)
+    if samples._array.dtype != x.dtype:
+        raise RuntimeError("Expect _random_samples to have the same dtype as input")
     for dim, (expected, what) in enumerate(((batch, "input batch size"), (x.shape[-n - 1], "input channel size"), (n, str(n)))):
         found = samples.shape[dim]
         if (found < expected) if dim == 0 else (found != expected):

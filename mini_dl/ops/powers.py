@@ -14,6 +14,7 @@ from mini_dl._dtypes import (
     FLOATING,
     HALVES,
     INEXACT,
+    NARROW,
     Array,
     Number,
     NumpyType,
@@ -126,12 +127,19 @@ def _pow_number(input: Array, exponent: Any) -> Array:
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """``input ** exponent``. RuntimeError for an integer raised to a negative number."""
     if isinstance(input, Tensor) and is_number(exponent):
-        return _pow_number(input, exponent)
+        return _pow_number(input, _as_exponent(input, exponent))
     return _pow(input, exponent)
 
 
+def _as_exponent(input: Tensor, number: Any) -> Any:
+    """An exponent of bfloat16 as it is rounded to its type; the kernel computes in float32, and could not know."""
+    if input._array.dtype.char not in NARROW or type(number) not in (int, float):
+        return number
+    return number_as(number, input._array.dtype).astype(np.float32).item()
+
+
 def _pow_operator(self: Tensor, other: object) -> Any:
-    return _pow_number(self, other) if is_number(other) else _pow.operator(self, other)
+    return _pow_number(self, _as_exponent(self, other)) if is_number(other) else _pow.operator(self, other)
 
 
 def _type_of_power(result: Tensor, out: Tensor, args: Sequence[object]) -> None:

@@ -191,7 +191,7 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
         raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be greater than or equal to tau.shape[-1]")
     if other._array.shape[side] != input._array.shape[-2]:
         raise RuntimeError(f"torch.ormqr: other.shape[{side}] must be equal to input.shape[-2]")
-    if tau._array.shape[-1] > input._array.shape[-1]:
+    if tau._array.shape[-1] != min(other._array.shape[side], input._array.shape[-1]):
         raise RuntimeError("torch.ormqr: tau.shape[-1] must be equal to min(other.shape[-2], input.shape[-1])")
     if input._array.ndim - tau._array.ndim != 1:
         raise RuntimeError(

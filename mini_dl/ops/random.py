@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import broadcast_shapes, nonnegative, sizes, type_name
+from mini_dl._checks import broadcast_shapes, index_of, nonnegative, sizes, type_name
 from mini_dl._device import DeviceLike, Layout, MemoryFormat, is_meta
 from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
@@ -247,9 +246,16 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
 
 
 def _index(name: str, argument: str, value: Any) -> int:
-    if isinstance(value, float) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{name}(): argument '{argument}' must be int, not {type_name(value)}")
-    return operator.index(value)
+    return index_of(value, f"{name}(): argument '{argument}' must be int")
+
+
+def _sized(name: str, size: tuple[Any, ...]) -> None:
+    if not size:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+
+
+NOT_GIVEN: Any = object()
+"""Stands for a bound that was left out; it must not be None."""
 
 
 # ------------------------------------------------------------------------------------------------ new tensors
@@ -258,19 +264,21 @@ def _index(name: str, argument: str, value: Any) -> int:
 @factory()
 def rand(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, uniform on [0, 1)."""
+    _sized("rand", size)
     return _filled(size, dtype, generator, _standard_uniform)
 
 
 @factory()
 def randn(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
+    _sized("randn", size)
     return _filled(size, dtype, generator, _standard_normal)
 
 
 @factory()
 def randint(
     low: Any = 0,
-    high: Any = None,
+    high: Any = NOT_GIVEN,
     size: Sequence[int] | None = None,
     *,
     generator: Generator | None = None,
@@ -279,7 +287,7 @@ def randint(
     """Integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
     if size is None:
         low, high, size = 0, low, high
-    elif high is None:
+    elif high is NOT_GIVEN:
         low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type_name(size)}")
@@ -348,13 +356,13 @@ randn_like = _like(
 
 @function()
 def randint_like(
-    input: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None, dtype: TypeLike = None,
+    input: Tensor, low: Any = NOT_GIVEN, high: Any = NOT_GIVEN, *, generator: Generator | None = None, dtype: TypeLike = None,
     layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
     memory_format: MemoryFormat = None,
 ) -> Tensor:  # fmt: skip
     """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
-    if high is None:
-        low, high = 0, low
+    if high is NOT_GIVEN:
+        low, high = 0, int(low.item()) if isinstance(low, Tensor) else low  # torch takes a tensor only here
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _between("randint_like", low, high))
 
 

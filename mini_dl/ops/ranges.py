@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim
-from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number
+from mini_dl._dtypes import INEXACT, NARROW, Array, NumpyType, is_number, number_as
 from mini_dl._surface import method, named
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import computed_in
@@ -28,6 +28,17 @@ from mini_dl.tensor import Tensor
 def _number(value: object) -> Any:
     """The Python number in a 0-d tensor or NumPy scalar; a number unchanged."""
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
+
+
+def _real(name: str, *values: Any) -> None:
+    """RuntimeError if one of the numbers is complex."""
+    for value in values:
+        if isinstance(value, complex):
+            raise RuntimeError(f"{name}(): value cannot be converted to type double without overflow: {value}")
+
+
+NO_END: Any = object()
+"""Stands for a bound that was not given."""
 
 
 def _steps(start: float, end: float, step: float) -> Any:
@@ -51,7 +62,7 @@ def _progression(start: float, step: float, length: int, dtype: NumpyType | None
 
 
 @factory()
-def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType | None) -> Array:
+def arange(start: Any = NO_END, end: Any = NO_END, step: Any = NO_END, *, dtype: NumpyType | None) -> Array:
     """``start, start + step, ...`` below `end`: int64 for ints, otherwise the default dtype.
 
     >>> import mini_dl as torch
@@ -59,8 +70,16 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: NumpyType |
     tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
     start, end, step = _number(start), _number(end), _number(step)
-    if end is None:
+    if end is NO_END and step is NO_END:
         start, end = 0, start
+    start, step = 0 if start is NO_END else start, 1 if step is NO_END else step
+    if not all([is_number(v) for v in (start, end, step)]):
+        given = ", ".join([type_name(v) for v in (start, end, step) if v is not NO_END])
+        raise TypeError(
+            f"arange() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+            " * (Number end, ...)\n * (Number start, Number end, Number step = 1, ...)"
+        )
+    _real("arange", start, end, step)
     if dtype is None:
         whole = all([isinstance(v, builtins.int) for v in (start, end, step)])
         dtype = np.dtype("int64") if whole else _dtypes.default_numpy()
@@ -107,6 +126,13 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = np.dtype(dtype)
+    if kind.kind != "c" and (isinstance(start, complex) or isinstance(end, complex)):
+        raise RuntimeError(f"torch.{name}(): complex bounds can't be safely cast to passed dtype {kind}")
+    if kind.kind == "b":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
+    if name == "linspace":
+        for bound in (start, end):
+            number_as(bound, kind)
     exact = computed_in(kind) if kind.kind in INEXACT else np.dtype("float64")
     if kind.kind in "iu":
         start, end = int(start), int(end)
@@ -123,11 +149,15 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     return out
 
 
+def _complex_default() -> NumpyType:
+    return _dtypes.get_default_dtype().to_complex().numpy
+
+
 def _bounds_dtype(dtype: Any, *bounds: object) -> Any:
     if dtype is not None:
         return np.dtype(dtype)
     complex_ = any([b.is_complex() if isinstance(b, Tensor) else isinstance(b, complex) for b in bounds])
-    return _dtypes.get_default_dtype().to_complex().numpy if complex_ else _dtypes.default_numpy()
+    return _complex_default() if complex_ else _dtypes.default_numpy()
 
 
 @factory()
@@ -140,16 +170,19 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: NumpyType | None) -> Ar
 @factory()
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: NumpyType | None) -> Array:
     """``base ** x`` for `steps` equally spaced numbers x from `start` to `end`."""
+    if not is_number(base):
+        raise TypeError(f"logspace() received an invalid combination of arguments: base must be float, not {type_name(base)}")
     kind = _bounds_dtype(dtype, start, end, base)
     powers = _between("logspace", start, end, steps, kind)
     return np.power(np.asarray(base, powers.dtype), powers).astype(kind)
 
 
 @factory()
-def eye(n: int, m: int | None = None, *, dtype: NumpyType | None) -> Array:
+def eye(n: int, m: int = NO_END, *, dtype: NumpyType | None) -> Array:
     """(n, m) with ones on the main diagonal and zeros elsewhere."""
+    m = n if m is NO_END else m
     for name, size in (("n", n), ("m", m)):
-        if size is not None and size < 0:
+        if index_of(size, f"eye(): argument '{name}' must be int") < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     return np.eye(n, m, dtype=default_type(dtype))
 

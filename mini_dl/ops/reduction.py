@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._checks import type_name, wrap_dim, wrap_dims
+from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, check_apart, function, method, public, return_type
 from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
@@ -170,6 +170,8 @@ def deviations(
     """The arguments of var, std and similar functions, whose overloads share positions: (input, dims, divisor)."""
     x = checked(name, input, keepdim)
     if isinstance(dim, builtins.bool):  # f(input, unbiased)
+        if unbiased is not None or correction is not None:
+            raise TypeError(f"{name}() received an invalid combination of arguments: dim must be tuple of ints, not bool")
         dim, unbiased = None, dim
     if unbiased is not None:
         if correction is not None:
@@ -423,6 +425,8 @@ def _choose(
 ) -> Any:
     """The three overloads of max and min."""
     x = checked(name, input, keepdim)
+    if isinstance(dim, Tensor) and keepdim:
+        dim = index_of(dim, f"{name}() received an invalid combination of arguments: dim must be int")
     if isinstance(dim, Tensor) or other is not None:
         return getattr(x, f"{name}imum")(dim if other is None else other)
     if dim is None:

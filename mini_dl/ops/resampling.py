@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mini_dl._arguments import as_float
+from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
@@ -59,9 +62,11 @@ def interpolate(
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
         )
+    if align_corners is not None and not isinstance(align_corners, bool):
+        raise TypeError(f"interpolate(): argument 'align_corners' (position 5) must be bool, not {type_name(align_corners)}")
     shape = input._array.shape
     n, space = len(shape) - 2, shape[2:]
-    out, factors = _wanted(space, n, size, scale_factor)
+    out, factors = _wanted(space, n, size, scale_factor, mode == "area")
     if recompute_scale_factor and size is not None:
         raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
     if mode == "area" or recompute_scale_factor:
@@ -88,8 +93,8 @@ def interpolate(
     return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
-def _wanted(space: Shape, n: int, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
-    """The output size, and the factors from which it was computed."""
+def _wanted(space: Shape, n: int, size: Any, scale_factor: Any, whole: bool) -> tuple[list[int], list[float] | None]:
+    """The output size, and the factors from which it was computed; for means over areas (`whole`) Python makes the ints."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is not None:
@@ -117,6 +122,11 @@ def _wanted(space: Shape, n: int, size: Any, scale_factor: Any) -> tuple[list[in
             f"{list(space)} and scale_factor of shape {scale_factor}. Please provide input tensor in (N, C, d1, d2, ...,dK) "
             "format and scale_factor in (s1, s2, ...,sK) format."
         )
+    for f in () if whole else factors:
+        if as_float(f) is NotImplemented:
+            raise TypeError(f"interpolate(): argument 'scale_factor' must be float or tuple of floats, not {type_name(f)}")
+        if not math.isfinite(f):
+            raise RuntimeError(f"interpolate(): scale_factor {float(f)} gives no size that is an int")
     return [int(i * f) for i, f in zip(space, factors)], [float(f) for f in factors]
 
 
@@ -338,10 +348,13 @@ def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_m
     if interpolation_mode == 2 and len(shape) == 5:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
     a, b = input._array.dtype, grid._array.dtype
-    if a != b:
-        raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
     if a.kind not in FLOATING:
         raise NotImplementedError(f"\"grid_sampler_{len(shape) - 2}d_cpu_kernel_impl\" not implemented for '{scalar_name(a)}'")
+    if a != b:
+        raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
+    for number, modes in ((interpolation_mode, INTERPOLATION), (padding_mode, PADDING)):
+        if not 0 <= number < len(modes):
+            raise ValueError(f"grid_sampler(): expected a mode from 0 to {len(modes) - 1}, but got {number}")
     return _sampled(input, grid, INTERPOLATION[interpolation_mode], PADDING[padding_mode], align_corners)
 
 

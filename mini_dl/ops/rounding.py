@@ -214,7 +214,7 @@ def _round(input: Array, decimals: int) -> Array:
     if decimals == 0:
         return _rounding(np.rint, input)
     accept("round_cpu", "f", input)
-    scale = 10.0 ** builtins.abs(decimals)
+    scale = float(np.power(10.0, builtins.abs(decimals)))
     return _at_decimals(input, decimals, scale)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import listed, wrap_dim
-from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
+from mini_dl._checks import broadcast_shapes, listed, wrap_dim
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
@@ -25,10 +26,17 @@ def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, input, dim, reverse)
 
 
+def _countable(name: str, input: Tensor, dtype: dtype | None) -> Tensor:
+    """`input` in the type of the computation. NotImplementedError if bool is asked for."""
+    if dtype is not None and dtype.numpy.kind == "b":
+        raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
+    return of_type(checked(name, input), dtype)
+
+
 @method(inplace=True, out=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] + ... + input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
-    x = of_type(checked("cumsum", input), dtype)
+    x = _countable("cumsum", input, dtype)
     return of_type(_cumsum(x, wrap_dim(dim, x._array.ndim), False), dtype)
 
 
@@ -89,8 +97,28 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
 @method(inplace=True, out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """``result[k] = input[0] * ... * input[k]`` along `dim`, computed in `dtype`: int64 for integers and bools."""
-    x = of_type(checked("cumprod", input), dtype)
+    x = _countable("cumprod", input, dtype)
     return of_type(_cumprod(x, wrap_dim(dim, x._array.ndim), False), dtype)
+
+
+def _in_own_type(name: str) -> None:
+    """Let the in-place version refuse what it could not write: bools, and another type than that of the tensor."""
+    writing = getattr(Tensor, name + "_")
+
+    @functools.wraps(writing)
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        have, wanted = self._array.dtype, kwargs.get("dtype")
+        if have.kind == "b":
+            raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
+        if isinstance(wanted, DType) and wanted.numpy != have:
+            raise RuntimeError(f"Bad in-place call: input dtype {have} and output dtype {wanted.numpy} should match")
+        return writing(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    setattr(Tensor, name + "_", call)
+
+
+for _name in ("cumsum", "cumprod"):
+    _in_own_type(_name)
 
 
 def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keepdim: bool, whole: bool) -> Tensor:
@@ -224,6 +252,14 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     return x
 
 
+def _points(name: str, x: Tensor, n: int, dim: int, ndim: int) -> Tensor:
+    """The points of `n` values along `dim`, one of `ndim` dimensions: one vector for all, or as many dimensions as the values."""
+    shape = x._array.shape
+    if len(shape) < 2 and shape != (n,):
+        raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+    return x.reshape([-1 if i == dim else 1 for i in range(ndim)] if len(shape) == 1 else (1,) * (ndim - len(shape)) + shape)
+
+
 def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int) -> tuple[Tensor, int]:
     """Twice the areas between neighbors along `dim`."""
     ndim = checked(name, y)._array.ndim
@@ -241,13 +277,10 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int)
     else:
         if dx is not None:
             raise TypeError(f"{name}() received an invalid combination of arguments: give x or dx, not both")
-        along = dim - ndim if x._array.ndim > 1 else -1
-        if not x._array.ndim or x._array.shape[along] != n:
-            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
-        if x._array.ndim == 1:
-            x = x.reshape([-1 if i == dim else 1 for i in range(ndim)])
-        width = diff(x, dim=along if x._array.ndim > 1 else dim)
+        if n or name != "trapezoid":
+            width = diff(_points(name, x, n, dim, ndim), dim=dim)
     if n == 0:
+        broadcast_shapes(y._array.shape, width._array.shape if x is not None and name != "trapezoid" else ())
         return y.sum(dim, keepdim=True) * 0 if name == "trapezoid" else y, dim
     return (y.narrow(dim, 1, n - 1) + y.narrow(dim, 0, n - 1)) * width, dim
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, Shape, limits_of, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Shape, limits_of, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
 from mini_dl.autograd.mode import mode
@@ -144,6 +144,8 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
     for label, given in (("atol", atol), ("rtol", rtol)):
         if isinstance(given, Tensor) and given._array.dtype.kind == "c":
             raise RuntimeError(f"{name}: {label} tensor of complex type is not supported.")
+        if isinstance(given, complex):
+            raise TypeError(f"{name}(): argument '{label}' must be Tensor or float, not complex")
     if rtol is None:
         default = limits_of(A._array.dtype).eps * max(A._array.shape[-2:])
         if atol is None:
@@ -189,6 +191,8 @@ def matrix_rank(
     """The number of singular values above ``max(atol, rtol * largest)``."""
     refuse_hollow("matrix_rank", A)
     matrix("torch.linalg.matrix_rank", A, "input", floating=False)
+    if A._array.dtype.kind not in INEXACT:
+        raise RuntimeError(f"linalg.matrix_rank: Expected a floating point or complex tensor. Got {scalar_name(A._array.dtype)}")
     if tol is not None:
         if isinstance(tol, Tensor) and tol._array.dtype.kind == "c":
             raise RuntimeError("torch.linalg.matrix_rank: atol tensor of complex type is not supported.")

@@ -106,6 +106,7 @@ def _solve_system(name: str, A: Tensor, B: Tensor, left: bool) -> Tensor:
         raise RuntimeError(f"{name}: Vector broadcasting of the left hand side is not supported for left=False")
     if vector:
         B = B.unsqueeze(-1)
+    matrix("linalg.solve", B, "B", floating=False)
     n = A._array.shape[-1]
     if B._array.shape[-2 if left else -1] != n:
         r, c = B._array.shape[-2:]

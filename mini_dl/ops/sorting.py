@@ -322,9 +322,14 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 # ------------------------------------------------------------------------------------------------ searching
 
 
-def _orderable(boundaries: Array) -> None:
-    if boundaries.dtype.kind == "b":
-        raise NotImplementedError("\"searchsorted_out_cpu\" not implemented for 'Bool'")
+def _orderable(boundaries: Array, values: Array) -> None:
+    """NotImplementedError for complex numbers, and where both are bools, unless there are no values."""
+    kind = boundaries.dtype
+    if not values.size:
+        return
+    if kind.kind == "c" or values.dtype.kind == "c" or (kind.kind == "b" and values.dtype.kind == "b"):
+        found = kind if kind.kind in "bc" else values.dtype
+        raise NotImplementedError(f"\"searchsorted_out_cpu\" not implemented for '{scalar_name(found)}'")
 
 
 def _values(name: str, value: object) -> Array:
@@ -351,7 +356,7 @@ def searchsorted(
     refuse_hollow("searchsorted", sorted_sequence)
     name = "torch.searchsorted()"
     boundaries, values = checked("searchsorted", sorted_sequence)._array, _values("searchsorted", input)
-    _orderable(boundaries)
+    _orderable(boundaries, values)
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"{name}: side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
@@ -392,7 +397,8 @@ def bucketize(input: object, boundaries: Tensor, *, out_int32: bool = False, rig
     """
     refuse_hollow("bucketize", boundaries)
     edges = checked("bucketize", boundaries)._array
-    _orderable(edges)
+    values = _values("bucketize", input)
+    _orderable(edges, values)
     if edges.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({edges.ndim})")
-    return wrap(kernels.search(edges, _values("bucketize", input), right, out_int32))
+    return wrap(kernels.search(edges, values, right, out_int32))

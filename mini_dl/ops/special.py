@@ -191,10 +191,11 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function:
     ``p (p - 1) / 4 log(pi) + sum of lgamma(input - j / 2) over j < p``. RuntimeError for `p` below 1.
     """
-    if input.is_complex() or input._array.dtype.kind == "b":
+    if input._array.dtype.kind == "b":
         raise RuntimeError(f"mvlgamma: The input tensor may not be {input.dtype}")
     if p < 1:
         raise RuntimeError(f"p has to be greater than or equal to 1, but got {p}")
+    accept("mvlgamma", "iuf", input._array)
     total = lgamma(input)
     for j in range(1, p):
         total = total + lgamma(input - j / 2)

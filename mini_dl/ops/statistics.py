@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
-from mini_dl._dtypes import FLOATING, Array, is_number, scalar_name
+from mini_dl._checks import index_of
+from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
 from mini_dl.ops import complex_numbers
@@ -162,6 +163,8 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
             )
         if bins._array.dtype != x.dtype:
             raise RuntimeError("torch.histogramdd(): input tensor and bins tensors should have the same dtype")
+        if not bins._array.size:
+            raise RuntimeError(f"torch.histogramdd(): bins tensor should have at least 1 element for dimension {i}")
         return bins._array
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension {i}")
@@ -199,6 +202,8 @@ def histogram(
             "torch.histogramdd(): if weight tensor is provided, input tensor and weight tensor should have the same dtype, "
             f"but got input(float), and weight({scalar_name(weight._array.dtype)})"
         )
+    if not isinstance(bins, Tensor):
+        bins = index_of(bins, "histogram(): argument 'bins' must be Tensor or int")
     edges = _edges(x, bins, range, 0)
     hist = _count(x.reshape(-1, 1), [edges], None if weight is None else weight._array, density)
     return _histogram(wrap(hist), bins.clone() if isinstance(bins, Tensor) else wrap(edges))
@@ -214,7 +219,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
     if x.ndim < 2:
         raise RuntimeError(f"torch.histogramdd(): input tensor should have at least 2 dimensions, but got {x.ndim}")
     d = x.shape[-1]
-    counts = [bins] * d if is_number(bins) else list(bins)
+    counts = list(bins) if isinstance(bins, (tuple, list)) else [index_of(bins, "histogramdd(): argument 'bins' must be int")] * d
     if len(counts) != d:
         raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
     if range is not None and len(range) != 2 * d:
@@ -248,6 +253,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights is None:
         return wrap(np.bincount(x.astype(np.int64), None, minlength).astype(np.int64, copy=False))
     w = weights._array
+    if not x.size:  # whatever the weights are, as in torch
+        return wrap(np.zeros(minlength, np.int64))
     if w.shape != x.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
+    w = w.real if w.dtype.kind == "c" else w
     return wrap(np.bincount(x.astype(np.int64), w, minlength).astype(np.float32 if w.dtype == np.float32 else np.float64))

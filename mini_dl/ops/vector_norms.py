@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._arguments import as_number
 from mini_dl._checks import type_name, wrap_dims
-from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, promote_numpy, scalar_name
+from mini_dl._dtypes import INEXACT, Array, Ints, dtype, promote_numpy, scalar_name
 from mini_dl._surface import public
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single
@@ -94,8 +95,11 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Ints | None = None, keepdim: bool 
     tensor(5.)
     """
     checked("linalg.vector_norm", x, keepdim)
-    if not is_number(ord):
-        raise TypeError(f"linalg_vector_norm(): argument 'ord' (position 2) must be Number, not {type_name(ord)}")
+    given, ord = ord, as_number(ord)
+    if isinstance(ord, complex):
+        raise RuntimeError(f"linalg.vector_norm: Expected a non-complex scalar as the order of norm, but got {ord}")
+    if ord is NotImplemented:
+        raise TypeError(f"linalg_vector_norm(): argument 'ord' (position 2) must be Number, not {type_name(given)}")
     x = converted("linalg.vector_norm", x, dtype)
     shape = x._array.shape
     dims = wrap_dims(dim, len(shape))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import (
+    index_of,
     infer_size,
     spread_out,
     wrap_dim,
@@ -158,8 +159,10 @@ def ravel(input: Tensor) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension `dim` split into these `sizes`, one of which may be -1. RuntimeError if the product differs."""
     shape = input._array.shape
+    if not shape:
+        raise RuntimeError("unflatten: a tensor without dimensions has none to split")
     dim = wrap_dim(dim, len(shape))
-    sizes = tuple([operator.index(n) for n in sizes])
+    sizes = tuple([operator.index(n) for n in sizes]) if sizes is not None else ()
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     try:
@@ -284,6 +287,9 @@ def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
     """Dimensions `source` moved to the positions `destination`, with the others in order around them."""
     ndim = input._array.ndim
     sources, targets = [list(d) if isinstance(d, (tuple, list)) else [d] for d in (source, destination)]
+    for position, (name, dims) in enumerate((("source", sources), ("destination", targets)), 2):
+        for d in dims:
+            index_of(d, f"movedim(): argument '{name}' (position {position}) must be tuple of ints")
     if len(sources) != len(targets):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({sources} dims) should contain the same number of dims as "

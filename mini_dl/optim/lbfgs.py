@@ -10,7 +10,7 @@ from mini_dl.nn._types import Number, Params, StateDict
 from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.ops.joining import cat
 from mini_dl.optim.optimizer import Closure, Optimizer, descent as descent
-from mini_dl.optim.updates import chosen, refuse
+from mini_dl.optim.updates import chosen, refuse, refuse_bools
 from mini_dl.tensor import Tensor
 
 Length: TypeAlias = float | Tensor
@@ -114,6 +114,7 @@ class LBFGS(Optimizer):
         if max_eval is None:
             max_eval = max_iter * 5 // 4
         super().__init__(params, chosen(locals(), "lr"))
+        refuse_bools(lr)
         refuse(len(self.param_groups) != 1, "LBFGS doesn't support per-parameter options (parameter groups)")
         self._params = self.param_groups[0]["params"]
 

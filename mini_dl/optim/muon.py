@@ -9,6 +9,7 @@ from mini_dl.kernels.orthogonal import orthogonalized
 from mini_dl.nn._types import Number, Options, Params
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.optim.updates import State, check_one_element, chosen, refuse, zeros_like
+from mini_dl.tensor import Tensor
 
 
 class Muon(Optimizer):
@@ -35,6 +36,11 @@ class Muon(Optimizer):
         check_one_element(lr)
         for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
             refuse(not value >= 0.0, f"{name} should be >= 0 but is: {value}")
+        if len(ns_coefficients) != 3:
+            raise ValueError(f"ns_coefficients must be a tuple of exactly 3 values, but got {ns_coefficients}")
+        for factor in ns_coefficients:
+            if not isinstance(factor, (int, float, Tensor)):
+                raise TypeError(f"ns_coefficients must be numbers, but got {ns_coefficients}")
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
         super().__init__(params, options)

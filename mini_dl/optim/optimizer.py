@@ -477,6 +477,8 @@ _PLAIN = frozenset([float, int, bool, type(None)])
 def _number(value: object) -> Any:
     """An option as the algorithms expect it: tensors of one element become numbers."""
     if isinstance(value, Tensor):
+        if value._array.size != 1:
+            raise RuntimeError(f"an option must be a number or a tensor of one element, but got one of shape {list(value.shape)}")
         scalar = value._array.reshape(())[()]
         return scalar if scalar.dtype.itemsize < 8 else scalar.item()  # of its type, which what is computed from it keeps
     if type(value) is tuple:

@@ -28,6 +28,9 @@ class Rprop(Optimizer):
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr", "foreach maximize differentiable capturable")
         refuse(not 0.0 < etas[0] < 1.0 < etas[1], f"Invalid eta values: {etas[0]}, {etas[1]}")
+        smallest, largest = step_sizes
+        if smallest is None and largest is None:
+            raise RuntimeError("at least one of step_sizes must not be None")
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:

@@ -10,7 +10,7 @@ from mini_dl._dtypes import Array
 from mini_dl.kernels.steps import add_scaled, with_penalty
 from mini_dl.nn._types import Group, Number, Options, Params, StateDict
 from mini_dl.optim.optimizer import Optimizer, descent as descent
-from mini_dl.optim.updates import State, chosen, refuse
+from mini_dl.optim.updates import State, chosen, refuse, refuse_bools
 from mini_dl.tensor import Tensor, wrap
 
 
@@ -38,6 +38,7 @@ class SGD(Optimizer):
         fused: bool | None = None,
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr")
+        refuse_bools(lr)
         for name in ("momentum", "weight_decay"):
             refuse(options[name] < 0.0, f"Invalid {name} value: {options[name]}")
         refuse(nesterov and (momentum <= 0 or dampening != 0), "Nesterov momentum requires a momentum and zero dampening")
@@ -49,7 +50,7 @@ class SGD(Optimizer):
             if first := "momentum_buffer" not in state:
                 state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
             buffer = state["momentum_buffer"]
-        part = (group.dampening - 1) if group.maximize else (1 - group.dampening)
+        part = 1.0 if momentum == 0 or first else (group.dampening - 1) if group.maximize else (1 - group.dampening)
         for p, g, b, t, u in state.blocks(2, param, grad, buffer):
             sign = -1 if group.maximize else 1
             if group.weight_decay != 0:
@@ -103,6 +104,11 @@ class ASGD(Optimizer):
         state.begin(param, "ax", eta=group.lr, mu=1)
         step, lr, lambd = state.advance(), group.lr, group.lambd
         eta, mu = float(state["eta"]), float(state["mu"])
+        if np.iscomplexobj(lambd) and param.dtype.kind != "c":
+            raise RuntimeError(f"a real parameter cannot decay by lambd={lambd}")
+        if group.foreach:
+            step = state["step"][()]  # torch's other implementation computes eta in the type of the count
+        later = lr / (1 + lambd * lr * step) ** group.alpha, 1 / max(1, step - group.t0)  # before anything is written
         for p, g, mean, t, u in state.blocks(2, param, grad, state["ax"]):
             g = with_penalty(g, p, group.weight_decay, group.maximize, t, u)
             p *= 1 - lambd * eta
@@ -112,7 +118,5 @@ class ASGD(Optimizer):
             mean += t
             if mu == 1:
                 mean[...] = p
-        if group.foreach:
-            step = state["step"][()]  # torch's other implementation computes eta in the type of the count
-        state.put("eta", lr / (1 + lambd * lr * step) ** group.alpha)
-        state.put("mu", 1 / max(1, step - group.t0))
+        state.put("eta", later[0])
+        state.put("mu", later[1])

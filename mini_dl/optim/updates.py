@@ -64,6 +64,12 @@ def check_one_element(lr: Number) -> None:
     refuse(isinstance(lr, Tensor) and lr.numel() != 1, "Tensor lr must be 1-element")
 
 
+def refuse_bools(lr: Number) -> None:
+    """RuntimeError for a learning rate that is a tensor of bools, by which nothing can be multiplied."""
+    if isinstance(lr, Tensor) and lr._array.dtype.kind == "b":
+        raise RuntimeError("a learning rate must be a number, but it is a bool tensor")
+
+
 def _check_learning_rate(name: str, lr: Number) -> None:
     check_one_element(lr)
     refuse(not lr >= 0.0, f"Invalid learning rate: {lr}")

@@ -10,6 +10,8 @@ from mini_dl.nn._types import Device, DType
 from mini_dl.nn.modules.configured import Configured
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import Parameter, empty
+from mini_dl.ops.powers import sigmoid
+from mini_dl.ops.trigonometry import tanh
 from mini_dl.tensor import Tensor
 
 
@@ -112,7 +114,7 @@ class Sigmoid(Configured):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.sigmoid()
+        return sigmoid(input)
 
 
 class Tanh(Configured):
@@ -124,7 +126,7 @@ class Tanh(Configured):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.tanh()
+        return tanh(input)
 
 
 class Hardsigmoid(_InPlace):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, TypeVar
 
 from mini_dl.nn import functional as F
@@ -17,8 +17,8 @@ Number = TypeVar("Number")
 
 
 def ntuple(value: Number | Sequence[Number], n: int) -> tuple[Number, ...]:
-    """A number as an n-tuple, a sequence as a tuple."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n  # type: ignore[return-value]
+    """A number as an n-tuple, a sequence as a tuple. TypeError for a tensor without dimensions, which Python takes for one."""
+    return tuple(value) if isinstance(value, Iterable) else (value,) * n
 
 
 class _ConvNd(Weighted):

@@ -343,12 +343,17 @@ class _FractionalMaxPool(Configured):
     tensors = ("_random_samples",)
 
     def configured(self) -> None:
+        counts = isinstance(self.kernel_size, (int, tuple, list))
         self.kernel_size, name = ntuple(self.kernel_size, self.n), type(self).__name__
+        if self.n == 3 and counts and not all([size > 0 for size in self.kernel_size]):
+            raise ValueError(f"kernel_size must be greater than 0, but got {self.kernel_size}")
         if self.output_size is None and self.output_ratio is None:
             raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
         if self.output_size is not None and self.output_ratio is not None:
             raise ValueError("only one of output_size and output_ratio may be specified")
         self.output_size = None if self.output_size is None else ntuple(self.output_size, self.n)
+        if isinstance(self.output_ratio, Tensor) and self.output_ratio.ndim:
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")
         self.output_ratio = None if self.output_ratio is None else ntuple(self.output_ratio, self.n)
         if self.output_ratio is not None and not all([0 < ratio < 1 for ratio in self.output_ratio]):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {self.output_ratio})")

@@ -40,6 +40,8 @@ def _check_options(input_size: int, hidden_size: int, num_layers: int, bias: boo
     for name, value, kind in (*typed, *sized):
         if not isinstance(value, kind):
             raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
+    if isinstance(hidden_size, bool):
+        raise TypeError("hidden_size should be of type int, got: bool")
     for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
         if value <= 0:
             raise ValueError(f"{name} must be greater than zero")
@@ -268,6 +270,8 @@ class LSTM(RNNBase):
         return (self.proj_size or self.hidden_size, self.hidden_size)
 
     def _state(self, hx: Any) -> tuple[Tensor, ...]:
+        if len(hx) != 2 and all([isinstance(part, Tensor) for part in hx]):
+            raise IndexError(f"LSTM: expected the states (hidden, cell), but got {len(hx)}")
         return tuple(hx)
 
 
@@ -341,6 +345,9 @@ class RNNCellBase(Module):
                 raise ValueError(f"{name}: Expected {which} to be 1D or 2D, got {part.ndim}D instead")
         batched = input.ndim == 2
         rows = input if batched else input.unsqueeze(0)
+        for i, part in enumerate(state or ()):
+            if part.ndim != input.ndim:
+                raise RuntimeError(f"{name}: input and hidden{i} must both be batched or not, got {input.ndim}D and {part.ndim}D")
         if state is None:
             state = (rows.new_zeros((len(rows), self.hidden_size)),) * self.parts
         elif not batched:

@@ -45,6 +45,11 @@ def _relu_or_gelu(activation: Activation) -> int:
     return 2 if activation is F.gelu or isinstance(activation, GELU) else 0
 
 
+def _tensor_or_none(mask: Mask) -> None:
+    if mask is not None and not isinstance(mask, Tensor):
+        raise RuntimeError(f"a mask must be None or a tensor, not {type(mask).__name__}")
+
+
 def _is_causal(mask: Mask, hint: bool | None, x: Tensor, batch_first: bool) -> bool:
     """The hint if there is one, else whether `mask` hides exactly the later positions."""
     if hint is not None or mask is None:
@@ -109,6 +114,7 @@ class TransformerEncoderLayer(_Layer):
     _decodes = False
 
     def forward(self, src: Tensor, src_mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool = False) -> Tensor:
+        _tensor_or_none(src_mask)
         x = self._residual(src, self.norm1, lambda x: self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
         return self._residual(x, self.norm2, self._ff_block)
 
@@ -188,6 +194,7 @@ class TransformerEncoder(Module):
         return next((text for holds, text in reasons if holds), "")
 
     def forward(self, src: Tensor, mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool | None = None) -> Tensor:
+        _tensor_or_none(mask)
         first, output = self.layers[0], src
         causal = _is_causal(mask, is_causal, src, first.self_attn.batch_first)
         for layer in self.layers:
