@@ -302,7 +302,9 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
         extra = array.ndim - len(shape)
         ones = [i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1] if extra >= 0 else []
         dims = (*range(extra), *ones)
-        if not dims:
+        if not shape:
+            grad = grad.sum()
+        elif not dims:
             grad = grad.expand(shape)
         elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
             raise RuntimeError(

@@ -54,8 +54,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
                 finally:
                     mode.spare = before
                 if result._array is spare:
-                    check_inference(self)
-                    written(self)
+                    count_write(self)
                     return self
             else:
                 result = function(self, *args, **kwargs)
@@ -198,10 +197,9 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
         if result._array.dtype != array.dtype and needs_grad(result):
             result = result.to(target.dtype)
     check_memory(array)
-    check_inference(target)
     edge = edge_of(result) if recorded else None
     mode.run(np.copyto, array, result._array, "unsafe")
-    written(target)
+    count_write(target)
     if recorded:
         rebase(target, edge)
         if own_result:
@@ -224,12 +222,14 @@ def rebase(target: Tensor, edge: Edge | None) -> None:
     refreshed(target, place)
 
 
-def check_inference(target: Tensor) -> None:
+def count_write(target: Tensor) -> None:
+    """Count a write. RuntimeError if `target` counts none, outside of inference mode: after the write, as in torch."""
     if target._inference and not inference.here:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
             "tensor before doing inplace update."
         )
+    written(target)
 
 
 def check_memory(array: Array) -> None:

@@ -14,7 +14,8 @@ from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
 from mini_dl.autograd.primitive import op, view
-from mini_dl.ops.views import place
+from mini_dl.kernels.indexing import WHOLE
+from mini_dl.ops.views import _alias, place
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ parts
@@ -31,8 +32,18 @@ def _looking(name: str) -> Callable[..., Tensor]:
     def look(input: Array, index: tuple[Any, ...]) -> Array:
         return input[index]
 
+    def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
+        steps = [item for item in index if item is not Ellipsis and item != WHOLE]
+        if not steps or steps[0] is not None:
+            return place(grad, made, (index,), input_shape)
+        grad = _pick(grad, tuple([0 if item is None else WHOLE for item in index if item is None or type(item) is slice]))
+        rest = tuple([item for item in index if item is not None])
+        if any([item is not None for item in steps]):
+            grad = place(grad, made, (rest,), input_shape)
+        return _alias(grad)  # torch takes the first new dimension away by a view
+
     look.__name__ = name
-    made = view(input=lambda grad, input_shape, index: place(grad, made, (index,), input_shape))(look)
+    made = view(input=gradient)(look)
     return made
 
 
