@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import type_name
+from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.formal import aim_of
 from mini_dl.autograd.graph import (
@@ -30,7 +31,7 @@ from mini_dl.autograd.graph import (
     needs_grad,
 )
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import LEAF, Tensor, typename, wrap
+from mini_dl.tensor import LEAF, Tensor, typename, version_of, wrap
 
 
 def run_backward(
@@ -236,7 +237,7 @@ def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
         grad = run.pending.pop(leaf)
         if leaf._hooks is not None:
             grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
-        if run.leaf_positions:
+        if not accumulate:
             for position in run.leaf_positions.get(id(leaf), ()):
                 run.results[position] = grad
         if accumulate:
@@ -343,7 +344,8 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
     owned.add(place)
     out = wrap(array)
     # torch adds to the first in place, where nobody else holds it and its elements do not share memory
-    out._counter = [1 if first is not second and first._base is None and 0 not in first._array.strides else 0]
+    own = first is not second and first._base is None and (0 not in first._array.strides or first._array.size < 2)
+    out._counter = [version_of(first)[0] + 1 if own else 0]
     return out
 
 
@@ -361,13 +363,31 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     if box[0]._sparse or (held is not None and held._sparse):
         _add_sparse(leaf, box.pop(), create_graph)
     elif create_graph:
-        leaf._grad = box.pop().clone() if held is None else held + box.pop()
+        leaf._grad = held + box.pop() if held is not None else _counted(box.pop().clone(), is_dense(leaf._array))
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
         leaf._grad = box.pop()
     else:
-        leaf._grad = wrap(box.pop()._array.copy())
+        alone, grad, array = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), leaf._array
+        own = alone and lies_like(grad._array, array if is_dense(array) else array.copy())  # torch does not look at its memory
+        leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if own else is_dense(array))
+
+
+def _counted(made: Tensor, writes: int) -> Tensor:
+    """`made`, with a number of writes: torch counts those by which it copies into memory laid out like that of a dense leaf."""
+    made._counter = [int(writes)]
+    return made
+
+
+def is_dense(array: Array) -> bool:
+    """Whether the elements fill a piece of memory, in any order of the dimensions."""
+    return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
+
+
+def lies_like(array: Array, other: Array) -> bool:
+    """Whether the elements lie in memory in the same order."""
+    return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
 
 
 def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:

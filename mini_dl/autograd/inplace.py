@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import (
@@ -45,28 +46,33 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
-        if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
-            if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
-                before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
-                spare = mode.spare
-                try:
-                    result = function(wrap(spare), *args, **kwargs)
-                finally:
-                    mode.spare = before
-                if result._array is spare:
-                    count_write(self)
-                    return self
-            else:
-                result = function(self, *args, **kwargs)
-            write(self, result)
+        try:
+            if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
+                if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
+                    before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
+                    spare = mode.spare
+                    try:
+                        result = function(wrap(spare), *args, **kwargs)
+                    finally:
+                        mode.spare = before
+                    if result._array is spare:
+                        count_write(self)
+                        return self
+                else:
+                    result = function(self, *args, **kwargs)
+                write(self, result)
+                return self
+            check_writable(self)
+            edge = edge_of(self) if self._base is None else edge_before(self)
+            needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
+            before = wrap(self._array.copy() if needs_copy else self._array)
+            before._edge = edge
+            write(self, function(before, *args, **kwargs), primitive is not None)
             return self
-        check_writable(self)
-        edge = edge_of(self) if self._base is None else edge_before(self)
-        needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
-        before = wrap(self._array.copy() if needs_copy else self._array)
-        before._edge = edge
-        write(self, function(before, *args, **kwargs), primitive is not None)
-        return self
+        except NotImplementedError:  # of the type, which torch looks at after the shapes and the memory
+            check_fits(self, broadcast_shapes(*[t._array.shape for t in (self, *args) if isinstance(t, Tensor)]))
+            check_memory(self._array)
+            raise
 
     call.__name__ = call.__qualname__ = name or function.__name__ + "_"
     call.__doc__ = f"In-place version of ``{function.__name__}``."
@@ -173,17 +179,23 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """
     array, new_array = target._array, result._array
     if new_array.shape != array.shape:
-        try:
-            fits = np.broadcast_shapes(new_array.shape, array.shape) == array.shape
-        except ValueError:
-            fits = False
-        if not fits:
-            raise RuntimeError(f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new_array.shape)}")
+        check_fits(target, new_array.shape)
     if new_array.dtype != array.dtype and not castable(new_array.dtype, array.dtype):
         raise RuntimeError(
             f"result type {scalar_name(new_array.dtype)} can't be cast to the desired output type {scalar_name(array.dtype)}"
         )
     overwrite(target, result, own_result)
+
+
+def check_fits(target: Tensor, shape: tuple[int, ...]) -> None:
+    """RuntimeError if a result of this shape cannot be expanded to that of `target`."""
+    own = target._array.shape
+    try:
+        fits = np.broadcast_shapes(shape, own) == own
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(f"output with shape {list(own)} doesn't match the broadcast shape {list(shape)}")
 
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:

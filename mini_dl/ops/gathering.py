@@ -322,6 +322,10 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
     n = shape[dim] if shape else 1
     if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
         return
+    if name == "index_fill" and not input._array.size:
+        if 0 not in without_dim(shape, dim):
+            raise RuntimeError(f"index_fill_(): no element to fill at {positions.tolist()} of a dimension of size 0")
+        return
     high = positions.max()
     if high < n and positions.min() >= 0:
         return
@@ -388,7 +392,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = fresh(input)
-    rows_of(out, dim)[index.reshape(-1)] = value
+    if out.size:
+        rows_of(out, dim)[index.reshape(-1)] = value
     return out
 
 
