@@ -21,7 +21,7 @@ from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.places import resized
-from mini_dl.tensor import Tensor, written
+from mini_dl.tensor import Tensor
 
 
 class Names(dict[str, Any]):

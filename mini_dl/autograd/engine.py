@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name
+from mini_dl._checks import check_fits, type_name
 from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.formal import aim_of
@@ -28,6 +28,7 @@ from mini_dl.autograd.graph import (
     grad_fn_and_number,
     is_end,
     keep_grad,
+    known_as,
     needs_grad,
 )
 from mini_dl.autograd.mode import mode
@@ -89,8 +90,8 @@ class Run:
                     self.wanted.setdefault(node, {}).setdefault(number, []).append(position)
             self.needed = nodes_towards(self.roots, self.wanted, self.leaf_positions)
 
-    def send(self, edge: Any, grad: Any) -> None:
-        """Add `grad` to what waits at `edge`, if anything wanted lies there."""
+    def send(self, edge: Any, grad: Any, source: Node | None = None) -> None:
+        """Add `grad`, which `source` sends, to what waits at `edge`, if anything wanted lies there."""
         pending = self.pending
         if grad.__class__ is not Tensor and grad._sparse:
             self.send_sparse(edge, grad)
@@ -115,7 +116,9 @@ class Run:
             if not self.everything and id(edge) not in self.leaf_positions:
                 return
             array = edge._array
-            if grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
+            if edge._former is not None:
+                grad = fitted(grad, *known_as(edge, source))
+            elif grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
                 grad = fitted(grad, array.shape, array.dtype)
             if edge in pending:
                 pending[edge] = total(pending[edge], grad, self.owned, edge)
@@ -141,11 +144,11 @@ class Run:
                 self.pending[edge] = grad
                 self.leaves.append(edge)
 
-    def send_list(self, edges: Sequence[Any], grads: Sequence[Any]) -> None:
+    def send_list(self, edges: Sequence[Any], grads: Sequence[Any], source: Node) -> None:
         """As `send`, to the tensors of one argument that is a list."""
         for edge, grad in zip(edges, grads):
             if edge is not None and grad is not None:
-                self.send(edge, grad)
+                self.send(edge, grad, source)
             else:
                 self.send_nothing(edge)
 
@@ -222,9 +225,9 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
                         pending[edge] = g
                         heappush(queue, (edge.seq, edge))
                 elif type(edge) is list:
-                    run.send_list(edge, g)
+                    run.send_list(edge, g, node)
                 else:
-                    send(edge, g)
+                    send(edge, g, node)
             elif edge is not None:
                 send_nothing(edge)
         del sent
@@ -360,6 +363,8 @@ def accumulates(leaf: Tensor) -> bool:
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
+    if leaf._former is not None and box[0]._array.shape != leaf._array.shape:
+        fit_to_former(leaf, box)
     if box[0]._sparse or (held is not None and held._sparse):
         _add_sparse(leaf, box.pop(), create_graph)
     elif create_graph:
@@ -372,6 +377,18 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         alone, grad, array = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), leaf._array
         own = alone and lies_like(grad._array, array if is_dense(array) else array.copy())  # torch does not look at its memory
         leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if own else is_dense(array))
+
+
+def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:
+    """Fit a gradient of the shape that `leaf` had before to what is held; without it, to the leaf, unless the elements lie as
+    those of the leaf do. RuntimeError if it cannot be expanded."""
+    array = leaf._array
+    if leaf._grad is not None:
+        sizes = f"grad.sizes() = {list(box[0].shape)}, param.sizes() = {list(array.shape)}"
+        warnings.warn(f"grad and param do not obey the gradient layout contract: {sizes}", UserWarning, stacklevel=2)
+    elif box[0].ndim > array.ndim or not lies_like(box[0]._array, array):
+        check_fits(array.shape, box[0]._array.shape)
+        box[0] = box[0].expand(array.shape)
 
 
 def _counted(made: Tensor, writes: int) -> Tensor:

@@ -13,6 +13,7 @@ from mini_dl.autograd import engine
 from mini_dl.autograd.graph import (
     Handle,
     edge_of,
+    given_array,
     grad_fn_and_number,
     hooks_of,
     is_end,
@@ -22,7 +23,7 @@ from mini_dl.autograd.graph import (
     own_hooks,
     shown,
 )
-from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
+from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 
 def _set_requires_grad(self: Tensor, flag: bool) -> None:
@@ -108,8 +109,8 @@ def _output_nr(self: Tensor) -> int:
 
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without its history and its version: autograd does not notice writes to it."""
-    out = alias(self)
-    out._counter, out._inference = None, self._inference
+    out = detach(self)
+    out._counter = None
     return out
 
 
@@ -118,7 +119,9 @@ def _set_data(self: Tensor, data: Tensor) -> None:
         raise TypeError(f"Variable data has to be a tensor, but got {type_name(data)}")
     if needs_grad(self) and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
-    self._array = data._array
+    given_array(self, data._array)
+    if data._inference and not self._inference:
+        self._inference = COUNTED
 
 
 def backward(
@@ -144,8 +147,10 @@ def backward(
 def detach(self: Tensor) -> Tensor:
     """The same memory without history."""
     out = alias(self)
-    if inference.anywhere or self._inference:
-        out._inference = self._inference
+    if self._inference:
+        out._inference, out._counter = inference.here or COUNTED, None
+    elif inference.anywhere:
+        out._inference = False
     return out
 
 
@@ -171,7 +176,7 @@ def retain_grad(self: Tensor) -> None:
 
 def _version(self: Tensor) -> int:
     """The number of writes to this memory so far."""
-    if self._inference:
+    if self._inference is True:
         raise RuntimeError("Inference tensors do not track version counter.")
     return version_of(self)[0]
 
@@ -224,7 +229,7 @@ def _attach() -> None:
     for name, accessors in properties.items():
         setattr(Tensor, name, property(*accessors))
     setattr(Tensor, "_is_view", lambda self: self._base is not None)  # noqa: B010
-    setattr(Tensor, "is_inference", lambda self: self._inference)  # noqa: B010
+    setattr(Tensor, "is_inference", lambda self: bool(self._inference))  # noqa: B010
 
 
 _attach()

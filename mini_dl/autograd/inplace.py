@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes
+from mini_dl._checks import broadcast_shapes, check_fits
 from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import (
@@ -70,7 +70,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             write(self, function(before, *args, **kwargs), primitive is not None)
             return self
         except NotImplementedError:  # of the type, which torch looks at after the shapes and the memory
-            check_fits(self, broadcast_shapes(*[t._array.shape for t in (self, *args) if isinstance(t, Tensor)]))
+            check_fits(self._array.shape, broadcast_shapes(*[t._array.shape for t in (self, *args) if isinstance(t, Tensor)]))
             check_memory(self._array)
             raise
 
@@ -179,23 +179,12 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """
     array, new_array = target._array, result._array
     if new_array.shape != array.shape:
-        check_fits(target, new_array.shape)
+        check_fits(array.shape, new_array.shape)
     if new_array.dtype != array.dtype and not castable(new_array.dtype, array.dtype):
         raise RuntimeError(
             f"result type {scalar_name(new_array.dtype)} can't be cast to the desired output type {scalar_name(array.dtype)}"
         )
     overwrite(target, result, own_result)
-
-
-def check_fits(target: Tensor, shape: tuple[int, ...]) -> None:
-    """RuntimeError if a result of this shape cannot be expanded to that of `target`."""
-    own = target._array.shape
-    try:
-        fits = np.broadcast_shapes(shape, own) == own
-    except ValueError:
-        fits = False
-    if not fits:
-        raise RuntimeError(f"output with shape {list(own)} doesn't match the broadcast shape {list(shape)}")
 
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
@@ -236,7 +225,7 @@ def rebase(target: Tensor, edge: Edge | None) -> None:
 
 def count_write(target: Tensor) -> None:
     """Count a write. RuntimeError if `target` counts none, outside of inference mode: after the write, as in torch."""
-    if target._inference and not inference.here:
+    if target._inference is True and not inference.here:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
             "tensor before doing inplace update."

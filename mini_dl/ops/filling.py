@@ -26,6 +26,7 @@ def _copied(input: Array, src: Array) -> Array:
     return out
 
 
+_copied.op.grad_name = "torch::autograd::CopyBackwards"  # type: ignore[attr-defined]
 _recorded_copy_ = inplace(_copied, "copy_")
 
 

@@ -14,7 +14,7 @@ from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
-from mini_dl.autograd.graph import Node, edge_of, needs_grad
+from mini_dl.autograd.graph import Node, edge_of, given_array, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_writable, count_write, rebase
 from mini_dl.autograd.memory import strided_gradient
 from mini_dl.autograd.mode import mode
@@ -87,7 +87,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
         if recorded:
             check_writable(self)
         out = function(self, *args, **kwargs)
-        self._array = out._array
+        given_array(self, out._array)
         count_write(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]
@@ -125,7 +125,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     if recorded:
         check_writable(self)
     edges = [edge_of(tensor) for tensor in taken] if recorded else []
-    self._array = _memory_as(self._array.dtype, source, storage_offset, size, stride)
+    given_array(self, _memory_as(self._array.dtype, source, storage_offset, size, stride))
     count_write(self)
     if recorded:
         rebase(self, Node(_NotImplemented(), edges, None, self._array))
@@ -155,7 +155,7 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
     if shape != self._array.shape:
-        self._array = resized(self._array, shape)
+        given_array(self, resized(self._array, shape))
         count_write(self)
     return self
 
