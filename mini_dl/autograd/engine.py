@@ -18,6 +18,7 @@ from mini_dl._checks import check_fits, type_name
 from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.formal import aim_of
+from mini_dl.autograd.former import known_as
 from mini_dl.autograd.graph import (
     GradientEdge,
     Hooks,
@@ -28,11 +29,10 @@ from mini_dl.autograd.graph import (
     grad_fn_and_number,
     is_end,
     keep_grad,
-    known_as,
     needs_grad,
 )
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import LEAF, Tensor, typename, version_of, wrap
+from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
 def run_backward(
@@ -48,7 +48,7 @@ def run_backward(
     run = Run(tensors, inputs)
     before, outer = mode.enabled, mode.run_under_way
     try:
-        mode.enabled, mode.run_under_way = create_graph, run
+        mode.enabled, mode.run_under_way = create_graph and not (inference.anywhere and inference.here), run
         for root, gradient in zip(run.roots, gradients):
             run.send(root, gradient)
         if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
@@ -117,7 +117,10 @@ class Run:
                 return
             array = edge._array
             if edge._former is not None:
-                grad = fitted(grad, *known_as(edge, source))
+                shape, dtype = known_as(edge, source)
+                if not self.everything and dtype != array.dtype:
+                    return  # asking for a leaf of another type finds nothing in an older graph
+                grad = fitted(grad, shape, dtype)
             elif grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
                 grad = fitted(grad, array.shape, array.dtype)
             if edge in pending:

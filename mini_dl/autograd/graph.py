@@ -14,7 +14,7 @@ import numpy as np
 from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._device import CPU, device
-from mini_dl._dtypes import Array, tensor_name
+from mini_dl._dtypes import tensor_name
 from mini_dl.autograd.mode import mode as mode_here, no_grad
 from mini_dl.autograd.places import Place, place_of
 from mini_dl.autograd.saving import (
@@ -316,22 +316,6 @@ def is_end(tensor: Tensor) -> bool:
     """Whether no operation is known to have made `tensor`, without checking whether its base was modified since."""
     edge = tensor._edge
     return edge is None or edge is LEAF or edge is LEAF_VIEW or isinstance(edge, Tensor)
-
-
-def given_array(tensor: Tensor, array: Array) -> None:
-    """Let `tensor` look at `array` from now on. Graphs that were made of a leaf go on with the shape and type it had."""
-    old = tensor._array
-    if (tensor._edge is LEAF or tensor._edge is LEAF_VIEW) and (old.shape != array.shape or old.dtype != array.dtype):
-        tensor._former = [*(tensor._former or ()), (next_seq(), old.shape, old.dtype)]
-    tensor._array = array
-
-
-def known_as(leaf: Tensor, node: Node | None) -> tuple[tuple[int, ...], Any]:
-    """The shape and type that `leaf` had when `node` was made of it."""
-    for seq, shape, dtype in leaf._former or ():
-        if node is not None and node.seq > seq:
-            return shape, dtype
-    return leaf._array.shape, leaf._array.dtype
 
 
 def edge_of(tensor: Tensor) -> Edge | None:

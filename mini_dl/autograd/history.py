@@ -10,10 +10,10 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._meta import is_hollow
 from mini_dl.autograd import engine
+from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
     Handle,
     edge_of,
-    given_array,
     grad_fn_and_number,
     hooks_of,
     is_end,
@@ -40,6 +40,8 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+    if not flag and self._edge is not None:
+        self._former = self._former or []  # graphs may know it as a leaf
     self._edge = (LEAF if self._base is None else LEAF_VIEW) if flag else None
 
 
@@ -162,6 +164,8 @@ def detach_(self: Tensor) -> Tensor:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     if not is_end(self):
         self._detached = next_seq()
+    elif self._edge is not None:
+        self._former = self._former or []  # graphs may know it as a leaf
     self._edge = None
     return self
 

@@ -129,11 +129,10 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
             )
             raise TypeError(f"can't assign a {name.split(' ')[0]} to a torch.{scalar_name(self._array.dtype)}Tensor")
         value = wrap(assigned(value, self._array.dtype))
-    shape = value._array.shape
-    leading = 0
+    shape, leading = value._array.shape, 0
     while leading < len(shape) and shape[leading] == 1:
         leading += 1
-    if leading:
+    if leading and shape != target._array.shape:
         value = value.reshape(shape[leading:])
     if kind is not None:
         value = value.to(self.dtype)
