@@ -12,12 +12,12 @@ from mini_dl._leaving import Block
 from mini_dl.kernels.room import here, run
 from mini_dl.tensor import inference
 
-IN_VAIN = 0
+IN_VAIN: Any = 0
 """The mode that is on inside of inference mode, where nothing is recorded all the same: like False, but for those who ask."""
 
 
 class _Mode(threading.local):
-    enabled: bool | int = True  # record operations
+    enabled: bool = True  # record operations
     casting: bool = False  # autocast is on
     spare: Any = None  # the array that a kernel may write into instead of copying it first
     run_under_way: Any = None  # the backward that calls the hooks
