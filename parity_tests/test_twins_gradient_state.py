@@ -147,6 +147,41 @@ def test_shapes_and_memory_are_looked_at_before_the_type(torch, rng):
     ]
 
 
+@twin
+def test_what_does_not_fit_is_found_before_what_is_out_of_range(torch, rng):
+    x = torch.zeros(3, 2)
+    index = torch.tensor([2, 2])
+    found = [
+        raised(lambda: x.__setitem__((..., None, index), torch.ones(2, 1, 3))),
+        raised(lambda: x.__setitem__((..., index), torch.ones(5))),
+        raised(lambda: x.__setitem__((..., index), torch.ones(2))),
+        raised(lambda: x.index_copy_(0, torch.tensor([]), torch.ones(2, 1, 3))),
+        raised(lambda: x.index_copy_(0, torch.tensor([]), torch.ones(2, 3))),
+    ]
+    return found, x
+
+
+REDUCED = {
+    "sum": lambda t: t.sum(-1),
+    "sum, kept": lambda t: t.sum(1, keepdim=True),
+    "mean": lambda t: t.mean(0),
+    "amax": lambda t: t.amax(-1),
+    "prod": lambda t: t.prod(1),
+    "all": lambda t: t.all(1),
+    "var": lambda t: t.var(-1),
+    "norm": lambda t: t.norm(dim=1),
+    "logsumexp": lambda t: t.logsumexp(1),
+}
+
+
+@twin
+@pytest.mark.parametrize("name", REDUCED)
+def test_what_is_reduced_is_compact(torch, rng, name):
+    x = rng(2, 3, 4)
+    found = [REDUCED[name](x.permute(order)) for order in ((0, 1, 2), (1, 0, 2), (2, 0, 1), (2, 1, 0), (0, 2, 1), (1, 2, 0))]
+    return [(t, t.stride(), t.flatten()._is_view()) for t in found]
+
+
 # ------------------------------------------------------------------------------------------------ parts that one call made
 
 
@@ -279,3 +314,33 @@ def test_what_detach_makes_of_an_inference_tensor_counts_writes(torch, rng):
     plain.data = t
     errors = [raised(lambda v=v: v.add_(1)) for v in (inner, d[0], plain)]
     return found, errors, raised(lambda: inner._version), plain._version, plain.is_inference()
+
+
+@twin
+def test_nothing_is_recorded_in_inference_mode(torch, rng):
+    x = rng(2, grad=True)
+    y = (x * x).sum()
+    with torch.inference_mode():
+        with torch.enable_grad():
+            inner = x * 2
+            said = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        with torch.set_grad_enabled(True):
+            other = x * 2
+        y.backward(create_graph=True)
+        said += (torch.is_grad_enabled(),)
+    after = x * 2
+    return said, [(t.requires_grad, t.is_inference()) for t in (inner, other, after)], x.grad.requires_grad, torch.is_grad_enabled()
+
+
+@twin
+def test_a_leaf_of_another_type_is_not_found_in_an_older_graph(torch, rng):
+    x = rng(2, grad=True)
+    y = x.sigmoid()
+    x.data = torch.ones(2, 2, dtype=torch.float64)
+    y.sum().backward(inputs=[x], retain_graph=True)
+    first = x.grad
+    found = torch.autograd.grad(y.sum(), x, allow_unused=True, retain_graph=True)
+    x.detach_()
+    x.data = torch.ones(5)
+    y.sum().backward()
+    return first, found, x.grad
