@@ -185,6 +185,13 @@ def broadcast_shapes(*shapes: Iterable[int]) -> tuple[int, ...]:
     return tuple(result)
 
 
+def check_fits(target: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """RuntimeError if `shape` does not expand to that of the `target` of a write."""
+    leading = len(target) - len(shape)
+    if leading < 0 or any([n not in (1, m) for n, m in zip(shape, target[leading:])]):
+        raise RuntimeError(f"output with shape {list(target)} doesn't match the broadcast shape {list(shape)}")
+
+
 def type_name(value: object) -> str:
     """The name of the type of `value` in error messages, at most as deep as ``list of int``."""
     if isinstance(value, (tuple, list)) and value:

@@ -20,11 +20,11 @@ from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function, castable, scalar_name
 from mini_dl._signatures import named_results, show
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
+from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import recorded
 from mini_dl.autograd.places import resized
-from mini_dl.tensor import Tensor, written
+from mini_dl.tensor import Tensor
 
 
 class Names(dict[str, Any]):
@@ -239,7 +239,6 @@ def store(result: Any, out: Any) -> Any:
         return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
-    check_inference(out)
     source, target = result._array, out._array
     if not castable(source.dtype, target.dtype):
         raise RuntimeError(
@@ -257,7 +256,7 @@ def store(result: Any, out: Any) -> Any:
             )
         out._array = resized(target, source.shape)
     np.copyto(out._array, source, casting="unsafe")
-    written(out)
+    count_write(out)
     return out
 
 

@@ -21,6 +21,9 @@ LEAF = "LEAF"
 LEAF_VIEW = "LEAF_VIEW"
 """The same for a view, which may acquire a history when its base is modified."""
 
+COUNTED = "counted"
+"""What `_inference` is of a tensor that looks into the memory of one from inference mode and was made outside of it."""
+
 Edge: TypeAlias = Any
 """Where a gradient goes: a leaf Tensor, a Node (its output 0), or a pair (Node, number of the output)."""
 
@@ -93,10 +96,11 @@ class Tensor(Methods):
     _stamp: int = 0  # the version at which _edge was valid (views only)
     _restricted: str | None = None  # why this view may not be modified while recording: how it was made
     _grad: Tensor | None = None
+    _former: list[Any] | None = None  # of a leaf that took another shape or type: (number of the last node before, shape, type)
     _detached: int = 0  # the number that the last node had when `detach_` removed the history
     _retains: bool = False  # keep .grad although this is not a leaf
     _hooks: Any = None  # of this tensor's present value, shared with its node
-    _inference: bool = False
+    _inference: bool | str = False  # made in inference mode; COUNTED: it counts its writes nevertheless
     _sparse: bool = False  # of the subclass without an array, whose gradients the engine and the optimizers treat apart
     _backward_hooks: Any = None
     __array_priority__ = 1000

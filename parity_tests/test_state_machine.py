@@ -105,8 +105,8 @@ FLAGS: dict[str, Callable[..., Any]] = {
     "zero grad": lambda x: x.grad.zero_() if x.grad is not None else None,
 }
 MODES = ["", "", "", "", "", "no_grad", "no_grad", "enable_grad", "inference_mode"]
-ACCIDENTS = ("INTERNAL ASSERT", "Inplace update to inference tensor", "single memory location", "'NoneType' object has no")
-"""What torch says where its answer is an accident; the last where a part of a `split` without gradient has a hook."""
+ACCIDENTS = ("INTERNAL ASSERT", "single memory location")
+"""What torch says where its answer is an accident."""
 TWO_MISTAKES = ("base or another view of its base has been modified", "source and destination dtypes match")
 """What torch says first of a call whose index is out of range as well."""
 LIBRARIES = (torch, bridge.mini_dl)

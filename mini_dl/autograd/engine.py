@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import type_name
+from mini_dl._checks import check_fits, type_name
+from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.formal import aim_of
+from mini_dl.autograd.former import known_as
 from mini_dl.autograd.graph import (
     GradientEdge,
     Hooks,
@@ -30,7 +32,7 @@ from mini_dl.autograd.graph import (
     needs_grad,
 )
 from mini_dl.autograd.mode import mode
-from mini_dl.tensor import LEAF, Tensor, typename, wrap
+from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
 def run_backward(
@@ -46,7 +48,7 @@ def run_backward(
     run = Run(tensors, inputs)
     before, outer = mode.enabled, mode.run_under_way
     try:
-        mode.enabled, mode.run_under_way = create_graph, run
+        mode.enabled, mode.run_under_way = create_graph and not (inference.anywhere and inference.here), run
         for root, gradient in zip(run.roots, gradients):
             run.send(root, gradient)
         if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
@@ -88,8 +90,8 @@ class Run:
                     self.wanted.setdefault(node, {}).setdefault(number, []).append(position)
             self.needed = nodes_towards(self.roots, self.wanted, self.leaf_positions)
 
-    def send(self, edge: Any, grad: Any) -> None:
-        """Add `grad` to what waits at `edge`, if anything wanted lies there."""
+    def send(self, edge: Any, grad: Any, source: Node | None = None) -> None:
+        """Add `grad`, which `source` sends, to what waits at `edge`, if anything wanted lies there."""
         pending = self.pending
         if grad.__class__ is not Tensor and grad._sparse:
             self.send_sparse(edge, grad)
@@ -114,7 +116,12 @@ class Run:
             if not self.everything and id(edge) not in self.leaf_positions:
                 return
             array = edge._array
-            if grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
+            if edge._former is not None:
+                shape, dtype = known_as(edge, source)
+                if not self.everything and dtype != array.dtype:
+                    return  # asking for a leaf of another type finds nothing in an older graph
+                grad = fitted(grad, shape, dtype)
+            elif grad._array.shape != array.shape or grad._array.dtype is not array.dtype:
                 grad = fitted(grad, array.shape, array.dtype)
             if edge in pending:
                 pending[edge] = total(pending[edge], grad, self.owned, edge)
@@ -140,11 +147,11 @@ class Run:
                 self.pending[edge] = grad
                 self.leaves.append(edge)
 
-    def send_list(self, edges: Sequence[Any], grads: Sequence[Any]) -> None:
+    def send_list(self, edges: Sequence[Any], grads: Sequence[Any], source: Node) -> None:
         """As `send`, to the tensors of one argument that is a list."""
         for edge, grad in zip(edges, grads):
             if edge is not None and grad is not None:
-                self.send(edge, grad)
+                self.send(edge, grad, source)
             else:
                 self.send_nothing(edge)
 
@@ -221,9 +228,9 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
                         pending[edge] = g
                         heappush(queue, (edge.seq, edge))
                 elif type(edge) is list:
-                    run.send_list(edge, g)
+                    run.send_list(edge, g, node)
                 else:
-                    send(edge, g)
+                    send(edge, g, node)
             elif edge is not None:
                 send_nothing(edge)
         del sent
@@ -236,7 +243,7 @@ def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
         grad = run.pending.pop(leaf)
         if leaf._hooks is not None:
             grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
-        if run.leaf_positions:
+        if not accumulate:
             for position in run.leaf_positions.get(id(leaf), ()):
                 run.results[position] = grad
         if accumulate:
@@ -302,7 +309,9 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
         extra = array.ndim - len(shape)
         ones = [i + extra for i, n in enumerate(shape) if n == 1 and array.shape[i + extra] != 1] if extra >= 0 else []
         dims = (*range(extra), *ones)
-        if not dims:
+        if not shape:
+            grad = grad.sum()
+        elif not dims:
             grad = grad.expand(shape)
         elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
             raise RuntimeError(
@@ -341,7 +350,8 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
     owned.add(place)
     out = wrap(array)
     # torch adds to the first in place, where nobody else holds it and its elements do not share memory
-    out._counter = [1 if first is not second and first._base is None and 0 not in first._array.strides else 0]
+    own = first is not second and first._base is None and (0 not in first._array.strides or first._array.size < 2)
+    out._counter = [version_of(first)[0] + 1 if own else 0]
     return out
 
 
@@ -356,16 +366,48 @@ def accumulates(leaf: Tensor) -> bool:
 def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     """``leaf.grad += box.pop()``. The first gradient becomes ``.grad`` as it is, if nobody else can see it or its memory."""
     held = leaf._grad
+    if leaf._former is not None and box[0]._array.shape != leaf._array.shape:
+        fit_to_former(leaf, box)
     if box[0]._sparse or (held is not None and held._sparse):
         _add_sparse(leaf, box.pop(), create_graph)
     elif create_graph:
-        leaf._grad = box.pop().clone() if held is None else held + box.pop()
+        leaf._grad = held + box.pop() if held is not None else _counted(box.pop().clone(), is_dense(leaf._array))
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
         leaf._grad = box.pop()
     else:
-        leaf._grad = wrap(box.pop()._array.copy())
+        alone, grad, array = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), leaf._array
+        own = alone and lies_like(grad._array, array if is_dense(array) else array.copy())  # torch does not look at its memory
+        leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if own else is_dense(array))
+
+
+def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:
+    """Fit a gradient of the shape that `leaf` had before to what is held; without it, to the leaf, unless the elements lie as
+    those of the leaf do. RuntimeError if it cannot be expanded."""
+    array = leaf._array
+    if leaf._grad is not None:
+        sizes = f"grad.sizes() = {list(box[0].shape)}, param.sizes() = {list(array.shape)}"
+        warnings.warn(f"grad and param do not obey the gradient layout contract: {sizes}", UserWarning, stacklevel=2)
+    elif box[0].ndim > array.ndim or not lies_like(box[0]._array, array):
+        check_fits(array.shape, box[0]._array.shape)
+        box[0] = box[0].expand(array.shape)
+
+
+def _counted(made: Tensor, writes: int) -> Tensor:
+    """`made`, with a number of writes: torch counts those by which it copies into memory laid out like that of a dense leaf."""
+    made._counter = [int(writes)]
+    return made
+
+
+def is_dense(array: Array) -> bool:
+    """Whether the elements fill a piece of memory, in any order of the dimensions."""
+    return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
+
+
+def lies_like(array: Array, other: Array) -> bool:
+    """Whether the elements lie in memory in the same order."""
+    return all([n == 1 or step == wanted for n, step, wanted in zip(array.shape, array.strides, other.strides)])
 
 
 def _add_sparse(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:

@@ -10,6 +10,7 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._meta import is_hollow
 from mini_dl.autograd import engine
+from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
     Handle,
     edge_of,
@@ -22,7 +23,7 @@ from mini_dl.autograd.graph import (
     own_hooks,
     shown,
 )
-from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
+from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 
 def _set_requires_grad(self: Tensor, flag: bool) -> None:
@@ -39,6 +40,8 @@ def _set_requires_grad(self: Tensor, flag: bool) -> None:
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if flag and self._inference and not inference.here:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+    if not flag and self._edge is not None:
+        self._former = self._former or []  # graphs may know it as a leaf
     self._edge = (LEAF if self._base is None else LEAF_VIEW) if flag else None
 
 
@@ -108,8 +111,8 @@ def _output_nr(self: Tensor) -> int:
 
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without its history and its version: autograd does not notice writes to it."""
-    out = alias(self)
-    out._counter, out._inference = None, self._inference
+    out = detach(self)
+    out._counter = None
     return out
 
 
@@ -118,7 +121,9 @@ def _set_data(self: Tensor, data: Tensor) -> None:
         raise TypeError(f"Variable data has to be a tensor, but got {type_name(data)}")
     if needs_grad(self) and data._array.dtype.kind not in INEXACT:
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
-    self._array = data._array
+    given_array(self, data._array)
+    if data._inference and not self._inference:
+        self._inference = COUNTED
 
 
 def backward(
@@ -144,8 +149,10 @@ def backward(
 def detach(self: Tensor) -> Tensor:
     """The same memory without history."""
     out = alias(self)
-    if inference.anywhere or self._inference:
-        out._inference = self._inference
+    if self._inference:
+        out._inference, out._counter = inference.here or COUNTED, None
+    elif inference.anywhere:
+        out._inference = False
     return out
 
 
@@ -157,6 +164,8 @@ def detach_(self: Tensor) -> Tensor:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     if not is_end(self):
         self._detached = next_seq()
+    elif self._edge is not None:
+        self._former = self._former or []  # graphs may know it as a leaf
     self._edge = None
     return self
 
@@ -171,7 +180,7 @@ def retain_grad(self: Tensor) -> None:
 
 def _version(self: Tensor) -> int:
     """The number of writes to this memory so far."""
-    if self._inference:
+    if self._inference is True:
         raise RuntimeError("Inference tensors do not track version counter.")
     return version_of(self)[0]
 
@@ -224,7 +233,7 @@ def _attach() -> None:
     for name, accessors in properties.items():
         setattr(Tensor, name, property(*accessors))
     setattr(Tensor, "_is_view", lambda self: self._base is not None)  # noqa: B010
-    setattr(Tensor, "is_inference", lambda self: self._inference)  # noqa: B010
+    setattr(Tensor, "is_inference", lambda self: bool(self._inference))  # noqa: B010
 
 
 _attach()

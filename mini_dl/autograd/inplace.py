@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import broadcast_shapes, check_fits
 from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import (
@@ -46,29 +47,33 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
-        if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
-            if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
-                before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
-                spare = mode.spare
-                try:
-                    result = function(wrap(spare), *args, **kwargs)
-                finally:
-                    mode.spare = before
-                if result._array is spare:
-                    check_inference(self)
-                    written(self)
-                    return self
-            else:
-                result = function(self, *args, **kwargs)
-            write(self, result)
+        try:
+            if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
+                if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
+                    before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
+                    spare = mode.spare
+                    try:
+                        result = function(wrap(spare), *args, **kwargs)
+                    finally:
+                        mode.spare = before
+                    if result._array is spare:
+                        count_write(self)
+                        return self
+                else:
+                    result = function(self, *args, **kwargs)
+                write(self, result)
+                return self
+            check_writable(self)
+            edge = edge_of(self) if self._base is None else edge_before(self)
+            needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
+            before = wrap(self._array.copy() if needs_copy else self._array)
+            before._edge = edge
+            write(self, function(before, *args, **kwargs), primitive is not None)
             return self
-        check_writable(self)
-        edge = edge_of(self) if self._base is None else edge_before(self)
-        needs_copy = primitive is None or primitive.wants_input  # the formulas need the value from before the write
-        before = wrap(self._array.copy() if needs_copy else self._array)
-        before._edge = edge
-        write(self, function(before, *args, **kwargs), primitive is not None)
-        return self
+        except NotImplementedError:  # of the type, which torch looks at after the shapes and the memory
+            check_fits(self._array.shape, broadcast_shapes(*[t._array.shape for t in (self, *args) if isinstance(t, Tensor)]))
+            check_memory(self._array)
+            raise
 
     call.__name__ = call.__qualname__ = name or function.__name__ + "_"
     call.__doc__ = f"In-place version of ``{function.__name__}``."
@@ -184,12 +189,7 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """
     array, new_array = target._array, result._array
     if new_array.shape != array.shape:
-        try:
-            fits = np.broadcast_shapes(new_array.shape, array.shape) == array.shape
-        except ValueError:
-            fits = False
-        if not fits:
-            raise RuntimeError(f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(new_array.shape)}")
+        check_fits(array.shape, new_array.shape)
     if new_array.dtype != array.dtype and not castable(new_array.dtype, array.dtype):
         raise RuntimeError(
             f"result type {scalar_name(new_array.dtype)} can't be cast to the desired output type {scalar_name(array.dtype)}"
@@ -208,10 +208,9 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
         if result._array.dtype != array.dtype and needs_grad(result):
             result = result.to(target.dtype)
     check_memory(array)
-    check_inference(target)
     edge = edge_of(result) if recorded else None
     mode.run(np.copyto, array, result._array, "unsafe")
-    written(target)
+    count_write(target)
     if recorded:
         rebase(target, edge)
         if own_result:
@@ -234,12 +233,14 @@ def rebase(target: Tensor, edge: Edge | None) -> None:
     refreshed(target, place)
 
 
-def check_inference(target: Tensor) -> None:
-    if target._inference and not inference.here:
+def count_write(target: Tensor) -> None:
+    """Count a write. RuntimeError if `target` counts none, outside of inference mode: after the write, as in torch."""
+    if target._inference is True and not inference.here:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
             "tensor before doing inplace update."
         )
+    written(target)
 
 
 def check_memory(array: Array) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, view
 from mini_dl.autograd.single import as_it_is
+from mini_dl.tensor import Tensor, written
 
 
 def _ends(layout: Layout) -> tuple[int, int]:
@@ -93,6 +94,22 @@ def shown(input: Array, place: Place) -> Array:
     return view.copy()
 
 
+def filled_in(made: Tensor) -> Tensor:
+    """`made`, which counts as written once: torch makes it and then writes into it."""
+    written(made)
+    return made
+
+
+@view(input=lambda grad: grad)
+def _whole(input: Array) -> Array:
+    return input.view()
+
+
+def strided_gradient(grad: Tensor, place: Place) -> Tensor:
+    """The gradient of a base from that of a view: a view, like torch's, of memory that was written after it was made."""
+    return _whole(filled_in(spread(grad, place)))
+
+
 @op(input=lambda grad, place: shown(grad, place))
 @as_it_is
 def spread(input: Array, place: Place) -> Array:
@@ -125,12 +142,12 @@ def copy_slices(base: Array, source: Array, place: Place) -> Array:
 copy_slices.op.grad_name = "torch::autograd::CopySlices"  # type: ignore[attr-defined]
 
 
-@op(input=lambda grad, place: spread(grad, place))
+@op(input=lambda grad, place: strided_gradient(grad, place))
 @as_it_is
 def as_strided(input: Array, place: Place) -> Any:
     """A view of the memory of `input`: `graph.edge_of` records it after a write."""
     return _memory(place)[1]
 
 
-as_strided.op.grad_name = "AsStridedBackward0"  # type: ignore[attr-defined]
+_whole.op.grad_name = as_strided.op.grad_name = "AsStridedBackward0"  # type: ignore[attr-defined]
 graph.AS_STRIDED = as_strided.op  # type: ignore[attr-defined]

@@ -12,6 +12,9 @@ from mini_dl._leaving import Block
 from mini_dl.kernels.room import here, run
 from mini_dl.tensor import inference
 
+IN_VAIN: Any = 0
+"""The mode that is on inside of inference mode, where nothing is recorded all the same: like False, but for those who ask."""
+
 
 class _Mode(threading.local):
     enabled: bool = True  # record operations
@@ -104,10 +107,10 @@ class no_grad(_Plain):
 
 
 class enable_grad(_Plain):
-    """Operations are recorded within it, even inside ``no_grad``."""
+    """Operations are recorded within it, even inside ``no_grad``, but not inside ``inference_mode``."""
 
     def _change(self, before: object) -> None:
-        mode.enabled = True
+        mode.enabled = IN_VAIN if inference.here else True
 
 
 class set_grad_enabled(_Switch):
@@ -122,7 +125,7 @@ class set_grad_enabled(_Switch):
         return self.before
 
     def _change(self, before: object) -> None:
-        mode.enabled = self.flag
+        mode.enabled = IN_VAIN if self.flag and inference.here else self.flag
 
     def clone(self) -> _Switch:
         return type(self)(self.flag)
@@ -162,7 +165,7 @@ class inference_mode(_Switch):
 
 def is_grad_enabled() -> bool:
     """Whether operations are recorded in this thread."""
-    return mode.enabled
+    return mode.enabled is not False
 
 
 def is_inference_mode_enabled() -> bool:

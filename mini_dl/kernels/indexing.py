@@ -93,13 +93,31 @@ def put_into(out: Array, indices: Indices, values: Array, accumulate: bool) -> N
         else:
             out[key_of(indices)] = values
     except IndexError as error:
-        if "broadcast" in str(error) or chooses_nothing(out.shape, indices) is None:
+        if "broadcast" in str(error):
             raise index_error(error, [i.shape for i in indices if i is not None]) from None
+        if chooses_nothing(out.shape, indices) is None:
+            check_values(out, indices, values.shape)
+            raise index_error(error, []) from None
     except ValueError:
+        check_values(out, indices, values.shape)
+        raise
+
+
+def check_values(out: Array, indices: Indices, shape: tuple[int, ...]) -> None:
+    """RuntimeError unless values of this `shape` expand to what the indices choose, in range or not."""
+    somewhere = indices if 0 in out.shape else [i if i is None else np.zeros_like(i) for i in indices]
+    try:
+        chosen = out[key_of(somewhere)].shape
+    except IndexError:
+        return
+    try:
+        fits = np.broadcast_shapes(chosen, shape) == chosen
+    except ValueError:
+        fits = False
+    if not fits:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of shape "
-            f"{list(out[key_of(indices)].shape)}"
-        ) from None
+            f"shape mismatch: value tensor of shape {list(shape)} cannot be broadcast to indexing result of shape {list(chosen)}"
+        )
 
 
 # ------------------------------------------------------------------------------------------------ an index per element

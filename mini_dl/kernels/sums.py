@@ -30,7 +30,9 @@ def count(shape: Dims, dims: Dims) -> int:
 
 
 def reduce(ufunc: np.ufunc, x: Array, dims: Dims, keepdim: bool, kind: Any = None, **more: Any) -> Array:
-    return ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
+    """``ufunc.reduce``, whose result is compact, as torch's is, however `x` lies in memory."""
+    out = ufunc.reduce(x, dims, kind, keepdims=keepdim, **more)
+    return out if x.flags.c_contiguous or x.ndim < 3 else np.asarray(out, order="C")
 
 
 def trailing(x: Array, dims: Dims) -> bool:

@@ -26,6 +26,7 @@ from mini_dl._dtypes import (
 )
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
+from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, computed_in, elementwise
@@ -43,7 +44,7 @@ def _ordered(name: str, *operands: object) -> None:
 
 def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
     """All of `grad` where an argument was chosen, half of it at a tie. `rejected` is false for NaN."""
-    return where(chosen, grad / 2, masked(grad, ~rejected))
+    return filled_in(where(chosen, grad / 2, masked(grad, ~rejected)))
 
 
 def _to_the_extreme(

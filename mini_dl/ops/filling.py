@@ -8,11 +8,11 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
-from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
+from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
-from mini_dl.tensor import Operand, Tensor, wrap, written
+from mini_dl.tensor import Operand, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
@@ -24,6 +24,7 @@ def _copied(input: Array, src: Array) -> Array:
     return out
 
 
+_copied.op.grad_name = "torch::autograd::CopyBackwards"  # type: ignore[attr-defined]
 _recorded_copy_ = inplace(_copied, "copy_")
 
 
@@ -43,10 +44,9 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
     if needs_recording(self, src) and self._array.dtype.kind in INEXACT:
         check_memory(self._array)
         return _recorded_copy_(self, src)
-    check_inference(self)
     check_memory(self._array)
     mode.run(np.copyto, self._array, src._array, "unsafe")
-    written(self)
+    count_write(self)
     return self
 
 
@@ -69,11 +69,10 @@ _recorded_zero_ = inplace(zero, "zero_")
 
 def _fill_memory(self: Tensor, value: object) -> Tensor:
     # overlapping elements are fine here: all of them get the same value
-    check_inference(self)
     if not self._array.flags.writeable:
         check_memory(self._array)
     self._array[...] = value
-    written(self)
+    count_write(self)
     return self
 
 

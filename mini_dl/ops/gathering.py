@@ -17,7 +17,7 @@ from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
-from mini_dl.ops.views import place
+from mini_dl.ops.views import _alias, place
 from mini_dl.tensor import Operand, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ an index per element
@@ -253,6 +253,8 @@ def checked_rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tens
                 else ""
             )
         )
+    if name == "index_copy" and source is not None:
+        check_ranks(input, positions.size, source)
     if positions.dtype not in (INDEX_TYPES[:1] if name in ("index_copy", "index_fill") else INDEX_TYPES):
         raise (IndexError if name == "index_fill" else RuntimeError)(
             f"{name}(): Expected dtype int32/int64 for index but got: {scalar_name(positions.dtype)}"
@@ -289,15 +291,19 @@ def check_added(name: str, input: Tensor, dim: int, count: int, source: Tensor) 
         )
 
 
+def check_ranks(input: Tensor, count: int, source: Tensor) -> None:
+    mine, theirs = input._array.ndim, source._array.ndim
+    if not theirs and count != 1:
+        raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {count})")
+    if mine and theirs and mine != theirs:
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
+            f"({theirs}), destination dimensionality ({mine})"
+        )
+
+
 def check_copied(name: str, input: Tensor, dim: int, count: int, source: Tensor) -> None:
     mine, theirs = input._array.shape, source._array.shape
-    if not theirs and count != 1:
-        raise IndexError(f"{name}(): When source is scalar, index should have one element (got {count})")
-    if mine and theirs and len(mine) != len(theirs):
-        raise IndexError(
-            f"{name}(): When source and destination are not scalars, their dimensionality must match. Source dimensionality "
-            f"({len(theirs)}), destination dimensionality ({len(mine)})"
-        )
     if input._array.dtype != source._array.dtype:
         raise RuntimeError(
             f"{name}(): self and source expected to have the same dtype, but got (self) {scalar_name(input._array.dtype)} and "
@@ -321,6 +327,10 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
     shape = input._array.shape
     n = shape[dim] if shape else 1
     if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
+        return
+    if name == "index_fill" and not input._array.size:
+        if 0 not in without_dim(shape, dim):
+            raise RuntimeError(f"index_fill_(): no element to fill at {positions.tolist()} of a dimension of size 0")
         return
     high = positions.max()
     if high < n and positions.min() >= 0:
@@ -367,7 +377,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    source=lambda grad, dim, index: _index_select(grad, dim, index),
+    source=lambda grad, dim, index: _alias(_index_select(grad, dim, index)),
 )
 def _index_copy(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
@@ -388,7 +398,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = fresh(input)
-    rows_of(out, dim)[index.reshape(-1)] = value
+    if out.size:
+        rows_of(out, dim)[index.reshape(-1)] = value
     return out
 
 

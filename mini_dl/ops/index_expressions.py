@@ -66,7 +66,8 @@ def parse(shape: tuple[int, ...], index: Any) -> tuple[list[Any], Indices | None
             dim, used = dim + skipped, len(shape)
             continue
         if isinstance(item, slice):
-            basic.append(forward_slice(item))
+            item = forward_slice(item)
+            basic.append(WHOLE if dim < len(shape) and takes_all(item, shape[dim]) else item)
             chosen.append(None)
             dim += 1
             continue
@@ -138,6 +139,11 @@ def in_range(index: int, shape: tuple[int, ...], dim: int) -> int:
     if not -shape[dim] <= index < shape[dim]:
         raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {shape[dim]}")
     return index
+
+
+def takes_all(item: slice, n: int) -> bool:
+    """Whether a slice takes all `n` elements, and says so by numbers that are not negative."""
+    return not item.start and (item.stop is None or operator.index(item.stop) >= n) and item.step in (None, 1)
 
 
 def forward_slice(item: slice) -> slice:

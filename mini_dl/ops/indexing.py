@@ -12,11 +12,12 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, NumpyType, scalar_name
 from mini_dl._surface import method, public, tensor_method
 from mini_dl.autograd.inplace import (
-    check_inference,
     check_memory,
     check_writable,
+    count_write,
     overwrite,
 )
+from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import op
 from mini_dl.autograd.single import as_it_is
@@ -31,15 +32,15 @@ from mini_dl.kernels.indexing import (
 )
 from mini_dl.ops.filling import copy_, needs_recording
 from mini_dl.ops.gathering import assigned
-from mini_dl.ops.index_expressions import in_range, integers, mask_fits, parse
+from mini_dl.ops.index_expressions import forward_slice, in_range, integers, mask_fits, parse, takes_all
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
-from mini_dl.tensor import Tensor, wrap, written
+from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ choosing by integers
 
 
-@op(input=lambda grad, indices, input_shape: _index_place(grad, indices, input_shape))
+@op(input=lambda grad, indices, input_shape: filled_in(_index_place(grad, indices, input_shape)))
 def _index(input: Array, indices: Indices) -> Array:
     try:
         out = input[key_of(indices)]
@@ -66,6 +67,8 @@ def _getitem(self: Tensor, index: object) -> Tensor:
     shape = self._array.shape
     if type(index) is int and shape:
         return _select(self, 0, in_range(index, shape, 0))
+    if type(index) is slice and shape:  # a slice by itself is always recorded as one; of several, those of everything are not
+        return _slice(self, (forward_slice(index), Ellipsis))
     items = index if type(index) is tuple else (index,)
     if plain(items, shape):
         return look_at(self, items)
@@ -82,7 +85,7 @@ def plain(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
         if type(item) is int:
             if not -n <= item < n:
                 return False
-        elif type(item) is not slice or item.step is not None:
+        elif type(item) is not slice or item.step is not None or (item != WHOLE and takes_all(item, n)):
             return False
     return True
 
@@ -114,10 +117,9 @@ def _setitem(self: Tensor, index: object, value: Any) -> None:
     if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not needs_recording(self):
         key = (*basic, ...)
         seen = self._array[key]
-        check_inference(self)
         check_memory(seen)
         seen[...] = assigned(value, seen.dtype)
-        written(self)
+        count_write(self)
         return
     target = self if all([type(item) is slice and item == WHOLE for item in basic]) else look_at(self, basic)
     if not isinstance(value, Tensor):
@@ -127,11 +129,10 @@ def _setitem(self: Tensor, index: object, value: Any) -> None:
             )
             raise TypeError(f"can't assign a {name.split(' ')[0]} to a torch.{scalar_name(self._array.dtype)}Tensor")
         value = wrap(assigned(value, self._array.dtype))
-    shape = value._array.shape
-    leading = 0
+    shape, leading = value._array.shape, 0
     while leading < len(shape) and shape[leading] == 1:
         leading += 1
-    if leading:
+    if leading and shape != target._array.shape:
         value = value.reshape(shape[leading:])
     if kind is not None:
         value = value.to(self.dtype)
@@ -172,10 +173,9 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
         check_writable(self)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
-        check_inference(self)
         check_memory(self._array)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
-        written(self)
+        count_write(self)
     return self
 
 

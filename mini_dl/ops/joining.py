@@ -15,7 +15,7 @@ from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.primitive import not_a_tensor, op
-from mini_dl.ops.parts import part
+from mini_dl.ops.parts import part, select
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ side by side
@@ -104,7 +104,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _cat(parts, dim)
 
 
-@op(tensors=lambda grad, dim: list(grad.unbind(dim)))
+@op(tensors=lambda grad, dim: [select(grad, dim, i) for i in range(grad._array.shape[dim])])
 def _stack(tensors: list[Array], dim: int) -> Array:
     first, dtype = tensors[0], _common_type(tensors)
     out = np.empty((*first.shape[:dim], len(tensors), *first.shape[dim:]), dtype)

@@ -17,11 +17,13 @@ from mini_dl._checks import broadcast_shapes, deprecated, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.operands import accept
-from mini_dl.ops.views import unsafe_view
+from mini_dl.ops.views import unsafe_view, _alias
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 
@@ -156,7 +158,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         _tensors("matmul", input=input, other=other)
     n, m = input._array.ndim, other._array.ndim
     if m == 2 and n:
-        return _rows(input, other, False)
+        product = _rows(input, other, False)
+        return product if n > 1 else filled_in(product)  # torch takes the row's dimension away in place
     if n == 0 or m == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D")
     if m == 1:
@@ -167,9 +170,18 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         *lead, k = input.shape
         return unsafe_view(mv(input.reshape(math.prod(lead), k), other), tuple(lead))
     if n == 1:
-        product: Tensor = _stacks(input.reshape(1, len(input)), other)
+        product = _stacks(input.reshape(1, len(input)), other)
         return unsafe_view(product, (*product.shape[:-2], product.shape[-1]))
-    return _stacks(input, other)
+    return _as_folded(_stacks(input, other), input, other)
+
+
+def _as_folded(product: Tensor, input: Tensor, other: Tensor) -> Tensor:
+    """`product`, which torch computes transposed where one matrix that requires grad meets several: if no copy is needed to
+    transpose it back, it is a view."""
+    one = input.ndim == 2 or (input.ndim == other.ndim == 3 and len(input) == 1 != len(other))
+    rows, columns = product._array.shape[-2:]
+    flat = rows == 1 or columns == 1 or not product._array.size
+    return _alias(product) if one and flat and needs_grad(input) else product
 
 
 def _stacks(input: Tensor, other: Tensor) -> Tensor:

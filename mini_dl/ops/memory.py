@@ -14,15 +14,16 @@ from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
+from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
-from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
-from mini_dl.autograd.memory import spread
+from mini_dl.autograd.inplace import any_needs_grad, check_writable, count_write, rebase
+from mini_dl.autograd.memory import strided_gradient
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename, title
 from mini_dl.autograd.places import Layout, Place, layout_of, memory_of, offset_of, resized
 from mini_dl.autograd.primitive import look_into, view
 from mini_dl.ops.views import squeeze, swapaxes, swapdims, t, transpose, unsqueeze
-from mini_dl.tensor import Tensor, inference, version_of, written
+from mini_dl.tensor import Tensor, inference, version_of
 
 # ------------------------------------------------------------------------------------------------ memory by itself
 
@@ -39,7 +40,7 @@ def strides_of(array: Array) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
-@view(input=lambda grad, place: spread(grad, place))
+@view(input=lambda grad, place: strided_gradient(grad, place))
 def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, place: Place) -> Array:
     step = input.itemsize
     return np.ndarray(size, input.dtype, memory_of(input), offset * step, [s * step for s in stride])
@@ -93,10 +94,9 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
         recorded = mode.enabled and needs_grad(self)
         if recorded:
             check_writable(self)
-        check_inference(self)
         out = function(self, *args, **kwargs)
-        self._array = out._array
-        written(self)
+        given_array(self, out._array)
+        count_write(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]
             rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
@@ -136,10 +136,9 @@ def set_(self: Tensor, source: object = None, storage_offset: int = 0, size: obj
     recorded = mode.enabled and any_needs_grad(taken)
     if recorded:
         check_writable(self)
-    check_inference(self)
     edges = [edge_of(tensor) for tensor in taken] if recorded else []
-    self._array = _memory_as(self._array.dtype, source, storage_offset, size, stride)
-    written(self)
+    given_array(self, _memory_as(self._array.dtype, source, storage_offset, size, stride))
+    count_write(self)
     if recorded:
         rebase(self, Node(_NotImplemented(), edges, None, self._array))
     return self
@@ -168,9 +167,8 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
     if shape != self._array.shape:
-        check_inference(self)
-        self._array = resized(self._array, shape)
-        written(self)
+        given_array(self, resized(self._array, shape))
+        count_write(self)
     return self
 
 

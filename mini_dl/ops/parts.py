@@ -13,8 +13,10 @@ from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
-from mini_dl.autograd.primitive import op, view
-from mini_dl.ops.views import place
+from mini_dl.autograd.primitive import look_into, op, view
+from mini_dl.autograd.single import as_it_is
+from mini_dl.kernels.indexing import WHOLE
+from mini_dl.ops.views import _alias, place
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ parts
@@ -31,14 +33,61 @@ def _looking(name: str) -> Callable[..., Tensor]:
     def look(input: Array, index: tuple[Any, ...]) -> Array:
         return input[index]
 
+    def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
+        steps = [item for item in index if item is not Ellipsis and item != WHOLE]
+        if not steps or steps[0] is not None:
+            return place(grad, made, (index,), input_shape)
+        grad = _pick(grad, tuple([0 if item is None else WHOLE for item in index if item is None or type(item) is slice]))
+        rest = tuple([item for item in index if item is not None])
+        if any([item is not None for item in steps]):
+            grad = place(grad, made, (rest,), input_shape)
+        return _alias(grad)  # torch takes the first new dimension away by a view
+
     look.__name__ = name
-    made = view(input=lambda grad, input_shape, index: place(grad, made, (index,), input_shape))(look)
+    made = view(input=gradient)(look)
     return made
 
 
-_slice, _pick, _new_axes, _unbind_one, _split_one, _split_with_sizes_one = map(
-    _looking, ("slice", "select", "unsqueeze", "unbind", "split", "split_with_sizes")
-)
+_slice, _pick, _new_axes = map(_looking, ("slice", "select", "unsqueeze"))
+
+
+@op(pieces=lambda grad, indices: [grad[index] for index in indices])
+@as_it_is
+def _put_together(pieces: list[Array | None], indices: list[Any], shape: tuple[int, ...]) -> Array:
+    """The `pieces` where the `indices` say, zeros where one is None: the adjoint of looking at several parts."""
+    out = np.zeros(shape, next(piece.dtype for piece in pieces if piece is not None))
+    for index, piece in zip(indices, pieces):
+        if piece is not None:
+            out[index] = piece
+    return out
+
+
+def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
+    """``[input[index] for index in indices]``, recorded together under `name`; none may be modified while recording unless
+    `apart`."""
+
+    def look(input: Array, indices: list[Any]) -> tuple[Array, ...]:
+        return tuple([input[index] for index in indices])
+
+    def gradient(grads: Any, input_shape: tuple[int, ...], indices: list[Any]) -> Tensor:
+        return _put_together(grads if type(grads) is list else [grads], indices, input_shape)
+
+    look.__name__ = name
+    made = op(input=gradient)(as_it_is(look))
+    made.op.looks = True  # type: ignore[attr-defined]
+
+    def parts(input: Tensor, indices: list[Any], apart: bool = False) -> tuple[Tensor, ...]:
+        views: tuple[Tensor, ...] = made(input, indices) if indices else ()
+        for out in views:
+            look_into(input, out)
+            if not apart and out._restricted not in (NO_GRAD, INFERENCE):
+                out._restricted = SEVERAL
+        return views
+
+    return parts
+
+
+_unbind_parts, _split_parts, _split_with_sizes_parts = map(_looking_at_several, ("unbind", "split", "split_with_sizes"))
 
 
 @method()
@@ -79,17 +128,9 @@ def span(n: int, start: int, length: int) -> tuple[int, int]:
     return start, start + length
 
 
-def part(input: Tensor, dim: int, start: int, stop: int, look: Callable[..., Tensor] = _slice) -> Tensor:
+def part(input: Tensor, dim: int, start: int, stop: int) -> Tensor:
     """Elements `start` to `stop` along `dim`."""
-    return look(input, (slice(None),) * dim + (slice(start, stop),))
-
-
-def together(views: list[Tensor]) -> tuple[Tensor, ...]:
-    """Views made by one call: while recording, none of them may be modified."""
-    for out in views:
-        if out._base is not None and out._restricted not in (NO_GRAD, INFERENCE):
-            out._restricted = SEVERAL
-    return tuple(views)
+    return _slice(input, (WHOLE,) * dim + (slice(start, stop),))
 
 
 @method()
@@ -98,14 +139,15 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input._array.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, input._array.ndim)
-    before = (slice(None),) * dim
-    return together([_unbind_one(input, (*before, i, ...)) for i in range(input._array.shape[dim])])
+    before = (WHOLE,) * dim
+    return _unbind_parts(input, [(*before, i, ...) for i in range(input._array.shape[dim])])
 
 
-def _lengths(input: Tensor, lengths: list[int], dim: int) -> list[Tensor]:
+def _of_lengths(lengths: list[int], dim: int) -> list[Any]:
+    """The indices of parts of these lengths along `dim`."""
     out, start = [], 0
     for length in lengths:
-        out.append(part(input, dim, start, start + length, _split_with_sizes_one))
+        out.append((WHOLE,) * dim + (slice(start, start + length),))
         start += length
     return out
 
@@ -120,7 +162,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     """
     if isinstance(split_size_or_sections, (tuple, list)):
         return split_with_sizes(tensor, split_size_or_sections, dim)
-    return together(_split(tensor, split_size_or_sections, dim))
+    return _split_parts(tensor, _of_size(tensor, split_size_or_sections, dim))
 
 
 def split_method(self: Tensor, split_size: object, dim: int = 0) -> tuple[Tensor, ...]:
@@ -132,7 +174,8 @@ split_method.__name__ = "split"
 tensor_method()(split_method)
 
 
-def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
+def _of_size(input: Tensor, split_size: int, dim: int) -> list[Any]:
+    """The indices of parts of `split_size` elements along `dim`."""
     if not input._array.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     if isinstance(split_size, Tensor):  # torch's Python hands it on as a number
@@ -143,7 +186,7 @@ def _split(input: Tensor, split_size: int, dim: int) -> list[Tensor]:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0 and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-    return [part(input, dim, start, min(n, start + size), _split_one) for start in (range(0, n, size) if n else [0])]
+    return _of_lengths([min(size, n - start) for start in (range(0, n, size) if n else [0])], dim)
 
 
 @method()
@@ -161,7 +204,7 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {dim}), "
             f"but got split_sizes={lengths}"
         )
-    return together(_lengths(input, lengths, dim))
+    return _split_with_sizes_parts(input, _of_lengths(lengths, dim))
 
 
 @method()
@@ -179,7 +222,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 @method()
 def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Like ``split``, but the parts may be modified."""
-    return tuple(_split(input, split_size, dim))
+    return _split_parts(input, _of_size(input, split_size, dim), apart=True)
 
 
 @method()
@@ -196,7 +239,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 @method()
 def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Like ``split_with_sizes``, but the parts may be modified."""
-    return tuple(_lengths(input, list(split_sizes), wrap_dim(dim, input._array.ndim)))
+    return _split_with_sizes_parts(input, _of_lengths(list(split_sizes), wrap_dim(dim, input._array.ndim)), apart=True)
 
 
 @method()

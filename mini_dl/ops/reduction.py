@@ -122,8 +122,17 @@ def nansum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dty
     return of_type(_nansum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
+@op(input=lambda grad: grad)  # the engine sums back to the input's shape
+def _repeated(input: Array, shape: Dims) -> Array:
+    """`input` expanded, in memory of its own."""
+    out = np.empty(shape, input.dtype)
+    out[...] = input
+    return out
+
+
 def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bool) -> Tensor:
-    return spread(grad / count(shape, dims), shape, dims, keepdim)
+    grad = grad / count(shape, dims)
+    return _repeated(grad if keepdim or len(dims) == len(shape) else grad.reshape(reduced(shape, dims, True)), shape)
 
 
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))

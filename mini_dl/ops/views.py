@@ -259,7 +259,7 @@ def permute(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 @view(input=lambda grad, dim0, dim1: _transpose(grad, dim0, dim1))
 def _transpose(input: Array, dim0: int, dim1: int) -> Array:
-    return input.swapaxes(dim0, dim1)
+    return input.swapaxes(dim0, dim1) if input.ndim else input.view()
 
 
 @method()
@@ -267,7 +267,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Dimensions `dim0` and `dim1` exchanged."""
     ndim = input._array.ndim
     dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
-    return _transpose(input, dim0, dim1) if ndim else _alias(input)
+    return _transpose(input, dim0, dim1)
 
 
 @method()

@@ -1,0 +1,26 @@
+"""Leaves that take another shape or type: graphs that were made of them before go on with the old one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl._dtypes import Array
+from mini_dl.autograd.graph import Node, next_seq
+from mini_dl.tensor import LEAF, LEAF_VIEW, Tensor
+
+
+def given_array(tensor: Tensor, array: Array) -> None:
+    """Let `tensor` look at `array` from now on. Graphs that were made of a leaf go on with the shape and type it had."""
+    old = tensor._array
+    known = tensor._edge is LEAF or tensor._edge is LEAF_VIEW or tensor._former is not None
+    if known and (old.shape != array.shape or old.dtype != array.dtype):
+        tensor._former = [*(tensor._former or ())[-7:], (next_seq(), old.shape, old.dtype)]
+    tensor._array = array
+
+
+def known_as(leaf: Tensor, node: Node | None) -> tuple[tuple[int, ...], Any]:
+    """The shape and type that `leaf` had when `node` was made of it."""
+    for seq, shape, dtype in leaf._former or ():
+        if node is not None and node.seq > seq:
+            return shape, dtype
+    return leaf._array.shape, leaf._array.dtype
