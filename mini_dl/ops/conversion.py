@@ -23,6 +23,7 @@ from mini_dl._device import (
 from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -83,7 +84,7 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
-    return _cast(input if target.kind in INEXACT else wrap(input._array), target)  # integers have no history
+    return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
 
 
 @tensor_method()

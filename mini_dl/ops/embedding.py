@@ -12,6 +12,7 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
@@ -105,7 +106,7 @@ def _torch_embedding(
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
     index = indices._array
-    if index.size and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
+    if index.size and not is_unseen(index) and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
         raise IndexError("index out of range in self")
     return _looked_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 

@@ -12,6 +12,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -320,7 +321,7 @@ def without_dim(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
 def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None:
     shape = input._array.shape
     n = shape[dim] if shape else 1
-    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
+    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size) or is_unseen(positions):
         return
     high = positions.max()
     if high < n and positions.min() >= 0:
@@ -505,7 +506,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim] if input._array.ndim else 1
-    indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
+    if is_unseen(indices):
+        indices = indices + (indices < 0) * n
+    else:
+        indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
     ours, theirs = list(input._array.shape), list(indices._array.shape)
     if ours:
         ours[dim] = theirs[dim] = 1

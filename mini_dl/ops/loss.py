@@ -17,6 +17,7 @@ import numpy as np
 
 from mini_dl._dtypes import INEXACT, NARROW, Array, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import no_grad
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import elementwise, real_floating
@@ -144,7 +145,7 @@ def gaussian_nll_loss(
     a 1.
     """
     variance = var if isinstance(var, Tensor) else wrap(np.full(input._array.shape, var, input._array.dtype))
-    if (variance._array < 0).any():
+    if not is_unseen(variance) and (variance._array < 0).any():
         raise ValueError("var has negative entry/entries")
     shape, found = tuple(input.shape), tuple(variance.shape)
     if found != shape:
