@@ -19,7 +19,7 @@ from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function, castable, scalar_name
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor, written
 
@@ -298,5 +298,5 @@ def _named_result(name: str, values: tuple[Any, ...]) -> Any:
 
 
 def requires_grad(tensor: Tensor) -> bool:
-    """Whether gradients flow to `tensor`."""
-    return needs_grad(tensor)
+    """Whether gradients flow to `tensor`, or a transform of functions is at work on it."""
+    return needs_grad(tensor) or (at_work.anywhere > 0 and at_work.involves((tensor,)))

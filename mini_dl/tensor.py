@@ -84,6 +84,10 @@ class Tensor:
     _inference: bool = False
     _sparse: bool = False  # of the subclass without an array, whose gradients the engine and the optimizers treat apart
     _backward_hooks: Any = None
+    _level: Any = None  # the transform of functions in which this tensor was made (see autograd.transforms)
+    _value: Tensor | None = None  # what it stands for there: a tensor of the level below
+    _batch_dim: int | None = None  # which dimension of it is the batch's, if the level is that of vmap
+    _tangent: Tensor | None = None  # its derivative forwards (see autograd.tangents)
     __array_priority__ = 1000
 
     # -------------------------------------------------------------------------------------------- what it is
@@ -243,6 +247,8 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     """Another tensor over the same memory and version, with another history."""
     out = wrap(tensor._array)
     out._counter, out._edge = version_of(tensor), edge
+    if tensor._level is not None:
+        out._level, out._value, out._batch_dim = tensor._level, tensor._value, tensor._batch_dim
     return out
 
 

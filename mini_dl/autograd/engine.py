@@ -29,7 +29,7 @@ from mini_dl.autograd.graph import (
     keep_grad,
     needs_grad,
 )
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.tensor import LEAF, Tensor, typename, wrap
 
 
@@ -335,7 +335,7 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
         return first  # type: ignore[return-value]
     if first is None:
         return second
-    if mode.enabled:
+    if mode.enabled or at_work.anywhere:
         return first + second
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
@@ -360,6 +360,8 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         _add_sparse(leaf, box.pop(), create_graph)
     elif create_graph:
         leaf._grad = box.pop().clone() if held is None else held + box.pop()
+    elif at_work.anywhere:  # there may be a tangent
+        leaf._grad = box.pop().clone() if held is None else held.add_(box.pop())
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
@@ -410,7 +412,7 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
     for number, reference in hooks.retain.items():
         tensor = reference()
         if tensor is not None and grads[number] is not None:
-            kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
+            kept = grads[number].clone() if mode.enabled or at_work.anywhere else wrap(grads[number]._array.copy())
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
     return grads if node.several else grads[0]
 
@@ -557,6 +559,11 @@ def backward(
     With `inputs`, to those tensors only. RuntimeError if a tensor needs no gradient, if a non-scalar comes without its
     gradient, or if the graph was freed by an earlier backward (`retain_graph` keeps it).
     """
+    if mode.stack:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp "
+            "instead or call backward() outside of functorch transforms."
+        )
     outputs = _as_tuple(tensors)
     gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
     targets = None if inputs is None else _as_tuple(inputs)

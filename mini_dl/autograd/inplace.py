@@ -26,7 +26,7 @@ from mini_dl.autograd.graph import (
     save_result,
 )
 from mini_dl.autograd.memory import as_strided, copy_slices
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.places import place_of
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
@@ -45,6 +45,11 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
+        if at_work.anywhere and at_work.involves((self, *args, *kwargs.values())):
+            if mode.enabled and needs_grad(self):
+                check_writable(self)
+            write(self, function(self.clone(), *args, **kwargs))
+            return self
         if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
             if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
                 before, mode.spare = mode.spare, self._array.view()  # an array that no interrupting operation can see
@@ -118,6 +123,8 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     else:
         other = args[0]
         if isinstance(other, Tensor):
+            if at_work.anywhere:
+                return False
             if mode.enabled and (other._edge is not None or other._base is not None):
                 return False
             other = other._array
@@ -131,6 +138,13 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
             return False
     written(target)
     return True
+
+
+def is_recorded(*values: Any) -> bool:
+    """Whether what is computed from these arguments is recorded, or a transform is at work on it."""
+    if mode.enabled and any_needs_grad(values):
+        return True
+    return at_work.anywhere > 0 and at_work.involves(values)
 
 
 def any_needs_grad(values: Any) -> bool:
@@ -189,6 +203,8 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """Like `write`, for a result known to fit (or meant to be cast, as ``copy_`` does)."""
+    if at_work.anywhere:
+        target, result = at_work.alike(target, result)
     array = target._array
     recorded = mode.enabled and array.dtype.kind in INEXACT and (needs_grad(result) or needs_grad(target))
     if recorded:
@@ -197,10 +213,11 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
             result = result.expand(array.shape)
         if result._array.dtype != array.dtype and needs_grad(result):
             result = result.to(target.dtype)
-    check_memory(array)
     check_inference(target)
     edge = edge_of(result) if recorded else None
-    mode.run(np.copyto, array, result._array, "unsafe")
+    if not (at_work.anywhere and at_work.put(target, result)):
+        check_memory(array)
+        mode.run(np.copyto, array, result._array, "unsafe")
     written(target)
     if recorded:
         rebase(target, edge)

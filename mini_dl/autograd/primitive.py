@@ -64,6 +64,12 @@ class Op:
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
     """What the formulas ask for."""
+    linear: tuple[tuple[str, ...], ...] = ()
+    """The groups of arguments in which it is linear together (see `linear`)."""
+    added: tuple[str, ...] = ()
+    """The arguments that are added to the result, and may be None."""
+    forwards: Any = None
+    """A faster text for its tangents, where one was measured to be worth it (see `tangents`)."""
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
     promote: Promotion  # of a binary one: gives operands of different types one
@@ -246,6 +252,24 @@ def recorded_as(name: str) -> Decorator:
     return decorate
 
 
+def linear(*groups: str, added: str = "") -> Decorator:
+    """Say in which arguments a primitive is linear while the others stay: it then applies itself to their tangents.
+
+    Each group is a list of names in which it is linear together: ``linear("input", "weight")`` for a product of two,
+    ``linear("input other")`` for a sum. `added` are arguments that are added to the result, and are left out (None) where the
+    group does not name them.
+    """
+
+    def decorate(call: Function) -> Function:
+        primitive = primitive_of(call, "linear")
+        primitive.linear, primitive.added = tuple([tuple(group.split()) for group in groups]), tuple(added.split())
+        if unknown := {*added.split(), *[name for group in primitive.linear for name in group]} - set(primitive.params):
+            raise TypeError(f"{primitive.name}() has no argument {sorted(unknown)}")
+        return call
+
+    return decorate
+
+
 def unary(input: Formula | None = None) -> Callable[[Function], Callable[..., Tensor]]:
     """An elementwise primitive of one argument."""
 
@@ -294,6 +318,7 @@ def binary(
         function = build("raise_not_a_tensor", "input" in numbers, "other" in numbers)
         function.operator, function.reflected = build("defer", False, True), swapped(build("defer", True, False))
         primitive.operators = function.operator, function.reflected
+        primitive.call = function
         return function
 
     return decorate

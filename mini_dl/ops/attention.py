@@ -23,7 +23,7 @@ from mini_dl._dtypes import (
     scalar_name,
 )
 from mini_dl._surface import public
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
 from mini_dl.ops.activation import softmax
@@ -64,7 +64,7 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     if grads[0] is None:
         return None, None, None
-    if not mode.enabled:
+    if not differentiates():
         return _attention_backward(grads[0], query, key, value, *result, scale)
     return _composed(grads[0], query, key, value, mask, alive, scale)
 

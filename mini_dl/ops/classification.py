@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, unary
 from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
@@ -157,7 +157,7 @@ def _cross_entropy_slope_of(
     grad = grads[0]
     if grad is None:
         return None
-    if not mode.enabled:
+    if not differentiates():
         return _cross_entropy_slope(grad, result[1], result[2], index, factors)
     scale = (grad * wrap(factors)).reshape(-1, 1)
     one_hot = np.zeros(input._array.shape, input._array.dtype)

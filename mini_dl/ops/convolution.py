@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, tensor_name
 from mini_dl._surface import function, named, public
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels, winograd
 from mini_dl.kernels.convolution import Geometry
@@ -31,13 +31,13 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """The gradients of input, weight and bias."""
     to_bias = channel_sums(grad) if wanted[2] else None
-    if mode.enabled and not input._array.size and (wanted[0] or wanted[1]):
+    if differentiates() and not input._array.size and (wanted[0] or wanted[1]):
         return (
             _gradient_of_nothing(grad, weight, input._array.shape) if wanted[0] else None,
             _gradient_of_nothing(grad, input, weight._array.shape) if wanted[1] else None,
             to_bias,
         )
-    if wanted[0] and wanted[1] and not mode.enabled and kernels.share_work(input._array, weight._array, geometry):
+    if wanted[0] and wanted[1] and not differentiates() and kernels.share_work(input._array, weight._array, geometry):
         return *_winograd_gradients(grad, input, weight), to_bias
     return (
         conv_input(grad, conj(weight), input._array.shape, geometry) if wanted[0] else None,
@@ -54,13 +54,13 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 
 
 def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Shape, geometry: Geometry) -> Tensor:
-    if mode.enabled and 0 in output_shape:
+    if differentiates() and 0 in output_shape:
         return _gradient_of_nothing(grad, weight, output_shape)  # type: ignore[no-any-return]
     return conv(grad, conj(weight), None, geometry)  # type: ignore[no-any-return]
 
 
 def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geometry: Geometry) -> Tensor:
-    if mode.enabled and not output._array.size:
+    if differentiates() and not output._array.size:
         return _gradient_of_nothing(grad, output, weight_shape)  # type: ignore[no-any-return]
     return conv_weight(grad, conj(output), weight_shape, geometry)  # type: ignore[no-any-return]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, limits_of
 from mini_dl._surface import NamedTensors, method, public, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matrices import H, square
 from mini_dl.ops.solving import _inv
@@ -31,7 +31,7 @@ def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
         return each
     if not _nearly_singular(A._array):
         return each * H(result.unsqueeze(-1).unsqueeze(-1) * _inv(A))
-    cofactors = _minors(A) if mode.enabled else _cofactors(A)
+    cofactors = _minors(A) if differentiates() else _cofactors(A)
     return each * (cofactors.conj() if A._array.dtype.kind == "c" else cofactors)
 
 

@@ -10,8 +10,8 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
-from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.inplace import check_inference, check_memory, inplace, is_recorded
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap, written
@@ -43,7 +43,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         if common != shape:
             raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
     if needs_recording(self, src) and self._array.dtype.kind in INEXACT:
-        check_memory(self._array)
+        if not at_work.anywhere:  # whose tensors show read-only arrays
+            check_memory(self._array)
         return _recorded_copy_(self, src)
     check_inference(self)
     check_memory(self._array)
@@ -99,7 +100,7 @@ def zero_(input: Tensor) -> Tensor:
 
 
 def needs_recording(*tensors: Tensor) -> bool:
-    return mode.enabled and any_needs_grad(tensors)
+    return is_recorded(*tensors)
 
 
 @tensor_method()

@@ -169,7 +169,8 @@ def _index_put(input: Array, indices: Indices, values: Array, accumulate: bool) 
 
 def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
     if needs_recording(self, values):
-        check_writable(self)
+        if mode.enabled:
+            check_writable(self)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
         check_inference(self)

@@ -11,7 +11,7 @@ from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, public, requires_grad, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.linalg import factor, first_failure, permutation
 from mini_dl.ops.joining import cat
@@ -58,7 +58,7 @@ def _lower_upper(A: Tensor) -> tuple[Tensor, Tensor, Array, Array]:
     LU, pivots, info = mode.run(factor, A._array)
     m, n = A._array.shape[-2:]
     k = min(m, n)
-    if not requires_grad(A) or not mode.enabled:
+    if not requires_grad(A) or not differentiates():
         L = np.tril(LU[..., :k], -1)
         L[..., range(k), range(k)] = 1
         return wrap(L), wrap(np.triu(LU[..., :k, :])), pivots, info
@@ -122,7 +122,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     refuse_hollow("lu_factor_ex", A)
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
-    if requires_grad(A) and mode.enabled:
+    if requires_grad(A) and differentiates():
         L, U, pivots, info = _lower_upper(A)
         LU = _packed(L, U)
     else:

@@ -15,7 +15,8 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.inplace import is_recorded
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
@@ -72,7 +73,7 @@ def _row_gradients(
     grad = grads[0]
     if grad is None:
         return None, None, None
-    if not mode.enabled:
+    if not differentiates():
         return _row_norm_backward(grad, input, weight, result[1], result[2], center)
     unit, rstd = _standardized(input, (1,), eps, center)
     slope = grad if weight is None else grad * weight
@@ -189,7 +190,7 @@ def _channel_gradients(
     grad = grads[0]
     if grad is None:
         return None, None, None
-    if not mode.enabled:
+    if not differentiates():
         return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)
     whole = input._array.shape
     shape, dims = kernels.shared(whole, groups)
@@ -416,7 +417,7 @@ def native_group_norm(
     _of_one_type(input, weight, bias)
     x = input.reshape(N, C, HxW)
     out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
-    if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too
+    if is_recorded(mean):  # unlike the other norms, gradients flow from the statistics too
         x = x.reshape(N, group, C // group * HxW)
         mean, rstd = x.mean(2), _standardized(x, (2,), eps)[1].squeeze(2)
     return out.reshape(input._array.shape), mean, rstd

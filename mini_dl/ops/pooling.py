@@ -18,7 +18,7 @@ import numpy as np
 from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, int64, scalar_name
 from mini_dl._surface import named, public
 from mini_dl.autograd.formal import kinked, piecewise
-from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
@@ -169,7 +169,7 @@ def _max_pool(
     if n == 1:
         _check_max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, indices)
     windows = _geometry(name, n, input, kernel_size, stride, padding, dilation, ceil_mode)
-    plain = n == 1 and not indices and not (mode.enabled and edge_of(input) is not None)
+    plain = n == 1 and not indices and not is_recorded(input)
     _require(input._array.dtype, "f" if plain else "fiu", "max_pool1d_impl" if plain else f"max_pool{max(n, 2)}d")
     values = _maxima(input, windows)
     return values, wrap(mode.run(places_of_maxima, input._array, values._array, windows)) if indices else None

@@ -17,9 +17,8 @@ from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import function, method, named, namespace, public, tensor_method, with_out
-from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.inplace import check_memory, check_writable, is_recorded, overwrite
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import counts, distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
@@ -161,10 +160,11 @@ def _replaced(by: Any, input: Any, other: Any = None) -> Any:
 
 def put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
     """Write random numbers into `target`. RuntimeError if it is a leaf that requires grad."""
-    recorded = mode.enabled and needs_grad(target)
-    if recorded:
+    recorded = is_recorded(target)
+    if recorded and mode.enabled:
         check_writable(target)
-    check_memory(target._array)
+    if not at_work.anywhere:  # whose tensors show read-only arrays
+        check_memory(target._array)
     if target._array.size:
         array = target._array if is_hollow(target._array) else mode.run(drawn, target._array, source(generator), draw)
         overwrite(target, _replaced(array, target) if recorded else wrap(array))

@@ -12,7 +12,7 @@ from typing import Any
 from mini_dl._dtypes import NARROW, Array
 from mini_dl._surface import function
 from mini_dl.autograd.engine import grad as gradients
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.recurrent import gru_steps, gru_steps_backward, lstm_steps, lstm_steps_backward
 from mini_dl.ops.dropout import dropout
@@ -118,7 +118,7 @@ def _gradients(
     if all([g is None for g in grads[:states]]):
         return [None] * len(parts)
     kept = result[:1] + result[states:]  # not the final state
-    if not mode.enabled:
+    if not differentiates():
         return kernel(*grads[:states], *parts[1:], *kept, reverse)
     inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
     weights = (*inputs[1 + states :], None, None)[:3]

@@ -11,8 +11,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.mode import mode as grad_mode
+from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
@@ -244,7 +243,7 @@ def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_co
     places = [_brought_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]
     if mode == "nearest":
         found = _pixels_at(image, [_whole(np.rint(p._array)) for p in places], n)
-        return _constant_in(found, kinked(grid)) if grad_mode.enabled and edge_of(grid) is not None else found
+        return _constant_in(found, kinked(grid)) if is_recorded(grid) else found
     floors = [np.floor(p._array) for p in places]
     parts = [p - wrap(f) for p, f in zip(places, floors)]
     total: Any = None

@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl._checks import listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
@@ -100,7 +100,7 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
         return grad
     if input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
-    if whole and not mode.enabled and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
+    if whole and not differentiates() and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
         return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)

@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl._dtypes import Array, Shape, limits_of, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
 from mini_dl.kernels.linalg import h, is_large
@@ -73,7 +73,7 @@ def _singular_values(A: Array) -> Array:
 def _svd_of(name: str, A: Tensor, full: bool, vectors: bool = True) -> tuple[Any, Tensor, Any]:
     matrix(name, A)
     try:
-        if not vectors and not (mode.enabled and requires_grad(A)):
+        if not vectors and not (differentiates() and requires_grad(A)):
             return None, _singular_values(A), None
         U, S, Vh = _svd(A, full)
     except np.linalg.LinAlgError:
