@@ -59,13 +59,16 @@ class _Flags:
 
 
 class Unseen:
-    """The array of a tensor at the level of a `vmap`: the shape, type and strides of one element. Reading values is refused."""
+    """The array of a tensor at the level of a `vmap`: the shape, type and strides of one element. Reading values is refused.
 
-    __slots__ = ("dtype", "shape", "strides")
+    `memory` is the array of the whole batch, which says where elements lie.
+    """
+
+    __slots__ = ("dtype", "memory", "shape", "strides")
     base = None
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...]) -> None:
-        self.shape, self.dtype, self.strides = shape, dtype, strides
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...], memory: Any) -> None:
+        self.shape, self.dtype, self.strides, self.memory = shape, dtype, strides, memory
 
     @property
     def ndim(self) -> int:
@@ -91,7 +94,7 @@ class Unseen:
     def real(self) -> Unseen:
         """The type of the real part, for those who ask for no more."""
         kind = np.empty(0, self.dtype).real.dtype
-        return Unseen(self.shape, kind, self.strides)
+        return Unseen(self.shape, kind, self.strides, self.memory)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -112,7 +115,9 @@ class Unseen:
 
     __array_ufunc__ = __array__ = __getitem__ = __setitem__ = __iter__ = __int__ = __float__ = __index__ = __complex__ = _refuse
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
-    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = (
+        _refuse
+    )
     __and__ = __or__ = __xor__ = __invert__ = __rand__ = __ror__ = _refuse
     __hash__ = object.__hash__
 
@@ -123,7 +128,13 @@ class Unseen:
             rest = args[1:] if function is np.full_like else ()
             return _LIKE[function](shape, *rest, dtype=args[0].dtype if kind is None else kind)
         if function is np.may_share_memory or function is np.shares_memory:
-            return args[0] is args[1]
+            return function(*[getattr(a, "memory", a) for a in args])
+        if function is np.moveaxis:
+            order = np.moveaxis(np.empty(range(self.ndim)), *args[1:]).shape
+            return Unseen(
+                *[tuple([of[d] for d in order]) if i != 1 else of for i, of in enumerate((self.shape, self.dtype, self.strides))],
+                self.memory,
+            )
         if function in (np.shape, np.ndim, np.size):
             return {np.shape: self.shape, np.ndim: self.ndim, np.size: self.size}[function]
         raise Refused(NO_VALUES)

@@ -68,16 +68,20 @@ def looped(run: Callable[..., tuple[Any, ...]], tensors: Sequence[torch.Tensor],
     return tuple([torch.stack(list(outs)) for outs in zip(*parts)])
 
 
-def judged_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: tuple[int | None, ...], map_theirs: Any) -> str | None:
-    """Why the results of a batch differ. SkipBatch where torch cannot even loop."""
+def judged_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: tuple[int | None, ...]) -> str | None:
+    """Why the results of a batch differ from torch's, or from a loop's where torch has no rule but we have."""
     full = [stacked(tensor, dim) for tensor, dim in zip(tensors, dims)]
+    copies = bridge.to_mini(full)
     try:
-        expected = theirs_or_raised(torch.vmap(theirs, dims) if map_theirs else looped, *(full if map_theirs else (theirs, full, dims)))
+        expected = theirs_or_raised(torch.vmap(theirs, dims), *full)
     except TorchRaised:
-        if not map_theirs:
-            raise
+        try:
+            answer = call(bridge.mini_dl.vmap(ours, dims), *copies)
+        except Exception:
+            raise NotApplicable("both refuse") from None
         expected = theirs_or_raised(looped, theirs, full, dims)
-    answer = call(bridge.mini_dl.vmap(ours, dims), *bridge.to_mini(full))
+    else:
+        answer = call(bridge.mini_dl.vmap(ours, dims), *copies)
     return compare.same(tuple(answer), tuple(expected), None)
 
 
@@ -96,8 +100,8 @@ def every_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor]) -> str 
     ran, reason = False, ""
     for dims in batches(tensors):
         try:
-            why = judged_batch(theirs, ours, tensors, dims, True)
-        except TorchRaised as refused:
+            why = judged_batch(theirs, ours, tensors, dims)
+        except (TorchRaised, NotApplicable) as refused:
             reason = str(refused)
             continue
         ran = True

@@ -12,8 +12,9 @@ from typing import Any
 
 from mini_dl._unseen import Unseen
 from mini_dl.autograd.inplace import overwrite
+from mini_dl.autograd.recording import look_into
 from mini_dl.autograd.transforms import Level, wrap_at
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, ndarray, wrap
 
 # ------------------------------------------------------------------------------------------------ a call on a batch
 
@@ -78,7 +79,7 @@ def on_batch(primitive: Any, args: list[Any], batched: list[Any], size: int) -> 
     rule = RULES.get(primitive)
     if rule is None:
         rule = RULES[ELEMENTWISE if primitive.unary or hasattr(primitive, "promote") else LOOP]
-    return rule(Call(primitive, args, batched, size))
+    return rule(Call(primitive, [wrap(a) if a.__class__ is ndarray else a for a in args], batched, size))
 
 
 # ------------------------------------------------------------------------------------------------ the level
@@ -101,7 +102,7 @@ class Batched(Level):
 
     def shown(self, value: Tensor, batch_dim: int | None) -> Any:
         array = value._array
-        return Unseen(array.shape[1:], array.dtype, array.strides[1:])
+        return Unseen(array.shape[1:], array.dtype, array.strides[1:], getattr(array, "memory", array))
 
     def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
         batched = [self._has(a) for a in args]
@@ -110,7 +111,10 @@ class Batched(Level):
             found = on_batch(primitive, physical, batched, self.size)
         if isinstance(found, tuple):
             return tuple([wrap_at(self, one, 0) for one in found])
-        return wrap_at(self, found, 0)
+        out = wrap_at(self, found, 0)
+        if primitive.looks and found._base is not None:
+            look_into(args[0], out)
+        return out
 
     def _has(self, value: Any) -> Any:
         """Whether an argument is a tensor of this level; a list, of those in it, if any of them is."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._device import contiguous_format, preserve_format
 from mini_dl.autograd.batching import ELEMENTWISE, LOOP, RULES, Call, Rule, rule_for
 from mini_dl.autograd.elements import setting, warn_of_loop
 from mini_dl.ops import (
@@ -162,7 +163,8 @@ batch, and an index of a view takes all of it."""
 
 def moved(call: Call, params: tuple[str, ...], args: list[Any]) -> list[Any]:
     return [
-        MOVED[name](call, value) if name in MOVED and not isinstance(value, Tensor) else value for name, value in zip(params, args)
+        MOVED[name](call, value) if name in MOVED and not isinstance(value, Tensor) else value
+        for name, value in zip(params, args)
     ]
 
 
@@ -198,6 +200,20 @@ def _of_all(call: Call) -> Any:
 # ------------------------------------------------------------------------------------------------ views
 
 
+def _permuted(call: Call) -> Any:
+    input, dims = call.args
+    return call.run(input, (0, *[d + 1 for d in dims]))
+
+
+def _copied_in_order(call: Call) -> Any:
+    """A copy; the channels of images come last in memory, if so ordered."""
+    input, order = call.args
+    if order in (None, preserve_format, contiguous_format):
+        return call.run(input, order)
+    call.run(input.select(0, 0) if call.size else input, order)  # which looks at the number of dimensions
+    return call.run(input.movedim(2, -1), contiguous_format).movedim(-1, 2)
+
+
 def _expanded(call: Call) -> Any:
     input, shape = call.args
     return call.run(ranked(input, True, len(shape)), (call.size, *shape))
@@ -205,8 +221,10 @@ def _expanded(call: Call) -> Any:
 
 def _tiled(call: Call) -> Any:
     input, repeats = call.args
-    return call.run(ranked(input, True, len(repeats)), (1,) * (1 + call.ndim(0) - len(repeats)) + tuple(repeats)) if repeats else (
-        call.run(input, (1,) * input._array.ndim)
+    return (
+        call.run(ranked(input, True, len(repeats)), (1,) * (1 + call.ndim(0) - len(repeats)) + tuple(repeats))
+        if repeats
+        else (call.run(input, (1,) * input._array.ndim))
     )
 
 
@@ -224,7 +242,11 @@ def _placed(call: Call) -> Any:
     """The adjoint of a view, and a view replaced: the arguments of the view move as in a call of its own."""
     look, args = call.of("look"), call.of("args")
     inner = moved(call, look.op.params[1:], list(args))
-    changed = {"look": look, "args": tuple(inner), "shape": (call.size, *call.of("shape")) if "shape" in call.primitive.index else 0}
+    changed = {
+        "look": look,
+        "args": tuple(inner),
+        "shape": (call.size, *call.of("shape")) if "shape" in call.primitive.index else 0,
+    }
     names = call.primitive.params
     return call.run(*[changed.get(name, call.front(i)) for i, name in enumerate(names)])
 
@@ -255,14 +277,13 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             special: "_polygamma",
             views: "_view_type _alias",
             complex_numbers: "_real _imag _view_as_real _view_as_complex _complex",
-            conversion: "_copy _cast",
+            conversion: "_cast",
             copies: "detach_copy",
             loss: "_huber _bce",
-            masks: "_masked_fill",
-            matmul: "_batched _weighted_sum",
+                        matmul: "_batched _weighted_sum",
             resampling: "_resample _spread_back",
             padding: "_pad_constant _pad_by_position _pad_circular",
-            pooling: "_maxima _means _spread_means _unpool",
+            pooling: "_largest _maxima _means _spread_means",
             ranges: "_tril _triu",
             solving: "_inv _solve _triangular",
             cholesky: "_cholesky _cholesky_solve",
@@ -277,17 +298,18 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         like_first,
         {
             filling: "_copied _fill zero",
+            masks: "_masked_fill",
             matrices: "tied tied_to_empty tied_without_gradient",
             resampling: "_constant_in",
             qr: "_blocked",
         },
     ),
-    (all_alike, {pooling: "_to_maxima _at_maxima _values_at"}),
+    (all_alike, {pooling: "_to_maxima _at_maxima _values_at _places _unpool"}),
     (
         along,
         {
             activation: "softmax_backward _softmax log_softmax_backward _log_softmax",
-            views: "_view unsafe_view _permute _transpose _squeeze _squeeze1 _unsqueeze",
+            views: "_view unsafe_view _transpose _squeeze _squeeze1 _unsqueeze",
             parts: "_select _slice _pick _new_axes _unbind_one _split_one _split_with_sizes_one _diagonal",
             joining: "_stack _roll _flip",
             fft: "complex_to_complex real_to_complex complex_to_real",
@@ -302,6 +324,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         },
     ),
     (_of_all, {reduction: "_argmax _argmin"}),
+    (_permuted, {views: "_permute"}),
+    (_copied_in_order, {conversion: "_copy"}),
     (_expanded, {views: "_expand"}),
     (_tiled, {joining: "_repeat"}),
     (_transposed, {views: "_t"}),

@@ -234,5 +234,3 @@ def _median_of_all_on_batch(call: Call) -> Tensor:
     rows = call.args[0].reshape(call.size, -1)
     place = _middle(rows, 1, call.args[1])
     return rows.gather(1, place).squeeze(1)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mini_dl.autograd.batching import Call, rule_for
+from mini_dl.autograd.batching import Call, Same, rule_for
 from mini_dl.ops.attention import _attention, _attention_backward
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.batching_products import folded, merged, parted, unfolded
@@ -58,7 +58,14 @@ def _per_channel(tensor: Tensor | None, batched: bool, call: Call) -> Tensor | N
 @rule_for(_channel_norm)
 def _channel_norm_on_batch(call: Call) -> Any:
     """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), whose statistics are apart."""
-    _, weight, bias, groups, eps = call.args
+    input, weight, bias, groups, eps = call.args
+    if not call.batched[0]:  # whose statistics are the same for all
+        out, *rest = _channel_norm(input, None, None, groups, eps)
+        for parameter, has, combine in ((weight, call.batched[1], Tensor.mul), (bias, call.batched[2], Tensor.add)):
+            if parameter is not None:
+                shape = (call.size, 1, -1, 1) if has else (-1, 1)
+                out = combine(out, parameter.reshape(shape))
+        return out, *[Same(one) for one in rest]
     input = merged(call.front(0), 1)
     weight, bias = (_per_channel(p, has, call) for p, has in ((weight, call.batched[1]), (bias, call.batched[2])))
     found = _channel_norm(input, weight, bias, groups * call.size, eps)
@@ -93,6 +100,11 @@ def _cross_entropy_slope_on_batch(call: Call) -> Any:
 
 @rule_for(_attention)
 def _attention_on_batch(call: Call) -> Any:
+    heads = call.front(0)._array.shape[1]
+    for i in (3, 4):  # masks, which may be one for all heads
+        mask = call.args[i]
+        if mask is not None and (shape := mask._array.shape)[1 if call.batched[i] else 0] == 1:
+            call.args[i] = mask.expand(*shape[: len(shape) - 3], heads, *shape[-2:])
     return unfolded(call, _attention(*folded(call, 0, 1, 2, 3, 4)))
 
 

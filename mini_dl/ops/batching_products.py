@@ -48,7 +48,7 @@ def _affine_on_batch(call: Call) -> Tensor:
     if not has_weight and not has_bias:
         return _affine(input, weight, bias)
     product = _times(call, input, weight, True, (has_input, has_weight))
-    return product + ranked(bias, has_bias, product._array.ndim - 1)
+    return product + ranked(bias, has_bias, product._array.ndim - (has_input or has_weight))
 
 
 @rule_for(_paired)
@@ -165,7 +165,7 @@ def folded(call: Call, *numbers: int) -> list[Any]:
     """The arguments, with the batch merged into the first dimension of those tensors; the others must not have it."""
     args = list(call.args)
     for i in numbers:
-        if isinstance(args[i], Tensor):
+        if isinstance(args[i], Tensor):  # rather than None
             args[i] = merged(fronted(args[i], call.batched[i], call.size), 0)
     return args
 
@@ -175,5 +175,3 @@ def unfolded(call: Call, found: Any) -> Any:
     if isinstance(found, tuple):
         return tuple([parted(one, 0, call.size) for one in found])
     return parted(found, 0, call.size)
-
-

@@ -13,6 +13,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
 from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
@@ -216,6 +217,7 @@ def embedding_bag(
     return _bags(weight, input, starts, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx, sparse)
 
 
+@by_element
 def _bags(
     weight: Tensor,
     indices: Tensor,

@@ -408,7 +408,7 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> T
             raise RuntimeError(
                 f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
             )
-        if not cast:
+        if not cast and not is_unseen(value):
             number_as(value._array.item(), input._array.dtype)
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
@@ -420,8 +420,8 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> T
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
-    number = value._array if isinstance(value, Tensor) else value
-    if np.iscomplexobj(number) and input._array.dtype.kind != "c":
+    kind = value._array.dtype.kind if isinstance(value, Tensor) else _dtypes.dtype_of_number(value).kind if _dtypes.is_number(value) else ""
+    if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
 

@@ -222,9 +222,9 @@ def binary_cross_entropy(
     x, t = real_floating(input._array, "binary_cross_entropy"), target._array
     if t.dtype != x.dtype:
         raise RuntimeError(f"Found dtype {scalar_name(t.dtype)} but expected {scalar_name(x.dtype)}")
-    if x.size and not (x.min() >= 0 and x.max() <= 1):
+    if x.size and not is_unseen(x) and not (x.min() >= 0 and x.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    if t.size and not (t.min() >= 0 and t.max() <= 1):
+    if t.size and not is_unseen(t) and not (t.min() >= 0 and t.max() <= 1):
         raise RuntimeError("all elements of target should be between 0 and 1")
     without_gradient("binary_cross_entropy", weight=weight)
     loss = _bce(input, target)

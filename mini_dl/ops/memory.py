@@ -14,6 +14,7 @@ from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
@@ -45,6 +46,7 @@ def _as_strided(input: Array, size: tuple[int, ...], stride: tuple[int, ...], of
 
 
 @method()
+@by_element
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """The memory of `input` read with other sizes and strides. RuntimeError if these reach beyond it.
 

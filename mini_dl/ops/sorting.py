@@ -12,6 +12,7 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
 from mini_dl.kernels.sorting import median_of_all, middle, most_frequent, top
@@ -336,6 +337,7 @@ def _values(name: str, value: Any) -> Array:
 
 
 @function(out=True)
+@by_element
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
@@ -385,6 +387,7 @@ def searchsorted(
 
 
 @method(out=True)
+@by_element
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``.
 
