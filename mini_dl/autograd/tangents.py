@@ -137,6 +137,7 @@ def transposed_twice(primitive: Any, args: Any, tangents: Tangents, outs: Sequen
         if not rows:
             return [wrap(np.zeros(o._array.shape, o._array.dtype)) if o._array.dtype.kind in INEXACT else None for o in outs]
         cotangents = [engine.fitted(t, w._array.shape, w._array.dtype) for w, t in rows]
+        level.quiet = True
         found = engine.run_backward(
             [w for w, _ in rows], cotangents, [one for one in u if one._edge is LEAF], False, False, False
         )
@@ -195,11 +196,12 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
     """Give a tensor its tangent, laid out as it is. Its array is read-only from then on: whoever writes has to ask (`put`)."""
     if tangent is None:
         return
-    if tangent._array.strides != out._array.strides:
+    if tangent._array.strides != out._array.strides and tangent._array.itemsize == out._array.itemsize:
         tangent = laid_out(tangent, out._array)
     out._tangent = tangent
-    if out._level is None:
+    if out._level is None or not out._level.forward:
         _keep(out)
+    if out._level is None:
         out._array = out._array.view()
         out._array.flags.writeable = False
     edge = out._edge
@@ -221,7 +223,7 @@ def forget_tangents() -> None:
         tensor = reference()
         if tensor is not None and tensor._tangent is not None:
             tensor._tangent = None
-            if tensor._array.base is not None and tensor._array.base.flags.writeable:
+            if tensor._level is None and tensor._array.base is not None and tensor._array.base.flags.writeable:
                 tensor._array = tensor._array.view()
                 tensor._array.flags.writeable = True
     _dual.clear()

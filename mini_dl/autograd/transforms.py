@@ -48,6 +48,8 @@ class Level:
     """Whether it has a grad mode of its own: what is set within it does not reach below."""
     forward = False
     """The same of forward mode."""
+    quiet = False
+    """Whether nothing is recorded because nobody will ask, and not because a program said so, whom the levels below obey."""
     size: int | None = None
     """How many calls it stands for, if it is one of `vmap`."""
     at = -1
@@ -77,7 +79,7 @@ class Level:
         enabled, forward = mode.enabled, mode.forward
         for level in reversed(mode.stack[self.at :]):
             if level.records:
-                enabled = level.enabled_before
+                enabled = level.enabled_before and (enabled or level.quiet)
             if level.forward:
                 forward = level.forward_before
         return _Beneath(self.below, enabled, forward)
