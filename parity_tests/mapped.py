@@ -14,6 +14,9 @@ from parity_tests.bridge import NotApplicable
 from parity_tests.judging import TorchRaised, call, theirs_or_raised
 
 SIZE = 3
+APPROXIMATE = ("special.airy_ai", "special.bessel_j0", "special.bessel_y0", "special.bessel_j1", "special.bessel_y1")
+"""torch's own values have an error of this size between its tabulated points."""
+LOOSE = (1e-3, 1e-5)
 
 
 class Parts:
@@ -68,7 +71,7 @@ def looped(run: Callable[..., tuple[Any, ...]], tensors: Sequence[torch.Tensor],
     return tuple([torch.stack(list(outs)) for outs in zip(*parts)])
 
 
-def judged_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: tuple[int | None, ...]) -> str | None:
+def judged_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: tuple[int | None, ...], tolerance: Any) -> str | None:
     """Why the results of a batch differ from torch's, or from a loop's where torch has no rule but we have."""
     full = [stacked(tensor, dim) for tensor, dim in zip(tensors, dims)]
     copies = bridge.to_mini(full)
@@ -82,7 +85,11 @@ def judged_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: 
         expected = theirs_or_raised(looped, theirs, full, dims)
     else:
         answer = call(bridge.mini_dl.vmap(ours, dims), *copies)
-    return compare.same(tuple(answer), tuple(expected), None)
+    why = compare.same(tuple(answer), tuple(expected), None)
+    if why:  # some of torch's rules differ from its loop
+        expected = theirs_or_raised(looped, theirs, full, dims)
+        why = why and compare.same(tuple(answer), tuple(expected), None, tolerance)
+    return why
 
 
 def check_vmap(entry: Entry, sample: Sample) -> str | None:
@@ -93,14 +100,14 @@ def check_vmap(entry: Entry, sample: Sample) -> str | None:
     finish = sample.finish if entry.has_free_signs else None
     theirs = parts.called(entry.theirs, finish, lambda leaf: leaf)
     ours = parts.called(entry.ours, bridge.translate(finish) if finish else None, bridge.to_mini)
-    return every_batch(theirs, ours, parts.tensors)
+    return every_batch(theirs, ours, parts.tensors, LOOSE if entry.name in APPROXIMATE else None)
 
 
-def every_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor]) -> str | None:
+def every_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], tolerance: Any = None) -> str | None:
     ran, reason = False, ""
     for dims in batches(tensors):
         try:
-            why = judged_batch(theirs, ours, tensors, dims)
+            why = judged_batch(theirs, ours, tensors, dims, tolerance)
         except (TorchRaised, NotApplicable) as refused:
             reason = str(refused)
             continue

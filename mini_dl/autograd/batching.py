@@ -8,7 +8,7 @@ recorded like any others, on the level below.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from mini_dl._unseen import Unseen
 from mini_dl.autograd.inplace import overwrite
@@ -55,6 +55,12 @@ def fronted(value: Any, batched: Any, size: int) -> Any:
     if type(batched) is list:
         return [fronted(one, has, size) for one, has in zip(value, batched)]
     return value
+
+
+class Same(NamedTuple):
+    """A result of a rule that is the same for all elements, without the batch."""
+
+    value: Any
 
 
 Rule = Callable[[Call], Any]
@@ -109,8 +115,8 @@ class Batched(Level):
         physical = [self._physical(a) for a in args]
         with self.beneath():
             found = on_batch(primitive, physical, batched, self.size)
-        if isinstance(found, tuple):
-            return tuple([wrap_at(self, one, 0) for one in found])
+        if found.__class__ is tuple:
+            return tuple([one.value if one.__class__ is Same else wrap_at(self, one, 0) for one in found])
         out = wrap_at(self, found, 0)
         if primitive.looks and found._base is not None:
             look_into(args[0], out)

@@ -24,6 +24,11 @@ DIFFERENT_IN_ONE = (
 )
 
 
+def any_batches() -> bool:
+    """Whether a `vmap` is at work here."""
+    return any([isinstance(level, Batched) for level in mode.stack])
+
+
 def batches() -> list[Batched]:
     """The levels of `vmap` at work, the outermost first. RuntimeError if one of them refuses random draws."""
     levels = [level for level in mode.stack if isinstance(level, Batched)]
@@ -67,7 +72,9 @@ def drawn_from(draw: Callable[..., Tensor], tensors: Sequence[Any], like: bool =
                 levels.append(level)
         else:
             given = [t._value if own else t for t, own in zip(given, has)]
-    return wrapped(draw(*given), levels[::-1])
+    with mode.stack[0].beneath():
+        found = draw(*given)
+    return wrapped(found, levels[::-1])
 
 
 def _in_front(tensors: list[Any], has: list[bool], level: Batched) -> list[Any]:
@@ -122,3 +129,14 @@ def in_batches(input: Tensor, make: Callable[[Tensor, tuple[int, ...]], Tensor],
     return in_batches(value, make, lead)
 
 
+
+
+def resized_in_batch(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A tensor of the level of a batch after each element took another shape."""
+    level, value = tensor._level, tensor._value
+    if not isinstance(level, Batched) or value is None:
+        raise RuntimeError("cannot resize variables that require grad")
+    with level.beneath():
+        tensor._value = value = value.contiguous().resize_(level.size, *shape)
+    tensor._array = level.shown(value, 0)
+    return tensor

@@ -200,6 +200,10 @@ def _of_all(call: Call) -> Any:
 # ------------------------------------------------------------------------------------------------ views
 
 
+def _unsqueezed(call: Call) -> Any:
+    return call.run(call.args[0], call.args[1] + 1)
+
+
 def _permuted(call: Call) -> Any:
     input, dims = call.args
     return call.run(input, (0, *[d + 1 for d in dims]))
@@ -309,7 +313,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         along,
         {
             activation: "softmax_backward _softmax log_softmax_backward _log_softmax",
-            views: "_view unsafe_view _transpose _squeeze _squeeze1 _unsqueeze",
+            views: "_view unsafe_view _transpose _squeeze _squeeze1",
             parts: "_select _slice _pick _new_axes _unbind_one _split_one _split_with_sizes_one _diagonal",
             joining: "_stack _roll _flip",
             fft: "complex_to_complex real_to_complex complex_to_real",
@@ -324,6 +328,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         },
     ),
     (_of_all, {reduction: "_argmax _argmin"}),
+    (_unsqueezed, {views: "_unsqueeze"}),
     (_permuted, {views: "_permute"}),
     (_copied_in_order, {conversion: "_copy"}),
     (_expanded, {views: "_expand"}),

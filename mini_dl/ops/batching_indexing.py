@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from mini_dl._checks import broadcast_shapes
+from mini_dl.autograd import memory
 from mini_dl.autograd.batching import Call, rule_for
+from mini_dl.autograd.memory import _span
+from mini_dl.autograd.places import Layout, Place
 from mini_dl.kernels.indexing import Indices
 from mini_dl.ops import gathering
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
@@ -15,6 +18,7 @@ from mini_dl.ops.classification import _pick, _unpick
 from mini_dl.ops.embedding import _embedding, _rows_at, _rows_summed
 from mini_dl.ops.indexing import _index, _index_place, _index_put
 from mini_dl.ops.masks import _masked_scatter
+from mini_dl.ops.memory import _as_strided, as_strided
 from mini_dl.ops.sorting import _median_of_all, _middle
 from mini_dl.tensor import Tensor, wrap
 
@@ -181,6 +185,31 @@ def _take_on_batch(call: Call) -> Tensor:
 
 
 rule_for(gathering._put, _masked_scatter)(loop_with_warning)
+
+# ------------------------------------------------------------------------------------------------ places in memory
+
+
+def _in_every(place: Place, size: int) -> Place:
+    """Where a view lies in a batch of bases, one behind the other."""
+    step = -(-_span(place)[0] // place.base.dtype.itemsize) * place.base.dtype.itemsize
+    layouts = [Layout((size, *of.shape), (step, *of.strides), of.dtype) for of in (place.base, place.view)]
+    return Place(layouts[0], layouts[1], place.offset)
+
+
+@rule_for(memory.shown, memory.spread, memory.hidden, memory.copy_slices, memory.as_strided)
+def _in_memory(call: Call) -> Tensor:
+    *_, place = call.args
+    fronts = [call.front(i) for i in range(len(call.args) - 1)]
+    return call.run(*fronts, _in_every(place, call.size))  # type: ignore[no-any-return]
+
+
+@rule_for(_as_strided)
+def _as_strided_on_batch(call: Call) -> Tensor:
+    """Each element is read at the same distance from where it begins in the memory of the batch."""
+    input, size, stride, offset, _ = call.args
+    step = input._array.strides[0] // input._array.itemsize
+    return as_strided(input, (call.size, *size), (step, *stride), offset)
+
 
 # ------------------------------------------------------------------------------------------------ rows of a table
 
