@@ -155,3 +155,12 @@ _LIKE = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty
 def is_unseen(value: Any) -> bool:
     """Whether a tensor, or an array, stands for one element of a batch."""
     return getattr(value, "_array", value).__class__ is Unseen
+
+
+def refuse_batch(name: str, *values: Any) -> None:
+    """RuntimeError for a function whose result takes another shape for each element of a batch."""
+    if any([is_unseen(value) for value in values]):
+        raise RuntimeError(
+            "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
+            f"aten::{name}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
+        )

@@ -8,6 +8,8 @@ from typing import Any
 
 from mini_dl.autograd.batching import Batched
 from mini_dl.autograd.transforms import wrap_at
+from mini_dl.nn.modules.batchnorm import _BatchNorm
+from mini_dl.nn.modules.module import Module
 from mini_dl.ops.joining import cat
 from mini_dl.ops.random import get_rng_state, set_rng_state
 from mini_dl.tensor import Tensor
@@ -29,7 +31,7 @@ def vmap(
 
     `func` sees tensors without that dimension, and need not know of it. `in_dims` says which dimension of each argument is the
     batch, None for an argument that is the same for all elements: a number for all, or a tuple in the structure of the arguments
-    (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments have it in front.
+    (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments are passed on.
 
     Random draws in `func` are refused, unless `randomness` is "different" (for each element) or "same" (for all).
     With `chunk_size` the batch is taken in parts of at most that size, which needs less memory.
@@ -215,3 +217,18 @@ def unbatched(level: Batched, out: Tensor, dim: int) -> Tensor:
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return value.movedim(0, dim) if dim % n else value
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Give all batch normalizations in `root` statistics of the batch alone, in place: running ones cannot be updated in ``vmap``.
+
+    >>> import mini_dl as torch
+    >>> net = torch.func.replace_all_batch_norm_modules_(torch.nn.Sequential(torch.nn.BatchNorm1d(2)))
+    >>> net[0].running_mean is None, net[0].track_running_stats
+    (True, False)
+    """
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -124,7 +124,8 @@ def batch_of(values: Any) -> Batched:
 def one_by_one(function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
     """What `function` gives for each element of the innermost batch, as a batch."""
     level = batch_of(_leaves((args, kwargs)))
-    warn_of_loop(function.__name__)
+    if not function.__name__.startswith("_"):  # of the functions that users know
+        warn_of_loop(function.__name__)
     if not level.size:
         raise RuntimeError(f"vmap: {function.__name__} is called for each element of a batch, and this one has none")
     again = by_element(function)

@@ -34,6 +34,7 @@ from mini_dl.ops import (
     masks,
     matmul,
     matrices,
+    memory,
     operands,
     padding,
     parts,
@@ -245,6 +246,8 @@ def _windows(call: Call) -> Any:
 def _placed(call: Call) -> Any:
     """The adjoint of a view, and a view replaced: the arguments of the view move as in a call of its own."""
     look, args = call.of("look"), call.of("args")
+    if look is memory._as_strided:
+        return loop(call)
     inner = moved(call, look.op.params[1:], list(args))
     changed = {
         "look": look,
@@ -272,9 +275,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         elementwise,
         {
             operands: "masked",
-            activation: "_threshold _hardtanh _leaky_slope _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid "
-            "_hardswish_backward _hardswish _elu_backward _elu _softplus_backward _softplus _logsigmoid_backward logsigmoid "
-            "_silu_backward _silu _mish_backward _mish _gelu_tanh_backward _gelu_tanh _gelu_backward _gelu",
+            activation: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid _hardswish _elu "
+            "_softplus logsigmoid _silu _mish _gelu_tanh _gelu",
             choice: "_clamp _clamp_to _where _nan_to_num _lerp",
             rounding: "_sgn _frexp _round",
             powers: "_pow_number _ldexp _logit",
@@ -308,7 +310,14 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             qr: "_blocked",
         },
     ),
-    (all_alike, {pooling: "_to_maxima _at_maxima _values_at _places _unpool"}),
+    (
+        all_alike,
+        {
+            activation: "_leaky_slope _hardswish_backward _elu_backward _softplus_backward _logsigmoid_backward _silu_backward "
+            "_mish_backward _gelu_tanh_backward _gelu_backward",
+            pooling: "_to_maxima _at_maxima _values_at _places _unpool",
+        },
+    ),
     (
         along,
         {

@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
 from mini_dl._unseen import is_unseen
-from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.elements import by_element, one_by_one
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
@@ -77,6 +77,8 @@ def _looked_up(weight: Tensor, indices: Tensor, padding_idx: int, by_frequency: 
 
 def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
     """Rows of `grad` added up by index, except those of the padding; with `by_frequency`, their mean."""
+    if is_unseen(indices):
+        return _embedding_backward_unseen(grad, indices, count, padding_idx, by_frequency)
     index, width = indices._array.reshape(-1), grad._array.shape[-1]
     grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
     factors = None
@@ -87,6 +89,14 @@ def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: 
     if factors is not None:
         grad = grad * wrap(factors.astype(grad._array.dtype)[:, None])
     return _rows_summed(grad, wrap(index), count)
+
+
+def _embedding_backward_unseen(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
+    if by_frequency:
+        return one_by_one(_embedding_backward, (grad, indices, count, padding_idx, by_frequency), {})  # type: ignore[no-any-return]
+    if padding_idx >= 0:
+        grad = grad * (indices != padding_idx).unsqueeze(-1)
+    return _rows_summed(grad, indices, count)
 
 
 def _check_indices(indices: Tensor, name: str) -> None:

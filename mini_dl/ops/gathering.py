@@ -13,6 +13,7 @@ from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -366,6 +367,12 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
+@by_element
+def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
+    found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array))).sum()
+    return found
+
+
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
     source=lambda grad, dim, index: _index_select(grad, dim, index),
@@ -385,7 +392,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
+    value=lambda grad, dim, index: _sum_where_filled(grad, dim, index),
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = fresh(input)

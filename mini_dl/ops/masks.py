@@ -12,6 +12,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public
+from mini_dl._unseen import refuse_batch
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import not_a_tensor, op
@@ -117,6 +118,7 @@ def _nonzero(array: Array) -> Array:
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
     refuse_hollow("nonzero", input)
+    refuse_batch("nonzero", input)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))

@@ -12,6 +12,7 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
+from mini_dl._unseen import refuse_batch
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
@@ -290,6 +291,7 @@ def unique(
     (tensor([1, 3]), tensor([1, 2]))
     """
     refuse_hollow("unique", input)
+    refuse_batch("_unique2" if dim is None else "unique_dim", input)
     x = _distinct("unique", input)
     if dim is None:
         by_value = np.argsort(x, None, kind="stable")
@@ -310,6 +312,7 @@ def unique(
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
     """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and the lengths."""
     refuse_hollow("unique_consecutive", input)
+    refuse_batch("unique_consecutive", input)
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
