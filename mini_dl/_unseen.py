@@ -20,14 +20,11 @@ ITEM = (
     "rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please file a bug "
     "report."
 )
+NO_STORAGE = "Cannot access data pointer of Tensor that doesn't have storage"
 FLOW = (
     "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, please file an "
     "issue at https://github.com/pytorch/pytorch/issues ."
 )
-
-
-class Refused(RuntimeError):
-    """Values of a batched tensor were asked for."""
 
 
 class _Flags:
@@ -105,13 +102,17 @@ class Unseen:
 
     def item(self, *_: Any) -> NoReturn:
         """Refused."""
-        raise Refused(ITEM)
+        raise RuntimeError(ITEM)
+
+    def tolist(self) -> NoReturn:
+        """Refused."""
+        raise RuntimeError(NO_STORAGE)
 
     def __bool__(self) -> NoReturn:
-        raise Refused(FLOW)
+        raise RuntimeError(FLOW)
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise Refused(NO_VALUES)
+        raise RuntimeError(NO_VALUES)
 
     __array_ufunc__ = __array__ = __getitem__ = __setitem__ = __iter__ = __int__ = __float__ = __index__ = __complex__ = _refuse
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
@@ -137,7 +138,7 @@ class Unseen:
             )
         if function in (np.shape, np.ndim, np.size):
             return {np.shape: self.shape, np.ndim: self.ndim, np.size: self.size}[function]
-        raise Refused(NO_VALUES)
+        raise RuntimeError(NO_VALUES)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(np.ndarray, name) and not name.startswith("__"):

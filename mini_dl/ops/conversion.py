@@ -269,6 +269,8 @@ def tolist(self: Tensor) -> Any:
 
 @tensor_method()
 def __bool__(self: Tensor) -> bool:
+    if is_unseen(self):
+        return bool(self._array)
     return is_nonzero(self)
 
 

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, bool as boolean, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, bool as boolean, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, named, namespace, public
-from mini_dl.autograd.draws import any_batches, drawn_from
+from mini_dl.autograd.draws import any_batches, for_batches, leading
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import at_work, mode, no_grad
 from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
 from mini_dl.ops.activation import leaky_relu
-from mini_dl.ops.creation import empty_like
 from mini_dl.ops.random import drawn, source
 from mini_dl.tensor import Tensor, wrap
 
@@ -149,14 +148,19 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
 
 def _dropped_in_batches(input: Tensor, p: float, inplace: bool, parts: Callable[..., Any], by_channel: bool) -> Tensor:
     """The same within `vmap`, where noise like `input` is drawn as the randomness wants."""
+    shape = _channels(input._array.shape) if by_channel else input._array.shape
     with no_grad():
-        shape = _channels(input._array.shape) if by_channel else input._array.shape
-        keep = (input.new_empty(shape) if by_channel else empty_like(input)).bernoulli_(1 - p)
-        factor, shift = parts(keep, p)
+        factor, shift = parts(_kept(shape, input._array.dtype, p), p)
     result = input.mul_(factor) if inplace else input * factor
     if shift is None:
         return result
     return result.add_(shift) if inplace else result + shift
+
+
+def _kept(shape: tuple[int, ...], dtype: NumpyType, p: float) -> Tensor:
+    """Ones, and zeros with probability `p`: drawn for all elements of the batch, or once."""
+    like = np.empty((*leading(), *shape), dtype)
+    return for_batches(wrap(mode.run(drawn, like, source(None), distributions.bernoulli(dtype, 1 - p))))
 
 
 def _channels(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -218,7 +222,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     if array.dtype.kind not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
     if p != 1 and at_work.anywhere and any_batches():
-        kept = empty_like(input.detach()).bernoulli_(1 - p)
+        kept = _kept(array.shape, array.dtype, p)
         return input * (kept * (1 / (1 - p))), kept.to(boolean)
     if p == 1:
         keep = np.zeros(array.shape, bool)
@@ -263,10 +267,9 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
-    def slopes(one: Tensor) -> Tensor:
-        return wrap(mode.run(_slopes, one._array, float(lower), float(upper), source(generator)))
-
-    slope = drawn_from(slopes, (input.detach(),)) if at_work.anywhere and any_batches() else slopes(input)
+    if at_work.anywhere and any_batches():
+        raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
+    slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
     return input.mul_(slope) if inplace else kinked(input) * slope
 
 

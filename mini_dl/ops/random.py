@@ -18,6 +18,7 @@ from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import function, method, named, namespace, public, tensor_method, with_out
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import any_batches, drawn_from, drawn_into, for_batches, leading
 from mini_dl.autograd.inplace import check_memory, check_writable, is_recorded, overwrite
 from mini_dl.autograd.mode import at_work, mode
@@ -223,7 +224,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     array = self._array
     if not isinstance(p, Tensor):
         return put(self, generator, lambda like: distributions.bernoulli(like.dtype, p))
-    if at_work.anywhere and any_batches():
+    if is_unseen(p):
         return self.copy_(drawn_from(lambda like, chances: bernoulli_(like.new_empty(like.shape), chances, generator=generator), (self, p)))
     return put(self, generator, lambda like: _coins(like, p.expand(like.shape)._array))
 
@@ -471,7 +472,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
     """
     if at_work.anywhere and any_batches():
         given = (input, p) if isinstance(p, Tensor) else (input,)
-        return drawn_from(lambda one, chances=p: _bernoulli(one, chances, generator), given, like=p is not None)
+        return drawn_from(lambda one, chances=p: _bernoulli(one, chances, generator), given)
     return _bernoulli(input, p, generator)
 
 
