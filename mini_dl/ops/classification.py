@@ -11,7 +11,7 @@ from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import differentiates, mode
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
@@ -35,12 +35,14 @@ def _no_gradient(input: Array) -> Array:
     return np.zeros_like(input)
 
 
+@linear_in("input")
 @op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
 def _pick(input: Array, index: Array) -> Array:
     """``input[i, index[i]]`` for each row i"""
     return input[np.arange(len(index)), index]
 
 
+@linear_in("values")
 @op(values=lambda grad, index: _pick(grad, index))
 def _unpick(values: Array, index: Array, classes: int) -> Array:
     """Rows of zeros except for ``values[i]`` at ``index[i]``"""

@@ -14,7 +14,7 @@ from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number
 from mini_dl._surface import method, public, tensor_method, with_out
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
@@ -33,6 +33,7 @@ def zeros_as(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     return wrap(np.zeros(shape, grad._array.dtype))
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _scatter_add(zeros_as(grad, input_shape), dim, index, grad))
 def _gather(input: Array, dim: int, index: Array) -> Array:
     return input.reshape(-1).take(positions("gather", input, dim, index))
@@ -68,6 +69,7 @@ def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to {what}.dtype")
 
 
+@linear_in("input src")
 @op(input=lambda grad: grad, src=lambda grad, dim, index: _gather(grad, dim, index))
 def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
     where = positions("scatter_add", input, dim, index, src)
@@ -84,6 +86,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
 
 
+@linear_in("input src")
 @op(
     input=lambda grad, dim, index: _scatter(
         grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))
@@ -333,6 +336,7 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
     raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _index_add(zeros_as(grad, input_shape), dim, index, grad))
 def _index_select(input: Array, dim: int, index: Array) -> Array:
     if not input.ndim:
@@ -349,6 +353,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return _index_select(input, dim, index)
 
 
+@linear_in("input source")
 @op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
@@ -365,6 +370,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
+@linear_in("input source")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
     source=lambda grad, dim, index: _index_select(grad, dim, index),
@@ -382,6 +388,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return _index_copy(input, checked_rows("index_copy", input, dim, index, source), index, source)
 
 
+@linear_in("input value")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
     value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
@@ -444,6 +451,7 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
 # ------------------------------------------------------------------------------------------------ in one dimension
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, index: _put(zeros_as(grad, input_shape), index, grad, True))
 def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
@@ -457,6 +465,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return _take(input, index)
 
 
+@linear_in("input source")
 @op(
     input=lambda grad, index, source, accumulate: grad if accumulate else _put(grad, index, zeros_as(grad, source.shape), False),
     source=lambda grad, index, source_shape: _take(grad, index).reshape(source_shape),

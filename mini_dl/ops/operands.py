@@ -21,7 +21,7 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.kernels.blocks import keep
 from mini_dl.tensor import Tensor
 
@@ -94,6 +94,7 @@ def tensor_first(result: Any, out: Any, args: Sequence[object]) -> None:
         raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")
 
 
+@linear_in("input")
 @op(input=lambda grad, mask: masked(grad, mask))
 def masked(input: Array, mask: Array) -> Array:
     """`input` where `mask` is not 0, else 0, also where `input` is not finite."""
