@@ -6,7 +6,6 @@ Each runs a function on a level of its own (see `autograd.transforms`), so they 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from mini_dl._dtypes import INEXACT, Function
 from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.forward_ad import with_tangent
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.mode import mode
 from mini_dl.autograd.rows import rows_of
 from mini_dl.autograd.saving import here as hooks_here
 from mini_dl.autograd.tangents import tangent_of
@@ -111,7 +109,9 @@ def refuse_hooks(name: str) -> None:
         )
 
 
-def pull_back(level: Lifted, outs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor], keep: bool) -> list[Tensor]:
+def pull_back(
+    level: Lifted, outs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor], keep: bool
+) -> list[Tensor]:
     """The gradients of outputs of `level` for its inputs, on the level below; zeros where none comes."""
     pairs = [(o, c) for o, c in zip(outs, cotangents) if o._level is level and needs_grad(o)]
     found: Sequence[Any] = [None] * len(inputs)
@@ -362,7 +362,12 @@ def refuse_complex(name: str, tree: Any, what: str) -> None:
 
 
 def jacrev(
-    func: Function, argnums: ArgNums = 0, *, has_aux: bool = False, chunk_size: int | None = None, _preallocate_and_copy: bool = False
+    func: Function,
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    _preallocate_and_copy: bool = False,
 ) -> Function:
     """The function that computes the Jacobian of `func` in the arguments `argnums`, by reverse mode: one row for each element of
     the output, of shape (*output, *input), in the structure of the output and, within it, of `argnums`.

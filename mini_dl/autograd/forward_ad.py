@@ -50,9 +50,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
     """End forward mode: all tensors lose their tangents. RuntimeError if it has not begun, or for another `level`."""
     global _current_level
     if level is not None and level != _current_level:
-        raise RuntimeError(
-            "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
-        )
+        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
     if _current_level < 0:
         raise RuntimeError("Dual level must be a positive number.")
     _current_level = -1

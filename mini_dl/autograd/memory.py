@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.autograd.single import as_it_is
 
 
@@ -84,6 +84,7 @@ def _shared_evenly(values: Array, layout: Layout) -> Array:
     return values / _counts(layout).astype(values.real.dtype) if overlaps(layout) else values
 
 
+@linear_in("input")
 @op(input=lambda grad, place: spread(grad, place))
 @as_it_is
 def shown(input: Array, place: Place) -> Array:
@@ -93,6 +94,7 @@ def shown(input: Array, place: Place) -> Array:
     return view.copy()
 
 
+@linear_in("input")
 @op(input=lambda grad, place: shown(grad, place))
 @as_it_is
 def spread(input: Array, place: Place) -> Array:
@@ -102,6 +104,7 @@ def spread(input: Array, place: Place) -> Array:
     return _shared_evenly(base, place.base)
 
 
+@linear_in("input")
 @op(input=lambda grad, place: hidden(grad, place))
 @as_it_is
 def hidden(input: Array, place: Place) -> Array:

@@ -65,7 +65,7 @@ class Op:
     asked: frozenset[str] = frozenset()
     """What the formulas ask for."""
     linear: tuple[tuple[str, ...], ...] = ()
-    """The groups of arguments in which it is linear together (see `linear`)."""
+    """The groups of arguments in which it is linear together (see `linear_in`)."""
     added: tuple[str, ...] = ()
     """The arguments that are added to the result, and may be None."""
     forwards: Any = None
@@ -252,16 +252,16 @@ def recorded_as(name: str) -> Decorator:
     return decorate
 
 
-def linear(*groups: str, added: str = "") -> Decorator:
+def linear_in(*groups: str, added: str = "") -> Decorator:
     """Say in which arguments a primitive is linear while the others stay: it then applies itself to their tangents.
 
-    Each group is a list of names in which it is linear together: ``linear("input", "weight")`` for a product of two,
-    ``linear("input other")`` for a sum. `added` are arguments that are added to the result, and are left out (None) where the
+    Each group is a list of names in which it is linear together: ``linear_in("input", "weight")`` for a product of two,
+    ``linear_in("input other")`` for a sum. `added` are arguments that are added to the result, and are left out (None) where the
     group does not name them.
     """
 
     def decorate(call: Function) -> Function:
-        primitive = primitive_of(call, "linear")
+        primitive = primitive_of(call, "linear_in")
         primitive.linear, primitive.added = tuple([tuple(group.split()) for group in groups]), tuple(added.split())
         if unknown := {*added.split(), *[name for group in primitive.linear for name in group]} - set(primitive.params):
             raise TypeError(f"{primitive.name}() has no argument {sorted(unknown)}")

@@ -4,7 +4,7 @@ The formula of a primitive is linear in `grad`: it is the transposed Jacobian J^
 is therefore J, which takes the tangents of the arguments to those of the results. So no primitive has a second formula:
 
 - of an elementwise primitive (`unary`, `binary`) J is diagonal, and its own transpose: the formula serves as it stands;
-- a primitive that is linear in an argument (a `view`, or declared by `linear`) applies itself to its tangent;
+- a primitive that is linear in an argument (a `view`, or declared by `linear_in`) applies itself to its tangent;
 - all others go through the transpose of the transpose: u -> J^T u is recorded at zeros, and its gradient for t is J t.
 
 Where the tangent of a tensor is kept, and what a write in place does to it, is here as well.
@@ -94,7 +94,8 @@ def linear_sum(primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Ten
         if any([has_tangent(tangents[i]) for i in places]):
             given = list(args)
             for i in places:
-                given[i] = tangent_or_zeros(args[i], tangents[i])
+                added = primitive.params[i] in primitive.added
+                given[i] = tangents[i] if added else tangent_or_zeros(args[i], tangents[i])
             for name in primitive.added:
                 if name not in group:
                     given[primitive.index[name]] = None
@@ -196,7 +197,8 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
     """Give a tensor its tangent, laid out as it is. Its array is read-only from then on: whoever writes has to ask (`put`)."""
     if tangent is None:
         return
-    if tangent._array.strides != out._array.strides and tangent._array.itemsize == out._array.itemsize:
+    array = tangent._array
+    if array.strides != out._array.strides or (tangent._level is None and tangent._tangent is None and not array.flags.writeable):
         tangent = laid_out(tangent, out._array)
     out._tangent = tangent
     if out._level is None or not out._level.forward:
@@ -236,9 +238,9 @@ def empty_like(array: Array) -> Array:
 
 
 def laid_out(tangent: Tensor, array: Array) -> Tensor:
-    """`tangent` in the layout and the type of `array`."""
+    """A copy of `tangent` in the layout of `array`; it itself, if only its type is another, or the layout cannot be had."""
     made = empty_like(array)
-    if tangent._array.dtype == made.dtype and tangent._array.shape == made.shape and tangent._array.strides == made.strides:
+    if tangent._array.dtype != made.dtype or (tangent._array.strides == made.strides and tangent._array.flags.writeable):
         return tangent
     out = wrap(made)
     overwrite(out, tangent)

@@ -19,7 +19,7 @@ from mini_dl._dtypes import Array, Number, dtype, limits_of, number_as, scalar_n
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, unary
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
@@ -103,6 +103,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_hardtanh, inplace, input, 0, 6)
 
 
+@linear_in("upstream")
 @op(upstream=lambda grad, input, slope: _leaky_slope(grad, input, slope))
 @elementwise
 def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
@@ -207,6 +208,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_hardsigmoid, inplace, input)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _hardswish_backward(grad, input),
     input=lambda grad, upstream, input: masked(grad * upstream / 3, (input > -3) & (input < 3)),
@@ -232,6 +234,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 # ------------------------------------------------------------------------------------------------ exponential
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
     input=lambda grad, upstream, input, alpha, scale, input_scale: masked(
@@ -282,6 +285,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _apply(_elu, inplace, input, alpha, 1.0, 1.0 / alpha)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold),
     input=lambda grad, upstream, input, beta, threshold: masked(
@@ -314,6 +318,7 @@ def _sigmoid_slope(s: Tensor) -> Tensor:
     return s * (1 - s)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _logsigmoid_backward(grad, input),
     input=lambda grad, upstream, input: -grad * upstream * _sigmoid_slope(input.sigmoid()),
@@ -344,6 +349,7 @@ def softsign(input: Tensor) -> Tensor:
     return input / (input.abs() + 1)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _silu_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _silu_second(input),
@@ -379,6 +385,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_silu, inplace, input)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _mish_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _mish_second(input),
@@ -416,6 +423,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 # ------------------------------------------------------------------------------------------------ gelu
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _gelu_tanh_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _gelu_tanh_second(input),
@@ -442,6 +450,7 @@ def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor 
     return _gelu_backward(grads[0], input, result[1].detach())
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input, cdf: _gelu_backward(grad, input, cdf),
     input=lambda grad, upstream, input: (
@@ -487,6 +496,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 # ------------------------------------------------------------------------------------------------ softmax
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, result_, dim: softmax_backward(grad, result_, dim),
     result_=lambda grad, upstream, result_, dim: (
@@ -506,6 +516,7 @@ def _softmax(input: Array, dim: int) -> Array:
     )
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, result_, dim: grad - (grad * result_.exp()).sum(dim, keepdim=True),
     result_=lambda grad, upstream, result_, dim: -grad * result_.exp() * upstream.sum(dim, keepdim=True),

@@ -13,7 +13,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of
+from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
@@ -182,6 +182,7 @@ def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     return _clamp(input, None, max)
 
 
+@linear_in("input other")
 @op(
     input=lambda grad, condition: masked(grad, condition),
     other=lambda grad, condition: masked(grad, ~condition),
@@ -263,6 +264,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     return _lerp(input, end, weight)
 
 
+@linear_in("input end")
 @op(
     input=lambda grad, weight: grad * conjugate(1 - weight),
     end=lambda grad, weight: grad * conjugate(weight),

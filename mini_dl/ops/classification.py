@@ -13,7 +13,7 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import differentiates, mode
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
@@ -37,12 +37,14 @@ def _no_gradient(input: Array) -> Array:
     return np.zeros_like(input)
 
 
+@linear_in("input")
 @op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
 def _pick(input: Array, index: Array) -> Array:
     """``input[i, index[i]]`` for each row i"""
     return input[np.arange(len(index)), index]
 
 
+@linear_in("values")
 @op(values=lambda grad, index: _pick(grad, index))
 def _unpick(values: Array, index: Array, classes: int) -> Array:
     """Rows of zeros except for ``values[i]`` at ``index[i]``"""

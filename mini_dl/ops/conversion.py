@@ -25,7 +25,7 @@ from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, wrap
 
@@ -33,6 +33,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 @recorded_as("CloneBackward0")
+@linear_in("input")
 @op(input=lambda grad: grad)
 @as_it_is
 def _copy(input: Array, order: Any) -> Array:
@@ -71,6 +72,7 @@ def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_form
     return bool(array.flags.c_contiguous)
 
 
+@linear_in("input")
 @op(input=lambda grad: grad)  # the engine casts back
 def _cast(input: Array, target: NumpyType) -> Array:
     if input.dtype.kind == "c" and target.kind not in "cb":
@@ -116,6 +118,7 @@ def _suggested(tensor: Tensor) -> Any:
     return contiguous_format
 
 
+@linear_in("input")
 @op(input=lambda grad, input: _moved(grad, is_hollow(input._array)))
 def _moved(input: Array, meta: bool) -> Array:
     """`input` without values; NotImplementedError where they are asked for and missing."""

@@ -14,19 +14,21 @@ from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element, one_by_one
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
 from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import Tensor, wrap, written
 
 
+@linear_in("table")
 @op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
 def _rows_at(table: Array, index: Array) -> Array:
     """(K, D), (*) -> (*, D)"""
     return table.take(index, 0)
 
 
+@linear_in("rows")
 @op(rows=lambda grad, index: _rows_at(grad, index))
 @in_single
 def _rows_summed(rows: Array, index: Array, count: int) -> Array:
@@ -42,6 +44,7 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     return out
 
 
+@linear_in("weight")
 @op(
     weight=lambda grad, indices, padding_idx, by_frequency, weight_shape: _embedding_backward(
         grad, indices, weight_shape[0], padding_idx, by_frequency

@@ -12,13 +12,14 @@ from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_inference, check_memory, inplace, is_recorded
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap, written
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
 
+@linear_in("input src")
 @op(input=lambda grad: zeros_as(grad, grad._array.shape), src=lambda grad: grad)
 def _copied(input: Array, src: Array) -> Array:
     out = np.empty(input.shape, input.dtype)
@@ -53,6 +54,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return self
 
 
+@linear_in("input value")
 @op(input=lambda grad, input_shape: zeros_as(grad, input_shape), value=lambda grad: grad.sum())
 def _fill(input: Array, value: Array) -> Array:
     return np.full(input.shape, value, input.dtype)
@@ -61,6 +63,7 @@ def _fill(input: Array, value: Array) -> Array:
 _recorded_fill_ = inplace(_fill, "fill_")
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape: zeros_as(grad, input_shape))
 def zero(input: Array) -> Array:
     """Zeros like `input`."""

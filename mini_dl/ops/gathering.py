@@ -16,7 +16,7 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import place
@@ -35,6 +35,7 @@ def zeros_as(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     return wrap(np.zeros(shape, grad._array.dtype))
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _scatter_add(zeros_as(grad, input_shape), dim, index, grad))
 def _gather(input: Array, dim: int, index: Array) -> Array:
     return input.reshape(-1).take(positions("gather", input, dim, index))
@@ -70,6 +71,7 @@ def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to {what}.dtype")
 
 
+@linear_in("input src")
 @op(input=lambda grad: grad, src=lambda grad, dim, index: _gather(grad, dim, index))
 def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
     where = positions("scatter_add", input, dim, index, src)
@@ -86,6 +88,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
 
 
+@linear_in("input src")
 @op(
     input=lambda grad, dim, index: _scatter(
         grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))
@@ -335,6 +338,7 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
     raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _index_add(zeros_as(grad, input_shape), dim, index, grad))
 def _index_select(input: Array, dim: int, index: Array) -> Array:
     if not input.ndim:
@@ -351,6 +355,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return _index_select(input, dim, index)
 
 
+@linear_in("input source")
 @op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
@@ -373,6 +378,7 @@ def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
     return found
 
 
+@linear_in("input source")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
     source=lambda grad, dim, index: _index_select(grad, dim, index),
@@ -390,6 +396,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return _index_copy(input, checked_rows("index_copy", input, dim, index, source), index, source)
 
 
+@linear_in("input value")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
     value=lambda grad, dim, index: _sum_where_filled(grad, dim, index),
@@ -452,6 +459,7 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
 # ------------------------------------------------------------------------------------------------ in one dimension
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, index: _put(zeros_as(grad, input_shape), index, grad, True))
 def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
@@ -465,6 +473,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return _take(input, index)
 
 
+@linear_in("input source")
 @op(
     input=lambda grad, index, source, accumulate: grad if accumulate else _put(grad, index, zeros_as(grad, source.shape), False),
     source=lambda grad, index, source_shape: _take(grad, index).reshape(source_shape),

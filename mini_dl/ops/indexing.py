@@ -19,7 +19,7 @@ from mini_dl.autograd.inplace import (
     overwrite,
 )
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import (
     WHOLE,
@@ -40,6 +40,7 @@ from mini_dl.tensor import Tensor, wrap, written
 # ------------------------------------------------------------------------------------------------ choosing by integers
 
 
+@linear_in("input")
 @op(input=lambda grad, indices, input_shape: _index_place(grad, indices, input_shape))
 def _index(input: Array, indices: Indices) -> Array:
     try:
@@ -53,6 +54,7 @@ def _index(input: Array, indices: Indices) -> Array:
     return out if out.flags.c_contiguous and any([i is not None and i.ndim for i in indices]) else np.array(out, order="C")
 
 
+@linear_in("input")
 @op(input=lambda grad, indices: _index(grad, indices))
 def _index_place(input: Array, indices: Indices, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with `input` added at `indices`: the adjoint of `_index`."""
@@ -155,6 +157,7 @@ def type_of_mask(index: Any) -> NumpyType | None:
     return found[0] if len(found) == 1 and found[0].char in "?B" else None
 
 
+@linear_in("input values")
 @op(
     input=lambda grad, indices, values, accumulate: (
         grad if accumulate else _index_put(grad, indices, wrap(np.zeros_like(values._array)), False)

@@ -14,7 +14,7 @@ from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.parts import part
 from mini_dl.tensor import Tensor, wrap
 
@@ -32,6 +32,7 @@ def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int)
     return out
 
 
+@linear_in("tensors")
 @op(tensors=_cat_gradients)
 def _cat(tensors: list[Array], dim: int) -> Array:
     # empty vectors may be mixed with tensors of any shape
@@ -104,6 +105,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _cat(parts, dim)
 
 
+@linear_in("tensors")
 @op(tensors=lambda grad, dim: list(grad.unbind(dim)))
 def _stack(tensors: list[Array], dim: int) -> Array:
     first, dtype = tensors[0], _common_type(tensors)
@@ -229,6 +231,7 @@ def _repeat_gradient(grad: Tensor, input_shape: tuple[int, ...], repeats: tuple[
     return apart.sum(tuple(range(0, 2 * len(repeats), 2))) if repeats else grad
 
 
+@linear_in("input")
 @op(input=_repeat_gradient)
 def _repeat(input: Array, repeats: tuple[int, ...]) -> Array:
     return np.asarray(np.tile(input, repeats), order="C") if repeats else input.copy()
@@ -291,6 +294,7 @@ method()(repeat_interleave)
 # ------------------------------------------------------------------------------------------------ turned
 
 
+@linear_in("input")
 @op(input=lambda grad, shifts, dims: _roll(grad, tuple([-s for s in shifts]), dims))
 def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
     return np.asarray(np.roll(input, shifts, dims), order="C")
@@ -312,6 +316,7 @@ def roll(input: Tensor, shifts: Ints, dims: Ints | None = None) -> Tensor:
     return _roll(input, moves, tuple([wrap_dim(d, input.ndim) for d in along]))
 
 
+@linear_in("input")
 @op(input=lambda grad, dims: _flip(grad, dims))
 def _flip(input: Array, dims: tuple[int, ...]) -> Array:
     return np.array(np.flip(input, dims), order="K")

@@ -15,7 +15,7 @@ from mini_dl._surface import function, method, public
 from mini_dl._unseen import refuse_batch
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.blocks import choose
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.ops.parts import _slice
@@ -39,6 +39,7 @@ def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
     return _masked_fill(grad, mask, zeros_as(grad, ()))
 
 
+@linear_in("input value")
 @op(input=_fill_mask, value=lambda grad, mask: (grad * mask).sum())
 def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
@@ -56,6 +57,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     return _masked_fill(input, checked_mask("masked_fill", mask), one_value("masked_fill_", input, value))
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, mask: _masked_scatter(zeros_as(grad, broadcast_shapes(input_shape, mask.shape)), mask, grad))
 def _masked_select(input: Array, mask: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
@@ -77,6 +79,7 @@ def _selected_gradient(grad: Tensor, mask: Tensor, source_shape: tuple[int, ...]
     return place(found, _slice, ((slice(found.numel()),),), (size,)).reshape(source_shape)
 
 
+@linear_in("input source")
 @op(input=_fill_mask, source=_selected_gradient)
 def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)

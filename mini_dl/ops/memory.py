@@ -91,6 +91,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
         check_inference(self)
         out = function(self, *args, **kwargs)
         self._array = out._array
+        self._value, self._tangent = out._value, out._tangent
         written(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]

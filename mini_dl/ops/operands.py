@@ -22,7 +22,7 @@ from mini_dl._dtypes import (
     scalar_name,
 )
 from mini_dl._unseen import is_unseen
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.kernels.blocks import keep
 from mini_dl.tensor import Tensor
 
@@ -95,6 +95,7 @@ def tensor_first(result: Any, out: Any, args: Sequence[object]) -> None:
         raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")
 
 
+@linear_in("input")
 @op(input=lambda grad, mask: masked(grad, mask))
 def masked(input: Array, mask: Array) -> Array:
     """`input` where `mask` is not 0, else 0, also where `input` is not finite."""

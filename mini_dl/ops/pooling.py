@@ -21,7 +21,7 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
 from mini_dl.kernels.pooling import Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
 from mini_dl.ops.random import rand
@@ -37,24 +37,28 @@ def _maxima(input: Array, windows: Windows) -> Array:
     return maxima(input, windows)
 
 
+@linear_in("output")
 @op(output=lambda grad, input, windows: _at_maxima(grad, input, windows))
 def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
     """(*, *out) -> (*, *in): each value is added to the position of its window's maximum."""
     return to_maxima(output, input, windows)
 
 
+@linear_in("values")
 @op(values=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
     return at_maxima(values, input, windows)
 
 
+@linear_in("input")
 @op(input=lambda grad, places, input_shape, n: _put_at(grad, places, input_shape, n))
 def _values_at(input: Array, places: Array, n: int) -> Array:
     """(*, *in), (*, *out) -> (*, *out): the values at positions in the flattened last `n` dimensions."""
     return kernels.taken_at(input, places, n)
 
 
+@linear_in("output")
 @op(output=lambda grad, places, n: _values_at(grad, places, n))
 def _put_at(output: Array, places: Array, shape: Shape, n: int) -> Array:
     """The transpose of `_values_at`."""
@@ -65,12 +69,14 @@ def _put_at(output: Array, places: Array, shape: Shape, n: int) -> Array:
 
 
 @piecewise("input")
+@linear_in("input")
 @op(input=lambda grad, regions, divisor: _spread_means(grad, regions, divisor))
 def _means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """(*, *in) -> (*, *out): the sums over regions, divided."""
     return means(input, regions, divisor)
 
 
+@linear_in("output")
 @op(output=lambda grad, regions, divisor: _means(grad, regions, divisor))
 def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """The transpose of `_means`."""
@@ -461,6 +467,7 @@ for _n in (1, 2, 3):
 # ------------------------------------------------------------------------------------------------ max_unpool
 
 
+@linear_in("input")
 @op(input=lambda grad, places, n: _values_at(grad, places, n))
 def _unpool(input: Array, places: Array, out: Shape, n: int) -> Array:
     """(*, *in) -> (*, *out): zeros except for the inputs at their positions; of several for one position, the last."""

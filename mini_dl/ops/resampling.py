@@ -13,7 +13,7 @@ from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.inplace import is_recorded
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
@@ -28,12 +28,14 @@ BYTE_MODES = ("bilinear", "bicubic", "lanczos")
 """Resizes bytes with integer weights."""
 
 
+@linear_in("input")
 @op(input=lambda grad, axes: _spread_back(grad, axes))
 def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
     """(*, *in) -> (*, *out)"""
     return resample(input, axes)
 
 
+@linear_in("output")
 @op(output=lambda grad, axes: _resample(grad, axes))
 def _spread_back(output: Array, axes: tuple[Axis, ...]) -> Array:
     """The transpose of `_resample`."""

@@ -14,13 +14,14 @@ from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name,
 from mini_dl._surface import NamedTensors, function, method, public, return_type
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import differentiates
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import checked, of_type, ordered, same_types, spread
 from mini_dl.tensor import Operand, Tensor, wrap
 
 
+@linear_in("input")
 @op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
 def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, input, dim, reverse)
@@ -50,6 +51,7 @@ def shift(input: Array, dim: int, by: int, fill: float = 0) -> Array:
     return out
 
 
+@linear_in("terms")
 @op(
     factors=lambda grad, factors, result, dim, reverse: (
         recurrence(shift(conj(factors), dim, 1 if reverse else -1), grad, dim, not reverse)

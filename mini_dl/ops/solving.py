@@ -12,7 +12,7 @@ from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels import linalg as kernels
 from mini_dl.kernels.linalg import factor, first_failure
 from mini_dl.ops.matrices import H, LinAlgError, eye_like, matrix, square
@@ -26,6 +26,7 @@ def _inv(A: Array) -> Array:
     return np.linalg.inv(A)
 
 
+@linear_in("B")
 @op(
     A=lambda grad, A, result: -(_solve(H(A), grad) @ H(result)),
     B=lambda grad, A: _solve(H(A), grad),
@@ -164,6 +165,7 @@ def _triangular_gradient(grad: Tensor, A: Tensor, result: Tensor, upper: bool, u
     return whole.triu(int(unit)) if upper else whole.tril(-int(unit))
 
 
+@linear_in("B")
 @op(
     A=lambda grad, A, result, upper, unit: _triangular_gradient(grad, A, result, upper, unit),
     B=lambda grad, A, upper, unit: _triangular(H(A), grad, not upper, unit),
