@@ -96,6 +96,11 @@ WRITTEN = (
     "use out-of-place operators instead of inplace arithmetic. If said operator is being called inside the PyTorch framework, please "
     "file a bug report instead."
 )
+ESCAPED = (
+    "Either your tensor may have escaped from inside a function being vmapped and this is a user error (see "
+    "https://pytorch.org/functorch/stable/ux_limitations.html), or there is an internal functorch error in `gen_vmap_plumbing` Please file "
+    "an issue if it looks like the latter"
+)
 
 
 class Batched(Level):
@@ -105,6 +110,9 @@ class Batched(Level):
 
     def __init__(self, size: int, randomness: str = "error") -> None:
         self.size, self.randomness = size, randomness
+
+    def after(self) -> None:
+        raise RuntimeError(ESCAPED)
 
     def shown(self, value: Tensor, batch_dim: int | None) -> Any:
         array = value._array

@@ -24,9 +24,10 @@ from mini_dl.tensor import Tensor, wrap
 
 
 class _Setting:
-    """What the ops give: `stack`; and whether a loop warns that it is slow."""
+    """What the ops give: `stack` and `cat`; and whether a loop warns that it is slow."""
 
     stack: Callable[[Sequence[Tensor]], Tensor]
+    cat: Callable[[Sequence[Tensor]], Tensor]
     warns = True
 
 
@@ -83,6 +84,7 @@ def _placed(grad: Tensor, level: Batched, number: int) -> Any:
 TAKEN = Op(taken, {"input": lambda grad, level, number: _placed(grad, level, number)})
 GATHERED = Op(gathered, {"tensors": lambda grad, level: [taken(grad, level, i) for i in range(level.size)]})
 TAKEN.call, GATHERED.call = taken, gathered
+TAKEN.linear, GATHERED.linear = (("input",),), (("tensors",),)
 
 # ------------------------------------------------------------------------------------------------ one after the other
 

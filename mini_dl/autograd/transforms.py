@@ -84,6 +84,9 @@ class Level:
                 forward = level.forward_before
         return _Beneath(self.below, enabled, forward)
 
+    def after(self) -> None:
+        """Called when a tensor of this level is used after the level was left."""
+
     def shown(self, value: Tensor, batch_dim: int | None) -> Array:
         """What a tensor of this level shows as its array."""
         raise NotImplementedError
@@ -183,6 +186,7 @@ def seen_in(values: Any, stack: tuple[Level, ...]) -> tuple[Level | None, bool, 
 def revived(tensor: Tensor) -> Tensor:
     """A tensor, without the levels that have been left."""
     while tensor._level is not None and tensor._level not in mode.stack:
+        tensor._level.after()
         tensor = tensor._value  # type: ignore[assignment]
     return tensor
 

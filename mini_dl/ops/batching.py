@@ -53,13 +53,13 @@ from mini_dl.ops import (
     vector_norms,
     views,
 )  # fmt: skip
-from mini_dl.ops.joining import stack
+from mini_dl.ops.joining import cat, stack
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ the last resort
 
 
-setting.stack = stack
+setting.stack, setting.cat = stack, cat
 
 
 def loop_with_warning(call: Call) -> Any:
