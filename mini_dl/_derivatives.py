@@ -13,11 +13,10 @@ import numpy as np
 
 from mini_dl._dtypes import INEXACT, Function
 from mini_dl.autograd.engine import run_backward
-from mini_dl.autograd.forward_ad import with_tangent
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.rows import rows_of
 from mini_dl.autograd.saving import here as hooks_here
-from mini_dl.autograd.tangents import tangent_of
+from mini_dl.autograd.tangents import tangent_of, with_tangent
 from mini_dl.autograd.transforms import Lifted, unwrap, wrap_at
 from mini_dl.tensor import LEAF, Tensor, wrap
 from mini_dl.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_unflatten

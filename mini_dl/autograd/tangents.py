@@ -215,6 +215,21 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
             item[0]._tangent = tangent
 
 
+def with_tangent(tensor: Tensor, tangent: Tensor) -> Tensor:
+    """`tensor`, which from now on carries `tangent`. RuntimeError unless their shapes agree."""
+    if tangent._array.shape != tensor._array.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
+            f"Tensor is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}."
+        )
+    before, mode.forward = mode.forward, False
+    try:
+        carry(tensor, tangent)
+    finally:
+        mode.forward = before
+    return tensor
+
+
 def _keep(tensor: Tensor) -> None:
     _dual.append(weakref.ref(tensor))
 
