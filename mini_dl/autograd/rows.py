@@ -19,9 +19,23 @@ def rows_of(
     return [stacked(column) for column in zip(*found)]
 
 
-def stacked(rows: Sequence[Tensor]) -> Tensor:
-    """Tensors one upon another: a new dimension in front."""
+def stacked(rows: Sequence[Any]) -> Any:
+    """Tensors one upon another: a new dimension in front. None if they are all None."""
+    if rows[0] is None:
+        return None
     whole = wrap(np.zeros((len(rows), *rows[0]._array.shape), rows[0]._array.dtype))
     for i, row in enumerate(rows):
         whole[i] = row
     return whole
+
+
+def basis_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The unit vectors of the space of all elements of several tensors, as one batch for each."""
+    sizes = [tensor._array.size for tensor in tensors]
+    total, at, made = sum(sizes), 0, []
+    for tensor, size in zip(tensors, sizes):
+        unit = np.zeros((total, size), tensor._array.dtype)
+        unit[np.arange(at, at + size), np.arange(size)] = 1
+        made.append(wrap(unit.reshape(total, *tensor._array.shape)))
+        at += size
+    return made

@@ -236,7 +236,7 @@ def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
     try:
         found = primitive.call(*args)
         outs = found if isinstance(found, tuple) else (found,)
-        tangents = tangents_of(primitive, args, tangents_in(args, None), outs)
+        tangents = tangents_of(Lifted, primitive, args, tangents_in(args, None), outs)
     finally:
         mode.forward = True
     for out, tangent in zip(outs, tangents):
@@ -275,9 +275,9 @@ class Lifted(Level):
         if dual:
             if self.forward:
                 with self.beneath():
-                    tangents = tangents_of(primitive, values, own, computed)
+                    tangents = tangents_of(Lifted, primitive, values, own, computed)
             else:
-                tangents = without_forward(tangents_of, primitive, args, own, outs)
+                tangents = without_forward(tangents_of, Lifted, primitive, args, own, outs)
             for out, tangent in zip(outs, tangents):
                 carry(out, tangent)
         return outs if several else outs[0]
