@@ -13,11 +13,10 @@ import numpy as np
 
 from mini_dl._dtypes import INEXACT, Function
 from mini_dl.autograd.engine import run_backward
-from mini_dl.autograd.forward_ad import with_tangent
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.rows import rows_of
+from mini_dl.autograd.rows import basis_of, rows_of
 from mini_dl.autograd.saving import here as hooks_here
-from mini_dl.autograd.tangents import tangent_of
+from mini_dl.autograd.tangents import tangent_of, with_tangent, zeros_like
 from mini_dl.autograd.transforms import Lifted, unwrap, wrap_at
 from mini_dl.tensor import LEAF, Tensor, wrap
 from mini_dl.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_unflatten
@@ -122,10 +121,6 @@ def pull_back(
         finally:
             level.quiet = before
     return [zeros_like(x) if g is None else unwrap(level, g) for g, x in zip(found, inputs)]
-
-
-def zeros_like(x: Tensor) -> Tensor:
-    return wrap(np.zeros(x._array.shape, x._array.dtype))
 
 
 # ------------------------------------------------------------------------------------------------ backwards
@@ -411,18 +406,6 @@ def split_rows(matrix: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """The rows of a matrix, in blocks of these sizes."""
     ends = np.cumsum([0, *sizes]).tolist()
     return [matrix[low:high] for low, high in zip(ends, ends[1:])]
-
-
-def basis_of(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The unit vectors of the space of all elements of several tensors, as one batch for each."""
-    sizes = [tensor._array.size for tensor in tensors]
-    total, at, made = sum(sizes), 0, []
-    for tensor, size in zip(tensors, sizes):
-        unit = np.zeros((total, size), tensor._array.dtype)
-        unit[np.arange(at, at + size), np.arange(size)] = 1
-        made.append(wrap(unit.reshape(total, *tensor._array.shape)))
-        at += size
-    return made
 
 
 def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False, *, randomness: str = "error") -> Function:

@@ -119,17 +119,23 @@ def on_copy(function: Any) -> Any:
     return lambda input, *args, **kwargs: function(input.clone(), *args, **kwargs)
 
 
-def within_domain(entry: Entry, function: Any) -> Any:
+def within_domain(entry: Entry, function: Any, convert: Any) -> Any:
     """`function` of a symmetric, or triangular, matrix made of its input, where torch's table says that it takes only such."""
     wrapper = entry.info.gradcheck_wrapper
-    return function if wrapper.__name__ == "<lambda>" else partial(wrapper, function)
+    return function if entry.name.startswith("masked.") else partial(convert(wrapper), function)
+
+
+def same_in_domain(entry: Entry, sample: Sample, second: bool) -> str | None:
+    theirs = within_domain(entry, entry.theirs, lambda wrapper: wrapper)
+    ours = within_domain(entry, entry.ours, bridge.transplant)
+    return same_tangents(theirs, ours, sample, second)
 
 
 def check_forward_ad(entry: Entry, sample: Sample) -> str | None:
     """The tangents of the results, and those of what the in-place spellings leave."""
     if not entry.info.supports_forward_ad:
         raise NotApplicable("no forward mode in torch")
-    if why := same_tangents(within_domain(entry, entry.theirs), within_domain(entry, entry.ours), sample):
+    if why := same_in_domain(entry, sample, second=False):
         return why
     for name, theirs, ours in entry.inplace():
         if ours is None or not isinstance(sample.input, torch.Tensor) or not entry.info.supports_inplace_autograd:
@@ -147,4 +153,4 @@ def check_fwgrad_bwgrad(entry: Entry, sample: Sample) -> str | None:
     """The tangents of the gradients."""
     if not entry.info.supports_fwgrad_bwgrad:
         raise NotApplicable("no forward mode over reverse mode in torch")
-    return same_tangents(within_domain(entry, entry.theirs), within_domain(entry, entry.ours), sample, second=True)
+    return same_in_domain(entry, sample, second=True)

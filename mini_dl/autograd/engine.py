@@ -30,6 +30,7 @@ from mini_dl.autograd.graph import (
     needs_grad,
 )
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.rows import rows_of
 from mini_dl.tensor import LEAF, Tensor, typename, wrap
 
 
@@ -587,6 +588,27 @@ def backward(
     run_backward(outputs, started, targets, keep, create_graph, True)
 
 
+def batched_grads(
+    outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+) -> tuple[Tensor | None, ...]:
+    """`grad` for each of a batch of gradients, which their first dimension counts."""
+    for i, (out, one) in enumerate(zip(outs, gradients)):
+        if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The sizes "
+                "of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[{i}] has a shape of {one.shape} and output[{i}] has a shape of {out.shape}. If you only want some "
+                "tensors in `grad_output` to be considered batched, consider using vmap."
+            )
+
+    def one_row(*rows: Tensor) -> list[Tensor | None]:
+        given = iter(rows)
+        starts = [None if g is None else next(given) for g in gradients]
+        return list(grad(outs, targets, starts, True, create_graph, allow_unused=allow_unused))
+
+    return tuple(rows_of(one_row, [g for g in gradients if g is not None]))
+
+
 def grad(
     outputs: Any,
     inputs: Any,
@@ -623,11 +645,7 @@ def grad(
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
-        rows = [
-            grad(outs, targets, [g if g is None else g[i] for g in gradients], True, create_graph, allow_unused=allow_unused)
-            for i in range(len(next(g for g in gradients if g is not None)))
-        ]
-        return tuple([None if column[0] is None else wrap(np.stack([g._array for g in column])) for column in zip(*rows)])
+        return batched_grads(outs, targets, gradients, create_graph, allow_unused)
     keep = create_graph if retain_graph is None else retain_graph
     started = _starting_gradients(outs, gradients)
     for target in targets:

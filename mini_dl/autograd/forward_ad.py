@@ -20,8 +20,8 @@ from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import _Switch, mode
 from mini_dl.autograd.primitive import recorded_as, view
 from mini_dl.autograd.recording import look_into
-from mini_dl.autograd.tangents import carry, forget_tangents, tangent_of
-from mini_dl.autograd.transforms import open_levels, without_forward
+from mini_dl.autograd.tangents import forget_tangents, tangent_of, with_tangent
+from mini_dl.autograd.transforms import open_levels
 from mini_dl.tensor import Tensor, alias, version_of
 
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
@@ -105,17 +105,6 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported."
         )
     return with_tangent(_view(tensor), tangent)
-
-
-def with_tangent(tensor: Tensor, tangent: Tensor) -> Tensor:
-    """`tensor`, which from now on carries `tangent`. RuntimeError unless their shapes agree."""
-    if tangent._array.shape != tensor._array.shape:
-        raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
-            f"Tensor is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}."
-        )
-    without_forward(carry, tensor, tangent)
-    return tensor
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:

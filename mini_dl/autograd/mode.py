@@ -48,6 +48,10 @@ class _AtWork:
         """Write into memory as the transforms want it; whether they do."""
         return False
 
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
+        return NotImplemented
+
     def detached(self, tensor: Tensor) -> Tensor:
         """A tensor of a level without history."""
         return tensor

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from mini_dl.autograd.batching import Batched
 from mini_dl.autograd.elements import setting
 from mini_dl.autograd.transforms import wrap_at
-from mini_dl.tensor import Tensor
+from mini_dl.tensor import Tensor, wrap
 
 
 def rows_of(
@@ -22,7 +24,7 @@ def rows_of(
         together(function, [batch[start : start + chunk_size] for batch in batches], randomness)
         for start in range(0, count, chunk_size)
     ]
-    return [setting.cat(list(column)) for column in zip(*parts)]
+    return [None if column[0] is None else setting.cat(column) for column in zip(*parts)]
 
 
 def together(function: Callable[..., list[Any]], batches: Sequence[Tensor], randomness: str) -> list[Any]:
@@ -37,3 +39,15 @@ def outside(level: Batched, result: Any) -> Any:
     if not isinstance(result, Tensor):
         return result
     return result._value if result._level is level else result.expand(level.size, *result._array.shape)
+
+
+def basis_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The unit vectors of the space of all elements of several tensors, as one batch for each."""
+    sizes = [tensor._array.size for tensor in tensors]
+    total, at, made = sum(sizes), 0, []
+    for tensor, size in zip(tensors, sizes):
+        unit = np.zeros((total, size), tensor._array.dtype)
+        unit[np.arange(at, at + size), np.arange(size)] = 1
+        made.append(wrap(unit.reshape(total, *tensor._array.shape)))
+        at += size
+    return made

@@ -13,7 +13,7 @@ Where the tangent of a tensor is kept, and what a write in place does to it, is 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,13 @@ Tangents = list[Any]
 """The tangents of the arguments of a call, or of its results: None where there is none, a list for a list of tensors."""
 
 
-def tangents_of(primitive: Any, args: Sequence[Any], tangents: Tangents, outs: Sequence[Tensor]) -> Tangents:
-    """The tangents of the results of a call, from those of its arguments. Nothing in it has a tangent where this runs."""
+def tangents_of(
+    new_level: Callable[[], Any], primitive: Any, args: Sequence[Any], tangents: Tangents, outs: Sequence[Tensor]
+) -> Tangents:
+    """The tangents of the results of a call, from those of its arguments. Nothing in it has a tangent where this runs.
+
+    `new_level` makes a level whose tensors have a history of their own.
+    """
     if primitive.forwards is not None:
         return [primitive.forwards(args, tangents, outs)]
     if primitive.looks:
@@ -46,7 +51,11 @@ def tangents_of(primitive: Any, args: Sequence[Any], tangents: Tangents, outs: S
         return linear_sum(primitive, args, tangents, outs)
     if (primitive.unary or hasattr(primitive, "promote")) and not any([is_complex(a) for a in (*args, *outs)]):
         return [elementwise_sum(primitive, args, tangents, outs[0], used)]
-    return transposed_twice(primitive, args, tangents, outs, used)
+    return transposed_twice(new_level, primitive, args, tangents, outs, used)
+
+
+def zeros_like(tensor: Tensor) -> Tensor:
+    return wrap(np.zeros(tensor._array.shape, tensor._array.dtype))
 
 
 def has_tangent(tangent: Any) -> bool:
@@ -110,19 +119,17 @@ def tangent_or_zeros(value: Any, tangent: Any) -> Any:
         if isinstance(value, (list, tuple)):
             known = tangent if tangent.__class__ is list else [None] * len(value)
             return [tangent_or_zeros(v, t) for v, t in zip(value, known)]
-        return (
-            wrap(np.zeros(value._array.shape, value._array.dtype)) if isinstance(value, Tensor) else None if value is None else 0
-        )
+        return zeros_like(value) if isinstance(value, Tensor) else None if value is None else 0
     return tangent
 
 
-def transposed_twice(primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any) -> Tangents:
+def transposed_twice(
+    new_level: Callable[[], Any], primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any
+) -> Tangents:
     """The transpose of the transpose: the formulas, recorded as functions of a gradient of zeros, and their gradients for the
     tangents. They are recorded on a level of their own, on which all else is constant."""
-    from mini_dl.autograd.transforms import Lifted, unwrap, wrap_at  # the level is itself made of calls
-
-    with Lifted() as level:
-        u = [wrap_at(level, wrap(np.zeros(o._array.shape, o._array.dtype))) for o in outs]
+    with new_level() as level:
+        u = [level.lifted(zeros_like(o)) for o in outs]
         for one, out in zip(u, outs):
             one._edge = LEAF if out._array.dtype.kind in INEXACT else None
         grads = u[0] if len(outs) == 1 else [one if one._edge is LEAF else None for one in u]
@@ -136,7 +143,7 @@ def transposed_twice(primitive: Any, args: Any, tangents: Tangents, outs: Sequen
             pairs = [(formula(grads, *what_is_asked(primitive, asks, args, outs)), tangents[i]) for i, formula, asks in used]
         rows = [(w, t) for w, t in flat_pairs(pairs) if w._level is level and w._edge is not None]
         if not rows:
-            return [wrap(np.zeros(o._array.shape, o._array.dtype)) if o._array.dtype.kind in INEXACT else None for o in outs]
+            return [zeros_like(o) if o._array.dtype.kind in INEXACT else None for o in outs]
         cotangents = [engine.fitted(t, w._array.shape, w._array.dtype) for w, t in rows]
         level.quiet = True
         found = engine.run_backward(
@@ -145,7 +152,7 @@ def transposed_twice(primitive: Any, args: Any, tangents: Tangents, outs: Sequen
         given = iter(found)
         products = [next(given) if one._edge is LEAF else None for one in u]
     return [
-        wrap(np.zeros(o._array.shape, o._array.dtype)) if p is None and o._array.dtype.kind in INEXACT else unwrap(level, p)
+        zeros_like(o) if p is None and o._array.dtype.kind in INEXACT else p if p is None or p._level is not level else p._value
         for p, o in zip(products, outs)
     ]
 
@@ -213,6 +220,21 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
         item = kept if number is None else kept[number]
         if len(item) == 4 and isinstance(item[0], Tensor):
             item[0]._tangent = tangent
+
+
+def with_tangent(tensor: Tensor, tangent: Tensor) -> Tensor:
+    """`tensor`, which from now on carries `tangent`. RuntimeError unless their shapes agree."""
+    if tangent._array.shape != tensor._array.shape:
+        raise RuntimeError(
+            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. "
+            f"Tensor is of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}."
+        )
+    before, mode.forward = mode.forward, False
+    try:
+        carry(tensor, tangent)
+    finally:
+        mode.forward = before
+    return tensor
 
 
 def _keep(tensor: Tensor) -> None:

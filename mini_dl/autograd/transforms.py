@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, is_number
+from mini_dl.autograd.function import Function, record_outputs
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import check_memory, overwrite
-from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.mode import at_work, mode, no_grad
 from mini_dl.autograd.recording import look_for_transforms, look_into
-from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of
-from mini_dl.tensor import Tensor, new, version_of
+from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of, with_tangent
+from mini_dl.tensor import Tensor, new, version_of, wrap
 
 _counting = threading.Lock()
 
@@ -33,7 +34,7 @@ def open_levels(more: int) -> None:
         at_work.anywhere += more
     if not _Using.begun:
         _Using.begun = True
-        at_work.__dict__.update(take=take, involves=involves, put=put, alike=alike, detached=detached)
+        at_work.__dict__.update(take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached)
         look_for_transforms()
 
 
@@ -93,6 +94,10 @@ class Level:
 
     def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
         """What a call gives, of which arguments are tensors of this level."""
+        raise NotImplementedError
+
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        """What a call of an ``autograd.Function`` gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
     def put(self, target: Tensor, result: Tensor) -> None:
@@ -235,7 +240,7 @@ def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
     try:
         found = primitive.call(*args)
         outs = found if isinstance(found, tuple) else (found,)
-        tangents = tangents_of(primitive, args, tangents_in(args, None), outs)
+        tangents = tangents_of(Lifted, primitive, args, tangents_in(args, None), outs)
     finally:
         mode.forward = True
     for out, tangent in zip(outs, tangents):
@@ -274,11 +279,34 @@ class Lifted(Level):
         if dual:
             if self.forward:
                 with self.beneath():
-                    tangents = tangents_of(primitive, values, own, computed)
+                    tangents = tangents_of(Lifted, primitive, values, own, computed)
             else:
-                tangents = without_forward(tangents_of, primitive, args, own, outs)
+                tangents = without_forward(tangents_of, Lifted, primitive, args, own, outs)
             for out, tangent in zip(outs, tangents):
                 carry(out, tangent)
+        return outs if several else outs[0]
+
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        values = mapped(lambda a: a._value if a._level is self else a, args)
+        with self.beneath():
+            found = function.apply(*values)
+        inputs = mapped(self.lifted, args)
+        known = {id(value): own for value, own in zip(values, inputs) if isinstance(value, Tensor)}
+
+        def own(one: Any) -> Any:
+            return known.get(id(one)) or wrap_at(self, one) if isinstance(one, Tensor) else one
+
+        several = isinstance(found, tuple)
+        outs = tuple([own(one) for one in (found if several else (found,))])
+        ctx = function._backward_cls(tuple(inputs))
+        with no_grad():
+            function.setup_context(ctx, tuple(inputs), outs if several else outs[0])
+        recording = mode.enabled and any(ctx.needs_input_grad)
+        outs = record_outputs(ctx, [a for a in inputs if isinstance(a, Tensor)], outs, recording, True)
+        if mode.forward and has_tangent(own_tangents := tangents_in(args, self)):
+            for out, product in zip(outs, products_of(ctx, args, own_tangents, outs)):
+                if product is not None and isinstance(out, Tensor):
+                    with_tangent(out, unwrap(self, product) if self.forward else product)
         return outs if several else outs[0]
 
     def any_history(self, args: Any) -> bool:
@@ -373,3 +401,65 @@ def put(target: Tensor, result: Tensor) -> bool:
 def detached(tensor: Tensor) -> Tensor:
     """A tensor of a level without history, there and on all levels below."""
     return wrap_at(tensor._level, tensor._value.detach(), tensor._batch_dim)  # type: ignore[arg-type,union-attr]
+
+
+# ------------------------------------------------------------------------------------------------ the user's own operations
+
+
+def apply(function: Any, args: tuple[Any, ...]) -> Any:
+    """What a call of an ``autograd.Function`` gives, NotImplemented if no transform has to do with its arguments."""
+    level, dual, dead = seen_in(args, mode.stack)
+    if dead:
+        return function.apply(*mapped(revived, args))
+    if level is not None:
+        if function.setup_context is Function.setup_context:
+            raise RuntimeError(
+                "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, ...), it must override "
+                "the setup_context staticmethod. For more details, please see "
+                "https://pytorch.org/docs/main/notes/extending.func.html"
+            )
+        if level is mode.stack[-1]:
+            return level.apply(function, args)
+        with mode.stack[level.at + 1].beneath():
+            return level.apply(function, args)
+    if not (dual and mode.forward):
+        return NotImplemented
+    tangents = tangents_in(args, None)
+    ctx, result = without_forward(function._run, args, function.setup_context is not Function.setup_context)
+    outs = result if isinstance(result, tuple) else (result,)
+    for out, product in zip(outs, products_of(ctx, args, tangents, outs)):
+        if product is not None and isinstance(out, Tensor):
+            with_tangent(out, product)
+    return result
+
+
+def products_of(ctx: Any, args: Any, tangents: Any, outs: Any) -> Any:
+    """What the user's `jvp` makes of the tangents of the arguments. RuntimeError if it does not fit the outputs."""
+    given = [
+        wrap(np.zeros(a._array.shape, a._array.dtype)) if t is None and isinstance(a, Tensor) and ctx.materialize_grads else t
+        for a, t in zip(args, tangents)
+    ]
+    ctx.runs_forward = True
+    try:
+        found = without_forward(ctx._forward_cls.jvp, ctx, *given)
+    finally:
+        ctx.runs_forward = False
+    products = found if isinstance(found, tuple) else (found,)
+    if len(products) != len(outs):
+        raise RuntimeError(
+            f"Function's jvp returned an invalid number of forward gradients (expected {len(outs)} but got {len(products)})"
+        )
+    for i, (out, product) in enumerate(zip(outs, products)):
+        if product is not None and not isinstance(product, Tensor):
+            raise RuntimeError(f"expected Variable or None (got {type(product).__name__}) for grad output {i}.")
+        inputs = [t for a, t in zip(args, given) if a is out]
+        if inputs and product is not None and all([product is not t for t in inputs]):
+            raise RuntimeError(
+                "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is modifying an "
+                "input inplace, then the jvp function must modify the corresponding gradient inplace."
+            )
+        if not inputs and isinstance(out, Tensor) and out._base is not None and product is not None and product._base is None:
+            raise RuntimeError(
+                "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
+            )
+    return products
