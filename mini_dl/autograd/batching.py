@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mini_dl._unseen import Unseen
+from mini_dl.autograd.custom import apply_on_batch
 from mini_dl.autograd.inplace import overwrite
 from mini_dl.autograd.recording import look_into
 from mini_dl.autograd.transforms import Level, wrap_at
@@ -129,6 +130,9 @@ class Batched(Level):
         if primitive.looks and found._base is not None:
             look_into(args[0], out)
         return out
+
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        return apply_on_batch(self, function, args)
 
     def _has(self, value: Any) -> Any:
         """Whether an argument is a tensor of this level; a list, of those in it, if any of them is."""
