@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mini_dl._unseen import is_unseen
+
 Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
 Function = Callable[..., Any]
@@ -269,6 +271,8 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
     best: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, number
     for operand in operands:
         if isinstance(operand, np.ndarray):
+            rank, found = (0 if operand.ndim else 1), operand.dtype
+        elif is_unseen(operand):
             rank, found = (0 if operand.ndim else 1), operand.dtype
         else:
             rank, found = 2, dtype_of_number(operand)

@@ -67,7 +67,7 @@ def stacked(tensor: torch.Tensor, dim: int | None) -> torch.Tensor:
 
 def looped(run: Callable[..., tuple[Any, ...]], tensors: Sequence[torch.Tensor], dims: Sequence[int | None]) -> tuple[Any, ...]:
     """The results of a loop over the batch, stacked."""
-    parts = [run(*[t if dim is None else t.select(dim, i) for t, dim in zip(tensors, dims)]) for i in range(SIZE)]
+    parts = [run(*[t if dim is None else t.select(dim, i).clone() for t, dim in zip(tensors, dims)]) for i in range(SIZE)]
     return tuple([torch.stack(list(outs)) for outs in zip(*parts)])
 
 

@@ -173,8 +173,9 @@ def along(call: Call) -> Any:
     """All tensors have the batch in front, and numbers of dimensions move behind it."""
     params = call.primitive.params
     args = [call.front(i) for i in range(len(params))]
-    if call.args and isinstance(call.args[0], Tensor) and not call.ndim(0) and "dim" in params:
-        return _along_nothing(call, args)
+    if "dim" in params and isinstance(call.args[0], Tensor) and not call.ndim(0):
+        ranks = [call.ndim(i) for i, value in enumerate(call.args) if isinstance(value, Tensor)]
+        return loop(call) if any(ranks) else _along_nothing(call, args)
     return call.run(*moved(call, params, args))
 
 
