@@ -15,7 +15,7 @@ from mini_dl._dtypes import FLOATING, Array
 from mini_dl._leaving import Block
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.tensor import Tensor
 
 
@@ -191,10 +191,14 @@ def suffixes(self: Tensor) -> Iterator[str]:
             yield "requires_grad=True"
     except RuntimeError:  # a view that may not be looked at because its base was modified
         yield "grad_fn=<Invalid>"
+    if self._tangent is not None and mode.forward:
+        yield f"tangent={self._tangent}"
 
 
 def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
     """The numbers, rounded for display, with type and history if they are not the usual ones."""
+    if self._value is not None:
+        return at_work.printed(self)
     kind = type(self).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
     if is_hollow(self._array) and tensor_contents is None:

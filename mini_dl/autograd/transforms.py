@@ -34,7 +34,9 @@ def open_levels(more: int) -> None:
         at_work.anywhere += more
     if not _Using.begun:
         _Using.begun = True
-        at_work.__dict__.update(take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached)
+        at_work.__dict__.update(
+            take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached, printed=printed
+        )
         look_for_transforms()
 
 
@@ -45,6 +47,8 @@ class _Using:
 class Level:
     """One transform at work: within ``with level:`` it is the innermost of this thread."""
 
+    kind = "GradTrackingTensor"
+    """What its tensors are called where they are printed."""
     records = False
     """Whether it has a grad mode of its own: what is set within it does not reach below."""
     forward = False
@@ -392,6 +396,14 @@ def put(target: Tensor, result: Tensor) -> bool:
         without_forward(renew, target, tangent)
         carry(target, target._tangent)
     return True
+
+
+def printed(tensor: Tensor) -> str:
+    """A tensor of a level as torch prints it: the name of its kind, the number of the level, and what it stands for."""
+    level: Any = tensor._level
+    batch = "" if tensor._batch_dim is None else f"bdim={tensor._batch_dim}, "
+    value = repr(tensor._value).replace("\n", "\n    ")
+    return f"{level.kind}(lvl={level.at + 1}, {batch}value=\n    {value}\n)"
 
 
 def detached(tensor: Tensor) -> Tensor:
