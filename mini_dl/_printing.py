@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from dataclasses import asdict, dataclass
@@ -15,7 +16,8 @@ from mini_dl._dtypes import FLOATING, Array
 from mini_dl._leaving import Block
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function
-from mini_dl.autograd.mode import at_work, mode
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
 
@@ -195,10 +197,17 @@ def suffixes(self: Tensor) -> Iterator[str]:
         yield f"tangent={self._tangent}"
 
 
+def _of_level(tensor: Tensor) -> str:
+    """A tensor within a transform of functions: what it stands for, and of which level."""
+    head = f"lvl={tensor._level.at + 1}"
+    name, head = ("BatchedTensor", head + ", bdim=0") if is_unseen(tensor) and tensor._batch_dim is not None else ("GradTrackingTensor", head)
+    return f"{name}({head}, value=\n{textwrap.indent(repr(tensor._value), '    ')}\n)"
+
+
 def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
     """The numbers, rounded for display, with type and history if they are not the usual ones."""
-    if self._value is not None:
-        return at_work.printed(self)
+    if self._level is not None and tensor_contents is None:
+        return _of_level(self)
     kind = type(self).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
     if is_hollow(self._array) and tensor_contents is None:

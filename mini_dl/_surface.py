@@ -17,6 +17,7 @@ import numpy as np
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function, castable, scalar_name
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_memory, inplace as in_place
 from mini_dl.autograd.mode import at_work, mode
@@ -204,6 +205,10 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
             check(result, out, args)
+        if is_unseen(result):
+            raise RuntimeError(
+                f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or view ops."
+            )
         return store(result, out)
 
     signature = inspect.signature(function)

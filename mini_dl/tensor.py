@@ -12,6 +12,7 @@ from mini_dl import _dtypes
 from mini_dl._device import CPU, META, device
 from mini_dl._dtypes import Array, Number
 from mini_dl._meta import Hollow, is_hollow
+from mini_dl._unseen import is_unseen
 
 ndarray, new = np.ndarray, object.__new__
 
@@ -193,7 +194,7 @@ def attributes_of(tensor: Tensor) -> dict[str, Any]:
 def wrap(array: Any) -> Tensor:
     """A tensor over `array`, without history. A NumPy scalar becomes a 0-d array."""
     tensor: Tensor = new(Tensor)
-    tensor._array = array if array.__class__ is ndarray or is_hollow(array) else np.asarray(array)
+    tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
     tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute takes three times as long
     if inference.anywhere and inference.here:
         tensor._inference = True

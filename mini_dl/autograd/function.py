@@ -219,6 +219,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     """
 
     _backward_cls: ClassVar[Any]
+    generate_vmap_rule = False
+    """Whether ``vmap`` may call the methods on a batch: they must not read values, nor have effects."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
@@ -249,6 +251,14 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        """What ``vmap`` calls: with ``info.batch_size`` and ``info.randomness``, the dimension of the batch in each argument (None
+        where it has none), and the arguments. It returns the output, and the dimension of the batch in it."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
         )
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._meta import is_hollow
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd import engine
 from mini_dl.autograd.graph import (
     Handle,
@@ -120,6 +121,8 @@ def _output_nr(self: Tensor) -> int:
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without its history and its version: autograd does not notice writes to it."""
     if self._level is not None:
+        if is_unseen(self):
+            raise RuntimeError("accessing `data` under vmap transform is not allowed")
         return at_work.detached(self)
     out = alias(self)
     out._counter, out._inference = None, self._inference

@@ -52,10 +52,6 @@ class _AtWork:
         """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
         return NotImplemented
 
-    def printed(self, tensor: Tensor) -> str:
-        """A tensor of a level as text."""
-        return ""
-
     def detached(self, tensor: Tensor) -> Tensor:
         """A tensor of a level without history."""
         return tensor

@@ -47,8 +47,6 @@ class _Using:
 class Level:
     """One transform at work: within ``with level:`` it is the innermost of this thread."""
 
-    kind = "GradTrackingTensor"
-    """What its tensors are called where they are printed."""
     records = False
     """Whether it has a grad mode of its own: what is set within it does not reach below."""
     forward = False
@@ -88,6 +86,9 @@ class Level:
             if level.forward:
                 forward = level.forward_before
         return _Beneath(self.below, enabled, forward)
+
+    def after(self) -> None:
+        """Called when a tensor of this level is used after the level was left."""
 
     def shown(self, value: Tensor, batch_dim: int | None) -> Array:
         """What a tensor of this level shows as its array."""
@@ -192,6 +193,7 @@ def seen_in(values: Any, stack: tuple[Level, ...]) -> tuple[Level | None, bool, 
 def revived(tensor: Tensor) -> Tensor:
     """A tensor, without the levels that have been left."""
     while tensor._level is not None and tensor._level not in mode.stack:
+        tensor._level.after()
         tensor = tensor._value  # type: ignore[assignment]
     return tensor
 
@@ -396,14 +398,6 @@ def put(target: Tensor, result: Tensor) -> bool:
         without_forward(renew, target, tangent)
         carry(target, target._tangent)
     return True
-
-
-def printed(tensor: Tensor) -> str:
-    """A tensor of a level as torch prints it: the name of its kind, the number of the level, and what it stands for."""
-    level: Any = tensor._level
-    batch = "" if tensor._batch_dim is None else f"bdim={tensor._batch_dim}, "
-    value = repr(tensor._value).replace("\n", "\n    ")
-    return f"{level.kind}(lvl={level.at + 1}, {batch}value=\n    {value}\n)"
 
 
 def detached(tensor: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from mini_dl._dtypes import (
     scalar_name,
 )
 from mini_dl._surface import public
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
@@ -144,6 +146,9 @@ def scaled_dot_product_attention(
     >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
     torch.Size([1, 2, 4])
     """
+    if is_unseen(attn_mask):
+        given = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+        return one_by_one(scaled_dot_product_attention, given, {})  # type: ignore[no-any-return]
     _check_operands(query, key, value)
     _check_mask(query, key, value, attn_mask, is_causal, dropout_p)
     if query._array.dtype.char in NARROW:

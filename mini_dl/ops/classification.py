@@ -9,6 +9,8 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import linear_in, op, unary
@@ -137,9 +139,30 @@ def nll_loss(
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
+    if is_unseen(target) or is_unseen(weight):
+        return _composed_nll(input, target, weight, ignore_index, reduction)
     classes = _Classes(input, target, weight, ignore_index)
     real_floating(input._array, "nll_loss_out_frame")
     return _nll(input, classes, reduction)
+
+
+def _composed_nll(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float = 0.0
+) -> Tensor:
+    """The loss where labels or weights may not be read. With `smoothing`, also of all other classes."""
+    dim = 0 if input.ndim == 1 else 1
+    target = target if dim else target.reshape(())
+    kept = target != ignore_index
+    index = target * kept
+    picked = masked(-input.gather(dim, index.unsqueeze(dim)).squeeze(dim), kept)
+    weights = kept.to(input.dtype) if weight is None else masked(weight.take(index), kept)
+    losses = picked * weights
+    if smoothing:
+        every = masked(-(input if weight is None else input * _by_class(weight, input.ndim)).sum(dim), kept)
+        losses = losses * (1 - smoothing) + every * (smoothing / input._array.shape[dim])
+    if reduction == "none":
+        return losses
+    return losses.sum() / weights.sum() if reduction == "mean" else losses.sum()
 
 
 def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
@@ -208,6 +231,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     if weight is not None:
         without_gradient("nll_loss_forward", weight=weight)
+    if is_unseen(target) or is_unseen(weight):
+        return _composed_nll(log_softmax(input, dim), target, weight, ignore_index, reduction, label_smoothing)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
@@ -266,6 +291,7 @@ def _positive(excess: Tensor, where: Array) -> Tensor:
 
 
 @public("nn.functional")
+@by_element
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -311,6 +337,7 @@ def _nonempty_matrix(shape: tuple[int, ...]) -> None:
 
 
 @public("nn.functional")
+@by_element
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

@@ -23,6 +23,7 @@ from mini_dl._device import (
 from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
+from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -85,7 +86,7 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
-    return _cast(input if target.kind in INEXACT else wrap(input._array), target)  # integers have no history
+    return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
 
 
 @tensor_method()
@@ -228,6 +229,8 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 @public("Tensor:numpy")
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
+    if is_unseen(self):
+        raise RuntimeError(NO_STORAGE)
     if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if is_hollow(self._array):
@@ -271,6 +274,8 @@ def tolist(self: Tensor) -> Any:
 
 @tensor_method()
 def __bool__(self: Tensor) -> bool:
+    if is_unseen(self):
+        return bool(self._array)
     return is_nonzero(self)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, limits_of
 from mini_dl._surface import NamedTensors, method, public, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matrices import H, square
@@ -22,6 +23,7 @@ def _det(A: Array) -> Array:
     return np.linalg.det(A)
 
 
+@by_element
 def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
     """``grad * cofactors``: ``det * inv(A).H`` for invertible matrices, else from the minors."""
     each = grad.unsqueeze(-1).unsqueeze(-1)

@@ -16,8 +16,9 @@ from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
+from mini_dl.autograd.draws import for_batches
 from mini_dl.autograd.history import requires_grad_
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
@@ -54,7 +55,7 @@ _SHARED = {
 """The keywords that all of them have, and what they take."""
 
 
-def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+def factory(*, out: bool = True, place: str = "torch", draws: bool = False) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
 
     Adds the keywords that all such functions of torch have.
@@ -83,7 +84,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
                 array = mode.run(functools.partial(make, *args, dtype=wanted, **kwargs))
             except (MemoryError, ValueError, OverflowError) as error:
                 raise too_large(make.__name__, args, error) from None
-            return finished(array, requires_grad, out)
+            made = finished(array, requires_grad, out)
+            return for_batches(made) if draws and at_work.anywhere else made
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]

@@ -12,6 +12,8 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -323,7 +325,7 @@ def without_dim(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
 def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None:
     shape = input._array.shape
     n = shape[dim] if shape else 1
-    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
+    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size) or is_unseen(positions):
         return
     high = positions.max()
     if high < n and positions.min() >= 0:
@@ -370,6 +372,12 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
+@by_element
+def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
+    found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array))).sum()
+    return found
+
+
 @linear_in("input source")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
@@ -391,7 +399,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @linear_in("input value")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
+    value=lambda grad, dim, index: _sum_where_filled(grad, dim, index),
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = fresh(input)
@@ -414,7 +422,7 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> T
             raise RuntimeError(
                 f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
             )
-        if not cast:
+        if not cast and not is_unseen(value):
             number_as(value._array.item(), input._array.dtype)
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
@@ -426,8 +434,8 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> T
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
-    number = value._array if isinstance(value, Tensor) else value
-    if np.iscomplexobj(number) and input._array.dtype.kind != "c":
+    kind = value._array.dtype.kind if isinstance(value, Tensor) else _dtypes.dtype_of_number(value).kind if _dtypes.is_number(value) else ""
+    if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
 
@@ -514,7 +522,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim] if input._array.ndim else 1
-    indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
+    if is_unseen(indices):
+        indices = indices + (indices < 0) * n
+    else:
+        indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
     ours, theirs = list(input._array.shape), list(indices._array.shape)
     if ours:
         ours[dim] = theirs[dim] = 1

@@ -11,6 +11,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import Array, NumpyType, scalar_name
 from mini_dl._surface import method, public, tensor_method
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import (
     check_inference,
     check_memory,
@@ -31,7 +32,7 @@ from mini_dl.kernels.indexing import (
 )
 from mini_dl.ops.filling import copy_, needs_recording
 from mini_dl.ops.gathering import assigned
-from mini_dl.ops.index_expressions import in_range, integers, mask_fits, parse
+from mini_dl.ops.index_expressions import BY_MASK, in_range, integers, mask_fits, parse
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
 from mini_dl.tensor import Tensor, wrap, written
@@ -196,6 +197,8 @@ def _indices_of(input: Tensor, indices: Any) -> Indices:
             if dim + item.ndim > len(shape):
                 raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {dim + item.ndim})")
             mask_fits(item._array.shape, shape, dim)
+            if is_unseen(item):
+                raise RuntimeError(BY_MASK)
             found = [wrap(f) for f in np.atleast_1d(item._array).nonzero()]
         else:
             found = [integers(item)]

@@ -12,6 +12,8 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public
+from mini_dl._unseen import refuse_batch
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.blocks import choose
@@ -119,12 +121,14 @@ def _nonzero(array: Array) -> Array:
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
     refuse_hollow("nonzero", input)
+    refuse_batch("nonzero", input)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))
 
 
 @method()
+@by_element
 def argwhere(input: Tensor) -> Tensor:
     """``input.nonzero()``"""
     refuse_hollow("argwhere", input)
@@ -132,6 +136,7 @@ def argwhere(input: Tensor) -> Tensor:
 
 
 @method(out=True)
+@by_element
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """``input.nonzero()`` truncated or filled to `size` rows."""
     refuse_hollow("nonzero_static", input)
@@ -144,6 +149,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 
 
 @function(out=True)
+@by_element
 def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each of `elements` is among `test_elements`; one of them may be a number."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):

@@ -14,6 +14,8 @@ from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.draws import resized_in_batch
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_inference, check_writable, rebase
 from mini_dl.autograd.memory import spread
@@ -59,7 +61,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
     needed = (1 + offset + sum([(n - 1) * s for n, s in zip(sizes_, strides)])) * array.itemsize if 0 not in sizes_ else 0
     held = memory_of(array).nbytes
-    if needed > held:
+    if needed > held and not is_unseen(array):
         raise RuntimeError(
             f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
             f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
@@ -155,6 +157,8 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     """Take another shape: the first elements in memory stay, new ones are uninitialized. RuntimeError if it requires grad."""
     refuse_hollow("resize_", self)
     shape = nonnegative(size)
+    if is_unseen(self):
+        return resized_in_batch(self, shape)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
     if shape != self._array.shape:

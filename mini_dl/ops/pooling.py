@@ -17,6 +17,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, int64, scalar_name
 from mini_dl._surface import named, public
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.mode import mode
@@ -86,6 +87,10 @@ def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> 
 
 
 WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
+
+
+_places = op()(places_of_maxima)  # (*, *in), (*, *out) -> (*, *out)
+_largest = op()(kernels.largest)  # (*, *in) -> (*, *out)
 
 
 def _ints(name: str, what: str, value: Any, n: int) -> Shape:
@@ -178,7 +183,7 @@ def _max_pool(
     plain = n == 1 and not indices and not is_recorded(input)
     _require(input._array.dtype, "f" if plain else "fiu", "max_pool1d_impl" if plain else f"max_pool{max(n, 2)}d")
     values = _maxima(input, windows)
-    return values, wrap(mode.run(places_of_maxima, input._array, values._array, windows)) if indices else None
+    return values, _places(input, values, windows) if indices else None
 
 
 def _check_max_pool1d(
@@ -428,14 +433,14 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor
         kernel = tuple([size // o for size, o in zip(space, out)])
         windows = Windows(kernel, kernel, (0,) * n, (1,) * n, out)
         values = _maxima(input, windows)
-        return values, wrap(mode.run(places_of_maxima, input._array, values._array, windows))
+        return values, _places(input, values, windows)
     axes = []
     for size, o in zip(space, out):
         i = np.arange(o)
         starts, ends = i * size // max(o, 1), -(-(i + 1) * size // max(o, 1))
         taps = np.arange(int((ends - starts).max(initial=1)))
         axes.append(np.minimum(starts[:, None] + taps, ends[:, None] - 1))  # (out, K), the last repeated where there are fewer
-    places = wrap(mode.run(kernels.largest, input._array, axes))
+    places = _largest(input, axes)
     return _values_at(kinked(input), places, n), places
 
 
@@ -506,7 +511,7 @@ def _max_unpool(
         raise RuntimeError(f"max_unpooling: output_size must be non-negative, but got {out}")
     _require(input._array.dtype, "f", f"max_unpool{max(n, 2)}d")
     places = indices._array
-    if places.size and not (places.min() >= 0 and places.max() < math.prod(out)):
+    if places.size and not is_unseen(places) and not (places.min() >= 0 and places.max() < math.prod(out)):
         bad = places.max() if places.max() >= math.prod(out) else places.min()
         volume = "x".join([str(o) for o in ([*out, 1] if n == 1 else out)])
         raise RuntimeError(f"Found an invalid max index: {bad} (output volumes are of size {volume}")
@@ -574,7 +579,7 @@ def _fractional_max_pool(
         kernels.intervals(drawn[..., s], x.shape[d - n], out[d], kernel[d])[..., None] + np.arange(kernel[d])
         for d, s in enumerate(order)
     ]
-    places = wrap(mode.run(kernels.largest, x, axes))
+    places = _largest(input, axes)
     return _values_at(kinked(input), places, n), places
 
 

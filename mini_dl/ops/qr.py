@@ -11,6 +11,7 @@ from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
@@ -113,6 +114,7 @@ _Geqrf = return_type("geqrf", "a tau")
 
 
 @method(out=True)
+@by_element
 def geqrf(input: Tensor) -> NamedTensors:
     """``(a, tau)``: R above the diagonal of `a`, below it the reflectors whose product is Q (see `householder_product`)."""
     refuse_hollow("geqrf", input)

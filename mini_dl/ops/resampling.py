@@ -10,6 +10,7 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -280,6 +281,7 @@ PADDING = ("zeros", "border", "reflection")
 
 
 @public("nn.functional")
+@by_element
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
@@ -300,6 +302,7 @@ def grid_sample(
 
 
 @public("torch", "torch:grid_sampler_2d", "torch:grid_sampler_3d")
+@by_element
 def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
     """``grid_sample`` with its modes by number."""
     for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):

@@ -12,6 +12,7 @@ import numpy as np
 from mini_dl._checks import listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
@@ -82,7 +83,7 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
     if input._array.size < 2 or input._array.shape[dim] == 1:
         return grad
-    if input._array.all():
+    if not is_unseen(input) and input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)
     return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
@@ -100,9 +101,9 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
     shape = input._array.shape
     if not shape:
         return grad
-    if input._array.all():
+    if not is_unseen(input) and input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
-    if whole and not differentiates() and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
+    if whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
         return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)

@@ -10,6 +10,7 @@ import numpy as np
 from mini_dl._dtypes import Array, Shape, limits_of, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
@@ -160,6 +161,7 @@ def _plain(value: Any) -> Any:
 
 
 @public("linalg", out=True)
+@by_element
 def pinv(
     A: Tensor, rcond: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
@@ -182,6 +184,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def matrix_rank(
     A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
@@ -205,6 +208,7 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 
 
 @public("linalg", out=True)
+@by_element
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
     """``(solution, residuals, rank, singular_values)``: the X of least norm with the least ``norm(A @ X - B)``.
 

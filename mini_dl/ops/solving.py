@@ -10,6 +10,7 @@ from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels import linalg as kernels
@@ -81,6 +82,7 @@ def inverse(input: Tensor) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> NamedTensors:
     """``(inverse, info)``: where a matrix is singular, info is the order of its first zero pivot, and there is no error."""
     refuse_hollow("inv_ex", A)
@@ -130,6 +132,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> NamedTensors:
     """``(result, info)``: like `solve`, without an error where A is singular unless requested."""
     info = singular(square("linalg.solve", A))
