@@ -200,7 +200,11 @@ def suffixes(self: Tensor) -> Iterator[str]:
 def _of_level(tensor: Tensor) -> str:
     """A tensor within a transform of functions: what it stands for, and of which level."""
     head = f"lvl={tensor._level.at + 1}"
-    name, head = ("BatchedTensor", head + ", bdim=0") if is_unseen(tensor) and tensor._batch_dim is not None else ("GradTrackingTensor", head)
+    name, head = (
+        ("BatchedTensor", head + ", bdim=0")
+        if is_unseen(tensor) and tensor._batch_dim is not None
+        else ("GradTrackingTensor", head)
+    )
     return f"{name}({head}, value=\n{textwrap.indent(repr(tensor._value), '    ')}\n)"
 
 

@@ -205,7 +205,9 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
     if tangent is None:
         return
     array = tangent._array
-    if array.strides != out._array.strides or (tangent._level is None and tangent._tangent is None and not array.flags.writeable):
+    if tangent._level is None and (
+        array.strides != out._array.strides or (tangent._tangent is None and not array.flags.writeable)
+    ):
         tangent = laid_out(tangent, out._array)
     out._tangent = tangent
     if out._level is None or not out._level.forward:

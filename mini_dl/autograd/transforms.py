@@ -34,9 +34,7 @@ def open_levels(more: int) -> None:
         at_work.anywhere += more
     if not _Using.begun:
         _Using.begun = True
-        at_work.__dict__.update(
-            take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached, printed=printed
-        )
+        at_work.__dict__.update(take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached)
         look_for_transforms()
 
 
