@@ -193,12 +193,18 @@ def suffixes(self: Tensor) -> Iterator[str]:
             yield "requires_grad=True"
     except RuntimeError:  # a view that may not be looked at because its base was modified
         yield "grad_fn=<Invalid>"
+    if self._tangent is not None and mode.forward:
+        yield f"tangent={self._tangent}"
 
 
 def _of_level(tensor: Tensor) -> str:
     """A tensor within a transform of functions: what it stands for, and of which level."""
     head = f"lvl={tensor._level.at + 1}"
-    name, head = ("BatchedTensor", head + ", bdim=0") if is_unseen(tensor) and tensor._batch_dim is not None else ("GradTrackingTensor", head)
+    name, head = (
+        ("BatchedTensor", head + ", bdim=0")
+        if is_unseen(tensor) and tensor._batch_dim is not None
+        else ("GradTrackingTensor", head)
+    )
     return f"{name}({head}, value=\n{textwrap.indent(repr(tensor._value), '    ')}\n)"
 
 

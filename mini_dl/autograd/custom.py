@@ -144,7 +144,12 @@ class _Generated:
                 grad.sum_to_size(shape) if isinstance(grad, Tensor) and has and grad._array.shape != shape else grad
                 for grad, has, shape in zip(given, self.batched, self.shapes)
             ]
-        return tuple([self._of_input(level, grad, has) for grad, has in zip([*fitted, *given[len(fitted) :]], [*self.batched, *[False] * len(given)])])
+        return tuple(
+            [
+                self._of_input(level, grad, has)
+                for grad, has in zip([*fitted, *given[len(fitted) :]], [*self.batched, *[False] * len(given)])
+            ]
+        )
 
     def _of_input(self, level: Any, grad: Any, has: bool) -> Any:
         """A gradient for a physical input: with its batch, or added up."""

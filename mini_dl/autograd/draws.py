@@ -129,8 +129,6 @@ def in_batches(input: Tensor, make: Callable[[Tensor, tuple[int, ...]], Tensor],
     return in_batches(value, make, lead)
 
 
-
-
 def resized_in_batch(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A tensor of the level of a batch after each element took another shape."""
     level, value = tensor._level, tensor._value

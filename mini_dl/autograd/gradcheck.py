@@ -89,6 +89,9 @@ def gradgradcheck(
 
     def gradients(*args: Any) -> tuple[Any, ...]:
         values, cotangents = args[:-count], args[-count:]
+        for given, value in zip(inputs, values):
+            if isinstance(given, Tensor) and edge_of(given) is not None and edge_of(value) is None:
+                value.requires_grad = True
         outs = _differentiable_outputs(func(*values))
         wanted = [v for v in values if isinstance(v, Tensor) and edge_of(v) is not None]
         found = engine.grad(outs, wanted, cotangents, create_graph=True, allow_unused=True)

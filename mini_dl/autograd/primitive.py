@@ -68,8 +68,10 @@ class Op:
     """The groups of arguments in which it is linear together (see `linear_in`)."""
     added: tuple[str, ...] = ()
     """The arguments that are added to the result, and may be None."""
+    symmetric: frozenset[str] = frozenset()
+    """The arguments in which its Jacobian is its own transpose, as that of an elementwise one is (see `symmetric_in`)."""
     forwards: Any = None
-    """A faster text for its tangents, where one was measured to be worth it (see `tangents`)."""
+    """A faster text for its tangents, where one was measured to be worth it (see `forwards_by`)."""
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
     promote: Promotion  # of a binary one: gives operands of different types one
@@ -270,12 +272,36 @@ def linear_in(*groups: str, added: str = "") -> Decorator:
     return decorate
 
 
+def symmetric_in(*arguments: str) -> Decorator:
+    """Say in which arguments the Jacobian of a primitive is symmetric while all are real, as that of an elementwise function is:
+    the formulas then serve for the tangents as they stand."""
+
+    def decorate(call: Function) -> Function:
+        primitive_of(call, "symmetric_in").symmetric = frozenset(arguments)
+        return call
+
+    return decorate
+
+
+def forwards_by(rule: Function) -> Decorator:
+    """Give a primitive of one differentiable argument, its first, a text for its tangent: ``rule(tangent, result, *args)``.
+
+    Only where it was measured to be worth a second text.
+    """
+
+    def decorate(call: Function) -> Function:
+        primitive_of(call, "forwards_by").forwards = rule
+        return call
+
+    return decorate
+
+
 def unary(input: Formula | None = None) -> Callable[[Function], Callable[..., Tensor]]:
     """An elementwise primitive of one argument."""
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, {} if input is None else {"input": input})
-        primitive.unary = True
+        primitive.unary, primitive.symmetric = True, frozenset(["input"])
         computes(primitive)
         return call_of(primitive, text_of_unary)
 
@@ -309,7 +335,7 @@ def binary(
     def decorate(forward: Function) -> Binary:
         given = {"input": input, "other": other}
         primitive = Op(forward, {name: formula for name, formula in given.items() if formula is not None})
-        primitive.promote = promote
+        primitive.promote, primitive.symmetric = promote, frozenset(given)
         computes(primitive)
 
         def build(refuse: str, number_first: bool, number_last: bool) -> Any:

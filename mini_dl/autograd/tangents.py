@@ -3,7 +3,8 @@
 The formula of a primitive is linear in `grad`: it is the transposed Jacobian J^T, applied to `grad`. Its own derivative in `grad`
 is therefore J, which takes the tangents of the arguments to those of the results. So no primitive has a second formula:
 
-- of an elementwise primitive (`unary`, `binary`) J is diagonal, and its own transpose: the formula serves as it stands;
+- of an elementwise primitive (`unary`, `binary`, or declared by `symmetric_in`) J is diagonal, and its own transpose: the formula
+  serves as it stands;
 - a primitive that is linear in an argument (a `view`, or declared by `linear_in`) applies itself to its tangent;
 - all others go through the transpose of the transpose: u -> J^T u is recorded at zeros, and its gradient for t is J t.
 
@@ -40,8 +41,8 @@ def tangents_of(
 
     `new_level` makes a level whose tensors have a history of their own.
     """
-    if primitive.forwards is not None:
-        return [primitive.forwards(args, tangents, outs)]
+    if primitive.forwards is not None and has_tangent(tangents[0]):
+        return [primitive.forwards(tangents[0], outs[0], *args)] + [None] * (len(outs) - 1)
     if primitive.looks:
         return [None if tangents[0] is None or not primitive.formulas else primitive.call(tangents[0], *args[1:])]
     used = [(i, formula, asks) for i, formula, asks in primitive.formulas if has_tangent(tangents[i])]
@@ -49,8 +50,8 @@ def tangents_of(
         return [None] * len(outs)
     if primitive.linear and is_linear_there(primitive, tangents):
         return linear_sum(primitive, args, tangents, outs)
-    if (primitive.unary or hasattr(primitive, "promote")) and not any([is_complex(a) for a in (*args, *outs)]):
-        return [elementwise_sum(primitive, args, tangents, outs[0], used)]
+    if all([primitive.params[i] in primitive.symmetric for i, _, _ in used]) and not any([is_complex(a) for a in (*args, *outs)]):
+        return symmetric_sum(primitive, args, tangents, outs, used)
     return transposed_twice(new_level, primitive, args, tangents, outs, used)
 
 
@@ -79,14 +80,14 @@ def what_is_asked(primitive: Any, asks: Sequence[str], args: Sequence[Any], outs
     return found
 
 
-def elementwise_sum(primitive: Any, args: Any, tangents: Tangents, out: Tensor, used: Any) -> Tensor | None:
-    """The sum over the arguments of what their formulas make of their tangents."""
-    total = None
+def symmetric_sum(primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Tensor], used: Any) -> Tangents:
+    """The sum over the arguments of what their formulas make of their tangents: the tangent of the first result."""
+    total, out, rest = None, outs[0], [None] * (len(outs) - 1)
     for i, formula, asks in used:
-        term = formula(tangents[i], *what_is_asked(primitive, asks, args, (out,)))
+        term = formula([tangents[i], *rest] if rest else tangents[i], *what_is_asked(primitive, asks, args, outs))
         if term is not None:
             total = term if total is None else total + term
-    return None if total is None else engine.fitted(total, out._array.shape, out._array.dtype)
+    return [None if total is None else engine.fitted(total, out._array.shape, out._array.dtype), *rest]
 
 
 def is_linear_there(primitive: Any, tangents: Tangents) -> bool:
@@ -205,7 +206,9 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
     if tangent is None:
         return
     array = tangent._array
-    if array.strides != out._array.strides or (tangent._level is None and tangent._tangent is None and not array.flags.writeable):
+    if tangent._level is None and (
+        array.strides != out._array.strides or (tangent._tangent is None and not array.flags.writeable)
+    ):
         tangent = laid_out(tangent, out._array)
     out._tangent = tangent
     if out._level is None or not out._level.forward:

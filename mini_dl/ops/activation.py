@@ -19,7 +19,7 @@ from mini_dl._dtypes import Array, Number, dtype, limits_of, number_as, scalar_n
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, unary
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, symmetric_in, unary
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import choose, computed_in, elementwise, keep, one_and_exp_of_negative, real_floating, sigmoid_of
 from mini_dl.kernels.gelu import gelu_and_cdf, gelu_backward, gelu_tanh, gelu_tanh_backward
@@ -63,6 +63,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
@@ -78,6 +79,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
 def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
     if input.dtype.kind == "b":
@@ -111,6 +113,7 @@ def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
 def _leaky_relu(input: Array, negative_slope: float) -> Array:
     slope = number_as(negative_slope, real_floating(input, "leaky_relu_cpu").dtype)
@@ -171,6 +174,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 @public("nn.functional", "torch", "Tensor", out=True)
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """`input` where ``|input| > lambd``, else 0"""
@@ -178,6 +182,7 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def _softshrink(input: Array, lambd: float) -> Array:
     limit = real_floating(input, "softshrink_check").dtype.type(lambd)
@@ -196,6 +201,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
 @elementwise
 def _hardsigmoid(input: Array) -> Array:
@@ -219,6 +225,7 @@ def _hardswish_backward(upstream: Array, input: Array) -> Array:
     return choose(np.asarray(input < 3), inner, upstream)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _hardswish_backward(grad, input))
 @elementwise
 def _hardswish(input: Array) -> Array:
@@ -254,6 +261,7 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
     return choose(np.asarray(input <= 0), y, upstream * input.dtype.type(scale))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
 @elementwise
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
@@ -298,6 +306,7 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
     return choose(np.asarray(z > threshold), upstream, upstream * sigmoid_of(z))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold))
 @elementwise
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
@@ -330,6 +339,7 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 
 @public("nn.functional", out=True)
 @recorded_as("LogSigmoidBackward0")
+@symmetric_in("input")
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
 @elementwise
 def logsigmoid(input: Array) -> Array:
@@ -370,6 +380,7 @@ def _silu_second(x: Tensor) -> Tensor:
     return _sigmoid_slope(s) * (2 + x * (1 - 2 * s))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _silu_backward(grad, input))
 @elementwise
 def _silu(input: Array) -> Array:
@@ -408,6 +419,7 @@ def _tanh_softplus(x: Array) -> Array:
     return n / (n + 2)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _mish_backward(grad, input))
 @elementwise
 def _mish(input: Array) -> Array:
@@ -439,6 +451,7 @@ def _gelu_tanh_second(x: Tensor) -> Tensor:
     return (1 - t * t) * (inner + x * (3 * gelu_kernel.CUBIC * gelu_kernel.TANH_SCALE * x - t * inner * inner))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _gelu_tanh_backward(grad, input))
 def _gelu_tanh(input: Array) -> Array:
     return gelu_tanh(input)
@@ -462,6 +475,7 @@ def _gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
     return gelu_backward(upstream, input, cdf)
 
 
+@symmetric_in("input")
 @op(input=_gelu_gradient)
 def _gelu(input: Array) -> tuple[Array, Array]:
     """``input * cdf`` and, for the gradient, ``cdf``, the normal distribution's"""
@@ -508,6 +522,7 @@ def softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
     return softmax_kernel.along(softmax_kernel.softmax_backward_rows, dim, upstream, result_)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, result, dim: softmax_backward(grad, result, dim))
 def _softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)

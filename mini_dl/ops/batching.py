@@ -287,7 +287,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             conversion: "_cast",
             copies: "detach_copy",
             loss: "_huber _bce",
-                        matmul: "_batched _weighted_sum",
+            matmul: "_batched _weighted_sum",
             resampling: "_resample _spread_back",
             padding: "_pad_constant _pad_by_position _pad_circular",
             pooling: "_largest _maxima _means _spread_means",

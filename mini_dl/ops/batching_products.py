@@ -48,6 +48,8 @@ def _affine_on_batch(call: Call) -> Tensor:
     if not has_weight and not has_bias:
         return _affine(input, weight, bias)
     product = _times(call, input, weight, True, (has_input, has_weight))
+    if bias is None:
+        return product
     return product + ranked(bias, has_bias, product._array.ndim - (has_input or has_weight))
 
 

@@ -13,7 +13,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Number, as_type, c_name, is_number, number_as, result_numpy, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of
+from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
@@ -114,6 +114,7 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     return out if max is None else np.minimum(out, as_type(max, common))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
 def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     """`_clamp` of floating point numbers by Python numbers."""
@@ -239,6 +240,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     return _nan_to_num(input, *numbers)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: masked(grad, input.isfinite()))
 def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
     if input.dtype.kind not in INEXACT:

@@ -191,7 +191,10 @@ def _new(function: Callable[..., Tensor]) -> None:
     def make(self: Tensor, *args: Any, dtype: TypeLike = None, **kwargs: Any) -> Tensor:
         kwargs.setdefault("device", self.device)
         if is_unseen(self) and function is not empty_strided:
-            return in_batches(self, lambda physical, lead: function(*_longer(lead, args), dtype=self.dtype if dtype is None else dtype, **kwargs))
+            return in_batches(
+                self,
+                lambda physical, lead: function(*_longer(lead, args), dtype=self.dtype if dtype is None else dtype, **kwargs),
+            )
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
     named(make, "new_" + function.__name__, f"``torch.{function.__name__}(...)`` in the type of this tensor.")

@@ -57,7 +57,9 @@ _SHARED = {
 """The keywords that all of them have, and what they take."""
 
 
-def factory(*, out: bool = True, place: str = "torch", draws: bool = False) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+def factory(
+    *, out: bool = True, place: str = "torch", draws: bool = False
+) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
 
     Adds the keywords that all such functions of torch have.

@@ -434,7 +434,13 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False) -> T
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
-    kind = value._array.dtype.kind if isinstance(value, Tensor) else _dtypes.dtype_of_number(value).kind if _dtypes.is_number(value) else ""
+    kind = (
+        value._array.dtype.kind
+        if isinstance(value, Tensor)
+        else _dtypes.dtype_of_number(value).kind
+        if _dtypes.is_number(value)
+        else ""
+    )
     if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))

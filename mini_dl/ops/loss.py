@@ -19,7 +19,7 @@ from mini_dl._dtypes import INEXACT, NARROW, Array, of_numpy, result_numpy, scal
 from mini_dl._surface import namespace, public
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import no_grad
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
 from mini_dl.ops.activation import _hardtanh, logsigmoid
 from mini_dl.ops.ctc import ctc_loss
@@ -72,6 +72,7 @@ def l1_loss(
     return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
 
 
+@symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _hardtanh(difference, -delta, delta))
 @elementwise
 def _huber(difference: Array, delta: float) -> Array:
@@ -189,6 +190,7 @@ def kl_div(
 # ------------------------------------------------------------------------------------------------ binary
 
 
+@symmetric_in("input", "target")
 @op(
     input=lambda grad, input, target: _bce_slope(grad, input, target),
     target=lambda grad, input: grad * ((1 - input).log() - input.log()),

@@ -20,17 +20,17 @@ from mini_dl._surface import named, public
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.formal import kinked, piecewise
 from mini_dl.autograd.inplace import is_recorded
-from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import forwards_by, linear_in, not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
 from mini_dl.kernels.pooling import Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
 from mini_dl.ops.random import rand
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ maxima
 
 
 @piecewise("input")
+@forwards_by(lambda tangent, result, input, windows: _at_maxima(tangent, input, windows))
 @op(input=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _maxima(input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out)"""

@@ -225,7 +225,9 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     if not isinstance(p, Tensor):
         return put(self, generator, lambda like: distributions.bernoulli(like.dtype, p))
     if is_unseen(p):
-        return self.copy_(drawn_from(lambda like, chances: bernoulli_(like.new_empty(like.shape), chances, generator=generator), (self, p)))
+        return self.copy_(
+            drawn_from(lambda like, chances: bernoulli_(like.new_empty(like.shape), chances, generator=generator), (self, p))
+        )
     return put(self, generator, lambda like: _coins(like, p.expand(like.shape)._array))
 
 

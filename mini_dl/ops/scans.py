@@ -103,7 +103,9 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
         return grad
     if not is_unseen(input) and input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
-    if whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
+    if (
+        whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1
+    ):  # whatever the others are
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
         return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)
