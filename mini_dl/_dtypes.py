@@ -270,9 +270,7 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
     """The type of an operation over arrays and Python numbers: dimensioned > 0-d > numbers, category first."""
     best: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, number
     for operand in operands:
-        if isinstance(operand, np.ndarray):
-            rank, found = (0 if operand.ndim else 1), operand.dtype
-        elif is_unseen(operand):
+        if isinstance(operand, np.ndarray) or is_unseen(operand):
             rank, found = (0 if operand.ndim else 1), operand.dtype
         else:
             rank, found = 2, dtype_of_number(operand)

@@ -47,7 +47,11 @@ def test_per_sample_gradients_of_a_convolutional_network(torch, rng):
     x, y = rng(6, 2, 8, 8), torch.tensor([0, 1, 2, 3, 4, 0])
     together = torch.func.vmap(torch.func.grad_and_value(loss), in_dims=(None, 0, 0))(parameters, x, y)
     alone = [torch.func.grad(loss)(parameters, one, label) for one, label in zip(x, y)]
-    return together, alone, [bool(torch.allclose(together[0][k], torch.stack([a[k] for a in alone]), atol=1e-5)) for k in parameters]
+    return (
+        together,
+        alone,
+        [bool(torch.allclose(together[0][k], torch.stack([a[k] for a in alone]), atol=1e-5)) for k in parameters],
+    )
 
 
 @twin

@@ -186,6 +186,7 @@ def _take_on_batch(call: Call) -> Tensor:
 
 rule_for(gathering._put, _masked_scatter)(loop_with_warning)
 
+
 @rule_for(_masked_select)
 def _masked_select_on_batch(call: Call) -> Tensor:
     """With one mask for all, the same places of each element."""
