@@ -71,7 +71,9 @@ def looped(run: Callable[..., tuple[Any, ...]], tensors: Sequence[torch.Tensor],
     return tuple([torch.stack(list(outs)) for outs in zip(*parts)])
 
 
-def judged_batch(theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: tuple[int | None, ...], tolerance: Any) -> str | None:
+def judged_batch(
+    theirs: Any, ours: Any, tensors: Sequence[torch.Tensor], dims: tuple[int | None, ...], tolerance: Any
+) -> str | None:
     """Why the results of a batch differ from torch's, or from a loop's where torch has no rule but we have."""
     full = [stacked(tensor, dim) for tensor, dim in zip(tensors, dims)]
     copies = bridge.to_mini(full)
