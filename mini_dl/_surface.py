@@ -211,7 +211,8 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             check(result, out, args)
         if is_unseen(result):
             raise RuntimeError(
-                f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or view ops."
+                f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
+                "view ops."
             )
         return store(result, out)
 

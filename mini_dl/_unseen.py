@@ -1,7 +1,7 @@
 """Arrays whose values nobody may read: what the tensors within `vmap` hold.
 
-Each stands for one element of a batch, whichever: it has a shape, a type and strides. Whatever would read or compute with values is
-refused, so that what bypasses the primitives errs instead of computing on one element.
+Each stands for one element of a batch, whichever: it has a shape, a type and strides. Whatever would read or compute with
+values is refused, so that what bypasses the primitives errs instead of computing on one element.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any, NoReturn
 import numpy as np
 
 NO_VALUES = (
-    "vmap: the values of a tensor are read here, which stands for all elements of a batch, one after the other: this operation is not "
-    "supported within vmap"
+    "vmap: the values of a tensor are read here, which stands for all elements of a batch, one after the other: this operation "
+    "is not supported within vmap"
 )
 ITEM = (
-    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try to "
-    "rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please file a bug "
-    "report."
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try "
+    "to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please file "
+    "a bug report."
 )
 NO_STORAGE = "Cannot access data pointer of Tensor that doesn't have storage"
 FLOW = (
-    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, please file an "
-    "issue at https://github.com/pytorch/pytorch/issues ."
+    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, "
+    "please file an issue at https://github.com/pytorch/pytorch/issues ."
 )
 
 
@@ -162,6 +162,6 @@ def refuse_batch(name: str, *values: Any) -> None:
     """RuntimeError for a function whose result takes another shape for each element of a batch."""
     if any([is_unseen(value) for value in values]):
         raise RuntimeError(
-            "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
-            f"aten::{name}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
+            f"vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over aten::{name}. "
+            "Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
         )

@@ -31,13 +31,15 @@ def vmap(
 
     `func` sees tensors without that dimension, and need not know of it. `in_dims` says which dimension of each argument is the
     batch, None for an argument that is the same for all elements: a number for all, or a tuple in the structure of the arguments
-    (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments are passed on.
+    (their lists, tuples and dictionaries). `out_dims` says likewise where it goes in the results. Keyword arguments are passed
+    on.
 
     Random draws in `func` are refused, unless `randomness` is "different" (for each element) or "same" (for all).
     With `chunk_size` the batch is taken in parts of at most that size, which needs less memory.
 
     ValueError where dimensions do not fit; RuntimeError where `func` reads the value of a batched tensor (``item()``, ``if``), or
-    writes one into a tensor that is the same for all elements. May be nested, and meet ``grad``, ``jvp`` and the others in any order.
+    writes one into a tensor that is the same for all elements. May be nested, and meet ``grad``, ``jvp`` and the others in any
+    order.
 
     >>> import mini_dl as torch
     >>> rows, columns = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 1.0], [0.0, 2.0]])
@@ -83,8 +85,8 @@ class _Mapping:
     def _check_out_dim(self, dim: Any) -> None:
         if dim is not None and not isinstance(dim, int):
             raise ValueError(
-                f"vmap({self.name}, ..., out_dims={self.out_dims}): `out_dims` must be an int, None or a python collection of ints "
-                "representing where in the outputs the vmapped dimension should appear."
+                f"vmap({self.name}, ..., out_dims={self.out_dims}): `out_dims` must be an int, None or a python collection of "
+                "ints representing where in the outputs the vmapped dimension should appear."
             )
 
     # -------------------------------------------------------------------------------------------- in
@@ -106,8 +108,8 @@ class _Mapping:
         dims = _broadcast_to_and_flatten(in_dims, spec)
         if dims is None:
             raise ValueError(
-                f"{called}in_dims is not compatible with the structure of `inputs`. in_dims has structure {tree_flatten(in_dims)[1]} "
-                f"but inputs has structure {spec}."
+                f"{called}in_dims is not compatible with the structure of `inputs`. in_dims has structure "
+                f"{tree_flatten(in_dims)[1]} but inputs has structure {spec}."
             )
         counted = [_counted(called, arg, dim) for arg, dim in zip(flat, dims)]
         return batch_size(counted, flat), counted, flat, spec
@@ -162,8 +164,8 @@ class _Mapping:
             return out
         if not isinstance(out, Tensor):
             raise ValueError(
-                f"vmap({self.name}, ...): `{self.name}` must only return Tensors, got type {type(out)}. Did you mean to set out_dims= "
-                "to None for output?"
+                f"vmap({self.name}, ...): `{self.name}` must only return Tensors, got type {type(out)}. Did you mean to set "
+                "out_dims= to None for output?"
             )
         return unbatched(level, out, dim)
 
@@ -176,14 +178,14 @@ def _counted(called: str, arg: Any, dim: Any) -> int | None:
         raise ValueError(f"{called}Got in_dim={dim} for an input but in_dim must be either an integer dimension or None.")
     if not isinstance(arg, Tensor):
         raise ValueError(
-            f"{called}Got in_dim={dim} for an input but the input is of type {type(arg)}. We cannot vmap over non-Tensor arguments, "
-            "please use None as the respective in_dim"
+            f"{called}Got in_dim={dim} for an input but the input is of type {type(arg)}. We cannot vmap over non-Tensor "
+            "arguments, please use None as the respective in_dim"
         )
     n = arg._array.ndim
     if not -n <= dim < n:
         raise ValueError(
-            f"{called}Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {n} so expected in_dim to satisfy "
-            f"-{n} <= in_dim < {n}."
+            f"{called}Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {n} so expected in_dim to "
+            f"satisfy -{n} <= in_dim < {n}."
         )
     return dim % n
 
@@ -195,7 +197,8 @@ def batch_size(dims: Sequence[int | None], flat: Sequence[Any]) -> int:
         raise ValueError("vmap: Expected at least one Tensor to vmap over")
     if any([size != sizes[0] for size in sizes]):
         raise ValueError(
-            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped "
+            "dimension"
         )
     return sizes[0]
 
@@ -220,7 +223,8 @@ def unbatched(level: Batched, out: Tensor, dim: int) -> Tensor:
 
 
 def replace_all_batch_norm_modules_(root: Module) -> Module:
-    """Give all batch normalizations in `root` statistics of the batch alone, in place: running ones cannot be updated in ``vmap``.
+    """Give all batch normalizations in `root` statistics of the batch alone, in place: running ones cannot be updated in
+    ``vmap``.
 
     >>> import mini_dl as torch
     >>> net = torch.func.replace_all_batch_norm_modules_(torch.nn.Sequential(torch.nn.BatchNorm1d(2)))

@@ -43,7 +43,7 @@ class Parts:
 
 
 def elements(tensor: torch.Tensor) -> list[torch.Tensor]:
-    """Tensors like this one that differ, and that an op takes where it takes this one: scaled, or with elements in another order."""
+    """Tensors like this one that differ, and that an op takes where it takes this one: scaled, or in another order."""
     if tensor.is_floating_point() or tensor.is_complex():
         return [tensor, *[tensor * factor for factor in (0.875, 0.75)]]
     if not tensor.numel():
@@ -67,7 +67,7 @@ def stacked(tensor: torch.Tensor, dim: int | None) -> torch.Tensor:
 
 def looped(run: Callable[..., tuple[Any, ...]], tensors: Sequence[torch.Tensor], dims: Sequence[int | None]) -> tuple[Any, ...]:
     """The results of a loop over the batch, stacked."""
-    parts = [run(*[t if dim is None else t.select(dim, i) for t, dim in zip(tensors, dims)]) for i in range(SIZE)]
+    parts = [run(*[t if dim is None else t.select(dim, i).clone() for t, dim in zip(tensors, dims)]) for i in range(SIZE)]
     return tuple([torch.stack(list(outs)) for outs in zip(*parts)])
 
 

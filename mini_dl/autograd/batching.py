@@ -1,8 +1,8 @@
 """How a primitive is called on a batch: the level of `vmap`, and the rules of its calls.
 
-A tensor at this level stands for one element, whichever, of its physical tensor, whose first dimension is the batch; its own array is
-`Unseen`. A rule gets a `Call` with the physical arguments, and makes the physical result, with the batch in front, by calls that are
-recorded like any others, on the level below.
+A tensor at this level stands for one element, whichever, of its physical tensor, whose first dimension is the batch; its own
+array is `Unseen`. A rule gets a `Call` with the physical arguments, and makes the physical result, with the batch in front, by
+calls that are recorded like any others, on the level below.
 """
 
 from __future__ import annotations
@@ -92,15 +92,15 @@ def on_batch(primitive: Any, args: list[Any], batched: list[Any], size: int) -> 
 # ------------------------------------------------------------------------------------------------ the level
 
 WRITTEN = (
-    "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more "
-    "elements than `self`. This happened due to `other` being vmapped over but `self` not being vmapped over in a vmap. Please try to "
-    "use out-of-place operators instead of inplace arithmetic. If said operator is being called inside the PyTorch framework, please "
-    "file a bug report instead."
+    "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has "
+    "more elements than `self`. This happened due to `other` being vmapped over but `self` not being vmapped over in a vmap. "
+    "Please try to use out-of-place operators instead of inplace arithmetic. If said operator is being called inside the "
+    "PyTorch framework, please file a bug report instead."
 )
 ESCAPED = (
     "Either your tensor may have escaped from inside a function being vmapped and this is a user error (see "
-    "https://pytorch.org/functorch/stable/ux_limitations.html), or there is an internal functorch error in `gen_vmap_plumbing` Please file "
-    "an issue if it looks like the latter"
+    "https://pytorch.org/functorch/stable/ux_limitations.html), or there is an internal functorch error in `gen_vmap_plumbing` "
+    "Please file an issue if it looks like the latter"
 )
 
 

@@ -1,4 +1,5 @@
-"""Custom functions within `vmap`: by their own `vmap`, or with their `forward`, `setup_context`, `backward` and `jvp` on a batch."""
+"""Custom functions within `vmap`: by their own `vmap`, or with their `forward`, `setup_context`, `backward` and `jvp` on a
+batch."""
 
 from __future__ import annotations
 
@@ -10,6 +11,11 @@ from mini_dl.autograd.transforms import wrap_at
 from mini_dl.tensor import Tensor
 
 MORE = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
+
+TWO_RETURNS = (
+    "Expected the vmap staticmethod to have two returns, an output and out_dims with pytree structure compatible with the "
+    "output. "
+)
 
 
 class VmapInfo(NamedTuple):
@@ -25,12 +31,13 @@ def apply_on_batch(level: Any, function: Any, args: tuple[Any, ...]) -> Any:
     if function.generate_vmap_rule and own:
         raise RuntimeError(
             f"You tried to vmap over {function.__name__}, but it has both generate_vmap_rule=True and an overridden vmap "
-            f"staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity. {MORE}"
+            "staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity. "
+            f"{MORE}"
         )
     if not function.generate_vmap_rule and not own:
         raise RuntimeError(
-            f"You tried to vmap over {function.__name__}, but it does not have vmap support. Please override and implement the vmap "
-            f"staticmethod or set generate_vmap_rule=True. {MORE}"
+            f"You tried to vmap over {function.__name__}, but it does not have vmap support. Please override and implement the "
+            f"vmap staticmethod or set generate_vmap_rule=True. {MORE}"
         )
     given = [outside(level, arg) for arg in args]
     values = [value for value, _ in given]
@@ -42,11 +49,10 @@ def apply_on_batch(level: Any, function: Any, args: tuple[Any, ...]) -> Any:
     in_dims = tuple([0 if has else None for _, has in given])
     with level.beneath():
         answer = function.vmap(VmapInfo(level.size, level.randomness), in_dims, *values)
-    expected = "Expected the vmap staticmethod to have two returns, an output and out_dims with pytree structure compatible with the output. "
     if not isinstance(answer, tuple):
-        raise RuntimeError(f"{expected}Got a {type(answer)} instead")
+        raise RuntimeError(f"{TWO_RETURNS}Got a {type(answer)} instead")
     if len(answer) != 2:
-        raise RuntimeError(f"{expected}Got {len(answer)} returns instead")
+        raise RuntimeError(f"{TWO_RETURNS}Got {len(answer)} returns instead")
     return _returned(level, *answer, values, args)
 
 

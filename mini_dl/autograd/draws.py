@@ -14,13 +14,13 @@ from mini_dl.autograd.transforms import wrap_at
 from mini_dl.tensor import Tensor
 
 NO_DRAWS = (
-    "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags on "
-    "vmap or perform the randomness operation out of vmap"
+    "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags "
+    "on vmap or perform the randomness operation out of vmap"
 )
 SAME_OF_BATCH = "Vmap does not currently support same randomness with a batched tensor input. Please file an issue with functorch"
 DIFFERENT_IN_ONE = (
-    "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness. If this is "
-    "necessary for your usage, please file an issue with functorch."
+    "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness. If this "
+    "is necessary for your usage, please file an issue with functorch."
 )
 
 

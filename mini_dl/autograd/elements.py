@@ -38,7 +38,8 @@ def warn_of_loop(name: str) -> None:
     """Say, in torch's words, that an op has no rule for batches."""
     if setting.warns:
         warnings.warn(
-            f"There is a performance drop because we have not yet implemented the batching rule for aten::{name.strip('_')}. Please "
+            f"There is a performance drop because we have not yet implemented the batching rule for aten::{name.strip('_')}. "
+            "Please "
             "file us an issue on GitHub so that we can prioritize its implementation.",
             UserWarning,
             stacklevel=level_of_user(),

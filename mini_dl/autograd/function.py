@@ -255,8 +255,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
-        """What ``vmap`` calls: with ``info.batch_size`` and ``info.randomness``, the dimension of the batch in each argument (None
-        where it has none), and the arguments. It returns the output, and the dimension of the batch in it."""
+        """What ``vmap`` calls: with ``info.batch_size`` and ``info.randomness``, the dimension of the batch in each argument
+        (None where it has none), and the arguments. It returns the output, and the dimension of the batch in it."""
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
         )

@@ -1,7 +1,7 @@
 """How primitives are called on a batch, by family: element by element, along dimensions, on the last dimensions; else a loop.
 
-The physical tensors of a batch have it in front (see `autograd.batching`). The rules of products, of indices and of whole batches of
-images stand in `batching_products`, `batching_indexing` and `batching_layers`.
+The physical tensors of a batch have it in front (see `autograd.batching`). The rules of products, of indices and of whole
+batches of images stand in `batching_products`, `batching_indexing` and `batching_layers`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def loop(call: Call) -> Any:
     """One call for each element, and their results stacked."""
     if not call.size:
         raise RuntimeError(
-            f"vmap: {call.primitive.name} has no batching rule, and a loop over a batch of size 0 cannot tell the shape of its result"
+            f"vmap: {call.primitive.name} has no batching rule, and a loop over a batch of size 0 cannot tell the shape of "
+            f"its result"
         )
     results = [call.run(*[element(a, has, i) for a, has in zip(call.args, call.batched)]) for i in range(call.size)]
     if isinstance(results[0], tuple):
@@ -173,8 +174,9 @@ def along(call: Call) -> Any:
     """All tensors have the batch in front, and numbers of dimensions move behind it."""
     params = call.primitive.params
     args = [call.front(i) for i in range(len(params))]
-    if call.args and isinstance(call.args[0], Tensor) and not call.ndim(0) and "dim" in params:
-        return _along_nothing(call, args)
+    if "dim" in params and isinstance(call.args[0], Tensor) and not call.ndim(0):
+        ranks = [call.ndim(i) for i, value in enumerate(call.args) if isinstance(value, Tensor)]
+        return loop(call) if any(ranks) else _along_nothing(call, args)
     return call.run(*moved(call, params, args))
 
 
@@ -275,8 +277,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         elementwise,
         {
             operands: "masked",
-            activation: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid _hardswish _elu "
-            "_softplus logsigmoid _silu _mish _gelu_tanh _gelu",
+            activation: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid _hardswish "
+            "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
             choice: "_clamp _clamp_to _where _nan_to_num _lerp",
             rounding: "_sgn _frexp _round",
             powers: "_pow_number _ldexp _logit",

@@ -17,7 +17,7 @@ from mini_dl.ops.batching import loop, loop_with_warning, ranked
 from mini_dl.ops.classification import _pick, _unpick
 from mini_dl.ops.embedding import _embedding, _rows_at, _rows_summed
 from mini_dl.ops.indexing import _index, _index_place, _index_put
-from mini_dl.ops.masks import _masked_scatter
+from mini_dl.ops.masks import _masked_scatter, _masked_select
 from mini_dl.ops.memory import _as_strided, as_strided
 from mini_dl.ops.sorting import _median_of_all, _middle
 from mini_dl.tensor import Tensor, wrap
@@ -185,6 +185,18 @@ def _take_on_batch(call: Call) -> Tensor:
 
 
 rule_for(gathering._put, _masked_scatter)(loop_with_warning)
+
+
+@rule_for(_masked_select)
+def _masked_select_on_batch(call: Call) -> Tensor:
+    """With one mask for all, the same places of each element."""
+    input, mask = call.args
+    if call.batched[1]:
+        return loop_with_warning(call)  # type: ignore[no-any-return]
+    shape = broadcast_shapes(input._array.shape[1:], mask._array.shape)
+    flat = ranked(input, True, len(shape)).expand(call.size, *shape).reshape(call.size, -1)
+    return flat.index_select(1, mask.expand(shape).reshape(-1).nonzero().squeeze(1))
+
 
 # ------------------------------------------------------------------------------------------------ places in memory
 

@@ -1,4 +1,4 @@
-"""How whole layers are called on a batch: as more images, rows or samples, with what differs from element to element put apart."""
+"""How whole layers are called on a batch: as more images, rows or samples, with what differs between elements put apart."""
 
 from __future__ import annotations
 

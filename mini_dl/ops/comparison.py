@@ -150,8 +150,8 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     refuse_hollow("allclose", input)
     if is_unseen(input) or is_unseen(other):
         raise RuntimeError(
-            "vmap over torch.allclose isn't supported yet. Please file an issue at https://github.com/pytorch/pytorch/issues if you "
-            "need this feature."
+            "vmap over torch.allclose isn't supported yet. Please file an issue at https://github.com/pytorch/pytorch/issues if "
+            "you need this feature."
         )
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 

@@ -16,7 +16,9 @@ from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import for_batches
+from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
@@ -69,6 +71,9 @@ def factory(
             *args: Any, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: Any = False, requires_grad: bool = False, **kwargs: Any,
         ) -> Tensor:  # fmt: skip
+            if at_work.anywhere and any([is_unseen(value) for value in (*args, *kwargs.values())]):
+                given = {"dtype": dtype, "requires_grad": requires_grad, **kwargs}
+                return one_by_one(call, args, given)  # type: ignore[no-any-return]
             meta = is_meta(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")

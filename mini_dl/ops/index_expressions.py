@@ -21,8 +21,8 @@ from mini_dl.tensor import Tensor, wrap
 
 
 BY_MASK = (
-    "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing with a boolean "
-    "mask."
+    "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing with a "
+    "boolean mask."
 )
 TOO_DEEP = (
     "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a "

@@ -14,6 +14,8 @@ from mini_dl._checks import nonnegative, spread_out, type_name, wrap_dim
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.parts import part
 from mini_dl.tensor import Tensor, wrap
@@ -255,6 +257,8 @@ def repeat_interleave(
     >>> torch.repeat_interleave(torch.tensor([5, 6]), torch.tensor([1, 2]))
     tensor([5, 6, 6])
     """
+    if is_unseen(input if repeats is None else repeats):
+        return one_by_one(repeat_interleave, (input, repeats, dim), {"output_size": output_size})  # type: ignore[no-any-return]
     if repeats is None:
         counts = input._array
         if counts.dtype not in INDEX_TYPES:

@@ -12,7 +12,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public
-from mini_dl._unseen import refuse_batch
+from mini_dl._unseen import is_unseen, refuse_batch
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
@@ -185,6 +185,12 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     array = input._array
     if array.dtype != int64.numpy:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if is_unseen(input):
+        if num_classes <= 0:
+            raise RuntimeError(
+                "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument."
+            )
+        return (input.unsqueeze(-1) == wrap(np.arange(num_classes))).to(_dtypes.int64)
     if not array.size:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")

@@ -221,7 +221,6 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
     RuntimeError unless 0 <= p <= 1.
     """
-    array = self._array
     if not isinstance(p, Tensor):
         return put(self, generator, lambda like: distributions.bernoulli(like.dtype, p))
     if is_unseen(p):
