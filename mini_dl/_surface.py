@@ -197,6 +197,10 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
             )
+        if at_work.anywhere and at_work.has_tangents((*args, *kwargs.values(), out)):
+            raise NotImplementedError(
+                f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
+            )
         if check == "apart":
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)

@@ -89,6 +89,7 @@ class Tensor:
     _value: Tensor | None = None  # what it stands for there: a tensor of the level below
     _batch_dim: int | None = None  # which dimension of it is the batch's, if the level is that of vmap
     _tangent: Tensor | None = None  # its derivative forwards (see autograd.tangents)
+    _born: Any = None  # the innermost level when it was made
     __array_priority__ = 1000
 
     # -------------------------------------------------------------------------------------------- what it is
@@ -199,6 +200,26 @@ def wrap(array: Any) -> Tensor:
     if inference.anywhere and inference.here:
         tensor._inference = True
     return tensor
+
+
+def wrap_within(array: Any) -> Tensor:
+    """`wrap`, once transforms are used: the tensor knows the level in which it was made."""
+    tensor: Tensor = new(Tensor)
+    tensor._array = array if array.__class__ is ndarray or is_hollow(array) else np.asarray(array)
+    tensor._edge = tensor._base = None
+    if inference.anywhere and inference.here:
+        tensor._inference = True
+    tensor._born = births.level_here()
+    return tensor
+
+
+class _Births:
+    """What `wrap_within` asks; `autograd.transforms` answers."""
+
+    level_here: Callable[[], Any]
+
+
+births = _Births()
 
 
 class _Inference:

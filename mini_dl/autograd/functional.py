@@ -139,8 +139,9 @@ def _by_columns(func: Function, inputs: Tensors, create_graph: bool, strict: boo
     for part, out in zip(found, outs):
         shapes = [(*out.shape, *x.shape) for x in args]
         columns = [part[low:high].movedim(0, -1).reshape(shape) for shape, low, high in zip(shapes, ends, ends[1:])]
-        blocks.append(tuple(columns) if given else columns[0])
-    return tuple(blocks) if several else blocks[0]
+        blocks.append(columns)
+    result: Any = blocks if given else tuple([columns[0] for columns in blocks])  # lists, as torch returns
+    return result if several else result[0]
 
 
 def hessian(
@@ -156,7 +157,8 @@ def hessian(
 
     def gradient(*args: Tensor) -> Tensors:
         if outer_jacobian_strategy == "forward-mode":
-            args = tuple([x.requires_grad_() for x in args])
+            for x in args:
+                x.requires_grad = True
         out = _scalar(func(*args), "hessian")
         grads = _grads([out], list(args), [None], True, strict)
         return tuple(grads) if isinstance(inputs, (tuple, list)) else grads[0]

@@ -44,6 +44,10 @@ class _AtWork:
         """Whether a transform has to do with one of these arguments."""
         return False
 
+    def has_tangents(self, values: Any) -> bool:
+        """Whether one of these arguments has a tangent."""
+        return False
+
     def put(self, target: Tensor, result: Tensor) -> bool:
         """Write into memory as the transforms want it; whether they do."""
         return False

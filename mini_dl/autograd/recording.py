@@ -142,6 +142,8 @@ class Text:
         self.write("    computed = array_from(primitive, computed)")
         self.write("wrapped = new(Tensor)\nwrapped._array = computed\nwrapped._edge = wrapped._base = None")
         self.write("if inference.anywhere and inference.here: wrapped._inference = True")
+        if self.asks:
+            self.write("if current.stack: wrapped._born = current.stack[-1]")
 
     def find_edge(self, name: str, depth: int, also: str = "") -> None:
         """The edge of an argument that is a tensor, if it is differentiable. A view is asked for its history if `also` holds."""

@@ -23,7 +23,7 @@ from mini_dl.autograd.inplace import check_memory, overwrite
 from mini_dl.autograd.mode import at_work, mode, no_grad
 from mini_dl.autograd.recording import look_for_transforms, look_into
 from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of, with_tangent
-from mini_dl.tensor import Tensor, new, version_of, wrap
+from mini_dl.tensor import Tensor, births, new, version_of, wrap, wrap_within
 
 _counting = threading.Lock()
 
@@ -34,7 +34,11 @@ def open_levels(more: int) -> None:
         at_work.anywhere += more
     if not _Using.begun:
         _Using.begun = True
-        at_work.__dict__.update(take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached)
+        at_work.__dict__.update(
+            take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached, has_tangents=has_tangents
+        )
+        births.level_here = lambda: mode.stack[-1] if mode.stack else None
+        wrap.__code__ = wrap_within.__code__
         look_for_transforms()
 
 
@@ -248,6 +252,13 @@ def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
     return found
 
 
+CAPTURED = (
+    "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place operation (aten::copy_) that "
+    "would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to explicitly accept the "
+    "mutated Tensor(s) as inputs."
+)
+
+
 class Lifted(Level):
     """A level whose tensors have a history of their own: that of ``grad`` and ``vjp``; with `forward`, that of ``jvp``, whose
     tensors have tangents: tensors of the level below."""
@@ -270,6 +281,8 @@ class Lifted(Level):
         own = tangents_in(args, self) if mode.forward else []
         dual = has_tangent(own)
         if not (recorded or dual or primitive.looks):
+            for value in computed:
+                value._born = self
             return found
         outs = tuple([wrap_at(self, value) for value in computed])
         if recorded:
@@ -320,10 +333,13 @@ class Lifted(Level):
         return False
 
     def adopt(self, target: Tensor) -> None:
-        base = target._base
+        base, born = target._base, target._born
         if base is not None and base._level is not self:
             self.adopt(base)
+        if base is None and (born is None or born.at < self.at or born not in mode.stack):
+            raise RuntimeError(CAPTURED)
         target._value = value = copied(target)
+        value._born = self.below[-1] if self.below else None
         if base is not None:
             value._base = base._value
         target._level, target._edge, target._tangent = self, None, None
@@ -364,6 +380,11 @@ def involves(values: Any) -> bool:
     """Whether a transform has to do with one of these arguments."""
     level, dual, dead = seen_in(values, mode.stack)
     return level is not None or dual or dead
+
+
+def has_tangents(values: Any) -> bool:
+    """Whether one of these arguments has a tangent."""
+    return mode.forward and seen_in(values, mode.stack)[1]
 
 
 def alike(target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
