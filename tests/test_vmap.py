@@ -77,15 +77,28 @@ ONE = {
     "resampled": lambda x: F.interpolate(x[None], 7, mode="linear"),
     "transformed": lambda x: (torch.fft.fft(x, dim=0).abs(), torch.fft.irfft(torch.fft.rfft(x))),
     "indexed": lambda x: (x[[0, 2]], x[:, [0, 2]], x[[0, 1], [1, 2]], x[[0, 1], None, [1, 2]]),
-    "gathered": lambda x: (x.gather(1, torch.tensor([[0, 1], [2, 0]])), x.index_select(0, torch.tensor([1, 1])), x.take(torch.tensor([3]))),
+    "gathered": lambda x: (
+        x.gather(1, torch.tensor([[0, 1], [2, 0]])),
+        x.index_select(0, torch.tensor([1, 1])),
+        x.take(torch.tensor([3])),
+    ),
     "scattered": lambda x: x.scatter_add(0, torch.zeros(2, 5, dtype=torch.int64), x[:2]),
     "filled": lambda x: (x.masked_fill(x > 0, 9.0), x.index_fill(0, torch.tensor([1]), 2.0), torch.zeros_like(x), x.new_ones(2)),
     "decomposed": lambda x: (torch.linalg.svdvals(x), torch.linalg.inv(x[:, :4] + 4 * torch.eye(4)), torch.linalg.det(x[:, :4])),
-    "normalized": lambda x: (F.layer_norm(x, (C,)), F.group_norm(x[None], 2), F.batch_norm(x, None, None, training=True), F.normalize(x)),
+    "normalized": lambda x: (
+        F.layer_norm(x, (C,)),
+        F.group_norm(x[None], 2),
+        F.batch_norm(x, None, None, training=True),
+        F.normalize(x),
+    ),
     "types": lambda x: (x.float().double(), x.long(), x.bool()),
     "memory": lambda x: (x.as_strided((2, 2), (1, 2)), x.contiguous(), x.clone()),
     "embedded": lambda x: F.embedding(x.abs().long().clamp(max=2), torch.arange(6.0).reshape(3, 2)),
-    "losses": lambda x: (F.mse_loss(x, x * 2), F.cross_entropy(x, torch.tensor([0, 1, 2, 3])), F.huber_loss(x, x * 3, reduction="none")),
+    "losses": lambda x: (
+        F.mse_loss(x, x * 2),
+        F.cross_entropy(x, torch.tensor([0, 1, 2, 3])),
+        F.huber_loss(x, x * 3, reduction="none"),
+    ),
     "losses of labels": lambda x: F.cross_entropy(x, x.argmin(1), reduction="none", label_smoothing=0.1),
     "attention": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
     "einsum": lambda x: torch.einsum("ij,kj->ik", x, x),
@@ -173,7 +186,9 @@ def test_the_gradient_of_a_batch_is_a_batch_of_gradients(rng, name, in_dims):
     same(whole, alone)
 
 
-@pytest.mark.parametrize("name", ["softmax", "sum", "cumulative", "indexed", "normalized", "losses", "pooled", "attention", "parts"])
+@pytest.mark.parametrize(
+    "name", ["softmax", "sum", "cumulative", "indexed", "normalized", "losses", "pooled", "attention", "parts"]
+)
 def test_derivatives_forwards_of_a_batch(rng, name):
     x, t = draw(rng, B, N, C), draw(rng, B, N, C)
 
@@ -217,7 +232,13 @@ def test_each_element_has_indices_of_its_own(rng, in_dims):
 def test_the_loss_of_labels_leaves_ignored_ones_out(rng):
     x, labels = draw(rng, B, N, C), torch.tensor([[0, -100, 2, 1], [4, 4, -100, -100], [1, 2, 3, 0]])
     weight = draw(rng, C).abs()
-    for options in ({}, {"weight": weight}, {"reduction": "sum"}, {"reduction": "none"}, {"label_smoothing": 0.2, "weight": weight}):
+    for options in (
+        {},
+        {"weight": weight},
+        {"reduction": "sum"},
+        {"reduction": "none"},
+        {"label_smoothing": 0.2, "weight": weight},
+    ):
         call = lambda x, y, options=options: F.cross_entropy(x, y, **options)
         equals_the_loop(call, (0, 0), x, labels)
         equals_the_loop(torch.func.grad(lambda x, y, call=call: call(x, y).sum()), (0, 0), x, labels)
@@ -395,9 +416,7 @@ def test_what_goes_one_by_one_is_differentiated(rng):
     same(forwards[1], (alone[0] * x.cos()).sum((1, 2, 3, 4)))
 
 
-WITHOUT = frozenset(
-    "_replaced _slope_of_gamma _gamma_numbers _dirichlet_points _dirichlet_grad _moved _embedding_sparse _isclose".split()
-)
+WITHOUT = frozenset("_replaced _slope_of_gamma _gamma_numbers _dirichlet_points _dirichlet_grad _moved _embedding_sparse".split())
 """Primitives that go one by one, or are never called on a batch."""
 
 
