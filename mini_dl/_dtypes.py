@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mini_dl._unseen import is_unseen
+
 Array = npt.NDArray[Any]
 NumpyType = np.dtype[Any]
 Function = Callable[..., Any]
@@ -268,7 +270,7 @@ def result_numpy(*operands: object) -> np.dtype[Any]:
     """The type of an operation over arrays and Python numbers: dimensioned > 0-d > numbers, category first."""
     best: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, number
     for operand in operands:
-        if isinstance(operand, np.ndarray):
+        if isinstance(operand, np.ndarray) or is_unseen(operand):
             rank, found = (0 if operand.ndim else 1), operand.dtype
         else:
             rank, found = 2, dtype_of_number(operand)

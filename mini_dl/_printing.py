@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from typing import Any
@@ -14,6 +15,7 @@ from mini_dl._dtypes import FLOATING, Array
 from mini_dl._leaving import Block
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import mode
 from mini_dl.tensor import Tensor
 
@@ -188,10 +190,25 @@ def suffixes(self: Tensor) -> Iterator[str]:
             yield "requires_grad=True"
     except RuntimeError:  # a view that may not be looked at because its base was modified
         yield "grad_fn=<Invalid>"
+    if self._tangent is not None and mode.forward:
+        yield f"tangent={self._tangent}"
+
+
+def _of_level(tensor: Tensor) -> str:
+    """A tensor within a transform of functions: what it stands for, and of which level."""
+    head = f"lvl={tensor._level.at + 1}"
+    name, head = (
+        ("BatchedTensor", head + ", bdim=0")
+        if is_unseen(tensor) and tensor._batch_dim is not None
+        else ("GradTrackingTensor", head)
+    )
+    return f"{name}({head}, value=\n{textwrap.indent(repr(tensor._value), '    ')}\n)"
 
 
 def _repr(self: Tensor, *, tensor_contents: str | None = None) -> str:
     """The numbers, rounded for display, with type and history if they are not the usual ones."""
+    if self._level is not None and tensor_contents is None:
+        return _of_level(self)
     kind = type(self).__name__
     prefix = "tensor(" if kind in ("Tensor", "Parameter") else kind + "("
     if is_hollow(self._array) and tensor_contents is None:

@@ -19,9 +19,10 @@ from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user
 from mini_dl._dtypes import Function, castable, scalar_name
 from mini_dl._signatures import named_results, show
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import mode, at_work
 from mini_dl.autograd.node_names import recorded
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor
@@ -210,6 +211,10 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
             )
+        if at_work.anywhere and at_work.has_tangents((*args, *kwargs.values(), out)):
+            raise NotImplementedError(
+                f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
+            )
         if check == "apart":
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)
@@ -218,6 +223,11 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
         if callable(check):
             check(result, out, args)
+        if is_unseen(result):
+            raise RuntimeError(
+                f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
+                "view ops."
+            )
         return store(result, out)
 
     signature = inspect.signature(function)
@@ -311,5 +321,5 @@ def _named_result(name: str, values: tuple[Any, ...]) -> Any:
 
 
 def requires_grad(tensor: Tensor) -> bool:
-    """Whether gradients flow to `tensor`."""
-    return needs_grad(tensor)
+    """Whether gradients flow to `tensor`, or a transform of functions is at work on it."""
+    return needs_grad(tensor) or (at_work.anywhere > 0 and at_work.involves((tensor,)))

@@ -12,6 +12,7 @@ from mini_dl import _dtypes
 from mini_dl._device import CPU, META, device
 from mini_dl._dtypes import Array, Number
 from mini_dl._meta import Hollow, is_hollow
+from mini_dl._unseen import is_unseen
 
 ndarray, new = np.ndarray, object.__new__
 
@@ -103,6 +104,11 @@ class Tensor(Methods):
     _inference: bool | str = False  # made in inference mode; COUNTED: it counts its writes nevertheless
     _sparse: bool = False  # of the subclass without an array, whose gradients the engine and the optimizers treat apart
     _backward_hooks: Any = None
+    _level: Any = None  # the transform of functions in which this tensor was made (see autograd.transforms)
+    _value: Tensor | None = None  # what it stands for there: a tensor of the level below
+    _batch_dim: int | None = None  # which dimension of it is the batch's, if the level is that of vmap
+    _tangent: Tensor | None = None  # its derivative forwards (see autograd.tangents)
+    _born: Any = None  # the innermost level when it was made
     __array_priority__ = 1000
 
     # -------------------------------------------------------------------------------------------- what it is
@@ -167,11 +173,31 @@ def attributes_of(tensor: Tensor) -> dict[str, Any]:
 def wrap(array: Any) -> Tensor:
     """A tensor over `array`, without history. A NumPy scalar becomes a 0-d array."""
     tensor: Tensor = new(Tensor)
-    tensor._array = array if array.__class__ is ndarray or is_hollow(array) else np.asarray(array)
+    tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
     tensor._edge = tensor._base = None  # stored, not inherited: reading a class attribute takes three times as long
     if inference.anywhere and inference.here:
         tensor._inference = True
     return tensor
+
+
+def wrap_within(array: Any) -> Tensor:
+    """`wrap`, once transforms are used: the tensor knows the level in which it was made."""
+    tensor: Tensor = new(Tensor)
+    tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
+    tensor._edge = tensor._base = None
+    if inference.anywhere and inference.here:
+        tensor._inference = True
+    tensor._born = births.level_here()
+    return tensor
+
+
+class _Births:
+    """What `wrap_within` asks; `autograd.transforms` answers."""
+
+    level_here: Callable[[], Any]
+
+
+births = _Births()
 
 
 class _Inference:
@@ -221,6 +247,8 @@ def alias(tensor: Tensor, edge: Edge | None = None) -> Tensor:
     """Another tensor over the same memory and version, with another history."""
     out = wrap(tensor._array)
     out._counter, out._edge = version_of(tensor), edge
+    if tensor._level is not None:
+        out._level, out._value, out._batch_dim = tensor._level, tensor._value, tensor._batch_dim
     return out
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests import adapter, bridge, compare
+from parity_tests import adapter, bridge, compare, forwards
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import NotApplicable
 from parity_tests.judging import (
@@ -26,7 +26,7 @@ from parity_tests.judging import (
 )
 from parity_tests.reproducing import script
 
-CHECKS = ("forward", "grad", "gradgrad", "inplace", "out", "method", "noncontiguous", "error")
+CHECKS = ("forward", "grad", "gradgrad", "inplace", "out", "method", "noncontiguous", "forward_ad", "fwgrad_bwgrad", "error")
 
 # ------------------------------------------------------------------------------------------------ one sample
 
@@ -266,7 +266,7 @@ def run_entry(
         for number, sample in enumerate(entry.samples(dtype, requires_grad=differentiable)):
             if (only is not None and number != only) or (limit is not None and number >= limit):
                 continue
-            for check, run in checks_of(entry, sample, differentiable).items():
+            for check, run in checks_of(entry, sample, differentiable, forwards.is_tried(number)).items():
                 if check in checks:
                     yield judged_sample(entry, dtype, check, number, sample, run)
     if "error" in checks and dtype == "float32":
@@ -279,7 +279,7 @@ def judged_sample(entry: Entry, dtype: str, check: str, number: int, sample: Sam
     return judged(Outcome(repr(entry), dtype, check, number), run, partial(script, entry, dtype, check, number, sample))
 
 
-def checks_of(entry: Entry, sample: Sample, differentiable: bool) -> dict[str, Callable[[], str | None]]:
+def checks_of(entry: Entry, sample: Sample, differentiable: bool, forwards_too: bool) -> dict[str, Callable[[], str | None]]:
     """Every check of one sample by its name. Result and first gradient are those of one call; a second order needs another."""
     reference = InFloat64(entry.theirs, sample, entry.is_sum_of_products)
 
@@ -300,7 +300,14 @@ def checks_of(entry: Entry, sample: Sample, differentiable: bool) -> dict[str, C
             raise NotApplicable("no second order in torch")
         return tried().gradients(True)
 
+    def forward_ad(check: Callable[[Entry, Sample], str | None]) -> str | None:
+        if not (differentiable and forwards_too):
+            raise NotApplicable("not differentiable, or a sample that is not tried")
+        return check(entry, sample)
+
     return {
+        "forward_ad": lambda: forward_ad(forwards.check_forward_ad),
+        "fwgrad_bwgrad": lambda: forward_ad(forwards.check_fwgrad_bwgrad),
         "forward": lambda: first().forward(entry.undetermined, entry.has_free_signs),
         "grad": grad,
         "gradgrad": gradgrad,

@@ -31,8 +31,9 @@ from mini_dl.autograd.graph import (
     keep_grad,
     needs_grad,
 )
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import mode, at_work
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
+from mini_dl.autograd.rows import rows_of
 
 
 def run_backward(
@@ -344,7 +345,7 @@ def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> 
         return first  # type: ignore[return-value]
     if first is None:
         return second
-    if mode.enabled:
+    if mode.enabled or at_work.anywhere:
         return first + second
     array = mode.run(np.add, first._array, second._array)
     owned.add(place)
@@ -372,6 +373,8 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
         _add_sparse(leaf, box.pop(), create_graph)
     elif create_graph:
         leaf._grad = held + box.pop() if held is not None else _counted(box.pop().clone(), is_dense(leaf._array))
+    elif at_work.anywhere:  # there may be a tangent
+        leaf._grad = _counted(box.pop().clone(), is_dense(leaf._array)) if held is None else held.add_(box.pop())
     elif held is not None:
         held.add_(box.pop())
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
@@ -452,7 +455,7 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
     for number, reference in hooks.retain.items():
         tensor = reference()
         if tensor is not None and grads[number] is not None:
-            kept = grads[number].clone() if mode.enabled else wrap(grads[number]._array.copy())
+            kept = grads[number].clone() if mode.enabled or at_work.anywhere else wrap(grads[number]._array.copy())
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
     return grads if node.several else grads[0]
 
@@ -599,6 +602,11 @@ def backward(
     With `inputs`, to those tensors only. RuntimeError if a tensor needs no gradient, if a non-scalar comes without its
     gradient, or if the graph was freed by an earlier backward (`retain_graph` keeps it).
     """
+    if mode.stack:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp "
+            "instead or call backward() outside of functorch transforms."
+        )
     outputs = _as_tuple(tensors)
     gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
     targets = None if inputs is None else _as_tuple(inputs)
@@ -620,6 +628,27 @@ def backward(
             keep_grad(target, edge_of(target))
     keep = create_graph if retain_graph is None else retain_graph
     run_backward(outputs, started, targets, keep, create_graph, True)
+
+
+def batched_grads(
+    outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+) -> tuple[Tensor | None, ...]:
+    """`grad` for each of a batch of gradients, which their first dimension counts."""
+    for i, (out, one) in enumerate(zip(outs, gradients)):
+        if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The sizes "
+                "of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[{i}] has a shape of {one.shape} and output[{i}] has a shape of {out.shape}. If you only want some "
+                "tensors in `grad_output` to be considered batched, consider using vmap."
+            )
+
+    def one_row(*rows: Tensor) -> list[Tensor | None]:
+        given = iter(rows)
+        starts = [None if g is None else next(given) for g in gradients]
+        return list(grad(outs, targets, starts, True, create_graph, allow_unused=allow_unused))
+
+    return tuple(rows_of(one_row, [g for g in gradients if g is not None]))
 
 
 def grad(
@@ -658,12 +687,7 @@ def grad(
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
-        rows: list[tuple[Any, ...]] = [
-            grad(outs, targets, [g if g is None else g[i] for g in gradients], True, create_graph, allow_unused=allow_unused)
-            for i in range(len(next(g for g in gradients if g is not None)))
-        ]
-        stacked: list[Any] = [c[0] if c[0] is None else wrap(np.stack([g._array for g in c])) for c in zip(*rows)]
-        return tuple(stacked)
+        return batched_grads(outs, targets, gradients, create_graph, allow_unused)
     keep = create_graph if retain_graph is None else retain_graph
     started = _starting_gradients(outs, gradients)
     for target in targets:

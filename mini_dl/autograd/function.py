@@ -29,7 +29,7 @@ from mini_dl.autograd.graph import (
     save_result,
 )
 from mini_dl.autograd.inplace import check_writable, rebase
-from mini_dl.autograd.mode import mode, no_grad
+from mini_dl.autograd.mode import at_work, mode, no_grad
 from mini_dl.autograd.primitive import look_into
 from mini_dl.autograd.saving import packing
 from mini_dl.tensor import LEAF, Tensor, alias, version_of, wrap, written
@@ -43,13 +43,15 @@ class FunctionCtx:
     dirty_tensors: Any = None
     non_differentiable: Any = None
     materialize_grads = True
+    kept_for_forward: Any = None
+    runs_forward = False  # `jvp` is running
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs for the backward; a later in-place write to them is then detected."""
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
-        """Accepted for torch's sake: there is no forward-mode differentiation."""
+        """Keep tensors for `jvp`, which finds them among ``ctx.saved_tensors``."""
         for tensor in tensors:
             if tensor is not None and not isinstance(tensor, Tensor):
                 raise AssertionError(
@@ -117,7 +119,10 @@ class BackwardCFunction(Node, FunctionCtx):
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What ``save_for_backward`` kept. RuntimeError once the graph is freed, or if a tensor was modified since."""
+        """What ``save_for_backward`` kept, or in `jvp`, what ``save_for_forward`` did. RuntimeError once the graph is freed, or
+        if a tensor was modified since."""
+        if self.runs_forward:
+            return self.kept_for_forward or ()
         if self.saved is None:
             raise RuntimeError(FREED)
         return tuple([restore(item, self) for item in self.saved["tensors"]])
@@ -193,7 +198,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     """Base of operations with their own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
 
     `forward` may also take only the arguments if there is a `setup_context(ctx, inputs, output)`. `backward` (or `vjp`, its other
-    name) returns one gradient per argument, or None. Call it with ``apply``.
+    name) returns one gradient per argument, or None; `jvp(ctx, *tangents)` one tangent per output, for forward mode. Call it with
+    ``apply``.
 
     >>> import mini_dl as torch
     >>> class Cube(torch.autograd.Function):
@@ -213,6 +219,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     """
 
     _backward_cls: ClassVar[Any]
+    generate_vmap_rule = False
+    """Whether ``vmap`` may call the methods on a batch: they must not read values, nor have effects."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         warnings.warn(
@@ -239,12 +247,35 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
     vjp = backward
 
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        """What ``vmap`` calls: with ``info.batch_size`` and ``info.randomness``, the dimension of the batch in each argument
+        (None where it has none), and the arguments. It returns the output, and the dimension of the batch in it."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
+        )
+
     @classmethod
     def apply(cls, *args: object, **kwargs: object) -> Any:
         """Run `forward`; record `backward` if any argument needs a gradient."""
         apart = cls.setup_context is not Function.setup_context
         if apart or kwargs:
             args = _positional(cls.forward, args, kwargs, apart)
+        if at_work.anywhere:
+            answer = at_work.apply(cls, args)
+            if answer is not NotImplemented:
+                return answer
+        return cls._run(args, apart)[1]
+
+    @classmethod
+    def _run(cls, args: tuple[Any, ...], apart: bool) -> tuple[Any, Any]:
+        """The context of a call, and its result."""
         ctx = cls._backward_cls(args)
         recording = mode.enabled and any(ctx.needs_input_grad)
         with no_grad():
@@ -252,8 +283,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
             if apart:
                 cls.setup_context(ctx, args, result)
         outs = result if isinstance(result, tuple) else (result,)
-        outs = _record(ctx, [a for a in args if isinstance(a, Tensor)], outs, recording, apart)
-        return outs if isinstance(result, tuple) else outs[0]
+        outs = record_outputs(ctx, [a for a in args if isinstance(a, Tensor)], outs, recording, apart)
+        return ctx, outs if isinstance(result, tuple) else outs[0]
 
 
 def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], apart: bool) -> tuple[Any, ...]:
@@ -274,13 +305,13 @@ def is_among(tensor: object, tensors: Sequence[Any]) -> bool:
     return any([tensor is t for t in tensors])
 
 
-def _record(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
+def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
     """The outputs as the caller sees them: each has the node `ctx` as its history, if anything is recorded."""
     to_save, ctx.to_save = ctx.to_save or (), None
     fixed, ctx.non_differentiable = ctx.non_differentiable or (), None
     dirty, ctx.dirty_tensors = ctx.dirty_tensors or (), None
     kept = (*to_save, *(ctx.saved_for_forward or ())) if apart else ()
-    ctx.saved_for_forward = None
+    ctx.kept_for_forward, ctx.saved_for_forward = ctx.saved_for_forward, None
     if recording:
         _check_tensors(to_save, TypeError, "save_for_backward can only save variables, but argument {i} is of type {kind}")
     _check_tensors(fixed, RuntimeError, "mark_non_differentiable only accepts variable arguments, but got {kind}")

@@ -1,7 +1,7 @@
 """Derivatives of functions: products with the Jacobian and the Hessian, and the matrices themselves.
 
 A product J v is found without forward mode: u -> u^T J is linear in u, so its own gradient along v is J v (the double-backward
-trick).
+trick). Whole matrices are found row by row, with `vectorize` all rows together; by forward mode, column by column.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Function
-from mini_dl.autograd import engine
+from mini_dl.autograd import engine, forward_ad
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
+from mini_dl.autograd.rows import basis_of, rows_of
+from mini_dl.autograd.tangents import zeros_like
 from mini_dl.tensor import LEAF, Tensor, alias, wrap
 
 Tensors = Tensor | Sequence[Tensor]
@@ -52,6 +54,9 @@ def jacobian(
 ) -> Any:  # fmt: skip
     """dy/dx of shape (*y, *x) for each output y and input x: a tensor, or tuples of them where there are several.
 
+    With `vectorize` the rows are computed together; the `strategy` "forward-mode" computes columns instead, and needs it.
+    RuntimeError where `strict` is given with either, NotImplementedError for forward mode with `create_graph`.
+
     >>> import mini_dl as torch
     >>> torch.autograd.functional.jacobian(lambda x: x * x, torch.tensor([1.0, 2.0]))
     tensor([[2., 0.],
@@ -62,11 +67,18 @@ def jacobian(
             f'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than '
             f'inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode". Got: {strategy}'
         )
+    if strategy == "forward-mode":
+        return _by_columns(func, inputs, create_graph, strict, vectorize)
     with enable_grad():
         given, args = _prepared(inputs, "inputs", "jacobian", create_graph)
         outs, several = _outputs(func(*args), "jacobian", strict)
-        blocks = []
-        for out in outs:
+        if vectorize and strict:
+            raise RuntimeError(
+                "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either "
+                "set `strict=False` or `vectorize=False`."
+            )
+        blocks = _rows_together(outs, args, create_graph) if vectorize else []
+        for out in [] if vectorize else outs:
             rows: list[Sequence[Tensor]] = []
             for index in np.ndindex(out._array.shape):
                 cotangent = np.zeros_like(out._array)
@@ -79,18 +91,79 @@ def jacobian(
     return tuple(unpacked) if several else unpacked[0]
 
 
+def _rows_together(outs: list[Tensor], args: list[Tensor], create_graph: bool) -> list[tuple[Tensor, ...]]:
+    """The blocks of the Jacobian, one tuple for each output, from all rows at once."""
+
+    def rows(*cotangents: Tensor) -> list[Tensor]:
+        return _grads(outs, args, cotangents, create_graph, False, keep=True)
+
+    ends = np.cumsum([0, *[out._array.size for out in outs]]).tolist()
+    found = rows_of(rows, basis_of(outs))
+    return [
+        tuple([part[low:high].reshape((*out.shape, *x.shape)) for part, x in zip(found, args)])
+        for out, low, high in zip(outs, ends, ends[1:])
+    ]
+
+
+def _by_columns(func: Function, inputs: Tensors, create_graph: bool, strict: bool, vectorize: bool) -> Any:
+    """The Jacobian by forward mode: one column for each element of the inputs."""
+    if create_graph:
+        raise NotImplementedError(
+            'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported together '
+            '(yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
+        )
+    if strict:
+        raise RuntimeError(
+            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported together (yet). '
+            'Please either set `strict=False` or `strategy="reverse-mode"`.'
+        )
+    if not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian isonly implemented for `vectorize=True`."
+        )
+    given, args = _prepared(inputs, "inputs", "jacobian", False)
+    seen: list[Any] = []
+
+    def column(*tangents: Tensor) -> list[Tensor]:
+        with forward_ad.dual_level():
+            duals = [forward_ad.make_dual(x.detach(), t) for x, t in zip(args, tangents)]
+            outs, several = _outputs(func(*duals), "jacobian", False)
+            seen[:] = outs, several
+            found = [forward_ad.unpack_dual(out).tangent for out in outs]
+        return [zeros_like(out) if t is None else t for t, out in zip(found, outs)]
+
+    found = rows_of(column, basis_of(args))
+    outs, several = seen
+    ends = np.cumsum([0, *[x._array.size for x in args]]).tolist()
+    blocks = []
+    for part, out in zip(found, outs):
+        shapes = [(*out.shape, *x.shape) for x in args]
+        columns = [part[low:high].movedim(0, -1).reshape(shape) for shape, low, high in zip(shapes, ends, ends[1:])]
+        blocks.append(columns)
+    result: Any = blocks if given else tuple([columns[0] for columns in blocks])  # lists, as torch returns
+    return result if several else result[0]
+
+
 def hessian(
     func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:  # fmt: skip
-    """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs."""
+    """The second derivatives of a scalar function, of shape (*x, *x): a tensor, or a tuple of tuples for several inputs.
+
+    The gradient is found by reverse mode, its Jacobian by the `outer_jacobian_strategy`, which may be "forward-mode".
+    """
+    if outer_jacobian_strategy not in ("reverse-mode", "forward-mode"):
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
 
     def gradient(*args: Tensor) -> Tensors:
+        if outer_jacobian_strategy == "forward-mode":
+            for x in args:
+                x.requires_grad = True
         out = _scalar(func(*args), "hessian")
         grads = _grads([out], list(args), [None], True, strict)
         return tuple(grads) if isinstance(inputs, (tuple, list)) else grads[0]
 
-    return jacobian(gradient, inputs, create_graph, strict, vectorize)
+    return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 
 
 def vhp(

@@ -7,13 +7,16 @@ and analytically, row by row from the recorded graph.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from mini_dl._dtypes import INEXACT, Array, Function
-from mini_dl.autograd import engine
+from mini_dl.autograd import engine, forward_ad
 from mini_dl.autograd.graph import Node, edge_of
+from mini_dl.autograd.rows import rows_of
+from mini_dl.autograd.tangents import zeros_like
 from mini_dl.tensor import Tensor, alias, wrap
 
 
@@ -31,8 +34,9 @@ def gradcheck(
 
     Every input that requires grad is perturbed by `eps`, element by element; with `fast_mode` along one random direction.
     `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad`, outputs that get no gradient must act like
-    outputs with a gradient of zeros. `masked` concerns only sparse tensors. Raises GradcheckError if the Jacobians differ, or
-    returns False if `raise_exception` is False; NotImplementedError if a check is requested that needs forward mode or vmap.
+    outputs with a gradient of zeros. `masked` concerns only sparse tensors. `check_forward_ad` compares the derivatives of forward
+    mode as well; `check_batched_grad` and `check_batched_forward_grad` compare products for two random vectors at once with one
+    by one. Raises GradcheckError if the Jacobians differ, or returns False if `raise_exception` is False.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -45,14 +49,17 @@ def gradcheck(
         raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
-    if check_forward_ad:
-        raise NotImplementedError("check_forward_ad: mini_dl has no forward-mode differentiation to check")
-    if check_batched_grad:
-        raise NotImplementedError(
-            "check_batched_grad: mini_dl has no vmap; is_grads_batched goes row by row, so nothing could differ"
-        )
+    given = _as_tuple(inputs)
     try:
-        return _check(func, _as_tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode)
+        if check_backward_ad:
+            _check(func, given, eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode)
+        if check_batched_grad:
+            _check_batched(func, given)
+        if check_forward_ad:
+            _check_forwards(func, given, eps, atol, rtol, check_undefined_grad, check_grad_dtypes, fast_mode)
+        if check_batched_forward_grad:
+            _check_batched_forwards(func, given)
+        return True
     except GradcheckError:
         if raise_exception:
             raise
@@ -82,6 +89,9 @@ def gradgradcheck(
 
     def gradients(*args: object) -> tuple[Any, ...]:
         values, cotangents = args[:-count], args[-count:]
+        for given, value in zip(inputs, values):
+            if isinstance(given, Tensor) and edge_of(given) is not None and edge_of(value) is None:
+                value.requires_grad = True
         outs = _differentiable_outputs(func(*values))
         wanted = [v for v in values if isinstance(v, Tensor) and edge_of(v) is not None]
         found = engine.grad(outs, wanted, cotangents, create_graph=True, allow_unused=True)
@@ -116,7 +126,7 @@ def _check(
     check_dtypes: bool,
     fast: bool,
 ) -> bool:
-    wanted = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and edge_of(t) is not None]
+    wanted = _wanted(inputs)
     if not wanted:
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
@@ -156,6 +166,100 @@ def _check(
     if check_undefined:
         _check_undefined(func, inputs, [t for _, t in wanted])
     return True
+
+
+def _wanted(inputs: tuple[object, ...]) -> list[tuple[int, Tensor]]:
+    """The inputs that require grad, with their positions."""
+    return [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and edge_of(t) is not None]
+
+
+def _products(func: Function, inputs: tuple[object, ...], tangents: dict[int, Tensor]) -> list[Any]:
+    """The tangents of the outputs, None where there is none, for these tangents of inputs."""
+    with forward_ad.dual_level():
+        given = [t.detach() if isinstance(t, Tensor) else t for t in inputs]
+        for i, tangent in tangents.items():
+            given[i] = forward_ad.make_dual(given[i], tangent)
+        outs = [o for o in _tensors(func(*given)) if o._array.dtype.kind in INEXACT]
+        return [
+            forward_ad.unpack_dual(o).tangent if forward_ad.unpack_dual(o).tangent is not None else zeros_like(o) for o in outs
+        ]
+
+
+def _check_forwards(
+    func: Function, inputs: tuple[Any, ...], eps: float, atol: float, rtol: float, undefined: bool, dtypes: bool, fast: bool
+) -> None:
+    """The Jacobians of forward mode, one row for each element of an input; in fast mode, along one random direction."""
+    rng = np.random.default_rng(0)
+    wanted = _wanted(inputs)
+    for i, t in wanted:
+        direction = _random_like(rng, t._array) if fast else None
+        numerical = _numerical(func, inputs, t, eps, direction)
+        rows = []
+        for tangent in [direction] if fast else list(_units(t._array)):
+            products = _products(func, inputs, {i: wrap(tangent)})
+            for product, out in zip(products, [o for o in _tensors(func(*inputs)) if o._array.dtype.kind in INEXACT]):
+                if dtypes and product._array.dtype != out._array.dtype:
+                    raise GradcheckError(f"Forward AD gradient has dtype mismatch: {product.dtype} for {out.dtype}")
+            rows.append([product._array.reshape(-1) for product in products])
+        for j, expected in enumerate(numerical):
+            found = np.array([row[j] for row in rows]).reshape(expected.shape)
+            if not np.allclose(found, expected, rtol, atol, equal_nan=True):
+                raise GradcheckError(
+                    f"Jacobian computed with forward mode mismatch for output {j} with respect to input {i},\n"
+                    f"numerical:{expected}\nanalytical:{found}\n"
+                )
+    if undefined:
+        tangents = {i: wrap(_random_like(rng, t._array)) for i, t in wanted}
+        for i, t in wanted:
+            others = {k: tangent for k, tangent in tangents.items() if k != i}
+            zeros, nothing = _products(func, inputs, {**others, i: zeros_like(t)}), _products(func, inputs, others)
+            for j, (one, other) in enumerate(zip(zeros, nothing)):
+                if not np.allclose(one._array, other._array, equal_nan=True):
+                    raise GradcheckError(f"Mismatch in tangent values for output with index: {j} when input: {i} has none")
+
+
+def _units(array: Array) -> Iterator[Array]:
+    """The directions of the elements, with complex ones in both parts, in the order of `_numerical`."""
+    for index in np.ndindex(array.shape):
+        for unit in (1, 1j) if array.dtype.kind == "c" else (1,):
+            tangent = np.zeros_like(array)
+            tangent[index] = unit
+            yield tangent
+
+
+def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
+    """Gradients for two random vectors at once must equal those one by one."""
+    rng, targets = np.random.default_rng(1), [t for _, t in _wanted(inputs)]
+    for out in _differentiable_outputs(func(*inputs)):
+
+        def products(cotangent: Tensor, out: Tensor = out) -> list[Tensor]:
+            found = engine.grad(out, targets, cotangent, retain_graph=True, allow_unused=True)
+            return [zeros_like(t) if g is None else g for g, t in zip(found, targets)]
+
+        _compare_batched(products, out._array, rng, "batched gradients")
+
+
+def _check_batched_forwards(func: Function, inputs: tuple[Any, ...]) -> None:
+    rng = np.random.default_rng(1)
+    for i, t in _wanted(inputs):
+
+        def products(tangent: Tensor, i: int = i) -> list[Tensor]:
+            return _products(func, inputs, {i: tangent})
+
+        _compare_batched(products, t._array, rng, "batched forward gradients")
+
+
+def _compare_batched(products: Any, like: Array, rng: np.random.Generator, what: str) -> None:
+    vectors = [wrap(_random_like(rng, like)) for _ in range(2)]
+    expected = [products(vector) for vector in vectors]
+    try:
+        together = rows_of(products, [wrap(np.stack([vector._array for vector in vectors]))])
+    except RuntimeError as error:
+        raise GradcheckError(f"While computing {what}, got: {error}") from error
+    for k, found in enumerate(together):
+        one_by_one = np.stack([row[k]._array for row in expected])
+        if not np.allclose(found._array, one_by_one, rtol=1e-5, atol=1e-8, equal_nan=True):
+            raise GradcheckError(f"For input or output {k}, {what} differ from those one by one:\n{found._array}\n{one_by_one}")
 
 
 class _Jacobians(list[Array]):

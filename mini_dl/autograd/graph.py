@@ -15,7 +15,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._device import CPU, device
 from mini_dl._dtypes import tensor_name
-from mini_dl.autograd.mode import mode as mode_here, no_grad
+from mini_dl.autograd.mode import at_work, mode as mode_here, no_grad
 from mini_dl.autograd.places import Place, place_of
 from mini_dl.autograd.saving import (
     allow_mutation_on_saved_tensors as allow_mutation_on_saved_tensors,
@@ -442,7 +442,8 @@ FREED = (
 #   (value,)                              anything but a tensor
 #   (tensor, version)                     a tensor, with the version it had
 #   (value, None, None)                   anything but a tensor, in a node that backward frees nevertheless
-#   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle
+#   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle;
+#                                         under a transform, instead of the array a tensor of the same level and tangent
 #   (packed, unpack, edge, result, number)  what the user's hook made of a tensor with this edge, or of output `number`
 
 
@@ -464,7 +465,7 @@ def save(value: Any) -> Any:
 
 def save_result(out: Tensor, number: int | None = None) -> Any:
     version = version_of(out)
-    return out._array, version, version[0], number
+    return alias(out) if at_work.anywhere else out._array, version, version[0], number
 
 
 def restore(item: Any, node: Node) -> Any:
@@ -488,10 +489,17 @@ def restore(item: Any, node: Node) -> Any:
     if kind > 4:
         return unpacked(item, node)
     array, version, expected, number = item
-    out = wrap(array)
+    out = wrap(array) if array.__class__ is not Tensor else shadow_of(array)
     out._counter, out._edge = version, node if number is None else (node, number)
     if version[0] != expected:
         raise_stale(out, version[0], expected)
+    return out
+
+
+def shadow_of(tensor: Tensor) -> Tensor:
+    """A tensor of the same memory, level and tangent, without its history."""
+    out = alias(tensor)
+    out._tangent = tensor._tangent
     return out
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._meta import is_hollow
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd import engine
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
@@ -24,6 +25,13 @@ from mini_dl.autograd.graph import (
     shown,
 )
 from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
+from mini_dl.autograd.mode import at_work, mode
+
+NOT_WITHIN = (
+    "You are attempting to call Tensor.{call} inside of a function being transformed by a functorch transform. This is unsupported, "
+    "please attempt to use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call {name}() outside of a function "
+    "being transformed instead."
+)
 
 
 def _set_requires_grad(self: Tensor, flag: bool) -> None:
@@ -53,6 +61,10 @@ def _assign_requires_grad(self: Tensor, flag: bool) -> None:
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Ask for (or give up) the gradient of a leaf. RuntimeError if it is not a leaf, or not floating point."""
+    if mode.stack:
+        raise RuntimeError(
+            NOT_WITHIN.format(call="requires_grad_() (or perhaps using torch.autograd.functional.* APIs)", name="requires_grad_")
+        )
     if not isinstance(requires_grad, bool):
         raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type_name(requires_grad)}")
     _set_requires_grad(self, requires_grad)
@@ -111,6 +123,10 @@ def _output_nr(self: Tensor) -> int:
 
 def _get_data(self: Tensor) -> Tensor:
     """The same memory without its history and its version: autograd does not notice writes to it."""
+    if self._level is not None:
+        if is_unseen(self):
+            raise RuntimeError("accessing `data` under vmap transform is not allowed")
+        return at_work.detached(self)
     out = detach(self)
     out._counter = None
     return out
@@ -148,6 +164,8 @@ def backward(
 
 def detach(self: Tensor) -> Tensor:
     """The same memory without history."""
+    if self._level is not None:
+        return at_work.detached(self)
     out = alias(self)
     if self._inference:
         out._inference, out._counter = inference.here or COUNTED, None
@@ -166,12 +184,16 @@ def detach_(self: Tensor) -> Tensor:
         self._detached = next_seq()
     elif self._edge is not None:
         self._former = self._former or []  # graphs may know it as a leaf
-    self._edge = None
+    self._edge = self._tangent = None
+    if self._value is not None:
+        self._value = self._value.detach()
     return self
 
 
 def retain_grad(self: Tensor) -> None:
     """Keep ``.grad`` for this non-leaf tensor."""
+    if mode.stack:
+        raise RuntimeError(NOT_WITHIN.format(call="retain_grad()", name="retain_grad"))
     if not needs_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if not is_end(self) and not self._retains:

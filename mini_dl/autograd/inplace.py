@@ -27,7 +27,7 @@ from mini_dl.autograd.graph import (
     save_result,
 )
 from mini_dl.autograd.memory import as_strided, copy_slices
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.places import place_of
 from mini_dl.kernels.blocks import LARGE, in_pieces
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
@@ -47,6 +47,11 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
             return NotImplemented
+        if at_work.anywhere and at_work.involves((self, *args, *kwargs.values())):
+            if mode.enabled and needs_grad(self):
+                check_writable(self)
+            write(self, function(self.clone(), *args, **kwargs))
+            return self
         try:
             if not (mode.enabled and (needs_grad(self) or any_needs_grad(args) or any_needs_grad(kwargs.values()))):
                 if spares and self._array.flags.c_contiguous and self._array.flags.writeable:
@@ -126,6 +131,8 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     else:
         other = args[0]
         if isinstance(other, Tensor):
+            if at_work.anywhere:
+                return False
             if mode.enabled and (other._edge is not None or other._base is not None):
                 return False
             other = other._array
@@ -146,6 +153,13 @@ def written_in_pieces(ufunc: np.ufunc, *operands: Any) -> None:
     target = operands[0]
     if target.size < LARGE or in_pieces(ufunc, *operands, out=target) is None:
         ufunc(*operands, out=target)
+
+
+def is_recorded(*values: Any) -> bool:
+    """Whether what is computed from these arguments is recorded, or a transform is at work on it."""
+    if mode.enabled and any_needs_grad(values):
+        return True
+    return at_work.anywhere > 0 and at_work.involves(values)
 
 
 def any_needs_grad(values: Any) -> bool:
@@ -199,6 +213,8 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     """Like `write`, for a result known to fit (or meant to be cast, as ``copy_`` does)."""
+    if at_work.anywhere:
+        target, result = at_work.alike(target, result)
     array = target._array
     recorded = mode.enabled and array.dtype.kind in INEXACT and (needs_grad(result) or needs_grad(target))
     if recorded:
@@ -207,9 +223,10 @@ def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
             result = result.expand(array.shape)
         if result._array.dtype != array.dtype and needs_grad(result):
             result = result.to(target.dtype)
-    check_memory(array)
     edge = edge_of(result) if recorded else None
-    mode.run(np.copyto, array, result._array, "unsafe")
+    if not (at_work.anywhere and at_work.put(target, result)):
+        check_memory(array)
+        mode.run(np.copyto, array, result._array, "unsafe")
     count_write(target)
     if recorded:
         rebase(target, edge)

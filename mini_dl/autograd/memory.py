@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
-from mini_dl.autograd.primitive import op, view
+from mini_dl.autograd.primitive import op, view, linear_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, written
 
@@ -85,6 +85,7 @@ def _shared_evenly(values: Array, layout: Layout) -> Array:
     return values / _counts(layout).astype(values.real.dtype) if overlaps(layout) else values
 
 
+@linear_in("input")
 @op(input=lambda grad, place: spread(grad, place))
 @as_it_is
 def shown(input: Array, place: Place) -> Array:
@@ -110,6 +111,7 @@ def strided_gradient(grad: Tensor, place: Place) -> Tensor:
     return _whole(filled_in(spread(grad, place)))
 
 
+@linear_in("input")
 @op(input=lambda grad, place: shown(grad, place))
 @as_it_is
 def spread(input: Array, place: Place) -> Array:
@@ -119,6 +121,7 @@ def spread(input: Array, place: Place) -> Array:
     return _shared_evenly(base, place.base)
 
 
+@linear_in("input")
 @op(input=lambda grad, place: hidden(grad, place))
 @as_it_is
 def hidden(input: Array, place: Place) -> Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mini_dl._dtypes import Function
 from mini_dl._leaving import Block
 from mini_dl.kernels.room import here, run
-from mini_dl.tensor import inference
+from mini_dl.tensor import Tensor, inference
 
 IN_VAIN: Any = 0
 """The mode that is on inside of inference mode, where nothing is recorded all the same: like False, but for those who ask."""
@@ -23,12 +23,57 @@ class _Mode(threading.local):
     run_under_way: Any = None  # the backward that calls the hooks
     run = staticmethod(run)  # runs a kernel in the quiet context of this thread
     enter: Function  # the same, but it raises if the context is in use
+    stack: tuple[Any, ...] = ()  # the levels of transforms that are at work here, the innermost last
+    forward: bool = True  # tangents are computed
 
     def __init__(self) -> None:
         self.enter = here.enter
 
 
 mode = _Mode()
+
+
+class _AtWork:
+    """Whether a transform of functions is at work in any thread. Until the first is, nobody looks: `transforms` puts in its own."""
+
+    anywhere = 0
+    """How many levels are open, in all threads."""
+
+    def take(self, primitive: Any, args: tuple[Any, ...]) -> Any:
+        """What a call gives, NotImplemented where no transform takes it."""
+        return NotImplemented
+
+    def involves(self, values: Any) -> bool:
+        """Whether a transform has to do with one of these arguments."""
+        return False
+
+    def has_tangents(self, values: Any) -> bool:
+        """Whether one of these arguments has a tangent."""
+        return False
+
+    def put(self, target: Tensor, result: Tensor) -> bool:
+        """Write into memory as the transforms want it; whether they do."""
+        return False
+
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
+        return NotImplemented
+
+    def detached(self, tensor: Tensor) -> Tensor:
+        """A tensor of a level without history."""
+        return tensor
+
+    def alike(self, target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
+        """Both on one level."""
+        return target, result
+
+
+at_work = _AtWork()
+
+
+def differentiates() -> bool:
+    """Whether a derivative may be asked of what is computed now: by recording, or by a transform."""
+    return mode.enabled or at_work.anywhere > 0
 
 
 F = TypeVar("F", bound=Function)

@@ -67,6 +67,14 @@ class Op:
     """Whether `backward` is called where no gradient came: some operations see zeros then."""
     asked: frozenset[str] = frozenset()
     """What the formulas ask for."""
+    linear: tuple[tuple[str, ...], ...] = ()
+    """The groups of arguments in which it is linear together (see `linear_in`)."""
+    added: tuple[str, ...] = ()
+    """The arguments that are added to the result, and may be None."""
+    symmetric: frozenset[str] = frozenset()
+    """The arguments in which its Jacobian is its own transpose, as that of an elementwise one is (see `symmetric_in`)."""
+    forwards: Any = None
+    """A faster text for its tangents, where one was measured to be worth it (see `forwards_by`)."""
     formal: frozenset[str] = frozenset()
     """The arguments whose gradient depends on them in form only (see `piecewise`)."""
     promote: Promotion  # of a binary one: gives operands of different types one
@@ -251,12 +259,54 @@ def recorded_as(name: str) -> Decorator:
     return decorate
 
 
+def linear_in(*groups: str, added: str = "") -> Decorator:
+    """Say in which arguments a primitive is linear while the others stay: it then applies itself to their tangents.
+
+    Each group is a list of names in which it is linear together: ``linear_in("input", "weight")`` for a product of two,
+    ``linear_in("input other")`` for a sum. `added` are arguments that are added to the result, and are left out (None) where the
+    group does not name them.
+    """
+
+    def decorate(call: Function) -> Function:
+        primitive = primitive_of(call, "linear_in")
+        primitive.linear, primitive.added = tuple([tuple(group.split()) for group in groups]), tuple(added.split())
+        if unknown := {*added.split(), *[name for group in primitive.linear for name in group]} - set(primitive.params):
+            raise TypeError(f"{primitive.name}() has no argument {sorted(unknown)}")
+        return call
+
+    return decorate
+
+
+def symmetric_in(*arguments: str) -> Decorator:
+    """Say in which arguments the Jacobian of a primitive is symmetric while all are real, as that of an elementwise function is:
+    the formulas then serve for the tangents as they stand."""
+
+    def decorate(call: Function) -> Function:
+        primitive_of(call, "symmetric_in").symmetric = frozenset(arguments)
+        return call
+
+    return decorate
+
+
+def forwards_by(rule: Function) -> Decorator:
+    """Give a primitive of one differentiable argument, its first, a text for its tangent: ``rule(tangent, result, *args)``.
+
+    Only where it was measured to be worth a second text.
+    """
+
+    def decorate(call: Function) -> Function:
+        primitive_of(call, "forwards_by").forwards = rule
+        return call
+
+    return decorate
+
+
 def unary(input: Formula | None = None) -> Callable[[Function], Callable[..., Tensor]]:
     """An elementwise primitive of one argument."""
 
     def decorate(forward: Function) -> Callable[..., Tensor]:
         primitive = Op(forward, {} if input is None else {"input": input})
-        primitive.unary = True
+        primitive.unary, primitive.symmetric = True, frozenset(["input"])
         computes(primitive)
         return call_of(primitive, text_of_unary)
 
@@ -299,6 +349,7 @@ def binary(
             primitive = Op(forward, formulas)
             primitive.exact_first, primitive.exact_last = "input" in exact, "other" in exact
             primitive.promote = exactly(promote, primitive.exact_first) if exact else promote
+            primitive.symmetric = frozenset(("input", "other"))
             computes(primitive)
             return primitive
 
@@ -310,6 +361,7 @@ def binary(
         function.operator = build(primitive, "defer", False, True)
         function.reflected = swapped(build(last, "defer", True, False))
         primitive.operators = last.operators = function.operator, function.reflected
+        primitive.call = function
         return function
 
     return decorate

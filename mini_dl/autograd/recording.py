@@ -16,7 +16,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, Function, NumpyType, exact, is_number, wide
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import mode, at_work
 from mini_dl.kernels.blocks import LARGE as LARGE, in_pieces
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides
@@ -26,12 +26,12 @@ ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
 current = mode  # an argument may be called mode, none has a name that the texts use
 SIMPLE = {int, bool, float, str, type(None)}
 USED = frozenset(
-    "Node RuntimeError SIMPLE Tensor array_from array_of behind computed current edge_of edges_of error inference is_refusal "
+    "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
     "shape_of shared wrapped LARGE".split()
 )
 """The names of the texts, which no argument may have."""
-SPOKEN_OF = (LEAF, Node, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
+SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
 
 
 class Primitive(Protocol):
@@ -55,7 +55,7 @@ class Primitive(Protocol):
 def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
     """The call of a primitive: a function whose code is that of ``text(primitive)``, once it has been called."""
 
-    def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def write() -> None:
         names: dict[str, Any] = {}
         exec(compile(text(primitive), f"<call of {primitive.name}>", "exec"), globals(), names)
         made = names["make"](primitive)
@@ -64,6 +64,10 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
             call.__defaults__ = tuple([p.default for p in given if p.kind is not p.KEYWORD_ONLY])
             call.__kwdefaults__.update({p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY})
         call.__code__ = made.__code__
+
+    def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        write()
+        _written.append(write)
         return call(*args, **kwargs)
 
     def placeholder(*args: Any, _first: Any = first, **kwargs: Any) -> Any:
@@ -73,6 +77,17 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
     call: Any = functools.update_wrapper(placeholder, primitive.forward)
     call.op, primitive.call = primitive, call
     return call
+
+
+_written: list[Callable[[], None]] = []
+
+
+def look_for_transforms() -> None:
+    """Let all calls, of now and later, ask the transforms first."""
+    if not Text.asks:
+        Text.asks = True
+        for write in _written:
+            write()
 
 
 class Text:
@@ -106,6 +121,9 @@ class Text:
             return call
     """
 
+    asks = False
+    """Whether the texts begin with a question to the transforms, of which a process without any knows nothing."""
+
     def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
         self.lines: list[str] = []
@@ -133,6 +151,8 @@ class Text:
         self.write("    computed = array_from(primitive, computed)")
         self.write("wrapped = new(Tensor)\nwrapped._array = computed\nwrapped._edge = wrapped._base = None")
         self.write("if inference.anywhere and inference.here: wrapped._inference = True")
+        if self.asks:
+            self.write("if current.stack: wrapped._born = current.stack[-1]")
 
     def find_edge(self, name: str, depth: int, also: str = "") -> None:
         """The edge of an argument that is a tensor, if it is differentiable. A view is asked for its history if `also` holds."""
@@ -166,6 +186,10 @@ class Text:
 
     def done(self, parameters: str) -> str:
         head = [f"def make(primitive):\n    def call({parameters}):"]
+        if self.asks:
+            given = "".join([name + ", " for name in self.primitive.params])
+            head.append(f"        if at_work.anywhere:\n            answer = at_work.take(primitive, ({given}))")
+            head.append("            if answer is not NotImplemented: return answer")
         return "\n".join([*head, *self.lines, " " * 8 + "return wrapped", "    return call"])
 
 

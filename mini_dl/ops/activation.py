@@ -18,7 +18,7 @@ from mini_dl._dtypes import FLOATING, HALVES, Array, Number, dtype, dtype as DTy
 from mini_dl._surface import method, namespace, public
 from mini_dl.autograd.formal import piecewise
 from mini_dl.autograd.inplace import inplace as in_place
-from mini_dl.autograd.primitive import not_a_tensor, number_of, op, recorded_as, unary
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, symmetric_in, unary
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
     choose,
@@ -80,6 +80,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, threshold: masked(grad, ~(input <= threshold)))
 def _threshold(input: Array, threshold: float, value: float) -> Array:
     if input.dtype.kind in "bc":
@@ -97,6 +98,7 @@ def threshold(input: Tensor, threshold: Number, value: Number, inplace: bool = F
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, min_val, max_val: masked(grad, ~((input <= min_val) | (input >= max_val))))
 def _hardtanh(input: Array, min_val: int | float, max_val: int | float) -> Array:
     if input.dtype.kind == "b":
@@ -123,6 +125,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_hardtanh, inplace, input, 0, 6)
 
 
+@linear_in("upstream")
 @op(upstream=lambda grad, input, slope: _leaky_slope(grad, input, slope))
 @elementwise
 def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
@@ -130,6 +133,7 @@ def _leaky_slope(upstream: Array, input: Array, slope: float) -> Array:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, negative_slope: _leaky_slope(grad, input, negative_slope))
 def _leaky_relu(input: Array, negative_slope: float) -> Array:
     kind = real_floating(input, "leaky_relu_cpu").dtype
@@ -193,6 +197,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 @public("nn.functional", "torch", "Tensor", out=True)
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def hardshrink(input: Array, lambd: float = 0.5) -> Array:
     """`input` where ``|input| > lambd``, else 0"""
@@ -200,6 +205,7 @@ def hardshrink(input: Array, lambd: float = 0.5) -> Array:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input, lambd: masked(grad, ~(input.abs() <= lambd)))
 def _softshrink(input: Array, lambd: float) -> Array:
     limit = real_floating(input, "softshrink_check").dtype.type(lambd)
@@ -219,6 +225,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 @piecewise("input")
+@symmetric_in("input")
 @op(input=lambda grad, input: masked(grad / 6, (input > -3) & (input < 3)))
 @elementwise
 def _hardsigmoid(input: Array) -> Array:
@@ -231,6 +238,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_hardsigmoid, inplace, input)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _hardswish_backward(grad, input),
     input=lambda grad, upstream, input: masked(grad * upstream / 3, (input > -3) & (input < 3)),
@@ -241,6 +249,7 @@ def _hardswish_backward(upstream: Array, input: Array) -> Array:
     return choose(np.asarray(input < 3), inner, upstream)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _hardswish_backward(grad, input))
 @elementwise
 def _hardswish(input: Array) -> Array:
@@ -256,6 +265,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 # ------------------------------------------------------------------------------------------------ exponential
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale),
     input=lambda grad, upstream, input, alpha, scale, input_scale: masked(
@@ -275,6 +285,7 @@ def _elu_backward(upstream: Array, input: Array, alpha: float, scale: float, inp
     return choose(np.asarray(input <= 0), y, upstream * input.dtype.type(scale))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, alpha, scale, input_scale: _elu_backward(grad, input, alpha, scale, input_scale))
 @elementwise
 def _elu(input: Array, alpha: float, scale: float, input_scale: float) -> Array:
@@ -308,6 +319,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _apply(_elu, inplace, input, alpha, 1.0, 1.0 / alpha)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold),
     input=lambda grad, upstream, input, beta, threshold: masked(
@@ -320,6 +332,7 @@ def _softplus_backward(upstream: Array, input: Array, beta: float, threshold: fl
     return choose(np.asarray(z > threshold), upstream, upstream * sigmoid_of(z))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, beta, threshold: _softplus_backward(grad, input, beta, threshold))
 @elementwise
 def _softplus(input: Array, beta: float, threshold: float) -> Array:
@@ -341,6 +354,7 @@ def _sigmoid_slope(s: Tensor) -> Tensor:
     return s * (1 - s)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _logsigmoid_backward(grad, input),
     input=lambda grad, upstream, input: -grad * upstream * _sigmoid_slope(input.sigmoid()),
@@ -352,6 +366,7 @@ def _logsigmoid_backward(upstream: Array, input: Array) -> Array:
 
 @public("nn.functional", out=True)
 @recorded_as("LogSigmoidBackward0")
+@symmetric_in("input")
 @op(input=lambda grad, input: _logsigmoid_backward(grad, input))
 @elementwise
 def logsigmoid(input: Array) -> Array:
@@ -371,6 +386,7 @@ def softsign(input: Tensor) -> Tensor:
     return input / (input.abs() + 1)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _silu_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _silu_second(input),
@@ -391,6 +407,7 @@ def _silu_second(x: Tensor) -> Tensor:
     return _sigmoid_slope(s) * (2 + x * (1 - 2 * s))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _silu_backward(grad, input))
 def _silu(input: Array) -> Array:
     return _silu_of(real_floating(input, "silu_cpu"))
@@ -410,6 +427,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_silu, inplace, input)
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _mish_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _mish_second(input),
@@ -432,6 +450,7 @@ def _tanh_softplus(x: Array) -> Array:
     return n / (n + 2)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _mish_backward(grad, input))
 @elementwise
 def _mish(input: Array) -> Array:
@@ -447,6 +466,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 # ------------------------------------------------------------------------------------------------ gelu
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input: _gelu_tanh_backward(grad, input),
     input=lambda grad, upstream, input: grad * upstream * _gelu_tanh_second(input),
@@ -462,6 +482,7 @@ def _gelu_tanh_second(x: Tensor) -> Tensor:
     return (1 - t * t) * (inner + x * (3 * gelu_kernel.CUBIC * gelu_kernel.TANH_SCALE * x - t * inner * inner))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: _gelu_tanh_backward(grad, input))
 def _gelu_tanh(input: Array) -> Array:
     return gelu_tanh(input)
@@ -473,6 +494,7 @@ def _gelu_gradient(grads: Grads, input: Tensor, result: list[Tensor]) -> Tensor 
     return _gelu_backward(grads[0], input, result[1].detach())
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, input, cdf: _gelu_backward(grad, input, cdf),
     input=lambda grad, upstream, input: (
@@ -484,6 +506,7 @@ def _gelu_backward(upstream: Array, input: Array, cdf: Array) -> Array:
     return gelu_backward(upstream, input, cdf)
 
 
+@symmetric_in("input")
 @op(input=_gelu_gradient)
 def _gelu(input: Array) -> tuple[Array, Array]:
     """``input * cdf`` and, for the gradient, ``cdf``, the normal distribution's"""
@@ -518,6 +541,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 # ------------------------------------------------------------------------------------------------ softmax
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, result_, dim: softmax_backward(grad, result_, dim),
     result_=lambda grad, upstream, result_, dim: (
@@ -529,6 +553,7 @@ def softmax_backward(upstream: Array, result_: Array, dim: int) -> Array:
     return softmax_kernel.along(softmax_kernel.softmax_backward_rows, dim, upstream, result_)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, result, dim: softmax_backward(grad, result, dim))
 def _softmax(input: Array, dim: int) -> Array:
     last = dim == max(input.ndim - 1, 0)
@@ -537,6 +562,7 @@ def _softmax(input: Array, dim: int) -> Array:
     )
 
 
+@linear_in("upstream")
 @op(
     upstream=lambda grad, result_, dim: grad - (grad * result_.exp()).sum(dim, keepdim=True),
     result_=lambda grad, upstream, result_, dim: -grad * result_.exp() * upstream.sum(dim, keepdim=True),

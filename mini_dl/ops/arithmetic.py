@@ -23,7 +23,7 @@ from mini_dl._dtypes import (
 )
 from mini_dl._surface import method
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import binary, not_a_tensor, number_of, unary
+from mini_dl.autograd.primitive import binary, linear_in, not_a_tensor, number_of, unary
 from mini_dl.ops.operands import accept, conjugate, kind_of, own_copy, promote_floating, tensor_first, zero_of
 from mini_dl.tensor import Tensor
 
@@ -125,6 +125,7 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 @method(alias="multiply", inplace=True, out=True)
 @written_by(np.multiply)
+@linear_in("input", "other")
 @binary(  # a real factor is its own conjugate: this saves two calls in the most common formula
     input=lambda grad, other: _mul(
         grad, other if type(other) is Tensor and other._array.dtype.kind in FLOATING else conjugate(other)
@@ -142,6 +143,7 @@ def mul(input: Array, other: Array) -> Array:
 _mul: Any = mul
 
 
+@linear_in("input")
 @binary(
     input=lambda grad, other: grad / conjugate(other),
     other=lambda grad, input, other: -grad * conjugate(input / other / other),

@@ -24,7 +24,9 @@ from mini_dl._dtypes import (
     scalar_name,
 )
 from mini_dl._surface import public
-from mini_dl.autograd.mode import mode
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import one_by_one
+from mini_dl.autograd.mode import differentiates
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
 from mini_dl.ops.activation import softmax
@@ -65,7 +67,7 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     if grads[0] is None:
         return None, None, None
-    if not mode.enabled:
+    if not differentiates():
         return _attention_backward(grads[0], query, key, value, *result, scale)
     return _composed(grads[0], query, key, value, mask, alive, scale)
 
@@ -145,6 +147,9 @@ def scaled_dot_product_attention(
     >>> torch.nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True).shape
     torch.Size([1, 2, 4])
     """
+    if is_unseen(attn_mask):
+        given = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+        return one_by_one(scaled_dot_product_attention, given, {})  # type: ignore[no-any-return]
     _check_operands(query, key, value)
     if query.ndim == 4 and attn_mask is not None and attn_mask.ndim < 2:
         raise IndexError(f"Dimension out of range: attn_mask must have at least 2 dimensions, but it has {attn_mask.ndim}")

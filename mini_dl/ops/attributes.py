@@ -14,6 +14,7 @@ from mini_dl._device import CPU, creation, device, strided
 from mini_dl._dtypes import Array
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, method, namespace, tensor_method
+from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.places import memory_of, offset_of
 from mini_dl.kernels.shared import shared_root
 from mini_dl.ops.memory import strides_of
@@ -68,6 +69,8 @@ def storage_offset(self: Tensor) -> int:
 @tensor_method()
 def data_ptr(self: Tensor) -> int:
     """The address of the first element."""
+    if is_unseen(self):
+        raise RuntimeError(NO_STORAGE)
     return self._array.__array_interface__["data"][0] if self._array.size and not is_hollow(self._array) else 0
 
 

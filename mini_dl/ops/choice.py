@@ -27,7 +27,7 @@ from mini_dl._dtypes import (
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.memory import filled_in
-from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of
+from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of, linear_in, symmetric_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, computed_in, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type
@@ -128,6 +128,7 @@ def _clamp(input: Array, min: Any, max: Any) -> Array:
     return out if max is None else np.minimum(out, as_type(max, common))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, min, max: masked(grad, _inside(input, min, max)))
 def _clamp_to(input: Array, min: float | None, max: float | None) -> Array:
     """`_clamp` of floating point numbers by Python numbers."""
@@ -196,6 +197,7 @@ def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
     return _clamp(input, None, max)
 
 
+@linear_in("input other")
 @op(
     input=lambda grad, condition: masked(grad, condition),
     other=lambda grad, condition: masked(grad, ~condition),
@@ -256,6 +258,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     return _nan_to_num(input, *numbers)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input: masked(grad, input.isfinite()))
 def _nan_to_num(input: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
     if input.dtype.kind not in INEXACT:
@@ -281,6 +284,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     return _lerp(input, end, weight)
 
 
+@linear_in("input end")
 @op(
     input=lambda grad, weight: grad * conjugate(1 - weight),
     end=lambda grad, weight: grad * conjugate(weight),

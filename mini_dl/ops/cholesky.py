@@ -9,7 +9,7 @@ from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels import linalg as kernels
 from mini_dl.kernels.linalg import first_failure, h
 from mini_dl.ops.choice import where
@@ -112,6 +112,7 @@ def _cholesky_solve_gradient(grad: Tensor, L: Tensor, result: Tensor, upper: boo
     return -(L @ inner) if upper else -(inner @ L)
 
 
+@linear_in("B")
 @op(
     B=lambda grad, L, upper: _cholesky_solve(grad, L, upper),
     L=lambda grad, L, result, upper: _cholesky_solve_gradient(grad, L, result, upper),

@@ -9,10 +9,12 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, NARROW, Array, int64, scalar_name, uint8
 from mini_dl._surface import public
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import mode, differentiates
 from mini_dl.autograd.node_names import as_one
-from mini_dl.autograd.primitive import op, unary
+from mini_dl.autograd.primitive import op, unary, linear_in
 from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows
@@ -36,12 +38,14 @@ def _no_gradient(input: Array) -> Array:
     return np.zeros_like(input)
 
 
+@linear_in("input")
 @op(input=lambda grad, index, input_shape: _unpick(grad, index, input_shape[1]))
 def _pick(input: Array, index: Array) -> Array:
     """``input[i, index[i]]`` for each row i"""
     return input[np.arange(len(index)), index]
 
 
+@linear_in("values")
 @op(values=lambda grad, index: _pick(grad, index))
 def _unpick(values: Array, index: Array, classes: int) -> Array:
     """Rows of zeros except for ``values[i]`` at ``index[i]``"""
@@ -136,9 +140,30 @@ def nll_loss(
     """
     reduction = checked_reduction(reduction, size_average, reduce)
     without_gradient("nll_loss_forward", weight=weight)
+    if is_unseen(target) or is_unseen(weight):
+        return _composed_nll(input, target, weight, ignore_index, reduction)
     real_floating(input._array, "nll_loss_out_frame")
     classes = _Classes(input, target, weight, ignore_index)
     return _nll(input, classes, reduction)
+
+
+def _composed_nll(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float = 0.0
+) -> Tensor:
+    """The loss where labels or weights may not be read. With `smoothing`, also of all other classes."""
+    dim = 0 if input.ndim == 1 else 1
+    target = target if dim else target.reshape(())
+    kept = target != ignore_index
+    index = target * kept
+    picked = masked(-input.gather(dim, index.unsqueeze(dim)).squeeze(dim), kept)
+    weights = kept.to(input.dtype) if weight is None else masked(weight.take(index), kept)
+    losses = picked * weights
+    if smoothing:
+        every = masked(-(input if weight is None else input * _by_class(weight, input.ndim)).sum(dim), kept)
+        losses = losses * (1 - smoothing) + every * (smoothing / input._array.shape[dim])
+    if reduction == "none":
+        return losses
+    return losses.sum() / weights.sum() if reduction == "mean" else losses.sum()
 
 
 def _nll(input: Tensor, classes: _Classes, reduction: str) -> Tensor:
@@ -158,7 +183,7 @@ def _cross_entropy_slope_of(
     grad = grads[0]
     if grad is None:
         return None
-    if not mode.enabled:
+    if not differentiates():
         return _cross_entropy_slope(grad, result[1], result[2], index, factors)
     scale = (grad * wrap(factors)).reshape(-1, 1)
     one_hot = np.zeros(input._array.shape, input._array.dtype)
@@ -207,6 +232,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     if weight is not None:
         without_gradient("nll_loss_forward", weight=weight)
+    if is_unseen(target) or is_unseen(weight):
+        return _composed_nll(log_softmax(input, dim), target, weight, ignore_index, reduction, label_smoothing)
     classes = _Classes(input, target, weight, ignore_index)
     if label_smoothing == 0:
         factors = mode.run(classes.factors, reduction)
@@ -266,6 +293,7 @@ def _positive(excess: Tensor, where: Array) -> Tensor:
 
 
 @public("nn.functional")
+@by_element
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -312,6 +340,7 @@ def _nonempty_matrix(shape: tuple[int, ...]) -> None:
 
 
 @public("nn.functional")
+@by_element
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:

@@ -8,6 +8,7 @@ from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import method, named
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.primitive import Binary, binary, not_a_tensor, op, unary
 from mini_dl.ops.operands import kind_of
 from mini_dl.tensor import Tensor
@@ -147,6 +148,11 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     True
     """
     refuse_hollow("allclose", input)
+    if is_unseen(input) or is_unseen(other):
+        raise RuntimeError(
+            "vmap over torch.allclose isn't supported yet. Please file an issue at https://github.com/pytorch/pytorch/issues if "
+            "you need this feature."
+        )
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 
@@ -155,4 +161,6 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and the same elements."""
     refuse_hollow("equal", input)
     _both_tensors("equal", input, other)
+    if is_unseen(input) or is_unseen(other):
+        raise RuntimeError("Batching rule not implemented for aten::equal. We could not generate a fallback.")
     return input is other or np.array_equal(input._array, other._array)

@@ -7,7 +7,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._surface import function, method, store
-from mini_dl.autograd.primitive import op, unary, view
+from mini_dl.autograd.primitive import linear_in, op, unary, view
 from mini_dl.ops.trigonometry import cos, sin
 from mini_dl.tensor import Operand, Tensor
 
@@ -26,6 +26,7 @@ def conj_physical(input: Tensor) -> Tensor:
     return _conjugate(input) if input._array.dtype.kind == "c" else input
 
 
+@linear_in("input")
 @unary(input=lambda grad: conj(grad))
 def _conjugate(input: Array) -> Array:
     return np.conjugate(input)
@@ -111,6 +112,7 @@ def view_as_complex(input: Tensor) -> Tensor:
     return _view_as_complex(input)
 
 
+@linear_in("real imag")
 @op(
     real=lambda grad: grad.real,
     imag=lambda grad: grad.imag,

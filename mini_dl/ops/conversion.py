@@ -23,9 +23,10 @@ from mini_dl._device import (
 from mini_dl._dtypes import FLOATING, INEXACT, NARROW, Array, Number, NumpyType, TypeLike, dtype, of_numpy, result_numpy
 from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
+from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.node_names import rename
-from mini_dl.autograd.primitive import op, recorded_as
+from mini_dl.autograd.primitive import op, recorded_as, linear_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, wrap
 
@@ -33,6 +34,7 @@ from mini_dl.tensor import Tensor, wrap
 
 
 @recorded_as("CloneBackward0")
+@linear_in("input")
 @op(input=lambda grad: grad)
 @as_it_is
 def _copy(input: Array, order: Any) -> Array:
@@ -71,6 +73,7 @@ def is_contiguous(self: Tensor, *, memory_format: MemoryFormat = contiguous_form
     return bool(array.flags.c_contiguous)
 
 
+@linear_in("input")
 @op(input=lambda grad: grad)  # the engine casts back
 def _cast(input: Array, target: NumpyType) -> Array:
     if input.dtype.kind == "c" and target.kind not in "cb":
@@ -84,7 +87,7 @@ def cast(input: Tensor, target: NumpyType) -> Tensor:
     """`input` itself if it has type `target`, else a copy of that type."""
     if input._array.dtype == target:
         return input
-    return _cast(input if target.kind in INEXACT else wrap(input._array), target)  # integers have no history
+    return _cast(input if target.kind in INEXACT or is_unseen(input) else wrap(input._array), target)  # integers have no history
 
 
 @tensor_method()
@@ -117,6 +120,7 @@ def _suggested(tensor: Tensor) -> Any:
     return contiguous_format
 
 
+@linear_in("input")
 @op(input=lambda grad, input: _moved(grad, is_hollow(input._array)))
 def _moved(input: Array, meta: bool) -> Array:
     """`input` without values; NotImplementedError where they are asked for and missing."""
@@ -237,6 +241,8 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 @public("Tensor:numpy")
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
+    if is_unseen(self):
+        raise RuntimeError(NO_STORAGE)
     if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if is_hollow(self._array):
@@ -280,6 +286,8 @@ def tolist(self: Tensor) -> Any:
 
 @tensor_method()
 def __bool__(self: Tensor) -> bool:
+    if is_unseen(self):
+        return bool(self._array)
     return is_nonzero(self)
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from mini_dl._dtypes import HALVES, Array, Ints, Shape, c_name, scalar_name, tensor_name
 from mini_dl._surface import function, named, public
-from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op, op_together, recorded_as
+from mini_dl.autograd.mode import differentiates
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, op_together, recorded_as
 from mini_dl.kernels import convolution as kernels, winograd
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.ops.matmul import conj
@@ -31,13 +31,13 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """The gradients of input, weight and bias."""
     to_bias = channel_sums(grad) if wanted[2] else None
-    if mode.enabled and not input._array.size and (wanted[0] or wanted[1]):
+    if differentiates() and not input._array.size and (wanted[0] or wanted[1]):
         return (
             _gradient_of_nothing(grad, weight, input._array.shape) if wanted[0] else None,
             _gradient_of_nothing(grad, input, weight._array.shape) if wanted[1] else None,
             to_bias,
         )
-    if wanted[0] and wanted[1] and not mode.enabled and kernels.share_work(input._array, weight._array, geometry):
+    if wanted[0] and wanted[1] and not differentiates() and kernels.share_work(input._array, weight._array, geometry):
         return *_winograd_gradients(grad, input, weight), to_bias
     return (
         conv_input(grad, conj(weight), input._array.shape, geometry) if wanted[0] else None,
@@ -47,6 +47,7 @@ def _gradients(
 
 
 @recorded_as("ConvolutionBackward0")
+@linear_in("input bias", "weight", added="bias")
 @op_together(_gradients, "input", "weight", "bias")
 def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
     """(N, C, *in), (O, C/groups, *kernel), (O) -> (N, O, *out)"""
@@ -54,23 +55,25 @@ def conv(input: Array, weight: Array, bias: Array | None, geometry: Geometry) ->
 
 
 def _transposed_input(grad: Tensor, weight: Tensor, output_shape: Shape, geometry: Geometry) -> Tensor:
-    if mode.enabled and 0 in output_shape:
+    if differentiates() and 0 in output_shape:
         return _gradient_of_nothing(grad, weight, output_shape)
     return conv(grad, conj(weight), None, geometry)
 
 
 def _transposed_weight(grad: Tensor, output: Tensor, weight_shape: Shape, geometry: Geometry) -> Tensor:
-    if mode.enabled and not output._array.size:
+    if differentiates() and not output._array.size:
         return _gradient_of_nothing(grad, output, weight_shape)
     return conv_weight(grad, conj(output), weight_shape, geometry)
 
 
+@linear_in("output", "weight")
 @op(output=_transposed_input, weight=_transposed_weight)
 def conv_input(output: Array, weight: Array, shape: Shape, geometry: Geometry) -> Array:
     """(N, O, *out), (O, C/groups, *kernel) -> `shape`, (N, C, *in): the transpose of conv in its input."""
     return kernels.conv_input(output, weight, shape, geometry)
 
 
+@linear_in("input", "output")
 @op(
     input=lambda grad, output, input_shape, geometry: conv_input(conj(output), grad, input_shape, geometry),
     output=lambda grad, input, geometry: conv(conj(input), grad, None, geometry),
@@ -80,6 +83,7 @@ def conv_weight(input: Array, output: Array, shape: Shape, geometry: Geometry) -
     return kernels.conv_weight(input, output, shape, geometry)
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape: grad.reshape(1, len(grad), *[1] * (len(input_shape) - 2)).expand(input_shape))
 def channel_sums(input: Array) -> Array:
     """(N, C, *) -> (C)"""

@@ -25,6 +25,8 @@ from mini_dl._device import (
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
 from mini_dl._meta import hollow
 from mini_dl._surface import named, namespace, tensor_method
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.draws import in_batches
 from mini_dl.autograd.primitive import number_of
 from mini_dl.ops.attributes import UntypedStorage
 from mini_dl.ops.factories import default_type, factory, finished, numpy_of, valued_like
@@ -142,6 +144,14 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        if is_unseen(input):
+            rest: dict[str, Any] = {
+                "dtype": dtype,
+                "requires_grad": requires_grad,
+                "memory_format": memory_format,
+                "fill_value": fill_value,
+            }
+            return in_batches(input, lambda physical, lead: make(physical, *value, **rest))
         kind = numpy_of(dtype, input._array.dtype)
         base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)
         array = np.empty_like(base, kind, order="C" if memory_format is contiguous_format else "K")
@@ -176,11 +186,23 @@ zeros_like, ones_like = _like("zeros_like", 0), _like("ones_like", 1)
 empty_like, full_like = _like("empty_like", None), _like("full_like", None)
 
 
+def _longer(lead: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a factory, with these sizes before those given."""
+    if args and isinstance(args[0], (tuple, list)):
+        return ((*lead, *args[0]), *args[1:])
+    return (*lead, *args)
+
+
 def _new(function: Callable[..., Tensor]) -> None:
     """Publish ``x.new_f(...)``: ``torch.f(...)`` in the type of `x`."""
 
     def make(self: Tensor, *args: object, dtype: TypeLike = None, **kwargs: object) -> Tensor:
         kwargs.setdefault("device", self.device)
+        if is_unseen(self) and function is not empty_strided:
+            return in_batches(
+                self,
+                lambda physical, lead: function(*_longer(lead, args), dtype=self.dtype if dtype is None else dtype, **kwargs),
+            )
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
     named(make, "new_" + function.__name__, f"``torch.{function.__name__}(...)`` in the type of this tensor.")

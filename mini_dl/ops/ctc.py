@@ -9,6 +9,7 @@ import numpy as np
 from mini_dl._checks import index_of
 from mini_dl._dtypes import Array
 from mini_dl._surface import public
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.losses import ctc_paths, ctc_slopes
 from mini_dl.ops.loss_reduction import checked_reduction
@@ -59,6 +60,7 @@ def _lengths(lengths: Tensor | Sequence[int], name: str, batch: int) -> Array:
 
 
 @public("nn.functional")
+@by_element
 def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Tensor | Sequence[int], target_lengths: Tensor | Sequence[int],
     blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,

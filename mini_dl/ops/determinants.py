@@ -8,7 +8,8 @@ import numpy as np
 
 from mini_dl._dtypes import Array, limits_of
 from mini_dl._surface import NamedTensors, method, public, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.matrices import H, square
 from mini_dl.ops.solving import _inv
@@ -22,6 +23,7 @@ def _det(A: Array) -> Array:
     return np.linalg.det(A)
 
 
+@by_element
 def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
     """``grad * cofactors``: ``det * inv(A).H`` for invertible matrices, else from the minors."""
     each = grad.unsqueeze(-1).unsqueeze(-1)
@@ -31,7 +33,7 @@ def _det_gradient(grad: Tensor, A: Tensor, result: Tensor) -> Tensor:
         return each
     if not _nearly_singular(A._array):
         return each * H(result.unsqueeze(-1).unsqueeze(-1) * _inv(A))
-    cofactors = _minors(A) if mode.enabled else _cofactors(A)
+    cofactors = _minors(A) if differentiates() else _cofactors(A)
     return each * (cofactors.conj() if A._array.dtype.kind == "c" else cofactors)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import FLOATING, INEXACT, Array, scalar_name
+from mini_dl._dtypes import FLOATING, INEXACT, Array, NumpyType, bool as boolean, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl._surface import function, named, namespace, public
+from mini_dl.autograd.draws import any_batches, for_batches, leading
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode, no_grad
 from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
@@ -129,6 +130,8 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
         return input
     if is_hollow(array):
         return input.mul_(wrap(array)) if inplace else input * wrap(array)
+    if p != 1 and at_work.anywhere and any_batches():
+        return _dropped_in_batches(input, p, inplace, parts, by_channel)
     if p == 1:
         factor, shift = np.zeros((), array.dtype), None
     else:
@@ -143,10 +146,31 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
     return result.add_(wrap(shift)) if inplace else result + wrap(shift)
 
 
-def _one_per_channel(array: Array) -> Array:
-    if array.ndim < 2:
+def _dropped_in_batches(input: Tensor, p: float, inplace: bool, parts: Callable[..., Any], by_channel: bool) -> Tensor:
+    """The same within `vmap`, where noise like `input` is drawn as the randomness wants."""
+    shape = _channels(input._array.shape) if by_channel else input._array.shape
+    with no_grad():
+        factor, shift = parts(_kept(shape, input._array.dtype, p), p)
+    result = input.mul_(factor) if inplace else input * factor
+    if shift is None:
+        return result
+    return result.add_(shift) if inplace else result + shift
+
+
+def _kept(shape: tuple[int, ...], dtype: NumpyType, p: float) -> Tensor:
+    """Ones, and zeros with probability `p`: drawn for all elements of the batch, or once."""
+    like = np.empty((*leading(), *shape), dtype)
+    return for_batches(wrap(mode.run(drawn, like, source(None), distributions.bernoulli(dtype, 1 - p))))
+
+
+def _channels(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return np.empty((*array.shape[:2], *[1] * (array.ndim - 2)), array.dtype)
+    return (*shape[:2], *[1] * (len(shape) - 2))
+
+
+def _one_per_channel(array: Array) -> Array:
+    return np.empty(_channels(array.shape), array.dtype)
 
 
 def _scaled(keep: Array, p: float) -> tuple[Array, None]:
@@ -197,6 +221,9 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
         return input.clone(), wrap(np.ones(array.shape, bool))
     if array.dtype.kind not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
+    if p != 1 and at_work.anywhere and any_batches():
+        kept = _kept(array.shape, array.dtype, p)
+        return input * (kept * (1 / (1 - p))), kept.to(boolean)
     if p == 1:
         keep = np.zeros(array.shape, bool)
     else:
@@ -240,6 +267,8 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
+    if at_work.anywhere and any_batches():
+        raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
     return input.mul_(slope) if inplace else kinked(input) * slope
 

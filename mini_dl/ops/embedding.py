@@ -13,19 +13,23 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.mode import mode as current  # an argument is called mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, linear_in
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element, one_by_one
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
 from mini_dl.ops.sparse import sparse_tensors
 from mini_dl.tensor import Tensor, wrap, written
 
 
+@linear_in("table")
 @op(table=lambda grad, index, table_shape: _rows_summed(grad, index, table_shape[0]))
 def _rows_at(table: Array, index: Array) -> Array:
     """(K, D), (*) -> (*, D)"""
     return table.take(index, 0)
 
 
+@linear_in("rows")
 @op(rows=lambda grad, index: _rows_at(grad, index))
 @in_single
 def _rows_summed(rows: Array, index: Array, count: int) -> Array:
@@ -41,6 +45,7 @@ def _rows_summed(rows: Array, index: Array, count: int) -> Array:
     return out
 
 
+@linear_in("weight")
 @op(
     weight=lambda grad, indices, padding_idx, by_frequency, weight_shape: _embedding_backward(
         grad, indices, weight_shape[0], padding_idx, by_frequency
@@ -76,6 +81,8 @@ def _looked_up(weight: Tensor, indices: Tensor, padding_idx: int, by_frequency: 
 
 def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
     """Rows of `grad` added up by index, except those of the padding; with `by_frequency`, their mean."""
+    if is_unseen(indices):
+        return _embedding_backward_unseen(grad, indices, count, padding_idx, by_frequency)
     index, width = indices._array.reshape(-1), grad._array.shape[-1]
     grad = grad.reshape(-1, width) if index.size else grad.reshape(0, width)
     factors = None
@@ -86,6 +93,14 @@ def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: 
     if factors is not None:
         grad = grad * wrap(factors.astype(grad._array.dtype)[:, None])
     return _rows_summed(grad, wrap(index), count)
+
+
+def _embedding_backward_unseen(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
+    if by_frequency:
+        return one_by_one(_embedding_backward, (grad, indices, count, padding_idx, by_frequency), {})  # type: ignore[no-any-return]
+    if padding_idx >= 0:
+        grad = grad * (indices != padding_idx).unsqueeze(-1)
+    return _rows_summed(grad, indices, count)
 
 
 def _check_indices(indices: Tensor, name: str) -> None:
@@ -106,7 +121,7 @@ def _torch_embedding(
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
     index = indices._array
-    if index.size and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
+    if index.size and not is_unseen(index) and not (index.min() >= 0 and index.max() < weight._array.shape[0]):
         raise IndexError("index out of range in self")
     return _looked_up(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 
@@ -222,6 +237,7 @@ def embedding_bag(
     return _bags(weight, input, starts, scale_grad_by_freq, mode, per_sample_weights, include_last_offset, padding_idx, sparse)
 
 
+@by_element
 def _bags(
     weight: Tensor,
     indices: Tensor,

@@ -17,8 +17,11 @@ from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._guidance import mistyped
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.draws import for_batches
+from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.history import requires_grad_
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
@@ -55,7 +58,9 @@ _SHARED = {
 """The keywords that all of them have, and what they take."""
 
 
-def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
+def factory(
+    *, out: bool = True, place: str = "torch", draws: bool = False
+) -> Callable[[Callable[..., Array]], Callable[..., Tensor]]:
     """Publish ``torch.f`` from a function that makes an array and takes the NumPy dtype wanted (None: its own choice).
 
     Adds the keywords that all such functions of torch have.
@@ -67,6 +72,9 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
             *args: object, out: Any = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
             pin_memory: object = False, requires_grad: bool = False, **kwargs: object,
         ) -> Tensor:  # fmt: skip
+            if at_work.anywhere and any([is_unseen(value) for value in (*args, *kwargs.values())]):
+                given = {"dtype": dtype, "requires_grad": requires_grad, **kwargs}
+                return one_by_one(call, args, given)  # type: ignore[no-any-return]
             meta = is_meta(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
@@ -89,7 +97,8 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
             except TypeError as error:
                 mistyped(error, call, kwargs)
                 raise
-            return finished(array, requires_grad, out)
+            made = finished(array, requires_grad, out)
+            return for_batches(made) if draws and at_work.anywhere else made
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         own = [p for p in inspect.signature(make).parameters.values() if p.name != "dtype"]

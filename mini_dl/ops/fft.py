@@ -21,7 +21,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import listed, type_name, wrap_dim
 from mini_dl._dtypes import HALVES, INEXACT, Array, Ints, NumpyType, Shape, scalar_name
 from mini_dl._surface import named, public
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.factories import factory
 from mini_dl.ops.padding import pad
 from mini_dl.tensor import Tensor, wrap
@@ -31,6 +31,7 @@ SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 # ------------------------------------------------------------------------------------------------ primitives
 
 
+@linear_in("input")
 @op(input=lambda grad, dims, norm, inverse: complex_to_complex(grad, dims, SWAPPED[norm], not inverse))
 def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> Array:
     """The transform along `dims`, or its inverse. A real input gives the whole spectrum."""
@@ -40,6 +41,7 @@ def complex_to_complex(input: Array, dims: Shape, norm: Any, inverse: bool) -> A
     return transform(input, axes=dims, norm=norm)
 
 
+@linear_in("input")
 @op(
     input=lambda grad, input_shape, dims, norm: complex_to_real(
         _weighed(grad, dims, input_shape, 0.5), dims, input_shape[dims[-1]], SWAPPED[norm]
@@ -50,6 +52,7 @@ def real_to_complex(input: Array, dims: Shape, norm: Any) -> Array:
     return np.fft.rfftn(input, axes=dims, norm=norm)
 
 
+@linear_in("input")
 @op(input=lambda grad, dims, norm: _weighed(real_to_complex(grad, dims, SWAPPED[norm]), dims, grad.shape, 2.0))
 def complex_to_real(input: Array, dims: Shape, n: int, norm: Any) -> Array:
     """The inverse of `real_to_complex`, `n` long along the last of `dims`."""

@@ -8,15 +8,16 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
-from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace
-from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.inplace import check_memory, count_write, inplace, is_recorded
+from mini_dl.autograd.mode import mode, at_work
+from mini_dl.autograd.primitive import not_a_tensor, op, linear_in
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ writing everything
 
 
+@linear_in("input src")
 @op(input=lambda grad: zeros_as(grad, grad._array.shape), src=lambda grad: grad)
 def _copied(input: Array, src: Array) -> Array:
     out = np.empty(input.shape, input.dtype)
@@ -42,7 +43,8 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
         if common != shape:
             raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
     if needs_recording(self, src) and self._array.dtype.kind in INEXACT:
-        check_memory(self._array)
+        if not at_work.anywhere:  # whose tensors show read-only arrays
+            check_memory(self._array)
         return _recorded_copy_(self, src)
     check_memory(self._array)
     mode.run(np.copyto, self._array, src._array, "unsafe")
@@ -50,6 +52,7 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
     return self
 
 
+@linear_in("input value")
 @op(input=lambda grad, input_shape: zeros_as(grad, input_shape), value=lambda grad: grad.sum())
 def _fill(input: Array, value: Array) -> Array:
     return np.full(input.shape, value, input.dtype)
@@ -58,6 +61,7 @@ def _fill(input: Array, value: Array) -> Array:
 _recorded_fill_ = inplace(_fill, "fill_")
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape: zeros_as(grad, input_shape))
 def zero(input: Array) -> Array:
     """Zeros like `input`."""
@@ -96,7 +100,7 @@ def zero_(input: Tensor) -> Tensor:
 
 
 def needs_recording(*tensors: Tensor) -> bool:
-    return mode.enabled and any_needs_grad(tensors)
+    return is_recorded(*tensors)
 
 
 @tensor_method()

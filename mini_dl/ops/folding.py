@@ -8,12 +8,13 @@ from typing import Any
 
 from mini_dl._dtypes import Array, Ints, Shape, scalar_name
 from mini_dl._surface import public
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.kernels.folding import fold_back, padded_for, taps_of
 from mini_dl.tensor import Tensor
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, kernel, geometry: _fold(grad, input_shape, kernel, geometry))
 def _unfold(input: Array, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C, *in) -> (N, C * K, L)"""
@@ -22,6 +23,7 @@ def _unfold(input: Array, kernel: Shape, geometry: Geometry) -> Array:
     )
 
 
+@linear_in("input")
 @op(input=lambda grad, kernel, geometry: _unfold(grad, kernel, geometry))
 def _fold(input: Array, shape: Shape, kernel: Shape, geometry: Geometry) -> Array:
     """(N, C * K, L) -> `shape`, (N, C, *in): each value is added where `_unfold` reads it."""

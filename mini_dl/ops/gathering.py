@@ -12,9 +12,11 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name, wrap_dim
 from mini_dl._dtypes import INDEX_TYPES, Array, NumpyType, c_name, int64, number_as, number_cast, scalar_name
 from mini_dl._surface import method, public, tensor_method, with_out
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.inplace import any_needs_grad, fresh, spares_copy
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.indexing import add_rows, corner, flat_index, positions, reduce_at, rows_of
 from mini_dl.ops.parts import _slice
 from mini_dl.ops.views import _alias, place
@@ -33,6 +35,7 @@ def zeros_as(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     return wrap(np.zeros(shape, grad._array.dtype))
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _scatter_add(zeros_as(grad, input_shape), dim, index, grad))
 def _gather(input: Array, dim: int, index: Array) -> Array:
     return input.reshape(-1).take(positions("gather", input, dim, index))
@@ -68,6 +71,7 @@ def same_type(name: str, input: Tensor, src: Tensor, what: str = "src") -> None:
         raise RuntimeError(f"{name}(): Expected self.dtype to be equal to {what}.dtype")
 
 
+@linear_in("input src")
 @op(input=lambda grad: grad, src=lambda grad, dim, index: _gather(grad, dim, index))
 def _scatter_add(input: Array, dim: int, index: Array, src: Array) -> Array:
     where = positions("scatter_add", input, dim, index, src)
@@ -84,6 +88,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter_add(input, wrap_dim(dim, input._array.ndim), index, src)
 
 
+@linear_in("input src")
 @op(
     input=lambda grad, dim, index: _scatter(
         grad, dim, index, wrap(np.broadcast_to(np.zeros((), grad._array.dtype), index.shape))
@@ -326,7 +331,7 @@ def without_dim(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
 def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None:
     shape = input._array.shape
     n = shape[dim] if shape else 1
-    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size):
+    if not positions.size or (name == "index_add" and len(shape) > 1 and not input._array.size) or is_unseen(positions):
         return
     if name == "index_fill" and not input._array.size:
         if 0 not in without_dim(shape, dim):
@@ -343,6 +348,7 @@ def check_in_range(name: str, input: Tensor, dim: int, positions: Array) -> None
     raise (RuntimeError if name == "index_reduce" else IndexError)("index out of range in self")
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dim, index: _index_add(zeros_as(grad, input_shape), dim, index, grad))
 def _index_select(input: Array, dim: int, index: Array) -> Array:
     if not input.ndim:
@@ -359,6 +365,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return _index_select(input, dim, index)
 
 
+@linear_in("input source")
 @op(input=lambda grad: grad, source=lambda grad, dim, index: _index_select(grad, dim, index))
 def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
     out = fresh(input)
@@ -375,6 +382,13 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)
 
 
+@by_element
+def _sum_where_filled(grad: Tensor, dim: int, index: Tensor) -> Tensor:
+    found: Tensor = _index_select(grad, dim, wrap(np.unique(index._array))).sum()
+    return found
+
+
+@linear_in("input source")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
     source=lambda grad, dim, index: _alias(_index_select(grad, dim, index)),
@@ -392,9 +406,10 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return _index_copy(input, checked_rows("index_copy", input, dim, index, source), index, source)
 
 
+@linear_in("input value")
 @op(
     input=lambda grad, dim, index: _index_fill(grad, dim, index, zeros_as(grad, ())),
-    value=lambda grad, dim, index: _index_select(grad, dim, wrap(np.unique(index._array))).sum(),
+    value=lambda grad, dim, index: _sum_where_filled(grad, dim, index),
 )
 def _index_fill(input: Array, dim: int, index: Array, value: Array) -> Array:
     out = fresh(input)
@@ -418,7 +433,7 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fill
             raise RuntimeError(
                 f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
             )
-        if not cast:
+        if not cast and not is_unseen(value):
             number_as(value._array.item(), input._array.dtype)
         return value.to(input.dtype)
     if not _dtypes.is_number(value):
@@ -430,8 +445,14 @@ def one_value(name: str, input: Tensor, value: Operand, cast: bool = False, fill
 @spares_copy
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
     """``result[index[i]] = value`` along `dim`."""
-    number = value._array if isinstance(value, Tensor) else value
-    if np.iscomplexobj(number) and input._array.dtype.kind != "c":
+    kind = (
+        value._array.dtype.kind
+        if isinstance(value, Tensor)
+        else _dtypes.dtype_of_number(value).kind
+        if _dtypes.is_number(value)
+        else ""
+    )
+    if kind == "c" and input._array.dtype.kind != "c":
         raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
     return _index_fill(input, checked_rows("index_fill", input, dim, index), index, one_value("index_fill_", input, value))
 
@@ -455,6 +476,7 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
 # ------------------------------------------------------------------------------------------------ in one dimension
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, index: _put(zeros_as(grad, input_shape), index, grad, True))
 def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
@@ -468,6 +490,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return _take(input, index)
 
 
+@linear_in("input source")
 @op(
     input=lambda grad, index, source, accumulate: grad if accumulate else _put(grad, index, zeros_as(grad, source.shape), False),
     source=lambda grad, index, source_shape: _take(grad, index).reshape(source_shape),
@@ -516,7 +539,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     dim = wrap_dim(dim, input._array.ndim)
     n = input._array.shape[dim] if input._array.ndim else 1
-    indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
+    if is_unseen(indices):
+        indices = indices + (indices < 0) * n
+    else:
+        indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
     ours, theirs = list(input._array.shape), list(indices._array.shape)
     if ours:
         ours[dim] = theirs[dim] = 1

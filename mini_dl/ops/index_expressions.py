@@ -12,6 +12,7 @@ import numpy as np
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INDEX_TYPES, Array
 from mini_dl._meta import refuse_hollow
+from mini_dl._unseen import is_unseen
 from mini_dl.kernels.indexing import WHOLE, Indices
 from mini_dl.ops.from_data import from_data
 from mini_dl.tensor import Tensor, wrap
@@ -19,6 +20,10 @@ from mini_dl.tensor import Tensor, wrap
 # ------------------------------------------------------------------------------------------------ what an index means
 
 
+BY_MASK = (
+    "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing with a "
+    "boolean mask."
+)
 TOO_DEEP = (
     "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a "
     "number"
@@ -115,6 +120,10 @@ def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -
     array = item._array if isinstance(item, Tensor) else item
     if array.dtype.char in "?B" or not array.ndim:
         refuse_hollow("indexing", array)
+    if is_unseen(array):
+        if array.dtype.char in "?B":
+            raise RuntimeError(BY_MASK)
+        return [integers(item)]  # type: ignore[arg-type]
     if array.ndim == 0 and array.dtype.kind in "iu" and array.dtype.char != "B":
         return int(array)
     if array.dtype.char in "?B":

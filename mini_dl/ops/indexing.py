@@ -11,6 +11,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, NumpyType, scalar_name
 from mini_dl._surface import method, public, tensor_method
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import (
     check_memory,
     check_writable,
@@ -19,7 +20,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import (
     WHOLE,
@@ -32,7 +33,7 @@ from mini_dl.kernels.indexing import (
 )
 from mini_dl.ops.filling import copy_, needs_recording
 from mini_dl.ops.gathering import assigned
-from mini_dl.ops.index_expressions import forward_slice, in_range, integers, mask_fits, parse, takes_all
+from mini_dl.ops.index_expressions import forward_slice, in_range, integers, mask_fits, parse, takes_all, BY_MASK
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
 from mini_dl.tensor import Tensor, wrap
@@ -40,6 +41,7 @@ from mini_dl.tensor import Tensor, wrap
 # ------------------------------------------------------------------------------------------------ choosing by integers
 
 
+@linear_in("input")
 @op(input=lambda grad, indices, input_shape: filled_in(_index_place(grad, indices, input_shape)))
 def _index(input: Array, indices: Indices) -> Array:
     try:
@@ -53,6 +55,7 @@ def _index(input: Array, indices: Indices) -> Array:
     return out if out.flags.c_contiguous and any([i is not None and i.ndim for i in indices]) else np.array(out, order="C")
 
 
+@linear_in("input")
 @op(input=lambda grad, indices: _index(grad, indices))
 def _index_place(input: Array, indices: Indices, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with `input` added at `indices`: the adjoint of `_index`."""
@@ -155,6 +158,7 @@ def type_of_mask(index: object) -> NumpyType | None:
     return found[0] if len(found) == 1 and found[0].char in "?B" else None
 
 
+@linear_in("input values")
 @op(
     input=lambda grad, indices, values, accumulate: (
         grad if accumulate else _index_put(grad, indices, wrap(np.zeros_like(values._array)), False)
@@ -170,7 +174,8 @@ def _index_put(input: Array, indices: Indices, values: Array, accumulate: bool) 
 
 def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
     if needs_recording(self, values):
-        check_writable(self)
+        if mode.enabled:
+            check_writable(self)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
         check_memory(self._array)
@@ -192,6 +197,8 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
             if dim + item.ndim > len(shape):
                 raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {dim + item.ndim})")
             mask_fits(item._array.shape, shape, dim)
+            if is_unseen(item):
+                raise RuntimeError(BY_MASK)
             found = [wrap(f) for f in np.atleast_1d(item._array).nonzero()]
         else:
             found = [integers(item)]

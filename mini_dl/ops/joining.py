@@ -14,8 +14,10 @@ from mini_dl._checks import index_of, nonnegative, spread_out, type_name, wrap_d
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import not_a_tensor, op, linear_in
 from mini_dl.ops.parts import part, select
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.elements import one_by_one
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ side by side
@@ -32,6 +34,7 @@ def _cat_gradients(grad: Tensor, tensors_shape: list[tuple[int, ...]], dim: int)
     return out
 
 
+@linear_in("tensors")
 @op(tensors=_cat_gradients)
 def _cat(tensors: list[Array], dim: int) -> Array:
     # empty vectors may be mixed with tensors of any shape
@@ -104,6 +107,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _cat(parts, dim)
 
 
+@linear_in("tensors")
 @op(tensors=lambda grad, dim: [select(grad, dim, i) for i in range(grad._array.shape[dim])])
 def _stack(tensors: list[Array], dim: int) -> Array:
     first, dtype = tensors[0], _common_type(tensors)
@@ -229,6 +233,7 @@ def _repeat_gradient(grad: Tensor, input_shape: tuple[int, ...], repeats: tuple[
     return apart.sum(tuple(range(0, 2 * len(repeats), 2))) if repeats else grad
 
 
+@linear_in("input")
 @op(input=_repeat_gradient)
 def _repeat(input: Array, repeats: tuple[int, ...]) -> Array:
     return np.asarray(np.tile(input, repeats), order="C") if repeats else input.copy()
@@ -254,6 +259,8 @@ def repeat_interleave(
     """
     if not isinstance(repeats, Tensor) and (repeats is not None or dim is not None):
         repeats = index_of(repeats, "repeat_interleave(): argument 'repeats' must be Tensor or int")
+    if is_unseen(input if repeats is None else repeats):
+        return one_by_one(repeat_interleave, (input, repeats, dim), {"output_size": output_size})  # type: ignore[no-any-return]
     if repeats is None:
         counts = input._array
         if counts.dtype not in INDEX_TYPES:
@@ -293,6 +300,7 @@ method()(repeat_interleave)
 # ------------------------------------------------------------------------------------------------ turned
 
 
+@linear_in("input")
 @op(input=lambda grad, shifts, dims: _roll(grad, tuple([-s for s in shifts]), dims))
 def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
     return np.asarray(np.roll(input, shifts, dims), order="C")
@@ -314,6 +322,7 @@ def roll(input: Tensor, shifts: Ints, dims: Ints | None = None) -> Tensor:
     return _roll(input, moves, tuple([wrap_dim(d, input.ndim) for d in along]))
 
 
+@linear_in("input")
 @op(input=lambda grad, dims: _flip(grad, dims))
 def _flip(input: Array, dims: tuple[int, ...]) -> Array:
     return np.array(np.flip(input, dims), order="K")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mini_dl._dtypes import scalar_name
 from mini_dl._surface import NamedTensors, public, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import linalg as linalg_kernel
 from mini_dl.kernels.linalg import first_failure
@@ -19,6 +20,7 @@ _LDL, _LDLEx = return_type("linalg_ldl_factor", "LD pivots"), return_type("linal
 
 
 @public("linalg", out=True)
+@by_element
 def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False) -> NamedTensors:
     """Like `ldl_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
     square("torch.linalg.ldl_factor_ex", A)
@@ -30,6 +32,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
 
 
 @public("linalg", out=True)
+@by_element
 def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
     """``(LD, pivots)`` of symmetric (or Hermitian) matrices; only the lower triangle is read."""
     square("torch.linalg.ldl_factor", A)
@@ -38,6 +41,7 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> NamedTensors:
 
 
 @public("linalg", out=True)
+@by_element
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False) -> Tensor:
     """The solution of ``A @ X = B`` from what `ldl_factor` returned."""
     name = "torch.linalg.ldl_solve"

@@ -21,6 +21,7 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import INEXACT, NARROW, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.ops.joining import cat, checked
+from mini_dl.autograd.elements import by_element
 from mini_dl.ops.matmul import chain
 from mini_dl.ops.matrices import diagonal, eye_like, square, tied
 from mini_dl.ops.operands import accept, in_float32
@@ -218,6 +219,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
 
 
 @public("linalg", "torch", "Tensor")
+@by_element
 def matrix_exp(A: Tensor) -> Tensor:
     """``1 + A + A @ A / 2 + ...``: the rational approximation of order 13 of A scaled to norm 1, then squared (Higham, 2005)."""
     if isinstance(A, Tensor) and A._array.dtype.char in NARROW:

@@ -18,7 +18,8 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
 from mini_dl.autograd.mode import mode, no_grad
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import op, symmetric_in
+from mini_dl._unseen import is_unseen
 from mini_dl.kernels.blocks import elementwise, real_floating
 from mini_dl.ops.activation import _hardtanh, logsigmoid
 from mini_dl.ops.ctc import ctc_loss
@@ -71,6 +72,7 @@ def l1_loss(
     return reduced_loss(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction, True)
 
 
+@symmetric_in("difference")
 @op(difference=lambda grad, difference, delta: grad * _hardtanh(difference, -delta, delta))
 @elementwise
 def _huber(difference: Array, delta: float) -> Array:
@@ -151,7 +153,7 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor) and not is_number(var):
         raise TypeError(f"gaussian_nll_loss(): argument 'var' (position 3) must be Tensor or float, not {type_name(var)}")
     variance = var if isinstance(var, Tensor) else wrap(np.full(input._array.shape, var, input._array.dtype))
-    if (variance._array < 0).any():
+    if not is_unseen(variance) and (variance._array < 0).any():
         raise ValueError("var has negative entry/entries")
     shape, found = tuple(input.shape), tuple(variance.shape)
     if found != shape:
@@ -197,6 +199,7 @@ def kl_div(
 # ------------------------------------------------------------------------------------------------ binary
 
 
+@symmetric_in("input", "target")
 @op(
     input=lambda grad, input, target: _bce_slope(grad, input, target),
     target=lambda grad, input: grad * ((1 - input).log() - input.log()),
@@ -230,9 +233,9 @@ def binary_cross_entropy(
     x, t = real_floating(input._array, "binary_cross_entropy"), target._array
     if t.dtype != x.dtype:
         raise RuntimeError(f"Found dtype {scalar_name(t.dtype)} but expected {scalar_name(x.dtype)}")
-    if x.size and not (x.min() >= 0 and x.max() <= 1):
+    if x.size and not is_unseen(x) and not (x.min() >= 0 and x.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
-    if t.size and not (t.min() >= 0 and t.max() <= 1):
+    if t.size and not is_unseen(t) and not (t.min() >= 0 and t.max() <= 1):
         raise RuntimeError("all elements of target should be between 0 and 1")
     without_gradient("binary_cross_entropy", weight=weight)
     loss = _bce(input, target)

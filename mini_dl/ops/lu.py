@@ -11,7 +11,8 @@ from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, public, requires_grad, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels.linalg import factor, first_failure, permutation
 from mini_dl.ops.joining import cat
@@ -58,7 +59,7 @@ def _lower_upper(A: Tensor) -> tuple[Tensor, Tensor, Array, Array]:
     LU, pivots, info = mode.run(factor, A._array)
     m, n = A._array.shape[-2:]
     k = min(m, n)
-    if not requires_grad(A) or not mode.enabled:
+    if not requires_grad(A) or not differentiates():
         L = np.tril(LU[..., :k], -1)
         L[..., range(k), range(k)] = 1
         return wrap(L), wrap(np.triu(LU[..., :k, :])), pivots, info
@@ -100,6 +101,7 @@ def _permutation_matrix(pivots: Array, m: int, kind: Any) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def lu(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     """``(P, L, U)`` with ``A = P @ L @ U``: a permutation, unit lower and upper triangular."""
     refuse_hollow("lu", A)
@@ -117,12 +119,13 @@ def _zero_pivot(name: str, info: Array) -> str:
 
 
 @public("linalg", out=True)
+@by_element
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> NamedTensors:
     """Like `lu_factor`, with ``info``: the order of the first zero pivot, 0 if there is none."""
     refuse_hollow("lu_factor_ex", A)
     _pivoting(pivot)
     A = matrix("torch.linalg.lu_factor_ex", A)
-    if requires_grad(A) and mode.enabled:
+    if requires_grad(A) and differentiates():
         L, U, pivots, info = _lower_upper(A)
         LU = _packed(L, U)
     else:
@@ -134,6 +137,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 
 
 @public("linalg", out=True)
+@by_element
 def lu_factor(A: Tensor, *, pivot: bool = True) -> NamedTensors:
     """``(LU, pivots)``: L without its diagonal and U in one matrix, and the row exchanges, counted from 1."""
     LU, pivots, info = lu_factor_ex(A, pivot=pivot)
@@ -151,6 +155,7 @@ def _torch_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 
 
 @function(out=True)
+@by_element
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> NamedTensors:
     """``(P, L, U)`` from what `lu_factor` returned."""
     if unpack_pivots and LU_pivots._array.dtype != np.int32:
@@ -172,6 +177,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
 
 
 @public("linalg:lu_solve", out=True)
+@by_element
 def _lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False) -> Tensor:
     """The solution of ``A @ X = B`` (or ``X @ A = B``; of the adjoint of A) from the LU factors of A."""
     square("torch.linalg.lu_solve", LU, "LU")

@@ -15,6 +15,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import wrap_dim
 from mini_dl._dtypes import FLOATING, INEXACT, Ints, Number, dtype
 from mini_dl._surface import named, public
+from mini_dl._unseen import is_unseen
 from mini_dl.ops import reduction, scans, sorting
 from mini_dl.ops.activation import log_softmax, softmax, softmin
 from mini_dl.ops.vector_norms import vector_norm
@@ -29,6 +30,8 @@ def keeping(input: Tensor, mask: Tensor | None) -> Tensor | None:
         return None
     if mask._array.ndim > input._array.ndim:
         raise IndexError("_input_mask expected broadcastable mask (got mask dimensionality higher than of the input)")
+    if is_unseen(mask):
+        return (mask != 0).expand(input._array.shape)
     return wrap(np.broadcast_to(mask._array != 0, input._array.shape))
 
 

@@ -12,8 +12,10 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, public
+from mini_dl._unseen import is_unseen, refuse_batch
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels.blocks import choose
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.ops.parts import _slice
@@ -37,6 +39,7 @@ def _fill_mask(grad: Tensor, mask: Tensor) -> Tensor:
     return _masked_fill(grad, mask, zeros_as(grad, ()))
 
 
+@linear_in("input value")
 @op(input=_fill_mask, value=lambda grad, mask: (grad * mask).sum())
 def _masked_fill(input: Array, mask: Array, value: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
@@ -54,6 +57,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     return _masked_fill(input, checked_mask("masked_fill", mask), one_value("masked_fill_", input, value))
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, mask: _masked_scatter(zeros_as(grad, broadcast_shapes(input_shape, mask.shape)), mask, grad))
 def _masked_select(input: Array, mask: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
@@ -75,6 +79,7 @@ def _selected_gradient(grad: Tensor, mask: Tensor, source_shape: tuple[int, ...]
     return place(found, _slice, ((slice(found.numel()),),), (size,)).reshape(source_shape)
 
 
+@linear_in("input source")
 @op(input=_fill_mask, source=_selected_gradient)
 def _masked_scatter(input: Array, mask: Array, source: Array) -> Array:
     shape = broadcast_shapes(input.shape, mask.shape)
@@ -116,12 +121,14 @@ def _nonzero(array: Array) -> Array:
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero, (count, ndim); or one tensor per dimension if `as_tuple`."""
     refuse_hollow("nonzero", input)
+    refuse_batch("nonzero", input)
     if as_tuple:
         return tuple([wrap(found) for found in mode.run(np.ndarray.nonzero, np.atleast_1d(input._array))])
     return wrap(mode.run(_nonzero, input._array))
 
 
 @method()
+@by_element
 def argwhere(input: Tensor) -> Tensor:
     """``input.nonzero()``"""
     refuse_hollow("argwhere", input)
@@ -129,6 +136,7 @@ def argwhere(input: Tensor) -> Tensor:
 
 
 @method(out=True)
+@by_element
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """``input.nonzero()`` truncated or filled to `size` rows."""
     refuse_hollow("nonzero_static", input)
@@ -141,6 +149,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 
 
 @function(out=True)
+@by_element
 def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each of `elements` is among `test_elements`; one of them may be a number."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
@@ -183,6 +192,12 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     array = input._array
     if array.dtype != int64.numpy:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if is_unseen(input):
+        if num_classes <= 0:
+            raise RuntimeError(
+                "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument."
+            )
+        return (input.unsqueeze(-1) == wrap(np.arange(num_classes))).to(_dtypes.int64)
     if not array.size:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")

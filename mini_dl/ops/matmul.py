@@ -16,7 +16,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, deprecated, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.primitive import not_a_tensor, op, linear_in
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.single import as_it_is
@@ -41,6 +41,7 @@ def conj(tensor: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------------ primitives
 
 
+@linear_in("input", "weight")
 @op(
     input=lambda grad, weight, flip: _rows(grad, conj(weight), not flip),
     weight=lambda grad, input, flip: _paired(grad, conj(input)) if flip else _paired(conj(input), grad),
@@ -66,6 +67,7 @@ def _rows_kernel(input: Array, weight: Array) -> Array:
     return gemm(input.reshape(math.prod(shape[:-1]), shape[-1]), weight).reshape(*shape[:-1], weight.shape[1])
 
 
+@linear_in("input", "other")
 @op(
     input=lambda grad, other: _rows(conj(other), grad, True),
     other=lambda grad, input: _rows(conj(input), grad, False),
@@ -79,6 +81,7 @@ def _paired(input: Array, other: Array) -> Array:
     return gemm(input.reshape(rows, input.shape[-1]).T, other.reshape(rows, other.shape[-1]))
 
 
+@linear_in("input", "other")
 @op(
     input=lambda grad, other, flip, flop: (
         _batched(conj(other), grad, flop, True) if flip else _batched(grad, conj(other), False, not flop)
@@ -93,6 +96,7 @@ def _batched(input: Array, other: Array, flip: bool, flop: bool) -> Array:
     return gemm(input.swapaxes(-1, -2) if flip else input, other.swapaxes(-1, -2) if flop else other)
 
 
+@linear_in("input", "other")
 @op(input=lambda grad, other: grad * conj(other), other=lambda grad, input: grad * conj(input))
 @as_it_is
 def _dot(input: Array, other: Array) -> Array:
@@ -102,6 +106,7 @@ def _dot(input: Array, other: Array) -> Array:
     return np.dot(input, other)
 
 
+@linear_in("input product")
 @op(
     input=lambda grad, beta: grad * beta.conjugate(),
     product=lambda grad, alpha: grad * alpha.conjugate(),
@@ -128,6 +133,7 @@ def _as(number: Number, dtype: NumpyType) -> Any:
     return dtype.type(number)
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape: grad.expand(input_shape))
 def _sum_of_rows(input: Array) -> Array:
     """(*, M) -> (M)"""
@@ -429,14 +435,17 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
 # ------------------------------------------------------------------------------------------------ linear layers
 
 
+@linear_in("input bias", "weight", added="bias")
 @op(
     input=lambda grad, weight: _rows(grad, conj(weight), False),
     weight=lambda grad, input: _paired(grad, conj(input)),
     bias=lambda grad, bias_shape: _sum_of_rows(grad) if bias_shape == grad._array.shape[-1:] else grad,
 )
 @as_it_is
-def _affine(input: Array, weight: Array, bias: Array) -> Array:
+def _affine(input: Array, weight: Array, bias: Array | None) -> Array:
     """(*, K), (M, K), (M) -> (*, M)"""
+    if bias is None:
+        return _rows_kernel(input, weight.T)
     if bias.dtype is not weight.dtype and bias.dtype != weight.dtype:
         raise RuntimeError(
             f"self and mat2 must have the same dtype, but got {scalar_name(bias.dtype)} and {scalar_name(weight.dtype)}"

@@ -15,6 +15,8 @@ from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
 from mini_dl.autograd.former import given_array
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.draws import resized_in_batch
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_writable, count_write, rebase
 from mini_dl.autograd.memory import strided_gradient
@@ -67,7 +69,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError(f"as_strided: sizes may not be negative, got sizes: {list(sizes_)}")
     needed = (1 + offset + sum([(n - 1) * s for n, s in zip(sizes_, strides)])) * array.itemsize if 0 not in sizes_ else 0
     held = memory_of(array).nbytes
-    if needed > held:
+    if needed > held and not is_unseen(array):
         raise RuntimeError(
             f"setStorage: sizes {list(sizes_)}, strides {list(strides)}, storage offset {offset}, and itemsize {array.itemsize} "
             f"requiring a storage size of {needed} are out of bounds for storage of size {held}"
@@ -96,6 +98,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
             check_writable(self)
         out = function(self, *args, **kwargs)
         given_array(self, out._array)
+        self._value, self._tangent = out._value, out._tangent
         count_write(self)
         if recorded:
             self._edge, self._stamp = out._edge, version_of(self)[0]
@@ -164,6 +167,8 @@ def resize_(self: Tensor, size: tuple[int, ...], *, memory_format: MemoryFormat 
     """Take another shape: the first elements in memory stay, new ones are uninitialized. RuntimeError if it requires grad."""
     refuse_hollow("resize_", self)
     shape = nonnegative(size)
+    if is_unseen(self):
+        return resized_in_batch(self, shape)
     if needs_grad(self) and not inference.here:
         raise RuntimeError("cannot resize variables that require grad")
     if shape != self._array.shape:

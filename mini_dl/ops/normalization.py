@@ -16,8 +16,10 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import mode, differentiates, no_grad
 from mini_dl.autograd.node_names import rename
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.inplace import is_recorded
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating
@@ -74,7 +76,7 @@ def _row_gradients(
     grad = grads[0]
     if grad is None:
         return None, None, None
-    if not mode.enabled:
+    if not differentiates():
         return _row_norm_backward(grad, input, weight, result[1], result[2], center)
     unit, rstd = _standardized(input, (1,), eps, center)
     slope = grad if weight is None else grad * weight
@@ -198,7 +200,7 @@ def _channel_gradients(
     grad = grads[0]
     if grad is None:
         return None, None, None
-    if not mode.enabled:
+    if not differentiates():
         return _channel_norm_backward(grad, input, weight, result[1], result[2], groups)
     whole = input._array.shape
     shape, dims = kernels.shared(whole, groups)
@@ -267,6 +269,27 @@ def _update(running: Tensor, value: Array, momentum: float) -> None:
     written(running)
 
 
+NOT_BATCHED = (
+    "Batch norm got a batched tensor as input while the running_mean or running_var, which will be updated in place, were not "
+    "batched.\nIf you are using a module and do not need eval mode, please set `track_running_stats` to be False.If you are "
+    "using a prebuilt module and do not need eval mode, please see the functorch website for resources on how to patch your "
+    "module to work with vmap"
+)
+
+
+def _renew(running: Tensor, found: Tensor, momentum: float, count: float | None = None) -> None:
+    """`_update` with the average of statistics (*, C); with the variance of so many elements, unbiased."""
+    if not is_unseen(found) and not is_unseen(running):
+        value = found._array[0] if len(found._array) == 1 else found._array.mean(0)
+        mode.run(_update, running, value if count is None else mode.run(kernels.unbiased, value, count), momentum)
+        return
+    if not is_unseen(running):
+        raise RuntimeError(NOT_BATCHED)
+    with no_grad():
+        average = found.detach().mean(0).to(running.dtype) * (momentum if count is None else momentum * count / (count - 1))
+        running.mul_(1 - momentum).add_(average)
+
+
 def _batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     training: bool, momentum: float, eps: float,
@@ -308,10 +331,9 @@ def _batch_norm(
         return out if out._array.dtype == input._array.dtype else out.to(input.dtype), None, None
     out, mean, rstd, variance = _channel_norm(_three(input), weight, bias, 0, eps)
     if running_mean is not None:
-        mode.run(_update, running_mean, mean._array[0], momentum)
+        _renew(running_mean, mean, momentum)
     if running_var is not None:
-        count = input._array.size / max(1, channels)
-        mode.run(_update, running_var, mode.run(kernels.unbiased, variance._array[0], count), momentum)
+        _renew(running_var, variance, momentum, input._array.size / max(1, channels))
     return _back(out, input), mean, rstd
 
 
@@ -404,10 +426,9 @@ def _torch_instance_norm(
     _of_one_type(input, weight, bias, running_var)  # a mean of any type is accepted
     out, mean, _, variance = _channel_norm(_three(input), weight, bias, channels, eps)
     if running_mean is not None:
-        mode.run(_update, running_mean, mean._array.mean(0), momentum)
+        _renew(running_mean, mean, momentum)
     if running_var is not None:
-        count = math.prod(input._array.shape[2:])
-        mode.run(_update, running_var, mode.run(kernels.unbiased, variance._array.mean(0), count), momentum)
+        _renew(running_var, variance, momentum, math.prod(input._array.shape[2:]))
     return _back(out, input)
 
 
@@ -472,7 +493,7 @@ def native_group_norm(
     _of_one_type(input, weight, bias)
     x = input.reshape(N, C, HxW)
     out, mean, rstd, _ = _channel_norm(x, weight, bias, group, eps)
-    if mode.enabled and mean.requires_grad:  # unlike the other norms, gradients flow from the statistics too
+    if is_recorded(mean):  # unlike the other norms, gradients flow from the statistics too
         x = x.reshape(N, group, C // group * HxW)
         mean, rstd = x.mean(2), _standardized(x, (2,), eps)[1].squeeze(2)
     return out.reshape(input._array.shape), mean, rstd

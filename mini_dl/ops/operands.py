@@ -21,7 +21,8 @@ from mini_dl._dtypes import (
     result_numpy,
     scalar_name,
 )
-from mini_dl.autograd.primitive import op, unary
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.kernels.blocks import keep
 from mini_dl.tensor import Tensor
 
@@ -43,13 +44,13 @@ def zero_of(input: Array) -> Array:
 
 def kind_of(operand: object) -> str:
     """NumPy's letter for the category: b, u, i, f or c."""
-    return (operand.dtype if isinstance(operand, np.ndarray) else dtype_of_number(operand)).kind
+    return (operand.dtype if isinstance(operand, np.ndarray) or is_unseen(operand) else dtype_of_number(operand)).kind
 
 
 def accept(name: str, kinds: str, *arrays: object) -> None:
     """NotImplementedError if an array is of a kind for which torch does not compute `name`."""
     for array in arrays:
-        if isinstance(array, np.ndarray) and not among(array.dtype, kinds):
+        if (isinstance(array, np.ndarray) or is_unseen(array)) and not among(array.dtype, kinds):
             raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(array.dtype)}'")
 
 
@@ -94,6 +95,7 @@ def tensor_first(result: object, out: object, args: Sequence[object]) -> None:
         raise TypeError(f"with out=, argument 'input' (position 1) must be Tensor, not {type_name(args[0])}")
 
 
+@linear_in("input")
 @op(input=lambda grad, mask: masked(grad, mask))
 def masked(input: Array, mask: Array) -> Array:
     """`input` where `mask` is not 0, else 0, also where `input` is not finite."""

@@ -9,7 +9,7 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, Array, Number, dtype_of_number, number_as, scalar_name
 from mini_dl._surface import function, public
 from mini_dl.autograd.formal import piecewise
-from mini_dl.autograd.primitive import not_a_tensor, op, real_number_of, recorded_as
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, real_number_of, recorded_as
 from mini_dl.kernels.padding import Pads, pad_by_position, pad_constant, unpad_by_position
 from mini_dl.tensor import Tensor
 
@@ -22,17 +22,20 @@ def _pad_constant(input: Array, pads: Pads, value: Number) -> Array:
 
 
 @piecewise("input")
+@linear_in("input")
 @op(input=lambda grad, input_shape, pads, mode: _fold_back(grad, input_shape, pads, mode))
 def _pad_by_position(input: Array, pads: Pads, mode: str) -> Array:
     """Like `_pad_constant`, with the border filled from the input itself, dimension by dimension."""
     return pad_by_position(input, pads, mode)
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, pads: _fold_back(grad, input_shape, pads, "circular"))
 def _pad_circular(input: Array, pads: Pads) -> Array:
     return _pad_by_position.op.forward(input, pads, "circular")  # type: ignore[attr-defined]
 
 
+@linear_in("output")
 @op(output=lambda grad, pads, mode: _pad_by_position(grad, pads, mode))
 def _fold_back(output: Array, shape: tuple[int, ...], pads: Pads, mode: str) -> Array:
     """The transpose of `_pad_by_position`: each value is added to the place it was copied from."""

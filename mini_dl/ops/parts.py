@@ -13,7 +13,7 @@ from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
-from mini_dl.autograd.primitive import look_into, op, view
+from mini_dl.autograd.primitive import look_into, op, view, linear_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import WHOLE
 from mini_dl.ops.views import _alias, place
@@ -324,6 +324,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return _diagonal(input, max(-rows, min(columns, offset)), first, second)
 
 
+@linear_in("input")
 @op(input=lambda grad, dim, size, step: _unfold(grad, dim, size, step))
 def unfold_place(input: Array, dim: int, size: int, step: int, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with each window of `input` added in its place: the adjoint of `_unfold`."""

@@ -18,43 +18,48 @@ import numpy as np
 from mini_dl._checks import index_of
 from mini_dl._dtypes import Array, Ints, NumpyType, Shape, among, int64, scalar_name
 from mini_dl._surface import named, public
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.formal import kinked, piecewise
-from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.inplace import is_recorded
+from mini_dl.autograd.primitive import forwards_by, linear_in, not_a_tensor, op
 from mini_dl.kernels import pooling as kernels
 from mini_dl.kernels.pooling import Regions, Windows, at_maxima, maxima, means, places_of_maxima, spread_means, to_maxima
 from mini_dl.ops.random import rand
-from mini_dl.tensor import Tensor, wrap
+from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ maxima
 
 
 @piecewise("input")
+@forwards_by(lambda tangent, result, input, windows: _at_maxima(tangent, input, windows))
 @op(input=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _maxima(input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out)"""
     return maxima(input, windows)
 
 
+@linear_in("output")
 @op(output=lambda grad, input, windows: _at_maxima(grad, input, windows))
 def _to_maxima(output: Array, input: Array, windows: Windows) -> Array:
     """(*, *out) -> (*, *in): each value is added to the position of its window's maximum."""
     return to_maxima(output, input, windows)
 
 
+@linear_in("values")
 @op(values=lambda grad, input, windows: _to_maxima(grad, input, windows))
 def _at_maxima(values: Array, input: Array, windows: Windows) -> Array:
     """(*, *in) -> (*, *out): the value at the place of each window's maximum."""
     return at_maxima(values, input, windows)
 
 
+@linear_in("input")
 @op(input=lambda grad, places, input_shape, n: _put_at(grad, places, input_shape, n))
 def _values_at(input: Array, places: Array, n: int) -> Array:
     """(*, *in), (*, *out) -> (*, *out): the values at positions in the flattened last `n` dimensions."""
     return kernels.taken_at(input, places, n)
 
 
+@linear_in("output")
 @op(output=lambda grad, places, n: _values_at(grad, places, n))
 def _put_at(output: Array, places: Array, shape: Shape, n: int) -> Array:
     """The transpose of `_values_at`."""
@@ -65,12 +70,14 @@ def _put_at(output: Array, places: Array, shape: Shape, n: int) -> Array:
 
 
 @piecewise("input")
+@linear_in("input")
 @op(input=lambda grad, regions, divisor: _spread_means(grad, regions, divisor))
 def _means(input: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """(*, *in) -> (*, *out): the sums over regions, divided."""
     return means(input, regions, divisor)
 
 
+@linear_in("output")
 @op(output=lambda grad, regions, divisor: _means(grad, regions, divisor))
 def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> Array:
     """The transpose of `_means`."""
@@ -81,6 +88,10 @@ def _spread_means(output: Array, regions: tuple[Regions, ...], divisor: Any) -> 
 
 
 WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
+
+
+_places = op()(places_of_maxima)  # (*, *in), (*, *out) -> (*, *out)
+_largest = op()(kernels.largest)  # (*, *in) -> (*, *out)
 
 
 def _ints(name: str, what: str, value: Any, n: int, alone: bool = True) -> Shape:
@@ -170,10 +181,10 @@ def _max_pool(
     if n == 1:
         _check_max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, indices)
     windows = _geometry(name, n, input, kernel_size, stride, padding, dilation, ceil_mode)
-    plain = n == 1 and not indices and not (mode.enabled and edge_of(input) is not None)
+    plain = n == 1 and not indices and not is_recorded(input)
     _require(input._array.dtype, "f" if plain else "fiu", "max_pool1d_impl" if plain else f"max_pool{max(n, 2)}d")
     values = _maxima(input, windows)
-    return values, wrap(mode.run(places_of_maxima, input._array, values._array, windows)) if indices else None
+    return values, _places(input, values, windows) if indices else None
 
 
 def _check_max_pool1d(
@@ -429,14 +440,14 @@ def _adaptive_max_pool(n: int, input: Tensor, output_size: Ints) -> tuple[Tensor
         kernel = tuple([size // o for size, o in zip(space, out)])
         windows = Windows(kernel, kernel, (0,) * n, (1,) * n, out)
         values = _maxima(input, windows)
-        return values, wrap(mode.run(places_of_maxima, input._array, values._array, windows))
+        return values, _places(input, values, windows)
     axes = []
     for size, o in zip(space, out):
         i = np.arange(o)
         starts, ends = i * size // max(o, 1), -(-(i + 1) * size // max(o, 1))
         taps = np.arange(int((ends - starts).max(initial=1)))
         axes.append(np.minimum(starts[:, None] + taps, ends[:, None] - 1))  # (out, K), the last repeated where there are fewer
-    places = wrap(mode.run(kernels.largest, input._array, axes))
+    places = _largest(input, axes)
     return _values_at(kinked(input), places, n), places
 
 
@@ -463,6 +474,7 @@ for _n in (1, 2, 3):
 # ------------------------------------------------------------------------------------------------ max_unpool
 
 
+@linear_in("input")
 @op(input=lambda grad, places, n: _values_at(grad, places, n))
 def _unpool(input: Array, places: Array, out: Shape, n: int) -> Array:
     """(*, *in) -> (*, *out): zeros except for the inputs at their positions; of several for one position, the last."""
@@ -507,7 +519,7 @@ def _max_unpool(
         raise RuntimeError(f"max_unpooling: output_size must be non-negative, but got {out}")
     _require(input._array.dtype, "f", f"max_unpool{max(n, 2)}d")
     places = indices._array
-    if places.size and not (places.min() >= 0 and places.max() < math.prod(out)):
+    if places.size and not is_unseen(places) and not (places.min() >= 0 and places.max() < math.prod(out)):
         bad = places.max() if places.max() >= math.prod(out) else places.min()
         volume = "x".join([str(o) for o in ([*out, 1] if n == 1 else out)])
         raise RuntimeError(f"Found an invalid max index: {bad} (output volumes are of size {volume}")
@@ -585,7 +597,7 @@ def _fractional_max_pool(
         kernels.intervals(drawn[..., s], x.shape[d - n], out[d], kernel[d])[..., None] + np.arange(kernel[d])
         for d, s in enumerate(order)
     ]
-    places = wrap(mode.run(kernels.largest, x, axes))
+    places = _largest(input, axes)
     return _values_at(kinked(input), places, n), places
 
 

@@ -28,7 +28,7 @@ from mini_dl._dtypes import (
 )
 from mini_dl._surface import method, tensor_method
 from mini_dl.autograd.inplace import written_by
-from mini_dl.autograd.primitive import Formula, binary, op, unary
+from mini_dl.autograd.primitive import Formula, binary, op, symmetric_in, unary
 from mini_dl.kernels.blocks import elementwise, sigmoid_of
 from mini_dl.ops.arithmetic import _mul, as_tensors
 from mini_dl.ops.choice import where
@@ -92,6 +92,7 @@ def _number_log(base: Any) -> Any:
     return math.log(base) if base > 0 else math.nan
 
 
+@symmetric_in("input")
 @op(
     input=lambda grad, input, exponent: (
         grad * conjugate(exponent * _pow_number(input, exponent - 1)) if exponent else zero_of(grad)
@@ -191,6 +192,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     return _mul(input, pow(base, other))
 
 
+@symmetric_in("input")
 @op(input=lambda grad, exponent: _ldexp(grad, exponent))
 def _ldexp(input: Array, exponent: Array) -> Array:
     return np.ldexp(input, np.clip(exponent, -(2**20), 2**20).astype(np.int32))
@@ -342,6 +344,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     return _logit(input, eps)
 
 
+@symmetric_in("input")
 @op(input=lambda grad, input, eps: _logit_gradient(grad, input, eps))
 def _logit(input: Array, eps: float | None) -> Array:
     accept("logit_cpu", "biuf", input)

@@ -11,8 +11,9 @@ from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.ops.cholesky import real_diagonal
 from mini_dl.ops.joining import cat
@@ -75,7 +76,7 @@ def _factor_qr(A: Tensor, how: str) -> tuple[Tensor, Tensor]:
         raise RuntimeError(f"qr received unrecognized mode '{how}' but expected one of 'reduced' (default), 'r', or 'complete'")
     m, n = A._array.shape[-2:]
     Q, R = _qr_whole(A, how)
-    if not (mode.enabled and requires_grad(A)):
+    if not (differentiates() and requires_grad(A)):
         return Q, R
     if 0 in (m, n):
         return tied_to_empty(Q, kinked(A)), tied_to_empty(R, kinked(A))
@@ -113,6 +114,7 @@ _Geqrf = return_type("geqrf", "a tau")
 
 
 @method(out=True)
+@by_element
 def geqrf(input: Tensor) -> NamedTensors:
     """``(a, tau)``: R above the diagonal of `a`, below it the reflectors whose product is Q (see `householder_product`)."""
     refuse_hollow("geqrf", input)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,9 +17,10 @@ from mini_dl._dtypes import FLOATING, HALVES, Array, NumpyType, TypeLike
 from mini_dl._leaving import Block
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import function, method, named, namespace, public, tensor_method, with_out
-from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import check_memory, check_writable, overwrite
-from mini_dl.autograd.mode import mode
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.draws import any_batches, drawn_from, drawn_into, for_batches, leading
+from mini_dl.autograd.inplace import check_memory, check_writable, is_recorded, overwrite
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.primitive import not_a_tensor, op
 from mini_dl.kernels import counts, distributions, gamma, mersenne
 from mini_dl.kernels.distributions import Draw, not_implemented
@@ -159,12 +161,20 @@ def _replaced(by: object, input: object, other: object = None) -> Any:
     return by
 
 
-def put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
+def put(target: Tensor, generator: Generator | None, distribution: Distribution) -> Tensor:
     """Write random numbers into `target`. RuntimeError if it is a leaf that requires grad."""
-    recorded = mode.enabled and needs_grad(target)
-    if recorded:
+    if at_work.anywhere and any_batches():
+        drawn_into(target, lambda one: _put(one, generator, distribution(one._array)))
+        return target
+    return _put(target, generator, distribution(target._array))
+
+
+def _put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
+    recorded = is_recorded(target)
+    if recorded and mode.enabled:
         check_writable(target)
-    check_memory(target._array)
+    if not at_work.anywhere:  # whose tensors show read-only arrays
+        check_memory(target._array)
     if target._array.size:
         array = target._array if is_hollow(target._array) else mode.run(drawn, target._array, source(generator), draw)
         overwrite(target, _replaced(array, target) if recorded else wrap(array))
@@ -177,13 +187,13 @@ def put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
 @tensor_method()
 def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers uniform on [from, to). RuntimeError unless from <= to."""
-    return put(self, generator, distributions.uniform(self._array.dtype, from_, to))
+    return put(self, generator, lambda like: distributions.uniform(like.dtype, from_, to))
 
 
 @tensor_method()
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers of that mean and standard deviation. RuntimeError if `std` is negative."""
-    return put(self, generator, distributions.normal(self._array.dtype, mean, std, self._array.flags.c_contiguous))
+    return put(self, generator, lambda like: distributions.normal(like.dtype, mean, std, like.flags.c_contiguous))
 
 
 _UNSAID: Any = object()
@@ -198,11 +208,11 @@ def random_(self: Tensor, from_: object = _UNSAID, to: object = _UNSAID, *, gene
     """
     dtype = self._array.dtype
     if from_ is _UNSAID and to is _UNSAID:
-        return put(self, generator, distributions.all_integers(dtype))
+        return put(self, generator, lambda like: distributions.all_integers(dtype))
     if from_ is _UNSAID or to is _UNSAID:
         from_, to = 0, from_ if to is _UNSAID else to
     low, high = _index("random_", "from", from_), None if to is None else _index("random_", "to", to)
-    return put(self, generator, distributions.integers(dtype, low, high))
+    return put(self, generator, lambda like: distributions.integers(dtype, low, high))
 
 
 @tensor_method()
@@ -211,10 +221,13 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
     RuntimeError unless 0 <= p <= 1.
     """
-    array = self._array
     if not isinstance(p, Tensor):
-        return put(self, generator, distributions.bernoulli(array.dtype, p))
-    return put(self, generator, _coins(array, p.expand(array.shape)._array))
+        return put(self, generator, lambda like: distributions.bernoulli(like.dtype, p))
+    if is_unseen(p):
+        return self.copy_(
+            drawn_from(lambda like, chances: bernoulli_(like.new_empty(like.shape), chances, generator=generator), (self, p))
+        )
+    return put(self, generator, lambda like: _coins(like, p.expand(like.shape)._array))
 
 
 def _coins(like: Array, p: Array) -> Draw:
@@ -224,25 +237,25 @@ def _coins(like: Array, p: Array) -> Draw:
 @tensor_method()
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of density ``lambd exp(-lambd x)``. RuntimeError unless lambd > 0."""
-    return put(self, generator, distributions.exponential(self._array.dtype, lambd))
+    return put(self, generator, lambda like: distributions.exponential(like.dtype, lambd))
 
 
 @tensor_method()
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of density ``sigma / (pi ((x - median)^2 + sigma^2))``. RuntimeError unless sigma > 0."""
-    return put(self, generator, distributions.cauchy(self._array.dtype, median, sigma))
+    return put(self, generator, lambda like: distributions.cauchy(like.dtype, median, sigma))
 
 
 @tensor_method()
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
     """Fill with exp of normal numbers of that mean and deviation. RuntimeError unless std > 0."""
-    return put(self, generator, distributions.log_normal(self._array.dtype, mean, std))
+    return put(self, generator, lambda like: distributions.log_normal(like.dtype, mean, std))
 
 
 @tensor_method()
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
     """Fill with numbers of trials up to the first success: ``P(X = k) = (1 - p)^(k-1) p``. RuntimeError unless 0 < p < 1."""
-    return put(self, generator, distributions.geometric(self._array.dtype, p))
+    return put(self, generator, lambda like: distributions.geometric(like.dtype, p))
 
 
 def _index(name: str, argument: str, value: Any) -> int:
@@ -261,21 +274,21 @@ NOT_GIVEN: Any = object()
 # ------------------------------------------------------------------------------------------------ new tensors
 
 
-@factory()
+@factory(draws=True)
 def rand(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, uniform on [0, 1)."""
     _sized("rand", size)
     return _filled(size, dtype, generator, _standard_uniform)
 
 
-@factory()
+@factory(draws=True)
 def randn(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
     """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
     _sized("randn", size)
     return _filled(size, dtype, generator, _standard_normal)
 
 
-@factory()
+@factory(draws=True)
 def randint(
     low: Any = 0,
     high: Any = NOT_GIVEN,
@@ -294,7 +307,7 @@ def randint(
     return _filled(size, np.dtype(np.int64) if dtype is None else dtype, generator, _between("randint", low, high))
 
 
-@factory()
+@factory(draws=True)
 def randperm(n: int, *, generator: Generator | None = None, dtype: NumpyType | None) -> Array:
     """The integers from 0 to n - 1 in random order. RuntimeError if `n` is negative or too large for the type."""
     n = _index("randperm", "n", n)
@@ -308,7 +321,11 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: NumpyType | N
             raise RuntimeError(f"n cannot be greater than {most} for {_dtypes.scalar_name(target)} type.")
     elif n > int(np.iinfo(target).max):
         raise RuntimeError(f"value cannot be converted to type {target.name}_t without overflow")
-    return mersenne.permutation(source(generator), n).astype(target)
+    if not at_work.anywhere:
+        return mersenne.permutation(source(generator), n).astype(target)
+    lead = leading()
+    each = [mersenne.permutation(source(generator), n) for _ in range(math.prod(lead))]
+    return np.array(each, target).reshape(*lead, n)
 
 
 Distribution = Callable[[Array], Draw]
@@ -329,7 +346,7 @@ def _between(name: str, low: object, high: object) -> Distribution:
 
 
 def _filled(size: Any, dtype: Any, generator: Generator | None, distribution: Distribution) -> Array:
-    like = np.empty(nonnegative(sizes(size)), _dtypes.default_numpy() if dtype is None else dtype)
+    like = np.empty((*leading(), *nonnegative(sizes(size))), _dtypes.default_numpy() if dtype is None else dtype)
     return drawn(like, source(generator), distribution(like))
 
 
@@ -377,6 +394,22 @@ def _filled_like(
 ) -> Tensor:
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
+    if at_work.anywhere and any_batches():
+        rest = dtype, device, memory_format, generator, False, distribution
+        found = drawn_from(lambda one: _physically_like(one, *rest), (input,), like=True)
+        return found.requires_grad_() if requires_grad else found
+    return _physically_like(input, dtype, device, memory_format, generator, requires_grad, distribution)
+
+
+def _physically_like(
+    input: Tensor,
+    dtype: Any,
+    device: DeviceLike,
+    memory_format: MemoryFormat,
+    generator: Generator | None,
+    requires_grad: bool,
+    distribution: Distribution,
+) -> Tensor:
     if is_meta(device) or (is_hollow(input._array) and device is None):
         return finished(hollow(input._array.shape, numpy_of(dtype, input._array.dtype)), requires_grad)
     contiguous = memory_format is not None and "contiguous" in str(memory_format)
@@ -403,6 +436,8 @@ def normal(
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         if size is not None:
             raise TypeError("normal() received an invalid combination of arguments: a tensor and a size")
+        if at_work.anywhere and any_batches():
+            return drawn_from(lambda center, spread: _normal_around(center, spread, source(generator)), (mean, std))
         return _normal_around(mean, std, source(generator), out=out)
     if size is None:
         raise TypeError("normal() received an invalid combination of arguments - got (float, float) without a size")
@@ -415,7 +450,7 @@ def normal(
     target = numpy_of(dtype, None if out is None else out._array.dtype)
     if out is None and is_meta(device):
         return finished(hollow(nonnegative(sizes((size,))), _dtypes.default_numpy() if target is None else target), requires_grad)
-    return finished(mode.run(_filled, (size,), target, generator, distribution), requires_grad, out)
+    return for_batches(finished(mode.run(_filled, (size,), target, generator, distribution), requires_grad, out))
 
 
 @with_out
@@ -445,6 +480,13 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 
     RuntimeError unless 0 <= p <= 1.
     """
+    if at_work.anywhere and any_batches():
+        given = (input, p) if isinstance(p, Tensor) else (input,)
+        return drawn_from(lambda one, chances=p: _bernoulli(one, chances, generator), given)
+    return _bernoulli(input, p, generator)
+
+
+def _bernoulli(input: Tensor, p: Any, generator: Generator | None) -> Tensor:
     array = input._array
     like = np.empty_like(array, order="C")
     if p is None:
@@ -459,6 +501,8 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 @function()
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events whose averages are the elements of `input`. RuntimeError if one is negative."""
+    if at_work.anywhere and any_batches():
+        return drawn_from(lambda one: poisson(one, generator), (input,))
     array = input._array
     draw = counts.poisson(array)
     return _replaced(mode.run(drawn, np.empty_like(array, order="C"), source(generator), draw), input)
@@ -470,6 +514,8 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
     ValueError unless `count` is floating point, RuntimeError if the types differ.
     """
+    if at_work.anywhere and any_batches():
+        return drawn_from(lambda one, other: binomial(one, other, generator), (count, prob))
     tries, chances = count._array, prob._array
     if tries.dtype.kind not in FLOATING:
         raise ValueError(f"binomial only supports floating-point dtypes for count, got: {_dtypes.scalar_name(tries.dtype)}")
@@ -498,6 +544,8 @@ def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
 
     The gradient is that of the number whose quantile stays the same.
     """
+    if at_work.anywhere and any_batches():
+        return drawn_from(lambda one: _gamma_numbers(one, source(generator)), (self,))
     return _gamma_numbers(self, source(generator))
 
 
@@ -509,6 +557,8 @@ def _dirichlet_points(input: Array, generator: Generator) -> Array:
 @function()
 def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tensor:
     """Points of the Dirichlet distributions whose concentrations are `self`, over its last dimension. Not differentiable."""
+    if at_work.anywhere and any_batches():
+        return drawn_from(lambda one: _dirichlet_points(one, source(generator)), (self,))
     return _dirichlet_points(self, source(generator))
 
 
@@ -540,6 +590,8 @@ def multinomial(
 
     RuntimeError if the weights are not floats, or are negative, infinite or NaN, or sum to zero.
     """
+    if at_work.anywhere and any_batches():
+        return drawn_from(lambda one: _multinomial_rows(one, num_samples, replacement, generator), (input,))
     _check_weights(input, num_samples, replacement)
     if out is not None and out._array.dtype != np.int64:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {_dtypes.scalar_name(out._array.dtype)}")
@@ -548,6 +600,14 @@ def multinomial(
         return finished(np.empty((*weights.shape[:-1], num_samples), np.int64), out=out)
     choose = _with_replacement if replacement and num_samples > 1 else _without_replacement
     return finished(mode.run(choose, weights, num_samples, source(generator)), out=out)
+
+
+def _multinomial_rows(input: Tensor, num_samples: int, replacement: bool, generator: Generator | None) -> Tensor:
+    """`multinomial` with any number of leading dimensions."""
+    shape = input._array.shape
+    rows = input if len(shape) < 3 else input.reshape(-1, shape[-1])
+    found: Tensor = multinomial(rows, num_samples, replacement, generator=generator)
+    return found.reshape(*shape[:-1], num_samples)
 
 
 def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:

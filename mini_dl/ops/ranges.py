@@ -240,7 +240,9 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(input.reshape(-1), offset)
 
 
-def _triangle(name: str, kernel: Callable[..., Array], what: str) -> None:
+def _triangle(name: str, kernel: Callable[..., Array], what: str) -> Callable[..., Tensor]:
+    """Publish the function; return its primitive."""
+
     def cut(input: Array, diagonal: int) -> Array:
         return kernel(input, diagonal)
 
@@ -254,7 +256,7 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str) -> None:
 
     named(call, name, f"`input` with zeros {what} the diagonal, of each matrix of a batch.")
     method(inplace=True, out=True)(call)
+    return primitive
 
 
-_triangle("tril", np.tril, "above")
-_triangle("triu", np.triu, "below")
+_tril, _triu = _triangle("tril", np.tril, "above"), _triangle("triu", np.triu, "below")

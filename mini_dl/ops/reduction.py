@@ -16,7 +16,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import index_of, type_name, wrap_dim, wrap_dims
 from mini_dl._dtypes import FLOATING, INEXACT, Array, Ints, c_name, dtype, scalar_name, uint8
 from mini_dl._surface import NamedTensors, check_apart, function, method, public, return_type
-from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.kernels.blocks import in_single
 from mini_dl.kernels.sums import Dims, add_up, count, near_mean, reduce, reduced, squares, std_array
 from mini_dl.tensor import Tensor
@@ -88,6 +88,7 @@ def not_empty(name: str, shape: Dims, dims: Dims, given: bool) -> None:
 # ------------------------------------------------------------------------------------------------ sums
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dims, keepdim: spread(grad, input_shape, dims, keepdim))
 def _sum(input: Array, dims: Dims, keepdim: bool) -> Array:
     return add_up(input, dims, keepdim)
@@ -135,6 +136,7 @@ def _mean_gradient(grad: Tensor, shape: tuple[int, ...], dims: Dims, keepdim: bo
     return _repeated(grad if keepdim or len(dims) == len(shape) else grad.reshape(reduced(shape, dims, True)), shape)
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
 @in_single
 def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
@@ -207,6 +209,7 @@ def _var_gradient(grad: Tensor, input: Tensor, dims: Dims, keepdim: bool, diviso
     return spread(grad * (2 / divisor if divisor else math.inf), shape, dims, keepdim) * (input - _near_mean(input, dims, True))
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape, dims, keepdim: _mean_gradient(grad, input_shape, dims, keepdim))
 def _near_mean(input: Array, dims: Dims, keepdim: bool) -> Array:
     return near_mean(input, dims, keepdim)

@@ -13,10 +13,10 @@ from mini_dl._arguments import as_float
 from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, HALVES, Array, Ints, Shape, scalar_name
 from mini_dl._surface import function, public
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.mode import mode as grad_mode
-from mini_dl.autograd.primitive import not_a_tensor, op
+from mini_dl.autograd.inplace import is_recorded
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
@@ -31,12 +31,14 @@ BYTE_MODES = ("bilinear", "bicubic", "lanczos")
 """Resizes bytes with integer weights."""
 
 
+@linear_in("input")
 @op(input=lambda grad, axes: _spread_back(grad, axes))
 def _resample(input: Array, axes: tuple[Axis, ...]) -> Array:
     """(*, *in) -> (*, *out)"""
     return resample(input, axes)
 
 
+@linear_in("output")
 @op(output=lambda grad, axes: _resample(grad, axes))
 def _spread_back(output: Array, axes: tuple[Axis, ...]) -> Array:
     """The transpose of `_resample`."""
@@ -263,7 +265,7 @@ def _sampled(image: Tensor, grid: Tensor, mode: str, padding_mode: str, align_co
     places = [_brought_inside(p, size, padding_mode, align_corners) for p, size in zip(places, sizes)]
     if mode == "nearest":
         found = _pixels_at(image, [_whole(np.rint(p._array)) for p in places], n)
-        return _constant_in(found, kinked(grid)) if grad_mode.enabled and edge_of(grid) is not None else found
+        return _constant_in(found, kinked(grid)) if is_recorded(grid) else found
     floors = [np.floor(p._array) for p in places]
     parts = [p - wrap(f) for p, f in zip(places, floors)]
     total: Any = None
@@ -298,6 +300,7 @@ PADDING = ("zeros", "border", "reflection")
 
 
 @public("nn.functional")
+@by_element
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
@@ -318,6 +321,7 @@ def grid_sample(
 
 
 @public("torch", "torch:grid_sampler_2d", "torch:grid_sampler_3d")
+@by_element
 def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
     """``grid_sample`` with its modes by number."""
     for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):

@@ -10,7 +10,7 @@ import numpy as np
 from mini_dl._dtypes import FLOATING, Array, floating
 from mini_dl._surface import NamedTensors, method, public, return_type
 from mini_dl.autograd.inplace import inplace as in_place, written_by
-from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.autograd.primitive import binary, op, symmetric_in, unary
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import in_single
 from mini_dl.ops.arithmetic import underivable
@@ -209,6 +209,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return _round(input, decimals)
 
 
+@symmetric_in("input")
 @op(input=lambda grad: zero_of(grad))
 def _round(input: Array, decimals: int) -> Array:
     if decimals == 0:

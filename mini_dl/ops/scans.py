@@ -13,14 +13,16 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, listed, wrap_dim
 from mini_dl._dtypes import INEXACT, Array, Ints, dtype, dtype as DType, is_number, scalar_name, uint8
 from mini_dl._surface import NamedTensors, function, method, public, return_type
-from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl._unseen import is_unseen
+from mini_dl.autograd.mode import differentiates
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.sums import Dims, accumulate, log_cumulative_sum, reduce
 from mini_dl.ops.joining import cat
 from mini_dl.ops.reduction import checked, of_type, ordered, same_types, spread
 from mini_dl.tensor import Operand, Tensor, wrap
 
 
+@linear_in("input")
 @op(input=lambda grad, dim, reverse: _cumsum(grad, dim, not reverse))
 def _cumsum(input: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, input, dim, reverse)
@@ -57,6 +59,7 @@ def shift(input: Array, dim: int, by: int, fill: float = 0) -> Array:
     return out
 
 
+@linear_in("terms")
 @op(
     factors=lambda grad, factors, result, dim, reverse: (
         recurrence(shift(conj(factors), dim, 1 if reverse else -1), grad, dim, not reverse)
@@ -88,7 +91,7 @@ def _cumprod_gradient(grad: Tensor, input: Tensor, result: Tensor, dim: int, rev
     """``sum over j >= k of grad[j] * result[j] / input[k]``, without division where an element is 0."""
     if input._array.size < 2 or input._array.shape[dim] == 1:
         return grad
-    if input._array.all():
+    if not is_unseen(input) and input._array.all():
         return _cumsum(grad * conj(result), dim, not reverse) / conj(input)
     after, before = (1, -1) if reverse else (-1, 1)
     return recurrence(shift(conj(input), dim, after), grad, dim, not reverse) * shift(conj(result), dim, before, 1)
@@ -126,9 +129,11 @@ def _prod_gradient(grad: Tensor, input: Tensor, result: Tensor, dims: Dims, keep
     shape = input._array.shape
     if not shape:
         return grad
-    if input._array.all():
+    if not is_unseen(input) and input._array.all():
         return spread(grad * conj(result), shape, dims, keepdim) / conj(input)
-    if whole and not mode.enabled and input._array.size - np.count_nonzero(input._array) > 1:  # whatever the others are
+    if (
+        whole and not differentiates() and not is_unseen(input) and input._array.size - np.count_nonzero(input._array) > 1
+    ):  # whatever the others are
         return wrap(np.zeros(shape, grad._array.dtype))
     if len(dims) != 1:
         return _prod_gradient(grad.reshape(1), input.reshape(-1), result, (0,), True, whole).reshape(shape)

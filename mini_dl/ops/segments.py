@@ -9,6 +9,7 @@ import numpy as np
 
 from mini_dl._checks import wrap_dim
 from mini_dl._surface import function
+from mini_dl.autograd.elements import by_element
 from mini_dl.ops.creation import full
 from mini_dl.tensor import Tensor, wrap
 
@@ -18,6 +19,7 @@ REDUCED_BY = {"sum": "sum", "mean": "sum", "max": "amax", "min": "amin", "prod":
 
 
 @function()
+@by_element
 def segment_reduce(
     data: Tensor,
     reduce: str,

@@ -10,7 +10,8 @@ import numpy as np
 from mini_dl._dtypes import INEXACT, Array, Shape, limits_of, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, requires_grad, return_type
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.elements import by_element
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import linalg as kernels
 from mini_dl.kernels.linalg import h, is_large
@@ -73,7 +74,7 @@ def _singular_values(A: Array) -> Array:
 def _svd_of(name: str, A: Tensor, full: bool, vectors: bool = True) -> tuple[Any, Tensor, Any]:
     matrix(name, A)
     try:
-        if not vectors and not (mode.enabled and requires_grad(A)):
+        if not vectors and not (differentiates() and requires_grad(A)):
             return None, _singular_values(A), None
         U, S, Vh = _svd(A, full)
     except np.linalg.LinAlgError:
@@ -162,6 +163,7 @@ def _plain(value: object) -> Any:
 
 
 @public("linalg", out=True)
+@by_element
 def pinv(
     A: Tensor, rcond: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
@@ -184,6 +186,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def matrix_rank(
     A: Tensor, tol: Tensor | float | None = None, hermitian: bool = False, *, atol: Tensor | float | None = None,
     rtol: Tensor | float | None = None,
@@ -209,6 +212,7 @@ _Lstsq = return_type("linalg_lstsq", "solution residuals rank singular_values")
 
 
 @public("linalg", out=True)
+@by_element
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> NamedTensors:
     """``(solution, residuals, rank, singular_values)``: the X of least norm with the least ``norm(A @ X - B)``.
 

@@ -10,8 +10,9 @@ from mini_dl._checks import deprecated
 from mini_dl._dtypes import Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, method, public, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.mode import mode
-from mini_dl.autograd.primitive import op
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels import linalg as kernels
 from mini_dl.kernels.linalg import factor, first_failure
 from mini_dl.ops.matrices import H, LinAlgError, eye_like, matrix, square
@@ -25,6 +26,7 @@ def _inv(A: Array) -> Array:
     return np.linalg.inv(A)
 
 
+@linear_in("B")
 @op(
     A=lambda grad, A, result: -(_solve(H(A), grad) @ H(result)),
     B=lambda grad, A: _solve(H(A), grad),
@@ -80,6 +82,7 @@ def inverse(input: Tensor) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> NamedTensors:
     """``(inverse, info)``: where a matrix is singular, info is the order of its first zero pivot, and there is no error."""
     refuse_hollow("inv_ex", A)
@@ -130,6 +133,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 
 @public("linalg", out=True)
+@by_element
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> NamedTensors:
     """``(result, info)``: like `solve`, without an error where A is singular unless requested."""
     info = singular(square("linalg.solve", A))
@@ -162,6 +166,7 @@ def _triangular_gradient(grad: Tensor, A: Tensor, result: Tensor, upper: bool, u
     return whole.triu(int(unit)) if upper else whole.tril(-int(unit))
 
 
+@linear_in("B")
 @op(
     A=lambda grad, A, result, upper, unit: _triangular_gradient(grad, A, result, upper, unit),
     B=lambda grad, A, upper, unit: _triangular(H(A), grad, not upper, unit),

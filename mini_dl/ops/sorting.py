@@ -12,6 +12,8 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import Array, Ints, dtype_of_number, int64, is_number, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
+from mini_dl._unseen import refuse_batch
+from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.primitive import op
 from mini_dl.kernels import sorting as kernels
 from mini_dl.kernels.sorting import median_of_all, middle, most_frequent, top
@@ -289,6 +291,7 @@ def unique(
     (tensor([1, 3]), tensor([1, 2]))
     """
     refuse_hollow("unique", input)
+    refuse_batch("_unique2" if dim is None else "unique_dim", input)
     x = _distinct("unique", input)
     if dim is None:
         by_value = np.argsort(x, None, kind="stable")
@@ -309,6 +312,7 @@ def unique(
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
     """The elements (with `dim`, the slices) that differ from the one before, and on request the run of each and the lengths."""
     refuse_hollow("unique_consecutive", input)
+    refuse_batch("unique_consecutive", input)
     x = _distinct("unique_consecutive", input)
     if dim is None:
         rows = x.reshape(-1)
@@ -341,6 +345,7 @@ def _values(name: str, value: object) -> Array:
 
 
 @function(out=True)
+@by_element
 def searchsorted(
     sorted_sequence: Tensor, input: object, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
@@ -390,6 +395,7 @@ def searchsorted(
 
 
 @method(out=True)
+@by_element
 def bucketize(input: object, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """Between which of the sorted `boundaries` each element lies: ``boundaries[i - 1] < input <= boundaries[i]``.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mini_dl._dtypes import Array, floating
 from mini_dl._surface import method, named, public
-from mini_dl.autograd.primitive import binary, op, unary
+from mini_dl.autograd.primitive import binary, op, symmetric_in, unary
 from mini_dl.kernels import special as kernels
 from mini_dl.kernels.special import erf_array, in_double
 from mini_dl.ops.choice import where
@@ -159,6 +159,7 @@ def no_derivative(name: str) -> Any:
     raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
+@symmetric_in("input")
 @op(input=lambda grad, n, input: grad * _polygamma(n + 1, input))
 def _polygamma(n: int, input: Array) -> Array:
     accept("polygamma", "biuf", input)

@@ -14,6 +14,7 @@ from mini_dl._checks import index_of
 from mini_dl._dtypes import FLOATING, Array, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import NamedTensors, function, method, return_type
+from mini_dl.autograd.elements import by_element
 from mini_dl.ops import complex_numbers
 from mini_dl.ops.ranges import linspace
 from mini_dl.ops.reduction import checked
@@ -40,6 +41,7 @@ def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tenso
 
 
 @method()
+@by_element
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariance matrix of variables (rows) observed together (columns): ``(x - mean) @ (x - mean).T / (n - correction)``.
 
@@ -119,6 +121,7 @@ def _limits(name: str, x: Array, low: float, high: float, by: float) -> tuple[fl
 
 
 @method(out=True)
+@by_element
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements fall into each of `bins` equal parts of [min, max] (of the data's range if they are equal)."""
     x = checked("histc", input)._array.reshape(-1)
@@ -176,6 +179,7 @@ def _edges(x: Array, bins: Any, range: tuple[float, float] | None, i: int) -> Ar
 
 
 @method(out=True)
+@by_element
 def histogram(
     input: Tensor,
     bins: object = 100,
@@ -210,6 +214,7 @@ def histogram(
 
 
 @function()
+@by_element
 def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:
     """``(hist, bin_edges)`` of points ``(*, d)``: one number of bins, or one tensor of edges, for each of the d coordinates."""
     refuse_hollow("histogramdd", input)
@@ -235,6 +240,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
 
 
 @method()
+@by_element
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs in `input`, or the sum of its `weights`.
 

@@ -18,13 +18,14 @@ from mini_dl._checks import (
 )
 from mini_dl._dtypes import Array, Ints, NumpyType, buffer_of, dtype as DType, scalar_name
 from mini_dl._surface import method, tensor_method
-from mini_dl.autograd.primitive import op, view
+from mini_dl.autograd.primitive import linear_in, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor
 
 # ------------------------------------------------------------------------------------------------ what a view leaves out
 
 
+@linear_in("input")
 @op(input=lambda grad, look, args: look(grad, *args))
 @as_it_is
 def place(input: Array, look: Callable[..., Any], args: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
@@ -105,6 +106,7 @@ def _view(input: Array, shape: tuple[int, ...]) -> Array:
     return input.reshape(shape)
 
 
+@linear_in("input")
 @op(input=lambda grad, input_shape: grad.reshape(input_shape))
 def unsafe_view(input: Array, shape: tuple[int, ...]) -> Array:
     """Another shape of an intermediate result that nothing else sees; not recorded as a view."""

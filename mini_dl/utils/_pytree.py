@@ -287,11 +287,11 @@ class TreeSpec:
     def __hash__(self) -> int:
         return hash((self.type, str(self._context), tuple(self._children)))
 
-    def __repr__(self) -> str:
+    def __repr__(self, indent: int = 0) -> str:
         if self.is_leaf():
             return "*"
-        name = self.type.__name__
-        return f"TreeSpec({name}, {self._context}, [{', '.join(map(repr, self._children))}])"
+        children = [child.__repr__(indent + 2) for child in self._children]
+        return f"TreeSpec({self.type.__name__}, {self._context}, [{(',' + chr(10) + ' ' * (indent + 2)).join(children)}])"
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
         """The tree of this structure with these leaves. ValueError if their number does not fit."""

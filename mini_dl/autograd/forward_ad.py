@@ -1,0 +1,155 @@
+"""Forward mode: tensors that carry a tangent along, from which the tangent of whatever is computed from them follows.
+
+>>> import mini_dl as torch
+>>> from mini_dl.autograd import forward_ad
+>>> with forward_ad.dual_level():
+...     x = forward_ad.make_dual(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.0]))
+...     forward_ad.unpack_dual(x * x).tangent
+tensor([2., 0.])
+
+How a tangent follows from the formulas of gradients is told in `autograd.tangents`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from mini_dl._dtypes import INEXACT
+from mini_dl._leaving import Block
+from mini_dl.autograd.graph import edge_of
+from mini_dl.autograd.mode import _Switch, mode
+from mini_dl.autograd.primitive import recorded_as, view
+from mini_dl.autograd.recording import look_into
+from mini_dl.autograd.tangents import forget_tangents, tangent_of, with_tangent
+from mini_dl.autograd.transforms import open_levels
+from mini_dl.tensor import Tensor, alias, version_of
+
+__all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
+
+_current_level = -1
+
+
+class UnpackedDualTensor(NamedTuple):
+    """What `unpack_dual` returns: the tensor without its tangent, and the tangent, None if there is none."""
+
+    primal: Tensor
+    tangent: Tensor | None
+
+
+def enter_dual_level() -> int:
+    """Begin forward mode; returns the number of the level, 0. RuntimeError if it has begun already: levels do not nest."""
+    global _current_level
+    if _current_level >= 0:
+        raise RuntimeError("Nested forward mode AD is not supported at the moment")
+    open_levels(1)
+    _current_level = 0
+    return 0
+
+
+def exit_dual_level(*, level: int | None = None) -> None:
+    """End forward mode: all tensors lose their tangents. RuntimeError if it has not begun, or for another `level`."""
+    global _current_level
+    if level is not None and level != _current_level:
+        raise RuntimeError("Trying to exit a forward AD level that was not the last one that was created. This is not supported.")
+    if _current_level < 0:
+        raise RuntimeError("Dual level must be a positive number.")
+    _current_level = -1
+    forget_tangents()
+    open_levels(-1)
+
+
+class dual_level(Block):
+    """Forward mode within a block: `make_dual` and `unpack_dual` belong in it. RuntimeError if it is nested.
+
+    >>> import mini_dl as torch
+    >>> from mini_dl.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     y = forward_ad.make_dual(torch.tensor(3.0), torch.tensor(1.0)).square()
+    ...     print(y)
+    tensor(9., tangent=tensor(6.))
+    >>> y
+    tensor(9.)
+    """
+
+    def _state(self) -> bool:
+        return _current_level < 0
+
+    def _change(self, before: bool) -> int:
+        return enter_dual_level()
+
+    def _put_back(self, before: bool) -> None:
+        if before and _current_level >= 0:
+            exit_dual_level()
+
+
+@recorded_as("ViewBackward0")
+@view(input=lambda grad: grad)
+def _view(input: Any) -> Any:
+    return input[...]
+
+
+def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
+    """A view of `tensor` that carries `tangent`, which must have its shape: the tensor itself, where the layouts agree.
+
+    RuntimeError outside of a level, or if it has a tangent already; ValueError unless both are floating point or complex.
+    """
+    if (_current_level if level is None else level) < 0:
+        raise RuntimeError(
+            "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
+        )
+    for what, one in (("primal", tensor), ("tangent", tangent)):
+        if one.dtype.numpy.kind not in INEXACT:
+            raise ValueError(f"Expected {what} to be floating point or complex, but got: {one.dtype}")
+    if tangent_of(tensor) is not None:
+        raise RuntimeError(
+            "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported."
+        )
+    return with_tangent(_view(tensor), tangent)
+
+
+def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
+    """The tensor without its tangent, as a view, and the tangent; outside of a level, the tensor itself and None."""
+    if (_current_level if level is None else level) < 0:
+        return UnpackedDualTensor(tensor, None)
+    if not mode.forward:
+        return UnpackedDualTensor(primal_of(tensor), None)
+    return UnpackedDualTensor(primal_of(tensor), tangent_of(tensor))
+
+
+def primal_of(tensor: Tensor) -> Tensor:
+    """A view of a tensor, with its history, without its tangent."""
+    out = alias(tensor)
+    look_into(tensor, out)
+    out._edge, out._stamp = edge_of(tensor), version_of(tensor)[0]
+    out._base = None  # a view of its base would show the tangent of that
+    if tensor._tangent is not None and out._array.base is not None and out._array.base.flags.writeable:
+        out._array = out._array.view()
+        out._array.flags.writeable = True
+    return out
+
+
+class _set_fwd_grad_enabled(_Switch):
+    """Turn forward mode on or off: at once when called, and until the block ends when used as a context manager."""
+
+    def __init__(self, mode: bool) -> None:
+        self.flag, self.before = bool(mode), self._now()
+        self._change(None)
+
+    def _now(self) -> bool:
+        return mode.forward
+
+    def _state(self) -> bool:
+        return self.before
+
+    def _change(self, before: object) -> None:
+        mode.forward = self.flag
+
+    def _put_back(self, before: Any) -> None:
+        mode.forward = before
+
+    def clone(self) -> _Switch:
+        return type(self)(self.flag)
+
+
+def _is_fwd_grad_enabled() -> bool:
+    return mode.forward

@@ -1,0 +1,486 @@
+"""Transforms of functions: levels, and where calls of primitives meet them.
+
+A transform runs a function on tensors of its own `Level`. Such a tensor stands for a tensor of the level below (`_value`): a
+`Lifted` one shows the same numbers and has a history, and tangents, of its own, that nobody below sees.
+
+A call of a primitive asks `take` first, once any transform has been used in the process. The innermost level among its
+arguments decides: it makes the call again on the values, one level further down, and wraps what comes out. So levels nest, in
+any order, without knowing of each other: a level sees only calls, and itself only makes calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mini_dl._dtypes import Array, is_number
+from mini_dl.autograd.function import Function, record_outputs
+from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.inplace import check_memory, overwrite
+from mini_dl.autograd.mode import at_work, mode, no_grad
+from mini_dl.autograd.recording import look_for_transforms, look_into
+from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of, with_tangent
+from mini_dl.tensor import Tensor, births, new, version_of, wrap, wrap_within
+
+_counting = threading.Lock()
+
+
+def open_levels(more: int) -> None:
+    """Count the levels that are open. From the first on, all calls ask."""
+    with _counting:
+        at_work.anywhere += more
+    if not _Using.begun:
+        _Using.begun = True
+        at_work.__dict__.update(
+            take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached, has_tangents=has_tangents
+        )
+        births.level_here = lambda: mode.stack[-1] if mode.stack else None
+        wrap.__code__ = wrap_within.__code__
+        look_for_transforms()
+
+
+class _Using:
+    begun = False
+
+
+class Level:
+    """One transform at work: within ``with level:`` it is the innermost of this thread."""
+
+    records = False
+    """Whether it has a grad mode of its own: what is set within it does not reach below."""
+    forward = False
+    """The same of forward mode."""
+    quiet = False
+    """Whether nothing is recorded because nobody will ask, and not because a program said so, whom the levels below obey."""
+    size: int | None = None
+    """How many calls it stands for, if it is one of `vmap`."""
+    at = -1
+    below: tuple[Level, ...] = ()
+    enabled_before = forward_before = True
+
+    def __enter__(self) -> Any:
+        open_levels(1)
+        state = self.at, self.below, self.enabled_before, self.forward_before
+        self.__dict__.setdefault("_outer", []).append(state)
+        self.at, self.below = len(mode.stack), mode.stack
+        self.enabled_before, self.forward_before = mode.enabled, mode.forward
+        mode.stack = (*mode.stack, self)
+        if self.records:
+            mode.enabled = True
+        if self.forward:
+            mode.forward = True
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        mode.stack, mode.enabled, mode.forward = self.below, self.enabled_before, self.forward_before
+        self.at, self.below, self.enabled_before, self.forward_before = self._outer.pop()
+        open_levels(-1)
+
+    def beneath(self) -> _Beneath:
+        """A block on the level below, in the modes of that level."""
+        enabled, forward = mode.enabled, mode.forward
+        for level in reversed(mode.stack[self.at :]):
+            if level.records:
+                enabled = level.enabled_before and (enabled or level.quiet)
+            if level.forward:
+                forward = level.forward_before
+        return _Beneath(self.below, enabled, forward)
+
+    def after(self) -> None:
+        """Called when a tensor of this level is used after the level was left."""
+
+    def shown(self, value: Tensor, batch_dim: int | None) -> Array:
+        """What a tensor of this level shows as its array."""
+        raise NotImplementedError
+
+    def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
+        """What a call gives, of which arguments are tensors of this level."""
+        raise NotImplementedError
+
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        """What a call of an ``autograd.Function`` gives, of which arguments are tensors of this level."""
+        raise NotImplementedError
+
+    def put(self, target: Tensor, result: Tensor) -> None:
+        """Write `result` into the memory of `target`, both of this level."""
+        raise NotImplementedError
+
+    def adopt(self, target: Tensor) -> None:
+        """Make a tensor of the level below, into which one of this level is to be written, one of this level."""
+        raise NotImplementedError
+
+    def lifted(self, tensor: Tensor) -> Tensor:
+        """A tensor as one of this level: a constant, if it is of one below."""
+        return tensor if tensor._level is self else wrap_at(self, tensor)
+
+
+class _Beneath:
+    __slots__ = ("before", "within")
+
+    def __init__(self, *within: Any) -> None:
+        self.within = within
+
+    def __enter__(self) -> None:
+        self.before = mode.stack, mode.enabled, mode.forward
+        mode.stack, mode.enabled, mode.forward = self.within
+
+    def __exit__(self, *exception: object) -> None:
+        mode.stack, mode.enabled, mode.forward = self.before
+
+
+def wrap_at(level: Level, value: Tensor, batch_dim: int | None = None) -> Tensor:
+    """The tensor of `level` that stands for `value`, without history."""
+    out: Tensor = new(Tensor)
+    out._array = level.shown(value, batch_dim)
+    out._edge = out._base = None
+    out._level, out._value, out._batch_dim = level, value, batch_dim
+    return out
+
+
+def unwrap(level: Level, tensor: Any) -> Any:
+    """The tensor of the level below that a tensor of `level` stands for; anything else as it is."""
+    return tensor._value if isinstance(tensor, Tensor) and tensor._level is level else tensor
+
+
+# ------------------------------------------------------------------------------------------------ calls
+
+
+def mapped(convert: Callable[[Tensor], Any], args: Any) -> list[Any]:
+    """The arguments of a call, with `convert` applied to the tensors, those in lists among them."""
+    return [convert(a) if isinstance(a, Tensor) else mapped(convert, a) if has_tensors(a) else a for a in args]
+
+
+def has_tensors(value: Any) -> bool:
+    return (value.__class__ is list or value.__class__ is tuple) and any([isinstance(v, Tensor) for v in value])
+
+
+def tangents_in(args: Any, level: Level | None) -> list[Any]:
+    """The tangents of the arguments of a call that are tensors of this level, None for all others."""
+    return [
+        (tangent_of(a) if a._level is level else None)
+        if isinstance(a, Tensor)
+        else tangents_in(a, level)
+        if has_tensors(a)
+        else None
+        for a in args
+    ]
+
+
+def seen_in(values: Any, stack: tuple[Level, ...]) -> tuple[Level | None, bool, bool]:
+    """The innermost level among tensors, and whether any has a tangent or is of a level that has been left."""
+    innermost, dual, dead = None, False, False
+    for value in values:
+        if isinstance(value, Tensor):
+            base = value._base
+            if base is not None and base._level is not value._level and base._level is not None:
+                base._level.adopt(value)
+            level = value._level
+            if level is None:
+                dual = dual or value._tangent is not None or (base is not None and base._tangent is not None)
+            elif level not in stack:
+                dead = True
+            elif innermost is None or level.at > innermost.at:
+                innermost = level
+        elif value.__class__ is list or value.__class__ is tuple:
+            level, also, too = seen_in(value, stack)
+            dual, dead = dual or also, dead or too
+            if level is not None and (innermost is None or level.at > innermost.at):
+                innermost = level
+    return innermost, dual, dead
+
+
+def revived(tensor: Tensor) -> Tensor:
+    """A tensor, without the levels that have been left."""
+    while tensor._level is not None and tensor._level not in mode.stack:
+        tensor._level.after()
+        tensor = tensor._value  # type: ignore[assignment]
+    return tensor
+
+
+def take(primitive: Any, args: tuple[Any, ...]) -> Any:
+    """What a call gives, NotImplemented if no transform has to do with its arguments."""
+    stack = mode.stack
+    level, dual, dead = seen_in(args, stack)
+    if dead:
+        return primitive.call(*mapped(revived, args))
+    if level is not None:
+        if not is_fit(primitive, args):
+            return NotImplemented
+        if level is stack[-1]:
+            return level.run(primitive, args)
+        with stack[level.at + 1].beneath():
+            return level.run(primitive, args)
+    if stack and (dual or at_work.involves is not involves or any_edges(args)):
+        beneath = stack[0].beneath()
+        if beneath.within[1] is not mode.enabled or beneath.within[2] is not mode.forward:
+            with beneath:
+                return primitive.call(*args)
+    if dual and mode.forward and is_fit(primitive, args):
+        return run_dual(primitive, args)
+    return NotImplemented
+
+
+def is_fit(primitive: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a call can be made again: an operator leaves a foreign operand to Python."""
+    return not hasattr(primitive, "promote") or all([isinstance(a, Tensor) or is_number(a) for a in args])
+
+
+def any_edges(args: Any) -> bool:
+    for a in args:
+        if isinstance(a, Tensor):
+            if needs_grad(a):
+                return True
+        elif (a.__class__ is list or a.__class__ is tuple) and any_edges(a):
+            return True
+    return False
+
+
+def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
+    """A call outside of all levels, with tangents: as always, and then the tangents of what came out."""
+    mode.forward = False
+    try:
+        found = primitive.call(*args)
+        outs = found if isinstance(found, tuple) else (found,)
+        tangents = tangents_of(Lifted, primitive, args, tangents_in(args, None), outs)
+    finally:
+        mode.forward = True
+    for out, tangent in zip(outs, tangents):
+        carry(out, tangent)
+    return found
+
+
+CAPTURED = (
+    "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place operation (aten::copy_) that "
+    "would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to explicitly accept the "
+    "mutated Tensor(s) as inputs."
+)
+
+
+class Lifted(Level):
+    """A level whose tensors have a history of their own: that of ``grad`` and ``vjp``; with `forward`, that of ``jvp``, whose
+    tensors have tangents: tensors of the level below."""
+
+    def __init__(self, forward: bool = False) -> None:
+        self.records, self.forward = not forward, forward
+
+    def shown(self, value: Tensor, batch_dim: int | None) -> Array:
+        array = value._array.view()
+        array.flags.writeable = False
+        return array
+
+    def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
+        values = mapped(lambda a: a._value if a._level is self else a, args)
+        with self.beneath():
+            found = primitive.call(*values)
+        several = isinstance(found, tuple)
+        computed = found if several else (found,)
+        recorded = mode.enabled and bool(primitive.formulas) and self.any_history(args)
+        own = tangents_in(args, self) if mode.forward else []
+        dual = has_tangent(own)
+        if not (recorded or dual or primitive.looks):
+            for value in computed:
+                value._born = self
+            return found
+        outs = tuple([wrap_at(self, value) for value in computed])
+        if recorded:
+            primitive.record(tuple(mapped(self.lifted, args)), outs)
+        if primitive.looks and computed[0]._base is not None:
+            look_into(args[0], outs[0])
+        if dual:
+            if self.forward:
+                with self.beneath():
+                    tangents = tangents_of(Lifted, primitive, values, own, computed)
+            else:
+                tangents = without_forward(tangents_of, Lifted, primitive, args, own, outs)
+            for out, tangent in zip(outs, tangents):
+                carry(out, tangent)
+        return outs if several else outs[0]
+
+    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+        values = mapped(lambda a: a._value if a._level is self else a, args)
+        with self.beneath():
+            found = function.apply(*values)
+        inputs = mapped(self.lifted, args)
+        known = {id(value): own for value, own in zip(values, inputs) if isinstance(value, Tensor)}
+
+        def own(one: Any) -> Any:
+            return known.get(id(one)) or wrap_at(self, one) if isinstance(one, Tensor) else one
+
+        several = isinstance(found, tuple)
+        outs = tuple([own(one) for one in (found if several else (found,))])
+        ctx = function._backward_cls(tuple(inputs))
+        with no_grad():
+            function.setup_context(ctx, tuple(inputs), outs if several else outs[0])
+        recording = mode.enabled and any(ctx.needs_input_grad)
+        outs = record_outputs(ctx, [a for a in inputs if isinstance(a, Tensor)], outs, recording, True)
+        if mode.forward and has_tangent(own_tangents := tangents_in(args, self)):
+            for out, product in zip(outs, products_of(ctx, args, own_tangents, outs)):
+                if product is not None and isinstance(out, Tensor):
+                    with_tangent(out, unwrap(self, product) if self.forward else product)
+        return outs if several else outs[0]
+
+    def any_history(self, args: Any) -> bool:
+        """Whether gradients flow to a tensor of this level."""
+        for a in args:
+            if isinstance(a, Tensor):
+                if a._level is self and needs_grad(a):
+                    return True
+            elif (a.__class__ is list or a.__class__ is tuple) and self.any_history(a):
+                return True
+        return False
+
+    def adopt(self, target: Tensor) -> None:
+        base, born = target._base, target._born
+        if base is not None and base._level is not self:
+            self.adopt(base)
+        if base is None and (born is None or born.at < self.at or born not in mode.stack):
+            raise RuntimeError(CAPTURED)
+        target._value = value = copied(target)
+        value._born = self.below[-1] if self.below else None
+        if base is not None:
+            value._base = base._value
+        target._level, target._edge, target._tangent = self, None, None
+        target._array = self.shown(target._value, None)
+        target._counter = None
+        if base is not None:  # it has no history here yet: that of its base will be looked up
+            target._counter, target._stamp = version_of(base), -1
+
+    def put(self, target: Tensor, result: Tensor) -> None:
+        tangent = tangent_of(result) if mode.forward else None
+        with self.beneath():
+            overwrite(target._value, result._value)  # type: ignore[arg-type]
+            if self.forward:
+                renew(target, tangent)
+        if not self.forward and mode.forward:
+            without_forward(renew, target, tangent)
+
+
+def copied(tensor: Tensor) -> Tensor:
+    """The same tensor as another object."""
+    out: Tensor = new(Tensor)
+    out.__dict__.update(tensor.__dict__)
+    return out
+
+
+def without_forward(function: Callable[..., Any], *args: Any) -> Any:
+    before, mode.forward = mode.forward, False
+    try:
+        return function(*args)
+    finally:
+        mode.forward = before
+
+
+# ------------------------------------------------------------------------------------------------ what else asks
+
+
+def involves(values: Any) -> bool:
+    """Whether a transform has to do with one of these arguments."""
+    level, dual, dead = seen_in(values, mode.stack)
+    return level is not None or dual or dead
+
+
+def has_tangents(values: Any) -> bool:
+    """Whether one of these arguments has a tangent."""
+    return mode.forward and seen_in(values, mode.stack)[1]
+
+
+def alike(target: Tensor, result: Tensor) -> tuple[Tensor, Tensor]:
+    """What is written to, and what is written, both of the innermost level."""
+    level = seen_in((target, result), mode.stack)[0]
+    if level is None:
+        return target, result
+    if target._level is not level:
+        level.adopt(target)
+    return target, level.lifted(result)
+
+
+def put(target: Tensor, result: Tensor) -> bool:
+    """Write into the memory of a tensor that a transform is at work on, or a tangent with it; whether this was so."""
+    level = target._level
+    if level is not None and level in mode.stack:
+        level.put(target, result)
+        return True
+    tangent = tangent_of(result) if mode.forward else None
+    old = tangent_of(target)
+    if tangent is None and old is None:
+        return False
+    array = target._array
+    if old is not None:
+        array = array.view()
+        array.flags.writeable = True
+    check_memory(array)
+    mode.run(np.copyto, array, result._array, "unsafe")
+    if mode.forward:
+        without_forward(renew, target, tangent)
+        carry(target, target._tangent)
+    return True
+
+
+def detached(tensor: Tensor) -> Tensor:
+    """A tensor of a level without history, there and on all levels below."""
+    return wrap_at(tensor._level, tensor._value.detach(), tensor._batch_dim)  # type: ignore[arg-type,union-attr]
+
+
+# ------------------------------------------------------------------------------------------------ the user's own operations
+
+
+def apply(function: Any, args: tuple[Any, ...]) -> Any:
+    """What a call of an ``autograd.Function`` gives, NotImplemented if no transform has to do with its arguments."""
+    level, dual, dead = seen_in(args, mode.stack)
+    if dead:
+        return function.apply(*mapped(revived, args))
+    if level is not None:
+        if function.setup_context is Function.setup_context:
+            raise RuntimeError(
+                "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, ...), it must override "
+                "the setup_context staticmethod. For more details, please see "
+                "https://pytorch.org/docs/main/notes/extending.func.html"
+            )
+        if level is mode.stack[-1]:
+            return level.apply(function, args)
+        with mode.stack[level.at + 1].beneath():
+            return level.apply(function, args)
+    if not (dual and mode.forward):
+        return NotImplemented
+    tangents = tangents_in(args, None)
+    ctx, result = without_forward(function._run, args, function.setup_context is not Function.setup_context)
+    outs = result if isinstance(result, tuple) else (result,)
+    for out, product in zip(outs, products_of(ctx, args, tangents, outs)):
+        if product is not None and isinstance(out, Tensor):
+            with_tangent(out, product)
+    return result
+
+
+def products_of(ctx: Any, args: Any, tangents: Any, outs: Any) -> Any:
+    """What the user's `jvp` makes of the tangents of the arguments. RuntimeError if it does not fit the outputs."""
+    given = [
+        wrap(np.zeros(a._array.shape, a._array.dtype)) if t is None and isinstance(a, Tensor) and ctx.materialize_grads else t
+        for a, t in zip(args, tangents)
+    ]
+    ctx.runs_forward = True
+    try:
+        found = without_forward(ctx._forward_cls.jvp, ctx, *given)
+    finally:
+        ctx.runs_forward = False
+    products = found if isinstance(found, tuple) else (found,)
+    if len(products) != len(outs):
+        raise RuntimeError(
+            f"Function's jvp returned an invalid number of forward gradients (expected {len(outs)} but got {len(products)})"
+        )
+    for i, (out, product) in enumerate(zip(outs, products)):
+        if product is not None and not isinstance(product, Tensor):
+            raise RuntimeError(f"expected Variable or None (got {type(product).__name__}) for grad output {i}.")
+        inputs = [t for a, t in zip(args, given) if a is out]
+        if inputs and product is not None and all([product is not t for t in inputs]):
+            raise RuntimeError(
+                "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is modifying an "
+                "input inplace, then the jvp function must modify the corresponding gradient inplace."
+            )
+        if not inputs and isinstance(out, Tensor) and out._base is not None and product is not None and product._base is None:
+            raise RuntimeError(
+                "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
+            )
+    return products

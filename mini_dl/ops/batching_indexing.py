@@ -1,0 +1,306 @@
+"""How choosing by integers is called on a batch: where the indices have the batch too, the number of the element is one more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mini_dl._checks import broadcast_shapes
+from mini_dl.autograd import memory
+from mini_dl.autograd.batching import Call, rule_for
+from mini_dl.autograd.memory import _span
+from mini_dl.autograd.places import Layout, Place
+from mini_dl.autograd.tangents import part_of
+from mini_dl.kernels.indexing import Indices
+from mini_dl.ops import gathering
+from mini_dl.ops.batching import loop, loop_with_warning, ranked
+from mini_dl.ops.choice import where
+from mini_dl.ops.classification import _pick, _unpick
+from mini_dl.ops.embedding import _embedding, _rows_at, _rows_summed
+from mini_dl.ops.filling import _copied, _fill
+from mini_dl.ops.indexing import _index, _index_place, _index_put
+from mini_dl.ops.masks import _masked_fill, _masked_scatter, _masked_select
+from mini_dl.ops.memory import _as_strided, as_strided
+from mini_dl.ops.sorting import _median_of_all, _middle
+from mini_dl.tensor import Tensor, wrap
+
+
+def numbers(size: int, rank: int = 0) -> Tensor:
+    """The number of each element of the batch, (B, 1, ...)."""
+    return wrap(np.arange(size).reshape(size, *(1,) * rank))
+
+
+# ------------------------------------------------------------------------------------------------ brackets
+
+
+class Choice:
+    """What `indices` choose of elements of a shape: where the chosen dimensions lie in a result, and the indices of the batch."""
+
+    def __init__(self, call: Call, at: int) -> None:
+        indices, batched = call.args[at], call.batched[at]
+        batched = batched if type(batched) is list else [False] * len(indices)
+        used = [i for i, index in enumerate(indices) if index is not None]
+        shapes = [tuple(indices[i]._array.shape[1 if batched[i] else 0 :]) for i in used]
+        self.shape = broadcast_shapes(*shapes)
+        """of the chosen dimensions"""
+        self.together = used[-1] - used[0] == len(used) - 1
+        self.start = used[0] if self.together else 0
+        """where they lie in the result of an element"""
+        self.of_all = any(batched)
+        """whether each element has indices of its own"""
+        rank = len(self.shape)
+        if self.of_all:
+            rest = [index if index is None else ranked(index, has, rank) for index, has in zip(indices, batched)]
+            self.indices: Indices = [numbers(call.size, rank), *rest]
+            first = used[0] == 0 and self.together
+            self.move = None if first or not self.together else (1, 1 + self.start)
+        else:
+            self.indices = [None, *indices]
+            self.move = None if self.together else (0, rank)
+        """The physical result of NumPy has these dimensions first, or the batch behind them."""
+
+    def arranged(self, found: Tensor) -> Tensor:
+        """What `_index` gives for `indices`, with its dimensions as in the result of an element, behind the batch."""
+        rank = len(self.shape)
+        if self.move is None or not rank:
+            return found
+        if self.of_all:
+            return found.movedim(list(range(1, 1 + rank)), list(range(self.move[1], self.move[1] + rank)))
+        return found.movedim(rank, 0)
+
+    def as_found(self, values: Tensor) -> Tensor:
+        """The inverse of `arranged`."""
+        rank = len(self.shape)
+        if self.move is None or not rank:
+            return values
+        if self.of_all:
+            return values.movedim(list(range(self.move[1], self.move[1] + rank)), list(range(1, 1 + rank)))
+        return values.movedim(0, rank)
+
+    def of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what is chosen of an element of that shape."""
+        skipped = [None] * (len(shape) - len(self.indices) + 1)
+        kept = [n for n, index in zip(shape, [*self.indices[1:], *skipped]) if index is None]
+        return (*kept[: self.start], *self.shape, *kept[self.start :])
+
+
+@rule_for(_index)
+def _index_on_batch(call: Call) -> Tensor:
+    choice = Choice(call, 1)
+    return choice.arranged(_index(call.front(0), choice.indices))
+
+
+@rule_for(_index_place)
+def _index_place_on_batch(call: Call) -> Tensor:
+    choice, shape = Choice(call, 1), call.args[2]
+    chosen = choice.of(shape)
+    values = ranked(call.front(0), True, len(chosen)).expand(call.size, *chosen)
+    return _index_place(choice.as_found(values), choice.indices, (call.size, *shape))  # type: ignore[no-any-return]
+
+
+@rule_for(_index_put)
+def _index_put_on_batch(call: Call) -> Tensor:
+    _, _, _, accumulate = call.args
+    choice, input = Choice(call, 1), call.front(0)
+    chosen = choice.of(input._array.shape[1:])
+    values = ranked(call.front(2), True, len(chosen)).expand(call.size, *chosen)
+    return _index_put(input, choice.indices, choice.as_found(values), accumulate)  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------------------------------------------------------ along a dimension
+
+
+def _spread(index: Tensor, like: Tensor, dim: int) -> Tensor:
+    """Indices (B, n) along dimension `dim` of the elements of `like`, expanded to all its other dimensions."""
+    shape = list(like._array.shape)
+    shape[dim + 1] = index._array.shape[1]
+    return index.reshape(len(index), *[-1 if d == dim else 1 for d in range(len(shape) - 1)]).expand(shape)
+
+
+@rule_for(gathering._index_select)
+def _index_select_on_batch(call: Call) -> Tensor:
+    input, dim, index = call.args
+    if not call.batched[2]:
+        return call.run(input, dim + 1, index) if call.ndim(0) else loop(call)
+    if not call.ndim(0):
+        return loop(call)
+    input = call.front(0)
+    index = index.reshape(call.size, -1)
+    return gathering._gather(input, dim + 1, _spread(index, input, dim))  # type: ignore[no-any-return]
+
+
+def _written_at(call: Call, by_index: Any) -> Any:
+    """`index_add` and its like: with indices of their own for each element, the scatter of that kind."""
+    input, dim, index, values = call.args[:4]
+    if not call.ndim(0):
+        return loop(call)
+    input = call.front(0)
+    if not call.batched[2]:
+        return call.run(input, dim + 1, index, *_values(call), *call.args[4:])
+    index = index.reshape(call.size, -1)
+    shape = list(input._array.shape)
+    shape[dim + 1] = index._array.shape[1]
+    values = ranked(call.front(3), True, len(shape) - 1).expand(shape)
+    return by_index(input, dim + 1, _spread(index, input, dim), values, *call.args[4:])
+
+
+def _values(call: Call) -> list[Any]:
+    """The values written, with the batch in front; those of `index_fill` must be one number for all."""
+    return [call.front(3)]
+
+
+@rule_for(gathering._index_add)
+def _index_add_on_batch(call: Call) -> Any:
+    return _written_at(call, gathering._scatter_add)
+
+
+@rule_for(gathering._index_copy)
+def _index_copy_on_batch(call: Call) -> Any:
+    return _written_at(call, gathering._scatter)
+
+
+@rule_for(gathering._index_reduce)
+def _index_reduce_on_batch(call: Call) -> Any:
+    return _written_at(call, gathering._scatter_reduce)
+
+
+@rule_for(gathering._index_fill)
+def _index_fill_on_batch(call: Call) -> Any:
+    input, dim, index, value = call.args
+    if not call.ndim(0):
+        return loop(call)
+    if not call.batched[2] and not call.batched[3]:
+        return call.run(input, dim + 1, index, value)
+    front = call.front(0)
+    shape = list(front._array.shape)
+    indices = (index if call.batched[2] else index.expand(call.size, *index._array.shape)).reshape(call.size, -1)
+    shape[dim + 1] = indices._array.shape[1]
+    values = ranked(call.front(3), True, len(shape) - 1).expand(shape)
+    return gathering._scatter(front, dim + 1, _spread(indices, front, dim), values)
+
+
+@rule_for(gathering._take)
+def _take_on_batch(call: Call) -> Tensor:
+    input, index = call.front(0).reshape(call.size, -1), call.args[1]
+    rank = call.ndim(1)
+    return _index(input, [numbers(call.size, rank), index])  # type: ignore[no-any-return]
+
+
+rule_for(gathering._put, _masked_scatter)(loop_with_warning)
+
+
+@rule_for(_masked_fill)
+def _masked_fill_on_batch(call: Call) -> Tensor:
+    """With a value of its own for each element, a choice between two tensors: the primitive is told one number."""
+    input, mask, value = call.front(0), call.args[1], call.args[2]
+    rank = max(call.ndim(0), call.ndim(1))
+    input, mask = ranked(input, True, rank), ranked(mask, call.batched[1], rank)
+    if not call.batched[2]:
+        return call.run(input, mask, value)  # type: ignore[no-any-return]
+    return where(mask, ranked(value, True, rank), input)
+
+
+@rule_for(_fill)
+def _fill_on_batch(call: Call) -> Tensor:
+    input, value = call.front(0), call.args[1]
+    if not call.batched[1]:
+        return call.run(input, value)  # type: ignore[no-any-return]
+    return _copied(input, ranked(value, True, call.ndim(0)))
+
+
+@rule_for(_masked_select)
+def _masked_select_on_batch(call: Call) -> Tensor:
+    """With one mask for all, the same places of each element."""
+    input, mask = call.args
+    if call.batched[1]:
+        return loop_with_warning(call)  # type: ignore[no-any-return]
+    shape = broadcast_shapes(input._array.shape[1:], mask._array.shape)
+    flat = ranked(input, True, len(shape)).expand(call.size, *shape).reshape(call.size, -1)
+    return flat.index_select(1, mask.expand(shape).reshape(-1).nonzero().squeeze(1))
+
+
+# ------------------------------------------------------------------------------------------------ places in memory
+
+
+def _in_every(place: Place, size: int) -> Place:
+    """Where a view lies in a batch of bases, one behind the other."""
+    step = -(-_span(place)[0] // place.base.dtype.itemsize) * place.base.dtype.itemsize
+    layouts = [Layout((size, *of.shape), (step, *of.strides), of.dtype) for of in (place.base, place.view)]
+    return Place(layouts[0], layouts[1], place.offset)
+
+
+@rule_for(memory.shown, memory.spread, memory.hidden, memory.copy_slices, memory.as_strided)
+def _in_memory(call: Call) -> Tensor:
+    *_, place = call.args
+    fronts = [call.front(i) for i in range(len(call.args) - 1)]
+    return call.run(*fronts, _in_every(place, call.size))  # type: ignore[no-any-return]
+
+
+@rule_for(part_of)
+def _part_of_batch(call: Call) -> Tensor:
+    input, place = call.args
+    step, (shape, strides, dtype) = input._array.strides[0], place.view
+    return part_of(input, place._replace(view=Layout((call.size, *shape), (step, *strides), dtype)))  # type: ignore[no-any-return]
+
+
+@rule_for(_as_strided)
+def _as_strided_on_batch(call: Call) -> Tensor:
+    """Each element is read at the same distance from where it begins in the memory of the batch."""
+    input, size, stride, offset, _ = call.args
+    step = input._array.strides[0] // input._array.itemsize
+    return as_strided(input, (call.size, *size), (step, *stride), offset)
+
+
+# ------------------------------------------------------------------------------------------------ rows of a table
+
+
+def _numbered(call: Call, index: Tensor, at: int, rows: int) -> Tensor:
+    """Indices into tables of so many rows, one for each element, laid one behind the other."""
+    return index + numbers(call.size, call.ndim(at)) * rows
+
+
+@rule_for(_rows_at)
+def _rows_at_on_batch(call: Call) -> Tensor:
+    table, index = call.args
+    if not call.batched[0]:
+        return _rows_at(table, index)
+    rows = table._array.shape[1]
+    return _rows_at(table.reshape(-1, table._array.shape[2]), _numbered(call, index, 1, rows))
+
+
+@rule_for(_rows_summed)
+def _rows_summed_on_batch(call: Call) -> Tensor:
+    rows, count = call.front(0), call.args[2]
+    index = _numbered(call, call.args[1], 1, count)
+    return _rows_summed(rows, index, count * call.size).reshape(call.size, count, rows._array.shape[-1])
+
+
+@rule_for(_embedding)
+def _embedding_on_batch(call: Call) -> Tensor:
+    weight, indices, padding_idx, by_frequency = call.args
+    if not call.batched[0]:
+        return _embedding(weight, indices, padding_idx, by_frequency)
+    if padding_idx >= 0 or by_frequency:
+        return loop(call)  # type: ignore[no-any-return]
+    rows = weight._array.shape[1]
+    return _rows_at(weight.reshape(-1, weight._array.shape[2]), _numbered(call, indices, 1, rows))
+
+
+@rule_for(_pick)
+def _pick_on_batch(call: Call) -> Tensor:
+    return call.front(0).gather(2, call.front(1).unsqueeze(2)).squeeze(2)
+
+
+@rule_for(_unpick)
+def _unpick_on_batch(call: Call) -> Tensor:
+    values, index, classes = call.front(0).unsqueeze(2), call.front(1).unsqueeze(2), call.args[2]
+    zeros = wrap(np.zeros((*values._array.shape[:2], classes), values._array.dtype))
+    return gathering._scatter(zeros, 2, index, values)  # type: ignore[no-any-return]
+
+
+@rule_for(_median_of_all)
+def _median_of_all_on_batch(call: Call) -> Tensor:
+    rows = call.args[0].reshape(call.size, -1)
+    place = _middle(rows, 1, call.args[1])
+    return rows.gather(1, place).squeeze(1)

@@ -1,0 +1,148 @@
+"""How whole layers are called on a batch: as more images, rows or samples, with what differs between elements put apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini_dl.autograd.batching import Call, Same, rule_for
+from mini_dl.ops.attention import _attention, _attention_backward
+from mini_dl.ops.batching import loop, loop_with_warning, ranked
+from mini_dl.ops.batching_products import folded, merged, parted, unfolded
+from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
+from mini_dl.ops.convolution import _gradient_of_nothing, _winograd_gradients
+from mini_dl.ops.ctc import _ctc, _ctc_backward
+from mini_dl.ops.folding import _fold, _unfold
+from mini_dl.ops.normalization import _channel_norm, _channel_norm_backward, _row_norm, _row_norm_backward
+from mini_dl.ops.parts import unfold_place
+from mini_dl.ops.recurrent import _gru_steps, _gru_steps_backward, _lstm_steps, _lstm_steps_backward
+from mini_dl.tensor import Tensor
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+@rule_for(_row_norm)
+def _row_norm_on_batch(call: Call) -> Any:
+    """(B, M, n): more rows; a weight or bias of its own for each element comes after."""
+    _, weight, bias, eps, center = call.args
+    rows = merged(call.front(0), 0)
+    if not call.batched[1] and not call.batched[2]:
+        return unfolded(call, _row_norm(rows, weight, bias, eps, center))
+    out, mean, rstd = unfolded(call, _row_norm(rows, None, None, eps, center))
+    if weight is not None:
+        out = out * ranked(weight, call.batched[1], 2)
+    return (out if bias is None else out + ranked(bias, call.batched[2], 2)), mean, rstd
+
+
+@rule_for(_row_norm_backward)
+def _row_norm_backward_on_batch(call: Call) -> Any:
+    """The gradients of weight and bias are sums over the rows of each element."""
+    weight, center = call.args[2], call.args[5]
+    grad, input, mean, rstd = (call.front(i) for i in (0, 1, 3, 4))
+    slope = grad if weight is None else grad * ranked(weight, call.batched[2], 2)
+    rows = [merged(part, 0) for part in (slope, input)]
+    found = _row_norm_backward(*rows, None, merged(mean, 0), merged(rstd, 0), center)[0]
+    unit = ((input - mean.unsqueeze(2)) if center else input) * rstd.unsqueeze(2)
+    return parted(found, 0, call.size), (grad * unit).sum(1), grad.sum(1)
+
+
+# ------------------------------------------------------------------------------------------------ channels
+
+
+def _per_channel(tensor: Tensor | None, batched: bool, call: Call) -> Tensor | None:
+    """A weight or bias (C), for the channels of all elements: (B * C)."""
+    if tensor is None:
+        return None
+    return (tensor if batched else tensor.expand(call.size, len(tensor))).reshape(-1)
+
+
+def _beside_images(parameter: Tensor, batched: bool) -> Tensor:
+    """A weight or bias (C), or (B, C), to go with (B, N, C, L)."""
+    return parameter.reshape(len(parameter), 1, -1, 1) if batched else parameter.reshape(-1, 1)
+
+
+@rule_for(_channel_norm)
+def _channel_norm_on_batch(call: Call) -> Any:
+    """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), whose statistics are apart."""
+    input, weight, bias, groups, eps = call.args
+    if not call.batched[0]:  # whose statistics are the same for all
+        out, *rest = _channel_norm(input, None, None, groups, eps)
+        if weight is not None:
+            out = out * _beside_images(weight, call.batched[1])
+        if bias is not None:
+            out = out + _beside_images(bias, call.batched[2])
+        return out, *[Same(one) for one in rest]
+    input = merged(call.front(0), 1)
+    weight, bias = (_per_channel(p, has, call) for p, has in ((weight, call.batched[1]), (bias, call.batched[2])))
+    found = _channel_norm(input, weight, bias, groups * call.size, eps)
+    return tuple([parted(one, 1, call.size) for one in found])
+
+
+@rule_for(_channel_norm_backward)
+def _channel_norm_backward_on_batch(call: Call) -> Any:
+    grad, input, mean, rstd = (merged(call.front(i), 1) for i in (0, 1, 3, 4))
+    weight = _per_channel(call.args[2], call.batched[2], call)
+    to_input, *rest = _channel_norm_backward(grad, input, weight, mean, rstd, call.args[5] * call.size)
+    return parted(to_input, 1, call.size), *[one.reshape(call.size, -1) for one in rest]
+
+
+# ------------------------------------------------------------------------------------------------ losses, attention, windows
+
+
+@rule_for(_cross_entropy)
+def _cross_entropy_on_batch(call: Call) -> Any:
+    reduce = call.args[4]
+    input, index, factors, kept, _ = folded(call, 0, 1, 2, 3)
+    losses, exponentials, sums = unfolded(call, _cross_entropy(input, index, factors, kept, False))
+    return (losses.sum(1) if reduce else losses), exponentials, sums
+
+
+@rule_for(_cross_entropy_slope)
+def _cross_entropy_slope_on_batch(call: Call) -> Any:
+    grad, rows = call.front(0), call.front(2)._array.shape
+    grad = ranked(grad, True, 1).expand(rows) if grad._array.ndim == 1 else grad
+    return unfolded(call, _cross_entropy_slope(merged(grad, 0), *folded(call, 1, 2, 3, 4)[1:]))
+
+
+@rule_for(_attention)
+def _attention_on_batch(call: Call) -> Any:
+    heads = call.front(0)._array.shape[1]
+    for i in (3, 4):  # masks, which may be one for all heads
+        mask = call.args[i]
+        if mask is not None and (shape := mask._array.shape)[1 if call.batched[i] else 0] == 1:
+            call.args[i] = mask.expand(*shape[: len(shape) - 3], heads, *shape[-2:])
+    return unfolded(call, _attention(*folded(call, 0, 1, 2, 3, 4)))
+
+
+@rule_for(_attention_backward)
+def _attention_backward_on_batch(call: Call) -> Any:
+    return unfolded(call, _attention_backward(*folded(call, 0, 1, 2, 3, 4, 5, 6)))
+
+
+@rule_for(_unfold)
+def _unfold_on_batch(call: Call) -> Any:
+    return unfolded(call, _unfold(*folded(call, 0)))
+
+
+@rule_for(_fold)
+def _fold_on_batch(call: Call) -> Any:
+    input, shape, kernel, geometry = folded(call, 0)
+    return unfolded(call, _fold(input, (shape[0] * call.size, *shape[1:]), kernel, geometry))
+
+
+@rule_for(unfold_place)
+def _unfold_place_on_batch(call: Call) -> Any:
+    input, dim, size, step, shape = call.args
+    if not shape:
+        return input.sum(1)
+    return unfold_place(input, dim + 1, size, step, (call.size, *shape))
+
+
+@rule_for(_gradient_of_nothing)
+def _gradient_of_nothing_on_batch(call: Call) -> Any:
+    return call.run(call.front(0), call.front(1), (call.size, *call.args[2]))
+
+
+# ------------------------------------------------------------------------------------------------ what goes one by one
+
+rule_for(_ctc, _ctc_backward, _winograd_gradients)(loop_with_warning)
+rule_for(_lstm_steps, _lstm_steps_backward, _gru_steps, _gru_steps_backward)(loop)

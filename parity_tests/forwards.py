@@ -1,0 +1,160 @@
+"""Derivatives forwards of torch's samples under both libraries: tangents, of functions and of what they write in place, and the
+tangents of gradients (forward mode over reverse mode)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import mini_dl.autograd.forward_ad
+import numpy as np
+import torch
+import torch.autograd.forward_ad
+
+from parity_tests import bridge, compare
+from parity_tests.adapter import Entry, Sample
+from parity_tests.bridge import NotApplicable
+from parity_tests.judging import TorchRaised, call
+
+SAMPLES = 4
+"""How many samples of an entry are tried: the first, and others spread over the rest."""
+
+
+def is_tried(number: int) -> bool:
+    return number < SAMPLES - 1 or number in (7, 19)
+
+
+class Forwards:
+    """One call under one library, with a random tangent for each tensor of the sample that requires grad."""
+
+    def __init__(self, library: Any, function: Any, sample: Sample, wide: bool = False) -> None:
+        self.library, self.function, self.sample = library, function, sample
+        convert = partial(bridge.copy, double=wide) if library is torch else bridge.to_mini
+        self.arguments = convert((sample.all_args, sample.kwargs))
+        self.convert = convert
+        self.finish = sample.finish if library is torch or sample.finish is None else bridge.translate(sample.finish)
+
+    def duals(self) -> tuple[Any, list[Any]]:
+        """The arguments with tangents, and those that have them."""
+        rng = np.random.default_rng(11)
+        memo: dict[int, Any] = {}
+        forward_ad = self.library.autograd.forward_ad
+        theirs = iter([t for t in bridge.tensors((self.sample.all_args, self.sample.kwargs)) if t.requires_grad])
+
+        def dual(item: Any) -> Any:
+            if not isinstance(item, (torch.Tensor, bridge.Tensor)) or not item.requires_grad:
+                return item
+            like = next(theirs)
+            if id(item) not in memo:
+                memo[id(item)] = forward_ad.make_dual(item, self.convert(drawn(rng, like)))
+            return memo[id(item)]
+
+        return bridge.walk(self.arguments, dual), list(memo.values())
+
+    def tangents(self, second: bool = False) -> list[Any]:
+        """The results with their tangents; with `second`, the gradients with theirs."""
+        forward_ad = self.library.autograd.forward_ad
+        with forward_ad.dual_level():
+            (args, kwargs), inputs = self.duals()
+            if second:
+                outs = self.results(call(self.function, *args, **kwargs))
+                outs = [out for out in outs if out.requires_grad]
+                rng = np.random.default_rng(13)
+                cotangents = [self.convert(drawn(rng, like)) for like in shown_to_torch(outs)]
+                found = list(self.library.autograd.grad(outs, inputs, cotangents, allow_unused=True, create_graph=True))
+            else:
+                with self.library.no_grad():
+                    found = self.results(call(self.function, *args, **kwargs))
+            pairs = [None if one is None else forward_ad.unpack_dual(one) for one in found]
+            return [None if pair is None else pair.tangent for pair in pairs]
+
+    def results(self, result: Any) -> list[Any]:
+        return list(bridge.tensors(result if self.finish is None else self.finish(result)))
+
+
+def shown_to_torch(outs: list[Any]) -> list[torch.Tensor]:
+    """What a random cotangent is drawn like, for either library."""
+    return [torch.empty(tuple(out.shape), dtype=getattr(torch, bridge.name_of(out.dtype))) for out in outs]
+
+
+def drawn(rng: np.random.Generator, like: torch.Tensor) -> torch.Tensor:
+    values = rng.standard_normal(tuple(like.shape)) + 0.1
+    if like.is_complex():
+        values = values + 1j * rng.standard_normal(tuple(like.shape))
+    return torch.from_numpy(np.asarray(values)).to(like.dtype)
+
+
+def same_tangents(theirs: Any, ours: Any, sample: Sample, second: bool = False) -> str | None:
+    """Why the tangents of a function of torch and of ours differ."""
+    if not any(t.requires_grad for t in bridge.tensors((sample.all_args, sample.kwargs))):
+        raise NotApplicable("nothing to differentiate")
+    try:
+        wanted = Forwards(torch, theirs, sample).tangents(second)
+    except Exception as error:
+        raise TorchRaised(f"torch raised {type(error).__name__}: {error}") from error
+    if not wanted:
+        raise NotApplicable("no tensors come back")
+    found = Forwards(bridge.mini_dl, ours, sample).tangents(second)
+    if len(found) != len(wanted):
+        return f"{len(found)} results instead of {len(wanted)}"
+
+    def exact(i: int) -> compare.Exact | None:
+        try:
+            return compare.Exact(Forwards(torch, theirs, sample, wide=True).tangents(second)[i])
+        except Exception:
+            return None
+
+    for i, (a, b) in enumerate(zip(found, wanted)):
+        if a is None and b is None:
+            continue
+        if second and (a is None or b is None):  # a derivative that is zero, which torch sometimes computes
+            present = a if b is None else b
+            if not bool((present != 0).any()):
+                continue
+        if a is None or b is None:
+            return f"tangent {i} is {'None' if a is None else 'not None'}, torch's is {'not ' if a is None else ''}None"
+        if why := compare.same(a, b, partial(exact, i), None, f"tangent {i}", grads=False):
+            return why
+    return None
+
+
+def on_copy(function: Any) -> Any:
+    """`function`, which writes into its input, on a copy of it."""
+    return lambda input, *args, **kwargs: function(input.clone(), *args, **kwargs)
+
+
+def within_domain(entry: Entry, function: Any, convert: Any) -> Any:
+    """`function` of a symmetric, or triangular, matrix made of its input, where torch's table says that it takes only such."""
+    wrapper = entry.info.gradcheck_wrapper
+    return function if entry.name.startswith("masked.") else partial(convert(wrapper), function)
+
+
+def same_in_domain(entry: Entry, sample: Sample, second: bool) -> str | None:
+    theirs = within_domain(entry, entry.theirs, lambda wrapper: wrapper)
+    ours = within_domain(entry, entry.ours, bridge.transplant)
+    return same_tangents(theirs, ours, sample, second)
+
+
+def check_forward_ad(entry: Entry, sample: Sample) -> str | None:
+    """The tangents of the results, and those of what the in-place spellings leave."""
+    if not entry.info.supports_forward_ad:
+        raise NotApplicable("no forward mode in torch")
+    if why := same_in_domain(entry, sample, second=False):
+        return why
+    for name, theirs, ours in entry.inplace():
+        if ours is None or not isinstance(sample.input, torch.Tensor) or not entry.info.supports_inplace_autograd:
+            continue
+        try:
+            why = same_tangents(on_copy(theirs), on_copy(ours), Sample(sample.input, sample.args, sample.kwargs))
+        except (NotApplicable, TorchRaised):
+            continue
+        if why:
+            return f"{name}: {why}"
+    return None
+
+
+def check_fwgrad_bwgrad(entry: Entry, sample: Sample) -> str | None:
+    """The tangents of the gradients."""
+    if not entry.info.supports_fwgrad_bwgrad:
+        raise NotApplicable("no forward mode over reverse mode in torch")
+    return same_in_domain(entry, sample, second=True)
