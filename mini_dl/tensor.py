@@ -205,7 +205,7 @@ def wrap(array: Any) -> Tensor:
 def wrap_within(array: Any) -> Tensor:
     """`wrap`, once transforms are used: the tensor knows the level in which it was made."""
     tensor: Tensor = new(Tensor)
-    tensor._array = array if array.__class__ is ndarray or is_hollow(array) else np.asarray(array)
+    tensor._array = array if array.__class__ is ndarray or is_hollow(array) or is_unseen(array) else np.asarray(array)
     tensor._edge = tensor._base = None
     if inference.anywhere and inference.here:
         tensor._inference = True

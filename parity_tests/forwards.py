@@ -19,8 +19,8 @@ SAMPLES = 4
 """How many samples of an entry are tried: the first, and others spread over the rest."""
 
 
-def is_tried(number: int) -> bool:
-    return number < SAMPLES - 1 or number in (7, 19)
+def is_tried(number: int, dtype: str) -> bool:
+    return dtype in ("float32", "float64") and (number < SAMPLES - 1 or number in (7, 19))
 
 
 class Forwards:
