@@ -266,7 +266,7 @@ def run_entry(
         for number, sample in enumerate(entry.samples(dtype, requires_grad=differentiable)):
             if (only is not None and number != only) or (limit is not None and number >= limit):
                 continue
-            for check, run in checks_of(entry, sample, differentiable, forwards.is_tried(number)).items():
+            for check, run in checks_of(entry, sample, differentiable, forwards.is_tried(number, dtype)).items():
                 if check in checks:
                     yield judged_sample(entry, dtype, check, number, sample, run)
     if "error" in checks and dtype == "float32":
