@@ -22,7 +22,7 @@ from mini_dl._signatures import named_results, show
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
-from mini_dl.autograd.mode import mode, at_work
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.node_names import recorded
 from mini_dl.autograd.places import resized
 from mini_dl.tensor import Tensor

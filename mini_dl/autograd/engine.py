@@ -31,9 +31,9 @@ from mini_dl.autograd.graph import (
     keep_grad,
     needs_grad,
 )
-from mini_dl.autograd.mode import mode, at_work
-from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.rows import rows_of
+from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
 def run_backward(

@@ -24,8 +24,8 @@ from mini_dl.autograd.graph import (
     own_hooks,
     shown,
 )
-from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 NOT_WITHIN = (
     "You are attempting to call Tensor.{call} inside of a function being transformed by a functorch transform. This is unsupported, "

@@ -13,7 +13,7 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import graph
 from mini_dl.autograd.places import Layout, Place
-from mini_dl.autograd.primitive import op, view, linear_in
+from mini_dl.autograd.primitive import linear_in, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, written
 

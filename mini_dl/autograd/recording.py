@@ -16,7 +16,7 @@ from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import Array, Function, NumpyType, exact, is_number, wide
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
-from mini_dl.autograd.mode import mode, at_work
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels.blocks import LARGE as LARGE, in_pieces
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides

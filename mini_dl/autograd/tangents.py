@@ -44,7 +44,10 @@ def tangents_of(
     if primitive.forwards is not None and has_tangent(tangents[0]):
         return [primitive.forwards(tangents[0], outs[0], *args)] + [None] * (len(outs) - 1)
     if primitive.looks:
-        return [None if tangents[0] is None or not primitive.formulas else primitive.call(tangents[0], *args[1:])]
+        if tangents[0] is None or not primitive.formulas:
+            return [None] * len(outs)
+        seen = primitive.call(tangents[0], *args[1:])
+        return list(seen) if isinstance(seen, tuple) else [seen]
     used = [(i, formula, asks) for i, formula, asks in primitive.formulas if has_tangent(tangents[i])]
     if not used:
         return [None] * len(outs)

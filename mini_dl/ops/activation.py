@@ -37,7 +37,7 @@ from mini_dl.tensor import Grads, Tensor
 _in_place = functools.cache(in_place)
 
 
-def in_range(input: Any, *numbers: Any, opmath: bool = True) -> None:
+def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> None:
     """RuntimeError if one of the numbers is beyond the type in which the kernel takes it: that of `input` or, if it is `opmath`,
     of the computation."""
     if isinstance(input, Tensor) and (kind := input._array.dtype).kind in FLOATING:

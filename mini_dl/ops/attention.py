@@ -26,7 +26,7 @@ from mini_dl._dtypes import (
 from mini_dl._surface import public
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import one_by_one
-from mini_dl.autograd.mode import differentiates
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels.attention import IN_DOUBLE, attention, attention_backward
 from mini_dl.ops.activation import softmax

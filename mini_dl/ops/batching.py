@@ -159,6 +159,7 @@ MOVED: dict[str, Callable[[Call, Any], Any]] = {
     "dims": _after_all,
     "shape": lambda call, shape: (call.size, *shape),
     "index": lambda call, index: (slice(None), *index) if isinstance(index, tuple) else index,
+    "indices": lambda call, indices: [(slice(None), *index) for index in indices],
 }
 """What an argument of this name means for an element, as it is for the batch: dimensions count one more, shapes start with the
 batch, and an index of a view takes all of it."""
@@ -327,7 +328,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         {
             activation: "softmax_backward _softmax log_softmax_backward _log_softmax",
             views: "_view unsafe_view _transpose _squeeze _squeeze1",
-            parts: "_select _slice _pick _new_axes _unbind_one _split_one _split_with_sizes_one _diagonal",
+            parts: "_select _slice _pick _new_axes _unbind_parts _split_parts _split_with_sizes_parts "
+            "_put_together _diagonal",
             joining: "_stack _roll _flip",
             fft: "complex_to_complex real_to_complex complex_to_real",
             gathering: "_gather _scatter_add _scatter _scatter_reduce",

@@ -27,7 +27,7 @@ from mini_dl._dtypes import (
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.inplace import written_by
 from mini_dl.autograd.memory import filled_in
-from mini_dl.autograd.primitive import Formula, binary, not_a_tensor, op, real_number_of, linear_in, symmetric_in
+from mini_dl.autograd.primitive import Formula, binary, linear_in, not_a_tensor, op, real_number_of, symmetric_in
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import choose, computed_in, elementwise
 from mini_dl.ops.arithmetic import as_tensors, in_one_type

@@ -12,9 +12,9 @@ from mini_dl._surface import public
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.mode import mode, differentiates
+from mini_dl.autograd.mode import differentiates, mode
 from mini_dl.autograd.node_names import as_one
-from mini_dl.autograd.primitive import op, unary, linear_in
+from mini_dl.autograd.primitive import linear_in, op, unary
 from mini_dl.autograd.single import saves
 from mini_dl.kernels.blocks import computed_in, in_slices, keep, real_floating
 from mini_dl.kernels.losses import cross_entropy_rows

@@ -26,7 +26,7 @@ from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.node_names import rename
-from mini_dl.autograd.primitive import op, recorded_as, linear_in
+from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.tensor import Tensor, wrap
 

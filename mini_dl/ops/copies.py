@@ -13,7 +13,7 @@ from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.primitive import not_a_tensor, op, recorded_as, linear_in
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
 from mini_dl.autograd.single import as_it_is
 from mini_dl.ops.complex_numbers import view_as_complex, view_as_real
 from mini_dl.ops.memory import _as_strided, as_strided, strided_place

@@ -12,10 +12,10 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, Array, int64, scalar_name
 from mini_dl._surface import function, public
-from mini_dl.autograd.mode import mode as current  # an argument is called mode
-from mini_dl.autograd.primitive import op, linear_in
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import by_element, one_by_one
+from mini_dl.autograd.mode import mode as current  # an argument is called mode
+from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.kernels.blocks import as_single, in_single
 from mini_dl.kernels.indexing import add_rows
 from mini_dl.ops.sparse import sparse_tensors

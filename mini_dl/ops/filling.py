@@ -9,8 +9,8 @@ from mini_dl._checks import broadcast_shapes
 from mini_dl._dtypes import INEXACT, Array
 from mini_dl._surface import function, method, tensor_method
 from mini_dl.autograd.inplace import check_memory, count_write, inplace, is_recorded
-from mini_dl.autograd.mode import mode, at_work
-from mini_dl.autograd.primitive import not_a_tensor, op, linear_in
+from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.ops.gathering import one_value, zeros_as
 from mini_dl.tensor import Operand, Tensor, wrap
 

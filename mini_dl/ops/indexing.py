@@ -33,7 +33,7 @@ from mini_dl.kernels.indexing import (
 )
 from mini_dl.ops.filling import copy_, needs_recording
 from mini_dl.ops.gathering import assigned
-from mini_dl.ops.index_expressions import forward_slice, in_range, integers, mask_fits, parse, takes_all, BY_MASK
+from mini_dl.ops.index_expressions import BY_MASK, forward_slice, in_range, integers, mask_fits, parse, takes_all
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
 from mini_dl.ops.views import _alias
 from mini_dl.tensor import Tensor, wrap

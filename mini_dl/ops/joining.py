@@ -14,10 +14,10 @@ from mini_dl._checks import index_of, nonnegative, spread_out, type_name, wrap_d
 from mini_dl._device import contiguous_format
 from mini_dl._dtypes import INDEX_TYPES, Array, Ints, default_numpy, promote_numpy, scalar_name
 from mini_dl._surface import function, method, named, public, tensor_method
-from mini_dl.autograd.primitive import not_a_tensor, op, linear_in
-from mini_dl.ops.parts import part, select
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.elements import one_by_one
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.ops.parts import part, select
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ side by side

@@ -17,9 +17,9 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, type_name
 from mini_dl._dtypes import INEXACT, NARROW, Array, is_number, of_numpy, result_numpy, scalar_name
 from mini_dl._surface import namespace, public
+from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
-from mini_dl._unseen import is_unseen
 from mini_dl.kernels.blocks import elementwise, real_floating
 from mini_dl.ops.activation import _hardtanh, logsigmoid
 from mini_dl.ops.ctc import ctc_loss

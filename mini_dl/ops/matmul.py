@@ -16,14 +16,14 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, deprecated, wrap_dim
 from mini_dl._dtypes import FLOATING, HALVES, NARROW, Array, Number, NumpyType, c_name, promote_numpy, scalar_name
 from mini_dl._surface import function, method, public
-from mini_dl.autograd.primitive import not_a_tensor, op, linear_in
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.memory import filled_in
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.blocks import as_single
 from mini_dl.kernels.products import gemm
 from mini_dl.ops.operands import accept
-from mini_dl.ops.views import unsafe_view, _alias
+from mini_dl.ops.views import _alias, unsafe_view
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import Tensor
 

@@ -14,9 +14,9 @@ from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
-from mini_dl.autograd.former import given_array
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import resized_in_batch
+from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import Node, edge_of, needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_writable, count_write, rebase
 from mini_dl.autograd.memory import strided_gradient

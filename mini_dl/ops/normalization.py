@@ -16,10 +16,10 @@ import numpy as np
 
 from mini_dl._dtypes import FLOATING, HALVES, INEXACT, NARROW, Array, Ints, limits_of, scalar_name
 from mini_dl._surface import function, public, store
-from mini_dl.autograd.mode import mode, differentiates, no_grad
-from mini_dl.autograd.node_names import rename
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd.inplace import is_recorded
+from mini_dl.autograd.mode import differentiates, mode, no_grad
+from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.kernels import normalization as kernels
 from mini_dl.kernels.blocks import computed_in, real_floating

@@ -13,7 +13,7 @@ from mini_dl._dtypes import Array, int64, scalar_name
 from mini_dl._meta import refuse_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, SEVERAL
-from mini_dl.autograd.primitive import look_into, op, view, linear_in
+from mini_dl.autograd.primitive import linear_in, look_into, op, view
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import WHOLE
 from mini_dl.ops.views import _alias, place
@@ -51,6 +51,7 @@ def _looking(name: str) -> Callable[..., Tensor]:
 _slice, _pick, _new_axes = map(_looking, ("slice", "select", "unsqueeze"))
 
 
+@linear_in("pieces")
 @op(pieces=lambda grad, indices: [grad[index] for index in indices])
 @as_it_is
 def _put_together(pieces: list[Array | None], indices: list[Any], shape: tuple[int, ...]) -> Array:
@@ -73,7 +74,7 @@ def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
         return _put_together(grads if type(grads) is list else [grads], indices, input_shape)
 
     look.__name__ = name
-    made = op(input=gradient)(as_it_is(look))
+    made = linear_in("input")(op(input=gradient)(as_it_is(look)))
     made.op.looks = True  # type: ignore[attr-defined]
 
     def parts(input: Tensor, indices: list[Any], apart: bool = False) -> tuple[Tensor, ...]:
@@ -84,6 +85,7 @@ def _looking_at_several(name: str) -> Callable[..., tuple[Tensor, ...]]:
                 out._restricted = SEVERAL
         return views
 
+    parts.op = made.op  # type: ignore[attr-defined]
     return parts
 
 
