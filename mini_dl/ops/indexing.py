@@ -88,7 +88,7 @@ def plain(items: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
         if type(item) is int:
             if not -n <= item < n:
                 return False
-        elif type(item) is not slice or item.step is not None or (item != WHOLE and takes_all(item, n)):
+        elif type(item) is not slice or item.step is not None or (not item.start and item != WHOLE and takes_all(item, n)):
             return False
     return True
 
