@@ -17,6 +17,7 @@ from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
 from mini_dl.autograd.history import requires_grad_
+from mini_dl.autograd.inplace import any_needs_grad
 from mini_dl.autograd.mode import mode
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
@@ -69,6 +70,10 @@ def factory(*, out: bool = True, place: str = "torch") -> Callable[[Callable[...
             meta = is_meta(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
+            if out is not None and not isinstance(out, Tensor):
+                raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
+            if out is not None and mode.enabled and any_needs_grad((out,)):
+                raise RuntimeError(f"{make.__name__}(): functions with out=... arguments don't support automatic differentiation")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None and wanted != out._array.dtype:
                 raise RuntimeError(
