@@ -71,8 +71,8 @@ READ_FIRST = frozenset(
 """Functions whose Python in torch reads an attribute of a tensor before anything else: an AttributeError for non-tensors."""
 
 SCALARS = frozenset(
-    "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower rrelu.upper softplus.beta "
-    "softplus.threshold softshrink.lambd".split()
+    "celu.alpha dist.p elu.alpha hardshrink.lambd histc.max histc.min normalize.p renorm.maxnorm renorm.p rrelu.lower "
+    "rrelu.upper softplus.beta softplus.threshold softshrink.lambd".split()
 )
 """Arguments that are a number of any kind to torch's parser, and a float to what runs then."""
 

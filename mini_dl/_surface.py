@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mini_dl._arguments import parsed, parser_of
-from mini_dl._checks import level_of_user
-from mini_dl._dtypes import Function, castable, scalar_name
+from mini_dl._checks import level_of_user, type_name
+from mini_dl._dtypes import Function, castable, scalar_name, c_name
 from mini_dl._signatures import named_results, show
 from mini_dl._unseen import is_unseen
+from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
 from mini_dl.autograd.mode import at_work, mode
@@ -218,6 +219,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
         if check == "apart":
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)
+        check_out(function.__name__, result, out)
         read = [value for value in args if isinstance(value, Tensor)]
         if len(read) > 1 and any([out is value for value in read]) and out._array.shape != result._array.shape:
             raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(result.shape)}")
@@ -228,7 +230,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
                 f"Batching rule not implemented for aten::{function.__name__}.out; the fallback path doesn't work on out= or "
                 "view ops."
             )
-        return store(result, out)
+        return store(result, out, function.__name__ in CASTING)
 
     signature = inspect.signature(function)
     keyword = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -238,19 +240,46 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
     return call
 
 
-def store(result: Any, out: Any) -> Any:
-    """Write `result` into `out`, which takes its shape, and return `out`. RuntimeError if the type cannot be cast."""
+OWN_TYPE = frozenset(
+    "addmm addmv alias_copy as_strided_copy baddbmm bmm cholesky_ex cross det diag diagonal_copy eigh eigvalsh expand_copy "
+    "index_add index_copy index_reduce index_select inv inv_ex isin ldl_factor ldl_factor_ex ldl_solve log_softmax lu_factor "
+    "lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power mm msort multi_dot qr slogdet solve "
+    "solve_ex svd svdvals vecdot vector_norm".split()
+)
+"""Functions that write only into tensors of the type of their result."""
+CASTING = frozenset("bernoulli cat column_stack dstack hstack vstack".split())
+"""Functions that write into tensors of any type."""
+
+
+def check_out(name: str, result: Any, out: Any) -> None:
+    """TypeError unless `out` is a tensor, or several where there are several results; RuntimeError for types that are refused."""
+    several = isinstance(result, tuple)
+    if several != isinstance(out, (tuple, list)) or not all([isinstance(one, Tensor) for one in _tuple(out)]):
+        wanted = "tuple of Tensors" if several else "Tensor"
+        raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type_name(out)}")
+    if name in OWN_TYPE:
+        for one, target in zip(_tuple(result), _tuple(out)):
+            if one._array.dtype != target._array.dtype:
+                want, given = c_name(one._array.dtype), c_name(target._array.dtype)
+                raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {given} instead")
+
+
+def store(result: Any, out: Any, casts: bool = False) -> Any:
+    """Write `result` into `out`, which takes its shape, and return `out`. RuntimeError if the type cannot be cast, unless it
+    `casts` to any."""
     if isinstance(result, tuple):
         outs = _tuple(out)
         if len(outs) != len(result):
             raise TypeError(f"expected tuple of {len(result)} elements for out but got {len(outs)}")
         for one, target in zip(result, outs):
-            store(one, target)
+            store(one, target, casts)
         return type(result)(*outs) if hasattr(result, "_fields") else tuple(outs)
     if not isinstance(out, Tensor):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     source, target = result._array, out._array
-    if not castable(source.dtype, target.dtype):
+    if is_hollow(target) and not is_hollow(source):
+        raise RuntimeError("Attempting to copy from device cpu to device meta, but cross-device copies are not allowed!")
+    if not casts and not castable(source.dtype, target.dtype):
         raise RuntimeError(
             f"result type {scalar_name(source.dtype)} can't be cast to the desired output type {scalar_name(target.dtype)}"
         )

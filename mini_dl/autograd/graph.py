@@ -677,12 +677,18 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], Any]
     edges = [edge_of(tensor) for tensor in tensors]
     if None in edges:
         raise AssertionError("Expected gradient function to be set")
+    ends = [weakref.ref(edge[0] if type(edge) is tuple else edge) for edge in edges]  # they hold the hooks: no cycle may arise
+
+    def waits_for(run: Any) -> int:
+        """How many of the gradients come in this run."""
+        alive = [end for ref in ends if (end := ref()) is not None]
+        return sum([run.reaches(end) for end in alive])
 
     def hook_of(number: int) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
             run = current_run()
             if run not in seen:
-                seen[run] = [[None] * len(edges), sum([run.reaches(edge) for edge in edges]), 0]
+                seen[run] = [[None] * len(ends), waits_for(run), 0]
             found = seen[run]
             found[0][number] = grad
             found[2] += 1

@@ -22,6 +22,7 @@ from mini_dl.autograd.draws import for_batches
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.history import requires_grad_
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.inplace import any_needs_grad
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
@@ -78,6 +79,10 @@ def factory(
             meta = is_meta(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")
+            if out is not None and not isinstance(out, Tensor):
+                raise TypeError(f"{make.__name__}(): argument 'out' must be Tensor, not {type_name(out)}")
+            if out is not None and mode.enabled and any_needs_grad((out,)):
+                raise RuntimeError(f"{make.__name__}(): functions with out=... arguments don't support automatic differentiation")
             wanted = numpy_of(dtype, None if out is None else out._array.dtype)
             if out is not None and wanted != out._array.dtype:
                 raise RuntimeError(

@@ -44,6 +44,12 @@ def same_types(result: Any, out: Any, args: Sequence[object]) -> None:
             raise RuntimeError(f"Expected out tensor to have dtype {c_name(want)}, but got {c_name(given)} instead")
 
 
+def same_types_along(result: Any, out: Any, args: Sequence[object]) -> None:
+    """`same_types` of the results along a dimension; those over all elements, and of two tensors, are cast."""
+    if isinstance(result, tuple):
+        same_types(result, out, ())
+
+
 def no_overlap(result: object, out: object, args: Sequence[object]) -> None:
     """`same_types`, and RuntimeError if ``out=`` shares memory with the input."""
     same_types(result, out, args)
@@ -454,7 +460,7 @@ def _choose(
     return result(*pick(x, dim, search(x, dim if x._array.ndim else None, True), keepdim))
 
 
-@method(out=same_types)
+@method(out=same_types_along)
 def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``maximum(input, other)``.
 
@@ -467,7 +473,7 @@ def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other:
     return _choose("max", _amax, _argmax, _max, input, dim, keepdim, other)
 
 
-@method(out=same_types)
+@method(out=same_types_along)
 def min(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; with `dim`, ``(values, indices)`` over it; with a tensor, ``minimum(input, other)``."""
     return _choose("min", _amin, _argmin, _min, input, dim, keepdim, other)

@@ -439,12 +439,15 @@ class SparseTensor(Tensor):
         return self
 
     def __reduce_ex__(self, protocol: object) -> Any:
-        return _rebuilt, (self.layout, tuple(self.index), self.kept, self.whole, self.merged)
+        made = _rebuilt, (self.layout, tuple(self.index), self.kept, self.whole, self.merged)
+        return (*made, {"_is_param": True}) if self.__dict__.get("_is_param") else made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SparseTensor:
         if id(self) not in memo:
             index = tuple([part.clone() for part in self.index])
-            memo[id(self)] = like(self, self.kept.__deepcopy__(memo), index)
+            copied = memo[id(self)] = like(self, self.kept.__deepcopy__(memo), index)
+            if self.__dict__.get("_is_param"):
+                copied.__dict__["_is_param"] = True
         return memo[id(self)]
 
     def __repr__(self, **_: object) -> str:

@@ -133,6 +133,9 @@ def rebuild_parameter_with_state(data: object, requires_grad: object, backward_h
 def make_parameter(data: object = None, requires_grad: object = True) -> Parameter:
     if data is not None and not isinstance(data, Tensor):
         raise FileError(f"the data of a parameter are a tensor, not {type(data).__name__}")
+    if data is not None and data._sparse:  # its values require grad
+        set_requires_grad(data._values().detach(), requires_grad)
+        return Parameter(data.detach(), requires_grad)
     parameter = Parameter(None if data is None else data.detach(), False)
     set_requires_grad(parameter, requires_grad)
     return parameter

@@ -199,6 +199,10 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
 
     def _reduced(self, tensor: Tensor) -> Any:
         """The function and arguments that rebuild `tensor`; those of its class if that defines its own."""
+        if tensor._sparse and isinstance(tensor, Parameter):
+            data = tensor.detach()
+            data._is_param = False
+            return _global("torch._utils", "_rebuild_parameter"), (data, tensor.requires_grad, OrderedDict())
         if tensor._sparse:
             return self._sparse(tensor)
         cls = type(tensor)
