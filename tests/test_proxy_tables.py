@@ -29,13 +29,13 @@ print([name for name in {modules.split()} if not hasattr(importlib.import_module
 
 def test_a_name_that_is_not_here_can_be_imported_from_a_file_under_the_proxy() -> None:
     code = """
-from torch.utils.checkpoint import create_selective_checkpoint_contexts
+from torch.utils.checkpoint import GraphExecGroup
 from torch.hub import DEFAULT_CACHE_DIR
 try:
-    create_selective_checkpoint_contexts()
+    GraphExecGroup()
 except NotImplementedError as error:
     print(error)
 print(DEFAULT_CACHE_DIR)
 """
     why = "(it needs torch's dispatcher; see docs/coverage.md)"
-    assert run(code) == f"mini_dl has no torch.utils.checkpoint.create_selective_checkpoint_contexts {why}\n~/.cache\n"
+    assert run(code) == f"mini_dl has no torch.utils.checkpoint.GraphExecGroup {why}\n~/.cache\n"

@@ -122,8 +122,10 @@ def another_home(rest: str) -> ModuleType:
 
     def __getattr__(name: str) -> Any:
         """What stands in for other names of torch's module."""
-        if not own(name) and exists(f"mini_dl.{rest}"):
-            return getattr(importlib.import_module(f"mini_dl.{rest}"), name)
+        if not own(name):
+            if exists(f"mini_dl.{rest}"):
+                return getattr(importlib.import_module(f"mini_dl.{rest}"), name)
+            return standins.find(f"mini_dl.{rest}", name)
         raise AttributeError(f"module 'torch.{rest}' has no attribute {name!r}")
 
     made.__getattr__ = __getattr__  # type: ignore[method-assign]

@@ -37,6 +37,7 @@ from mini_dl.distributions.multivariate import *
 from mini_dl.distributions.positive import *
 from mini_dl.distributions.simplex import *
 from mini_dl.distributions.transforms import *
+from mini_dl.standins import find
 
 MODULES: dict[str, tuple[types.ModuleType, str]] = {
     "bernoulli": (discrete, "Bernoulli"),
@@ -96,7 +97,7 @@ def _also_as(name: str, file: types.ModuleType, classes: list[str]) -> types.Mod
             **{cls: getattr(file, cls) for cls in classes},
             "__all__": classes,
             "__file__": file.__file__,
-            "__getattr__": lambda wanted: getattr(file, wanted),
+            "__getattr__": lambda wanted: getattr(file, wanted) if hasattr(file, wanted) else find(module.__name__, wanted),
         }
     )
     for cls in classes:

@@ -19,7 +19,7 @@ from typing import Any
 
 from mini_dl._guidance import missing
 from mini_dl.standins.kinds import NotHere as NotHere, made
-from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, section
+from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, borrowed as borrowed, section
 
 __all__ = ["NotHere", "attach", "kind_of"]
 
@@ -54,6 +54,12 @@ def find(module: str, name: str) -> Any:
         return _made[key]
     if section(below) is not None or (not name.startswith("__") and is_file(module, name)):
         return importlib.import_module(f"{module}.{name}")
+    row = None if name.startswith("_") else borrowed().get(place, {}).get(name)
+    if row is not None:
+        key = f"{place}.{name}"
+        if key not in _made:
+            _made[key] = made(row, place, ROOT)
+        return _made[key]
     raise missing(f"module {module!r} has no attribute {name!r}", name, functools.partial(names_of, module))
 
 

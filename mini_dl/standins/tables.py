@@ -32,6 +32,7 @@ import re
 from typing import NamedTuple
 
 FOLDER = os.path.join(os.path.dirname(__file__), "tables")
+BORROWED = Path(__file__).parent / "borrowed.txt"
 
 ROW = re.compile(r"(\w+)(\(.*?\))? (=|!|:|->|~>|is)(?: (.*))?$")
 NOT_HERE, PASSES, HERE = "not here", "passes through", "here"
@@ -110,6 +111,36 @@ def file_of(first: str) -> dict[str, Section]:
         return {}
     with open(path, encoding="utf-8") as file:
         return parsed(file.read())
+
+
+@functools.cache
+def borrowed() -> dict[str, dict[str, Row]]:
+    """What modules have beside their own names, because torch's files import or use it: by module and name.
+
+    A section ``[module]`` has lines ``module: name name=name_there ...``, ``name : value``, and ``?: name ...`` for what is not
+    here. A line that begins with a space continues the last one.
+    """
+    found: dict[str, dict[str, Row]] = {}
+    place = home = ""
+    text = BORROWED.read_text(encoding="utf-8") if BORROWED.is_file() else ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            place = line[1:-1]
+            found[place] = {}
+        elif line and not line.startswith("#"):
+            if " : " in line:
+                name, _, value = line.partition(" : ")
+                found[place][name] = Row(name, ":", "()", value)
+                continue
+            start, mark, names = line.partition(": ")
+            home = start if mark else home
+            for name in (names if mark else line).split():
+                here, _, there = name.partition("=")
+                if home == "?":
+                    found[place][here] = Row(here, "?", "()", "a part of torch's own files")
+                else:
+                    found[place][here] = Row(here, "->", "()", f"{home}:{there or here}")
+    return found
 
 
 def section(place: str) -> Section | None:
