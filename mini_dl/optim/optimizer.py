@@ -17,7 +17,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import type_name
 from mini_dl._dtypes import FLOATING, NARROW, Array
 from mini_dl._guidance import tell_constructor
-from mini_dl._meta import is_hollow
+from mini_dl._meta import Hollow
 from mini_dl.autograd.graph import Handle
 from mini_dl.autograd.mode import enable_grad, mode
 from mini_dl.kernels.parallel import get_num_threads, share, worth_sharing
@@ -205,22 +205,23 @@ class Optimizer:
 
     def _update_group(self, group: Group) -> None:
         """Over NumPy arrays."""
-        found = [(param, self.state.get(param) or {}) for param in group["params"] if param._grad is not None]
-        if not found:
-            return
+        found: Found = []
+        sparse: Found = []
+        for param in group["params"]:
+            if param._grad is not None:
+                (sparse if param._grad._sparse else found).append((param, self.state.get(param) or {}))
         options = Options()
-        options.__dict__.update([(n, v if v.__class__ in _PLAIN else _number(v)) for n, v in group.items() if n != "params"])
-        sparse = [pair for pair in found if pair[0]._grad._sparse]
+        options.__dict__.update([(n, v if v.__class__ in _PLAIN else _number(v)) for n, v in group.items()])
         if sparse:
-            found = [pair for pair in found if not pair[0]._grad._sparse]
             self._update_sparse_ones(sparse, options)
         new = [(param, tensors) for param, tensors in found if not tensors]
 
         def update(bundle: Found) -> None:
             spare = _spare.pop() if _spare else {}  # removed meanwhile: a step within this one, or in another thread, has its own
-            for param, tensors in bundle:
-                array, grad, state = param._array, param._grad._array, State(tensors, spare)  # type: ignore[union-attr]
-                if is_hollow(array):
+            state = State({}, spare)
+            for param, state.tensors in bundle:
+                array, grad = param._array, param._grad._array  # type: ignore[union-attr]
+                if array.__class__ is Hollow:
                     raise NotImplementedError("a step of an optimizer needs values, which a meta tensor does not have")
                 if array.dtype.char in NARROW:
                     update_in_single(self.update, array, grad, state, options)

@@ -47,7 +47,7 @@ class SGD(Optimizer):
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         momentum, buffer = group.momentum, None
         if momentum != 0:
-            if first := "momentum_buffer" not in state:
+            if first := state.tensors.get("momentum_buffer") is None:
                 state.tensors["momentum_buffer"] = wrap(np.empty_like(param))
             buffer = state["momentum_buffer"]
         part = 1.0 if momentum == 0 or first else (group.dampening - 1) if group.maximize else (1 - group.dampening)
