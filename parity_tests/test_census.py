@@ -15,6 +15,7 @@ import torch
 import torch.nn.utils.prune
 
 import mini_dl
+from mini_dl._signatures import signature_behind
 from mini_dl.standins.tables import section
 from parity_tests import bridge
 
@@ -101,14 +102,8 @@ def words(**lists: str) -> dict[str, set[str]]:
 # A difference that disappears must be removed.
 EXTRA = words(
     Tensor="bucketize rsub",
-    autograd="FunctionCtx GradcheckError is_anomaly_enabled is_grad_enabled is_inference_mode_enabled once_differentiable",
-    autograd__graph="AccumulateGrad GradientMetadata Handle Hooks Results SavedTensor SeveralNode accumulator_of aim "
-    "class_named current_run edge_of flat_edges forbidden_write grad_fn_and_number hooks_of is_end is_of_tensors keep_grad "
-    "move_hooks needs_grad own_hooks pack_saved packed raise_stale refreshed restore root_of save save_result "
-    "show_saved shown shown_name unpacked",
     nn__init="lsuv_ random_walk_",  # ours: two rules of papers, for whole modules
     optim__lr_scheduler="LambdaOption",  # ours: a schedule for any option of the groups
-    utils__data="WorkerInfo default_collate_fn_map",
 )
 OTHERWISE = {
     "": set("Generator embedding_renorm_ enable_grad gru lstm result_type rnn_relu rnn_tanh typename".split())
@@ -132,7 +127,7 @@ Parameters = tuple[tuple[str, ...], dict[str, bool]]  # names in order, and of e
 
 def of_python(function: Any) -> Parameters | None:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_behind(function).parameters.values()
     except (TypeError, ValueError):
         return None
     plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]

@@ -141,6 +141,7 @@ PUBLIC = Path(__file__).with_name("public.txt")
 OURS = {
     "torch": "compat datasets models textbook",
     "nn.init": "lsuv_ random_walk_",
+    "optim.lr_scheduler": "LambdaOption",
     "serialization": "load_npz load_safetensors save_npz save_safetensors",
     "utils": "viz",
 }

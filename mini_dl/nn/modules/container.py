@@ -7,7 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain, groupby
-from typing import Any, NoReturn, SupportsIndex, TypeAlias, TypeVar
+from typing import Any, NoReturn, SupportsIndex, TypeAlias, TypeVar, overload
 
 from mini_dl.nn.modules.module import Module, Self, indented
 from mini_dl.nn.parameter import Parameter
@@ -106,6 +106,10 @@ class Sequential(_Indexed):
         for name, module in named:
             self.add_module(name, module)
 
+    @overload
+    def __getitem__(self, idx: int) -> Module: ...
+    @overload
+    def __getitem__(self: Self, idx: slice) -> Self: ...
     def __getitem__(self, idx: int | slice) -> Any:
         if isinstance(idx, slice):
             return type(self)(OrderedDict(list(self._modules.items())[idx]))
@@ -174,6 +178,10 @@ class ModuleList(_Indexed):
         if modules is not None:
             self.extend(modules)
 
+    @overload
+    def __getitem__(self, idx: int) -> Module: ...
+    @overload
+    def __getitem__(self: Self, idx: slice) -> Self: ...
     def __getitem__(self, idx: int | slice) -> Any:
         if isinstance(idx, slice):
             return type(self)(list(self._modules.values())[idx])
@@ -242,8 +250,9 @@ class ModuleDict(_Keyed):
         if modules is not None:
             self.update(modules)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._modules[key]
+    def __getitem__(self, key: str) -> Module:
+        module: Any = self._modules[key]
+        return module
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)

@@ -604,7 +604,7 @@ class Module:
         if self._has_own("get_extra_state"):
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """All parameters and persistent buffers by dotted name, in memory shared with the module.
 
         `destination` is filled and returned if given, `keep_vars` keeps the history of the tensors. The attribute

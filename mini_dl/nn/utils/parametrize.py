@@ -267,7 +267,7 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: Module,
     for name in list(_lists(from_module)) if tensor_name is None else [tensor_name]:
         if not hasattr(to_module, name):
             setattr(to_module, name, Parameter(getattr(from_module, name)))
-        source = _lists(from_module)[name]
+        source: Any = _lists(from_module)[name]
         for parametrization in source:
             register_parametrization(to_module, name, parametrization)
         for original in source._names():
