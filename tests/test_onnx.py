@@ -149,6 +149,12 @@ def test_what_has_no_form_is_named_with_the_module_that_called_it() -> None:
         export(Of(torch.fft.rfft), torch.ones(3, 4))
 
 
+def test_a_result_that_its_translation_does_not_give_is_named() -> None:
+    function = lambda x: torch.native_layer_norm(x, (4,), None, None, 1e-5)[1]
+    with pytest.raises(errors.UnsupportedOperatorError, match=r"result 2 of aten::row_norm"):
+        export(Of(function), torch.randn(3, 4))
+
+
 def test_what_is_computed_and_not_used_needs_no_form() -> None:
     program = export(Of(lambda x: (torch.linalg.svdvals(x), x * 2)[1]), torch.ones(3, 4))
     assert [node.op_type for node in program.model_proto.graph.node] == ["Mul"]

@@ -136,7 +136,9 @@ class Builder:
 
     def constant(self, value: Value) -> Term:
         """A parameter, or whatever else the program uses and does not compute."""
-        who = f"{self.call.spoken}, called by {self.call.where},"
+        if value.call is not None:
+            raise self.unsupported(f"result {value.output + 1} of {value.call.spoken}")
+        who = f"{self.call.spoken}, called by {self.call.where}," if self.call.name else "The result"
         found = settled([trace.values[value.number] for trace in self.traces], self.runs, who)
         if isinstance(found, Varying):
             made = self.varying(found, value)

@@ -257,7 +257,7 @@ def described(builder: Builder, name: str, value: Value, labels: Mapping[int, st
 
 def named_outputs(builder: Builder, trace: Trace, names: Sequence[str]) -> None:
     """Give the outputs their names: those of the nodes that make them, or of an Identity."""
-    builder.call = Call("output", "", {}, "")
+    builder.call = Call("", "", {}, "")
     made = {name for node in builder.nodes for name in node.output}
     renamed: dict[str, str] = {}
     for value, name in zip(trace.outputs, names):

@@ -185,6 +185,11 @@ def written_into(g: Builder, x: Value, src: Value, look: Call) -> Term:
     raise g.unsupported(f"a write through {look.spoken}")
 
 
+def as_call(look: Any, x: Value, args: Sequence[Any]) -> Call:
+    """The call of a view."""
+    return Call(look.op.name, "", dict(zip(look.op.params, (x, *args))), "")
+
+
 def inserted(g: Builder, x: Value, src: Value, index: Any) -> Term:
     """`x` with `src` at ``x[index]``: put between what lies before and after, dimension by dimension."""
     items = [item for item in per_dimension(len(x.shape), index) if item is not None]
@@ -249,6 +254,27 @@ def values_at(g: Builder, x: Value, places: Value, n: int) -> Term:
     whole = g.reshape(x, [*lead, g.count(x.shape[-n:])], x.shape)
     found = g.GatherElements(whole, g.reshape(places, [*lead, g.count(tail)], places.shape), axis=len(lead))
     return g.reshape(found, g.shape, [*lead, 0])
+
+
+REDUCTIONS = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+
+
+def scattered_and_reduced(g: Builder, x: Value, dim: int, index: Value, src: Value, reduce: str, include_self: bool) -> Term:
+    if reduce not in REDUCTIONS or not include_self:
+        raise g.unsupported(f"reduce={reduce!r}, include_self={include_self}")
+    return scattered(g, x, dim, index, src, REDUCTIONS[reduce])
+
+
+def scattered_rows(g: Builder, x: Value, dim: int, index: Value, source: Value, reduction: str) -> Term:
+    """Slices along a dimension, each written or added where its index says."""
+    if not x.shape:
+        raise g.unsupported("a number")
+    count = index.shape[0] if index.shape else 1
+    shape = [count if d == dim else n for d, n in enumerate(x.shape)]
+    places = g.Expand(g.Reshape(index, [-1 if d == dim else 1 for d in range(len(shape))]), shape)
+    values = g.cast(source, g.dtype)
+    values = values if source.shape == tuple(shape) else g.Expand(values, shape)
+    return g.ScatterElements(g.cast(x, g.dtype), places, values, axis=dim, reduction=reduction)
 
 
 def rows_summed(g: Builder, rows: Value, index: Value, count: int) -> Term:
@@ -319,9 +345,13 @@ def reduced(g: Builder, operator: str, x: Any, dims: Any, keepdim: bool) -> Term
     if dims is None:
         return g.term(x)
     dims = [dims] if isinstance(dims, int) else list(dims)
-    if not dims and not getattr(x, "shape", ()):
-        return g.node(operator, x, keepdims=int(keepdim)) if operator.startswith("ReduceLog") else g.term(x)
+    if not dims:  # a number: what is reduced is itself
+        return g.Abs(x) if operator in ("ReduceL1", "ReduceL2") else g.term(x)
     return g.node(operator, x, [int(d) for d in dims], keepdims=int(keepdim), noop_with_empty_axes=1)
+
+
+def sums_so_far(g: Builder, x: Value, dim: int, reverse: bool) -> Term:
+    return g.CumSum(g.cast(x, g.dtype), np.int64(dim), reverse=int(reverse)) if x.shape else g.cast(x, g.dtype)
 
 
 def as_truth(g: Builder, x: Value) -> Term:

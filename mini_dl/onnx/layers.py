@@ -46,7 +46,12 @@ def transposed_convolution(g: Builder, x: Value, weight: Value, shape: Sequence[
     if any([n < 0 for n in extra]):
         raise g.unsupported("a result that is smaller than its input covers")
     shared = {"kernel_shape": kernel, "strides": list(at.stride), "dilations": list(at.dilation), "group": at.groups}
-    return g.ConvTranspose(x, weight, pads=[*at.padding] * 2, output_padding=extra if any(extra) else None, **shared)
+    if all([n < s for n, s in zip(extra, at.stride)]):
+        return g.ConvTranspose(x, weight, pads=[*at.padding] * 2, output_padding=extra if any(extra) else None, **shared)
+    # more than ONNX knows: less is cut off at the end, and beyond what the kernel reaches there are zeros
+    found = g.ConvTranspose(x, weight, pads=[*at.padding, *[max(0, p - n) for p, n in zip(at.padding, extra)]], **shared)
+    beyond = [max(0, n - p) for p, n in zip(at.padding, extra)]
+    return g.Pad(found, [0] * (len(kernel) + 4) + beyond) if any(beyond) else found
 
 
 def taps(channels: int, kernel: Sequence[int], x: Value) -> Array:
@@ -94,6 +99,9 @@ def max_pool(g: Builder, x: Value, windows: Windows, places: bool = False) -> tu
     if x.dtype.kind != "f":
         image = g.cast(image, np.dtype(np.float32))
     kernel, pads = list(windows.kernel), pads_of(g, x.shape[-n:], windows.kernel, windows)
+    if any([pad >= k for pad, k in zip(pads[n:], kernel)]) and not places:  # more than runtimes take
+        image = g.Pad(image, [0, 0, *pads[:n], 0, 0, *pads[n:]], g.cast(-np.inf, image.dtype))
+        pads = [0] * (2 * n)
     shared = {"kernel_shape": kernel, "strides": list(windows.stride), "dilations": list(windows.dilation), "pads": pads}
     if not places:
         values = unbatched(g, g.MaxPool(image, **shared), x, n)

@@ -138,7 +138,40 @@ def divided_to_zero(g: Builder, a: Any, b: Any) -> Term:
 
 
 def log_add(g: Builder, a: Term, b: Term) -> Term:
-    return g.Add(g.Max(a, b), g.Log(g.Add(g.Exp(g.Neg(g.Abs(g.Sub(a, b)))), 1)))
+    apart = g.Where(g.Equal(a, b), g.cast(0, g.dtype), g.Abs(g.Sub(a, b)))  # also where both are infinite
+    return g.Add(g.Max(a, b), g.Log(g.Add(g.Exp(g.Neg(apart)), 1)))
+
+
+def log_add2(g: Builder, a: Term, b: Term) -> Term:
+    return g.Div(log_add(g, g.Mul(a, math.log(2)), g.Mul(b, math.log(2))), math.log(2))
+
+
+def angle_to(g: Builder, y: Term, x: Term) -> Term:
+    zero = g.cast(0, g.dtype)
+    half = g.Where(g.Less(y, zero), g.cast(-math.pi, g.dtype), g.cast(math.pi, g.dtype))
+    ahead = g.Atan(g.Div(y, x))
+    behind = g.Where(g.Less(x, zero), g.Add(ahead, half), g.Mul(g.Sign(y), math.pi / 2))
+    return g.Where(g.Greater(x, zero), ahead, behind)
+
+
+def huber(g: Builder, x: Term, delta: float) -> Term:
+    away = g.Abs(x)
+    return g.Where(g.Less(away, delta), g.Mul(g.Mul(x, x), 0.5), g.Mul(g.Sub(away, 0.5 * delta), delta))
+
+
+def binary_cross_entropy(g: Builder, x: Term, target: Term) -> Term:
+    one, floor = g.cast(1, g.dtype), g.cast(-100, g.dtype)
+    yes, no = g.Max(g.Log(x), floor), g.Max(g.Log(g.Sub(one, x)), floor)
+    return g.Neg(g.Add(g.Mul(target, yes), g.Mul(g.Sub(one, target), no)))
+
+
+def over_rows(operator: str) -> Translation:
+    """An operator along a dimension, which a number does not have."""
+
+    def run(g: Builder, x: Any, dim: int) -> Term:
+        return g.node(operator, x, axis=dim) if x.shape else g.Squeeze(g.node(operator, g.Unsqueeze(x, [0]), axis=0), [0])
+
+    return run
 
 
 def logit(g: Builder, x: Any, eps: float | None) -> Term:
@@ -220,6 +253,9 @@ TABLE: dict[str, Translation] = {
     "deg2rad": scaled(math.pi / 180),
     "rad2deg": scaled(180 / math.pi),
     "logaddexp": formula(log_add),
+    "logaddexp2": formula(log_add2),
+    "atan2": formula(angle_to),
+    "_heaviside": formula(lambda g, x, y: g.Where(g.Equal(x, 0), y, g.cast(g.Greater(x, 0), g.dtype))),
     "hypot": formula(hypotenuse),
     "xlogy": formula(lambda g, x, y: g.Where(g.Equal(x, 0), g.cast(0, x.dtype), g.Mul(x, g.Log(y)))),
     "xlog1py": formula(lambda g, x, y: g.Where(g.Equal(x, 0), g.cast(0, x.dtype), g.Mul(x, g.Log(g.Add(y, 1))))),
@@ -267,10 +303,13 @@ TABLE: dict[str, Translation] = {
     "_silu": formula(lambda g, x: g.Mul(x, g.Sigmoid(x))),
     "_gelu": gelu,
     "_gelu_tanh": gelu_tanh,
-    "_softmax": lambda g, x, dim: g.Softmax(x, axis=dim),
-    "_log_softmax": lambda g, x, dim: g.LogSoftmax(x, axis=dim),
+    "_softmax": over_rows("Softmax"),
+    "_log_softmax": over_rows("LogSoftmax"),
+    "_huber": lambda g, x, delta: huber(g, g.cast(x, g.dtype), delta),
+    "_bce": formula(binary_cross_entropy),
     # ------------------------------------------------------------------------------------------------ reductions
     "_sum": reduced("ReduceSum"),
+    "_nansum": lambda g, x, *how: reduced("ReduceSum")(g, g.Where(g.IsNaN(x), g.cast(0, x.dtype), x), *how),
     "_mean": reduced("ReduceMean"),
     "_near_mean": reduced("ReduceMean"),
     "_amax": reduced("ReduceMax"),
@@ -291,14 +330,14 @@ TABLE: dict[str, Translation] = {
     "_vector_norm": f.vector_norm,
     "_argmax": lambda g, x, dim, keepdim: f.extreme(g, "ArgMax", x, dim, keepdim),
     "_argmin": lambda g, x, dim, keepdim: f.extreme(g, "ArgMin", x, dim, keepdim),
-    "_cumsum": lambda g, x, dim, reverse: g.CumSum(g.cast(x, g.dtype), np.int64(dim), reverse=int(reverse)),
+    "_cumsum": f.sums_so_far,
     "order": lambda g, x, dim, descending: f.largest(g, x, g.shape[dim], dim, descending)[1],
     "_top": lambda g, x, k, dim, largest: f.largest(g, x, k, dim, largest)[1],
     # ------------------------------------------------------------------------------------------------ shapes
     "_view": lambda g, x, shape: g.reshape(x, shape, x.shape),
     "unsafe_view": lambda g, x, shape: g.reshape(x, shape, x.shape),
     "_expand": lambda g, x, shape: g.Expand(x, shape),
-    "_permute": lambda g, x, dims: g.Transpose(x, perm=list(dims)),
+    "_permute": lambda g, x, dims: g.Transpose(x, perm=list(dims)) if dims else g.term(x),
     "_transpose": f.exchanged,
     "_t": lambda g, x: g.Transpose(x) if len(x.shape) == 2 else g.term(x),
     "_squeeze": lambda g, x, dims: f.squeezed(g, x, dims),
@@ -321,6 +360,7 @@ TABLE: dict[str, Translation] = {
     "_pad_by_position": f.padded,
     "_pad_circular": lambda g, x, pads: f.padded(g, x, pads, "circular"),
     "written_into": f.written_into,
+    "replaced": lambda g, x, src, look, args: f.written_into(g, x, src, f.as_call(look, x, args)),
     # ------------------------------------------------------------------------------------------------ products
     "_rows": lambda g, x, w, flip: g.MatMul(x, g.Transpose(w, perm=[1, 0]) if flip else w),
     "_batched": lambda g, a, b, flip, flop: g.MatMul(f.maybe_swapped(g, a, flip), f.maybe_swapped(g, b, flop)),
@@ -347,6 +387,7 @@ TABLE: dict[str, Translation] = {
     "_gru_steps": layers.gru,
     # ------------------------------------------------------------------------------------------------ indices
     "_embedding": lambda g, table, index, *_: g.Gather(table, index, axis=0),
+    "_embedding_sparse": lambda g, table, index, *_: g.Gather(table, index, axis=0),
     "_rows_at": lambda g, table, index: g.Gather(table, index, axis=0),
     "_rows_summed": f.rows_summed,
     "_gather": lambda g, x, dim, index: f.picked(g, x, dim, index),
@@ -358,6 +399,10 @@ TABLE: dict[str, Translation] = {
     "_index_put": f.put_at_indices,
     "_scatter": lambda g, x, dim, index, src: f.scattered(g, x, dim, index, src, "none"),
     "_scatter_add": lambda g, x, dim, index, src: f.scattered(g, x, dim, index, src, "add"),
+    "_scatter_reduce": f.scattered_and_reduced,
+    "_index_add": lambda g, x, dim, index, source: f.scattered_rows(g, x, dim, index, source, "add"),
+    "_index_copy": lambda g, x, dim, index, source: f.scattered_rows(g, x, dim, index, source, "none"),
+    "_index_fill": lambda g, x, dim, index, value: f.scattered_rows(g, x, dim, index, value, "none"),
     "kernels.take": lambda g, x, index: g.Gather(x, index, axis=0),
     "kernels.one_hot": lambda g, x, classes: g.OneHot(x, np.int64(classes), np.array([0, 1]), dtype=INT),
     # ------------------------------------------------------------------------------------------------ masks

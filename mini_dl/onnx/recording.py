@@ -29,6 +29,8 @@ from mini_dl.onnx.errors import OnnxExporterError
 Place = tuple[Any, ...]
 UFUNCS = {"add": "_add", "subtract": "_sub", "multiply": "mul", "divide": "_div", "negative": "neg", "absolute": "abs"}
 """The primitives of the ufuncs that write in place; the others have the same name."""
+SPOKEN = {"drawn": "rand", "order": "sort", "place": "diag_embed", "replaced": "slice_scatter", "largest": "adaptive_max_pool"}
+"""What operations are called in errors, where the name of the primitive says little."""
 NOT_RECORDED = "was written to in a way that is not recorded (by fill_ or zero_, at random, or through NumPy)"
 
 
@@ -63,7 +65,7 @@ class Call:
     @property
     def spoken(self) -> str:
         """The operation as errors call it."""
-        return f"aten::{self.name.lstrip('_')}"
+        return f"aten::{SPOKEN.get(self.name, self.name.lstrip('_'))}"
 
     @property
     def where(self) -> str:

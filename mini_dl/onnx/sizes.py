@@ -83,6 +83,8 @@ def merged(parts: Sequence[Any], runs: Sequence[Assignment]) -> Any:
         for some in zip(*[vars(part).values() for part in parts]):
             merged(some, runs)
         return first
+    if callable(first):  # made anew by each call
+        return first
     if not all([part == first or part != part for part in parts]):
         raise Apart(f"an argument is {first} or {next(p for p in parts if p != first)}")
     return first
@@ -93,7 +95,7 @@ def constant(parts: Sequence[Array], runs: Sequence[Assignment]) -> Any:
     first = parts[0]
     alike = [part for part, run in zip(parts, runs) if run == runs[0]]
     if not all([np.array_equal(part, first, equal_nan=first.dtype.kind in "fc") for part in alike]):
-        raise Apart(f"a constant of shape {list(first.shape)} is not the same for other values of the inputs")
+        raise Apart(f"a constant of shape {list(first.shape)} that is not the same for other values of the inputs")
     if all([part.shape == first.shape for part in parts]):
         if all([np.array_equal(part, first, equal_nan=first.dtype.kind in "fc") for part in parts]):
             return first
@@ -107,7 +109,9 @@ def varying(parts: Sequence[Array]) -> Varying:
     for found in candidates(largest):
         if all([part.size and np.array_equal(made(found, part), part) for part in parts]):
             return found
-    raise Apart(f"a constant of shape {list(largest.shape)} depends on the sizes of the inputs in a way that is not understood")
+    raise Apart(
+        f"a constant of shape {list(largest.shape)} that depends on the sizes of the inputs in a way that is not understood"
+    )
 
 
 def candidates(array: Array) -> list[Varying]:
