@@ -6,11 +6,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import mini_dl.autograd.forward_ad
 import numpy as np
 import torch
 import torch.autograd.forward_ad
 
+import mini_dl.autograd.forward_ad
 from parity_tests import bridge, compare
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import NotApplicable
