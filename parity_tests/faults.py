@@ -521,3 +521,64 @@ FAULTS = [
         ("module", "nn.LSTM"),
     ),
 ]
+
+
+# ------------------------------------------------------------------------------------------------ derivatives forwards
+
+
+def property_of(path: str, **changed: Any) -> Plant:
+    """Change what the primitive at `path` says of itself."""
+    return mock.patch.multiple(found(path).op, **changed)
+
+
+FAULTS += [
+    op(
+        "wrong sign in a transpose",
+        "forwards",
+        lambda: gradient("ops.activation.log_softmax_backward", each(negative)),
+        "log_softmax",
+        "forward_ad",
+    ),
+    op(
+        "a view that drops its tangent",
+        "forwards",
+        lambda: property_of("ops.views._transpose", formulas=[]),
+        "transpose",
+        "forward_ad",
+    ),
+    op(
+        "a product taken for linear in both factors together",
+        "forwards",
+        lambda: property_of("ops.arithmetic.mul", linear=(("input", "other"),)),
+        "mul",
+        "forward_ad",
+    ),
+    op(
+        "softmax taken for linear",
+        "forwards",
+        lambda: property_of("ops.activation._softmax", linear=(("input",),)),
+        "softmax",
+        "forward_ad",
+    ),
+    op(
+        "a tangent that a write in place leaves as it was",
+        "forwards",
+        lambda: attribute("autograd.transforms.renew", lambda original, target, tangent: None),
+        "exp",
+        "forward_ad",
+    ),
+    op(
+        "a saved result that loses its tangent",
+        "forwards",
+        lambda: attribute("autograd.graph.shadow_of", lambda original, tensor: wrap(tensor._array)),
+        "exp",
+        "fwgrad_bwgrad",
+    ),
+    op(
+        "max pooling that takes the tangent of its neighbor",
+        "forwards",
+        lambda: property_of("ops.pooling._maxima", forwards=lambda tangent, result, *rest: result),
+        "nn.functional.max_pool2d",
+        "forward_ad",
+    ),
+]

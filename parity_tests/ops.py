@@ -278,7 +278,7 @@ def run_entry(
         for number, sample in enumerate(entry.samples(dtype, requires_grad=differentiable)):
             if (only is not None and number != only) or (limit is not None and number >= limit):
                 continue
-            tried = checks_of(entry, sample, differentiable, forwards.is_tried(number))
+            tried = checks_of(entry, sample, differentiable, forwards.is_tried(number, dtype))
             for check, run in {**tried, **mapped.checks_of(entry, sample, number)}.items():
                 if check in checks:
                     yield judged_sample(entry, dtype, check, number, sample, run)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import importlib
+import warnings
 
-import mini_dl
 from parity_tests.twin import raised, twin
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    importlib.import_module("torch._decomp.decompositions_for_jvp")  # as torch does when forward mode is first used, and warns
 
 
 def function(torch, back, forward=lambda ctx, x: x * 2, materialize=True):
@@ -86,11 +90,32 @@ def test_options_that_contradict_each_other(torch, rng):
     )
 
 
-@pytest.mark.parametrize("option", ["check_forward_ad", "check_batched_grad"])
-def test_a_check_that_is_not_done_does_not_pass(option):
-    x = mini_dl.ones(2, dtype=mini_dl.float64, requires_grad=True)
-    with pytest.raises(NotImplementedError, match=option):
-        mini_dl.autograd.gradcheck(mini_dl.sin, (x,), **{option: True})
-    option = {"check_forward_ad": "check_fwd_over_rev"}.get(option, option)
-    with pytest.raises(NotImplementedError):
-        mini_dl.autograd.gradgradcheck(mini_dl.sin, (x,), **{option: True})
+@twin
+def test_a_wrong_jvp_is_found(torch, rng):
+    def made(jvp, back=lambda ctx, g: g * 2):
+        members = {"forward": staticmethod(lambda ctx, x: x * 2), "backward": staticmethod(back), "jvp": staticmethod(jvp)}
+        return type("F", (torch.autograd.Function,), members).apply
+
+    x, check = rng(3, dtype="float64", grad=True), torch.autograd.gradcheck
+    good, bad = made(lambda ctx, t: t * 2), made(lambda ctx, t: t * 3)
+    ways = [{}, {"check_forward_ad": True}, {"check_forward_ad": True, "fast_mode": True}]
+    ways += [{"check_forward_ad": True, "check_backward_ad": False}]
+    return [[raised(lambda f=f, way=way: check(f, (x,), **way)) for way in ways] for f in (good, bad)]
+
+
+@twin
+def test_forward_mode_and_batches_are_checked(torch, rng):
+    x, z = rng(3, dtype="float64", grad=True), rng(3, dtype="complex128", grad=True)
+    every = {"check_forward_ad": True, "check_batched_grad": True, "check_batched_forward_grad": True}
+    second = {"check_fwd_over_rev": True, "check_batched_grad": True}
+    f, g = lambda x: (x.softmax(0), (x**3).sum()), lambda z: z * z.abs() + z.conj()
+    steps = lambda x: x.detach() * x
+    check, twice = torch.autograd.gradcheck, torch.autograd.gradgradcheck
+    return (
+        [check(f, (x,), fast_mode=fast, **every) for fast in (False, True)],
+        [check(g, (z,), fast_mode=fast, check_forward_ad=True, check_batched_grad=True) for fast in (False, True)],
+        [twice(one, (v,), fast_mode=fast, **second) for one, v in ((f, x), (g, z)) for fast in (False, True)],
+        raised(lambda: check(steps, (x,), check_forward_ad=True)),
+        raised(lambda: check(steps, (x,), check_forward_ad=True, check_backward_ad=False)),
+        raised(lambda: check(lambda x: x * x.sum().item(), (x,), check_batched_forward_grad=True, check_forward_ad=True)),
+    )

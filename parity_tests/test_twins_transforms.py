@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import pytest
@@ -10,7 +11,7 @@ from parity_tests.twin import message, outcome, raised, twin
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import torch._decomp.decompositions_for_jvp  # torch imports it at the first use of forward mode, and warns
+    importlib.import_module("torch._decomp.decompositions_for_jvp")  # as torch does when forward mode is first used, and warns
 
 # ------------------------------------------------------------------------------------------------ programs
 
