@@ -123,21 +123,21 @@ class Unseen:
     __hash__ = object.__hash__
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        array = args[0]
         if function in _LIKE:
-            shape, kind = np.shape(args[0]), kwargs.pop("dtype", None)
-            kwargs.pop("order", None)
-            rest = args[1:] if function is np.full_like else ()
-            return _LIKE[function](shape, *rest, dtype=args[0].dtype if kind is None else kind)
+            kind = kwargs.get("dtype")
+            rest = args[1:2] if function is np.full_like else ()
+            return _LIKE[function](np.shape(array), *rest, dtype=array.dtype if kind is None else kind)
         if function is np.may_share_memory or function is np.shares_memory:
             return function(*[getattr(a, "memory", a) for a in args])
         if function is np.moveaxis:
             order = np.moveaxis(np.empty(range(self.ndim)), *args[1:]).shape
-            return Unseen(
-                *[tuple([of[d] for d in order]) if i != 1 else of for i, of in enumerate((self.shape, self.dtype, self.strides))],
-                self.memory,
-            )
-        if function in (np.shape, np.ndim, np.size):
-            return {np.shape: self.shape, np.ndim: self.ndim, np.size: self.size}[function]
+            shape, strides = (tuple([each[dim] for dim in order]) for each in (self.shape, self.strides))
+            return Unseen(shape, self.dtype, strides, self.memory)
+        if function is np.shape:
+            return self.shape
+        if function is np.ndim:
+            return self.ndim
         raise RuntimeError(NO_VALUES)
 
     def __getattr__(self, name: str) -> Any:
@@ -149,7 +149,7 @@ class Unseen:
         return f"Unseen({self.shape}, {self.dtype})"
 
 
-_LIKE = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty, np.full_like: np.full}
+_LIKE: dict[Any, Any] = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty, np.full_like: np.full}
 """These give an array that is the same for all elements."""
 
 

@@ -145,9 +145,10 @@ class _Mapping:
         """What `func` returned, with the batch as the dimension that `out_dims` names."""
         flat, spec = tree_flatten(found)
         if isinstance(found, Tensor):
-            dims = [self.out_dims] if self.out_dims is None or isinstance(self.out_dims, int) else list(self.out_dims)
-            fits = isinstance(self.out_dims, (int, tuple)) or self.out_dims is None
-            dims = dims if fits and len(dims) == 1 else None
+            dims: list[Any] | None = [self.out_dims] if self.out_dims is None else None
+            if isinstance(self.out_dims, (int, tuple)):
+                dims = list(self.out_dims) if isinstance(self.out_dims, tuple) else [self.out_dims]
+            dims = dims if dims is not None and len(dims) == 1 else None
         else:
             dims = _broadcast_to_and_flatten(self.out_dims, spec)
         if dims is None:

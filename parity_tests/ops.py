@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity_tests import adapter, bridge, compare, forwards
+from parity_tests import adapter, bridge, compare, forwards, mapped
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import NotApplicable
 from parity_tests.judging import (
@@ -26,7 +26,19 @@ from parity_tests.judging import (
 )
 from parity_tests.reproducing import script
 
-CHECKS = ("forward", "grad", "gradgrad", "inplace", "out", "method", "noncontiguous", "forward_ad", "fwgrad_bwgrad", "error")
+CHECKS = (
+    "forward",
+    "grad",
+    "gradgrad",
+    "inplace",
+    "out",
+    "method",
+    "noncontiguous",
+    "forward_ad",
+    "fwgrad_bwgrad",
+    *mapped.CHECKS,
+    "error",
+)
 
 # ------------------------------------------------------------------------------------------------ one sample
 
@@ -266,7 +278,8 @@ def run_entry(
         for number, sample in enumerate(entry.samples(dtype, requires_grad=differentiable)):
             if (only is not None and number != only) or (limit is not None and number >= limit):
                 continue
-            for check, run in checks_of(entry, sample, differentiable, forwards.is_tried(number, dtype)).items():
+            tried = checks_of(entry, sample, differentiable, forwards.is_tried(number, dtype))
+            for check, run in {**tried, **mapped.checks_of(entry, sample, number)}.items():
                 if check in checks:
                     yield judged_sample(entry, dtype, check, number, sample, run)
     if "error" in checks and dtype == "float32":

@@ -14,12 +14,14 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._device import contiguous_format, preserve_format
+from mini_dl.autograd import forward_ad
 from mini_dl.autograd.batching import ELEMENTWISE, LOOP, RULES, Call, Rule, rule_for
 from mini_dl.autograd.elements import setting, warn_of_loop
 from mini_dl.ops import (
     activation,
     choice,
     cholesky,
+    comparison,
     complex_numbers,
     conversion,
     copies,
@@ -31,7 +33,6 @@ from mini_dl.ops import (
     joining,
     loss,
     lu,
-    masks,
     matmul,
     matrices,
     memory,
@@ -284,6 +285,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             powers: "_pow_number _ldexp _logit",
             special: "_polygamma",
             views: "_view_type _alias",
+            forward_ad: "_view",
+            comparison: "_isclose",
             complex_numbers: "_real _imag _view_as_real _view_as_complex _complex",
             conversion: "_cast",
             copies: "detach_copy",
@@ -305,8 +308,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (
         like_first,
         {
-            filling: "_copied _fill zero",
-            masks: "_masked_fill",
+            filling: "_copied zero",
             matrices: "tied tied_to_empty tied_without_gradient",
             resampling: "_constant_in",
             qr: "_blocked",

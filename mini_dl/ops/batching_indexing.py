@@ -11,13 +11,16 @@ from mini_dl.autograd import memory
 from mini_dl.autograd.batching import Call, rule_for
 from mini_dl.autograd.memory import _span
 from mini_dl.autograd.places import Layout, Place
+from mini_dl.autograd.tangents import part_of
 from mini_dl.kernels.indexing import Indices
 from mini_dl.ops import gathering
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
+from mini_dl.ops.choice import where
 from mini_dl.ops.classification import _pick, _unpick
 from mini_dl.ops.embedding import _embedding, _rows_at, _rows_summed
+from mini_dl.ops.filling import _copied, _fill
 from mini_dl.ops.indexing import _index, _index_place, _index_put
-from mini_dl.ops.masks import _masked_scatter, _masked_select
+from mini_dl.ops.masks import _masked_fill, _masked_scatter, _masked_select
 from mini_dl.ops.memory import _as_strided, as_strided
 from mini_dl.ops.sorting import _median_of_all, _middle
 from mini_dl.tensor import Tensor, wrap
@@ -187,6 +190,25 @@ def _take_on_batch(call: Call) -> Tensor:
 rule_for(gathering._put, _masked_scatter)(loop_with_warning)
 
 
+@rule_for(_masked_fill)
+def _masked_fill_on_batch(call: Call) -> Tensor:
+    """With a value of its own for each element, a choice between two tensors: the primitive is told one number."""
+    input, mask, value = call.front(0), call.args[1], call.args[2]
+    rank = max(call.ndim(0), call.ndim(1))
+    input, mask = ranked(input, True, rank), ranked(mask, call.batched[1], rank)
+    if not call.batched[2]:
+        return call.run(input, mask, value)  # type: ignore[no-any-return]
+    return where(mask, ranked(value, True, rank), input)
+
+
+@rule_for(_fill)
+def _fill_on_batch(call: Call) -> Tensor:
+    input, value = call.front(0), call.args[1]
+    if not call.batched[1]:
+        return call.run(input, value)  # type: ignore[no-any-return]
+    return _copied(input, ranked(value, True, call.ndim(0)))
+
+
 @rule_for(_masked_select)
 def _masked_select_on_batch(call: Call) -> Tensor:
     """With one mask for all, the same places of each element."""
@@ -213,6 +235,13 @@ def _in_memory(call: Call) -> Tensor:
     *_, place = call.args
     fronts = [call.front(i) for i in range(len(call.args) - 1)]
     return call.run(*fronts, _in_every(place, call.size))  # type: ignore[no-any-return]
+
+
+@rule_for(part_of)
+def _part_of_batch(call: Call) -> Tensor:
+    input, place = call.args
+    step, (shape, strides, dtype) = input._array.strides[0], place.view
+    return part_of(input, place._replace(view=Layout((call.size, *shape), (step, *strides), dtype)))  # type: ignore[no-any-return]
 
 
 @rule_for(_as_strided)

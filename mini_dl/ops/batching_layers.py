@@ -55,16 +55,21 @@ def _per_channel(tensor: Tensor | None, batched: bool, call: Call) -> Tensor | N
     return (tensor if batched else tensor.expand(call.size, len(tensor))).reshape(-1)
 
 
+def _beside_images(parameter: Tensor, batched: bool) -> Tensor:
+    """A weight or bias (C), or (B, C), to go with (B, N, C, L)."""
+    return parameter.reshape(len(parameter), 1, -1, 1) if batched else parameter.reshape(-1, 1)
+
+
 @rule_for(_channel_norm)
 def _channel_norm_on_batch(call: Call) -> Any:
     """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), whose statistics are apart."""
     input, weight, bias, groups, eps = call.args
     if not call.batched[0]:  # whose statistics are the same for all
         out, *rest = _channel_norm(input, None, None, groups, eps)
-        for parameter, has, combine in ((weight, call.batched[1], Tensor.mul), (bias, call.batched[2], Tensor.add)):
-            if parameter is not None:
-                shape = (call.size, 1, -1, 1) if has else (-1, 1)
-                out = combine(out, parameter.reshape(shape))
+        if weight is not None:
+            out = out * _beside_images(weight, call.batched[1])
+        if bias is not None:
+            out = out + _beside_images(bias, call.batched[2])
         return out, *[Same(one) for one in rest]
     input = merged(call.front(0), 1)
     weight, bias = (_per_channel(p, has, call) for p, has in ((weight, call.batched[1]), (bias, call.batched[2])))

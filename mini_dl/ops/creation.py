@@ -145,7 +145,12 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         if is_unseen(input):
-            rest = {"dtype": dtype, "requires_grad": requires_grad, "memory_format": memory_format, "fill_value": fill_value}
+            rest: dict[str, Any] = {
+                "dtype": dtype,
+                "requires_grad": requires_grad,
+                "memory_format": memory_format,
+                "fill_value": fill_value,
+            }
             return in_batches(input, lambda physical, lead: make(physical, *value, **rest))
         kind = numpy_of(dtype, input._array.dtype)
         base = hollow(input._array.shape, kind) if is_meta(device) else valued_like(input._array, device)

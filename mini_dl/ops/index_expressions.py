@@ -122,7 +122,7 @@ def _number_or_indices(item: Tensor | Array, shape: tuple[int, ...], dim: int) -
     if is_unseen(array):
         if array.dtype.char in "?B":
             raise RuntimeError(BY_MASK)
-        return [integers(item)]
+        return [integers(item)]  # type: ignore[arg-type]
     if array.ndim == 0 and array.dtype.kind in "iu" and array.dtype.char != "B":
         return int(array)
     if array.dtype.char in "?B":

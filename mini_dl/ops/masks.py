@@ -162,6 +162,7 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
 
 
 @function()
+@by_element
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates, one tensor per dimension of `shape`, of indices into a flattened tensor."""
     if not isinstance(indices, Tensor) or indices._array.dtype.kind not in "iu":

@@ -11,14 +11,15 @@ from typing import Any
 
 from mini_dl._dtypes import NARROW, Array
 from mini_dl._surface import function
-from mini_dl.autograd.engine import grad as gradients
-from mini_dl.autograd.mode import differentiates
+from mini_dl.autograd.engine import grad as gradients, run_backward
+from mini_dl.autograd.mode import at_work, differentiates
 from mini_dl.autograd.primitive import op, op_together
+from mini_dl.autograd.transforms import Lifted, unwrap, wrap_at
 from mini_dl.kernels.recurrent import gru_steps, gru_steps_backward, lstm_steps, lstm_steps_backward
 from mini_dl.ops.dropout import dropout
 from mini_dl.ops.joining import cat, stack
 from mini_dl.ops.matmul import linear
-from mini_dl.tensor import Grads, Tensor
+from mini_dl.tensor import LEAF, Grads, Tensor
 
 State = tuple[Tensor, ...]
 Cell = Callable[[Tensor, State, Sequence[Tensor | None]], State]
@@ -120,17 +121,32 @@ def _gradients(
     kept = result[:1] + result[states:]  # not the final state
     if not differentiates():
         return kernel(*grads[:states], *parts[1:], *kept, reverse)
-    inputs: list[Any] = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
+    if at_work.anywhere:
+        with Lifted() as level:
+            lifted = [x if x is None else wrap_at(level, x) for x in parts]
+            for x in lifted:
+                if x is not None:
+                    x._edge = LEAF
+            outs, cotangents = _composed(step, lifted, states, grads, reverse)
+            level.quiet = True
+            leaves = [x for x, is_wanted in zip(lifted, wanted) if is_wanted]
+            found = iter([unwrap(level, g) for g in run_backward(outs, cotangents, leaves, False, False, False)])
+    else:
+        inputs = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
+        outs, cotangents = _composed(step, inputs, states, grads, reverse)
+        leaves = [x for x, is_wanted in zip(inputs, wanted) if is_wanted]
+        found = iter(gradients(outs, leaves, cotangents, create_graph=True, allow_unused=True))
+    return [next(found) if is_wanted else None for is_wanted in wanted]
+
+
+def _composed(
+    step: Cell, inputs: Sequence[Any], states: int, grads: Grads, reverse: bool
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The outputs, by single steps, to which gradients came; and these."""
     weights = (*inputs[1 + states :], None, None)[:3]
     outputs, final = _direction(step, inputs[0].unbind(0), tuple(inputs[1 : 1 + states]), weights, None, reverse)
     reached = [(out, g) for out, g in zip((stack(outputs), *final[1:]), grads) if g is not None]
-    outs, cotangents = zip(*reached)
-    found = iter(
-        gradients(
-            outs, [x for x, is_wanted in zip(inputs, wanted) if is_wanted], cotangents, create_graph=True, allow_unused=True
-        )
-    )
-    return [next(found) if is_wanted else None for is_wanted in wanted]
+    return tuple([out for out, _ in reached]), tuple([g for _, g in reached])
 
 
 def _lstm_gradients(
