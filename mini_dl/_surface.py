@@ -17,10 +17,10 @@ import numpy as np
 
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user, type_name
-from mini_dl._dtypes import Function, castable, scalar_name, c_name
+from mini_dl._dtypes import Function, c_name, castable, scalar_name
+from mini_dl._meta import is_hollow
 from mini_dl._signatures import named_results, show
 from mini_dl._unseen import is_unseen
-from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, inplace as in_place
 from mini_dl.autograd.mode import at_work, mode

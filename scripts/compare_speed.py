@@ -374,7 +374,14 @@ def _(torch: Any) -> Work:
 def _(torch: Any) -> Work:
     nn = torch.nn
     torch.manual_seed(0)
-    features = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    features = [
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ]
     return along_a_direction(torch, nn.Sequential(*features, nn.Flatten(), nn.Linear(1568, 10)), 64, 1, 28, 28)
 
 

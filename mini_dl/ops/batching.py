@@ -328,8 +328,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         {
             activation: "softmax_backward _softmax log_softmax_backward _log_softmax",
             views: "_view unsafe_view _transpose _squeeze _squeeze1",
-            parts: "_select _slice _pick _new_axes _unbind_parts _split_parts _split_with_sizes_parts "
-            "_put_together _diagonal",
+            parts: "_select _slice _pick _new_axes _unbind_parts _split_parts _split_with_sizes_parts _put_together _diagonal",
             joining: "_stack _roll _flip",
             fft: "complex_to_complex real_to_complex complex_to_real",
             gathering: "_gather _scatter_add _scatter _scatter_reduce",

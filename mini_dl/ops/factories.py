@@ -21,8 +21,8 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.draws import for_batches
 from mini_dl.autograd.elements import one_by_one
 from mini_dl.autograd.history import requires_grad_
-from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.inplace import any_needs_grad
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.kernels import mersenne
 from mini_dl.tensor import Tensor, wrap
 
