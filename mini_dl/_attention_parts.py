@@ -37,8 +37,8 @@ def _canonical_mask(
 
 
 def _in_projection(
-    q: Tensor, k: Tensor, v: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, b_q: object = None, b_k: object = None,
-    b_v: object = None,
+    q: Tensor, k: Tensor, v: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, b_q: Tensor | None = None,
+    b_k: Tensor | None = None, b_v: Tensor | None = None,
 ) -> Three:  # fmt: skip
     """Each of `q`, `k` and `v` through a linear map of its own."""
     linear = torch.nn.functional.linear

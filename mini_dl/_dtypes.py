@@ -290,7 +290,7 @@ def result_numpy(*operands: object) -> np.dtype[Any]:
     return result
 
 
-def promote(a: Any, b: Any) -> tuple[Array, Any]:
+def promote(a: Any, b: Any) -> tuple[Any, Any]:
     """Both operands in the type of the result. A Python number stays one if NumPy then agrees with torch."""
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
         array, number = (a, b) if isinstance(a, np.ndarray) else (b, a)

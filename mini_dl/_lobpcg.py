@@ -33,7 +33,7 @@ def product_with(matrix: Tensor | None) -> Product:
     if matrix is None:
         return lambda x: x
     constant: Any = matrix.detach()
-    return lambda x: (constant @ wrap(x))._array  # type: ignore[no-any-return]
+    return lambda x: (constant @ wrap(x))._array
 
 
 def orthonormal(basis: Array, by: Product, tolerance: float) -> Array:
@@ -184,4 +184,4 @@ def lobpcg(
         worker.run()
         values[i], vectors[i] = worker.values[:k], worker.x[:, :k]
     found = wrap(values.reshape(*batch, k)), wrap(vectors.reshape(*batch, m, k))
-    return _Pairs.apply(A, found, B is not None) if A.requires_grad else found  # type: ignore[no-any-return]
+    return _Pairs.apply(A, found, B is not None) if A.requires_grad else found

@@ -392,7 +392,7 @@ def overload(space: str, name: str, which: str) -> Overload:
         vars(found)[name] = packet
     if which not in packet._overloads:
         packet._overloads[which] = packet._function
-    return getattr(packet, which)  # type: ignore[no-any-return]
+    return getattr(packet, which)
 
 
 def refuse(name: str, *args: object, **kwargs: object) -> NoReturn:

@@ -51,13 +51,13 @@ def _shape_as_tensor(input: Tensor) -> Tensor:
     return torch.tensor(input.shape, dtype=torch.int64)
 
 
-def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: object = None) -> Tensor:
+def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: Any = None) -> Tensor:
     """``tensor.uniform_(a, b)``, not recorded."""
     with torch.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
-def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: object = None) -> Tensor:
+def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: Any = None) -> Tensor:
     """``tensor.normal_(mean, std)``, not recorded."""
     with torch.no_grad():
         return tensor.normal_(mean, std, generator=generator)

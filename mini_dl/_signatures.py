@@ -170,11 +170,11 @@ class PublicSignature(inspect.Signature):
         return self._found
 
     @property
-    def _parameters(self) -> Any:  # type: ignore[override]
+    def _parameters(self) -> Any:
         return self.found().parameters
 
     @property
-    def _return_annotation(self) -> Any:  # type: ignore[override]
+    def _return_annotation(self) -> Any:
         return self.found().return_annotation
 
     def replace(self, **changes: Any) -> inspect.Signature:  # type: ignore[override]

@@ -7,7 +7,7 @@ values is refused, so that what bypasses the primitives errs instead of computin
 from __future__ import annotations
 
 import math
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 
@@ -153,7 +153,7 @@ _LIKE: dict[Any, Any] = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empt
 """These give an array that is the same for all elements."""
 
 
-def is_unseen(value: Any) -> bool:
+def is_unseen(value: object) -> TypeGuard[Any]:
     """Whether a tensor, or an array, stands for one element of a batch."""
     return getattr(value, "_array", value).__class__ is Unseen
 

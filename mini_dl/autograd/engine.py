@@ -632,7 +632,7 @@ def backward(
 
 def batched_grads(
     outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Any, ...]:
     """`grad` for each of a batch of gradients, which their first dimension counts."""
     for i, (out, one) in enumerate(zip(outs, gradients)):
         if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:

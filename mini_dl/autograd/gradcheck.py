@@ -87,7 +87,7 @@ def gradgradcheck(
         grad_outputs = _as_tuple(grad_outputs)
     count = len(grad_outputs)
 
-    def gradients(*args: object) -> tuple[Any, ...]:
+    def gradients(*args: Any) -> tuple[Any, ...]:
         values, cotangents = args[:-count], args[-count:]
         for given, value in zip(inputs, values):
             if isinstance(given, Tensor) and edge_of(given) is not None and edge_of(value) is None:
@@ -173,7 +173,7 @@ def _wanted(inputs: tuple[object, ...]) -> list[tuple[int, Tensor]]:
     return [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and edge_of(t) is not None]
 
 
-def _products(func: Function, inputs: tuple[object, ...], tangents: dict[int, Tensor]) -> list[Any]:
+def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tensor]) -> list[Any]:
     """The tangents of the outputs, None where there is none, for these tangents of inputs."""
     with forward_ad.dual_level():
         given = [t.detach() if isinstance(t, Tensor) else t for t in inputs]

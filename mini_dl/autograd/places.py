@@ -45,7 +45,7 @@ def address_of(array: Array) -> int:
     if array.flags.writeable:  # a third of the time that `__array_interface__` takes
         return ctypes.addressof(ctypes.c_char.from_buffer(buffer_of(array[(0,) * array.ndim + (...,)])))  # type: ignore[arg-type]
     if is_unseen(array):
-        return address_of(array.memory)  # type: ignore[attr-defined]
+        return address_of(array.memory)
     return int(array.__array_interface__["data"][0])
 
 
@@ -61,7 +61,7 @@ def owner_of(array: Array) -> Array:
 def memory_of(array: Array) -> Array:
     """The bytes that `array` looks into: all that its owner has."""
     if is_unseen(array):
-        array = array.memory  # type: ignore[attr-defined]
+        array = array.memory
     array = owner_of(array)
     if not array.flags.c_contiguous:
         if not array.flags.f_contiguous:
@@ -75,7 +75,7 @@ def memory_of(array: Array) -> Array:
 def offset_of(array: Array) -> int:
     """How far into its memory `array` starts, in elements."""
     if is_unseen(array):
-        array = array.memory  # type: ignore[attr-defined]
+        array = array.memory
     return (array.__array_interface__["data"][0] - memory_of(array).__array_interface__["data"][0]) // (array.itemsize or 1)
 
 

@@ -176,7 +176,7 @@ def flat_pairs(pairs: Any) -> list[tuple[Tensor, Tensor]]:
 def look_at_part(input: Array, place: Place) -> Array:
     memory = memory_of(input)
     start = address_of(input) - address_of(memory) + place.offset
-    return np.ndarray(place.view.shape, place.view.dtype, memory, start, place.view.strides)  # type: ignore[call-overload]
+    return np.ndarray(place.view.shape, place.view.dtype, memory, start, place.view.strides)
 
 
 @view(input=lambda grad, place: spread(grad, place))

@@ -67,6 +67,7 @@ class Level:
     at = -1
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
+    _outer: list[Any]
 
     def __enter__(self) -> Any:
         open_levels(1)
@@ -434,7 +435,7 @@ def put(target: Tensor, result: Tensor) -> bool:
 
 def detached(tensor: Tensor) -> Tensor:
     """A tensor of a level without history, there and on all levels below."""
-    return wrap_at(tensor._level, tensor._value.detach(), tensor._batch_dim)  # type: ignore[arg-type,union-attr]
+    return wrap_at(tensor._level, tensor._value.detach(), tensor._batch_dim)  # type: ignore[union-attr]
 
 
 # ------------------------------------------------------------------------------------------------ the user's own operations

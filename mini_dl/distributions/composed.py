@@ -110,7 +110,7 @@ class TransformedDistribution(Distribution):
             raise AssertionError(f"forward_shape length {len(shape)} must be >= event_dim {len(shape) - cut}")
         super().__init__(shape[:cut], shape[cut:], validate_args=validate_args)
 
-    def _expanded(self, name: str, value: Tensor, batch_shape: Size) -> Any:
+    def _expanded(self, name: str, value: Any, batch_shape: Size) -> Any:
         if name != "base_dist":
             return super()._expanded(name, value, batch_shape)
         shape = batch_shape + self.event_shape
@@ -204,7 +204,7 @@ class MixtureSameFamily(Distribution):
     def support(self) -> Any:
         return constraints.MixtureSameFamilyConstraint(self._component_distribution.support)
 
-    def _weighted(self, values: object) -> Any:
+    def _weighted(self, values: Tensor) -> Any:
         """The mean over the components."""
         return (self._pad_mixture_dimensions(self.mixture_distribution.probs) * values).sum(-1 - self._event_ndims)
 

@@ -274,5 +274,5 @@ class ProbsOrLogits(Distribution):
 
     param_shape: Any = given_by(lambda self: self._param.size())
 
-    def _new(self, *args: object, **kwargs: object) -> Tensor:
+    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._param.new(*args, **kwargs)

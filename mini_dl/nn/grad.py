@@ -22,7 +22,7 @@ def _gradient(
     with enable_grad():
         wanted = grad_output.new_zeros(1).expand(tuple(size)).requires_grad_()
         output = getattr(F, f"conv{n}d")(*made(wanted), None, *options)
-        return grad(output, wanted, grad_output, create_graph=recorded)[0]  # type: ignore[return-value]
+        return grad(output, wanted, grad_output, create_graph=recorded)[0]
 
 
 def _of_input(n: int) -> Callable[..., Tensor]:

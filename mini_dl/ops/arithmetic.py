@@ -51,11 +51,11 @@ def _with_scaled(function: Any, input: object, other: object, alpha: object) -> 
     """``function(input, alpha * other)``; of float16 and bfloat16 in float32, rounded once."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
     if common.char not in HALVES:
-        return function(input, _scaled(input, other, alpha))  # type: ignore[no-any-return]
+        return function(input, _scaled(input, other, alpha))
     factor = number_as(_alpha_of(common, alpha), common).astype(np.float32).item()
     kind = of_numpy(common)
     wide = [v.to(kind).float() if isinstance(v, Tensor) else as_type(v, common).astype(np.float32).item() for v in (input, other)]
-    return function(wide[0], wide[1] * factor).to(kind)  # type: ignore[no-any-return]
+    return function(wide[0], wide[1] * factor).to(kind)
 
 
 def _alpha_of(common: NumpyType, alpha: Any) -> Any:

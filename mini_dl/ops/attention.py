@@ -149,7 +149,7 @@ def scaled_dot_product_attention(
     """
     if is_unseen(attn_mask):
         given = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
-        return one_by_one(scaled_dot_product_attention, given, {})  # type: ignore[no-any-return]
+        return one_by_one(scaled_dot_product_attention, given, {})
     _check_operands(query, key, value)
     if query.ndim == 4 and attn_mask is not None and attn_mask.ndim < 2:
         raise IndexError(f"Dimension out of range: attn_mask must have at least 2 dimensions, but it has {attn_mask.ndim}")

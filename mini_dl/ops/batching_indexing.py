@@ -96,7 +96,7 @@ def _index_place_on_batch(call: Call) -> Tensor:
     choice, shape = Choice(call, 1), call.args[2]
     chosen = choice.of(shape)
     values = ranked(call.front(0), True, len(chosen)).expand(call.size, *chosen)
-    return _index_place(choice.as_found(values), choice.indices, (call.size, *shape))  # type: ignore[no-any-return]
+    return _index_place(choice.as_found(values), choice.indices, (call.size, *shape))
 
 
 @rule_for(_index_put)
@@ -105,7 +105,7 @@ def _index_put_on_batch(call: Call) -> Tensor:
     choice, input = Choice(call, 1), call.front(0)
     chosen = choice.of(input._array.shape[1:])
     values = ranked(call.front(2), True, len(chosen)).expand(call.size, *chosen)
-    return _index_put(input, choice.indices, choice.as_found(values), accumulate)  # type: ignore[no-any-return]
+    return _index_put(input, choice.indices, choice.as_found(values), accumulate)
 
 
 # ------------------------------------------------------------------------------------------------ along a dimension
@@ -127,7 +127,7 @@ def _index_select_on_batch(call: Call) -> Tensor:
         return loop(call)
     input = call.front(0)
     index = index.reshape(call.size, -1)
-    return gathering._gather(input, dim + 1, _spread(index, input, dim))  # type: ignore[no-any-return]
+    return gathering._gather(input, dim + 1, _spread(index, input, dim))
 
 
 def _written_at(call: Call, by_index: Any) -> Any:
@@ -184,7 +184,7 @@ def _index_fill_on_batch(call: Call) -> Any:
 def _take_on_batch(call: Call) -> Tensor:
     input, index = call.front(0).reshape(call.size, -1), call.args[1]
     rank = call.ndim(1)
-    return _index(input, [numbers(call.size, rank), index])  # type: ignore[no-any-return]
+    return _index(input, [numbers(call.size, rank), index])
 
 
 rule_for(gathering._put, _masked_scatter)(loop_with_warning)
@@ -197,7 +197,7 @@ def _masked_fill_on_batch(call: Call) -> Tensor:
     rank = max(call.ndim(0), call.ndim(1))
     input, mask = ranked(input, True, rank), ranked(mask, call.batched[1], rank)
     if not call.batched[2]:
-        return call.run(input, mask, value)  # type: ignore[no-any-return]
+        return call.run(input, mask, value)
     return where(mask, ranked(value, True, rank), input)
 
 
@@ -205,7 +205,7 @@ def _masked_fill_on_batch(call: Call) -> Tensor:
 def _fill_on_batch(call: Call) -> Tensor:
     input, value = call.front(0), call.args[1]
     if not call.batched[1]:
-        return call.run(input, value)  # type: ignore[no-any-return]
+        return call.run(input, value)
     return _copied(input, ranked(value, True, call.ndim(0)))
 
 
@@ -214,7 +214,7 @@ def _masked_select_on_batch(call: Call) -> Tensor:
     """With one mask for all, the same places of each element."""
     input, mask = call.args
     if call.batched[1]:
-        return loop_with_warning(call)  # type: ignore[no-any-return]
+        return loop_with_warning(call)
     shape = broadcast_shapes(input._array.shape[1:], mask._array.shape)
     flat = ranked(input, True, len(shape)).expand(call.size, *shape).reshape(call.size, -1)
     return flat.index_select(1, mask.expand(shape).reshape(-1).nonzero().squeeze(1))
@@ -234,14 +234,14 @@ def _in_every(place: Place, size: int) -> Place:
 def _in_memory(call: Call) -> Tensor:
     *_, place = call.args
     fronts = [call.front(i) for i in range(len(call.args) - 1)]
-    return call.run(*fronts, _in_every(place, call.size))  # type: ignore[no-any-return]
+    return call.run(*fronts, _in_every(place, call.size))
 
 
 @rule_for(part_of)
 def _part_of_batch(call: Call) -> Tensor:
     input, place = call.args
     step, (shape, strides, dtype) = input._array.strides[0], place.view
-    return part_of(input, place._replace(view=Layout((call.size, *shape), (step, *strides), dtype)))  # type: ignore[no-any-return]
+    return part_of(input, place._replace(view=Layout((call.size, *shape), (step, *strides), dtype)))
 
 
 @rule_for(_as_strided)
@@ -282,7 +282,7 @@ def _embedding_on_batch(call: Call) -> Tensor:
     if not call.batched[0]:
         return _embedding(weight, indices, padding_idx, by_frequency)
     if padding_idx >= 0 or by_frequency:
-        return loop(call)  # type: ignore[no-any-return]
+        return loop(call)
     rows = weight._array.shape[1]
     return _rows_at(weight.reshape(-1, weight._array.shape[2]), _numbered(call, indices, 1, rows))
 
@@ -296,7 +296,7 @@ def _pick_on_batch(call: Call) -> Tensor:
 def _unpick_on_batch(call: Call) -> Tensor:
     values, index, classes = call.front(0).unsqueeze(2), call.front(1).unsqueeze(2), call.args[2]
     zeros = wrap(np.zeros((*values._array.shape[:2], classes), values._array.dtype))
-    return gathering._scatter(zeros, 2, index, values)  # type: ignore[no-any-return]
+    return gathering._scatter(zeros, 2, index, values)
 
 
 @rule_for(_median_of_all)

@@ -59,7 +59,7 @@ def _paired_on_batch(call: Call) -> Tensor:
     a, b = _as_rows(input, first), _as_rows(other, second)
     if a._array.shape[-2] == 1:
         return a.transpose(-1, -2) * b
-    return _batched(a, b, True, False)  # type: ignore[no-any-return]
+    return _batched(a, b, True, False)
 
 
 @rule_for(_dot)

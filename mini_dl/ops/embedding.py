@@ -97,7 +97,7 @@ def _embedding_backward(grad: Tensor, indices: Tensor, count: int, padding_idx: 
 
 def _embedding_backward_unseen(grad: Tensor, indices: Tensor, count: int, padding_idx: int, by_frequency: bool) -> Tensor:
     if by_frequency:
-        return one_by_one(_embedding_backward, (grad, indices, count, padding_idx, by_frequency), {})  # type: ignore[no-any-return]
+        return one_by_one(_embedding_backward, (grad, indices, count, padding_idx, by_frequency), {})
     if padding_idx >= 0:
         grad = grad * (indices != padding_idx).unsqueeze(-1)
     return _rows_summed(grad, indices, count)

@@ -75,7 +75,7 @@ def factory(
         ) -> Tensor:  # fmt: skip
             if at_work.anywhere and any([is_unseen(value) for value in (*args, *kwargs.values())]):
                 given = {"dtype": dtype, "requires_grad": requires_grad, **kwargs}
-                return one_by_one(call, args, given)  # type: ignore[no-any-return]
+                return one_by_one(call, args, given)
             meta = is_meta(device)
             if layout is not None and layout is not strided:
                 raise RuntimeError(f"mini_dl has dense tensors only: no layout {layout} here")

@@ -376,7 +376,7 @@ def _index_add(input: Array, dim: int, index: Array, source: Array) -> Array:
 
 @method(inplace=True, out=True)
 @spares_copy
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: object = 1) -> Tensor:
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """``result[index[i]] += alpha * source[i]`` along `dim`, adding up repeats."""
     dim = checked_rows("index_add", input, dim, index, source)
     return _index_add(input, dim, index, source if alpha == 1 else source * alpha)

@@ -260,7 +260,7 @@ def repeat_interleave(
     if not isinstance(repeats, Tensor) and (repeats is not None or dim is not None):
         repeats = index_of(repeats, "repeat_interleave(): argument 'repeats' must be Tensor or int")
     if is_unseen(input if repeats is None else repeats):
-        return one_by_one(repeat_interleave, (input, repeats, dim), {"output_size": output_size})  # type: ignore[no-any-return]
+        return one_by_one(repeat_interleave, (input, repeats, dim), {"output_size": output_size})
     if repeats is None:
         counts = input._array
         if counts.dtype not in INDEX_TYPES:

@@ -37,30 +37,31 @@ def matrix_norm(
     first, second = (wrap_dim(d, x._array.ndim) for d in dims)
     if first == second:
         raise RuntimeError(f"{name}: dims must be different. Got ({dims[0]}, {dims[1]})")
-    if not isinstance(ord, str) and (ord := as_number(given := ord)) is NotImplemented:
-        raise TypeError(f"linalg_matrix_norm(): argument 'ord' (position 2) must be Number or str, not {type_name(given)}")
-    if isinstance(ord, complex):
-        raise RuntimeError(f"{name}: Expected a non-complex scalar as the order of norm, but got {ord}")
-    if isinstance(ord, str) and ord not in ("fro", "nuc"):
-        raise RuntimeError(f"{name}: Order {ord} not supported.")
-    if not isinstance(ord, str) and abs(ord) not in (1, 2, math.inf):
-        raise RuntimeError(f"{name}: Order {ord:g} not supported.")
+    order: Any = ord if isinstance(ord, str) else as_number(ord)
+    if order is NotImplemented:
+        raise TypeError(f"linalg_matrix_norm(): argument 'ord' (position 2) must be Number or str, not {type_name(ord)}")
+    if isinstance(order, complex):
+        raise RuntimeError(f"{name}: Expected a non-complex scalar as the order of norm, but got {order}")
+    if isinstance(order, str) and order not in ("fro", "nuc"):
+        raise RuntimeError(f"{name}: Order {order} not supported.")
+    if not isinstance(order, str) and abs(order) not in (1, 2, math.inf):
+        raise RuntimeError(f"{name}: Order {order:g} not supported.")
     x = converted(name, x, dtype)
-    if ord == "fro":
+    if order == "fro":
         return vector_norm(x, 2, (first, second), keepdim)
-    if ord == "nuc" or abs(ord) == 2:
+    if order == "nuc" or abs(order) == 2:
         kept = [d for d in range(x._array.ndim) if d not in (first, second)]
         values = svdvals(x.permute(*kept, first, second))
-        out = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord > 0 else values.amin(-1)
+        out = values.sum(-1) if order == "nuc" else values.amax(-1) if order > 0 else values.amin(-1)
         if keepdim:
             for d in sorted((first, second)):
                 out = out.unsqueeze(d)
         return out
-    if abs(ord) == math.inf:
+    if abs(order) == math.inf:
         first, second = second, first
     sums = vector_norm(x, 1, first, keepdim)
     left = second if keepdim or second < first else second - 1
-    return sums.amax(left, keepdim) if ord > 0 else sums.amin(left, keepdim)
+    return sums.amax(left, keepdim) if order > 0 else sums.amin(left, keepdim)
 
 
 @public("linalg", out=True)

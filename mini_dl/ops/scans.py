@@ -115,7 +115,7 @@ def _in_own_type(name: str) -> None:
             raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
         if isinstance(wanted, DType) and wanted.numpy != have:
             raise RuntimeError(f"Bad in-place call: input dtype {have} and output dtype {wanted.numpy} should match")
-        return writing(self, *args, **kwargs)  # type: ignore[no-any-return]
+        return writing(self, *args, **kwargs)
 
     setattr(Tensor, name + "_", call)
 

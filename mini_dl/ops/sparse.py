@@ -132,7 +132,7 @@ def to_sparse_bsc(self: Tensor, blocksize: Any, dense_dim: int | None = None) ->
 
 
 @tensor_method()
-def to_dense(self: Tensor, dtype: object = None, *, masked_grad: bool | None = None) -> Tensor:
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """This tensor, which is dense."""
     return self if dtype is None else self.to(dtype)
 

@@ -63,7 +63,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         value = _OPERATIONS[ufunc](*[_operand(one) for one in inputs])
         return _standing_for(value) if out is None else out[0]._set(value)
 
-    def __setitem__(self, index: object, value: object) -> None:
+    def __setitem__(self, index: Any, value: Any) -> None:
         if index is Ellipsis:
             self._set(_operand(value))
         else:
@@ -78,7 +78,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             self *= keep
         self += np.multiply(value, weight)
 
-    def _set(self, value: object) -> Recorded:
+    def _set(self, value: Any) -> Recorded:
         """Take over `value`, cast to the present dtype, as arrays do."""
         if self.value is None:
             self.value = value
@@ -145,7 +145,7 @@ def recorded_option(value: object) -> Any:
     return value
 
 
-def _standing_for(value: object) -> Recorded:
+def _standing_for(value: Any) -> Recorded:
     """A stand-in for a result or, if None, for a buffer: it belongs to no tensor."""
     made = Recorded.__new__(Recorded)
     made.value, made.parts = value, False

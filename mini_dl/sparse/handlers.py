@@ -62,7 +62,7 @@ def _same_size(a: Any, b: Any, name: str) -> None:
 
 
 @handles("add", "__add__")
-def add(input: object, other: object, *, alpha: object = 1, out: object = None) -> Tensor:
+def add(input: object, other: object, *, alpha: Any = 1, out: object = None) -> Tensor:
     """COO + COO, of a matrix of compressed rows one of its kind; a dense tensor plus a sparse one."""
     if not isinstance(other, SparseTensor):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
@@ -281,7 +281,7 @@ def _require_coo(input: Any, name: str) -> None:
 
 
 @handles("zeros_like", "empty_like")
-def zeros_like(input: SparseTensor, *, dtype: object = None, **_: object) -> SparseTensor:
+def zeros_like(input: SparseTensor, *, dtype: Any = None, **_: object) -> SparseTensor:
     kept = input.kept.detach()[:0].to(input.dtype if dtype is None else dtype)
     if input.layout is COO:
         return coo(input.places()[:, :0], kept, input.whole, True)
@@ -386,7 +386,7 @@ def addmm(input: Any, mat1: object, mat2: object, *, beta: Any = 1, alpha: objec
     return scaled + (product if alpha == 1 else product * alpha)
 
 
-def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: object, alpha: object) -> SparseTensor:
+def sampled_product(input: SparseTensor, mat1: Tensor, mat2: Tensor, beta: Any, alpha: Any) -> SparseTensor:
     rows, columns = map(wrap, input.places())
     if mat1.shape[1] != mat2.shape[0] or (mat1.shape[0], mat2.shape[1]) != input.whole:
         raise RuntimeError(
@@ -425,7 +425,7 @@ def sum(input: SparseTensor, dim: Any = None, keepdim: bool = False, *, dtype: o
 
 
 @handles("norm")
-def norm(input: SparseTensor, p: object = "fro", dim: object = None, keepdim: bool = False, dtype: object = None) -> Tensor:
+def norm(input: SparseTensor, p: Any = "fro", dim: object = None, keepdim: bool = False, dtype: object = None) -> Tensor:
     if dim is not None:
         raise NotImplementedError("norm of a sparse tensor along a dimension")
     source = input.coalesce() if input.layout is COO else input

@@ -23,7 +23,7 @@ def _index(values: object, what: str) -> Array:
     return np.array(array, np.int64)
 
 
-def _values(values: object, dtype: object) -> Tensor:
+def _values(values: object, dtype: Any) -> Tensor:
     given = values if isinstance(values, Tensor) else dense_tensor(values)
     return given if dtype is None else given.to(dtype)
 

@@ -90,11 +90,11 @@ class SparseTensor(Tensor):
     def dtype(self) -> _dtypes.dtype:
         return self.kept.dtype
 
-    @property  # type: ignore[override]
+    @property
     def is_sparse(self) -> bool:
         return self.layout is COO
 
-    @property  # type: ignore[override]
+    @property
     def is_sparse_csr(self) -> bool:
         return self.layout is CSR
 
@@ -328,7 +328,7 @@ class SparseTensor(Tensor):
         compressed = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
         return np.stack((compressed, others) if self.layout is CSR else (others, compressed))
 
-    def to_dense(self, dtype: object = None, *, masked_grad: bool | None = None) -> Tensor:
+    def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
         """The dense tensor; elements of one place are summed."""
         if not self.is_plain:
             return self.elements().to_dense(dtype)
@@ -343,7 +343,7 @@ class SparseTensor(Tensor):
         return zeros.index_put(tuple(map(wrap, places)), kept, accumulate=True)
 
     def to_sparse(
-        self, sparse_dim: object = None, *, layout: object = None, blocksize: object = None, dense_dim: object = None
+        self, sparse_dim: object = None, *, layout: object = None, blocksize: Any = None, dense_dim: object = None
     ) -> SparseTensor:
         target = COO if layout is None else layout
         if target is self.layout and (blocksize is None or tuple(blocksize) == self.block):
@@ -400,7 +400,7 @@ class SparseTensor(Tensor):
     def clone(self, *, memory_format: object = None) -> SparseTensor:
         return like(self, self.kept.clone(), tuple([part.clone() for part in self.index]))
 
-    def to(self, *args: object, **kwargs: object) -> SparseTensor:
+    def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
         moved = self.kept.to(*args, **kwargs)
         return self if moved is self.kept else like(self, moved)
 
@@ -415,7 +415,7 @@ class SparseTensor(Tensor):
     def type_as(self, other: Tensor) -> SparseTensor:
         return self.to(other.dtype)
 
-    def new_tensor(self, data: object, **options: object) -> Tensor:
+    def new_tensor(self, data: object, **options: Any) -> Tensor:
         return self.kept.new_tensor(data, **options)
 
     def copy_(self, src: Any, non_blocking: bool = False) -> SparseTensor:

@@ -32,7 +32,7 @@ import re
 from typing import NamedTuple
 
 FOLDER = os.path.join(os.path.dirname(__file__), "tables")
-BORROWED = Path(__file__).parent / "borrowed.txt"
+BORROWED = os.path.join(os.path.dirname(__file__), "borrowed.txt")
 
 ROW = re.compile(r"(\w+)(\(.*?\))? (=|!|:|->|~>|is)(?: (.*))?$")
 NOT_HERE, PASSES, HERE = "not here", "passes through", "here"
@@ -122,7 +122,10 @@ def borrowed() -> dict[str, dict[str, Row]]:
     """
     found: dict[str, dict[str, Row]] = {}
     place = home = ""
-    text = BORROWED.read_text(encoding="utf-8") if BORROWED.is_file() else ""
+    text = ""
+    if os.path.isfile(BORROWED):
+        with open(BORROWED, encoding="utf-8") as file:
+            text = file.read()
     for line in text.splitlines():
         if line.startswith("["):
             place = line[1:-1]

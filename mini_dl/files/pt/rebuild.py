@@ -130,7 +130,7 @@ def rebuild_parameter_with_state(data: object, requires_grad: object, backward_h
     return parameter
 
 
-def make_parameter(data: object = None, requires_grad: object = True) -> Parameter:
+def make_parameter(data: object = None, requires_grad: Any = True) -> Parameter:
     if data is not None and not isinstance(data, Tensor):
         raise FileError(f"the data of a parameter are a tensor, not {type(data).__name__}")
     if data is not None and data._sparse:  # its values require grad

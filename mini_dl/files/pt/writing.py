@@ -201,7 +201,7 @@ class _Writer(_PythonPickler):  # type: ignore[misc]
         """The function and arguments that rebuild `tensor`; those of its class if that defines its own."""
         if tensor._sparse and isinstance(tensor, Parameter):
             data = tensor.detach()
-            data._is_param = False
+            data._is_param = False  # type: ignore[attr-defined]
             return _global("torch._utils", "_rebuild_parameter"), (data, tensor.requires_grad, OrderedDict())
         if tensor._sparse:
             return self._sparse(tensor)

@@ -58,7 +58,7 @@ class CausalBias(Tensor):
     def __torch_function__(cls, func: object, types: object, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.scaled_dot_product_attention:
             return cls._dispatch(*args, **(kwargs or {}))
-        return super().__torch_function__(func, types, args, kwargs)  # type: ignore[misc]
+        return super().__torch_function__(func, types, args, kwargs)
 
     def __repr__(self, *, tensor_contents: object = None) -> str:  # type: ignore[override]
         return repr(self._materialize())

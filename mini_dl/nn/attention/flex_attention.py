@@ -261,7 +261,7 @@ class BlockMask:
             dense = dense | _dense(self.full_kv_num_blocks, self.full_kv_indices)
         return dense
 
-    def to(self, device: object) -> BlockMask:
+    def to(self, device: Any) -> BlockMask:
         """The mask on a device, which must be the CPU."""
         self.kv_num_blocks.to(device)
         return self
