@@ -20,8 +20,8 @@ from mini_dl import textbook
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))
 PAGES = sorted(path.stem for path in NOTES.glob("*.md"))
-EXTRAS = {"mini_dl.utils.tensorboard": "tensorboard"}
-"""Modules that cannot be imported without another package."""
+EXTRAS = {"mini_dl.utils.tensorboard": "tensorboard", "mini_dl.onnx": "onnx"}
+"""Modules that cannot be imported, or whose examples cannot be run, without another package."""
 FOUND = sorted(m.name for m in pkgutil.walk_packages(mini_dl.__path__, "mini_dl."))
 MODULES = ["mini_dl", *[name for name in FOUND if importlib.util.find_spec(EXTRAS.get(name, "mini_dl")) is not None]]
 

@@ -14,7 +14,7 @@ import pytest
 import mini_dl
 
 ROOT = Path(__file__).resolve().parent.parent
-HERE_ONLY = {".gitignore", ".pre-commit-config.yaml"}
+HERE_ONLY = {".git", ".gitignore", ".pre-commit-config.yaml"}
 """Files of the repository that a distribution may lack."""
 
 

@@ -60,6 +60,10 @@ def export(
     UnsupportedOperatorError, with the operation and the module that called it, where there is no ONNX form; OnnxExporterError
     where the operations depend on the values of the inputs, or a size on dynamic ones in another way than by sums of products.
     ModuleNotFoundError without the package onnx.
+
+    >>> import mini_dl as torch
+    >>> torch.onnx.export(torch.nn.Linear(3, 2), (torch.ones(1, 3),), dynamic_shapes={"input": {0: "batch"}})
+    <ONNXProgram of 1 nodes: input -> output>
     """
     if not isinstance(model, Module):
         raise TypeError(f"export() takes an nn.Module, not {type(model).__name__}")

@@ -192,13 +192,11 @@ def as_call(look: Any, x: Value, args: Sequence[Any]) -> Call:
 
 def inserted(g: Builder, x: Value, src: Value, index: Any) -> Term:
     """`x` with `src` at ``x[index]``: put between what lies before and after, dimension by dimension."""
-    items = [item for item in per_dimension(len(x.shape), index) if item is not None]
-    shape = [1 if not isinstance(item, slice) else None for item in items]
-    sizes = [n for n in src.shape]
-    if any([item is None for item in per_dimension(len(x.shape), index)]):
+    items = per_dimension(len(x.shape), index)
+    if None in items:
         raise g.unsupported("a write through a view with new dimensions")
-    lifted: Term = g.Unsqueeze(src, [d for d, n in enumerate(shape) if n == 1]) if 1 in shape else g.term(src)
-    del sizes
+    gone = [dim for dim, item in enumerate(items) if not isinstance(item, slice)]
+    lifted: Term = g.Unsqueeze(src, gone) if gone else g.term(src)
     where = []
     for item, n in zip(items, x.shape):
         if isinstance(item, slice):
@@ -283,7 +281,7 @@ def rows_summed(g: Builder, rows: Value, index: Value, count: int) -> Term:
     return g.ScatterElements(zeros, places, as_rows(g, rows), axis=0, reduction="add")
 
 
-def indices_of(g: Builder, x: Value, indices: Sequence[Value | None]) -> tuple[list[int], Term, int]:
+def indices_of(g: Builder, indices: Sequence[Value | None]) -> tuple[list[int], Term, int]:
     """The dimensions that are indexed, their indices beside each other in a last dimension, and the rank without it."""
     dims = [d for d, one in enumerate(indices) if one is not None]
     chosen = [one for one in indices if one is not None]
@@ -306,7 +304,7 @@ def at_indices(g: Builder, x: Value, indices: Sequence[Value | None]) -> Term:
         return g.term(x)
     if len(chosen) == 1 and chosen[0].dtype != BOOL:
         return g.Gather(x, chosen[0], axis=list(indices).index(chosen[0]))
-    dims, places, rank = indices_of(g, x, indices)
+    dims, places, rank = indices_of(g, indices)
     others = [d for d in range(len(x.shape)) if d not in dims]
     term = g.Transpose(x, perm=[*dims, *others]) if dims != list(range(len(dims))) else g.term(x)
     found = g.GatherND(term, places)
@@ -317,7 +315,7 @@ def at_indices(g: Builder, x: Value, indices: Sequence[Value | None]) -> Term:
 
 
 def put_at_indices(g: Builder, x: Value, indices: Sequence[Value | None], values: Value, accumulate: bool) -> Term:
-    dims, places, rank = indices_of(g, x, indices)
+    dims, places, _ = indices_of(g, indices)
     if dims != list(range(len(dims))):
         raise g.unsupported("indices after a whole dimension")
     chosen = [one for one in indices if one is not None]
@@ -325,7 +323,6 @@ def put_at_indices(g: Builder, x: Value, indices: Sequence[Value | None], values
     if any([isinstance(n, Size) for one in chosen for n in one.shape]):
         raise g.unsupported("as many indices as depend on the sizes of the inputs")
     target = g.Expand(g.cast(values, g.dtype), [*lead, *x.shape[len(dims) :]])
-    del rank
     return g.ScatterND(x, places, target, reduction="add" if accumulate else "none")
 
 

@@ -23,7 +23,7 @@ def same(operator: str, **attributes: Any) -> Translation:
     return lambda g, *operands: g.node(operator, *[g.cast(x, g.dtype) for x in operands], **attributes)
 
 
-def test(operator: str, negated: bool = False) -> Translation:
+def compared(operator: str, negated: bool = False) -> Translation:
     """A comparison, in the type that the operands have together."""
 
     def compare(g: Builder, a: Any, b: Any) -> Term:
@@ -203,11 +203,6 @@ def log_to(base: float) -> Translation:
     return formula(lambda g, x: g.Div(g.Log(x), math.log(base)))
 
 
-def kept_where(test: Callable[..., Any], value: float = 0) -> Translation:
-    """`test` of the operands, else `value`."""
-    return formula(lambda g, x, *more: g.Where(test(g, x, *more), g.cast(value, g.dtype), x))
-
-
 def hypotenuse(g: Builder, a: Term, b: Term) -> Term:
     return g.Sqrt(g.Add(g.Mul(a, a), g.Mul(b, b)))
 
@@ -234,7 +229,7 @@ COPIES = "_alias _copy _conjugate _real detach_copy tied tied_to_empty tied_with
 
 TABLE: dict[str, Translation] = {
     **{name: same(operator) for name, operator in [pair.split(":") for pair in (UNARY + " " + BINARY).split()]},
-    **{name: test(operator) for name, operator in [pair.split(":") for pair in TESTS.split()]},
+    **{name: compared(operator) for name, operator in [pair.split(":") for pair in TESTS.split()]},
     **dict.fromkeys(LOOKS.split(), f.part),
     **dict.fromkeys(COPIES.split(), same_value),
     # ------------------------------------------------------------------------------------------------ pointwise
@@ -276,7 +271,7 @@ TABLE: dict[str, Translation] = {
     "_where": chosen,
     "_masked_fill": lambda g, x, mask, value: chosen(g, mask, value, x),
     "masked": lambda g, x, mask: chosen(g, mask, x, 0),
-    "ne": test("Equal", negated=True),
+    "ne": compared("Equal", negated=True),
     "logical_not": truth("Not"),
     "logical_and": truth("And"),
     "logical_or": truth("Or"),
