@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import reveal_type
 
@@ -41,8 +42,37 @@ class Pair(nn.Module):
         return left + right, left - right
 
 
+class Holder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([nn.ZeroPad2d(1), nn.Identity()])
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter(self.parts)
+
+    def forward(self, input: Tensor, *, scale: float = 1.0) -> dict[str, Tensor]:
+        return {"scaled": self.parts[0](input) * scale}
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor) -> Tensor:
+        ctx.save_for_backward(input)
+        return input**3
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (input,) = ctx.saved_tensors
+        return grad * 3 * input**2
+
+
 net = Net()
 pair = Pair()
+holder = Holder()
+scaled = holder(torch.ones(1, 1, 2, 2), scale=2.0)["scaled"]
+cubed = Cube.apply(torch.ones(2))
+one_of_several: nn.Module = [net, pair, holder][0]
+anything = one_of_several(torch.ones(2))
 sequence = nn.Sequential(nn.Conv2d(1, 4, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
 lstm = nn.LSTM(8, 16, num_layers=2, batch_first=True)
 attention = nn.MultiheadAttention(embed_dim=8, num_heads=2)
@@ -81,6 +111,9 @@ nn.init.xavier_uniform_("weight")  # error
 
 reveal_type(net(batch))  # is Tensor
 reveal_type(pair(batch, batch))  # is tuple[Tensor, Tensor]
+reveal_type(holder(batch))  # is dict[str, Tensor]
+reveal_type(lstm(batch))  # is tuple[Tensor, tuple[Tensor, Tensor]]
+reveal_type(holder.parts[0])  # is Module
 reveal_type(nn.Linear(3, 2)(batch))  # is Tensor
 reveal_type(nn.ReLU()(batch))  # is Tensor
 reveal_type(nn.BatchNorm2d(1)(image))  # is Tensor
@@ -97,6 +130,10 @@ target = torch.tensor([0, 1, 2, 0])
 loss = F.cross_entropy(scores, target)
 loss = F.mse_loss(scores, scores, reduction="sum")
 loss = nn.CrossEntropyLoss(label_smoothing=0.1)(scores, target)
+loss = nn.CrossEntropyLoss(torch.ones(3), ignore_index=-1)(scores, target)
+loss = nn.CrossEntropyLoss(weight=torch.ones(3), reduction="none")(scores, target).mean()
+loss = nn.MultiMarginLoss(1, 1.0, torch.ones(3))(scores, target)
+loss = nn.BCEWithLogitsLoss(pos_weight=torch.ones(3))(scores, scores)
 loss = F.nll_loss(F.log_softmax(scores, dim=1), target)
 pooled = F.max_pool2d(image, 2)
 pooled, where = F.max_pool2d(image, 2, return_indices=True)
@@ -148,6 +185,9 @@ for inputs, labels in loader:
 point, square = squares[0]
 size = len(loader)
 longer = squares + squares
+pairs: list[tuple[Tensor, int]] = [(torch.ones(2), 1)]
+from_list = DataLoader(pairs, batch_size=2, collate_fn=lambda batch: batch)
+parts = random_split(pairs, [1, 0])
 
 DataLoader(rows, batch_size="4")  # error
 DataLoader(3)  # error

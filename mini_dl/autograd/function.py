@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -238,12 +238,19 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     def setup_context(ctx: object, inputs: tuple[Any, ...], output: object) -> Any:
         raise NotImplementedError("setup_context is not implemented.")
 
-    @staticmethod
-    def backward(ctx: object, *grad_outputs: Any) -> Any:
-        raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
-            "backward mode AD."
-        )
+    if TYPE_CHECKING:  # what subclasses define takes as many gradients as there are results
+
+        @staticmethod
+        def backward(*args: Any, **kwargs: Any) -> Any: ...
+
+    else:
+
+        @staticmethod
+        def backward(ctx: object, *grad_outputs: Any) -> Any:
+            raise NotImplementedError(
+                "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+                "backward mode AD."
+            )
 
     vjp = backward
 

@@ -47,7 +47,10 @@ class _Loss(_Reduced):
 
 if TYPE_CHECKING:
     _OwnOrder: TypeAlias = _Reduced  # to type checkers, what a base annotates comes first, also where it is annotated again
-    _WeightedOwnOrder: TypeAlias = _Reduced
+
+    class _WeightedOwnOrder(_Reduced):
+        weight: Tensor | None = None
+
 else:
     _OwnOrder = _Loss
 

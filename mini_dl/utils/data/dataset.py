@@ -167,7 +167,7 @@ class Subset(Dataset[T]):
     NotImplementedError for a subclass that overrides ``__getitem__`` but not ``__getitems__``, with which batches are read.
     """
 
-    def __init__(self, dataset: Dataset[T], indices: Sequence[int]) -> None:
+    def __init__(self, dataset: Dataset[T] | Sequence[T], indices: Sequence[int]) -> None:
         self.dataset: Any = dataset
         self.indices = indices
         if type(self).__getitem__ is not Subset.__getitem__ and type(self).__getitems__ is Subset.__getitems__:
@@ -190,7 +190,7 @@ class Subset(Dataset[T]):
 
 
 def random_split(
-    dataset: Dataset[U], lengths: Sequence[int | float], generator: Generator | None = default_generator
+    dataset: Dataset[U] | Sequence[U], lengths: Sequence[int | float], generator: Generator | None = default_generator
 ) -> list[Subset[U]]:
     """Random disjoint subsets of these lengths.
 
