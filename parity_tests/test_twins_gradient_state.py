@@ -329,7 +329,12 @@ def test_nothing_is_recorded_in_inference_mode(torch, rng):
         y.backward(create_graph=True)
         said += (torch.is_grad_enabled(),)
     after = x * 2
-    return said, [(t.requires_grad, t.is_inference()) for t in (inner, other, after)], x.grad.requires_grad, torch.is_grad_enabled()
+    return (
+        said,
+        [(t.requires_grad, t.is_inference()) for t in (inner, other, after)],
+        x.grad.requires_grad,
+        torch.is_grad_enabled(),
+    )
 
 
 @twin
