@@ -380,9 +380,9 @@ def add_to_grad(leaf: Tensor, box: list[Tensor], create_graph: bool) -> None:
     elif holders(box) == _ALONE and box[0]._array.base is None and box[0]._array.flags.writeable:
         leaf._grad = box.pop()
     else:
-        alone, grad, array = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), leaf._array
-        own = alone and lies_like(grad._array, array if is_dense(array) else array.copy())  # torch does not look at its memory
-        leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if own else is_dense(array))
+        alone, grad, dense = sys.getrefcount(box[0]) == _ALONE[0], box.pop(), is_dense(leaf._array)
+        alike = lies_like(grad._array, leaf._array) if dense else grad._array.flags.c_contiguous
+        leaf._grad = _counted(wrap(grad._array.copy()), version_of(grad)[0] if alone and alike else dense)
 
 
 def fit_to_former(leaf: Tensor, box: list[Tensor]) -> None:

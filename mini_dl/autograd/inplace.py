@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import broadcast_shapes, check_fits
+from mini_dl._checks import check_fits
 from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import (
@@ -76,7 +76,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             write(self, function(before, *args, **kwargs), primitive is not None)
             return self
         except NotImplementedError:  # of the type, which torch looks at after the shapes and the memory
-            check_fits(self._array.shape, broadcast_shapes(*[t._array.shape for t in (self, *args) if isinstance(t, Tensor)]))
+            check_broadcast(self, args)
             check_memory(self._array)
             raise
 
@@ -209,6 +209,15 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
             f"result type {scalar_name(new_array.dtype)} can't be cast to the desired output type {scalar_name(array.dtype)}"
         )
     overwrite(target, result, own_result)
+
+
+def check_broadcast(target: Tensor, args: tuple[Any, ...]) -> None:
+    """RuntimeError if the tensors among `args` broadcast with `target`, but to another shape than it has."""
+    try:
+        shape = np.broadcast_shapes(target._array.shape, *[t._array.shape for t in args if isinstance(t, Tensor)])
+    except ValueError:
+        return
+    check_fits(target._array.shape, shape)
 
 
 def overwrite(target: Tensor, result: Tensor, own_result: bool = False) -> None:
