@@ -13,7 +13,6 @@ from mini_dl import (
     masked,
     nn,
     ops,
-    optim,
     overrides,
     random,
     special,
@@ -66,7 +65,7 @@ from mini_dl.standins import attach as _attach
 from mini_dl.tensor import Size, Tensor, typename
 
 if _TYPE_CHECKING:  # loaded when first used, as the tables of names say (`standins`)
-    from mini_dl import amp, distributions, func, serialization, signal, utils
+    from mini_dl import amp, distributions, func, optim, serialization, signal, utils
     from mini_dl.amp.autocast_mode import (
         autocast,
         autocast_decrement_nesting,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ LINES_OF_A_FILE = 700
 LINES_OF_A_FUNCTION = 60
 ROOMS = "mini_dl", "scripts", "parity_tests"
 TABLES = {"mini_dl/kernels/special_tables.py"}
+ANY, ANY_IN_THE_CORE = 2800, 1100
+"""How often the package, and its core, may say `Any`: a type that says nothing, and checks nothing."""
+CORE = "autograd", "kernels", "nn", "ops", "optim"
 LONGER: dict[str, int] = {}  # what is over the budget, with its size, which can only fall
 
 APART = {"Configured", "LazyLayer", "LazyModuleMixin", "NonDynamicallyQuantizableLinear", "Scaled", "Weighted"}
@@ -101,6 +105,15 @@ def test_files_and_functions_keep_to_the_budget_and_exceptions_only_fall() -> No
     assert not grown, f"over {LINES_OF_A_FILE} lines a file or {LINES_OF_A_FUNCTION} a function; find the parts: {grown}"
     shrunk = {name: over.get(name, "gone") for name, lines in LONGER.items() if over.get(name, 0) < lines}
     assert not shrunk, f"smaller than its entry in LONGER; write the new size there: {shrunk}"
+
+
+def test_types_say_something() -> None:
+    said: dict[str, int] = {}
+    for path in (ROOT / "mini_dl").rglob("*.py"):
+        room = path.relative_to(ROOT / "mini_dl").parts[0]
+        said[room] = said.get(room, 0) + len(re.findall(r"\bAny\b", path.read_text(encoding="utf-8")))
+    assert sum(said.values()) <= ANY, "give the new arguments types: `object` where anything is accepted"
+    assert sum([said[room] for room in CORE]) <= ANY_IN_THE_CORE
 
 
 def test_the_size_of_a_function_leaves_out_its_docstring_and_its_decorators() -> None:

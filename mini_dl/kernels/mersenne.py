@@ -35,17 +35,13 @@ STATE = np.dtype(
 
 _all: weakref.WeakValueDictionary[int, Generator] = weakref.WeakValueDictionary()
 _held: list[threading.Lock] = []
-_starting = threading.Lock()
-"""Held while an engine is made."""
 
 
 def _hold_all() -> None:
     """Before a fork: the child would wait forever for an engine that another thread was drawing from."""
-    if _starting.acquire(timeout=1):  # first: an engine that is ready meanwhile is drawn from at once
-        _held.append(_starting)
     for reference in _all.valuerefs():
         generator = reference()
-        if generator is not None and "_bits" in vars(generator) and generator._bits.lock.acquire(timeout=1):
+        if generator is not None and generator._bits.lock.acquire(timeout=1):
             _held.append(generator._bits.lock)
 
 
@@ -71,22 +67,11 @@ class Generator:
         wanted = _device(device)
         if wanted.type != "cpu":
             raise RuntimeError(f"Device type {wanted.type} is not supported for torch.Generator() api.")
+        self._bits = np.random.MT19937(0)
+        self._numpy = np.random.RandomState(self._bits)  # used for its seeding and its bulk draws
         self._normal: float | None = None  # Box-Muller makes two: the one not yet returned
         self.manual_seed(67280421310721)
         _all[id(self)] = self
-
-    def __getattr__(self, name: str) -> Any:
-        """The engine, made at the first draw: until then nothing needs ``numpy.random``, which takes as long to import as a
-        tenth of this package."""
-        if name not in ("_bits", "_numpy"):
-            raise AttributeError(f"'Generator' object has no attribute {name!r}")
-        with _starting:
-            if "_bits" not in vars(self):
-                bits = np.random.MT19937(0)
-                source = np.random.RandomState(bits)  # used for its seeding and its bulk draws
-                source.seed(self._seed & 0xFFFFFFFF)
-                vars(self).update(_bits=bits, _numpy=source)
-        return vars(self)[name]
 
     @property
     def device(self) -> device:
@@ -98,8 +83,7 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed % 2**64
-        if "_numpy" in vars(self):
-            self._numpy.seed(self._seed & 0xFFFFFFFF)
+        self._numpy.seed(seed & 0xFFFFFFFF)
         self._fresh = True  # nothing was drawn since: torch writes this state differently from a used-up one
         self._normal = None
         return self

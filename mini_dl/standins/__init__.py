@@ -25,7 +25,7 @@ __all__ = ["NotHere", "attach", "kind_of"]
 
 ROOT = __name__.partition(".")[0]
 
-LATER = ("amp", "distributions", "func", "serialization", "signal", "utils")
+LATER = ("amp", "distributions", "func", "optim", "serialization", "signal", "utils")
 """Packages that are imported when first used."""
 
 _made: dict[str, Any] = {}
