@@ -147,9 +147,7 @@ class Parser:
         text, names = self.text(), dict[str, Any]()
         exec(compile(text, f"<arguments of {self.function.__name__}>", "exec"), globals(), names)
         defaults = [
-            (p.name, self.default_of(p), p.kind is p.KEYWORD_ONLY)
-            for p in self.parameters
-            if p.kind is not p.VAR_POSITIONAL
+            (p.name, self.default_of(p), p.kind is p.KEYWORD_ONLY) for p in self.parameters if p.kind is not p.VAR_POSITIONAL
         ]
         self.call.__defaults__ = tuple([value for _, value, keyword in defaults if not keyword])
         self.call.__kwdefaults__ = {name: value for name, value, keyword in defaults if keyword}

@@ -197,7 +197,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
                 f"{function.__name__}(): functions with out=... arguments don't support automatic differentiation, "
                 "but one of the arguments requires grad."
             )
-        if check == "apart":
+        if check == "apart" and isinstance(out, Tensor):
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)
         check_out(function.__name__, result, out)
@@ -223,8 +223,10 @@ OWN_TYPE = frozenset(
     "solve_ex svd svdvals vecdot vector_norm".split()
 )
 """Functions that write only into tensors of the type of their result."""
-CASTING = frozenset("bernoulli cat column_stack dstack hstack vstack".split())
+CASTING = frozenset(["bernoulli"])
 """Functions that write into tensors of any type."""
+JOINING = frozenset("cat column_stack dstack hstack vstack".split())
+"""Functions whose TypeError says that a type cannot be cast."""
 
 
 def check_out(name: str, result: Any, out: Any) -> None:
@@ -233,6 +235,8 @@ def check_out(name: str, result: Any, out: Any) -> None:
     if several != isinstance(out, (tuple, list)) or not all([isinstance(one, Tensor) for one in _tuple(out)]):
         wanted = "tuple of Tensors" if several else "Tensor"
         raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type_name(out)}")
+    if name in JOINING and not castable(result._array.dtype, out._array.dtype):
+        raise TypeError(f"torch.{name}(): input types can't be cast to the desired output type {scalar_name(out._array.dtype)}")
     if name in OWN_TYPE:
         for one, target in zip(_tuple(result), _tuple(out)):
             if one._array.dtype != target._array.dtype:

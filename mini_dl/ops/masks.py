@@ -149,9 +149,9 @@ def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = Fal
         if not isinstance(one, Tensor) and not is_number(one):
             raise not_a_tensor("isin", name, position, one)
     ours, theirs = [v._array if isinstance(v, Tensor) else np.asarray(v) for v in (elements, test_elements)]
-    for one in (ours, theirs):
-        if one.dtype.kind in "bc":
-            raise RuntimeError(f"Unsupported input type encountered for isin(): {scalar_name(one.dtype)}")
+    for kind in (ours.dtype, theirs.dtype):
+        if kind.kind in "bc":
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {scalar_name(kind)}")
     return wrap(np.isin(ours, theirs, invert=invert))
 
 

@@ -37,7 +37,8 @@ def matrix_norm(
     first, second = (wrap_dim(d, x._array.ndim) for d in dims)
     if first == second:
         raise RuntimeError(f"{name}: dims must be different. Got ({dims[0]}, {dims[1]})")
-    if not isinstance(ord, str) and (ord := as_number(given := ord)) is NotImplemented:
+    given, ord = ord, ord if isinstance(ord, str) else as_number(ord)
+    if ord is NotImplemented:
         raise TypeError(f"linalg_matrix_norm(): argument 'ord' (position 2) must be Number or str, not {type_name(given)}")
     if isinstance(ord, complex):
         raise RuntimeError(f"{name}: Expected a non-complex scalar as the order of norm, but got {ord}")
