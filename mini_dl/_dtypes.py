@@ -297,8 +297,8 @@ def promote(a: Any, b: Any) -> tuple[Any, Any]:
         if array.dtype.kind in FLOATING and type(number) in (builtins.float, builtins.int):
             if array.dtype.char not in NARROW:
                 return a, b
-            number = as_type(number, array.dtype).astype(_SINGLE).item()  # the computation is in float32, which would keep it
-            return (a, number) if array is a else (number, b)
+            rounded: Any = as_type(number, array.dtype).astype(_SINGLE).item()  # the computation, in float32, would not round it
+            return (a, rounded) if array is a else (rounded, b)
     target = result_numpy(a, b)
     return as_type(a, target), as_type(b, target)
 
@@ -316,7 +316,8 @@ class Exact(np.ndarray[Any, Any]):
 def exact(number: Any) -> Array:
     if isinstance(number, builtins.int) and not -(2**63) <= number < 2**63:
         wide(number)
-    return np.asarray(number, _SINGLE).view(Exact)
+    with np.errstate(over="ignore"):
+        return np.asarray(number, _SINGLE).view(Exact)
 
 
 def exactly(promotion: Callable[..., tuple[Any, Any]], also_first: builtins.bool) -> Callable[..., tuple[Any, Any]]:
@@ -326,7 +327,7 @@ def exactly(promotion: Callable[..., tuple[Any, Any]], also_first: builtins.bool
     def promoted(a: Any, b: Any) -> tuple[Any, Any]:
         for array, other, may in ((a, b, True), (b, a, also_first)):
             if may and type(array) is np.ndarray and array.dtype.char in HALVES and _keeps(array, other, array is a):
-                kept = exact(other) if array.dtype.char not in NARROW else np.asarray(other, _SINGLE).item()
+                kept: Any = exact(other) if array.dtype.char not in NARROW else exact(other).item()
                 return (array, kept) if array is a else (kept, array)
         return promotion(a, b)
 
@@ -342,6 +343,9 @@ def _keeps(array: Array, other: Any, last: builtins.bool) -> builtins.bool:
 
 def as_type(operand: object, target: np.dtype[Any]) -> Array:
     """An array or a number as an array of type `target`; integers wrap around."""
+    if target.char in HALVES:
+        with np.errstate(over="ignore"):
+            return np.asarray(operand).astype(target, copy=False)
     if isinstance(operand, np.ndarray):
         return operand.astype(target, copy=False)
     if isinstance(operand, builtins.int) and target.kind in "iu" and not _fits(operand, target):

@@ -216,7 +216,7 @@ def with_out(function: Function, check: bool | str | Function = True) -> Functio
             raise NotImplementedError(
                 f"Trying to use forward AD with {function.__name__}_out that does not support it because it is an out= function"
             )
-        if check == "apart":
+        if check == "apart" and isinstance(out, Tensor):
             check_apart(out, (*args, *kwargs.values()))
         result = function(*args, **kwargs)
         check_out(function.__name__, result, out)
@@ -247,8 +247,10 @@ OWN_TYPE = frozenset(
     "solve_ex svd svdvals vecdot vector_norm".split()
 )
 """Functions that write only into tensors of the type of their result."""
-CASTING = frozenset("bernoulli cat column_stack dstack hstack vstack".split())
+CASTING = frozenset(["bernoulli"])
 """Functions that write into tensors of any type."""
+JOINING = frozenset("cat column_stack dstack hstack vstack".split())
+"""Functions whose TypeError says that a type cannot be cast."""
 
 
 def check_out(name: str, result: Any, out: Any) -> None:
@@ -257,6 +259,8 @@ def check_out(name: str, result: Any, out: Any) -> None:
     if several != isinstance(out, (tuple, list)) or not all([isinstance(one, Tensor) for one in _tuple(out)]):
         wanted = "tuple of Tensors" if several else "Tensor"
         raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type_name(out)}")
+    if name in JOINING and not castable(result._array.dtype, out._array.dtype):
+        raise TypeError(f"torch.{name}(): input types can't be cast to the desired output type {scalar_name(out._array.dtype)}")
     if name in OWN_TYPE:
         for one, target in zip(_tuple(result), _tuple(out)):
             if one._array.dtype != target._array.dtype:

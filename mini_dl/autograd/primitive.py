@@ -329,7 +329,7 @@ def binary(
     *,
     numbers: str = "input other",
     promote: Promotion = promote,
-    exact: str = "",
+    exact: Any = "",
 ) -> Callable[[Function], Binary]:
     """An elementwise primitive of two arguments, with broadcasting and promotion. `numbers` says which of them (not both at
     once) may be a Python number; `promote` gives both operands the type of the computation where their types differ; `exact` says

@@ -230,10 +230,10 @@ def where(condition: Tensor, input: object = None, other: object = None) -> Any:
         )
     if condition._array.dtype.kind != "b":
         condition = condition != 0
-    for one, number in ((input, other), (other, input)):
-        if isinstance(one, Tensor) and one._array.dtype.char in HALVES and type(number) in (int, float):
-            number = float(number_cast(number, one._array.dtype))
-            input, other = (input, number) if one is input else (number, other)
+    if type(other) in (int, float) and isinstance(input, Tensor) and input._array.dtype.char in HALVES:
+        other = float(number_cast(other, input._array.dtype))
+    elif type(input) in (int, float) and isinstance(other, Tensor) and other._array.dtype.char in HALVES:
+        input = float(number_cast(input, other._array.dtype))
     try:
         return _where(condition, input, other)
     except ValueError:

@@ -55,6 +55,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 @functools.wraps(gather)
 def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
+    if out is not None and not isinstance(out, Tensor):
+        raise TypeError(f"gather(): argument 'out' must be Tensor, not {type_name(out)}")
     if out is not None and out._array.dtype != input._array.dtype:
         wanted, got = [c_name(t._array.dtype) for t in (input, out)]
         raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {got} instead")

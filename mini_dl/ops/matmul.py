@@ -224,8 +224,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of equally many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
         _tensors("bmm", input=input, mat2=mat2)
-    accept("bmm", "iufc", input._array)
     _check_batches(input, mat2)
+    accept("bmm", "iufc", input._array)
     return _stacks(input, mat2)
 
 

@@ -28,12 +28,12 @@ class Rprop(Optimizer):
     ) -> None:  # fmt: skip
         options = chosen(locals(), "lr", "foreach maximize differentiable capturable")
         refuse(not 0.0 < etas[0] < 1.0 < etas[1], f"Invalid eta values: {etas[0]}, {etas[1]}")
-        smallest, largest = step_sizes
-        if smallest is None and largest is None:
-            raise RuntimeError("at least one of step_sizes must not be None")
         super().__init__(params, options)
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
+        smallest, largest = group.step_sizes
+        if smallest is None and largest is None:
+            raise RuntimeError("at least one of step_sizes must not be None")
         if not state:
             state.begin(param, "prev", "step_size")
             state["step_size"][...] = group.lr * (1 + 1j) if param.dtype.kind == "c" else group.lr
@@ -44,7 +44,7 @@ class Rprop(Optimizer):
             np.multiply(g, before, out=t)
             turned = t < 0
             size *= 1 + (longer - 1) * (t > 0) - (1 - shorter) * turned
-            np.clip(size, *group.step_sizes, out=size)
+            np.clip(size, smallest, largest, out=size)
             before[...] = g
             before[turned] = 0
             np.sign(before, out=t)
