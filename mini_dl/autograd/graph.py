@@ -429,7 +429,7 @@ STALE = (
     "one of the variables needed for gradient computation has been modified by an inplace operation: "
     "[{kind} {shape}]{of} is at version {now}; expected version {expected} instead. "
     "Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
-    "with torch.autograd.set_detect_anomaly(True)."
+    "with torch.autograd.set_detect_anomaly(True, check_nan=False)."
 )
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
