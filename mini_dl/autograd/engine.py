@@ -616,11 +616,11 @@ def grad(
         )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     if isinstance(inputs, dict):
-        found = grad(
+        by_name = grad(
             outputs, tuple(inputs.values()), grad_outputs, retain_graph, create_graph, True, allow_unused, is_grads_batched,
             materialize_grads,
         )  # fmt: skip
-        return dict(zip(inputs, found))
+        return dict(zip(inputs, by_name))  # type: ignore[return-value]
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:
