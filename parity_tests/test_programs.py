@@ -122,6 +122,14 @@ def test_a_recurrent_network_trained_with_a_closure_and_saved_whole(tmp_path: Pa
     check("lstm_lbfgs.py", folder=tmp_path)
 
 
+def test_meta_learning_with_gradients_of_gradients(tmp_path: Path) -> None:
+    check("maml.py", folder=tmp_path)
+
+
+def test_functions_with_gradients_of_their_own(tmp_path: Path) -> None:
+    check("custom_functions.py", folder=tmp_path)
+
+
 def test_the_programs_are_plain_programs() -> None:
     """They import torch, and know nothing of this project."""
     for path in PROGRAMS.glob("*.py"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parity_tests.twin import twin
+from parity_tests.twin import message, twin
 
 TENSORS = """
 x+1 1+x x-1 1-x x*2 2*x x/2 1/x x//2 x%2 x**2 2**x x**y x+y x-y x*y x/y x@y x@v v@v -x x.abs() x[0] x[0,1] x[:2] x[...,None]
@@ -148,3 +148,36 @@ def test_gradients_and_hooks_do_not_mind_the_name(torch: Any, rng: Any) -> Any:
     (first,) = torch.autograd.grad(loss, x, create_graph=True)
     first.pow(2).sum().backward()
     return seen, first, x.grad, loss.grad_fn.name()
+
+
+def a_write_to_a_part(torch: Any, y: Any) -> Any:
+    w = y.clone()
+    part = w[0]
+    part.mul_(2)
+    found = part * part
+    part.add_(1)
+    return found
+
+
+def a_write_to_a_constant(torch: Any, y: Any) -> Any:
+    w = torch.ones(3, 4)
+    found = y * w
+    w.add_(1)
+    return found
+
+
+def a_write_to_a_loss(torch: Any, y: Any) -> Any:
+    w = torch.nn.functional.mse_loss(y, y.detach(), reduction="none")
+    found = w * w
+    w.add_(1)
+    return found
+
+
+def a_write_to_a_result(torch: Any, y: Any) -> Any:
+    return y.sigmoid().mul_(2)
+
+
+@pytest.mark.parametrize("write", [a_write_to_a_part, a_write_to_a_constant, a_write_to_a_loss, a_write_to_a_result])
+@twin
+def test_what_was_written_is_named_by_its_operation(torch: Any, rng: Any, write: Any) -> Any:
+    return message(lambda: write(torch, rng(3, 4, grad=True)).sum().backward())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -587,7 +587,9 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) and not isinstance(value, GradientEdge) else (value,)
+    """The tensors of any iterable, or the one that is given."""
+    single = isinstance(value, (Tensor, GradientEdge)) or not isinstance(value, Iterable)
+    return (value,) if single else tuple(value)
 
 
 def backward(
@@ -684,6 +686,12 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
+    if isinstance(inputs, dict):
+        by_name = grad(
+            outputs, tuple(inputs.values()), grad_outputs, retain_graph, create_graph, True, allow_unused, is_grads_batched,
+            materialize_grads,
+        )  # fmt: skip
+        return dict(zip(inputs, by_name))  # type: ignore[return-value]
     outs, targets = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
     if is_grads_batched:

@@ -79,10 +79,9 @@ def gradgradcheck(
     """
     inputs = _as_tuple(inputs)
     if grad_outputs is None:
-        rng = np.random.default_rng(0)
         outs = _differentiable_outputs(func(*inputs))
         make = _apart_in_memory if gen_non_contig_grad_outputs else _leaf
-        grad_outputs = tuple([make(_random_like(rng, out._array)) for out in outs])
+        grad_outputs = tuple([make(_drawn_like(out._array)) for out in outs])
     else:
         grad_outputs = _as_tuple(grad_outputs)
     count = len(grad_outputs)
@@ -372,6 +371,13 @@ def _mishandled(what: str) -> GradcheckError:
 def _random_like(rng: np.random.Generator, array: Array) -> Array:
     values = rng.standard_normal(array.shape)
     return (values + 1j * rng.standard_normal(array.shape) if array.dtype.kind == "c" else values).astype(array.dtype)
+
+
+def _drawn_like(array: Array) -> Array:
+    """Numbers between -1 and 1 from the generator of the program, as torch draws them."""
+    drawn: Any = wrap(np.empty((*array.shape, 2) if array.dtype.kind == "c" else array.shape, array.real.dtype))
+    values: Array = drawn.uniform_(-1, 1)._array
+    return values.view(array.dtype).reshape(array.shape) if array.dtype.kind == "c" else values
 
 
 def _leaf(array: Array) -> Tensor:

@@ -427,9 +427,9 @@ def root_of(view: Tensor) -> Tensor:
 
 STALE = (
     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-    "[{kind} {shape}], which is {output}, is at version {now}; expected version {expected} instead. "
+    "[{kind} {shape}]{of} is at version {now}; expected version {expected} instead. "
     "Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
-    "with torch.autograd.set_detect_anomaly(True)."
+    "with torch.autograd.set_detect_anomaly(True, check_nan=False)."
 )
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). "
@@ -595,11 +595,9 @@ class Results(Sequence[Any]):
 
 def raise_stale(tensor: Tensor, now: int, expected: int) -> None:
     node, number = grad_fn_and_number(None if is_end(tensor) else tensor._edge)
-    output = f"output {number} of {node.name()}" if node is not None else "a leaf or a constant"
+    of = "" if node is None else f", which is output {number} of {re.sub(r'Backward[0-9]+$', '', node.name())},"
     raise RuntimeError(
-        STALE.format(
-            kind=tensor_name(tensor._array.dtype), shape=list(tensor._array.shape), output=output, now=now, expected=expected
-        )
+        STALE.format(kind=tensor_name(tensor._array.dtype), shape=list(tensor._array.shape), of=of, now=now, expected=expected)
     )
 
 

@@ -25,6 +25,7 @@ from mini_dl._meta import NO_DATA, NO_ITEM, hollow, is_hollow
 from mini_dl._surface import function, method, named, public, tensor_method
 from mini_dl._unseen import NO_STORAGE, is_unseen
 from mini_dl.autograd.graph import needs_grad
+from mini_dl.autograd.mode import mode
 from mini_dl.autograd.node_names import rename
 from mini_dl.autograd.primitive import linear_in, op, recorded_as
 from mini_dl.autograd.single import as_it_is
@@ -240,8 +241,9 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 
 @public("Tensor:numpy")
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
-    """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force`."""
-    if is_unseen(self):
+    """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force` or
+    gradients are off."""
+    if mode.enabled and is_unseen(self):
         raise RuntimeError(NO_STORAGE)
     if needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
