@@ -340,6 +340,66 @@ for _side in (8, 28):
         return training_step(torch, network(torch, "cnn", side), 32, 1, side, side)
 
 
+# ------------------------------------------------------------------------------------------------ derivatives of functions
+
+
+def loss_of(torch: Any, model: Any, *shape: int) -> tuple[Any, dict[str, Any]]:
+    """The loss of a model on a batch as a function of its parameters, and these."""
+    images, labels = tensor(torch, *shape), torch.from_numpy(np.arange(shape[0]) % 10)
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+    def loss(parameters: dict[str, Any]) -> Any:
+        return torch.nn.functional.cross_entropy(torch.func.functional_call(model, parameters, (images,)), labels)
+
+    return loss, parameters
+
+
+def along_a_direction(torch: Any, model: Any, *shape: int) -> Work:
+    """The derivative of the loss along a random direction of the parameters, by forward mode."""
+    loss, parameters = loss_of(torch, model, *shape)
+    direction = {name: tensor(torch, *parameter.shape) for name, parameter in parameters.items()}
+    return lambda: torch.func.jvp(loss, (parameters,), (direction,))
+
+
+@case("func: jvp of an MLP 64-256-256-10, batch 64", 1.5)
+def _(torch: Any) -> Work:
+    nn = torch.nn
+    torch.manual_seed(0)
+    return along_a_direction(
+        torch, nn.Sequential(nn.Linear(64, 256), nn.Tanh(), nn.Linear(256, 256), nn.Tanh(), nn.Linear(256, 10)), 64, 64
+    )
+
+
+@case("func: jvp of a CNN, 64 x 1 x 28 x 28", 1.5)
+def _(torch: Any) -> Work:
+    nn = torch.nn
+    torch.manual_seed(0)
+    features = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return along_a_direction(torch, nn.Sequential(*features, nn.Flatten(), nn.Linear(1568, 10)), 64, 1, 28, 28)
+
+
+@case("func: hessian of an MLP 8-32-1 in its input", 1.5)
+def _(torch: Any) -> Work:
+    nn = torch.nn
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    second = torch.func.hessian(lambda x: torch.func.functional_call(model, parameters, (x,)).sum())
+    x = tensor(torch, 8)
+    return lambda: second(x)
+
+
+@case("func: hessian of an MLP 8-16-1 in its parameters, batch 64", 1.5)
+def _(torch: Any) -> Work:
+    nn = torch.nn
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    x = tensor(torch, 64, 8)
+    second = torch.func.hessian(lambda p: torch.func.functional_call(model, p, (x,)).square().mean())
+    return lambda: second(parameters)
+
+
 # ------------------------------------------------------------------------------------------------ measuring
 
 

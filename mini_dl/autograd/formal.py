@@ -13,7 +13,7 @@ import numpy as np
 
 from mini_dl._dtypes import Function, NumpyType, Shape
 from mini_dl.autograd.graph import Node, edge_of
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.tensor import Edge, Tensor, alias, wrap
 
 
@@ -46,6 +46,8 @@ def formal(grad: Tensor, edge: Edge) -> Tensor:
         return grad
     out = alias(grad)
     out._edge = Node(_FORMAL, (edge_of(grad), edge), {}, grad._array)
+    if at_work.anywhere:
+        at_work.passed_on(grad, out)
     return out
 
 
@@ -86,4 +88,6 @@ def kinked(input: Tensor) -> Tensor:
         return input
     out = alias(input)
     out._edge = Node(_KINKED, (edge,), {}, input._array)
+    if at_work.anywhere:
+        at_work.passed_on(input, out)
     return out

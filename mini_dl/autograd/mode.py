@@ -48,6 +48,9 @@ class _AtWork:
         """Whether one of these arguments has a tangent."""
         return False
 
+    def passed_on(self, tensor: Tensor, out: Tensor) -> None:
+        """Give another tensor over the same memory the tangent as well."""
+
     def put(self, target: Tensor, result: Tensor) -> bool:
         """Write into memory as the transforms want it; whether they do."""
         return False

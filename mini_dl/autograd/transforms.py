@@ -35,7 +35,14 @@ def open_levels(more: int) -> None:
     if not _Using.begun:
         _Using.begun = True
         at_work.__dict__.update(
-            take=take, apply=apply, involves=involves, put=put, alike=alike, detached=detached, has_tangents=has_tangents
+            take=take,
+            apply=apply,
+            involves=involves,
+            put=put,
+            alike=alike,
+            detached=detached,
+            has_tangents=has_tangents,
+            passed_on=passed_on,
         )
         births.level_here = lambda: mode.stack[-1] if mode.stack else None
         wrap.__code__ = wrap_within.__code__
@@ -380,6 +387,12 @@ def involves(values: Any) -> bool:
     """Whether a transform has to do with one of these arguments."""
     level, dual, dead = seen_in(values, mode.stack)
     return level is not None or dual or dead
+
+
+def passed_on(tensor: Tensor, out: Tensor) -> None:
+    """Give another tensor over the same memory the tangent as well."""
+    if mode.forward:
+        carry(out, tangent_of(tensor))
 
 
 def has_tangents(values: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini_dl.autograd.function import as_it_came
 from mini_dl.autograd.graph import Node, SeveralNode, edge_of
-from mini_dl.autograd.mode import mode
+from mini_dl.autograd.mode import at_work, mode
 from mini_dl.nn._types import Args, Hook
 from mini_dl.tensor import Tensor, alias, wrap
 
@@ -38,6 +38,9 @@ def through_identity(tensors: Sequence[Tensor]) -> tuple[Node, list[Tensor]]:
     node = SeveralNode(_Identity(), [edge_of(t) for t in tensors], {}, tensors[0]._array)
     node.shape, node.dtype = [t._array.shape for t in tensors], [t._array.dtype for t in tensors]
     outs = [alias(t) if edge is None else as_it_came(t) for t, edge in zip(tensors, node.edges)]
+    if at_work.anywhere:
+        for tensor, out in zip(tensors, outs):
+            at_work.passed_on(tensor, out)
     for i, (out, edge) in enumerate(zip(outs, node.edges)):
         if edge is not None:
             out._edge = (node, i)
