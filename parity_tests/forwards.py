@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.autograd.forward_ad
 
-import mini_dl.autograd.forward_ad
 from parity_tests import bridge, compare
 from parity_tests.adapter import Entry, Sample
 from parity_tests.bridge import NotApplicable
