@@ -254,7 +254,7 @@ def recorded_as(name: str) -> Decorator:
     return decorate
 
 
-def linear_in(*groups: str, added: str = "") -> Callable[[Any], Any]:
+def linear_in(*groups: str, added: str = "") -> Decorator:
     """Say in which arguments a primitive is linear while the others stay: it then applies itself to their tangents.
 
     Each group is a list of names in which it is linear together: ``linear_in("input", "weight")`` for a product of two,
@@ -262,7 +262,7 @@ def linear_in(*groups: str, added: str = "") -> Callable[[Any], Any]:
     group does not name them.
     """
 
-    def decorate(call: Any) -> Any:
+    def decorate(call: Function) -> Function:
         primitive = primitive_of(call, "linear_in")
         primitive.linear, primitive.added = tuple([tuple(group.split()) for group in groups]), tuple(added.split())
         if unknown := {*added.split(), *[name for group in primitive.linear for name in group]} - set(primitive.params):
@@ -272,24 +272,24 @@ def linear_in(*groups: str, added: str = "") -> Callable[[Any], Any]:
     return decorate
 
 
-def symmetric_in(*arguments: str) -> Callable[[Any], Any]:
+def symmetric_in(*arguments: str) -> Decorator:
     """Say in which arguments the Jacobian of a primitive is symmetric while all are real, as that of an elementwise function is:
     the formulas then serve for the tangents as they stand."""
 
-    def decorate(call: Any) -> Any:
+    def decorate(call: Function) -> Function:
         primitive_of(call, "symmetric_in").symmetric = frozenset(arguments)
         return call
 
     return decorate
 
 
-def forwards_by(rule: Function) -> Callable[[Any], Any]:
+def forwards_by(rule: Function) -> Decorator:
     """Give a primitive of one differentiable argument, its first, a text for its tangent: ``rule(tangent, result, *args)``.
 
     Only where it was measured to be worth a second text.
     """
 
-    def decorate(call: Any) -> Any:
+    def decorate(call: Function) -> Function:
         primitive_of(call, "forwards_by").forwards = rule
         return call
 

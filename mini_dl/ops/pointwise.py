@@ -73,7 +73,7 @@ for _name, _operator in {
     "__rpow__": _pow.reflected,
     "__ipow__": in_place(pow, "pow_", operator=True),
     "__rtruediv__": _divided_into,
-    "__div__": _div.operator,
+    "__div__": _div.operator,  # type: ignore[attr-defined]
     "__rdiv__": _divided_into,
     "__idiv__": vars(Tensor)["div_"],
 }.items():
