@@ -52,8 +52,6 @@ class _Flags:
     def f_contiguous(self) -> bool:
         return not self.array.size or self._in_order(range(self.array.ndim))
 
-    contiguous = c_contiguous
-
 
 class Unseen:
     """The array of a tensor at the level of a `vmap`: the shape, type and strides of one element. Reading values is refused.

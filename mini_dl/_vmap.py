@@ -71,16 +71,20 @@ class _Mapping:
     """One call of a mapped function."""
 
     def __init__(self, func: Callable[..., Any], out_dims: OutDims, randomness: str) -> None:
-        self.func, self.out_dims, self.randomness, self.name = func, out_dims, randomness, name_of(func)
+        self.func, self.out_dims, self.randomness = func, out_dims, randomness
+
+    @property
+    def name(self) -> str:
+        """What errors call the function."""
+        return name_of(self.func)
 
     def run(self, in_dims: InDims, chunk_size: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not isinstance(self.out_dims, int):
             tree_map_(self._check_out_dim, self.out_dims)
         size, dims, flat, spec = self.inputs(in_dims, args)
-        batched_kwargs = kwargs
         if chunk_size is None:
-            return self.whole(size, dims, flat, spec, batched_kwargs)
-        return self.in_chunks(size, chunk_size, dims, flat, spec, batched_kwargs)
+            return self.whole(size, dims, flat, spec, kwargs)
+        return self.in_chunks(size, chunk_size, dims, flat, spec, kwargs)
 
     def _check_out_dim(self, dim: Any) -> None:
         if dim is not None and not isinstance(dim, int):
@@ -93,11 +97,10 @@ class _Mapping:
 
     def inputs(self, in_dims: InDims, args: tuple[Any, ...]) -> tuple[int, list[int | None], list[Any], TreeSpec]:
         """The size of the batch, and for each leaf of the arguments the dimension of the batch, counted from the front."""
-        called = f"vmap({self.name}, in_dims={in_dims}, ...)(<inputs>): "
         if not isinstance(in_dims, (int, tuple)):
             raise ValueError(
-                f"{called}expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, got: "
-                f"{type(in_dims)}."
+                f"{self._called(in_dims)}expected `in_dims` to be int or a (potentially nested) tuple matching the structure of "
+                f"inputs, got: {type(in_dims)}."
             )
         if not args:
             raise ValueError(
@@ -108,11 +111,35 @@ class _Mapping:
         dims = _broadcast_to_and_flatten(in_dims, spec)
         if dims is None:
             raise ValueError(
-                f"{called}in_dims is not compatible with the structure of `inputs`. in_dims has structure "
+                f"{self._called(in_dims)}in_dims is not compatible with the structure of `inputs`. in_dims has structure "
                 f"{tree_flatten(in_dims)[1]} but inputs has structure {spec}."
             )
-        counted = [_counted(called, arg, dim) for arg, dim in zip(flat, dims)]
+        counted = [self._counted(in_dims, arg, dim) for arg, dim in zip(flat, dims)]
         return batch_size(counted, flat), counted, flat, spec
+
+    def _called(self, in_dims: InDims) -> str:
+        return f"vmap({self.name}, in_dims={in_dims}, ...)(<inputs>): "
+
+    def _counted(self, in_dims: InDims, arg: Any, dim: Any) -> int | None:
+        """The dimension of the batch in one argument, counted from the front."""
+        if dim is None:
+            return None
+        if not isinstance(dim, int):
+            raise ValueError(
+                f"{self._called(in_dims)}Got in_dim={dim} for an input but in_dim must be either an integer dimension or None."
+            )
+        if not isinstance(arg, Tensor):
+            raise ValueError(
+                f"{self._called(in_dims)}Got in_dim={dim} for an input but the input is of type {type(arg)}. We cannot vmap over "
+                "non-Tensor arguments, please use None as the respective in_dim"
+            )
+        n = arg._array.ndim
+        if not -n <= dim < n:
+            raise ValueError(
+                f"{self._called(in_dims)}Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {n} so "
+                f"expected in_dim to satisfy -{n} <= in_dim < {n}."
+            )
+        return dim % n
 
     # -------------------------------------------------------------------------------------------- through
 
@@ -169,26 +196,6 @@ class _Mapping:
                 "out_dims= to None for output?"
             )
         return unbatched(level, out, dim)
-
-
-def _counted(called: str, arg: Any, dim: Any) -> int | None:
-    """The dimension of the batch in one argument, counted from the front."""
-    if dim is None:
-        return None
-    if not isinstance(dim, int):
-        raise ValueError(f"{called}Got in_dim={dim} for an input but in_dim must be either an integer dimension or None.")
-    if not isinstance(arg, Tensor):
-        raise ValueError(
-            f"{called}Got in_dim={dim} for an input but the input is of type {type(arg)}. We cannot vmap over non-Tensor "
-            "arguments, please use None as the respective in_dim"
-        )
-    n = arg._array.ndim
-    if not -n <= dim < n:
-        raise ValueError(
-            f"{called}Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {n} so expected in_dim to "
-            f"satisfy -{n} <= in_dim < {n}."
-        )
-    return dim % n
 
 
 def batch_size(dims: Sequence[int | None], flat: Sequence[Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import types
@@ -13,7 +14,9 @@ from unittest import mock
 
 import numpy as np
 
+from mini_dl.autograd.batching import ELEMENTWISE, RULES
 from mini_dl.autograd.graph import restore
+from mini_dl.ops.batching import MOVED
 from mini_dl.tensor import Tensor, wrap
 
 Plant = contextlib.AbstractContextManager[Any]
@@ -580,5 +583,88 @@ FAULTS += [
         lambda: property_of("ops.pooling._maxima", forwards=lambda tangent, result, *rest: result),
         "nn.functional.max_pool2d",
         "forward_ad",
+    ),
+]
+
+
+# ------------------------------------------------------------------------------------------------ batches
+
+
+def batch_misplaced(path: str) -> Plant:
+    """Let the rule of the primitive at `path` put the batch last, as if its dimensions were those of an element."""
+    primitive = found(path).op
+    rule = RULES.get(primitive, RULES[ELEMENTWISE])
+
+    def misplaced(result: Any) -> Any:
+        if isinstance(result, tuple):
+            return tuple([misplaced(one) for one in result])
+        if not isinstance(result, Tensor):
+            return result
+        return result.movedim(0, -1).reshape(result.shape) if result.ndim > 1 else result.roll(1)
+
+    return mock.patch.dict(RULES, {primitive: lambda call: misplaced(rule(call))})
+
+
+MAPPED = {
+    "elementwise": ("ops.powers.exp", "exp"),
+    "binary": ("ops.arithmetic.mul", "mul"),
+    "a choice": ("ops.choice._where", "where"),
+    "a view": ("ops.views._permute", "permute"),
+    "a part": ("ops.parts._slice", "narrow"),
+    "joined": ("ops.joining._cat", "cat"),
+    "a sum": ("ops.reduction._sum", "sum"),
+    "an extreme": ("ops.reduction._amax", "amax"),
+    "a scan": ("ops.scans._cumsum", "cumsum"),
+    "sorted": ("ops.sorting._top", "topk"),
+    "a norm": ("ops.vector_norms._vector_norm", "linalg.vector_norm"),
+    "softmax": ("ops.activation._softmax", "softmax"),
+    "one matrix": ("ops.matmul._rows", "mm"),
+    "stacks of matrices": ("ops.matmul._batched", "bmm"),
+    "a linear layer": ("ops.matmul._affine", "nn.functional.linear"),
+    "convolution": ("ops.convolution.conv", "nn.functional.conv2d"),
+    "transposed convolution": ("ops.convolution.conv_input", "nn.functional.conv_transpose2d"),
+    "rows normalized": ("ops.normalization._row_norm", "nn.functional.layer_norm"),
+    "channels normalized": ("ops.normalization._channel_norm", "nn.functional.group_norm"),
+    "pooling": ("ops.pooling._maxima", "nn.functional.max_pool2d"),
+    "padding": ("ops.padding._pad_constant", "constant_pad_nd"),
+    "windows": ("ops.parts._unfold", "unfold"),
+    "resampling": ("ops.resampling._resample", "nn.functional.upsample_bilinear"),
+    "indices": ("ops.indexing._index_put", "index_put"),
+    "gathering": ("ops.gathering._gather", "gather"),
+    "rows of a table": ("ops.embedding._embedding", "nn.functional.embedding"),
+    "filling": ("ops.masks._masked_fill", "masked_fill"),
+    "decomposed": ("ops.determinants._det", "linalg.det"),
+    "solved": ("ops.solving._solve", "linalg.solve"),
+    "transformed": ("ops.fft.complex_to_complex", "fft.fft"),
+    "attention": ("ops.attention._attention", "nn.functional.scaled_dot_product_attention"),
+    "a loss": ("ops.classification._cross_entropy", "nn.functional.cross_entropy"),
+}
+"""By family, a primitive and an op that calls it."""
+
+FAULTS += [
+    op(f"a batch misplaced: {family}", "batches", functools.partial(batch_misplaced, path), name, "vmap")
+    for family, (path, name) in MAPPED.items()
+]
+FAULTS += [
+    op(
+        "the gradient of a weight that adds up the batch",
+        "batches",
+        lambda: batch_misplaced("ops.convolution.conv_weight"),
+        "nn.functional.conv2d",
+        "vmap_grad",
+    ),
+    op(
+        "sizes of 1 that are put before the batch",
+        "batches",
+        lambda: attribute("ops.batching.ranked", lambda original, tensor, batched, rank: tensor),
+        "add",
+        "vmap",
+    ),
+    op(
+        "dimensions that are not moved behind the batch",
+        "batches",
+        lambda: mock.patch.dict(MOVED, {"dims": lambda call, dims: dims}),
+        "logsumexp",
+        "vmap",
     ),
 ]

@@ -1,4 +1,4 @@
-"""vmap is a loop that makes one call: each function of a batch equals the loop over its elements, whatever transform lies around."""
+"""vmap is a loop in one call: each function of a batch equals the loop over its elements, whatever transform lies around."""
 
 from __future__ import annotations
 
