@@ -6,6 +6,7 @@ Each runs a function on a level of its own (see `autograd.transforms`), so they 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -405,7 +406,7 @@ def jacrev(
 def split_rows(matrix: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """The rows of a matrix, in blocks of these sizes."""
     ends = np.cumsum([0, *sizes]).tolist()
-    return [matrix[low:high] for low, high in zip(ends, ends[1:])]
+    return [matrix[low:high] for low, high in itertools.pairwise(ends)]
 
 
 def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False, *, randomness: str = "error") -> Function:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.autograd.forward_ad
 
 from parity_tests import bridge, compare
 from parity_tests.adapter import Entry, Sample

@@ -1,5 +1,5 @@
-"""Each declaration that shortens the way to a tangent (`linear_in`, `symmetric_in`, `forwards_by`, and the views) against the general
-way, the transpose of the transpose, on torch's samples."""
+"""Each declaration that shortens the way to a tangent (`linear_in`, `symmetric_in`, `forwards_by`, and the views) against the
+general way, the transpose of the transpose, on torch's samples."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import warnings
 
 import pytest
@@ -19,7 +20,7 @@ with warnings.catch_warnings():
 def network(torch, rng, *sizes, dtype="float64"):
     """Parameters of an MLP, and the function that runs it."""
     params = {}
-    for i, (n, m) in enumerate(zip(sizes, sizes[1:])):
+    for i, (n, m) in enumerate(itertools.pairwise(sizes)):
         params[f"w{i}"], params[f"b{i}"] = rng(n, m, dtype=dtype) * 0.5, rng(m, dtype=dtype) * 0.1
 
     def run(params, x):
@@ -159,7 +160,8 @@ def test_what_does_not_depend_on_the_input_has_a_derivative_of_zeros(torch, rng)
     func, x = torch.func, rng(3)
     return (
         func.grad(lambda x: torch.ones(()))(x), func.grad(lambda x: x.detach().sum())(x), func.jacrev(lambda x: torch.ones(2))(x),
-        func.jvp(lambda x: torch.ones(2), (x,), (x,)), func.jacfwd(lambda x: x.detach())(x), func.vjp(lambda x: x.floor(), x)[1](x),
+        func.jvp(lambda x: torch.ones(2), (x,), (x,)), func.jacfwd(lambda x: x.detach())(x),
+        func.vjp(lambda x: x.floor(), x)[1](x),
         func.grad(lambda x: func.grad(lambda y: (x * y).sum().detach() + y.sum())(x).sum())(x),
     )  # fmt: skip
 

@@ -639,8 +639,9 @@ def batched_grads(
     for i, (out, one) in enumerate(zip(outs, gradients)):
         if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
             raise RuntimeError(
-                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The sizes "
-                "of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was detected: "
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The "
+                "sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was "
+                "detected: "
                 f"grad_output[{i}] has a shape of {one.shape} and output[{i}] has a shape of {out.shape}. If you only want some "
                 "tensors in `grad_output` to be considered batched, consider using vmap."
             )

@@ -74,8 +74,8 @@ def jacobian(
         outs, several = _outputs(func(*args), "jacobian", strict)
         if vectorize and strict:
             raise RuntimeError(
-                "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either "
-                "set `strict=False` or `vectorize=False`."
+                "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please "
+                "either set `strict=False` or `vectorize=False`."
             )
         blocks = _rows_together(outs, args, create_graph) if vectorize else []
         for out in [] if vectorize else outs:

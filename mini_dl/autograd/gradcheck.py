@@ -34,9 +34,9 @@ def gradcheck(
 
     Every input that requires grad is perturbed by `eps`, element by element; with `fast_mode` along one random direction.
     `nondet_tol` bounds how far two runs may differ. With `check_undefined_grad`, outputs that get no gradient must act like
-    outputs with a gradient of zeros. `masked` concerns only sparse tensors. `check_forward_ad` compares the derivatives of forward
-    mode as well; `check_batched_grad` and `check_batched_forward_grad` compare products for two random vectors at once with one
-    by one. Raises GradcheckError if the Jacobians differ, or returns False if `raise_exception` is False.
+    outputs with a gradient of zeros. `masked` concerns only sparse tensors. `check_forward_ad` compares the derivatives of
+    forward mode as well; `check_batched_grad` and `check_batched_forward_grad` compare products for two random vectors at once
+    with one by one. Raises GradcheckError if the Jacobians differ, or returns False if `raise_exception` is False.
 
     >>> import mini_dl as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -175,7 +175,7 @@ def _wanted(inputs: tuple[object, ...]) -> list[tuple[int, Tensor]]:
 def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tensor]) -> list[Any]:
     """The tangents of the outputs, None where there is none, for these tangents of inputs."""
     with forward_ad.dual_level():
-        given = [t.detach() if isinstance(t, Tensor) else t for t in inputs]
+        given: list[Any] = [t.detach() if isinstance(t, Tensor) else t for t in inputs]
         for i, tangent in tangents.items():
             given[i] = forward_ad.make_dual(given[i], tangent)
         outs = [o for o in _tensors(func(*given)) if o._array.dtype.kind in INEXACT]

@@ -444,7 +444,7 @@ FREED = (
 #   (value, None, None)                   anything but a tensor, in a node that backward frees nevertheless
 #   (array, counter, version, number)     output `number` of the node, without holding the output itself: that would be a cycle;
 #                                         under a transform, instead of the array a tensor of the same level and tangent
-#   (packed, unpack, edge, result, number)  what the user's hook made of a tensor with this edge, or of output `number`
+#   (packed, unpack, edge, result, number, tangent)  what the user's hook made of a tensor with this edge, or of output `number`
 
 
 def save(value: Any) -> Any:
@@ -504,7 +504,7 @@ def shadow_of(tensor: Tensor) -> Tensor:
 
 
 def is_of_tensors(item: Any) -> bool:
-    return len(item[0] if type(item) is list and item else item) in (2, 4, 5)
+    return len(item[0] if type(item) is list and item else item) in (2, 4, 6)
 
 
 def pack_saved(node: Node) -> None:
@@ -533,20 +533,22 @@ def packed(item: Any, node: Node, pack: Callable[[Tensor], Any], unpack: Callabl
             "by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform "
             "in-place operations on the input to a pack hook."
         )
-    return held, unpack, edge, kind == 4, number
+    return held, unpack, edge, kind == 4, number, tensor._tangent
 
 
 def unpacked(item: Any, node: Node) -> Tensor:
     """The tensor that the user's hook makes of what it packed, with the history of the one that was saved."""
-    held, unpack, edge, is_result, number = item
+    held, unpack, edge, is_result, number, tangent = item
     tensor = unpack(held)
     if not isinstance(tensor, Tensor):
         raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type_name(tensor)}")
     if is_result:
         edge = node if number is None else (node, number)
-    if edge is None and not needs_grad(tensor):
+    if edge is None and not needs_grad(tensor) and tangent is None:
         return tensor
-    return alias(tensor, edge)
+    out = alias(tensor, edge)
+    out._tangent = tangent
+    return out
 
 
 class SavedTensor:
@@ -571,7 +573,7 @@ class SavedTensor:
         item = place[at]
         if len(item) == 1:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
-        if len(item) == 5:
+        if len(item) == 6:
             raise RuntimeError(
                 "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is "
                 "allowed at a time."

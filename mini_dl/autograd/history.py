@@ -28,9 +28,9 @@ from mini_dl.autograd.mode import at_work, mode
 from mini_dl.tensor import COUNTED, LEAF, LEAF_VIEW, Tensor, alias, inference, version_of
 
 NOT_WITHIN = (
-    "You are attempting to call Tensor.{call} inside of a function being transformed by a functorch transform. This is unsupported, "
-    "please attempt to use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call {name}() outside of a function "
-    "being transformed instead."
+    "You are attempting to call Tensor.{call} inside of a function being transformed by a functorch transform. This is "
+    "unsupported, please attempt to use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call {name}() "
+    "outside of a function being transformed instead."
 )
 
 

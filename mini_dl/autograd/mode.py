@@ -34,7 +34,7 @@ mode = _Mode()
 
 
 class _AtWork:
-    """Whether a transform of functions is at work in any thread. Until the first is, nobody looks: `transforms` puts in its own."""
+    """Whether a transform of functions is at work in any thread, and what it then has to say: `transforms` puts in its own."""
 
     anywhere = 0
     """How many levels are open, in all threads."""

@@ -26,7 +26,8 @@ ndarray, may_share_memory, shape = np.ndarray, np.may_share_memory, np.shape
 current = mode  # an argument may be called mode, none has a name that the texts use
 SIMPLE = {int, bool, float, str, type(None)}
 USED = frozenset(
-    "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of error inference is_refusal "
+    "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
+    "error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
     "shape_of shared wrapped LARGE".split()
 )

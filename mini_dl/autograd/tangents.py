@@ -226,6 +226,9 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
         item = kept if number is None else kept[number]
         if len(item) == 4 and isinstance(item[0], Tensor):
             item[0]._tangent = tangent
+        elif len(item) == 6:  # packed by the user's hook
+            place, at = (node.saved, "result") if number is None else (kept, number)
+            place[at] = (*item[:5], tangent)
 
 
 def with_tangent(tensor: Tensor, tangent: Tensor) -> Tensor:

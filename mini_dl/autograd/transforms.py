@@ -67,12 +67,13 @@ class Level:
     at = -1
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
-    _outer: list[Any]
+    outer: tuple[Any, ...] | list[Any] = ()
+    """What the last four were before, for each time that it was entered once more."""
 
     def __enter__(self) -> Any:
         open_levels(1)
         state = self.at, self.below, self.enabled_before, self.forward_before
-        self.__dict__.setdefault("_outer", []).append(state)
+        self.outer = [*self.outer, state]
         self.at, self.below = len(mode.stack), mode.stack
         self.enabled_before, self.forward_before = mode.enabled, mode.forward
         mode.stack = (*mode.stack, self)
@@ -84,7 +85,8 @@ class Level:
 
     def __exit__(self, *exception: object) -> None:
         mode.stack, mode.enabled, mode.forward = self.below, self.enabled_before, self.forward_before
-        self.at, self.below, self.enabled_before, self.forward_before = self._outer.pop()
+        self.at, self.below, self.enabled_before, self.forward_before = self.outer[-1]
+        self.outer = self.outer[:-1]
         open_levels(-1)
 
     def beneath(self) -> _Beneath:
@@ -261,9 +263,9 @@ def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
 
 
 CAPTURED = (
-    "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place operation (aten::copy_) that "
-    "would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to explicitly accept the "
-    "mutated Tensor(s) as inputs."
+    "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place operation (aten::copy_) "
+    "that would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to explicitly "
+    "accept the mutated Tensor(s) as inputs."
 )
 
 
