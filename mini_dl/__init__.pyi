@@ -58,7 +58,6 @@ from mini_dl import fft as fft
 from mini_dl import linalg as linalg
 from mini_dl import masked as masked
 from mini_dl import nn as nn
-from mini_dl import optim as optim
 from mini_dl import overrides as overrides
 from mini_dl import random as random
 from mini_dl import special as special
@@ -107,6 +106,7 @@ from mini_dl.tensor import typename as typename
 from mini_dl import amp as amp
 from mini_dl import distributions as distributions
 from mini_dl import func as func
+from mini_dl import optim as optim
 from mini_dl import serialization as serialization
 from mini_dl import signal as signal
 from mini_dl import utils as utils

@@ -374,15 +374,8 @@ def _(torch: Any) -> Work:
 def _(torch: Any) -> Work:
     nn = torch.nn
     torch.manual_seed(0)
-    first = [
-        nn.Conv2d(1, 16, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2)]
-    second
-        = [nn.Conv2d(16, 32, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ]
+    first = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    second = [nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
     return along_a_direction(torch, nn.Sequential(*first, *second, nn.Flatten(), nn.Linear(1568, 10)), 64, 1, 28, 28)
 
 

@@ -58,7 +58,7 @@ def _to_the_extreme(
 
 
 @method(out=True)
-@binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")  # type: ignore[arg-type]
+@binary(**_to_the_extreme(operator.lt, operator.gt), numbers="")
 def maximum(input: Array, other: Array) -> Array:
     """The greater of the two, NaN if either is; at a tie each gets half of the gradient."""
     _ordered("maximum", input, other)
@@ -66,7 +66,7 @@ def maximum(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(**_to_the_extreme(operator.gt, operator.lt), numbers="")  # type: ignore[arg-type]
+@binary(**_to_the_extreme(operator.gt, operator.lt), numbers="")
 def minimum(input: Array, other: Array) -> Array:
     """The smaller of the two, NaN if either is; at a tie each gets half of the gradient."""
     _ordered("minimum", input, other)
@@ -82,7 +82,7 @@ def _to_the_number(chosen: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Form
 
 
 @method(out=True)
-@binary(**_to_the_number(operator.ge), numbers="")  # type: ignore[arg-type]
+@binary(**_to_the_number(operator.ge), numbers="")
 def fmax(input: Array, other: Array) -> Array:
     """The greater of the two; of a number and NaN, the number."""
     _ordered("fmax", input, other)
@@ -90,7 +90,7 @@ def fmax(input: Array, other: Array) -> Array:
 
 
 @method(out=True)
-@binary(**_to_the_number(operator.le), numbers="")  # type: ignore[arg-type]
+@binary(**_to_the_number(operator.le), numbers="")
 def fmin(input: Array, other: Array) -> Array:
     """The smaller of the two; of a number and NaN, the number."""
     _ordered("fmin", input, other)

@@ -266,7 +266,7 @@ def _parts_of_sum(power: Callable[[Tensor], Tensor]) -> dict[str, Formula]:
 
 
 @method(out=True)
-@binary(**_parts_of_sum(lambda x: x.exp()), numbers="")  # type: ignore[arg-type]
+@binary(**_parts_of_sum(lambda x: x.exp()), numbers="")
 def logaddexp(input: Array, other: Array) -> Array:
     """``log(exp(input) + exp(other))``, without overflow."""
     accept("logaddexp_cpu", "fc", input, other)
@@ -284,7 +284,7 @@ def _log_of_sum(a: Array, b: Array) -> Array:
 
 
 @method(out=True)
-@binary(**_parts_of_sum(lambda x: x.exp2()), numbers="")  # type: ignore[arg-type]
+@binary(**_parts_of_sum(lambda x: x.exp2()), numbers="")
 def logaddexp2(input: Array, other: Array) -> Array:
     """``log2(2 ** input + 2 ** other)``, without overflow."""
     accept("logaddexp2_cpu", "f", input, other)
