@@ -293,7 +293,7 @@ def result_numpy(*operands: Any) -> np.dtype[Any]:
 def promote(a: Any, b: Any) -> tuple[Array, Any]:
     """Both operands in the type of the result. A Python number stays one if NumPy then agrees with torch."""
     if type(b) is not np.ndarray or type(a) is not np.ndarray:
-        array, number = (a, b) if isinstance(a, np.ndarray) else (b, a)
+        array, number = (b, a) if isinstance(b, np.ndarray) else (a, b)
         if array.dtype.kind in FLOATING and type(number) in (builtins.float, builtins.int):
             return a, b
     target = result_numpy(a, b)

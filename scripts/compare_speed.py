@@ -401,6 +401,34 @@ def _(torch: Any) -> Work:
     return lambda: second(parameters)
 
 
+@case("func: vmap(grad), 64 samples of a CNN, 1 x 28 x 28", 1.5)
+def _(torch: Any) -> Work:
+    nn = torch.nn
+    torch.manual_seed(0)
+    stages = [(nn.Conv2d(n, m, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)) for n, m in ((1, 8), (8, 16))]
+    model = nn.Sequential(*[layer for stage in stages for layer in stage], nn.Flatten(), nn.Linear(784, 10))
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    images, labels = tensor(torch, 64, 1, 28, 28), torch.from_numpy(np.arange(64) % 10)
+
+    def loss(parameters: dict[str, Any], image: Any, label: Any) -> Any:
+        return nn.functional.cross_entropy(torch.func.functional_call(model, parameters, (image[None],)), label[None])
+
+    per_sample = torch.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    return lambda: per_sample(parameters, images, labels)
+
+
+@case("func: vmap over ten MLPs 64-128-128-10, batch 256", 1.5)
+def _(torch: Any) -> Work:
+    nn = torch.nn
+    torch.manual_seed(0)
+    layers = lambda: [nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)]
+    models = [nn.Sequential(*layers()) for _ in range(10)]
+    states = [{name: value.detach() for name, value in state.items()} for state in torch.func.stack_module_state(models)]
+    x = tensor(torch, 256, 64)
+    ensemble = torch.vmap(lambda *states: torch.func.functional_call(models[0], states, (x,)))
+    return lambda: ensemble(*states)
+
+
 # ------------------------------------------------------------------------------------------------ measuring
 
 

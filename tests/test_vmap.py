@@ -456,3 +456,20 @@ def test_gradcheck_compares_batches(rng):
 
     with pytest.raises(torch.autograd.gradcheck.__globals__["GradcheckError"]):
         torch.autograd.gradcheck(Wrong.apply, (x,), check_batched_grad=True)
+
+
+def test_a_tensor_that_escaped_is_refused(rng):
+    seen = []
+    torch.vmap(lambda a: (seen.append(a), a)[1])(draw(rng, B, 4))
+    (escaped,) = seen
+    for use in (
+        lambda: escaped + 1,
+        lambda: 2.5 - escaped,
+        lambda: escaped * escaped,
+        lambda: escaped.sin(),
+        lambda: escaped.sum(),
+    ):
+        with pytest.raises(RuntimeError, match="vmap"):
+            use()
+    with pytest.raises(RuntimeError, match="escaped from inside"):
+        torch.vmap(lambda a: a + escaped)(draw(rng, B, 4))

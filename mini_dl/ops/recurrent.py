@@ -129,7 +129,7 @@ def _gradients(
                     x._edge = LEAF
             outs, cotangents = _composed(step, lifted, states, grads, reverse)
             level.quiet = True
-            leaves = [x for x, is_wanted in zip(lifted, wanted) if is_wanted]
+            leaves: list[Any] = [x for x, is_wanted in zip(lifted, wanted) if is_wanted]
             found = iter([unwrap(level, g) for g in run_backward(outs, cotangents, leaves, False, False, False)])
     else:
         inputs = [x if x is None else x.view_as(x) for x in parts]  # the same tensor may come twice
