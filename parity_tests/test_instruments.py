@@ -177,8 +177,8 @@ def test_every_family_has_a_fault() -> None:
     families = {fault.family for fault in faults.FAULTS}
     wanted = (
         "activation attention batches convolution creation distance distributions dropout embedding engine fft forwards in-place "
-        "indexing joining linalg loss matmul modules normalization optimizers padding pointwise pooling random reduction resampling "
-        "scans sorting special types views"
+        "indexing joining linalg loss matmul modules normalization optimizers padding pointwise pooling random reduction "
+        "resampling scans sorting special types views"
     )
     assert families == set(wanted.split()) and len(faults.FAULTS) >= 24
 
