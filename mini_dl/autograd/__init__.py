@@ -9,7 +9,7 @@ from mini_dl.autograd.anomaly import (
     is_anomaly_enabled as is_anomaly_enabled,
     set_detect_anomaly as set_detect_anomaly,
 )
-from mini_dl.autograd.engine import backward as backward, grad as grad
+from mini_dl.autograd.backwards import backward as backward, grad as grad
 from mini_dl.autograd.function import Function as Function, FunctionCtx as FunctionCtx, once_differentiable as once_differentiable
 from mini_dl.autograd.gradcheck import GradcheckError as GradcheckError, gradcheck as gradcheck, gradgradcheck as gradgradcheck
 from mini_dl.autograd.graph import SavedTensor as SavedTensor

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import check_fits, type_name
+from mini_dl._checks import check_fits
 from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
-from mini_dl.autograd.formal import aim_of
 from mini_dl.autograd.former import known_as
 from mini_dl.autograd.graph import (
     GradientEdge,
@@ -27,12 +26,8 @@ from mini_dl.autograd.graph import (
     edge_of,
     flat_edges,
     grad_fn_and_number,
-    is_end,
-    keep_grad,
-    needs_grad,
 )
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.autograd.rows import rows_of
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
@@ -549,170 +544,3 @@ def checked_replacement(changed: Any, grad: Tensor | None, hook: Any) -> Tensor:
 def name_of(hook: Any) -> str:
     name = getattr(hook, "__name__", None)
     return name if isinstance(name, str) else "<unknown>"
-
-
-# ------------------------------------------------------------------------------------------------ entry points
-
-
-def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> list[Tensor]:
-    if len(outputs) != len(gradients):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
-    started: list[Tensor] = []
-    for i, (out, grad) in enumerate(zip(outputs, gradients)):
-        if isinstance(out, GradientEdge):
-            out = wrap(np.broadcast_to(np.empty((), aim_of(aim(out))[1]), aim_of(aim(out))[0]))  # what the gradient must fit
-        elif not isinstance(out, Tensor):
-            raise TypeError(f"element {i} of tensors is {type_name(out)}, not a Tensor")
-        elif grad_fn_and_number(edge_of(out))[0] is None:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
-        if grad is None:
-            if out._array.size != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            if out._array.dtype.kind == "c":
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
-            grad = wrap(np.ones_like(out._array))  # without values if `out` is
-        elif not isinstance(grad, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
-        elif grad._array.shape != out._array.shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of {out.shape}."
-            )
-        elif (grad._array.dtype.kind == "c") != (out._array.dtype.kind == "c"):
-            raise RuntimeError(
-                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-                f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {out.dtype}."
-            )
-        started.append(grad)
-    return started
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    """The tensors of any iterable, or the one that is given."""
-    single = isinstance(value, (Tensor, GradientEdge)) or not isinstance(value, Iterable)
-    return (value,) if single else tuple(value)
-
-
-def backward(
-    tensors: Any,
-    grad_tensors: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: Any = None,
-) -> None:
-    """Add to ``.grad`` of each leaf the gradient of the sum of ``tensor * grad_tensor``.
-
-    With `inputs`, to those tensors only. RuntimeError if a tensor needs no gradient, if a non-scalar comes without its
-    gradient, or if the graph was freed by an earlier backward (`retain_graph` keeps it).
-    """
-    if mode.stack:
-        raise RuntimeError(
-            "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp "
-            "instead or call backward() outside of functorch transforms."
-        )
-    outputs = _as_tuple(tensors)
-    gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
-    targets = None if inputs is None else _as_tuple(inputs)
-    if targets is not None and len(targets) == 0:
-        raise RuntimeError("`inputs` argument to `backward` cannot be empty.")
-    started = _starting_gradients(outputs, gradients)
-    if create_graph:
-        warnings.warn(
-            "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
-            "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this.",
-            stacklevel=3,
-        )
-    for target in targets or ():
-        if isinstance(target, GradientEdge):
-            continue
-        if not needs_grad(target):
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if not is_end(target) and not target._retains:
-            keep_grad(target, edge_of(target))
-    keep = create_graph if retain_graph is None else retain_graph
-    run_backward(outputs, started, targets, keep, create_graph, True)
-
-
-def batched_grads(
-    outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
-) -> tuple[Any, ...]:
-    """`grad` for each of a batch of gradients, which their first dimension counts."""
-    for i, (out, one) in enumerate(zip(outs, gradients)):
-        if isinstance(out, Tensor) and isinstance(one, Tensor) and one._array.shape[1:] != out._array.shape:
-            raise RuntimeError(
-                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The "
-                "sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was "
-                "detected: "
-                f"grad_output[{i}] has a shape of {one.shape} and output[{i}] has a shape of {out.shape}. If you only want some "
-                "tensors in `grad_output` to be considered batched, consider using vmap."
-            )
-
-    def one_row(*rows: Tensor) -> list[Tensor | None]:
-        given = iter(rows)
-        starts = [None if g is None else next(given) for g in gradients]
-        return list(grad(outs, targets, starts, True, create_graph, allow_unused=allow_unused))
-
-    return tuple(rows_of(one_row, [g for g in gradients if g is not None]))
-
-
-def grad(
-    outputs: Any,
-    inputs: Any,
-    grad_outputs: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    only_inputs: bool = True,
-    allow_unused: bool | None = None,
-    is_grads_batched: bool = False,
-    materialize_grads: bool = False,
-) -> tuple[Tensor, ...]:
-    """The gradients of the sum of ``output * grad_output`` with respect to `inputs`; ``.grad`` stays as it is.
-
-    RuntimeError if one of `inputs` was not used and `allow_unused` is not set. `only_inputs` is accepted, and has no effect.
-
-    >>> import mini_dl as torch
-    >>> x = torch.tensor(3.0, requires_grad=True)
-    >>> (dx,) = torch.autograd.grad(x**3, x, create_graph=True)
-    >>> torch.autograd.grad(dx, x)
-    (tensor(18.),)
-    """
-    if not only_inputs:
-        warnings.warn(
-            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other parts of "
-            "the graph, please use torch.autograd.backward.",
-            FutureWarning,
-            stacklevel=2,
-        )
-    if materialize_grads and allow_unused is False:
-        raise ValueError(
-            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
-        )
-    allow_unused = materialize_grads if allow_unused is None else allow_unused
-    if isinstance(inputs, dict):
-        by_name = grad(
-            outputs, tuple(inputs.values()), grad_outputs, retain_graph, create_graph, True, allow_unused, is_grads_batched,
-            materialize_grads,
-        )  # fmt: skip
-        return dict(zip(inputs, by_name))  # type: ignore[return-value]
-    outs, targets = _as_tuple(outputs), _as_tuple(inputs)
-    gradients = (None,) * len(outs) if grad_outputs is None else _as_tuple(grad_outputs)
-    if is_grads_batched:
-        return batched_grads(outs, targets, gradients, create_graph, allow_unused)
-    keep = create_graph if retain_graph is None else retain_graph
-    started = _starting_gradients(outs, gradients)
-    for target in targets:
-        if isinstance(target, GradientEdge):
-            continue
-        if not isinstance(target, Tensor):
-            raise TypeError(f"inputs must be Tensors, not {type_name(target)}")
-        if not needs_grad(target):
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-    found: list[Any] = run_backward(outs, started, targets, keep, create_graph, False)
-    for g in found:
-        if g is None and not allow_unused:
-            raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. "
-                "Set allow_unused=True if this is the desired behavior."
-            )
-    if materialize_grads:
-        found = [wrap(np.zeros(*aim_of(aim(t)))) if g is None else g for t, g in zip(targets, found)]
-    return tuple(found)

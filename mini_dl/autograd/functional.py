@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, Function
-from mini_dl.autograd import engine, forward_ad
+from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
 from mini_dl.autograd.rows import basis_of, rows_of
@@ -269,7 +269,7 @@ def _grads(
     pairs = [(o, v) for o, v in zip(outs, vectors) if edge_of(o) is not None]
     found: Sequence[Tensor | None] = [None] * len(args)
     if pairs:
-        found = engine.grad(
+        found = backwards.grad(
             [o for o, _ in pairs], list(args), [v for _, v in pairs], create_graph or keep, create_graph, allow_unused=True
         )
     grads = []

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import INEXACT, Array, Function
-from mini_dl.autograd import engine, forward_ad
+from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.autograd.rows import rows_of
 from mini_dl.autograd.tangents import zeros_like
@@ -93,7 +93,7 @@ def gradgradcheck(
                 value.requires_grad = True
         outs = _differentiable_outputs(func(*values))
         wanted = [v for v in values if isinstance(v, Tensor) and edge_of(v) is not None]
-        found = engine.grad(outs, wanted, cotangents, create_graph=True, allow_unused=True)
+        found = backwards.grad(outs, wanted, cotangents, create_graph=True, allow_unused=True)
         return tuple([g for g in found if g is not None])
 
     return gradcheck(
@@ -232,7 +232,7 @@ def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
     for out in _differentiable_outputs(func(*inputs)):
 
         def products(cotangent: Tensor, out: Tensor = out) -> list[Tensor]:
-            found = engine.grad(out, targets, cotangent, retain_graph=True, allow_unused=True)
+            found = backwards.grad(out, targets, cotangent, retain_graph=True, allow_unused=True)
             return [zeros_like(t) if g is None else g for g, t in zip(found, targets)]
 
         _compare_batched(products, out._array, rng, "batched gradients")
@@ -299,7 +299,7 @@ def _analytical(out: Tensor, wanted: Tensor, check_dtypes: bool, i: int, j: int)
         for unit in (1, 1j) if complex_out else (1,):
             cotangent = np.zeros_like(out._array)
             cotangent[index] = unit
-            (g,) = engine.grad(out, wanted, wrap(cotangent), retain_graph=True, allow_unused=True)
+            (g,) = backwards.grad(out, wanted, wrap(cotangent), retain_graph=True, allow_unused=True)
             if g is not None and check_dtypes and g._array.dtype != wanted._array.dtype:
                 raise GradcheckError(f"Gradient of input {i} has dtype {g.dtype} instead of {wanted.dtype}")
             if g is not None and g._array.shape != wanted._array.shape:
@@ -324,7 +324,7 @@ def _compare(numerical: Array, analytical: Array, i: int, j: int, atol: float, r
 def _check_linear(outs: list[Tensor], wanted: list[Tensor]) -> None:
     """A gradient of zeros must result in zeros."""
     zeros = [wrap(np.zeros_like(o._array)) for o in outs]
-    for g in engine.grad(outs, wanted, zeros, retain_graph=True, allow_unused=True):
+    for g in backwards.grad(outs, wanted, zeros, retain_graph=True, allow_unused=True):
         if g is not None and np.any(g._array != 0):
             raise GradcheckError("backward not multiplied by grad_output")
 
@@ -356,7 +356,7 @@ def _check_undefined(func: Function, inputs: tuple[object, ...], wanted: list[Te
         outs = [_without_gradient(o) if k in missing else o for k, o in enumerate(_differentiable_outputs(func(*inputs)))]
         zeros = [wrap(np.zeros_like(o._array)) for o in outs]
         try:
-            grads = engine.grad(outs, wanted, zeros, allow_unused=True)
+            grads = backwards.grad(outs, wanted, zeros, allow_unused=True)
         except RuntimeError as error:
             raise _mishandled(f"Expected backward function to handle undefined output grads, but it raised: {error}") from error
         if any([g is not None and np.any(g._array != 0) for g in grads]):

@@ -10,7 +10,7 @@ from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
 from mini_dl._meta import is_hollow
 from mini_dl._unseen import is_unseen
-from mini_dl.autograd import engine
+from mini_dl.autograd import backwards
 from mini_dl.autograd.former import given_array
 from mini_dl.autograd.graph import (
     Handle,
@@ -159,7 +159,7 @@ def backward(
     >>> x.grad
     tensor([2., 4.])
     """
-    engine.backward(self, gradient, retain_graph, create_graph, inputs)
+    backwards.backward(self, gradient, retain_graph, create_graph, inputs)
 
 
 def detach(self: Tensor) -> Tensor:

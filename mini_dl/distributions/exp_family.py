@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mini_dl.autograd.engine import grad
+from mini_dl.autograd.backwards import grad
 from mini_dl.distributions.distribution import Distribution, missing
 from mini_dl.tensor import Tensor
 

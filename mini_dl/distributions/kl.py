@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from mini_dl.autograd.engine import grad
+from mini_dl.autograd.backwards import grad
 from mini_dl.distributions.composed import Independent, TransformedDistribution
 from mini_dl.distributions.continuous import Cauchy, Laplace, Normal, Uniform
 from mini_dl.distributions.derived import Gumbel, HalfNormal, Pareto

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mini_dl._surface import named
-from mini_dl.autograd.engine import grad
+from mini_dl.autograd.backwards import grad
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled
 from mini_dl.nn import functional as F
 from mini_dl.nn._types import Ints

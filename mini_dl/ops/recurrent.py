@@ -11,7 +11,8 @@ from typing import Any
 
 from mini_dl._dtypes import NARROW, Array
 from mini_dl._surface import function
-from mini_dl.autograd.engine import grad as gradients, run_backward
+from mini_dl.autograd.backwards import grad as gradients
+from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.mode import at_work, differentiates
 from mini_dl.autograd.primitive import op, op_together
 from mini_dl.autograd.transforms import Lifted, unwrap, wrap_at

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from mini_dl.autograd import graph
-from mini_dl.autograd.engine import backward as run_backward
+from mini_dl.autograd.backwards import backward as run_backward
 from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import enable_grad, is_grad_enabled, mode, no_grad
 from mini_dl.nn.modules.container import Sequential
