@@ -353,8 +353,9 @@ def binary(
             computes(primitive)
             return primitive
 
-        primitive, last = declared(), declared()
-        if len(formulas) == 2:
+        primitive = declared()
+        last = declared() if len(formulas) == 2 else primitive
+        if last is not primitive:
             name = REFLECTED.get(last.name)
             last.grad_name, last.order = name or last.grad_name, (1,) if name else (1, 0)
         function = build(primitive, "raise_not_a_tensor", "input" in numbers, "other" in numbers)
