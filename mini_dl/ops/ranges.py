@@ -128,7 +128,7 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     kind = np.dtype(dtype)
     if kind.kind != "c" and (isinstance(start, complex) or isinstance(end, complex)):
         raise RuntimeError(f"torch.{name}(): complex bounds can't be safely cast to passed dtype {kind}")
-    if kind.kind == "b":
+    if kind.kind == "b" and steps > 1:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
     if name == "linspace":
         for bound in (start, end):
