@@ -57,12 +57,12 @@ def replaced(args: tuple[Any, ...], argnums: ArgNums, by: Any) -> tuple[Any, ...
     return tuple(given)
 
 
-def lifted(level: Lifted, tree: Any) -> Any:
+def lifted(level: Lifted, tree: object) -> Any:
     """A tree with its tensors on `level`."""
     return tree_map(lambda x: wrap_at(level, x) if isinstance(x, Tensor) else x, tree)
 
 
-def differentiable(x: Any) -> Tensor:
+def differentiable(x: object) -> Tensor:
     """Let a tensor that was just lifted get a gradient."""
     if not isinstance(x, Tensor):
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
@@ -72,10 +72,10 @@ def differentiable(x: Any) -> Tensor:
     return x
 
 
-def lowered(level: Lifted, tree: Any) -> Any:
+def lowered(level: Lifted, tree: object) -> Any:
     """A tree of tensors, as those of the level below. RuntimeError for anything else in it."""
 
-    def below(x: Any) -> Any:
+    def below(x: object) -> Any:
         if isinstance(x, Tensor):
             return unwrap(level, x)
         raise RuntimeError(f"Expected tensors, got unsupported type {type(x)}")
@@ -83,7 +83,7 @@ def lowered(level: Lifted, tree: Any) -> Any:
     return tree_map(below, tree)
 
 
-def with_aux(result: Any, has_aux: bool, what: str) -> tuple[Any, Any]:
+def with_aux(result: object, has_aux: bool, what: str) -> tuple[Any, Any]:
     """What a function returned, and what it returned beside it."""
     if not has_aux:
         return result, None
@@ -142,7 +142,7 @@ def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Functio
     both = grad_and_value(func, argnums, has_aux)
 
     @wraps(func)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
+    def gradient(*args: object, **kwargs: object) -> Any:
         grads, value = both(*args, **kwargs)
         return (grads, value[1]) if has_aux else grads
 
@@ -159,7 +159,7 @@ def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) 
     what = "grad_and_value(f)(*args)"
 
     @wraps(func)
-    def gradient_and_value(*args: Any, **kwargs: Any) -> Any:
+    def gradient_and_value(*args: object, **kwargs: object) -> Any:
         refuse_hooks("grad")
         with Lifted() as level:
             args, kwargs = lifted(level, args), lifted(level, kwargs)
@@ -183,7 +183,7 @@ def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) 
     return gradient_and_value
 
 
-def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
+def vjp(func: Function, *primals: object, has_aux: bool = False) -> Any:
     """``(func(*primals), vjp_fn)``; ``vjp_fn(cotangents)`` is the tuple of the products of cotangents, shaped as the output, with
     the Jacobians in the arguments.
 
@@ -217,7 +217,7 @@ def vjp_in(func: Function, primals: tuple[Any, ...], argnums: ArgNums | None, ha
                 )
         result = lowered(level, output)
 
-    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+    def vjp_fn(cotangents: object, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         given, their_shape = tree_flatten(cotangents)
         if their_shape != shape:
             raise RuntimeError(
@@ -232,7 +232,7 @@ def vjp_in(func: Function, primals: tuple[Any, ...], argnums: ArgNums | None, ha
     return (result, vjp_fn, aux) if has_aux else (result, vjp_fn)
 
 
-def check_cotangent(out: Tensor, cotangent: Any) -> None:
+def check_cotangent(out: Tensor, cotangent: object) -> None:
     if not isinstance(cotangent, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(cotangent).__name__}")
     if cotangent._array.shape != out._array.shape:
@@ -256,7 +256,7 @@ class _Star:
 JVP = "jvp(f, primals, tangents)"
 
 
-def jvp(func: Function, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
+def jvp(func: Function, primals: object, tangents: object, *, strict: bool = False, has_aux: bool = False) -> Any:
     """``(func(*primals), J @ tangents)``: the output, and its derivative in the direction `tangents`, by forward mode.
 
     `primals` is a tuple, `tangents` another of the same structure and shapes. With `has_aux` a third: what `func` returned beside
@@ -269,7 +269,7 @@ def jvp(func: Function, primals: Any, tangents: Any, *, strict: bool = False, ha
     return jvp_in(func, primals, tangents, None, strict, has_aux)
 
 
-def jvp_in(func: Function, primals: Any, tangents: Any, argnums: ArgNums | None, strict: bool, has_aux: bool) -> Any:
+def jvp_in(func: Function, primals: object, tangents: object, argnums: ArgNums | None, strict: bool, has_aux: bool) -> Any:
     """`jvp` in the arguments `argnums`, or in all."""
     if not isinstance(primals, tuple):
         raise RuntimeError(f"{JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
@@ -315,7 +315,7 @@ def product_of(level: Lifted, out: Tensor, strict: bool) -> Tensor:
     return zeros_like(out)
 
 
-def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
+def linearize(func: Function, *primals: object) -> tuple[Any, Function]:
     """``(func(*primals), jvp_fn)``: ``jvp_fn(*tangents)`` is the derivative at the primals in this direction.
 
     The function is run once: what it recorded is a linear map, whose transpose is taken at each call. RuntimeError where the
@@ -332,7 +332,7 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
     _, back = vjp_in(vjp_fn, (zeros,), None, False)
     flat, tree = tree_flatten(primals)
 
-    def jvp_fn(*tangents: Any) -> Any:
+    def jvp_fn(*tangents: object) -> Any:
         given, their_tree = tree_flatten(tangents)
         if their_tree != tree:
             raise RuntimeError(f"Expected the tangents {their_tree} to have the same argspec as the primals {tree}")
@@ -351,7 +351,7 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
 # ------------------------------------------------------------------------------------------------ whole matrices
 
 
-def refuse_complex(name: str, tree: Any, what: str) -> None:
+def refuse_complex(name: str, tree: object, what: str) -> None:
     for i, leaf in enumerate(tree_leaves(tree)):
         if isinstance(leaf, Tensor) and leaf._array.dtype.kind == "c":
             raise RuntimeError(f"{name}: Expected all {what} to be real but received complex tensor at flattened input idx: {i}")
@@ -380,7 +380,7 @@ def jacrev(
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
 
     @wraps(func)
-    def jacobian(*args: Any) -> Any:
+    def jacobian(*args: object) -> Any:
         refuse_complex("jacrev", args, "inputs")
         output, vjp_fn, *aux = vjp_in(func, args, argnums, has_aux)
         outs, shape = tree_flatten(output)
@@ -421,7 +421,7 @@ def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False, *, rando
     """
 
     @wraps(func)
-    def jacobian(*args: Any) -> Any:
+    def jacobian(*args: object) -> Any:
         refuse_complex("jacfwd", args, "inputs")
         flat, tree = tree_flatten(args if argnums is None else chosen(args, argnums))
         seen: list[Any] = []
@@ -478,7 +478,7 @@ def functionalize(func: Function, *, remove: str = "mutations") -> Function:
         )
 
     @wraps(func)
-    def same(*args: Any, **kwargs: Any) -> Any:
+    def same(*args: object, **kwargs: object) -> Any:
         return func(*args, **kwargs)
 
     return same

@@ -62,7 +62,7 @@ class Unseen:
     __slots__ = ("dtype", "memory", "shape", "strides")
     base = None
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...], memory: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...], memory: object) -> None:
         self.shape, self.dtype, self.strides, self.memory = shape, dtype, strides, memory
 
     @property
@@ -98,7 +98,7 @@ class Unseen:
         """The same."""
         return self
 
-    def item(self, *_: Any) -> NoReturn:
+    def item(self, *_: object) -> NoReturn:
         """Refused."""
         raise RuntimeError(ITEM)
 
@@ -109,7 +109,7 @@ class Unseen:
     def __bool__(self) -> NoReturn:
         raise RuntimeError(FLOW)
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise RuntimeError(NO_VALUES)
 
     __array_ufunc__ = __array__ = __getitem__ = __setitem__ = __iter__ = __int__ = __float__ = __index__ = __complex__ = _refuse
@@ -120,7 +120,7 @@ class Unseen:
     __and__ = __or__ = __xor__ = __invert__ = __rand__ = __ror__ = _refuse
     __hash__ = object.__hash__
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, function: Any, types: object, args: Any, kwargs: Any) -> Any:
         array = args[0]
         if function in _LIKE:
             kind = kwargs.get("dtype")
@@ -156,7 +156,7 @@ def is_unseen(value: object) -> TypeGuard[Any]:
     return getattr(value, "_array", value).__class__ is Unseen
 
 
-def refuse_batch(name: str, *values: Any) -> None:
+def refuse_batch(name: str, *values: object) -> None:
     """RuntimeError for a function whose result takes another shape for each element of a batch."""
     if any([is_unseen(value) for value in values]):
         raise RuntimeError(

@@ -54,13 +54,13 @@ def vmap(
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
     @functools.wraps(func, updated=())
-    def mapped(*args: Any, **kwargs: Any) -> Any:
+    def mapped(*args: object, **kwargs: object) -> Any:
         return _Mapping(func, out_dims, randomness).run(in_dims, chunk_size, args, kwargs)
 
     return mapped
 
 
-def name_of(func: Any) -> str:
+def name_of(func: object) -> str:
     """What errors call a function."""
     if hasattr(func, "__name__"):
         return str(func.__name__)
@@ -86,7 +86,7 @@ class _Mapping:
             return self.whole(size, dims, flat, spec, kwargs)
         return self.in_chunks(size, chunk_size, dims, flat, spec, kwargs)
 
-    def _check_out_dim(self, dim: Any) -> None:
+    def _check_out_dim(self, dim: object) -> None:
         if dim is not None and not isinstance(dim, int):
             raise ValueError(
                 f"vmap({self.name}, ..., out_dims={self.out_dims}): `out_dims` must be an int, None or a python collection of "
@@ -120,7 +120,7 @@ class _Mapping:
     def _called(self, in_dims: InDims) -> str:
         return f"vmap({self.name}, in_dims={in_dims}, ...)(<inputs>): "
 
-    def _counted(self, in_dims: InDims, arg: Any, dim: Any) -> int | None:
+    def _counted(self, in_dims: InDims, arg: object, dim: object) -> int | None:
         """The dimension of the batch in one argument, counted from the front."""
         if dim is None:
             return None
@@ -168,7 +168,7 @@ class _Mapping:
 
     # -------------------------------------------------------------------------------------------- out
 
-    def outputs(self, level: Batched, found: Any) -> Any:
+    def outputs(self, level: Batched, found: object) -> Any:
         """What `func` returned, with the batch as the dimension that `out_dims` names."""
         flat, spec = tree_flatten(found)
         if isinstance(found, Tensor):
@@ -185,7 +185,7 @@ class _Mapping:
             )
         return tree_unflatten([self._output(level, out, dim) for out, dim in zip(flat, dims)], spec)
 
-    def _output(self, level: Batched, out: Any, dim: int | None) -> Any:
+    def _output(self, level: Batched, out: object, dim: int | None) -> Any:
         if dim is None:
             if isinstance(out, Tensor) and out._level is not None and type(out._level) is Batched:
                 raise ValueError(f"vmap({self.name}, ...): `{self.name}` can not return a BatchedTensor when out_dim is None")

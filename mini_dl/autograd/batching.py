@@ -131,10 +131,10 @@ class Batched(Level):
             look_into(args[0], out)
         return out
 
-    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
         return apply_on_batch(self, function, args)
 
-    def _has(self, value: Any) -> Any:
+    def _has(self, value: object) -> Any:
         """Whether an argument is a tensor of this level; a list, of those in it, if any of them is."""
         if isinstance(value, Tensor):
             return value._level is self
@@ -143,7 +143,7 @@ class Batched(Level):
             return found if any(found) else False
         return False
 
-    def _physical(self, value: Any) -> Any:
+    def _physical(self, value: object) -> Any:
         if isinstance(value, Tensor):
             return value._value if value._level is self else value
         if (value.__class__ is list or value.__class__ is tuple) and self._has(value):

@@ -71,7 +71,7 @@ def _returned(level: Any, found: Any, dims: Any, values: Sequence[Any], args: Se
     return wrap_at(level, value, 0)
 
 
-def outside(level: Any, value: Any) -> tuple[Any, bool]:
+def outside(level: object, value: object) -> tuple[Any, bool]:
     """The physical tensor of one of the level, and whether it is of the level."""
     if isinstance(value, Tensor) and value._level is level:
         return value._value, True
@@ -85,13 +85,13 @@ def inside(level: Any, values: Sequence[Any], batched: Sequence[bool]) -> list[A
 class _Seen:
     """The context of the user's methods: tensors are saved without the level, and seen within it."""
 
-    def __init__(self, ctx: Any, level: Any, batched: list[bool]) -> None:
+    def __init__(self, ctx: object, level: object, batched: list[bool]) -> None:
         self.__dict__.update(ctx=ctx, level=level, batched=batched)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ctx, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         setattr(self.ctx, name, value)
 
     def _saved(self, tensors: Sequence[Any]) -> list[Any]:
@@ -99,10 +99,10 @@ class _Seen:
         self.batched[:] = [has for _, has in given]
         return [value for value, _ in given]
 
-    def save_for_backward(self, *tensors: Any) -> None:
+    def save_for_backward(self, *tensors: object) -> None:
         self.ctx.save_for_backward(*self._saved(tensors))
 
-    def save_for_forward(self, *tensors: Any) -> None:
+    def save_for_forward(self, *tensors: object) -> None:
         self.ctx.save_for_forward(*self._saved(tensors))
 
     @property
@@ -134,7 +134,7 @@ class _Generated:
         self.outs = [has for _, has in outs]
         return tuple([value for value, _ in outs]) if isinstance(found, tuple) else outs[0][0]
 
-    def setup_context(self, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    def setup_context(self, ctx: object, inputs: tuple[Any, ...], output: Any) -> None:
         outs = output if isinstance(output, tuple) else (output,)
         with self.level() as level:
             args, found = inside(level, inputs, self.batched), inside(level, outs, self.outs)
@@ -157,7 +157,7 @@ class _Generated:
             ]
         )
 
-    def _of_input(self, level: Any, grad: Any, has: bool) -> Any:
+    def _of_input(self, level: object, grad: object, has: bool) -> Any:
         """A gradient for a physical input: with its batch, or added up."""
         value, batched = outside(level, grad)
         if not isinstance(value, Tensor) or batched is has:
@@ -174,6 +174,6 @@ class _Generated:
         ]
         return tuple(outs) if isinstance(found, tuple) else outs[0]
 
-    def wrapped(self, level: Any, found: Any) -> Any:
+    def wrapped(self, level: object, found: object) -> Any:
         outs = inside(level, found if isinstance(found, tuple) else (found,), self.outs)
         return tuple(outs) if isinstance(found, tuple) else outs[0]

@@ -94,7 +94,7 @@ def by_element(function: Function) -> Function:
     """Mark a function that reads values: of a batch it is called for one element after the other."""
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         if at_work.anywhere and any([is_unseen(value) for value in _leaves((args, kwargs))]):
             return one_by_one(function, args, kwargs)
         return function(*args, **kwargs)
@@ -102,7 +102,7 @@ def by_element(function: Function) -> Function:
     return call
 
 
-def _leaves(value: Any) -> Any:
+def _leaves(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         for one in value:
             yield from _leaves(one)
@@ -124,7 +124,7 @@ def batch_of(values: Any) -> Batched:
     return found
 
 
-def one_by_one(function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
+def one_by_one(function: Function, args: object, kwargs: dict[str, Any]) -> Any:
     """What `function` gives for each element of the innermost batch, as a batch."""
     level = batch_of(_leaves((args, kwargs)))
     if not function.__name__.startswith("_"):  # of the functions that users know
@@ -136,7 +136,7 @@ def one_by_one(function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
     return _together(results, level)
 
 
-def _element(value: Any, level: Batched, number: int) -> Any:
+def _element(value: object, level: Batched, number: int) -> Any:
     if isinstance(value, Tensor):
         return taken(value, level, number)
     if isinstance(value, (list, tuple)):

@@ -166,7 +166,7 @@ class Run:
                 self.pending[target] = None
                 self.leaves.append(target)
 
-    def reaches(self, edge: Any) -> bool:
+    def reaches(self, edge: object) -> bool:
         """Whether a gradient, or the news that there is none, comes to `edge` in this run."""
         target = edge[0] if type(edge) is tuple else edge
         if self.everything:
@@ -329,7 +329,7 @@ def all_none(grads: Sequence[Any] | None) -> bool:
     return grads is None or all([grad is None for grad in grads])
 
 
-def total(first: Tensor | None, second: Tensor, owned: set[Any], place: Any) -> Tensor:
+def total(first: Tensor | None, second: Tensor, owned: set[Any], place: object) -> Tensor:
     """The sum of two gradients; in place once the first is a sum that was made here."""
     if first is not None and (first._sparse or second._sparse):
         owned.discard(place)
@@ -455,7 +455,7 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
     return grads if node.several else grads[0]
 
 
-def run_hooks_of_root(edge: Any, grad: Tensor) -> None:
+def run_hooks_of_root(edge: object, grad: Tensor) -> None:
     if isinstance(edge, Tensor):
         if edge._hooks is not None:
             run_tensor_hooks(edge._hooks.tensor.get(0, {}), grad)
@@ -518,7 +518,7 @@ def run_post_accumulate_hooks(leaf: Tensor) -> None:
                 raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
 
-def checked_replacements(changed: Any, grads: Sequence[Any], hook: Any) -> list[Any]:
+def checked_replacements(changed: object, grads: Sequence[Any], hook: object) -> list[Any]:
     """What the hook of a node returned in the place of `grads`. TypeError or RuntimeError if it does not fit."""
     if not isinstance(changed, tuple):
         raise TypeError(f"expected tuple, but hook returned '{type(changed).__name__}'")
@@ -529,7 +529,7 @@ def checked_replacements(changed: Any, grads: Sequence[Any], hook: Any) -> list[
     return [None if c is None else checked_replacement(c, g, hook) for c, g in zip(changed, grads)]
 
 
-def checked_replacement(changed: Any, grad: Tensor | None, hook: Any) -> Tensor:
+def checked_replacement(changed: object, grad: Tensor | None, hook: object) -> Tensor:
     if grad is None:
         raise RuntimeError("can't replace a None gradient with a non-None value")
     if not isinstance(changed, Tensor):
@@ -541,6 +541,6 @@ def checked_replacement(changed: Any, grad: Tensor | None, hook: Any) -> Tensor:
     return changed
 
 
-def name_of(hook: Any) -> str:
+def name_of(hook: object) -> str:
     name = getattr(hook, "__name__", None)
     return name if isinstance(name, str) else "<unknown>"

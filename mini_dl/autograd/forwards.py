@@ -57,7 +57,7 @@ def without_values(primitive: Any, forward: Forward) -> Forward:
     binary = hasattr(primitive, "promote")
 
     @functools.wraps(forward)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: object) -> Any:
         for value in args:
             kind = value.__class__
             if kind is Hollow or ((kind is list or kind is tuple) and any([one.__class__ is Hollow for one in value])):

@@ -255,13 +255,13 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     vjp = backward
 
     @staticmethod
-    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+    def jvp(ctx: object, *grad_inputs: object) -> Any:
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+    def vmap(info: object, in_dims: tuple[int | None, ...], *args: object) -> Any:
         """What ``vmap`` calls: with ``info.batch_size`` and ``info.randomness``, the dimension of the batch in each argument
         (None where it has none), and the arguments. It returns the output, and the dimension of the batch in it."""
         raise NotImplementedError(

@@ -46,7 +46,7 @@ class Node:
     inputs: list[Edge | None]
     """The edges of the arguments of the function that torch has in place of several primitives here."""
 
-    def __init__(self, op: Any, edges: Any, saved: Any, array: Any) -> None:
+    def __init__(self, op: Any, edges: object, saved: object, array: Any) -> None:
         self.op, self.edges, self.saved, self.seq = op, edges, saved, next_seq()
         self.shape, self.dtype, self.hooks = array.shape, array.dtype, None
         if packing:

@@ -42,7 +42,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
     ufunc, spares = getattr(function, "ufunc", None), getattr(function, "spares", False)
 
     @functools.wraps(function)
-    def call(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def call(self: Tensor, *args: object, **kwargs: object) -> Tensor:
         if ufunc is not None and not kwargs and overwritten_by(ufunc, self, args):
             return self
         if operator and not isinstance(args[0], Tensor) and not is_number(args[0]):
@@ -155,7 +155,7 @@ def written_in_pieces(ufunc: np.ufunc, *operands: Any) -> None:
         ufunc(*operands, out=target)
 
 
-def is_recorded(*values: Any) -> bool:
+def is_recorded(*values: object) -> bool:
     """Whether what is computed from these arguments is recorded, or a transform is at work on it."""
     if mode.enabled and any_needs_grad(values):
         return True

@@ -39,15 +39,15 @@ class _AtWork:
     anywhere = 0
     """How many levels are open, in all threads."""
 
-    def take(self, primitive: Any, args: tuple[Any, ...]) -> Any:
+    def take(self, primitive: object, args: tuple[Any, ...]) -> Any:
         """What a call gives, NotImplemented where no transform takes it."""
         return NotImplemented
 
-    def involves(self, values: Any) -> bool:
+    def involves(self, values: object) -> bool:
         """Whether a transform has to do with one of these arguments."""
         return False
 
-    def has_tangents(self, values: Any) -> bool:
+    def has_tangents(self, values: object) -> bool:
         """Whether one of these arguments has a tangent."""
         return False
 
@@ -58,7 +58,7 @@ class _AtWork:
         """Write into memory as the transforms want it; whether they do."""
         return False
 
-    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
         return NotImplemented
 

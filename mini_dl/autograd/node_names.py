@@ -28,7 +28,7 @@ def title(name: str, number: int | str = 0) -> str:
 def numbered(name: str, argument: str, position: int = 1) -> Callable[..., str]:
     """The name with a 1 where an argument is a tensor, and a 0 where it is a number."""
 
-    def name_of(*args: Any, **kwargs: Any) -> str:
+    def name_of(*args: object, **kwargs: object) -> str:
         value = args[position] if len(args) > position else kwargs.get(argument)
         return f"{name}Backward{int(isinstance(value, Tensor))}"
 
@@ -38,7 +38,7 @@ def numbered(name: str, argument: str, position: int = 1) -> Callable[..., str]:
 def with_dims(name: str, of_all: int, of_some: int) -> Callable[..., str]:
     """The name of a function that reduces everything, or along one dimension."""
 
-    def name_of(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> str:
+    def name_of(input: Tensor, dim: object = None, keepdim: bool = False, *, other: object = None) -> str:
         if isinstance(dim, Tensor) or other is not None:
             return f"{name}imumBackward0"
         return f"{name}Backward{of_all if dim is None else of_some}"
@@ -51,7 +51,7 @@ def pooled(name: str, flat: str = "SqueezeBackward1") -> dict[str, Naming]:
     return {f"{name}1d": flat, f"{name}2d": title(f"{name}2d"), f"{name}3d": title(f"{name}3d")}
 
 
-def _pad(input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> str:
+def _pad(input: Tensor, pad: Any, mode: str = "constant", value: object = None) -> str:
     kinds = {"reflect": "ReflectionPad", "replicate": "ReplicationPad"}
     if mode in kinds:
         return f"{kinds[mode]}{len(pad) // 2}DBackward0"
@@ -70,11 +70,11 @@ def _upsampled(mode: str) -> Callable[..., str]:
     return lambda input, *args, **kwargs: _interpolate(input, mode=mode)
 
 
-def _grid_sampler(input: Tensor, *args: Any, **kwargs: Any) -> str:
+def _grid_sampler(input: Tensor, *args: object, **kwargs: object) -> str:
     return f"GridSampler{input._array.ndim - 2}DBackward0"
 
 
-def _by_class(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> str:
+def _by_class(input: Tensor, target: Tensor, *args: object, **kwargs: object) -> str:
     """Losses of classes: numbers of images have a kernel of their own."""
     if target._array.dtype.kind not in "iu":
         reduction = args[4] if len(args) > 4 else kwargs.get("reduction", "mean")
@@ -82,11 +82,11 @@ def _by_class(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> str:
     return "NllLoss2DBackward0" if input._array.ndim > 2 else "NllLossBackward0"
 
 
-def _sorted(input: Tensor, *args: Any, stable: Any = None, **kwargs: Any) -> str:
+def _sorted(input: Tensor, *args: object, stable: object = None, **kwargs: object) -> str:
     return "SortBackward0" if stable is None else "SortBackward1"
 
 
-def _gathered(input: Tensor, dim: Any, index: Any, src: Any = None, *args: Any, **kwargs: Any) -> str:
+def _gathered(input: Tensor, dim: object, index: object, src: object = None, *args: object, **kwargs: object) -> str:
     return "ScatterBackward0" if isinstance(src, Tensor) else "ScatterBackward1"
 
 
@@ -95,8 +95,8 @@ def _diagonal(input: Tensor, diagonal: int = 0) -> str:
 
 
 def _attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
-    scale: Any = None, enable_gqa: bool = False,
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: object = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: object = None, enable_gqa: bool = False,
 ) -> str:  # fmt: skip
     """A matrix product, or torch's fused kernel, which takes batches of heads without dropout."""
     fused = query._array.ndim == 4 and attn_mask is None and not dropout_p and not enable_gqa
@@ -120,14 +120,14 @@ def _convolved(n: int) -> Callable[..., str]:
 def _averaged(name: str) -> Callable[..., str]:
     """Averages of everything are means."""
 
-    def name_of(input: Tensor, output_size: Any) -> str:
+    def name_of(input: Tensor, output_size: object) -> str:
         sizes = output_size if isinstance(output_size, (tuple, list)) else [output_size]
         return "MeanBackward1" if all([size == 1 for size in sizes]) else name
 
     return name_of
 
 
-def _drawn(mean: Any, std: Any = 1.0, *args: Any, **kwargs: Any) -> str:
+def _drawn(mean: object, std: object = 1.0, *args: object, **kwargs: object) -> str:
     return f"NormalBackward{3 if isinstance(mean, Tensor) and isinstance(std, Tensor) else 1 if isinstance(mean, Tensor) else 2}"
 
 
@@ -136,7 +136,7 @@ def _transformed(real: str) -> Callable[..., str]:
     return lambda input, *args, **kwargs: real if input._array.dtype.kind != "c" else "FftC2CBackward0"
 
 
-def _squeezed(input: Tensor, dim: Any = None) -> str:
+def _squeezed(input: Tensor, dim: object = None) -> str:
     return "SqueezeBackward0" if dim is None else f"SqueezeBackward{2 if isinstance(dim, (tuple, list)) else 1}"
 
 
@@ -312,7 +312,7 @@ def recorded(function: Function, place: str, name: str) -> Function:
         return function
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         result = function(*args, **kwargs)
         if mode.enabled:
             show(result, naming, args, kwargs)
@@ -328,7 +328,7 @@ def as_one(result: Tensor, name: str, *arguments: Tensor | None) -> Tensor:
     return result
 
 
-def show(result: Any, naming: Naming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def show(result: object, naming: Naming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Let the node of a result, if the call has made one, have the name of the function and the edges of its arguments."""
     if result.__class__ is not Tensor:
         result = result[0] if isinstance(result, tuple) and result else result

@@ -288,7 +288,7 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
 # ------------------------------------------------------------------------------------------------ what the texts call
 
 
-def shared(primitive: Primitive, *arrays: Any) -> Any:
+def shared(primitive: Primitive, *arrays: object) -> Any:
     """The forward of a primitive that is a ufunc, in pieces if that pays."""
     computed = in_pieces(primitive.ufunc, *arrays) if primitive.ufunc is not None else None
     return primitive.forward(*arrays) if computed is None else computed
@@ -302,7 +302,7 @@ def edges_of(value: Any) -> list[Edge | None] | None:
     return edges if any([e is not None for e in edges]) else None
 
 
-def array_of(argument: Any) -> Any:
+def array_of(argument: object) -> Any:
     """What a forward body sees of an argument that is no tensor: of a list, the arrays of the tensors in it."""
     if argument.__class__ is list or argument.__class__ is tuple:
         for one in argument:
@@ -357,7 +357,7 @@ EXACT: dict[str, dict[Any, Array]] = {**CONSTANTS, "e": {}}
 """The same where float16 meets a number that is not rounded to it."""
 
 
-def exact_constant(number: Any, dtype: NumpyType) -> Any:
+def exact_constant(number: object, dtype: NumpyType) -> Any:
     """As `constant`, for a primitive that does not round a number to float16."""
     if dtype.char != "e":
         return constant(number, dtype)

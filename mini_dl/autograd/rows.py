@@ -34,7 +34,7 @@ def together(function: Callable[..., list[Any]], batches: Sequence[Tensor], rand
     return [outside(level, one) for one in found]
 
 
-def outside(level: Batched, result: Any) -> Any:
+def outside(level: Batched, result: object) -> Any:
     """A result of the level as a tensor of the level below, with the batch in front. None stays None."""
     if not isinstance(result, Tensor):
         return result

@@ -62,11 +62,11 @@ def zeros_like(tensor: Tensor) -> Tensor:
     return wrap(np.zeros(tensor._array.shape, tensor._array.dtype))
 
 
-def has_tangent(tangent: Any) -> bool:
+def has_tangent(tangent: object) -> bool:
     return isinstance(tangent, Tensor) or (tangent.__class__ is list and any([has_tangent(one) for one in tangent]))
 
 
-def is_complex(value: Any) -> bool:
+def is_complex(value: object) -> bool:
     return isinstance(value, complex) or (isinstance(value, Tensor) and value._array.dtype.kind == "c")
 
 
@@ -118,7 +118,7 @@ def linear_sum(primitive: Any, args: Any, tangents: Tangents, outs: Sequence[Ten
     return [t if o._array.dtype.kind in INEXACT else None for t, o in zip(total, outs)]
 
 
-def tangent_or_zeros(value: Any, tangent: Any) -> Any:
+def tangent_or_zeros(value: object, tangent: object) -> Any:
     if tangent is None or isinstance(value, (list, tuple)):
         if isinstance(value, (list, tuple)):
             known = tangent if tangent.__class__ is list else [None] * len(value)

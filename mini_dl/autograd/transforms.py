@@ -110,7 +110,7 @@ class Level:
         """What a call gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
-    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
@@ -150,7 +150,7 @@ def wrap_at(level: Level, value: Tensor, batch_dim: int | None = None) -> Tensor
     return out
 
 
-def unwrap(level: Level, tensor: Any) -> Any:
+def unwrap(level: Level, tensor: object) -> Any:
     """The tensor of the level below that a tensor of `level` stands for; anything else as it is."""
     return tensor._value if isinstance(tensor, Tensor) and tensor._level is level else tensor
 
@@ -163,7 +163,7 @@ def mapped(convert: Callable[[Tensor], Any], args: Any) -> list[Any]:
     return [convert(a) if isinstance(a, Tensor) else mapped(convert, a) if has_tensors(a) else a for a in args]
 
 
-def has_tensors(value: Any) -> bool:
+def has_tensors(value: object) -> bool:
     return (value.__class__ is list or value.__class__ is tuple) and any([isinstance(v, Tensor) for v in value])
 
 
@@ -233,7 +233,7 @@ def take(primitive: Any, args: tuple[Any, ...]) -> Any:
     return NotImplemented
 
 
-def is_fit(primitive: Any, args: tuple[Any, ...]) -> bool:
+def is_fit(primitive: object, args: tuple[Any, ...]) -> bool:
     """Whether a call can be made again: an operator leaves a foreign operand to Python."""
     return not hasattr(primitive, "promote") or all([isinstance(a, Tensor) or is_number(a) for a in args])
 
@@ -316,7 +316,7 @@ class Lifted(Level):
         inputs = mapped(self.lifted, args)
         known = {id(value): own for value, own in zip(values, inputs) if isinstance(value, Tensor)}
 
-        def own(one: Any) -> Any:
+        def own(one: object) -> Any:
             return known.get(id(one)) or wrap_at(self, one) if isinstance(one, Tensor) else one
 
         several = isinstance(found, tuple)
@@ -375,7 +375,7 @@ def copied(tensor: Tensor) -> Tensor:
     return out
 
 
-def without_forward(function: Callable[..., Any], *args: Any) -> Any:
+def without_forward(function: Callable[..., Any], *args: object) -> Any:
     before, mode.forward = mode.forward, False
     try:
         return function(*args)
@@ -386,7 +386,7 @@ def without_forward(function: Callable[..., Any], *args: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ what else asks
 
 
-def involves(values: Any) -> bool:
+def involves(values: object) -> bool:
     """Whether a transform has to do with one of these arguments."""
     level, dual, dead = seen_in(values, mode.stack)
     return level is not None or dual or dead
@@ -398,7 +398,7 @@ def passed_on(tensor: Tensor, out: Tensor) -> None:
         carry(out, tangent_of(tensor))
 
 
-def has_tangents(values: Any) -> bool:
+def has_tangents(values: object) -> bool:
     """Whether one of these arguments has a tangent."""
     return mode.forward and seen_in(values, mode.stack)[1]
 

@@ -35,7 +35,7 @@ class Variable(metaclass=VariableMeta):
     """
 
     def __new__(  # type: ignore[misc]
-        cls, data: Any = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: Any = None, name: Any = None
+        cls, data: object = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: object = None, name: Any = None
     ) -> Tensor:
         if volatile:
             warnings.warn(

@@ -21,7 +21,7 @@ __all__ = ["ONNXProgram", "OnnxExporterError", "errors", "export", "is_in_onnx_e
 
 def export(
     model: Module,
-    args: Any = (),
+    args: object = (),
     f: str | os.PathLike[str] | Any = None,
     *,
     kwargs: dict[str, Any] | None = None,
@@ -31,7 +31,7 @@ def export(
     opset_version: int | None = None,
     dynamo: bool = True,
     external_data: bool = True,
-    dynamic_shapes: Any = None,
+    dynamic_shapes: object = None,
     custom_translation_table: dict[Any, Any] | None = None,
     report: bool = False,
     optimize: bool = True,
@@ -42,11 +42,11 @@ def export(
     export_params: bool = True,
     keep_initializers_as_inputs: bool = False,
     dynamic_axes: Mapping[str, Any] | None = None,
-    training: Any = TrainingMode.EVAL,
-    operator_export_type: Any = None,
+    training: object = TrainingMode.EVAL,
+    operator_export_type: object = None,
     do_constant_folding: bool = True,
     custom_opsets: Mapping[str, int] | None = None,
-    export_modules_as_functions: Any = False,
+    export_modules_as_functions: object = False,
     autograd_inlining: bool = True,
 ) -> ONNXProgram | None:
     """Write `model`, as it computes on the example inputs `args` and `kwargs`, to the ONNX file `f`, and return it as a program

@@ -94,7 +94,7 @@ class Builder:
         self.used[base] = count + 1
         return base if not count else self.unique(f"{base}_{count}")
 
-    def node(self, operator: str, *inputs: Any, outputs: int = 1, dtype: NumpyType | None = None, **attributes: Any) -> Any:
+    def node(self, operator: str, *inputs: object, outputs: int = 1, dtype: NumpyType | None = None, **attributes: object) -> Any:
         """A node. Numbers among its `inputs` become constants of the type of the first tensor, lists of sizes integers."""
         like = next((one.dtype for one in inputs if isinstance(one, Term)), FLOAT)
         given = [None if one is None else self.term(one, like) for one in inputs]
@@ -110,7 +110,7 @@ class Builder:
         made = tuple([Term(name, kind) for name in names])
         return made if outputs > 1 else made[0]
 
-    def term(self, what: Any, like: NumpyType = INT) -> Term:
+    def term(self, what: object, like: NumpyType = INT) -> Term:
         """The tensor for a term, a value, a number, an array, or a list of sizes."""
         if isinstance(what, Term):
             return what
@@ -206,14 +206,14 @@ class Builder:
     def type_of(self, dtype: NumpyType) -> int:
         return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
-    def cast(self, x: Any, dtype: NumpyType) -> Term:
+    def cast(self, x: object, dtype: NumpyType) -> Term:
         """`x` in another type."""
         if not isinstance(x, (Term, Value)):
             return self.term(x if isinstance(x, Size) else np.asarray(x, dtype), dtype)
         x = self.term(x)
         return x if x.dtype == dtype else self.Cast(x, to=self.type_of(dtype), dtype=np.dtype(dtype))
 
-    def reshape(self, x: Any, shape: Sequence[Any], before: Sequence[Any] = ()) -> Term:
+    def reshape(self, x: object, shape: Sequence[Any], before: Sequence[Any] = ()) -> Term:
         """`x` in another shape; a size that is unknown and kept is written as 0, one that is left as -1."""
         shape = list(shape)
         if any([isinstance(n, Size) for n in shape]) and not any([n == 0 for n in shape if not isinstance(n, Size)]):

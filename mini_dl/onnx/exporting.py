@@ -52,7 +52,7 @@ def is_in_onnx_export() -> bool:
 # ------------------------------------------------------------------------------------------------ inputs, outputs
 
 
-def flattened(what: Any, path: str = "") -> list[tuple[str, Any]]:
+def flattened(what: object, path: str = "") -> list[tuple[str, Any]]:
     """The tensors in lists, tuples and dictionaries, with names made of the way to them."""
     if isinstance(what, Tensor):
         return [(path, what)]
@@ -64,7 +64,7 @@ def flattened(what: Any, path: str = "") -> list[tuple[str, Any]]:
     return [found for key, part in parts for found in flattened(part, f"{path}_{key}" if path else str(key))]
 
 
-def replaced_tensors(what: Any, tensors: Iterator[Tensor]) -> Any:
+def replaced_tensors(what: object, tensors: Iterator[Tensor]) -> Any:
     """The same structure with other tensors, in the order of `flattened`."""
     if isinstance(what, Tensor):
         return next(tensors)
@@ -140,7 +140,7 @@ def dynamic_dims(
     return found
 
 
-def leaves(tree: Any, argument: Any) -> Iterator[Any]:
+def leaves(tree: Any, argument: object) -> Iterator[Any]:
     """What a tree of dynamic shapes says of each tensor of an argument."""
     if isinstance(argument, Tensor):
         yield tree
@@ -152,7 +152,7 @@ def leaves(tree: Any, argument: Any) -> Iterator[Any]:
             yield from leaves(None if tree is None else tree[i], part)
 
 
-def label_of(dim: Any, otherwise: str) -> str | None:
+def label_of(dim: object, otherwise: str) -> str | None:
     """The name of a dynamic dimension: a string, or the name of a ``Dim``; None for a fixed size."""
     if dim is None or isinstance(dim, int) or str(dim).endswith("STATIC"):
         return None
@@ -178,7 +178,7 @@ def assignments(labels: Mapping[str, int]) -> list[Assignment]:
 
 
 @contextlib.contextmanager
-def settings(model: Module, training: Any) -> Iterator[None]:
+def settings(model: Module, training: object) -> Iterator[None]:
     """The model in the mode of the export; afterwards all is as before."""
     modes = [(module, module.training) for module in model.modules()]
     state, before = get_rng_state(), {name: tensor.clone() for name, tensor in model.named_buffers()}
@@ -227,7 +227,7 @@ def needed(trace: Trace) -> list[Call]:
     return [call for call in trace.calls if id(call) in wanted]
 
 
-def values_in(argument: Any) -> list[Value]:
+def values_in(argument: object) -> list[Value]:
     if isinstance(argument, Value):
         return [argument]
     if isinstance(argument, (list, tuple)):
@@ -292,12 +292,12 @@ class ONNXProgram:
     def __init__(self, model_proto: Any) -> None:
         self.model_proto = model_proto
 
-    def save(self, destination: Any, **_: Any) -> None:
+    def save(self, destination: Any, **_: object) -> None:
         """Write the model to a file, which is replaced as a whole."""
         with replaced(destination) as file:
             file.write(self.model_proto.SerializeToString())
 
-    def __call__(self, *args: Any) -> tuple[Tensor, ...]:
+    def __call__(self, *args: object) -> tuple[Tensor, ...]:
         evaluator = library_part("reference").ReferenceEvaluator(self.model_proto)
         arrays = [tensor._array for _, tensor in flattened(args)]
         names = [one.name for one in self.model_proto.graph.input]
@@ -328,7 +328,7 @@ def opset_of(wanted: int | None) -> int:
 
 def exported(
     model: Module, args: tuple[Any, ...], kwargs: dict[str, Any], input_names: Sequence[str] | None,
-    output_names: Sequence[str] | None, opset_version: int | None, dynamic_shapes: Any, dynamic_axes: Any, training: Any,
+    output_names: Sequence[str] | None, opset_version: int | None, dynamic_shapes: object, dynamic_axes: object, training: object,
     weights_as_inputs: bool, with_weights: bool, verify: bool,
 ) -> ONNXProgram:  # fmt: skip
     """The program of a model: see `export`."""
@@ -423,7 +423,7 @@ def written(
     return proto
 
 
-def compare(program: ONNXProgram, model: Module, args: Any, kwargs: Any, training: Any) -> None:
+def compare(program: ONNXProgram, model: Module, args: Any, kwargs: Any, training: object) -> None:
     """OnnxExporterError if the program does not give what the model gives."""
     with settings(model, training):
         expected = flattened(model(*args, **kwargs))

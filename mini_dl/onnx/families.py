@@ -97,7 +97,7 @@ def padded(g: Builder, x: Value, pads: Sequence[tuple[int, int]], mode: str) -> 
     return cropped(g, g.Pad(x, [max(n, 0) for n in ends(g, x, pads)], None, mode={"replicate": "edge"}.get(mode, mode)), pads)
 
 
-def filled(g: Builder, x: Value, pads: Sequence[tuple[int, int]], value: Any) -> Term:
+def filled(g: Builder, x: Value, pads: Sequence[tuple[int, int]], value: object) -> Term:
     return cropped(g, g.Pad(x, [max(n, 0) for n in ends(g, x, pads)], g.cast(value, g.dtype)), pads)
 
 
@@ -122,7 +122,7 @@ def wrapped_around(g: Builder, x: Value, pads: Sequence[tuple[int, int]]) -> Ter
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def per_dimension(ndim: int, index: Any) -> list[Any]:
+def per_dimension(ndim: int, index: object) -> list[Any]:
     """An index of integers, slices, None and ..., with a whole slice for every dimension that it leaves out."""
     items = list(index) if isinstance(index, tuple) else [index]
     used = len([item for item in items if item is not None and item is not Ellipsis])
@@ -130,7 +130,7 @@ def per_dimension(ndim: int, index: Any) -> list[Any]:
     return [*items[:at], *[slice(None)] * (ndim - used), *items[at + 1 :]]
 
 
-def part(g: Builder, x: Value, index: Any) -> Term:
+def part(g: Builder, x: Value, index: object) -> Term:
     """``x[index]``"""
     term, dim, slices, gone, new = g.term(x), 0, [], [], []
     position = 0
@@ -190,7 +190,7 @@ def as_call(look: Any, x: Value, args: Sequence[Any]) -> Call:
     return Call(look.op.name, "", dict(zip(look.op.params, (x, *args))), "")
 
 
-def inserted(g: Builder, x: Value, src: Value, index: Any) -> Term:
+def inserted(g: Builder, x: Value, src: Value, index: object) -> Term:
     """`x` with `src` at ``x[index]``: put between what lies before and after, dimension by dimension."""
     items = per_dimension(len(x.shape), index)
     if None in items:
@@ -223,7 +223,7 @@ def inserted(g: Builder, x: Value, src: Value, index: Any) -> Term:
 # ------------------------------------------------------------------------------------------------ indices
 
 
-def flat(g: Builder, x: Any) -> Term:
+def flat(g: Builder, x: object) -> Term:
     return g.Reshape(x, [-1])
 
 
@@ -338,7 +338,7 @@ def largest(g: Builder, x: Value, k: Any, dim: int, largest: bool) -> tuple[Term
 # ------------------------------------------------------------------------------------------------ reductions
 
 
-def reduced(g: Builder, operator: str, x: Any, dims: Any, keepdim: bool) -> Term:
+def reduced(g: Builder, operator: str, x: object, dims: Any, keepdim: bool) -> Term:
     if dims is None:
         return g.term(x)
     dims = [dims] if isinstance(dims, int) else list(dims)
@@ -355,13 +355,13 @@ def as_truth(g: Builder, x: Value) -> Term:
     return g.cast(g.cast(x, BOOL), np.dtype(np.int32))
 
 
-def variance(g: Builder, x: Any, dims: Any, keepdim: bool, divisor: float) -> Term:
+def variance(g: Builder, x: object, dims: object, keepdim: bool, divisor: float) -> Term:
     x = g.cast(x, g.dtype)
     away = g.Sub(x, reduced(g, "ReduceMean", x, dims, True))
     return g.Div(reduced(g, "ReduceSum", g.Mul(away, away), dims, keepdim), g.cast(divisor, g.dtype))
 
 
-def vector_norm(g: Builder, x: Value, ord: float, dims: Any, keepdim: bool) -> Term:
+def vector_norm(g: Builder, x: Value, ord: float, dims: object, keepdim: bool) -> Term:
     if ord in (1, 2):
         return reduced(g, f"ReduceL{int(ord)}", g.cast(x, g.dtype), dims, keepdim)
     away = g.Abs(g.cast(x, g.dtype))
@@ -398,7 +398,7 @@ def affine(g: Builder, x: Value, weight: Value, bias: Value) -> Term:
     return g.Add(g.MatMul(x, g.Transpose(weight, perm=[1, 0])), bias)
 
 
-def weighted_sum(g: Builder, input: Value, product: Value, beta: Any, alpha: Any) -> Term:
+def weighted_sum(g: Builder, input: Value, product: Value, beta: object, alpha: object) -> Term:
     scaled = g.term(product) if alpha == 1 else g.Mul(product, g.cast(alpha, g.dtype))
     if beta == 0:
         return scaled

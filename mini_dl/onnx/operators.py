@@ -18,7 +18,7 @@ from mini_dl.onnx.building import BOOL, FLOAT, INT, Builder, Term
 Translation = Callable[..., Any]
 
 
-def same(operator: str, **attributes: Any) -> Translation:
+def same(operator: str, **attributes: object) -> Translation:
     """An operator on operands of the type of the result."""
     return lambda g, *operands: g.node(operator, *[g.cast(x, g.dtype) for x in operands], **attributes)
 
@@ -39,7 +39,7 @@ def compared(operator: str, negated: bool = False) -> Translation:
 def truth(operator: str, bits: str = "") -> Translation:
     """Logic; of integers bit by bit, if there are `bits`."""
 
-    def decide(g: Builder, *operands: Any) -> Term:
+    def decide(g: Builder, *operands: object) -> Term:
         if bits and g.dtype != BOOL:
             return g.node(bits, *[g.cast(x, g.dtype) for x in operands])
         return g.node(operator, *[g.cast(x, BOOL) for x in operands])
@@ -50,7 +50,7 @@ def truth(operator: str, bits: str = "") -> Translation:
 def reduced(operator: str) -> Translation:
     """A reduction over `dims`, all if it is None."""
 
-    def reduce(g: Builder, x: Any, dims: Any, keepdim: bool, *_: Any) -> Term:
+    def reduce(g: Builder, x: object, dims: object, keepdim: bool, *_: object) -> Term:
         return f.reduced(g, operator, g.cast(x, g.dtype), dims, keepdim)
 
     return reduce
@@ -61,7 +61,7 @@ def formula(function: Callable[..., Any]) -> Translation:
     return lambda g, *operands: function(g, *[g.cast(x, g.dtype) for x in operands])
 
 
-def same_value(g: Builder, x: Any, *_: Any) -> Term:
+def same_value(g: Builder, x: object, *_: object) -> Term:
     return g.cast(x, g.dtype)
 
 
@@ -74,21 +74,21 @@ def truncated(g: Builder, x: Term) -> Term:
     return g.Mul(g.Sign(x), g.Floor(g.Abs(x))) if x.dtype.kind == "f" else x
 
 
-def chosen(g: Builder, condition: Any, yes: Any, no: Any) -> Term:
+def chosen(g: Builder, condition: object, yes: object, no: object) -> Term:
     return g.Where(g.cast(condition, BOOL), g.cast(yes, g.dtype), g.cast(no, g.dtype))
 
 
-def between(g: Builder, x: Any, low: Any, high: Any) -> Term:
+def between(g: Builder, x: object, low: object, high: object) -> Term:
     x = g.cast(x, g.dtype)
     x = x if low is None else g.Max(x, g.cast(low, g.dtype))
     return x if high is None else g.Min(x, g.cast(high, g.dtype))
 
 
-def threshold(g: Builder, x: Any, limit: float, value: float) -> Term:
+def threshold(g: Builder, x: object, limit: float, value: float) -> Term:
     return g.Where(g.LessOrEqual(g.cast(x, g.dtype), limit), g.cast(value, g.dtype), g.cast(x, g.dtype))
 
 
-def elu(g: Builder, x: Any, alpha: float, scale: float, input_scale: float) -> Term:
+def elu(g: Builder, x: object, alpha: float, scale: float, input_scale: float) -> Term:
     if (scale, input_scale) == (1, 1):
         return g.Elu(x, alpha=float(alpha))
     if input_scale == 1:
@@ -98,7 +98,7 @@ def elu(g: Builder, x: Any, alpha: float, scale: float, input_scale: float) -> T
     return g.Add(g.Mul(g.Max(term, 0), scale), low)
 
 
-def softplus(g: Builder, x: Any, beta: float, limit: float) -> Term:
+def softplus(g: Builder, x: object, beta: float, limit: float) -> Term:
     x = g.term(x)
     if beta == 1:
         return g.Where(g.Greater(x, limit), x, g.Softplus(x))
@@ -106,14 +106,14 @@ def softplus(g: Builder, x: Any, beta: float, limit: float) -> Term:
     return g.Where(g.Greater(scaled, limit), x, g.Div(g.Softplus(scaled), beta))
 
 
-def gelu(g: Builder, x: Any) -> Term:
+def gelu(g: Builder, x: object) -> Term:
     x = g.term(x)
     if g.opset >= 20:
         return g.Gelu(x)
     return g.Mul(g.Mul(x, 0.5), g.Add(g.Erf(g.Div(x, math.sqrt(2))), 1))
 
 
-def gelu_tanh(g: Builder, x: Any) -> Term:
+def gelu_tanh(g: Builder, x: object) -> Term:
     x = g.term(x)
     if g.opset >= 20:
         return g.Gelu(x, approximate="tanh")
@@ -121,19 +121,19 @@ def gelu_tanh(g: Builder, x: Any) -> Term:
     return g.Mul(g.Mul(x, 0.5), g.Add(g.Tanh(inner), 1))
 
 
-def floor_division(g: Builder, a: Any, b: Any) -> Term:
+def floor_division(g: Builder, a: object, b: object) -> Term:
     a, b = g.cast(a, g.dtype), g.cast(b, g.dtype)
     if g.dtype.kind == "f":
         return g.Floor(g.Div(a, b))
     return g.Div(g.Sub(a, g.Mod(a, b)), b)  # the remainder has the sign of the divisor
 
 
-def remainder(g: Builder, a: Any, b: Any) -> Term:
+def remainder(g: Builder, a: object, b: object) -> Term:
     a, b = g.cast(a, g.dtype), g.cast(b, g.dtype)
     return g.Mod(a, b) if g.dtype.kind != "f" else g.Sub(a, g.Mul(g.Floor(g.Div(a, b)), b))
 
 
-def divided_to_zero(g: Builder, a: Any, b: Any) -> Term:
+def divided_to_zero(g: Builder, a: object, b: object) -> Term:
     return truncated(g, g.Div(g.cast(a, g.dtype), g.cast(b, g.dtype)))
 
 
@@ -174,13 +174,13 @@ def over_rows(operator: str) -> Translation:
     return run
 
 
-def logit(g: Builder, x: Any, eps: float | None) -> Term:
+def logit(g: Builder, x: object, eps: float | None) -> Term:
     x = g.cast(x, g.dtype)
     x = x if eps is None else g.Min(g.Max(x, eps), 1 - eps)
     return g.Log(g.Div(x, g.Sub(g.term(1.0, g.dtype), x)))
 
 
-def rounded(g: Builder, x: Any, decimals: int) -> Term:
+def rounded(g: Builder, x: object, decimals: int) -> Term:
     x = g.term(x)
     if x.dtype.kind != "f":
         return x
@@ -188,7 +188,7 @@ def rounded(g: Builder, x: Any, decimals: int) -> Term:
     return g.Round(x) if not decimals else g.Div(g.Round(g.Mul(x, scale)), scale)
 
 
-def without_nan(g: Builder, x: Any, nan: float | None, above: float | None, below: float | None) -> Term:
+def without_nan(g: Builder, x: object, nan: float | None, above: float | None, below: float | None) -> Term:
     x, limits = g.term(x), np.finfo(g.dtype)
     found = g.Where(g.IsNaN(x), g.cast(nan or 0.0, g.dtype), x)
     found = g.Where(is_infinite(g, x, detect_negative=0), g.cast(limits.max if above is None else above, g.dtype), found)
@@ -207,7 +207,7 @@ def hypotenuse(g: Builder, a: Term, b: Term) -> Term:
     return g.Sqrt(g.Add(g.Mul(a, a), g.Mul(b, b)))
 
 
-def power(g: Builder, x: Any, exponent: Any) -> Term:
+def power(g: Builder, x: object, exponent: object) -> Term:
     x = g.cast(x, g.dtype)
     return g.Mul(x, x) if type(exponent) in (int, float) and exponent == 2 else g.Pow(x, g.cast(exponent, g.dtype))
 

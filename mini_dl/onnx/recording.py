@@ -108,7 +108,7 @@ class Recorder:
         self.made.append(Value(len(self.made), array, kind, check=checksum(array), shape=array.shape, **more))
         return self.made[-1]
 
-    def value(self, array: Array, kind: str, **more: Any) -> Value:
+    def value(self, array: Array, kind: str, **more: object) -> Value:
         """A new value, which from now on is what lies in the place of `array`."""
         place = place_of(array)
         made = self.new(array.copy() if kind == "constant" and not more.get("name") else array, kind, **more)
@@ -290,7 +290,7 @@ def promotions(recorder: Recorder) -> Iterator[None]:
     changed = []
 
     def around(promote: Callable[..., Any]) -> Callable[..., Any]:
-        def promoted(*operands: Any) -> Any:
+        def promoted(*operands: object) -> Any:
             made = promote(*operands)
             if not recorder.depth and threading.get_ident() == recorder.thread:
                 for old, new in zip(operands, made):

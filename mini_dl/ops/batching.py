@@ -94,7 +94,7 @@ RULES[LOOP] = loop_with_warning
 # ------------------------------------------------------------------------------------------------ element by element
 
 
-def ranked(tensor: Any, batched: Any, rank: int) -> Any:
+def ranked(tensor: Any, batched: object, rank: int) -> Any:
     """A physical tensor whose elements have at least `rank` dimensions: sizes of 1 are put behind the batch."""
     if batched is not True:
         return tensor
