@@ -100,4 +100,3 @@ newaxis = None
 
 globals().update(_asking(_namespace("torch"), __name__))
 _attach()
-__all__ = [name for name, value in globals().items() if name[0] != "_" and type(value) is not type(_C)]

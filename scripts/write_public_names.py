@@ -56,7 +56,7 @@ def lines() -> Iterator[str]:
         shown = [name for name in sorted(found) if name in listed or not is_noise(name, getattr(theirs, name))]
         yield f"{place}: {' '.join(shown)}\n"
         if place == "torch":
-            yield f"*: {' '.join(name for name in sorted(listed) if name in vars(mini_dl))}\n"
+            yield f"*: {' '.join(name for name in sorted(listed) if hasattr(mini_dl, name))}\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

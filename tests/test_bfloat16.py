@@ -110,6 +110,8 @@ FLOATING_ALONE = {
     "autograd/inplace.py": "the ufuncs of bfloat16 would round a number first",
     "ops/complex_numbers.py": "there are no complex numbers of bfloat16",
     "_dtypes.py": "the helpers themselves",
+    "onnx/building.py": "the kind of a recipe",
+    "onnx/sizes.py": "the kind of a recipe",
 }
 """Where only NumPy's own floating point types are meant, and why."""
 

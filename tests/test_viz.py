@@ -113,7 +113,7 @@ def test_a_node_used_twice_is_drawn_once_and_its_value_written_once() -> None:
 def test_outputs_of_one_node_are_told_apart() -> None:
     u, s, _ = torch.linalg.svd(torch.eye(3, requires_grad=True)[:, :2])
     picture = graph(u.sum() + s.sum(), {"singular values": s})
-    written = [arrow.lines for arrow in picture.arrows if picture.vertices[arrow.start].lines[0] == "Svd"]
+    written = [arrow.lines for arrow in picture.arrows if picture.vertices[arrow.start].lines[0] == "LinalgSvd"]
     assert sorted(written) == [["3 × 3"], ["singular values", "2"]]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl.files.replacing import replaced
 from mini_dl.nn import Module
 from mini_dl.onnx.building import Builder, Term, library
@@ -101,7 +101,7 @@ def resized(array: Array, shape: Sequence[int], turn: int) -> Array:
     if not turn:
         return array.copy()
     turned = np.roll(array.reshape(-1), turn).reshape(array.shape)
-    return turned * turned.dtype.type(0.9375) if turned.dtype.kind == "f" else turned
+    return turned * turned.dtype.type(0.9375) if turned.dtype.kind in FLOATING else turned
 
 
 # ------------------------------------------------------------------------------------------------ dynamic dimensions
@@ -431,7 +431,9 @@ def compare(program: ONNXProgram, model: Module, args: Any, kwargs: Any, trainin
     for (path, tensor), found in zip(expected, program(*order)):
         array = tensor.detach()._array
         close = (
-            np.allclose(found._array, array, rtol=1e-3, atol=1e-4) if array.dtype.kind == "f" else (found._array == array).all()
+            np.allclose(found._array, array, rtol=1e-3, atol=1e-4)
+            if array.dtype.kind in FLOATING
+            else (found._array == array).all()
         )
         if found._array.shape != array.shape or not close:
             raise OnnxExporterError(f"The output {path or 'of the model'} differs from that of the exported model")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array
+from mini_dl._dtypes import FLOATING, Array
 from mini_dl.kernels.convolution import Geometry
 from mini_dl.kernels.pooling import Regions, Windows
 from mini_dl.onnx.building import INT, Builder, Term
@@ -96,7 +96,7 @@ def unbatched(g: Builder, found: Term, x: Value, n: int) -> Term:
 def max_pool(g: Builder, x: Value, windows: Windows, places: bool = False) -> tuple[Term, Term]:
     n = len(windows.kernel)
     image = batched(g, x, n)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in FLOATING:
         image = g.cast(image, np.dtype(np.float32))
     kernel, pads = list(windows.kernel), pads_of(g, x.shape[-n:], windows.kernel, windows)
     if any([pad >= k for pad, k in zip(pads[n:], kernel)]) and not places:  # more than runtimes take

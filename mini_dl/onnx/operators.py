@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._dtypes import FLOATING
 from mini_dl.onnx import families as f, layers
 from mini_dl.onnx.building import BOOL, FLOAT, INT, Builder, Term
 
@@ -66,12 +67,12 @@ def same_value(g: Builder, x: object, *_: object) -> Term:
 
 
 def is_infinite(g: Builder, x: Any, **which: int) -> Term:
-    kind = x.dtype if x.dtype.kind == "f" else FLOAT
+    kind = x.dtype if x.dtype.kind in FLOATING else FLOAT
     return g.IsInf(g.cast(g.cast(x, kind), FLOAT), **which)
 
 
 def truncated(g: Builder, x: Term) -> Term:
-    return g.Mul(g.Sign(x), g.Floor(g.Abs(x))) if x.dtype.kind == "f" else x
+    return g.Mul(g.Sign(x), g.Floor(g.Abs(x))) if x.dtype.kind in FLOATING else x
 
 
 def chosen(g: Builder, condition: object, yes: object, no: object) -> Term:
@@ -123,14 +124,14 @@ def gelu_tanh(g: Builder, x: object) -> Term:
 
 def floor_division(g: Builder, a: object, b: object) -> Term:
     a, b = g.cast(a, g.dtype), g.cast(b, g.dtype)
-    if g.dtype.kind == "f":
+    if g.dtype.kind in FLOATING:
         return g.Floor(g.Div(a, b))
     return g.Div(g.Sub(a, g.Mod(a, b)), b)  # the remainder has the sign of the divisor
 
 
 def remainder(g: Builder, a: object, b: object) -> Term:
     a, b = g.cast(a, g.dtype), g.cast(b, g.dtype)
-    return g.Mod(a, b) if g.dtype.kind != "f" else g.Sub(a, g.Mul(g.Floor(g.Div(a, b)), b))
+    return g.Mod(a, b) if g.dtype.kind not in FLOATING else g.Sub(a, g.Mul(g.Floor(g.Div(a, b)), b))
 
 
 def divided_to_zero(g: Builder, a: object, b: object) -> Term:
@@ -182,7 +183,7 @@ def logit(g: Builder, x: object, eps: float | None) -> Term:
 
 def rounded(g: Builder, x: object, decimals: int) -> Term:
     x = g.term(x)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in FLOATING:
         return x
     scale = 10.0**decimals
     return g.Round(x) if not decimals else g.Div(g.Round(g.Mul(x, scale)), scale)

@@ -14,7 +14,7 @@ import numpy as np
 
 from mini_dl import _dtypes
 from mini_dl._device import contiguous_format, preserve_format
-from mini_dl.autograd import forward_ad
+from mini_dl.autograd import forward_ad, memory as memory_gradients
 from mini_dl.autograd.batching import ELEMENTWISE, LOOP, RULES, Call, Rule, rule_for
 from mini_dl.autograd.elements import setting, warn_of_loop
 from mini_dl.ops import (
@@ -286,6 +286,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             powers: "_pow_number _ldexp _logit",
             special: "_polygamma",
             views: "_view_type _alias",
+            memory_gradients: "_whole",
             forward_ad: "_view",
             comparison: "_isclose",
             complex_numbers: "_real _imag _view_as_real _view_as_complex _complex",
@@ -293,7 +294,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             copies: "detach_copy",
             loss: "_huber _bce",
             matmul: "_batched _weighted_sum",
-            resampling: "_resample _spread_back",
+            resampling: "_resample _spread_back _scaled_to_edges",
             padding: "_pad_constant _pad_by_position _pad_circular",
             pooling: "_largest _maxima _means _spread_means",
             ranges: "_tril _triu",
@@ -327,7 +328,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         along,
         {
             activation: "softmax_backward _softmax log_softmax_backward _log_softmax",
-            views: "_view unsafe_view _transpose _squeeze _squeeze1",
+            views: "_view unsafe_view _transpose _squeeze _squeeze1 _squeeze2",
             parts: "_select _slice _pick _new_axes _unbind_parts _split_parts _split_with_sizes_parts _put_together _diagonal",
             joining: "_stack _roll _flip",
             fft: "complex_to_complex real_to_complex complex_to_real",
@@ -345,7 +346,7 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (_unsqueezed, {views: "_unsqueeze"}),
     (_permuted, {views: "_permute"}),
     (_copied_in_order, {conversion: "_copy"}),
-    (_expanded, {views: "_expand"}),
+    (_expanded, {views: "_expand", reduction: "_repeated"}),
     (_tiled, {joining: "_repeat"}),
     (_transposed, {views: "_t"}),
     (_windows, {parts: "_unfold"}),

@@ -129,6 +129,7 @@ def nansum(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dty
     return of_type(_nansum(x, wrap_dims(dim, x._array.ndim), keepdim), dtype)
 
 
+@linear_in("input")
 @op(input=lambda grad: grad)  # the engine sums back to the input's shape
 def _repeated(input: Array, shape: Dims) -> Array:
     """`input` expanded, in memory of its own."""

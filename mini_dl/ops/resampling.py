@@ -16,7 +16,7 @@ from mini_dl._surface import function, public
 from mini_dl.autograd.elements import by_element
 from mini_dl.autograd.formal import kinked
 from mini_dl.autograd.inplace import is_recorded
-from mini_dl.autograd.primitive import linear_in, not_a_tensor, op
+from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, symmetric_in
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
@@ -202,6 +202,7 @@ def _constant_in(input: Array, other: Array) -> Array:
     return input.copy()
 
 
+@symmetric_in("input")
 @op(input=lambda grad, scale: grad * scale)
 def _scaled_to_edges(input: Array, scale: float) -> Array:
     """``(input + 1) * scale - 0.5`` with the last two steps rounded once, as torch's kernel for planes does."""

@@ -87,14 +87,6 @@ def operators_over(package: types.ModuleType) -> types.ModuleType:
     return shown
 
 
-def names_here() -> list[str]:
-    """The names of the package: what it has by now, and what is imported when first used."""
-    package, found = sys.modules[ROOT], section("torch")
-    assert found is not None
-    later = {row.name for row in found.rows.values() if row.kind == "->" and not row.value.startswith("_")}
-    return sorted({*vars(package), *later, *LATER})
-
-
 def is_file(package: str, name: str) -> bool:
     """Whether a package has a file of this name that nobody has imported yet."""
     path = getattr(sys.modules.get(package), "__path__", None)
@@ -118,7 +110,6 @@ def attach() -> None:
     for name, module in list(sys.modules.items()):
         if name == ROOT or name.startswith(ROOT + "."):
             attach_to(module)
-    vars(sys.modules[ROOT])["__dir__"] = names_here
     setattr(sys.modules[ROOT], "ops", operators_over(sys.modules[f"{ROOT}.ops"]))  # noqa: B010
     if Finder not in sys.meta_path:
         sys.meta_path.insert(0, Finder)
