@@ -101,7 +101,7 @@ def main() -> int:
         torch = importlib.import_module("torch")
         modules = {"torch": torch, **public_modules(torch)}
         borrowed.cache_clear()
-        BORROWED.write_text("", encoding="utf-8")
+        rewrite(BORROWED, "")
         text = HEAD
         for name, module in sorted(modules.items()):
             place = name.partition(".")[2]

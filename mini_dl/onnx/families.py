@@ -177,7 +177,7 @@ def written_into(g: Builder, x: Value, src: Value, look: Call) -> Term:
         else:
             order.reverse()
         return g.Transpose(src, perm=order)
-    if look.name in ("slice", "select", "unbind", "split", "split_with_sizes", "unsqueeze", "_select"):
+    if look.name in ("slice", "select", "unsqueeze", "_select"):
         index = (*[slice(None)] * rest[0], rest[1]) if look.name == "_select" else rest[0]
         return inserted(g, x, src, index)
     if look.name in ("_view", "_squeeze", "_squeeze1", "_unsqueeze", "_alias"):

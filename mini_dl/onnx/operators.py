@@ -225,7 +225,7 @@ UNARY = (
 )
 BINARY = "_add:Add _sub:Sub mul:Mul _div:Div maximum:Max minimum:Min fmax:Max fmin:Min _pow:Pow"
 TESTS = "eq:Equal lt:Less le:LessOrEqual gt:Greater ge:GreaterOrEqual"
-LOOKS = "slice select unsqueeze unbind split split_with_sizes"
+LOOKS = "slice select unsqueeze"
 COPIES = "_alias _copy _conjugate _real detach_copy tied tied_to_empty tied_without_gradient _cast _constant_in"
 
 TABLE: dict[str, Translation] = {

@@ -162,6 +162,12 @@ class Recorder:
             for i, one in enumerate(results):
                 results[i] = np.asarray(one)
             before = [place_of(one) for one in args if isinstance(one, np.ndarray)]
+            if primitive.looks and isinstance(result, tuple):  # several parts: a view each
+                for one, index in zip(results, args[1]):
+                    look = self.call("slice", home, {"input": given[0], "index": index}, [one])
+                    if place_of(one) != before[0]:
+                        self.origins[place_of(one)] = before[0], look
+                return tuple(results)
             call = self.call(primitive.name, home, dict(zip(primitive.params, given)), results)
             place = place_of(results[0])
             if primitive.looks and before and place != before[0]:
@@ -185,6 +191,8 @@ class Recorder:
         elif isinstance(kernel, np.ufunc) and (kwargs.get("out") is not None or len(args) > kernel.nin):
             names = ("input", "other")[: kernel.nin]
             self.write(kwargs.get("out", args[-1]), UFUNCS.get(name, name), "", dict(zip(names, given)))
+        elif name == "written_in_pieces":
+            self.write(args[1], UFUNCS.get(args[0].__name__, args[0].__name__), "", dict(zip(("input", "other"), given[1:])))
         elif name == "put_into":
             names = ("input", "indices", "values", "accumulate")
             self.write(args[0], "_index_put", "indexing", dict(zip(names, given)))
