@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mini_dl.files.replacing import rewrite
-from parity_tests import golden, targets
+from parity_tests import golden, packing, report, targets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,8 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
                 total.update(cell)
     print(f"{target.name}: {len(counts)} entries of torch's table, {total['pass']} checks pass, {total['fail']} fail")
     if options.html is not None:
-        from parity_tests import report
-
         found = {"counts": {"ops": counts}, "totals": {"ops": {"entries": len(counts), **total}}, "missing": {}}
         rewrite(options.html, report.page({**found, "out_of_scope": {}}, library=target.name))
         print(options.html)
@@ -54,7 +52,7 @@ def compared(target: Any, patterns: list[str], dtypes: list[str], limit: int | N
     """op -> dtype -> check -> how many cases passed and failed, of the entries that the target has. What fails is printed."""
     counts: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
-    for case in golden.recorded(patterns, dtypes, limit, arrays):
+    for case in packing.recorded(patterns, dtypes, limit, arrays):
         try:
             why = golden.check(case, arrays, target)
         except LookupError:

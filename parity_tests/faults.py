@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 
+from mini_dl.autograd import node_names
 from mini_dl.autograd.batching import ELEMENTWISE, RULES
 from mini_dl.autograd.graph import restore
 from mini_dl.ops.batching import MOVED
@@ -55,6 +56,8 @@ def found(path: str) -> Any:
 def gradient(path: str, change: Callable[[Any, Any, Any], Any]) -> Iterator[None]:
     """Change the gradients that the primitive at `path` sends: ``change(gradients, node, grad)``."""
     primitive = found(path).op
+    before = dict(node_names._named)
+    node_names._named.clear()  # copies that give nodes another name, made of the primitive as it is now
     primitive.__dict__.pop("backward", None)
 
     def backward(node: Any, grad: Any) -> Any:
@@ -67,6 +70,8 @@ def gradient(path: str, change: Callable[[Any, Any, Any], Any]) -> Iterator[None
         yield
     finally:
         primitive.__dict__.pop("backward", None)
+        node_names._named.clear()
+        node_names._named.update(before)
 
 
 @contextlib.contextmanager

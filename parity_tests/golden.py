@@ -15,12 +15,11 @@ gradient that is null is None in torch.
 from __future__ import annotations
 
 import argparse
-import itertools
+import importlib
 import json
-import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,112 +55,6 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.op}, {self.dtype}, sample {self.number}"
-
-
-class Unwritable(Exception):
-    """A case with something that a pack cannot hold."""
-
-
-# ------------------------------------------------------------------------------------------------ writing: needs torch
-
-
-def recorded(patterns: list[str], dtypes: list[str], limit: int | None, arrays: dict[str, Any]) -> Iterator[Case]:
-    """The cases of the entries of torch's table that the patterns name; their numbers are put into `arrays`."""
-    import torch
-
-    from parity_tests import adapter, bridge
-
-    for entry in adapter.chosen(adapter.entries(), patterns):
-        name = entry.name
-        if entry.out_of_scope or entry.undetermined or entry.has_free_signs or name.startswith("__"):
-            continue
-        try:
-            function = name if bridge.lookup(name) is not None else ""
-        except bridge.Missing:
-            try:
-                function = f"Tensor.{name}" if bridge.lookup(f"Tensor.{name}") is not None else ""
-            except bridge.Missing:
-                continue
-        for dtype in sorted({*dtypes} & {*entry.dtypes}):
-            grad = dtype in entry.gradient_dtypes
-            for number, sample in itertools.islice(enumerate(entry.samples(dtype, grad)), limit):
-                try:
-                    case, more = case_of(repr(entry), dtype, number, function, sample, len(arrays))
-                except Unwritable:
-                    continue
-                if check(case, more, targets.TorchLike(torch)) is None:  # else a pack does not hold all that the call depends on
-                    arrays.update(more)
-                    yield case
-
-
-def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first: int) -> tuple[Case, dict[str, Any]]:
-    """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails or torch refuses it."""
-    import torch
-
-    called = targets.TorchLike(torch).function(function)
-    known: dict[int, Any] = {}
-    arrays: dict[str, Any] = {}
-    encode = Encoder(arrays, first, known)
-    args, kwargs = [encode(a) for a in sample.all_args], {key: encode(value) for key, value in sample.kwargs.items()}
-    leaves = [tensor for tensor in known.values() if tensor.requires_grad]
-    torch.manual_seed(SEED)
-    try:
-        result = called(*sample.all_args, **sample.kwargs)
-    except Exception as error:
-        raise Unwritable(str(error)) from None
-    outputs = flat(result, torch.Tensor)
-    encoded = [encode(output) for output in outputs]
-    ends = [o for o in outputs if isinstance(o, torch.Tensor) and o.requires_grad]
-    directions = gradients = None
-    if leaves and ends and sample.finish is None:
-        given = [torch.randn(end.shape, dtype=end.dtype) for end in ends]
-        try:
-            found = torch.autograd.grad(ends, leaves, given, allow_unused=True)
-        except RuntimeError as error:
-            raise Unwritable(str(error)) from None
-        directions, gradients = [encode(d) for d in given], [encode(g) for g in found]
-    return Case(op, dtype, number, function, args, kwargs, encoded, directions, gradients), arrays
-
-
-class Encoder:
-    """What a manifest says of a value of torch; the numbers of tensors go into `arrays`, the tensors into `known`."""
-
-    def __init__(self, arrays: dict[str, Any], first: int, known: dict[int, Any]) -> None:
-        self.arrays, self.first, self.known = arrays, first, known
-        self.names: dict[int, str] = {}
-
-    def __call__(self, value: Any) -> Any:
-        import torch
-
-        if isinstance(value, torch.Tensor):
-            return self.tensor(value)
-        if value is None or isinstance(value, (bool, int, str)):
-            return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else {"float": str(value)}
-        if isinstance(value, list):
-            return [self(item) for item in value]
-        if isinstance(value, tuple):
-            return {"tuple": [self(item) for item in value]}
-        if isinstance(value, slice):
-            return {"slice": [self(value.start), self(value.stop), self(value.step)]}
-        if isinstance(value, torch.dtype):
-            return {"dtype": str(value).removeprefix("torch.")}
-        raise Unwritable(f"{type(value)}")
-
-    def tensor(self, tensor: Any) -> Any:
-        from parity_tests import bridge
-
-        if id(tensor) not in self.names:
-            try:
-                array = bridge.array(tensor)
-            except Exception as error:
-                raise Unwritable(str(error)) from None
-            if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
-                raise Unwritable(str(array.dtype))
-            self.names[id(tensor)] = name = str(self.first + len(self.arrays))
-            self.arrays[name], self.known[id(tensor)] = np.array(array), tensor  # the call may write to it
-        return {"tensor": self.names[id(tensor)], **({"grad": True} if tensor.requires_grad and tensor.is_leaf else {})}
 
 
 def flat(value: Any, kind: type) -> list[Any]:
@@ -328,10 +221,9 @@ def main(arguments: list[str] | None = None) -> int:
     checking.add_argument("--target", default="mini_dl", help="package.module, or package.module:attribute")
     options = parser.parse_args(arguments)
     if options.command == "write":
-        import torch
-
+        packing, torch = map(importlib.import_module, ("parity_tests.packing", "torch"))
         arrays: dict[str, Any] = {}
-        cases = list(recorded(options.patterns, options.dtype, options.limit, arrays))
+        cases = list(packing.recorded(options.patterns, options.dtype, options.limit, arrays))
         if not cases:
             parser.error(f"no entry of torch's table matches {options.patterns}")
         write(options.pack, cases, arrays, torch.__version__)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import mini_dl
-from parity_tests import __main__ as command, golden, targets
+from parity_tests import __main__ as command, golden, packing, targets
 
 
 def toy(fault: bool) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Toy:
 def test_a_target_with_gradients_of_its_own(slope: float, failing: bool) -> None:
     target = Toy(slope)
     arrays: dict[str, Any] = {}
-    for case in golden.recorded(["sin"], ["float64"], None, arrays):
+    for case in packing.recorded(["sin"], ["float64"], None, arrays):
         why = golden.check(case, arrays, Wrapped(target))
         assert (why is not None) == (failing and case.gradients is not None and arrays[case.args[0]["tensor"]].size > 0)
 
@@ -146,7 +146,7 @@ def test_a_pack_holds_what_torch_computed_and_torch_passes_it(tmp_path: Path) ->
 @pytest.mark.parametrize("what", ["outputs", "gradients"])
 def test_a_number_changed_in_a_pack_is_found(tmp_path: Path, what: str) -> None:
     arrays: dict[str, Any] = {}
-    case = next(case for case in golden.recorded(["exp"], ["float64"], None, arrays) if case.gradients)
+    case = next(case for case in packing.recorded(["exp"], ["float64"], None, arrays) if case.gradients)
     target = targets.TorchLike(mini_dl)
     assert golden.check(case, arrays, target) is None
     (changed,) = getattr(case, what)
@@ -156,7 +156,7 @@ def test_a_number_changed_in_a_pack_is_found(tmp_path: Path, what: str) -> None:
 
 def test_none_and_zeros_are_two_answers() -> None:
     arrays: dict[str, Any] = {}
-    case = next(case for case in golden.recorded(["exp"], ["float64"], None, arrays) if case.gradients)
+    case = next(case for case in packing.recorded(["exp"], ["float64"], None, arrays) if case.gradients)
     case.gradients = [None]
     assert "where torch's is None" in str(golden.check(case, arrays, targets.TorchLike(mini_dl)))
 

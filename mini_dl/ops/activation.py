@@ -42,7 +42,8 @@ def in_range(input: Array | Tensor, *numbers: object, opmath: bool = True) -> No
     of the computation."""
     if isinstance(input, Tensor) and (kind := input._array.dtype).kind in FLOATING:
         for number in numbers:
-            number_as(number, computed_in(kind) if opmath else kind)
+            plain = number._array.item() if isinstance(number, Tensor) else number
+            number_as(plain, computed_in(kind) if opmath else kind)
 
 
 def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args: object) -> Tensor:

@@ -388,7 +388,7 @@ def _with_bias(
         _check(static_k is None, "bias cannot be added to static key.")
         _check(static_v is None, "bias cannot be added to static value.")
         for bias in (bias_k, bias_v):
-            if promote_numpy(bias._array.dtype, keys.key._array.dtype) != keys.key._array.dtype:
+            if not mode.casting and promote_numpy(bias._array.dtype, keys.key._array.dtype) != keys.key._array.dtype:
                 raise RuntimeError(
                     f"expected scalar type {scalar_name(keys.key._array.dtype)} but found {scalar_name(bias._array.dtype)}"
                 )

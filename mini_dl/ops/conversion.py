@@ -243,9 +243,9 @@ def result_type(tensor1: Tensor | Number, tensor2: Tensor | Number) -> dtype:
 def _numpy(self: Tensor, *, force: bool = False) -> Array:
     """The array of this tensor, over the same memory. RuntimeError if it requires grad, unless `force` or
     gradients are off."""
-    if mode.enabled and is_unseen(self):
+    if is_unseen(self):
         raise RuntimeError(NO_STORAGE)
-    if needs_grad(self) and not force:
+    if mode.enabled and needs_grad(self) and not force:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if is_hollow(self._array):
         raise TypeError(

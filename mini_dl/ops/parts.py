@@ -31,7 +31,8 @@ def _looking(name: str) -> Callable[..., Tensor]:
     """``input[index]`` for an index of ints, slices, None and ..., recorded under `name`."""
 
     def look(input: Array, index: tuple[Any, ...]) -> Array:
-        return input[index]
+        found = input[index]
+        return found if isinstance(found, np.ndarray) else input[(*index, ...)]  # not a number, but its place
 
     def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
         steps = [item for item in index if item is not Ellipsis and item != WHOLE]

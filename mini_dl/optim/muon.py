@@ -36,8 +36,6 @@ class Muon(Optimizer):
         check_one_element(lr)
         for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
             refuse(not value >= 0.0, f"{name} should be >= 0 but is: {value}")
-        if len(ns_coefficients) != 3:
-            raise ValueError(f"ns_coefficients must be a tuple of exactly 3 values, but got {ns_coefficients}")
         for factor in ns_coefficients:
             if not isinstance(factor, (int, float, Tensor)):
                 raise TypeError(f"ns_coefficients must be numbers, but got {ns_coefficients}")
