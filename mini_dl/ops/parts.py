@@ -32,7 +32,10 @@ def _looking(name: str) -> Callable[..., Tensor]:
 
     def look(input: Array, index: tuple[Any, ...]) -> Array:
         found = input[index]
-        return found if isinstance(found, np.ndarray) else input[(*index, ...)]  # not a number, but its place
+        if isinstance(found, np.ndarray):
+            return found
+        place = (*index, Ellipsis)  # not a number, but where it lies
+        return input[place]
 
     def gradient(grad: Tensor, input_shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
         steps = [item for item in index if item is not Ellipsis and item != WHOLE]
