@@ -21,6 +21,7 @@ from mini_dl.autograd.inplace import inplace as in_place
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, number_of, op, recorded_as, symmetric_in, unary
 from mini_dl.kernels import gelu as gelu_kernel, softmax as softmax_kernel
 from mini_dl.kernels.blocks import (
+    LARGE,
     choose,
     computed_in,
     elementwise,
@@ -61,12 +62,18 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
-    kind = input.dtype.kind
-    if kind == "b":
-        raise RuntimeError("Boolean inputs not supported for relu")
-    if kind == "c":
-        raise NotImplementedError("clamp is not supported for complex types")
-    return spread(np.maximum, input, input.dtype.type(0))
+    zero = _ZERO.get(input.dtype)
+    if zero is None:
+        if input.dtype.kind == "b":
+            raise RuntimeError("Boolean inputs not supported for relu")
+        if input.dtype.kind == "c":
+            raise NotImplementedError("clamp is not supported for complex types")
+        return np.maximum(input, input.dtype.type(0))
+    return np.maximum(input, zero) if input.size < LARGE else spread(np.maximum, input, zero)
+
+
+_ZERO = {kind: np.zeros((), kind) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
+"""As an array: NumPy converts a number at each call."""
 
 
 @public("nn.functional")
