@@ -9,6 +9,7 @@ import ast
 import contextlib
 import importlib
 import io
+import os
 import sys
 import textwrap
 import warnings
@@ -63,8 +64,8 @@ def literal(value: Any) -> str | None:
     """A short value as text."""
     text = repr(value)
     plain = value is None or isinstance(value, (bool, int, float, str, tuple))
-    if not plain or len(text) >= 60 or "\n" in text or " : " in text:
-        return None
+    if not plain or len(text) >= 60 or "\n" in text or " : " in text or (isinstance(value, str) and os.path.isabs(value)):
+        return None  # also a place on this machine
     with contextlib.suppress(ValueError, SyntaxError):
         ast.literal_eval(text)
         return text
