@@ -55,6 +55,11 @@ MADE: dict[str, Any] = {
     "a batch of rows": lambda t, d: t.stack([d, d.flip(0)]).to_sparse_csr(),
     "a batch of columns": lambda t, d: t.stack([d, d * 2]).to_sparse_csc(),
     "a batch of blocks": lambda t, d: t.stack([d, d * 2]).to_sparse_bsr((2, 2)),
+    "no rows": lambda t, d: d[:0].to_sparse_csr(),
+    "no columns": lambda t, d: d[:, :0].to_sparse_csc(),
+    "no rows of blocks": lambda t, d: d[:0].to_sparse_bsr((2, 2)),
+    "blocks of nothing but zeros": lambda t, d: t.zeros(4, 4).to_sparse_bsr((2, 2)),
+    "a batch of zeros": lambda t, d: t.zeros(2, 4, 4).to_sparse_csr(),
     "a batch from parts": lambda t, d: t.sparse_csr_tensor([[0, 1, 2], [0, 1, 2]], [[0, 1], [1, 0]], [[1.0, 2], [3, 4]]),
     "dense dimensions": lambda t, d: d.reshape(2, 2, 4).to_sparse_csr(dense_dim=1),
     "dense blocks": lambda t, d: d.reshape(2, 2, 4).to_sparse_bsr((1, 2), dense_dim=1),
@@ -107,6 +112,8 @@ def test_blocks_that_do_not_fit(torch: Any, rng: Any) -> Any:
         message(lambda: dense.to_sparse_bsr((3, 2))),
         message(lambda: torch.stack([dense, torch.eye(4)]).to_sparse_csr()),
         message(lambda: dense.to_sparse_bsr((2, 2)).to_sparse_csr()),
+        message(lambda: torch.zeros(0, 4, 4).to_sparse_csc()),
+        message(lambda: torch.zeros(2, 0, 4, 4).to_sparse_bsr((2, 2))),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,7 +92,8 @@ def _leaf(tensor: SparseTensor, requires_grad: bool) -> SparseTensor:
 def sparse_compressed_tensor(
     compressed_indices: object, plain_indices: object, values: object, size: Any = None, *, dtype: object = None,
     layout: object = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
-check_invariants: bool | None = None, ) -> SparseTensor:  # fmt: skip
+    check_invariants: bool | None = None,
+) -> SparseTensor:  # fmt: skip
     """A matrix of compressed rows (`layout` sparse_csr) or columns (sparse_csc): row r has values[ends[r] : ends[r + 1]]. The
     values of sparse_bsr and sparse_bsc are blocks. Leading dimensions of all three are those of a batch."""
     require_cpu(device)
@@ -162,9 +164,12 @@ def compressed_dense(input: Tensor, layout: Any, blocksize: Any, dense_dim: int 
     if n < 0:
         raise RuntimeError(f"a tensor of {input.ndim} dimensions, {dense} of them dense, has no matrices to compress")
     batch, sizes, inner = (tuple(input.shape[a:b]) for a, b in ((0, n), (n, n + 2), (n + 2, input.ndim)))
+    if not math.prod(batch):
+        name = str(layout).rpartition(".sparse_")[2]
+        raise RuntimeError(f"to_sparse_{name}: Expected product of batch dimensions to be non-zero.")
     block = checked_block(blocksize, sizes, layout) if layout in BLOCKS else (1, 1)
     count = (sizes[0] // block[0], sizes[1] // block[1])
-    parts = input.reshape(-1, count[0], block[0], count[1], block[1], *inner).transpose(2, 3)
+    parts = input.reshape(math.prod(batch), count[0], block[0], count[1], block[1], *inner).transpose(2, 3)
     if layout not in BY_ROWS:
         parts = parts.transpose(1, 2)
     there = parts._array != 0

@@ -6,6 +6,7 @@ dense operation sees an array in it; all that is not in the table of `mini_dl.sp
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -240,16 +241,7 @@ class SparseTensor(Tensor):
         """All elements in COO, in the order in which they are stored."""
         if self.layout is COO:
             return self
-        ends, others = (part._array.reshape(-1, part.shape[-1]) for part in self.index)
-        count = ends.shape[1] - 1
-        major = np.concatenate([np.repeat(np.arange(count), np.diff(each)) for each in ends]) if len(ends) else ends.reshape(-1)
-        minor, batches = others.reshape(-1), np.repeat(np.arange(len(ends)), others.shape[1])
-        pair: tuple[Array, ...] = (major, minor) if self.layout in BY_ROWS else (minor, major)
-        if self.block:
-            inside = np.stack(np.meshgrid(*map(np.arange, self.block), indexing="ij")).reshape(2, 1, -1)
-            pair = tuple([(at[:, None] * size + more).reshape(-1) for at, size, more in zip(pair, self.block, inside)])
-            batches = np.repeat(batches, inside.shape[2])
-        places = np.stack([*np.unravel_index(batches, self.batch), *pair]) if self.batch else np.stack(pair)
+        places = self.places()
         return coo(places, self.kept.reshape(places.shape[1], *self.whole[len(self.batch) + 2 :]), self.whole)
 
     def is_coalesced(self) -> bool:
@@ -322,11 +314,17 @@ class SparseTensor(Tensor):
         """The indices of COO, (sparse_dim, nnz), of any layout."""
         if self.layout is COO:
             return self.index[0]._array
-        if not self.is_plain:
-            return self.elements().places()
-        ends, others = (part._array.astype(np.int64) for part in self.index)
-        compressed = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-        return np.stack((compressed, others) if self.layout is CSR else (others, compressed))
+        matrices = math.prod(self.batch)
+        ends, others = (part._array.astype(np.int64).reshape(matrices, part.shape[-1]) for part in self.index)
+        count = ends.shape[1] - 1
+        major = np.concatenate([np.repeat(np.arange(count), np.diff(each)) for each in ends]) if matrices else ends.reshape(-1)
+        minor, batches = others.reshape(-1), np.repeat(np.arange(matrices), others.shape[1])
+        pair: tuple[Array, ...] = (major, minor) if self.layout in BY_ROWS else (minor, major)
+        if self.block:
+            inside = np.stack(np.meshgrid(*map(np.arange, self.block), indexing="ij")).reshape(2, 1, -1)
+            pair = tuple([(at[:, None] * size + more).reshape(-1) for at, size, more in zip(pair, self.block, inside)])
+            batches = np.repeat(batches, inside.shape[2])
+        return np.stack([*np.unravel_index(batches, self.batch), *pair]) if self.batch else np.stack(pair)
 
     def to_dense(self, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
         """The dense tensor; elements of one place are summed."""
