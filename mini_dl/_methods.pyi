@@ -2,51 +2,14 @@
 
 # mypy: disable-error-code="misc,override,overload-overlap,overload-cannot-match,assignment"
 
-from builtins import (
-    bool as _bool,
-    bytes as _bytes,
-    complex as _complex,
-    dict as _dict,
-    float as _float,
-    int as _int,
-    list as _list,
-    object as _object,
-    range as _range,
-    slice as _slice,
-    str as _str,
-    tuple as _tuple,
-    type as _type,
-)
-from collections.abc import Callable as _Callable, Iterable as _Iterable, Iterator as _Iterator, Sequence as _Sequence
-from contextlib import AbstractContextManager as _AbstractContextManager
-from os import PathLike as _PathLike
-from types import EllipsisType as _EllipsisType
-from typing import (
-    IO as _IO,
-    Any as _Any,
-    Literal as _Literal,
-    SupportsIndex as _SupportsIndex,
-    TypeAlias as _TypeAlias,
-    TypeVar as _TypeVar,
-    overload as _overload,
-)
-
-from numpy import ndarray as _ndarray
-from typing_extensions import Self as _Self, TypeIs as _TypeIs
-
-from mini_dl import return_types as _return_types
-from mini_dl._device import device as _Device, layout as _layout, memory_format as _memory_format
-from mini_dl._dtypes import Number as _Number, dtype as _dtype
-from mini_dl.autograd.graph import Handle as _RemovableHandle
-from mini_dl.kernels.mersenne import Generator as _Generator
-from mini_dl.ops.attributes import UntypedStorage as _UntypedStorage
-from mini_dl.ops.storages import TypedStorage as _TypedStorage
-from mini_dl.tensor import Size as _Size, Tensor as _Tensor
-
-_Subclass = _TypeVar("_Subclass", bound=_Tensor)
-_DType: _TypeAlias = _dtype | _type[_bool] | _type[_int] | _type[_float] | _type[_complex]
-_Index: _TypeAlias = (
-    _SupportsIndex | None | _slice | _EllipsisType | _Tensor | _ndarray[_Any, _Any] | _list[_Any] | _tuple[_Any, ...] | _range
+from mini_dl._spelled import (
+    Any as _Any, Callable as _Callable, DType as _DType, Device as _Device, Generator as _Generator, Index as _Index,
+    Iterator as _Iterator, Literal as _Literal, Number as _Number, RemovableHandle as _RemovableHandle, Self as _Self,
+    Sequence as _Sequence, Size as _Size, Subclass as _Subclass, SupportsIndex as _SupportsIndex, Tensor as _Tensor,
+    TypedStorage as _TypedStorage, UntypedStorage as _UntypedStorage, bool as _bool, complex as _complex, dict as _dict,
+    dtype as _dtype, float as _float, int as _int, layout as _layout, list as _list, memory_format as _memory_format,
+    ndarray as _ndarray, object as _object, overload as _overload, return_types as _return_types, str as _str, tuple as _tuple,
+    type as _type
 )
 
 class Methods:

@@ -2,7 +2,6 @@
 
 # mypy: disable-error-code="misc,override,overload-overlap,overload-cannot-match,assignment"
 
-
 from typing import NamedTuple as _NamedTuple
 
 from mini_dl.tensor import Tensor as _Tensor

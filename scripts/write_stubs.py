@@ -12,6 +12,7 @@ import inspect
 import keyword
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,53 +33,6 @@ OVERLOADS = overloads()
 HEAD = '''"""Written by scripts/write_stubs.py from the signatures. Do not edit."""
 
 # mypy: disable-error-code="misc,override,overload-overlap,overload-cannot-match,assignment"
-
-from builtins import (
-    bool as _bool,
-    bytes as _bytes,
-    complex as _complex,
-    dict as _dict,
-    float as _float,
-    int as _int,
-    list as _list,
-    object as _object,
-    range as _range,
-    slice as _slice,
-    str as _str,
-    tuple as _tuple,
-    type as _type,
-)
-from collections.abc import Callable as _Callable, Iterable as _Iterable, Iterator as _Iterator, Sequence as _Sequence
-from contextlib import AbstractContextManager as _AbstractContextManager
-from os import PathLike as _PathLike
-from types import EllipsisType as _EllipsisType
-from typing import (
-    IO as _IO,
-    Any as _Any,
-    Literal as _Literal,
-    SupportsIndex as _SupportsIndex,
-    TypeAlias as _TypeAlias,
-    TypeVar as _TypeVar,
-    overload as _overload,
-)
-
-from numpy import ndarray as _ndarray
-from typing_extensions import Self as _Self, TypeIs as _TypeIs
-
-from mini_dl import return_types as _return_types
-from mini_dl._device import device as _Device, layout as _layout, memory_format as _memory_format
-from mini_dl._dtypes import Number as _Number, dtype as _dtype
-from mini_dl.autograd.graph import Handle as _RemovableHandle
-from mini_dl.kernels.mersenne import Generator as _Generator
-from mini_dl.ops.attributes import UntypedStorage as _UntypedStorage
-from mini_dl.ops.storages import TypedStorage as _TypedStorage
-from mini_dl.tensor import Size as _Size, Tensor as _Tensor
-
-_Subclass = _TypeVar("_Subclass", bound=_Tensor)
-_DType: _TypeAlias = _dtype | _type[_bool] | _type[_int] | _type[_float] | _type[_complex]
-_Index: _TypeAlias = (
-    _SupportsIndex | None | _slice | _EllipsisType | _Tensor | _ndarray[_Any, _Any] | _list[_Any] | _tuple[_Any, ...] | _range
-)
 '''
 SPECIAL = [
     '_Anything = _TypeVar("_Anything")',
@@ -89,7 +43,11 @@ SPECIAL = [
     "def vmap(func: _Callable[..., _Any], *args: _Any, **kwargs: _Any) -> _Callable[..., _Any]: ...",
 ]
 """Of the names of the tables, those whose result is known."""
-KNOWN = set(re.findall(r"(?:as|^class|^) _(\w+)", HEAD)) | {"Subclass", "Index", "DType"}
+SPELLED = ast.parse((FOLDER / "_spelled.pyi").read_text(encoding="utf-8"))
+KNOWN = {node.asname for node in ast.walk(SPELLED) if isinstance(node, ast.alias)} | {
+    node.id for node in ast.walk(SPELLED) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+}
+"""The names that stubs take from there, where they begin with an underscore."""
 PARTS = "nn.functional special linalg fft masked random".split()
 """The modules whose names come from the decorators alone."""
 
@@ -234,6 +192,14 @@ def definitions(place: str, name: str, function: Any, indent: str = "") -> Itera
         yield f"{indent}def {name}{text}: ..."
 
 
+def written_out(lines: list[str]) -> str:
+    """The text of a stub, with the import of the private names that stand in its `lines`."""
+    used = sorted(KNOWN & {name for line in lines for name in re.findall(r"\b_(\w+)", line)})
+    lines_of_names = textwrap.wrap(", ".join(f"{name}\xa0as\xa0_{name}" for name in used), 126)  # at no space but those
+    names = "".join(f"    {line}\n" for line in lines_of_names).replace("\xa0", " ")
+    return f"{HEAD}\nfrom mini_dl._spelled import (\n{names})\n" + "\n".join([*lines, ""])
+
+
 def is_name(name: str) -> bool:
     return name.isidentifier() and not keyword.iskeyword(name)
 
@@ -281,7 +247,7 @@ def package_stub() -> str:
     body += SPECIAL
     missing = sorted(asked - named - {"compile", "vmap"})
     body += [f"{name}: _Any" for name in missing if is_name(name) and not name.startswith("__") and name != "torch"]
-    return "\n".join([HEAD, *lines, *body]) + "\n"
+    return written_out([*lines, *body])
 
 
 def functions(place: str, taken: set[str]) -> Iterator[str]:
@@ -306,12 +272,12 @@ def part_stub(place: str) -> str:
     body = ["", "__all__: _list[_str]", *functions(place, set())]
     table = section(place)
     rows = [name for name in (table.rows if table else ()) if name not in NAMESPACES[place] and is_name(name)]
-    return "\n".join([HEAD, *lines, *body, *[f"{name}: _Any" for name in rows]]) + "\n"
+    return written_out([*lines, *body, *[f"{name}: _Any" for name in rows]])
 
 
 def methods_stub() -> str:
     """``mini_dl/_methods.pyi``: what is attached to Tensor."""
-    lines = [HEAD, "class Methods:"]
+    lines = ["", "class Methods:"]
     tree = ast.parse((FOLDER / "tensor.py").read_text("utf-8"))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Tensor")
     own = {node.name for node in body if isinstance(node, ast.FunctionDef)}
@@ -327,7 +293,7 @@ def methods_stub() -> str:
     lines += ["    layout: _layout", "    @classmethod", "    def __torch_function__(", "        cls,"]
     lines += ["        func: _Any, types: _Any, args: _tuple[_Any, ...] = (), kwargs: _Any = None", "    ) -> _Any: ..."]
     lines += ["    @staticmethod", "    def _make_subclass(cls: _Any, data: _Tensor, require_grad: _bool = False) -> _Any: ..."]
-    return "\n".join(lines) + "\n"
+    return written_out(lines)
 
 
 def property_lines(name: str, value: property) -> list[str]:
@@ -342,7 +308,7 @@ def property_lines(name: str, value: property) -> list[str]:
 
 def results_stub() -> str:
     """``mini_dl/return_types.pyi``: the named results."""
-    lines = [HEAD.partition("from builtins")[0], "from typing import NamedTuple as _NamedTuple", ""]
+    lines = [HEAD, "from typing import NamedTuple as _NamedTuple", ""]
     lines += ["from mini_dl.tensor import Tensor as _Tensor", "", "__all__: list[str]", ""]
     for name, kind in sorted(named_results.items()):
         lines += [f"class {name}(_NamedTuple):"]
