@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAMES = {
     "_rows": "mm", "_batched": "bmm", "_affine": "addmm", "_weighted_sum": "addmm", "_dot": "dot", "_paired": "mm",
-    "_add": "add.Tensor", "_sub": "sub.Tensor", "mul": "mul.Tensor", "_mul": "mul.Tensor", "_div": "div.Tensor",
+    "_add": "add.Tensor", "_sub": "sub.Tensor", "mul": "mul.Tensor", "_div": "div.Tensor",
     "_floor_div": "div.Tensor_mode", "_trunc_div": "div.Tensor_mode", "remainder": "remainder.Scalar",
     "_pow": "pow.Tensor_Tensor", "_pow_number": "pow.Tensor_Scalar", "eq": "eq.Tensor", "ne": "ne.Tensor",
     "conv": "convolution", "conv_input": "convolution_backward", "conv_weight": "convolution_backward",

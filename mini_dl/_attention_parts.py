@@ -48,33 +48,3 @@ def _in_projection(
 def _in_projection_packed(q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | None = None) -> Three:
     """Likewise, by the three maps that lie one below the other in `w` and `b`."""
     return _in_projection(q, k, v, *w.chunk(3), *((None,) * 3 if b is None else b.chunk(3)))
-
-
-def _mha_shape_check(
-    query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None, attn_mask: Tensor | None, num_heads: int
-) -> bool:
-    """Whether there is a batch. AssertionError where the number of dimensions, or the shape of a mask, does not fit."""
-    if query.ndim not in (2, 3):
-        kind = f"received {query.ndim}-D query tensor"
-        raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but {kind}")
-    batched = query.ndim == 3
-    what = "batched (3-D)" if batched else "unbatched (2-D)"
-    if key.ndim != query.ndim or value.ndim != query.ndim:
-        raise AssertionError(
-            f"For {what} `query`, expected `key` and `value` to be {query.ndim}-D but found {key.ndim}-D and {value.ndim}-D "
-            "tensors respectively"
-        )
-    if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:
-        raise AssertionError(
-            f"For {what} `query`, expected `key_padding_mask` to be `None` or {query.ndim - 1}-D but found "
-            f"{key_padding_mask.ndim}-D tensor instead"
-        )
-    if attn_mask is not None and attn_mask.ndim not in (2, 3):
-        raise AssertionError(
-            f"For {what} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
-        )
-    if attn_mask is not None and attn_mask.ndim == 3 and not batched:
-        expected = (num_heads, query.shape[0], key.shape[0])
-        if attn_mask.shape != expected:
-            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}")
-    return batched

@@ -185,10 +185,15 @@ def broadcast_shapes(*shapes: Iterable[int]) -> tuple[int, ...]:
     return tuple(result)
 
 
+def fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether `shape` expands to `target`."""
+    leading = len(target) - len(shape)
+    return leading >= 0 and all([n in (1, m) for n, m in zip(shape, target[leading:])])
+
+
 def check_fits(target: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """RuntimeError if `shape` does not expand to that of the `target` of a write."""
-    leading = len(target) - len(shape)
-    if leading < 0 or any([n not in (1, m) for n, m in zip(shape, target[leading:])]):
+    if not fits(shape, target):
         raise RuntimeError(f"output with shape {list(target)} doesn't match the broadcast shape {list(shape)}")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import INEXACT, Function
+from mini_dl.autograd.backwards import check_gradient
 from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.rows import basis_of, rows_of
@@ -224,21 +225,12 @@ def vjp_in(func: Function, primals: tuple[Any, ...], argnums: ArgNums | None, ha
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
                 f"cotangents: {printed(their_shape)}, primal output: {printed(shape)}"
             )
-        for out, cotangent in zip(outs, given):
-            check_cotangent(out, cotangent)
+        for i, (out, cotangent) in enumerate(zip(outs, given)):
+            check_gradient(i, out, cotangent)
         with level:
             return tree_unflatten(pull_back(level, outs, given, inputs, retain_graph), tree)
 
     return (result, vjp_fn, aux) if has_aux else (result, vjp_fn)
-
-
-def check_cotangent(out: Tensor, cotangent: object) -> None:
-    if not isinstance(cotangent, Tensor):
-        raise TypeError(f"gradients can be either Tensors or None, but got {type(cotangent).__name__}")
-    if cotangent._array.shape != out._array.shape:
-        raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of {cotangent.shape} and output[0] has a shape of {out.shape}."
-        )
 
 
 def printed(tree: TreeSpec) -> str:

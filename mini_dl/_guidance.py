@@ -5,7 +5,6 @@ Names are compared when a message is read, not when it is raised: `hasattr`, and
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 import types
@@ -20,6 +19,8 @@ UNEXPECTED = "got an unexpected keyword argument"
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The one of `names` that is probably meant by `name`: alike in its letters, its beginning, or the initials of its words."""
+    import difflib  # a millisecond, which no program without a mistake has to spend
+
     known = sorted([other for other in names if other != name], key=lambda other: other[:1] == name[:1])
     by_case = {other.lower(): other for other in known}  # the last counts: one that begins with the same letter
     if name.lower() in by_case:
@@ -91,7 +92,7 @@ def telling(init: F, name: str) -> F:
                 mistyped(error, types.MethodType(call, self), kwargs, type(self).__name__ if own else name)
             raise
 
-    show(call)
+    show(call, method=True)
     return call  # type: ignore[return-value]
 
 

@@ -22,8 +22,6 @@ PLACES: dict[str, Any] = {
     "torch.special": torch.special,
 }
 
-METHODS: Any = Tensor
-
 NEVER = frozenset(
     "typename is_tensor is_storage set_default_tensor_type set_default_device get_default_device set_rng_state get_rng_state "
     "manual_seed initial_seed seed thread_safe_generator save load set_printoptions fork get_default_dtype "
@@ -32,10 +30,10 @@ NEVER = frozenset(
     "set_flush_denormal set_num_interop_threads set_num_threads wait as_tensor from_numpy tensor set_default_dtype finfo iinfo "
     "arange eye empty full linspace logspace ones zeros rand randn randint randperm range tril_indices triu_indices "
     "bartlett_window blackman_window hamming_window hann_window kaiser_window empty_strided from_file frombuffer "
-    "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor can_cast compiled_with_cxx11_abi result_type_of no_grad enable_grad "
+    "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor can_cast compiled_with_cxx11_abi no_grad enable_grad "
     "inference_mode set_grad_enabled is_inference_mode_enabled use_deterministic_algorithms compile vmap get_device_module "
     "are_deterministic_algorithms_enabled set_warn_always is_warn_always_enabled autocast_increment_nesting promote_types "
-    "broadcast_shapes asarray complex32 fft_frequencies fftfreq rfftfreq scalar_tensor set_float32_matmul_precision".split()
+    "broadcast_shapes asarray complex32 fftfreq rfftfreq scalar_tensor set_float32_matmul_precision".split()
 )
 """Functions whose arguments are not tensors, or are taken for what they are."""
 UNTOUCHED = frozenset(
@@ -69,7 +67,7 @@ def _known(method: Any) -> tuple[dict[Any, list[Any]], dict[Any, str]]:
 
 def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
     """The functions that ask their arguments, by the module or class in which they are."""
-    return {owner: list(functions) for owner, functions in _known(METHODS.add)[0].items()}
+    return {owner: list(functions) for owner, functions in _known(Tensor.add)[0].items()}
 
 
 def resolve_name(f: Any) -> str | None:
@@ -79,12 +77,12 @@ def resolve_name(f: Any) -> str | None:
     >>> torch.overrides.resolve_name(torch.nn.functional.relu)
     'torch.nn.functional.relu'
     """
-    return str(f) if isinstance(f, (Overload, Packet)) else _known(METHODS.add)[1].get(f)
+    return str(f) if isinstance(f, (Overload, Packet)) else _known(Tensor.add)[1].get(f)
 
 
 def get_testing_overrides() -> dict[Callable[..., Any], Callable[..., Any]]:
     """For each of these functions, one of the same signature that returns -1."""
-    return {function: _doing_nothing(function) for functions in _known(METHODS.add)[0].values() for function in functions}
+    return {function: _doing_nothing(function) for functions in _known(Tensor.add)[0].values() for function in functions}
 
 
 def _doing_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,4 +97,4 @@ def _doing_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
 def get_ignored_functions() -> set[Callable[..., Any]]:
     """The public functions that do not ask their arguments, most of them because none of these is a tensor."""
     found = {getattr(torch, name, None) for name in NEVER}
-    return {one for one in found if callable(one)} | {METHODS.as_subclass, METHODS.__hash__, METHODS.__new__, METHODS.__init__}
+    return {one for one in found if callable(one)} | {Tensor.as_subclass, Tensor.__hash__, Tensor.__new__, Tensor.__init__}

@@ -8,10 +8,10 @@ from typing import Any
 
 import mini_dl as torch
 from mini_dl import _dtypes
-from mini_dl._checks import wrap_dim
+from mini_dl._checks import fits, wrap_dim
 from mini_dl._device import CPU, device
 from mini_dl.autograd.anomaly import _Setting, anomaly
-from mini_dl.autograd.mode import _Plain, _Switch, is_grad_enabled, set_grad_enabled
+from mini_dl.autograd.mode import _Plain, _Switch, set_grad_enabled
 from mini_dl.ops.activation import log_softmax_backward, softmax_backward
 from mini_dl.ops.complex_numbers import view_as_real
 from mini_dl.tensor import Tensor
@@ -93,10 +93,7 @@ def check(b: bool, s: Callable[[], str], exc_type: type[Exception] = RuntimeErro
 
 def is_expandable_to(shape: Iterable[int], desired: Iterable[int]) -> bool:
     """Whether a tensor of the first shape can be expanded to the second."""
-    try:
-        return tuple(torch.broadcast_shapes(tuple(shape), tuple(desired))) == tuple(desired)
-    except RuntimeError:
-        return False
+    return fits(tuple(shape), tuple(desired))
 
 
 class OrderedSet(MutableSet[Any]):
@@ -164,12 +161,8 @@ def _use_grad_for_differentiable(func: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(func)
     def step(self: Any, *args: object, **kwargs: object) -> Any:
-        before = is_grad_enabled()
-        set_grad_enabled(self.defaults["differentiable"])
-        try:
+        with set_grad_enabled(self.defaults["differentiable"]):
             return func(self, *args, **kwargs)
-        finally:
-            set_grad_enabled(before)
 
     return step
 

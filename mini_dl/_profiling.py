@@ -20,7 +20,7 @@ import numpy as np
 from mini_dl._aten import NAMES, operator_named
 from mini_dl.autograd.mode import mode
 from mini_dl.files.replacing import rewrite
-from mini_dl.kernels.room import is_refusal, run_beside
+from mini_dl.kernels.room import run_by
 from mini_dl.tensor import Tensor
 
 __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "Interval", "profile", "record_function"]
@@ -278,11 +278,7 @@ def _timed(recorder: Recorder, enter: Callable[..., Any], kernel: Callable[..., 
     event = recorder.open(name_of(kernel), shapes)
     result = None
     try:
-        result = enter(kernel, *args, **kwargs)
-    except RuntimeError as error:
-        if not is_refusal(error):
-            raise
-        result = run_beside(kernel, *args, **kwargs)
+        result = run_by(enter, kernel, *args, **kwargs)
     finally:
         recorder.close(event, _bytes(result) if recorder.profile_memory else 0)
     return result

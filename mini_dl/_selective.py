@@ -12,7 +12,7 @@ import numpy as np
 from mini_dl._aten import operator_named
 from mini_dl._operators import Overload, Packet, overload
 from mini_dl.autograd.mode import mode
-from mini_dl.kernels.room import is_refusal, run_beside
+from mini_dl.kernels.room import run_by
 from mini_dl.tensor import wrap
 from mini_dl.utils.checkpoint import CheckpointPolicy
 
@@ -57,12 +57,7 @@ class _Watching:
 
     def enter(self, forward: Any, *args: Any, **kwargs: Any) -> Any:
         def run() -> Any:
-            try:
-                return self.before(forward, *args, **kwargs)
-            except RuntimeError as error:
-                if not is_refusal(error):
-                    raise
-                return run_beside(forward, *args, **kwargs)
+            return run_by(self.before, forward, *args, **kwargs)
 
         operator = overload_of(forward)
         if operator in SAC_IGNORED_OPS:

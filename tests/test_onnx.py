@@ -30,6 +30,25 @@ def run(program: Any, *inputs: torch.Tensor) -> list[np.ndarray[Any, Any]]:
     return ReferenceEvaluator(program.model_proto).run(None, {name: x.numpy() for name, x in zip(names, inputs)})
 
 
+class Elementwise(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = (x + x) * 2
+        y.sub_(x)
+        return y.neg_()
+
+
+def test_kernels_that_threads_share_are_recorded_too() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        x = torch.ones(1 << 20)
+        program = export(Elementwise(), (x,), dynamo=True)
+    finally:
+        torch.set_num_threads(before)
+    assert [node.op_type for node in program.model_proto.graph.node] == ["Add", "Mul", "Sub", "Neg"]
+    assert (run(program, 2 * x)[0] == -6).all()
+
+
 class Two(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -24,6 +24,13 @@ def test_a_profile_has_the_kernels_with_their_shapes_and_memory() -> None:
     assert all(event.cpu_time_total > 0 for event in events)
 
 
+def test_a_kernel_that_threads_share_has_the_name_that_it_has_otherwise() -> None:
+    x = torch.ones(1 << 19)
+    with torch.profiler.profile(record_shapes=True) as prof:
+        _ = x + x, x.exp()
+    assert [(event.key, len(event.input_shapes)) for event in prof.events()] == [("aten::add", 2), ("aten::exp", 1)]
+
+
 def test_ranges_with_names_hold_what_runs_in_them() -> None:
     x = torch.ones(3)
     with torch.profiler.profile() as prof:

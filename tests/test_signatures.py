@@ -72,6 +72,13 @@ def test_the_signature_of_a_bound_method_starts_after_self() -> None:
     assert str(inspect.signature(torch.ones(2).mul)) == "(other: Tensor | Number) -> Tensor"
 
 
+def test_constructors_show_public_names() -> None:
+    first = next(iter(inspect.signature(torch.nn.Linear.__init__).parameters.values()))
+    assert str(first) == "self"
+    shown = str(inspect.signature(torch.distributions.Normal))
+    assert shown == "(loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None"
+
+
 def test_a_signature_can_be_bound_replaced_compared_and_pickled() -> None:
     signature = inspect.signature(torch.exp)
     assert signature.bind(1, out=2).arguments == {"input": 1, "out": 2}

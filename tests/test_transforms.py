@@ -46,6 +46,15 @@ def test_a_process_that_uses_no_transform_does_not_look_for_any() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_cotangent_that_does_not_fit_is_named() -> None:
+    x = torch.zeros(3)
+    _, back = vjp(lambda x: (x, 2 * x), x)
+    with pytest.raises(RuntimeError, match=r"grad_output\[1\] has a shape of"):
+        back((x, torch.zeros(2)))
+    with pytest.raises(RuntimeError, match=r"grad_output\[1\] has a dtype of torch.complex64"):
+        back((x, x.to(torch.complex64)))
+
+
 def test_an_error_inside_leaves_no_level_open() -> None:
     def fails(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

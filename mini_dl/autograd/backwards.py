@@ -34,19 +34,25 @@ def _starting_gradients(outputs: Sequence[Tensor], gradients: Sequence[Any]) -> 
             if out._array.dtype.kind == "c":
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}")
             grad = wrap(np.ones_like(out._array))  # without values if `out` is
-        elif not isinstance(grad, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
-        elif grad._array.shape != out._array.shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of {out.shape}."
-            )
-        elif (grad._array.dtype.kind == "c") != (out._array.dtype.kind == "c"):
-            raise RuntimeError(
-                "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-                f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {out.dtype}."
-            )
+        else:
+            check_gradient(i, out, grad)
         started.append(grad)
     return started
+
+
+def check_gradient(i: int, out: Tensor, grad: object) -> None:
+    """RuntimeError if `grad` does not fit output number `i`; TypeError if it is no tensor."""
+    if not isinstance(grad, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(grad).__name__}")
+    if grad._array.shape != out._array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {grad.shape} and output[{i}] has a shape of {out.shape}."
+        )
+    if (grad._array.dtype.kind == "c") != (out._array.dtype.kind == "c"):
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{i}] has a dtype of {grad.dtype} and output[{i}] has a dtype of {out.dtype}."
+        )
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ DIFFERENT_IN_ONE = (
 
 def any_batches() -> bool:
     """Whether a `vmap` is at work here."""
-    return any([isinstance(level, Batched) for level in mode.stack])
+    return at_work.anywhere > 0 and any([isinstance(level, Batched) for level in mode.stack])
 
 
 def batches() -> list[Batched]:

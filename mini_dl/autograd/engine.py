@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._checks import check_fits
+from mini_dl._checks import check_fits, fits
 from mini_dl._dtypes import Array
 from mini_dl.autograd.anomaly import anomaly
 from mini_dl.autograd.former import known_as
@@ -309,7 +309,7 @@ def fitted(grad: Tensor, shape: tuple[int, ...], dtype: Any) -> Tensor:
             grad = grad.sum()
         elif not dims:
             grad = grad.expand(shape)
-        elif any([n not in (1, m) for n, m in zip(shape, array.shape[extra:])]):
+        elif not fits(shape, array.shape):
             raise RuntimeError(
                 f"an invalid gradient was returned - got {list(array.shape)} but expected shape compatible with {list(shape)}"
             )

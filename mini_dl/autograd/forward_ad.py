@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from mini_dl._dtypes import INEXACT
 from mini_dl._leaving import Block
 from mini_dl.autograd.graph import edge_of
-from mini_dl.autograd.mode import _Switch, mode
+from mini_dl.autograd.mode import _SetAtOnce, mode
 from mini_dl.autograd.primitive import recorded_as, view
 from mini_dl.autograd.recording import look_into
 from mini_dl.autograd.tangents import forget_tangents, tangent_of, with_tangent
@@ -128,27 +128,17 @@ def primal_of(tensor: Tensor) -> Tensor:
     return out
 
 
-class _set_fwd_grad_enabled(_Switch):
+class _set_fwd_grad_enabled(_SetAtOnce):
     """Turn forward mode on or off: at once when called, and until the block ends when used as a context manager."""
-
-    def __init__(self, mode: bool) -> None:
-        self.flag, self.before = bool(mode), self._now()
-        self._change(None)
 
     def _now(self) -> bool:
         return mode.forward
-
-    def _state(self) -> bool:
-        return self.before
 
     def _change(self, before: object) -> None:
         mode.forward = self.flag
 
     def _put_back(self, before: Any) -> None:
         mode.forward = before
-
-    def clone(self) -> _Switch:
-        return type(self)(self.flag)
 
 
 def _is_fwd_grad_enabled() -> bool:

@@ -12,10 +12,11 @@ from mini_dl import _meta
 from mini_dl._checks import broadcast_shapes
 from mini_dl._meta import Hollow, hollow, hollowed, mapped, single, solid
 from mini_dl.autograd.mode import mode
+from mini_dl.kernels.blocks import in_pieces
 from mini_dl.kernels.room import run
 
 Forward = Callable[..., Any]
-_primitives: list[tuple[Any, Forward]] = []
+_primitives: list[Any] = []
 _wrappers: dict[int, Callable[[Any, Forward], Forward]] = {}
 ROUNDING, HOLLOW, RECORDING = 0, 1, 2
 """The order of the wrappers, from the inside."""
@@ -23,33 +24,57 @@ ROUNDING, HOLLOW, RECORDING = 0, 1, 2
 
 def computes(primitive: Any) -> None:
     """Let a primitive take part."""
-    _primitives.append((primitive, primitive.forward))
-    _put_around(primitive, primitive.forward)
+    primitive.kernel = primitive.forward
+    _primitives.append(primitive)
+    _put_around(primitive)
 
 
-def _put_around(primitive: Any, forward: Forward) -> None:
+def is_shared(primitive: Any, ufunc: np.ufunc) -> None:
+    """Let threads share the forward of a primitive, which is `ufunc` on floating point arrays, where these are large."""
+    primitive.ufunc = ufunc
+    _put_around(primitive)
+
+
+def _put_around(primitive: Any) -> None:
+    primitive.forward = _surrounded(primitive, primitive.kernel)
+    if primitive.ufunc is not None:
+        primitive.shared = _surrounded(primitive, _in_pieces(primitive.ufunc, primitive.kernel))
+
+
+def _surrounded(primitive: Any, forward: Forward) -> Forward:
     for order in sorted(_wrappers):
         forward = _wrappers[order](primitive, forward)
-    primitive.forward = forward
+    return forward
+
+
+def _in_pieces(ufunc: np.ufunc, forward: Forward) -> Forward:
+    """`forward`, in pieces if that pays."""
+
+    @functools.wraps(forward)
+    def call(*arrays: object) -> Any:
+        computed = in_pieces(ufunc, *arrays)
+        return forward(*arrays) if computed is None else computed
+
+    return call
 
 
 def known() -> list[Any]:
     """The primitives of now."""
-    return [primitive for primitive, _ in _primitives]
+    return list(_primitives)
 
 
 def wrap_all(order: int, wrapper: Callable[[Any, Forward], Forward]) -> None:
     """Put a wrapper around the forwards of all primitives, of now and later."""
     _wrappers[order] = wrapper
-    for primitive, forward in _primitives:
-        _put_around(primitive, forward)
+    for primitive in _primitives:
+        _put_around(primitive)
 
 
 def unwrap_all(order: int) -> None:
     """Take that wrapper away again."""
     del _wrappers[order]
-    for primitive, forward in _primitives:
-        _put_around(primitive, forward)
+    for primitive in _primitives:
+        _put_around(primitive)
 
 
 def without_values(primitive: Any, forward: Forward) -> Forward:

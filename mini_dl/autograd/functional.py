@@ -16,7 +16,7 @@ from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad
 from mini_dl.autograd.rows import basis_of, rows_of
-from mini_dl.autograd.tangents import zeros_like
+from mini_dl.autograd.tangents import tangent_or_zeros
 from mini_dl.tensor import LEAF, Tensor, alias, wrap
 
 Tensors = Tensor | Sequence[Tensor]
@@ -130,7 +130,7 @@ def _by_columns(func: Function, inputs: Tensors, create_graph: bool, strict: boo
             outs, several = _outputs(func(*duals), "jacobian", False)
             seen[:] = outs, several
             found = [forward_ad.unpack_dual(out).tangent for out in outs]
-        return [zeros_like(out) if t is None else t for t, out in zip(found, outs)]
+        return [tangent_or_zeros(out, t) for out, t in zip(outs, found)]
 
     found = rows_of(column, basis_of(args))
     outs, several = seen

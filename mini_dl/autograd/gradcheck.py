@@ -16,7 +16,7 @@ from mini_dl._dtypes import INEXACT, Array, Function
 from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import Node, edge_of
 from mini_dl.autograd.rows import rows_of
-from mini_dl.autograd.tangents import zeros_like
+from mini_dl.autograd.tangents import tangent_or_zeros, zeros_like
 from mini_dl.tensor import Tensor, alias, wrap
 
 
@@ -179,9 +179,7 @@ def _products(func: Function, inputs: tuple[Any, ...], tangents: dict[int, Tenso
         for i, tangent in tangents.items():
             given[i] = forward_ad.make_dual(given[i], tangent)
         outs = [o for o in _tensors(func(*given)) if o._array.dtype.kind in INEXACT]
-        return [
-            forward_ad.unpack_dual(o).tangent if forward_ad.unpack_dual(o).tangent is not None else zeros_like(o) for o in outs
-        ]
+        return [tangent_or_zeros(o, forward_ad.unpack_dual(o).tangent) for o in outs]
 
 
 def _check_forwards(
@@ -233,7 +231,7 @@ def _check_batched(func: Function, inputs: tuple[Any, ...]) -> None:
 
         def products(cotangent: Tensor, out: Tensor = out) -> list[Tensor]:
             found = backwards.grad(out, targets, cotangent, retain_graph=True, allow_unused=True)
-            return [zeros_like(t) if g is None else g for g, t in zip(found, targets)]
+            return [tangent_or_zeros(t, g) for t, g in zip(targets, found)]
 
         _compare_batched(products, out._array, rng, "batched gradients")
 

@@ -14,6 +14,7 @@ import numpy as np
 from mini_dl._checks import check_fits
 from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
 from mini_dl._meta import is_hollow
+from mini_dl.autograd.forwards import is_shared
 from mini_dl.autograd.graph import (
     Node,
     edge_of,
@@ -29,7 +30,7 @@ from mini_dl.autograd.graph import (
 from mini_dl.autograd.memory import as_strided, copy_slices
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.places import place_of
-from mini_dl.kernels.blocks import LARGE, in_pieces
+from mini_dl.kernels.blocks import spread
 from mini_dl.tensor import Edge, Tensor, inference, wrap, written
 
 
@@ -108,7 +109,7 @@ def written_by(ufunc: np.ufunc, primitive: Any = None) -> Callable[[Function], F
         if primitive is not None:
             function.op = primitive.op
         if hasattr(function, "op"):
-            function.op.ufunc = ufunc
+            is_shared(function.op, ufunc)
         return function
 
     return decorate
@@ -127,7 +128,7 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
     ):
         return False
     if not args:
-        mode.run(written_in_pieces, ufunc, array)
+        mode.run(spread, ufunc, array, out=array)
     else:
         other = args[0]
         if isinstance(other, Tensor):
@@ -141,18 +142,11 @@ def overwritten_by(ufunc: np.ufunc, target: Tensor, args: tuple[object, ...]) ->
         elif (type(other) is not float and type(other) is not int) or not -6e4 < other < 6e4:
             return False  # also numbers that may be out of range, which the function decides about
         try:
-            mode.run(written_in_pieces, ufunc, array, other)
+            mode.run(spread, ufunc, array, other, out=array)
         except (ValueError, OverflowError):  # shapes that do not broadcast: nothing was written
             return False
     written(target)
     return True
-
-
-def written_in_pieces(ufunc: np.ufunc, *operands: Any) -> None:
-    """Write ``ufunc(*operands)`` over the first of them."""
-    target = operands[0]
-    if target.size < LARGE or in_pieces(ufunc, *operands, out=target) is None:
-        ufunc(*operands, out=target)
 
 
 def is_recorded(*values: object) -> bool:

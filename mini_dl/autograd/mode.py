@@ -161,22 +161,29 @@ class enable_grad(_Plain):
         mode.enabled = IN_VAIN if inference.here else True
 
 
-class set_grad_enabled(_Switch):
-    """Turn recording on or off: at once when called, and until the block ends when used as a context manager."""
+class _SetAtOnce(_Switch):
+    """A switch that sets its mode when it is made, and whose block ends with the mode of before."""
 
     def __init__(self, mode: bool) -> None:
         self.flag = bool(mode)
-        self.before: bool = super()._state()
+        self.before = self._now()
         self._change(self.before)
+
+    def _now(self) -> bool:
+        return mode.enabled
 
     def _state(self) -> bool:
         return self.before
 
-    def _change(self, before: object) -> None:
-        mode.enabled = IN_VAIN if self.flag and inference.here else self.flag
-
     def clone(self) -> _Switch:
         return type(self)(self.flag)
+
+
+class set_grad_enabled(_SetAtOnce):
+    """Turn recording on or off: at once when called, and until the block ends when used as a context manager."""
+
+    def _change(self, before: object) -> None:
+        mode.enabled = IN_VAIN if self.flag and inference.here else self.flag
 
     def __call__(self, function: F) -> F:
         mode.enabled = self.before  # used as a decorator, it sets nothing now

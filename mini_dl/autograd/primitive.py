@@ -59,6 +59,10 @@ class Op:
     call: Function
     ufunc: np.ufunc | None = None
     """What the forward is on floating point arrays of one type, if it is a single ufunc (see `written_by`)."""
+    kernel: Function
+    """The forward, with nothing around it (see `forwards`)."""
+    shared: Function
+    """The forward for large arrays, where it is a single ufunc: threads share it."""
     unary = False
     """Whether it was declared by `unary`: its call looks at its one argument itself."""
     looks = False

@@ -17,7 +17,7 @@ from mini_dl._dtypes import Array, Function, NumpyType, exact, is_number, wide
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.graph import INFERENCE, NO_GRAD, Node, edge_of, save, save_result
 from mini_dl.autograd.mode import at_work, mode
-from mini_dl.kernels.blocks import LARGE as LARGE, in_pieces
+from mini_dl.kernels.blocks import LARGE as LARGE
 from mini_dl.kernels.room import is_refusal, run_beside
 from mini_dl.overrides import ask_operator, overrides
 from mini_dl.tensor import LEAF, Edge, Tensor, inference, new, version_of, wrap
@@ -29,7 +29,7 @@ USED = frozenset(
     "Node NotImplemented RuntimeError SIMPLE Tensor answer array_from array_of at_work behind computed current edge_of edges_of "
     "error inference is_refusal "
     "isinstance look_into looked_at may_share_memory ndarray new not_a_tensor primitive run_beside save save_result saved "
-    "shape_of shared wrapped LARGE".split()
+    "shape_of wrapped LARGE".split()
 )
 """The names of the texts, which no argument may have."""
 SPOKEN_OF = (LEAF, Node, at_work, broadcast_shapes, is_refusal, new, run_beside, save, save_result)  # in the texts alone
@@ -138,7 +138,7 @@ class Text:
         """``computed``, in the quiet room of this thread; `refused` are further clauses of its errors. Where the condition
         `large` holds, threads share a ufunc."""
         if large and self.primitive.ufunc is not None:
-            self.write(f"try:\n    if {large}: computed = current.enter(shared, primitive, {arguments})")
+            self.write(f"try:\n    if {large}: computed = current.enter(primitive.shared, {arguments})")
             self.write(f"    else: computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
         else:
             self.write(f"try:\n    computed = current.enter(primitive.forward, {arguments})\nexcept RuntimeError as error:")
@@ -286,12 +286,6 @@ def text_of_binary(primitive: Primitive, refuse: str, number_first: bool, number
 
 
 # ------------------------------------------------------------------------------------------------ what the texts call
-
-
-def shared(primitive: Primitive, *arrays: object) -> Any:
-    """The forward of a primitive that is a ufunc, in pieces if that pays."""
-    computed = in_pieces(primitive.ufunc, *arrays) if primitive.ufunc is not None else None
-    return primitive.forward(*arrays) if computed is None else computed
 
 
 def edges_of(value: Any) -> list[Edge | None] | None:

@@ -19,7 +19,7 @@ import numpy as np
 from mini_dl._dtypes import Array, is_number
 from mini_dl.autograd.function import Function, record_outputs
 from mini_dl.autograd.graph import needs_grad
-from mini_dl.autograd.inplace import check_memory, overwrite
+from mini_dl.autograd.inplace import any_needs_grad, check_memory, overwrite
 from mini_dl.autograd.mode import at_work, mode, no_grad
 from mini_dl.autograd.recording import look_for_transforms, look_into
 from mini_dl.autograd.tangents import carry, has_tangent, renew, tangent_of, tangents_of, with_tangent
@@ -223,7 +223,7 @@ def take(primitive: Any, args: tuple[Any, ...]) -> Any:
             return level.run(primitive, args)
         with stack[level.at + 1].beneath():
             return level.run(primitive, args)
-    if stack and (dual or at_work.involves is not involves or any_edges(args)):
+    if stack and (dual or at_work.involves is not involves or any_needs_grad(args)):
         beneath = stack[0].beneath()
         if beneath.within[1] is not mode.enabled or beneath.within[2] is not mode.forward:
             with beneath:
@@ -236,16 +236,6 @@ def take(primitive: Any, args: tuple[Any, ...]) -> Any:
 def is_fit(primitive: object, args: tuple[Any, ...]) -> bool:
     """Whether a call can be made again: an operator leaves a foreign operand to Python."""
     return not hasattr(primitive, "promote") or all([isinstance(a, Tensor) or is_number(a) for a in args])
-
-
-def any_edges(args: Any) -> bool:
-    for a in args:
-        if isinstance(a, Tensor):
-            if needs_grad(a):
-                return True
-        elif (a.__class__ is list or a.__class__ is tuple) and any_edges(a):
-            return True
-    return False
 
 
 def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:

@@ -124,7 +124,7 @@ class _DependentProperty(property, _Dependent):
 # ------------------------------------------------------------------------------------------------ of other constraints
 
 
-def _must_be_constraint(value: Tensor) -> None:
+def _must_be_constraint(value: object) -> None:
     if not isinstance(value, Constraint):
         raise AssertionError(f"base_constraint must be a Constraint, got {type(value).__name__}")
 

@@ -13,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Chi2
-from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, standard_normal, tensor_given_by
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, standard_normal, tensor_given_by
 from mini_dl.ops.choice import where
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -33,7 +33,7 @@ class LocScale(Distribution):
     has_rsample = True
     mode = tensor_given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         super().__init__(self.loc.size(), validate_args=validate_args)
 
@@ -144,9 +144,7 @@ class StudentT(Distribution):
     mode = tensor_given_by(lambda self: self.loc)
     mean = tensor_given_by(lambda self: self.loc.masked_fill(self.df <= 1, math.nan))
 
-    def __init__(
-        self, df: Tensor | float, loc: Tensor | float = 0.0, scale: Tensor | float = 1.0, validate_args: bool | None = None
-    ) -> None:
+    def __init__(self, df: Value, loc: Value = 0.0, scale: Value = 1.0, validate_args: bool | None = None) -> None:
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         self._chi2 = Chi2(self.df)
         super().__init__(self.df.size(), validate_args=validate_args)
@@ -188,7 +186,7 @@ class Uniform(Distribution):
     def arg_constraints(self) -> Any:
         return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
 
-    def __init__(self, low: Tensor | float, high: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, low: Value, high: Value, validate_args: bool | None = None) -> None:
         self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.size(), validate_args=validate_args)
 
@@ -223,9 +221,7 @@ class GeneralizedPareto(Distribution):
     has_rsample = True
     mode = tensor_given_by(lambda self: self.loc)
 
-    def __init__(
-        self, loc: Tensor | float, scale: Tensor | float, concentration: Tensor | float, validate_args: bool | None = None
-    ) -> None:
+    def __init__(self, loc: Value, scale: Value, concentration: Value, validate_args: bool | None = None) -> None:
         self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
         super().__init__(self.loc.size(), validate_args=validate_args)
 
@@ -328,7 +324,7 @@ class VonMises(Distribution):
     has_rsample = False
     mean = mode = given_by(lambda self: self.loc)
 
-    def __init__(self, loc: Tensor | float, concentration: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, concentration: Value, validate_args: bool | None = None) -> None:
         self.loc, self.concentration = broadcast_all(loc, concentration)
         super().__init__(self.loc.shape, Size(), validate_args)
 

@@ -21,7 +21,7 @@ from mini_dl.distributions.transforms import (
     SigmoidTransform,
     StickBreakingTransform,
 )
-from mini_dl.distributions.utils import broadcast_all, clamp_probs, euler_constant, given_by, tensor_given_by
+from mini_dl.distributions.utils import Value, broadcast_all, clamp_probs, euler_constant, given_by, tensor_given_by
 from mini_dl.ops.choice import where
 from mini_dl.ops.creation import full, full_like, ones_like, zeros_like
 from mini_dl.ops.from_data import as_tensor
@@ -58,7 +58,7 @@ class LogNormal(TransformedDistribution):
     mode = tensor_given_by(lambda self: (self.loc - self.scale.square()).exp())
     variance = tensor_given_by(lambda self: self.scale.pow(2).expm1() * (2 * self.loc + self.scale.pow(2)).exp())
 
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         super().__init__(Normal(loc, scale, validate_args=validate_args), ExpTransform(), validate_args=validate_args)
 
     def entropy(self) -> Tensor:
@@ -74,7 +74,7 @@ class LogisticNormal(TransformedDistribution):
     loc = given_by(lambda self: self.base_dist.base_dist.loc)
     scale = given_by(lambda self: self.base_dist.base_dist.scale)
 
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         if not base.batch_shape:
             base = base.expand([1])
@@ -110,7 +110,7 @@ class HalfNormal(Half):
     mean = tensor_given_by(lambda self: self.scale * math.sqrt(2 / math.pi))
     variance = tensor_given_by(lambda self: self.scale.pow(2) * (1 - 2 / math.pi))
 
-    def __init__(self, scale: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, validate_args: bool | None = None) -> None:
         super().__init__(Normal(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
 
@@ -120,7 +120,7 @@ class HalfCauchy(Half):
     mean = tensor_given_by(lambda self: full(self._extended_shape(), math.inf, dtype=self.scale.dtype))
     variance = of_base("variance")
 
-    def __init__(self, scale: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, validate_args: bool | None = None) -> None:
         super().__init__(Cauchy(0, scale, validate_args=False), AbsTransform(), validate_args=validate_args)
 
     def log_prob(self, value: Any) -> Tensor:
@@ -145,7 +145,7 @@ class Gumbel(TransformedDistribution):
     stddev = tensor_given_by(lambda self: (math.pi / math.sqrt(6)) * self.scale)
     variance = tensor_given_by(lambda self: self.stddev.pow(2))
 
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Value, scale: Value, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         info = finfo(self.loc.dtype)
         base = Uniform(full_like(self.loc, info.tiny), full_like(self.loc, 1 - info.eps), validate_args=validate_args)
@@ -174,7 +174,7 @@ class Kumaraswamy(TransformedDistribution):
     mean = tensor_given_by(lambda self: self._moment(1))
     variance = tensor_given_by(lambda self: self._moment(2) - self.mean.pow(2))
 
-    def __init__(self, concentration1: Tensor | float, concentration0: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
         zero, one = zeros_like(self.concentration0), ones_like(self.concentration0)
         transforms = [
@@ -210,7 +210,7 @@ class Pareto(TransformedDistribution):
     arg_constraints = constrained(alpha=constraints.positive, scale=constraints.positive)
     mode = tensor_given_by(lambda self: self.scale)
 
-    def __init__(self, scale: Tensor | float, alpha: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, alpha: Value, validate_args: bool | None = None) -> None:
         self.scale, self.alpha = broadcast_all(scale, alpha)
         base = Exponential(self.alpha, validate_args=validate_args)
         super().__init__(base, [ExpTransform(), AffineTransform(0, self.scale)], validate_args=validate_args)
@@ -240,7 +240,7 @@ class Weibull(TransformedDistribution):
     support: Any = constraints.positive
     mean = tensor_given_by(lambda self: self.scale * self._moment(1))
 
-    def __init__(self, scale: Tensor | float, concentration: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, scale: Value, concentration: Value, validate_args: bool | None = None) -> None:
         self.scale, self.concentration = broadcast_all(scale, concentration)
         base = Exponential(ones_like(self.scale), validate_args=validate_args)
         transforms = [PowerTransform(self.concentration_reciprocal), AffineTransform(0, self.scale)]
@@ -275,7 +275,7 @@ class InverseGamma(TransformedDistribution):
     mean = tensor_given_by(lambda self: where(self.concentration > 1, self.rate / (self.concentration - 1), math.inf))
     mode = tensor_given_by(lambda self: self.rate / (self.concentration + 1))
 
-    def __init__(self, concentration: Tensor | float, rate: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration: Value, rate: Value, validate_args: bool | None = None) -> None:
         base = Gamma(concentration, rate, validate_args=validate_args)
         super().__init__(base, PowerTransform(-base.rate.new_ones(())), validate_args=validate_args)
 
@@ -305,8 +305,8 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
     def __init__(
         self,
         temperature: Tensor,
-        probs: Tensor | float | None = None,
-        logits: Tensor | float | None = None,
+        probs: Value | None = None,
+        logits: Value | None = None,
         validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
@@ -338,8 +338,8 @@ class RelaxedBernoulli(TransformedDistribution):
     def __init__(
         self,
         temperature: Tensor,
-        probs: Tensor | float | None = None,
-        logits: Tensor | float | None = None,
+        probs: Value | None = None,
+        logits: Value | None = None,
         validate_args: bool | None = None,
     ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits)

@@ -13,7 +13,7 @@ from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, ProbsOrLogits, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
 from mini_dl.distributions.positive import Gamma
-from mini_dl.distributions.utils import broadcast_all, given_by, lazy_property, tensor_given_by
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_property, tensor_given_by
 from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.copies import broadcast_tensors
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
@@ -63,9 +63,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
     variance = tensor_given_by(lambda self: self.probs * (1 - self.probs))
     _natural_params = given_by(lambda self: (self.probs.logit(),))
 
-    def __init__(
-        self, probs: Tensor | float | None = None, logits: Tensor | float | None = None, validate_args: bool | None = None
-    ) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -102,9 +100,7 @@ class Geometric(ProbsOrLogits):
     mode = tensor_given_by(lambda self: zeros_like(self.probs))
     variance = tensor_given_by(lambda self: (1.0 / self.probs - 1.0) / self.probs)
 
-    def __init__(
-        self, probs: Tensor | float | None = None, logits: Tensor | float | None = None, validate_args: bool | None = None
-    ) -> None:
+    def __init__(self, probs: Value | None = None, logits: Value | None = None, validate_args: bool | None = None) -> None:
         (given,) = broadcast_all(self._choose(probs, logits))
         setattr(self, self._given, given)
         super().__init__(given.size(), validate_args=validate_args)
@@ -131,9 +127,7 @@ class Geometric(ProbsOrLogits):
 class _OfTrials(ProbsOrLogits):
     """Distributions with a `total_count`, of the type of the probabilities."""
 
-    def __init__(
-        self, total_count: Tensor | float, probs: Tensor | float | None, logits: Tensor | float | None, validate_args: bool | None
-    ) -> None:
+    def __init__(self, total_count: Value, probs: Value | None, logits: Value | None, validate_args: bool | None) -> None:
         count, given = broadcast_all(total_count, self._choose(probs, logits))
         self.total_count = count.type_as(given)
         setattr(self, self._given, given)
@@ -151,9 +145,9 @@ class Binomial(_OfTrials):
 
     def __init__(
         self,
-        total_count: Tensor | float = 1,
-        probs: Tensor | float | None = None,
-        logits: Tensor | float | None = None,
+        total_count: Value = 1,
+        probs: Value | None = None,
+        logits: Value | None = None,
         validate_args: bool | None = None,
     ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
@@ -206,9 +200,9 @@ class NegativeBinomial(_OfTrials):
 
     def __init__(
         self,
-        total_count: Tensor | float,
-        probs: Tensor | float | None = None,
-        logits: Tensor | float | None = None,
+        total_count: Value,
+        probs: Value | None = None,
+        logits: Value | None = None,
         validate_args: bool | None = None,
     ) -> None:
         super().__init__(total_count, probs, logits, validate_args)
@@ -242,7 +236,7 @@ class Poisson(ExponentialFamily):
     mode = tensor_given_by(lambda self: self.rate.floor())
     _natural_params = given_by(lambda self: (self.rate.log(),))
 
-    def __init__(self, rate: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Value, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 

@@ -146,7 +146,7 @@ class Distribution:
         """The names of the tensors among the attributes that vary over the batch."""
         return self.arg_constraints
 
-    def _expanded(self, name: str, value: Tensor, batch_shape: Size) -> Any:
+    def _expanded(self, name: str, value: Tensor | Distribution, batch_shape: Size) -> Any:
         kept = len(self._batch_shape)
         if isinstance(value, Distribution):
             return value.expand(batch_shape + value.batch_shape[kept:])

@@ -15,6 +15,7 @@ from mini_dl.distributions.positive import Chi2
 from mini_dl.distributions.simplex import Beta
 from mini_dl.distributions.utils import (
     NUMBERS,
+    Value,
     broadcast_all,
     given_by,
     lazy_property,
@@ -407,7 +408,7 @@ class LKJCholesky(Distribution):
     arg_constraints = constrained(concentration=constraints.positive)
     support = constraints.corr_cholesky
 
-    def __init__(self, dim: int, concentration: Tensor | float = 1.0, validate_args: bool | None = None) -> None:
+    def __init__(self, dim: int, concentration: Value = 1.0, validate_args: bool | None = None) -> None:
         if dim < 2:
             raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
         self.dim = dim

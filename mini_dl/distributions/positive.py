@@ -10,7 +10,7 @@ from mini_dl._dtypes import finfo
 from mini_dl.distributions import constraints
 from mini_dl.distributions.distribution import Distribution, constrained
 from mini_dl.distributions.exp_family import ExponentialFamily
-from mini_dl.distributions.utils import broadcast_all, given_by, tensor_given_by
+from mini_dl.distributions.utils import Value, broadcast_all, given_by, tensor_given_by
 from mini_dl.ops.creation import empty, zeros_like
 from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.powers import xlogy
@@ -38,7 +38,7 @@ class Exponential(ExponentialFamily):
     variance = tensor_given_by(lambda self: self.rate.pow(-2))
     _natural_params = given_by(lambda self: (-self.rate,))
 
-    def __init__(self, rate: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, rate: Value, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
         super().__init__(self.rate.size(), validate_args=validate_args)
 
@@ -78,7 +78,7 @@ class Gamma(ExponentialFamily):
     variance = tensor_given_by(lambda self: self.concentration / self.rate.pow(2))
     _natural_params = given_by(lambda self: (self.concentration - 1, -self.rate))
 
-    def __init__(self, concentration: Tensor | float, rate: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration: Value, rate: Value, validate_args: bool | None = None) -> None:
         self.concentration, self.rate = broadcast_all(concentration, rate)
         super().__init__(self.concentration.size(), validate_args=validate_args)
 
@@ -110,7 +110,7 @@ class Chi2(Gamma):
     arg_constraints = constrained(df=constraints.positive)
     df = given_by(lambda self: self.concentration * 2)
 
-    def __init__(self, df: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, df: Value, validate_args: bool | None = None) -> None:
         super().__init__(0.5 * df, 0.5, validate_args=validate_args)
 
     def _varying(self) -> Any:
@@ -124,7 +124,7 @@ class FisherSnedecor(Distribution):
     support = constraints.positive
     has_rsample = True
 
-    def __init__(self, df1: Tensor | float, df2: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, df1: Value, df2: Value, validate_args: bool | None = None) -> None:
         self.df1, self.df2 = broadcast_all(df1, df2)
         self._gamma1 = Gamma(self.df1 * 0.5, self.df1)
         self._gamma2 = Gamma(self.df2 * 0.5, self.df2)

@@ -123,7 +123,7 @@ class Beta(ExponentialFamily):
     mode = tensor_given_by(lambda self: self._dirichlet.mode[..., 0])
     _natural_params = given_by(lambda self: (self.concentration1, self.concentration0))
 
-    def __init__(self, concentration1: Tensor | float, concentration0: Tensor | float, validate_args: bool | None = None) -> None:
+    def __init__(self, concentration1: Value, concentration0: Value, validate_args: bool | None = None) -> None:
         if isinstance(concentration1, NUMBERS) and isinstance(concentration0, NUMBERS):
             both = tensor([float(concentration1), float(concentration0)])
         else:

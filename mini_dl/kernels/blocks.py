@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, HALVES, Array, Function, NumpyType, scalar_name
 from mini_dl.kernels.parallel import Piece, get_num_threads, share, worth_sharing
 from mini_dl.kernels.room import here
@@ -166,7 +167,7 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
     alike = True
     for other in operands[1:]:
         if type(other) is np.ndarray:
-            if other.dtype is not kind or len(shape) < other.ndim or not fits(other.shape, shape[len(shape) - other.ndim :]):
+            if other.dtype is not kind or not fits(other.shape, shape):
                 return None
             alike = alike and (not other.ndim or (other.shape == shape and other.flags.c_contiguous))
         elif type(other) not in (float, int, kind.type):
@@ -185,15 +186,10 @@ def in_pieces(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Arra
     return result
 
 
-def spread(ufunc: np.ufunc, *operands: Any) -> Any:
-    """``ufunc(*operands)``, by `in_pieces` if that pays."""
-    result = in_pieces(ufunc, *operands) if operands[0].size >= LARGE else None
-    return ufunc(*operands) if result is None else result
-
-
-def fits(sizes: tuple[int, ...], others: tuple[int, ...]) -> bool:
-    """Whether an array of the first shape broadcasts to the second, of as many dimensions."""
-    return all([n in (1, m) for n, m in zip(sizes, others)])
+def spread(ufunc: np.ufunc, *operands: Any, out: Array | None = None) -> Any:
+    """``ufunc(*operands, out=out)``, by `in_pieces` if that pays."""
+    result = in_pieces(ufunc, *operands, out=out) if operands[0].size >= LARGE else None
+    return ufunc(*operands, out=out) if result is None else result
 
 
 def real_floating(array: Array, kernel_name: str) -> Array:
@@ -251,30 +247,6 @@ class Scratch:
             whole = np.empty(size + LINE, np.uint8)
             buffer = here.buffers[self] = whole[-whole.ctypes.data % LINE :]
         return buffer[:size].view(dtype).reshape(shape)
-
-
-SHORT_ROW = 256
-"""Numbers in a row below which NumPy expands what it broadcasts through its buffer, which takes twice as long as the row."""
-MANY_ROWS = 256
-"""Rows from which writing out what is broadcast repays the calls."""
-ACROSS = Scratch()
-
-
-def across(column: Array, n: int) -> Array:
-    """(R) -> what broadcasts to (R, n); written out for many short rows. Valid until this thread asks for the next."""
-    return column[:, None] if n >= SHORT_ROW or len(column) < MANY_ROWS else outer(((column, ones(n, column.dtype)),), ACROSS)
-
-
-def outer(pairs: Sequence[tuple[Array, Array]], memory: Scratch) -> Array:
-    """The sum of the outer products of one or two pairs, (R) and (n): (R, n), in `memory`.
-
-    By a matrix product with an inner dimension of 2, which costs a third of what broadcasting to short rows does.
-    """
-    column, row = pairs[0]
-    left, right = np.zeros((len(column), 2), column.dtype), np.zeros((2, len(row)), row.dtype)
-    for k, (column, row) in enumerate(pairs):
-        left[:, k], right[k] = column, row
-    return np.matmul(left, right, memory.of((len(column), len(row)), column.dtype))
 
 
 def total_of(term: Callable[[Piece], Array], pieces: Sequence[Piece], size: int) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._checks import fits
 from mini_dl._dtypes import FLOATING, INDEX_TYPES, INEXACT, Array, NumpyType, scalar_name
 
 Indices = list[Any]
@@ -110,11 +111,7 @@ def check_values(out: Array, indices: Indices, shape: tuple[int, ...]) -> None:
         chosen = out[key_of(somewhere)].shape
     except IndexError:
         return
-    try:
-        fits = np.broadcast_shapes(chosen, shape) == chosen
-    except ValueError:
-        fits = False
-    if not fits:
+    if not fits(shape, chosen):
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(shape)} cannot be broadcast to indexing result of shape {list(chosen)}"
         )

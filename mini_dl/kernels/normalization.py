@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mini_dl._dtypes import Array
-from mini_dl.kernels.blocks import (
-    ACROSS,
-    BLOCK,
-    MANY_ROWS,
-    SHORT_ROW,
-    Scratch,
-    computed_in,
-    in_slices,
-    ones,
-    outer,
-    real_floating,
-    slices,
-)
+from mini_dl.kernels.blocks import BLOCK, Scratch, computed_in, in_slices, ones, real_floating, slices
 from mini_dl.kernels.parallel import share
 
 _FAR = 2.0
@@ -26,8 +16,11 @@ The rounding error, many deviations if the mean is large, is then measured and s
 _RUN = 1024
 """How many numbers are added in one run; the sums of the runs are added one by one. Errors grow with the length of a run."""
 
-
-PRODUCTS = Scratch()
+_SHORT_ROW = 256
+"""Numbers in a row below which NumPy expands what it broadcasts through its buffer, which takes twice as long as the row."""
+_MANY_ROWS = 256
+"""Rows from which writing out what is broadcast repays the calls."""
+PRODUCTS, ACROSS = Scratch(), Scratch()
 
 
 def _working(array: Array | None, like: Array) -> Array | None:
@@ -38,6 +31,28 @@ def _working(array: Array | None, like: Array) -> Array | None:
 
 
 # ------------------------------------------------------------------------------------------------ rows
+
+
+def _written_out(rows: int, n: int) -> bool:
+    """Whether what is broadcast to (rows, n) is better written out: for many short rows."""
+    return n < _SHORT_ROW and rows >= _MANY_ROWS
+
+
+def _across(column: Array, n: int) -> Array:
+    """(R) -> what broadcasts to (R, n). Valid until this thread asks for the next."""
+    return _outer(((column, ones(n, column.dtype)),), ACROSS) if _written_out(len(column), n) else column[:, None]
+
+
+def _outer(pairs: Sequence[tuple[Array, Array]], memory: Scratch) -> Array:
+    """The sum of the outer products of one or two pairs, (R) and (n): (R, n), in `memory`.
+
+    By a matrix product with an inner dimension of 2, which costs a third of what broadcasting to short rows does.
+    """
+    column, row = pairs[0]
+    left, right = np.zeros((len(column), 2), column.dtype), np.zeros((2, len(row)), row.dtype)
+    for k, (column, row) in enumerate(pairs):
+        left[:, k], right[k] = column, row
+    return np.matmul(left, right, memory.of((len(column), len(row)), column.dtype))
 
 
 def _row_sums(x: Array, y: Array | None = None) -> Array:
@@ -74,12 +89,12 @@ def row_norm(input: Array, weight: Array | None, bias: Array | None, eps: float,
                 variance = _row_sums(part, part) / n - average * average
         variance += x.dtype.type(eps)
         scale = np.divide(1, np.sqrt(variance, variance), rstd[rows])
-        if n < SHORT_ROW and len(part) >= MANY_ROWS:
+        if _written_out(len(part), n):
             factors = ones(n, x.dtype) if w is None else w
-            np.multiply(part, outer(((scale, factors),), PRODUCTS), y)
+            np.multiply(part, _outer(((scale, factors),), PRODUCTS), y)
             if average is not None or b is not None:
                 shift = np.zeros_like(scale) if average is None else -average * scale
-                y += outer(((shift, factors), (np.ones_like(scale), np.zeros_like(factors) if b is None else b)), PRODUCTS)
+                y += _outer(((shift, factors), (np.ones_like(scale), np.zeros_like(factors) if b is None else b)), PRODUCTS)
             return
         np.multiply(part, scale[:, None], y)
         if average is not None:
@@ -117,9 +132,9 @@ def row_norm_backward(
             part = part - average[:, None]
             average = _row_sums(part) / x.dtype.type(n)
             np.multiply(average, scale, shift)
-        written_out = n < SHORT_ROW and len(part) >= MANY_ROWS
+        written_out = _written_out(len(part), n)
         products = PRODUCTS.of(part.shape, x.dtype)
-        np.multiply(gradient, outer(((scale, factor),), ACROSS) if written_out else scale[:, None], h)
+        np.multiply(gradient, _outer(((scale, factor),), ACROSS) if written_out else scale[:, None], h)
         shifted, sums[1, number] = factors @ gradient
         if written_out:  # h has the weight already
             np.multiply(gradient, part, products)
@@ -135,12 +150,12 @@ def row_norm_backward(
         second -= shift * first  # (rows): sum of h * unit
         second *= scale
         second /= n
-        h -= np.multiply(part, outer(((second, ones(n, x.dtype)),), ACROSS) if written_out else second[:, None], products)
+        h -= np.multiply(part, _across(second, n), products)
         if center:
             second *= average
             first /= n
             second -= first
-            h += outer(((second, ones(n, x.dtype)),), ACROSS) if written_out else second[:, None]
+            h += _across(second, n)
 
     share(norm_backward, range(len(pieces)), x.size)
     to_weight, to_bias = sums.sum(1)

@@ -14,7 +14,6 @@ from mini_dl.nn import Module
 from mini_dl.onnx import errors
 from mini_dl.onnx.errors import OnnxExporterError, UnsupportedOperatorError as UnsupportedOperatorError
 from mini_dl.onnx.exporting import ONNXProgram, TrainingMode as TrainingMode, exported, is_in_onnx_export
-from mini_dl.tensor import Tensor
 
 __all__ = ["ONNXProgram", "OnnxExporterError", "errors", "export", "is_in_onnx_export"]
 

@@ -109,7 +109,6 @@ def resized(array: Array, shape: Sequence[int], turn: int) -> Array:
 
 def dynamic_dims(
     names: Sequence[str],
-    given: Sequence[str],
     axes: Any,
     shapes: Any,
     arguments: Sequence[tuple[str, Any]],
@@ -181,7 +180,7 @@ def assignments(labels: Mapping[str, int]) -> list[Assignment]:
 def settings(model: Module, training: object) -> Iterator[None]:
     """The model in the mode of the export; afterwards all is as before."""
     modes = [(module, module.training) for module in model.modules()]
-    state, before = get_rng_state(), {name: tensor.clone() for name, tensor in model.named_buffers()}
+    state, before = get_rng_state(), [buffer.clone() for buffer in model.buffers()]
     name = getattr(training, "name", str(training)).rpartition(".")[2]
     if name != "PRESERVE":
         model.train(name == "TRAINING")
@@ -193,7 +192,7 @@ def settings(model: Module, training: object) -> Iterator[None]:
         for module, was in modes:
             module.training = was
         set_rng_state(state)
-        for buffer, (_, kept) in zip(model.buffers(), before.items()):
+        for buffer, kept in zip(model.buffers(), before):
             if buffer._array.size:
                 buffer._array[...] = kept._array
 
@@ -337,7 +336,7 @@ def exported(
     found = [one for name, argument in arguments for one in flattened(argument, name)]
     names = renamed([name for name, _ in found], input_names, "input_names")
     arrays = [tensor.detach()._array for _, tensor in found]
-    labels = dynamic_dims(names, input_names or (), dynamic_axes, dynamic_shapes, arguments, output_names or ())
+    labels = dynamic_dims(names, dynamic_axes, dynamic_shapes, arguments, output_names or ())
     dims, sizes = places_of_labels(names, labels, arrays)
     runs = assignments(sizes)
     # the order of `flattened` over args and kwargs is that of the call, which may differ from that of the parameters

@@ -168,15 +168,12 @@ def after(size: Size) -> Size | int:
 def written_into(g: Builder, x: Value, src: Value, look: Call) -> Term:
     """`x` with `src` where the view that `look` made looks."""
     rest = list(look.args.values())[1:]
-    if look.name in ("_permute", "_transpose", "_t"):
-        order = list(range(len(x.shape)))
-        if look.name == "_permute":
-            order = [int(d) for d in np.argsort(rest[0])]
-        elif look.name == "_transpose":
-            order[rest[0]], order[rest[1]] = order[rest[1]], order[rest[0]]
-        else:
-            order.reverse()
-        return g.Transpose(src, perm=order)
+    if look.name == "_permute":
+        return g.Transpose(src, perm=[int(d) for d in np.argsort(rest[0])])
+    if look.name == "_transpose":
+        return exchanged(g, src, *rest)
+    if look.name == "_t":
+        return g.Transpose(src, perm=list(range(len(x.shape)))[::-1])
     if look.name in ("slice", "select", "unsqueeze", "_select"):
         index = (*[slice(None)] * rest[0], rest[1]) if look.name == "_select" else rest[0]
         return inserted(g, x, src, index)

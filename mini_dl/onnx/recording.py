@@ -21,6 +21,7 @@ import numpy as np
 from mini_dl._dtypes import Array
 from mini_dl.autograd import forwards
 from mini_dl.autograd.mode import mode, no_grad
+from mini_dl.kernels.blocks import spread
 from mini_dl.nn import Module
 from mini_dl.nn.modules.batchnorm import _BatchNorm
 from mini_dl.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -156,11 +157,7 @@ class Recorder:
             given = [self.walk(one) for one in args]
             with self.inside():
                 result = forward(*args)
-            if isinstance(result, np.generic):
-                result = np.asarray(result)
-            results = list(result) if isinstance(result, tuple) else [result]
-            for i, one in enumerate(results):
-                results[i] = np.asarray(one)
+            results = [np.asarray(one) for one in (result if isinstance(result, tuple) else (result,))]
             before = [place_of(one) for one in args if isinstance(one, np.ndarray)]
             if primitive.looks and isinstance(result, tuple):  # several parts: a view each
                 for one, index in zip(results, args[1]):
@@ -185,14 +182,13 @@ class Recorder:
         given = [self.walk(one) for one in args]
         with self.inside():
             result = before(kernel, *args, **kwargs)
-        name = getattr(kernel, "__name__", "")
+        ufunc, operands = (args[0], given[1:]) if kernel is spread else (kernel, given)
+        name = getattr(ufunc, "__name__", "")
         if kernel is np.copyto:
             self.write(args[0], "_copied", "filling", {"input": given[0], "src": given[1]})
-        elif isinstance(kernel, np.ufunc) and (kwargs.get("out") is not None or len(args) > kernel.nin):
-            names = ("input", "other")[: kernel.nin]
-            self.write(kwargs.get("out", args[-1]), UFUNCS.get(name, name), "", dict(zip(names, given)))
-        elif name == "written_in_pieces":
-            self.write(args[1], UFUNCS.get(args[0].__name__, args[0].__name__), "", dict(zip(("input", "other"), given[1:])))
+        elif isinstance(ufunc, np.ufunc) and (kwargs.get("out") is not None or len(operands) > ufunc.nin):
+            names = ("input", "other")[: ufunc.nin]
+            self.write(kwargs.get("out", args[-1]), UFUNCS.get(name, name), "", dict(zip(names, operands)))
         elif name == "put_into":
             names = ("input", "indices", "values", "accumulate")
             self.write(args[0], "_index_put", "indexing", dict(zip(names, given)))

@@ -51,7 +51,7 @@ def _with_scaled(function: Any, input: object, other: object, alpha: object) -> 
     """``function(input, alpha * other)``; of float16 and bfloat16 in float32, rounded once."""
     common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
     if common.char not in HALVES:
-        return function(input, _scaled(input, other, alpha))
+        return function(input, _scaled(common, other, alpha))
     factor = number_as(_alpha_of(common, alpha), common).astype(np.float32).item()
     kind = of_numpy(common)
     wide = [v.to(kind).float() if isinstance(v, Tensor) else as_type(v, common).astype(np.float32).item() for v in (input, other)]
@@ -71,9 +71,8 @@ def _alpha_of(common: NumpyType, alpha: Any) -> Any:
     return alpha
 
 
-def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+def _scaled(common: NumpyType, other: Any, alpha: Any) -> Any:
     """``alpha * other`` in the type of the result. RuntimeError if `alpha` is of a higher category."""
-    common = result_numpy(*[v._array if isinstance(v, Tensor) else v for v in (input, other)])
     factor = number_as(_alpha_of(common, alpha), common)
     if isinstance(other, Tensor):  # cast first: the product could wrap around in its own type
         return _mul(other if other._array.dtype == common else other.to(of_numpy(common)), factor.item())

@@ -53,30 +53,20 @@ class Choice:
         if self.of_all:
             rest = [index if index is None else ranked(index, has, rank) for index, has in zip(indices, batched)]
             self.indices: Indices = [numbers(call.size, rank), *rest]
-            first = used[0] == 0 and self.together
-            self.move = None if first or not self.together else (1, 1 + self.start)
+            moved = [*range(1, 1 + rank)], [*range(1 + self.start, 1 + self.start + rank)]
+            self.move: Any = moved if self.start and rank else None
         else:
             self.indices = [None, *indices]
-            self.move = None if self.together else (0, rank)
-        """The physical result of NumPy has these dimensions first, or the batch behind them."""
+            self.move = None if self.together or not rank else (rank, 0)
+        """NumPy puts these dimensions first, or the batch behind them: from where they move in its result, and to where."""
 
     def arranged(self, found: Tensor) -> Tensor:
         """What `_index` gives for `indices`, with its dimensions as in the result of an element, behind the batch."""
-        rank = len(self.shape)
-        if self.move is None or not rank:
-            return found
-        if self.of_all:
-            return found.movedim(list(range(1, 1 + rank)), list(range(self.move[1], self.move[1] + rank)))
-        return found.movedim(rank, 0)
+        return found if self.move is None else found.movedim(*self.move)
 
     def as_found(self, values: Tensor) -> Tensor:
         """The inverse of `arranged`."""
-        rank = len(self.shape)
-        if self.move is None or not rank:
-            return values
-        if self.of_all:
-            return values.movedim(list(range(self.move[1], self.move[1] + rank)), list(range(1, 1 + rank)))
-        return values.movedim(0, rank)
+        return values if self.move is None else values.movedim(*self.move[::-1])
 
     def of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of what is chosen of an element of that shape."""
@@ -132,22 +122,19 @@ def _index_select_on_batch(call: Call) -> Tensor:
 
 def _written_at(call: Call, by_index: Any) -> Any:
     """`index_add` and its like: with indices of their own for each element, the scatter of that kind."""
-    input, dim, index, values = call.args[:4]
+    dim, index = call.args[1:3]
     if not call.ndim(0):
         return loop(call)
-    input = call.front(0)
     if not call.batched[2]:
-        return call.run(input, dim + 1, index, *_values(call), *call.args[4:])
-    index = index.reshape(call.size, -1)
-    shape = list(input._array.shape)
-    shape[dim + 1] = index._array.shape[1]
-    values = ranked(call.front(3), True, len(shape) - 1).expand(shape)
-    return by_index(input, dim + 1, _spread(index, input, dim), values, *call.args[4:])
+        return call.run(call.front(0), dim + 1, index, call.front(3), *call.args[4:])
+    return _scattered(call, by_index, *call.args[4:])
 
 
-def _values(call: Call) -> list[Any]:
-    """The values written, with the batch in front; those of `index_fill` must be one number for all."""
-    return [call.front(3)]
+def _scattered(call: Call, scatter: Any, *more: object) -> Any:
+    """Values written by indices that each element has of its own."""
+    dim, input, values = call.args[1], call.front(0), call.front(3)
+    indices = _spread(call.front(2).reshape(call.size, -1), input, dim)
+    return scatter(input, dim + 1, indices, ranked(values, True, input._array.ndim - 1).expand(indices._array.shape), *more)
 
 
 @rule_for(gathering._index_add)
@@ -172,12 +159,7 @@ def _index_fill_on_batch(call: Call) -> Any:
         return loop(call)
     if not call.batched[2] and not call.batched[3]:
         return call.run(input, dim + 1, index, value)
-    front = call.front(0)
-    shape = list(front._array.shape)
-    indices = (index if call.batched[2] else index.expand(call.size, *index._array.shape)).reshape(call.size, -1)
-    shape[dim + 1] = indices._array.shape[1]
-    values = ranked(call.front(3), True, len(shape) - 1).expand(shape)
-    return gathering._scatter(front, dim + 1, _spread(indices, front, dim), values)
+    return _scattered(call, gathering._scatter)
 
 
 @rule_for(gathering._take)

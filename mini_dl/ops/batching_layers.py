@@ -7,7 +7,7 @@ from typing import Any
 from mini_dl.autograd.batching import Call, Same, rule_for
 from mini_dl.ops.attention import _attention, _attention_backward
 from mini_dl.ops.batching import loop, loop_with_warning, ranked
-from mini_dl.ops.batching_products import folded, merged, parted, unfolded
+from mini_dl.ops.batching_products import beside_images, folded, merged, parted, unfolded
 from mini_dl.ops.classification import _cross_entropy, _cross_entropy_slope
 from mini_dl.ops.convolution import _gradient_of_nothing, _winograd_gradients
 from mini_dl.ops.ctc import _ctc, _ctc_backward
@@ -55,11 +55,6 @@ def _per_channel(tensor: Tensor | None, batched: bool, call: Call) -> Tensor | N
     return (tensor if batched else tensor.expand(call.size, len(tensor))).reshape(-1)
 
 
-def _beside_images(parameter: Tensor, batched: bool) -> Tensor:
-    """A weight or bias (C), or (B, C), to go with (B, N, C, L)."""
-    return parameter.reshape(len(parameter), 1, -1, 1) if batched else parameter.reshape(-1, 1)
-
-
 @rule_for(_channel_norm)
 def _channel_norm_on_batch(call: Call) -> Any:
     """(B, N, C, L): the channels of all elements side by side, (N, B * C, L), whose statistics are apart."""
@@ -67,9 +62,9 @@ def _channel_norm_on_batch(call: Call) -> Any:
     if not call.batched[0]:  # whose statistics are the same for all
         out, *rest = _channel_norm(input, None, None, groups, eps)
         if weight is not None:
-            out = out * _beside_images(weight, call.batched[1])
+            out = out * beside_images(weight, call.batched[1], 1)
         if bias is not None:
-            out = out + _beside_images(bias, call.batched[2])
+            out = out + beside_images(bias, call.batched[2], 1)
         return out, *[Same(one) for one in rest]
     input = merged(call.front(0), 1)
     weight, bias = (_per_channel(p, has, call) for p, has in ((weight, call.batched[1]), (bias, call.batched[2])))

@@ -102,8 +102,13 @@ def _with_bias(out: Tensor, bias: Tensor | None, batched: bool) -> Tensor:
     """(B, N, O, *) with a bias (O), or (B, O)."""
     if bias is None:
         return out
-    space = (1,) * (out._array.ndim - 3)
-    return out + (bias.reshape(len(bias), 1, -1, *space) if batched else bias.reshape(-1, *space))
+    return out + beside_images(bias, batched, out._array.ndim - 3)
+
+
+def beside_images(parameter: Tensor, batched: bool, n: int) -> Tensor:
+    """A weight or bias (C), or (B, C), to go with (B, N, C, *) of n dimensions."""
+    space = (1,) * n
+    return parameter.reshape(len(parameter), 1, -1, *space) if batched else parameter.reshape(-1, *space)
 
 
 def _times_more(shape: Any, dim: int, size: int) -> Any:

@@ -14,7 +14,7 @@ from mini_dl._meta import is_hollow
 from mini_dl._surface import function, named, namespace, public
 from mini_dl.autograd.draws import any_batches, for_batches, leading
 from mini_dl.autograd.formal import kinked
-from mini_dl.autograd.mode import at_work, mode, no_grad
+from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.single import widening
 from mini_dl.kernels import distributions
 from mini_dl.kernels.mersenne import Generator, uniform
@@ -130,27 +130,18 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, parts: Callabl
         return input
     if is_hollow(array):
         return input.mul_(wrap(array)) if inplace else input * wrap(array)
-    if p != 1 and at_work.anywhere and any_batches():
-        return _dropped_in_batches(input, p, inplace, parts, by_channel)
     if p == 1:
-        factor, shift = np.zeros((), array.dtype), None
+        factor, shift = wrap(np.zeros((), array.dtype)), None
+    elif any_batches():
+        with no_grad():
+            factor, shift = parts(_kept(_channels(array.shape) if by_channel else array.shape, array.dtype, p), p)
     else:
         like = _one_per_channel(array) if by_channel else array
         draw = distributions.bernoulli(array.dtype, 1 - p)
         if array.dtype.kind not in FLOATING:
             raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
-        factor, shift = mode.run(widening(parts), mode.run(drawn, like, source(None), draw), p)
-    result = input.mul_(wrap(factor)) if inplace else input * wrap(factor)
-    if shift is None:
-        return result
-    return result.add_(wrap(shift)) if inplace else result + wrap(shift)
-
-
-def _dropped_in_batches(input: Tensor, p: float, inplace: bool, parts: Callable[..., Any], by_channel: bool) -> Tensor:
-    """The same within `vmap`, where noise like `input` is drawn as the randomness wants."""
-    shape = _channels(input._array.shape) if by_channel else input._array.shape
-    with no_grad():
-        factor, shift = parts(_kept(shape, input._array.dtype, p), p)
+        made = mode.run(widening(parts), mode.run(drawn, like, source(None), draw), p)
+        factor, shift = wrap(made[0]), None if made[1] is None else wrap(made[1])
     result = input.mul_(factor) if inplace else input * factor
     if shift is None:
         return result
@@ -221,7 +212,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
         return input.clone(), wrap(np.ones(array.shape, bool))
     if array.dtype.kind not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(array.dtype)}")
-    if p != 1 and at_work.anywhere and any_batches():
+    if p != 1 and any_batches():
         kept = _kept(array.shape, array.dtype, p)
         return input * (kept * (1 / (1 - p))), kept.to(boolean)
     if p == 1:
@@ -267,7 +258,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     if input._array.dtype.kind not in FLOATING:
         raise NotImplementedError(f"\"rrelu_with_noise_out_cpu\" not implemented for '{scalar_name(input._array.dtype)}'")
-    if at_work.anywhere and any_batches():
+    if any_batches():
         raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
     slope = wrap(mode.run(_slopes, input._array, float(lower), float(upper), source(generator)))
     return input.mul_(slope) if inplace else kinked(input) * slope

@@ -42,7 +42,7 @@ def copy_(self: Tensor, src: object, non_blocking: bool = False) -> Tensor:
         common = broadcast_shapes(shape, theirs)
         if common != shape:
             raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(common)}")
-    if needs_recording(self, src) and self._array.dtype.kind in INEXACT:
+    if is_recorded(self, src) and self._array.dtype.kind in INEXACT:
         if not at_work.anywhere:  # whose tensors show read-only arrays
             check_memory(self._array)
         return _recorded_copy_(self, src)
@@ -90,17 +90,13 @@ def fill(input: Tensor, value: Operand) -> Tensor:
 def fill_(input: Tensor, value: Operand) -> Tensor:
     """Fill with one value."""
     value = one_value("fill_", input, value, cast=True, fills=True)
-    return _recorded_fill_(input, value) if needs_recording(input, value) else _fill_memory(input, value._array)
+    return _recorded_fill_(input, value) if is_recorded(input, value) else _fill_memory(input, value._array)
 
 
 @method()
 def zero_(input: Tensor) -> Tensor:
     """Fill with zeros."""
-    return _recorded_zero_(input) if needs_recording(input) else _fill_memory(input, 0)
-
-
-def needs_recording(*tensors: Tensor) -> bool:
-    return is_recorded(*tensors)
+    return _recorded_zero_(input) if is_recorded(input) else _fill_memory(input, 0)
 
 
 @tensor_method()

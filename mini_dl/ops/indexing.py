@@ -16,6 +16,7 @@ from mini_dl.autograd.inplace import (
     check_memory,
     check_writable,
     count_write,
+    is_recorded,
     overwrite,
 )
 from mini_dl.autograd.memory import filled_in
@@ -31,7 +32,7 @@ from mini_dl.kernels.indexing import (
     key_of,
     put_into,
 )
-from mini_dl.ops.filling import copy_, needs_recording
+from mini_dl.ops.filling import copy_
 from mini_dl.ops.gathering import assigned
 from mini_dl.ops.index_expressions import BY_MASK, forward_slice, in_range, integers, mask_fits, parse, takes_all
 from mini_dl.ops.parts import _new_axes, _pick, _select, _slice
@@ -117,7 +118,7 @@ def _setitem(self: Tensor, index: object, value: Any) -> None:
     if kind is not None and kind.char == "B":
         raise RuntimeError("masked_fill_ only supports boolean masks, but got mask with dtype unsigned char")
     basic, chosen = parse(self._array.shape, index)
-    if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not needs_recording(self):
+    if chosen is None and not isinstance(value, Tensor) and _dtypes.is_number(value) and not is_recorded(self):
         key = (*basic, ...)
         seen = self._array[key]
         check_memory(seen)
@@ -173,7 +174,7 @@ def _index_put(input: Array, indices: Indices, values: Array, accumulate: bool) 
 
 
 def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
-    if needs_recording(self, values):
+    if is_recorded(self, values):
         if mode.enabled:
             check_writable(self)
         overwrite(self, _index_put(self, indices, values, accumulate))

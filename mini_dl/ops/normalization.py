@@ -455,19 +455,24 @@ def _check_vectors(input: Tensor, channels: int, weight: Tensor | None, bias: Te
             )
 
 
+def _check_groups(input: Tensor, channels: int, groups: int) -> None:
+    """RuntimeError unless the channels can be divided among the groups."""
+    if groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {groups}")
+    if channels % groups or channels < 0:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and "
+            f"num_groups={groups}"
+        )
+
+
 @public("torch:group_norm")
 def _torch_group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
     """``nn.functional.group_norm``"""
-    if num_groups <= 0:
-        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
-    if input._array.shape[1] % num_groups:
-        raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and "
-            f"num_groups={num_groups}"
-        )
+    _check_groups(input, input._array.shape[1], num_groups)
     _check_vectors(input, input._array.shape[1], weight, bias)
     _of_one_type(input, weight, bias)
     return _back(_channel_norm(_three(input), weight, bias, num_groups, eps)[0], input)
@@ -478,13 +483,7 @@ def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
-    if group <= 0:
-        raise RuntimeError(f"Expected num groups to be greater than 0, got {group}")
-    if C % group or C < 0:
-        raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and "
-            f"num_groups={group}"
-        )
+    _check_groups(input, C, group)
     if N < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {N}: [{N}, {group}]")
     if HxW < 0 or N * C * HxW != input._array.size:

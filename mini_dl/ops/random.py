@@ -163,7 +163,7 @@ def _replaced(by: object, input: object, other: object = None) -> Any:
 
 def put(target: Tensor, generator: Generator | None, distribution: Distribution) -> Tensor:
     """Write random numbers into `target`. RuntimeError if it is a leaf that requires grad."""
-    if at_work.anywhere and any_batches():
+    if any_batches():
         drawn_into(target, lambda one: _put(one, generator, distribution(one._array)))
         return target
     return _put(target, generator, distribution(target._array))
@@ -394,7 +394,7 @@ def _filled_like(
 ) -> Tensor:
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' must be Tensor, not {type_name(input)}")
-    if at_work.anywhere and any_batches():
+    if any_batches():
         rest = dtype, device, memory_format, generator, False, distribution
         found = drawn_from(lambda one: _physically_like(one, *rest), (input,), like=True)
         return found.requires_grad_() if requires_grad else found
@@ -436,7 +436,7 @@ def normal(
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         if size is not None:
             raise TypeError("normal() received an invalid combination of arguments: a tensor and a size")
-        if at_work.anywhere and any_batches():
+        if any_batches():
             return drawn_from(lambda center, spread: _normal_around(center, spread, source(generator)), (mean, std))
         return _normal_around(mean, std, source(generator), out=out)
     if size is None:
@@ -480,7 +480,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 
     RuntimeError unless 0 <= p <= 1.
     """
-    if at_work.anywhere and any_batches():
+    if any_batches():
         given = (input, p) if isinstance(p, Tensor) else (input,)
         return drawn_from(lambda one, chances=p: _bernoulli(one, chances, generator), given)
     return _bernoulli(input, p, generator)
@@ -501,7 +501,7 @@ def _bernoulli(input: Tensor, p: Any, generator: Generator | None) -> Tensor:
 @function()
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Numbers of events whose averages are the elements of `input`. RuntimeError if one is negative."""
-    if at_work.anywhere and any_batches():
+    if any_batches():
         return drawn_from(lambda one: poisson(one, generator), (input,))
     array = input._array
     draw = counts.poisson(array)
@@ -514,7 +514,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
     ValueError unless `count` is floating point, RuntimeError if the types differ.
     """
-    if at_work.anywhere and any_batches():
+    if any_batches():
         return drawn_from(lambda one, other: binomial(one, other, generator), (count, prob))
     tries, chances = count._array, prob._array
     if tries.dtype.kind not in FLOATING:
@@ -544,7 +544,7 @@ def _standard_gamma(self: Tensor, generator: Generator | None = None) -> Tensor:
 
     The gradient is that of the number whose quantile stays the same.
     """
-    if at_work.anywhere and any_batches():
+    if any_batches():
         return drawn_from(lambda one: _gamma_numbers(one, source(generator)), (self,))
     return _gamma_numbers(self, source(generator))
 
@@ -557,7 +557,7 @@ def _dirichlet_points(input: Array, generator: Generator) -> Array:
 @function()
 def _sample_dirichlet(self: Tensor, generator: Generator | None = None) -> Tensor:
     """Points of the Dirichlet distributions whose concentrations are `self`, over its last dimension. Not differentiable."""
-    if at_work.anywhere and any_batches():
+    if any_batches():
         return drawn_from(lambda one: _dirichlet_points(one, source(generator)), (self,))
     return _dirichlet_points(self, source(generator))
 
@@ -590,7 +590,7 @@ def multinomial(
 
     RuntimeError if the weights are not floats, or are negative, infinite or NaN, or sum to zero.
     """
-    if at_work.anywhere and any_batches():
+    if any_batches():
         return drawn_from(lambda one: _multinomial_rows(one, num_samples, replacement, generator), (input,))
     _check_weights(input, num_samples, replacement)
     if out is not None and out._array.dtype != np.int64:

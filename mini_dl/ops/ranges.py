@@ -149,15 +149,11 @@ def _between(name: str, start: float, end: float, steps: int, dtype: NumpyType |
     return out
 
 
-def _complex_default() -> NumpyType:
-    return _dtypes.get_default_dtype().to_complex().numpy
-
-
 def _bounds_dtype(dtype: Any, *bounds: object) -> Any:
     if dtype is not None:
         return np.dtype(dtype)
     complex_ = any([b.is_complex() if isinstance(b, Tensor) else isinstance(b, complex) for b in bounds])
-    return _complex_default() if complex_ else _dtypes.default_numpy()
+    return _dtypes.get_default_dtype().to_complex().numpy if complex_ else _dtypes.default_numpy()
 
 
 @factory()

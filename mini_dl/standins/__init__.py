@@ -19,14 +19,11 @@ from typing import Any
 
 from mini_dl._guidance import missing
 from mini_dl.standins.kinds import NotHere as NotHere, made
-from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, borrowed as borrowed, section
+from mini_dl.standins.tables import HERE, NOT_HERE, PASSES, Row, borrowed as borrowed, section
 
 __all__ = ["NotHere", "attach", "kind_of"]
 
 ROOT = __name__.partition(".")[0]
-
-LATER = ("amp", "distributions", "func", "optim", "serialization", "signal", "utils")
-"""Packages that are imported when first used."""
 
 _made: dict[str, Any] = {}
 """What became of the rows that were asked for, by dotted name."""
@@ -48,19 +45,21 @@ def find(module: str, name: str) -> Any:
     row = found.rows.get(name) if found is not None else None
     below = name if place == "torch" else f"{place}.{name}"
     if row is not None and (row.kind != "?" or section(below) is None):
-        key = f"{place}.{name}"
-        if key not in _made:
-            _made[key] = made(row, place, ROOT)
-        return _made[key]
+        return _made_of(row, place)
     if section(below) is not None or (not name.startswith("__") and is_file(module, name)):
         return importlib.import_module(f"{module}.{name}")
     row = None if name.startswith("_") else borrowed().get(place, {}).get(name)
     if row is not None:
-        key = f"{place}.{name}"
-        if key not in _made:
-            _made[key] = made(row, place, ROOT)
-        return _made[key]
+        return _made_of(row, place)
     raise missing(f"module {module!r} has no attribute {name!r}", name, functools.partial(names_of, module))
+
+
+def _made_of(row: Row, place: str) -> Any:
+    """What a row stands for; the same object whenever it is asked for."""
+    key = f"{place}.{row.name}"
+    if key not in _made:
+        _made[key] = made(row, place, ROOT)
+    return _made[key]
 
 
 def names_of(module: str) -> set[str]:
