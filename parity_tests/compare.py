@@ -9,16 +9,10 @@ import numpy as np
 import torch
 
 from mini_dl._dtypes import HALVES, limits_of
-from parity_tests import bridge
+from parity_tests import bridge, golden
 
-TOLERANCES = {  # relative, absolute: the defaults of torch.testing.assert_close
-    "bfloat16": (1.6e-2, 1e-5),
-    "float16": (1e-3, 1e-5),
-    "float32": (1.3e-6, 1e-5),
-    "float64": (1e-7, 1e-7),
-    "complex64": (1.3e-6, 1e-5),
-    "complex128": (1e-7, 1e-7),
-}
+TOLERANCES = {"bfloat16": (1.6e-2, 1e-5), **golden.TOLERANCES}
+"""Relative and absolute, by type: the defaults of ``torch.testing.assert_close``."""
 
 
 def close(ours: Any, theirs: Any, tolerance: tuple[float, float] | None = None) -> Any:

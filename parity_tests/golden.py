@@ -89,8 +89,12 @@ def read(path: Path) -> tuple[list[Case], dict[str, Any], str]:
     return [Case(**case) for case in manifest["cases"]], arrays, manifest["torch"]
 
 
-def check(case: Case, arrays: dict[str, Any], target: Any) -> str | None:
-    """What is wrong with the answer of a target; None if nothing is. LookupError if it has no such function."""
+def check(case: Case, arrays: dict[str, Any], target: Any) -> dict[str, str | None]:
+    """What is wrong with the results of a target, "forward", and with its gradients, "grad"; None if nothing is.
+
+    There is no "grad" where none was computed: the results are wrong, torch does not differentiate, or the target has no
+    gradients. LookupError if the target has no such function.
+    """
     function = target.function(case.function)
     decode = Decoder(arrays, target)
     if hasattr(target, "manual_seed"):
@@ -98,25 +102,36 @@ def check(case: Case, arrays: dict[str, Any], target: Any) -> str | None:
     try:
         result = function(*[decode(a) for a in case.args], **{key: decode(value) for key, value in case.kwargs.items()})
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return {"forward": f"{type(error).__name__}: {error}"}
     outputs = flat(result, type(decode.any_tensor)) if decode.any_tensor is not None else flat(result, np.ndarray)
-    if len(outputs) != len(case.outputs):
-        return f"{len(outputs)} results instead of {len(case.outputs)}"
-    for i, (output, expected) in enumerate(zip(outputs, case.outputs)):
-        if why := differs(output, expected, arrays, target):
-            return f"result {i}: {why}"
-    if case.gradients is None:
-        return None
+    why = wrong_results(case, outputs, arrays, target)
+    if why or case.gradients is None:
+        return {"forward": why}
     ends = [output for output, expected in zip(outputs, case.outputs) if is_inexact(expected, arrays)]
     if len(ends) != len(case.directions or []):
         ends = [output for output in outputs if getattr(output, "requires_grad", True)]
     try:
         found = target.gradients(ends, [decode(d) for d in case.directions or []], list(decode.leaves.values()))
     except NotImplementedError:
-        return None
+        return {"forward": None}
     except Exception as error:
-        return f"gradient: {type(error).__name__}: {error}"
-    for name, gradient, expected in zip(decode.leaves, found, case.gradients):
+        return {"forward": None, "grad": f"gradient: {type(error).__name__}: {error}"}
+    return {"forward": None, "grad": wrong_gradients(case, dict(zip(decode.leaves, found)), arrays, target)}
+
+
+def wrong_results(case: Case, outputs: list[Any], arrays: dict[str, Any], target: Any) -> str | None:
+    """How results differ from torch's, or None."""
+    if len(outputs) != len(case.outputs):
+        return f"{len(outputs)} results instead of {len(case.outputs)}"
+    for i, (output, expected) in enumerate(zip(outputs, case.outputs)):
+        if why := differs(output, expected, arrays, target):
+            return f"result {i}: {why}"
+    return None
+
+
+def wrong_gradients(case: Case, found: dict[str, Any], arrays: dict[str, Any], target: Any) -> str | None:
+    """How gradients, by the names of their tensors, differ from torch's, or None."""
+    for (name, gradient), expected in zip(found.items(), case.gradients or []):
         if (gradient is None) != (expected is None):
             ours, theirs = ("None" if g is None else "a tensor" for g in (gradient, expected))
             return f"gradient of {name}: {ours} where torch's is {theirs}"
@@ -192,7 +207,7 @@ def judged(cases: Iterable[Case], arrays: dict[str, Any], target: Any, say: Any 
     counts, missing = Counter[str](), set[str]()
     for case in cases:
         try:
-            why = check(case, arrays, target)
+            why = next(filter(None, check(case, arrays, target).values()), None)
         except LookupError as error:
             counts["missing"] += 1
             if case.function not in missing:

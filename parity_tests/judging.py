@@ -108,6 +108,15 @@ def check_error(expected: type[BaseException], pattern: str, theirs: Callable[[]
 # ------------------------------------------------------------------------------------------------ derivatives
 
 
+def draw(rng: np.random.Generator, like: torch.Tensor) -> torch.Tensor:
+    """A random direction of the shape and type of a torch tensor."""
+    shape = tuple(like.shape)
+    values = rng.standard_normal(shape) + 0.1
+    if like.is_complex():
+        values = values + 1j * rng.standard_normal(shape)
+    return torch.from_numpy(np.asarray(values)).to(like.dtype)
+
+
 class Derivatives:
     """The gradients of one library's results; the random cotangents come from torch's side."""
 
@@ -120,21 +129,13 @@ class Derivatives:
         self.inputs = list(unique.values())
         self.rng = np.random.default_rng(7)
 
-    def draw(self, like: Any) -> Any:
-        """A random cotangent of the shape and type of a torch tensor."""
-        shape = tuple(like.shape)
-        values = self.rng.standard_normal(shape) + 0.1
-        if like.is_complex():
-            values = values + 1j * self.rng.standard_normal(shape)
-        return torch.from_numpy(np.asarray(values)).to(like.dtype)
-
     def adopt(self, cotangents: list[Any]) -> list[Any]:
         convert = bridge.copy if self.library is torch else bridge.to_mini
         return [bridge.copy(c, double=True, absolute=self.absolute) if self.wide else convert(c) for c in cotangents]
 
     def first(self, graph: bool) -> Any:
         if self.model is None:
-            self.cotangents = [self.draw(out).requires_grad_(graph) for out in self.outputs]
+            self.cotangents = [draw(self.rng, out).requires_grad_(graph) for out in self.outputs]
             own = self.cotangents
         else:
             own = self.adopt([c.detach().requires_grad_(graph) for c in self.model.cotangents])
@@ -150,7 +151,7 @@ class Derivatives:
             self.chosen = chosen
             if not chosen:
                 return None
-            self.seconds = [self.draw(self.grads[i]) for i in chosen]
+            self.seconds = [draw(self.rng, self.grads[i]) for i in chosen]
             own = self.seconds
         else:
             own = self.adopt(self.model.seconds)

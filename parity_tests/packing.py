@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -24,13 +25,9 @@ def recorded(patterns: list[str], dtypes: list[str], limit: int | None, arrays: 
         name = entry.name
         if entry.out_of_scope or entry.undetermined or entry.has_free_signs or name.startswith("__"):
             continue
-        try:
-            function = name if bridge.lookup(name) is not None else ""
-        except bridge.Missing:
-            try:
-                function = f"Tensor.{name}" if bridge.lookup(f"Tensor.{name}") is not None else ""
-            except bridge.Missing:
-                continue
+        function = known_as(name)
+        if function is None:
+            continue
         for dtype in sorted({*dtypes} & {*entry.dtypes}):
             grad = dtype in entry.gradient_dtypes
             for number, sample in itertools.islice(enumerate(entry.samples(dtype, grad)), limit):
@@ -38,19 +35,27 @@ def recorded(patterns: list[str], dtypes: list[str], limit: int | None, arrays: 
                     case, more = case_of(repr(entry), dtype, number, function, sample, len(arrays))
                 except Unwritable:
                     continue
-                if check(case, more, targets.TorchLike(torch)) is None:  # else a pack does not hold all that the call depends on
+                if not any(check(case, more, targets.TorchLike(torch)).values()):  # else a pack lacks what the call depends on
                     arrays.update(more)
                     yield case
+
+
+def known_as(name: str) -> str | None:
+    """How mini_dl spells an entry of torch's table: as a function, or as a method of Tensor; None if it has neither."""
+    for spelling in (name, f"Tensor.{name}"):
+        with contextlib.suppress(bridge.Missing):
+            bridge.lookup(spelling)
+            return spelling
+    return None
 
 
 def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first: int) -> tuple[Case, dict[str, Any]]:
     """One sample under torch, encoded, and its numbers by name, from `first` on. Unwritable if that fails or torch refuses it."""
     called = targets.TorchLike(torch).function(function)
-    known: dict[int, Any] = {}
     arrays: dict[str, Any] = {}
-    encode = Encoder(arrays, first, known)
+    encode = Encoder(arrays, first)
     args, kwargs = [encode(a) for a in sample.all_args], {key: encode(value) for key, value in sample.kwargs.items()}
-    leaves = [tensor for tensor in known.values() if tensor.requires_grad]
+    leaves = [tensor for tensor in encode.known.values() if tensor.requires_grad]
     torch.manual_seed(SEED)
     try:
         result = called(*sample.all_args, **sample.kwargs)
@@ -73,8 +78,9 @@ def case_of(op: str, dtype: str, number: int, function: str, sample: Any, first:
 class Encoder:
     """What a manifest says of a value of torch; the numbers of tensors go into `arrays`, the tensors into `known`."""
 
-    def __init__(self, arrays: dict[str, Any], first: int, known: dict[int, Any]) -> None:
-        self.arrays, self.first, self.known = arrays, first, known
+    def __init__(self, arrays: dict[str, Any], first: int) -> None:
+        self.arrays, self.first = arrays, first
+        self.known: dict[int, Any] = {}
         self.names: dict[int, str] = {}
 
     def __call__(self, value: Any) -> Any:

@@ -26,6 +26,7 @@ import torch
 import mini_dl
 from mini_dl.files.replacing import rewrite
 from parity_tests import adapter, bridge, ledger
+from scripts._report import other_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -47,9 +48,6 @@ CHECKS = {
 }
 """What the checks of operations are; those of modules and optimizers are named after what is compared."""
 
-OTHERS = ("training.html", "ops.html", "optimizers.html", "book/index.html")
-"""What the comparison scripts write beside it."""
-
 Cells = dict[str, dict[str, list[int]]]
 """dtype -> check -> how many cases pass, fail, are known gaps, do not apply"""
 
@@ -57,8 +55,9 @@ Cells = dict[str, dict[str, list[int]]]
 # ------------------------------------------------------------------------------------------------ what the page shows
 
 
-def rows_of(counts: dict[str, Any], errors: dict[str, Any], own: bool) -> Iterator[dict[str, Any]]:
-    """A row for each op, module and optimizer: its counts and, of our `own` library, its known gaps and text."""
+def rows_of(counts: dict[str, Any], errors: dict[str, Any], target: str) -> Iterator[dict[str, Any]]:
+    """A row for each op, module and optimizer of a target: its counts and, if that is mini_dl, its known gaps and text."""
+    own = target == "mini_dl"
     for kind in KINDS:
         for name, dtypes in sorted(counts.get(kind, {}).items()):
             cells = {
@@ -70,12 +69,16 @@ def rows_of(counts: dict[str, Any], errors: dict[str, Any], own: bool) -> Iterat
                 for gap in ledger.gaps().values()
                 if own and gap.op == name
             ]
-            again = (
-                f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
-            )
             texts = texts_of(kind, name) if own else []
-            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": again, "texts": texts,
-                   "errors": errors.get(name, {})}  # fmt: skip
+            yield {"kind": kind, "name": name, "cells": cells, "gaps": gaps, "again": command_for(kind, name, target),
+                   "texts": texts, "errors": errors.get(name, {})}  # fmt: skip
+
+
+def command_for(kind: str, name: str, target: str) -> str:
+    """The command that compares this op, module or optimizer of a target again."""
+    if target != "mini_dl":
+        return f"python -m parity_tests --target {target} '{name}'"
+    return f"python -m parity_tests.sweep '{name}'" if kind == "ops" else f"python -m parity_tests.sweep --{kind} '{name}'"
 
 
 def total_of(cells: Cells) -> dict[str, list[int]]:
@@ -109,7 +112,7 @@ def shown(counts: list[int] | None) -> str:
 def texts_of(kind: str, name: str) -> list[dict[str, str]]:
     """The source of what was tested: the public function or class, and the primitives that it calls, with their formulas."""
     try:
-        target = found_by(kind, name)
+        target = entries()[name].ours if kind == "ops" else bridge.lookup(name)
     except Exception:  # a table may combine functions
         return []
     found, wanted = [], [target]
@@ -136,22 +139,20 @@ def entries() -> dict[str, adapter.Entry]:
     return {repr(entry): entry for entry in adapter.entries()}
 
 
-def found_by(kind: str, name: str) -> Any:
-    if kind == "ops":
-        return entries()[name].ours
-    return bridge.lookup(name.split(":")[0] if "." in name else f"optim.{name}")
-
-
 # ------------------------------------------------------------------------------------------------ the page
 
 
 def page(
-    report: dict[str, Any], errors: dict[str, Any] | None = None, others: Sequence[str] = (), library: str = "mini_dl"
+    report: dict[str, Any],
+    errors: dict[str, Any] | None = None,
+    others: Sequence[tuple[str, str]] = (),
+    library: str = "mini_dl",
+    target: str = "mini_dl",
 ) -> str:
-    """The HTML of the report on a library, with links to `others` beside it."""
+    """The HTML of the report on a library, which commands find as `target`, with links to `others`: pages and their titles."""
     import jinja2
 
-    rows = list(rows_of(report["counts"], errors or {}, library == "mini_dl"))
+    rows = list(rows_of(report["counts"], errors or {}, target))
     sections = []
     for kind, title in KINDS.items():
         chosen = [row for row in rows if row["kind"] == kind]
@@ -188,7 +189,7 @@ def write(json_file: Path, html_file: Path, errors_file: Path | None = None) -> 
         measured = json.loads(errors_file.read_text(encoding="utf-8"))
         errors = {row["op"]: {"ulp": row["ulp"], "ratio": row["time ratio"]} for row in measured if row["dtype"] == "float32"}
     html_file.parent.mkdir(parents=True, exist_ok=True)
-    rewrite(html_file, page(report, errors, [other for other in OTHERS if (html_file.parent / other).exists()]))
+    rewrite(html_file, page(report, errors, other_pages(html_file)))
 
 
 def main(arguments: list[str] | None = None) -> None:

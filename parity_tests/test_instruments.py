@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from parity_tests import adapter, bridge, compare, faults, ledger, optimizers
+from parity_tests.forwards import Forwards
 from parity_tests.judging import FAIL, PASS, Outcome
 from parity_tests.modules import run_module
 from parity_tests.ops import CHECKS, run_entry
@@ -92,6 +93,15 @@ def test_judged_three_ways_ours_may_err_twice_as_much_as_torch_and_no_more() -> 
     assert compare.no_worse(np.array([1.0, 1000.007], np.float32), theirs, exact)
     assert not compare.no_worse(np.array([1.0, 1000.012], np.float32), theirs, exact)
     assert not compare.no_worse(np.array([1.0, np.nan], np.float32), theirs, exact)
+
+
+def test_tangents_of_gradients_in_float64_are_those_of_the_directions_drawn_in_float32() -> None:
+    sample = adapter.Sample(torch.linspace(-1, 1, 100).requires_grad_(), (), {})
+    narrow = Forwards(torch, lambda x: x * x, sample)
+    (single,) = narrow.tangents(second=True)
+    (double,) = Forwards(torch, lambda x: x * x, sample, narrow).tangents(second=True)
+    assert double.dtype == torch.float64
+    assert torch.equal(double.float(), single)  # 2 * tangent * cotangent, which float64 holds exactly
 
 
 def test_arguments_keep_strides_sharing_and_leaves() -> None:

@@ -29,7 +29,7 @@ REPORT: dict[str, Any] = {
             "special.bessel_j0": {"float64": {"forward": cell(8, 0, 1, 0), "out": cell(9, 0, 1, 0)}},
         },
         "modules": {"nn.Linear": {"float32": {"forward": cell(1200, 0, 0, 0)}}},
-        "optimizers": {"Adam": {"float64": {"steps": cell(5, 0, 0, 0)}}},
+        "optimizers": {"optim.Adam": {"float64": {"steps": cell(5, 0, 0, 0)}}},
     },
     "totals": {
         "ops": {"entries": 2, "pass": 28, "fail": 1, "ledgered": 2, "n/a": 4},
@@ -106,7 +106,16 @@ def test_a_row_has_its_gaps_and_its_text(page: Page) -> None:
     assert {gap["check"] for gap in data["ops/special.bessel_j0"]["gaps"]} >= {"forward", "out"}
     (text, *_) = data["ops/exp"]["texts"]
     assert text["where"].startswith("mini_dl/ops/powers.py:") and "np.exp(floating(input))" in text["text"]
-    assert any("class Adam" in text["text"] for text in data["optimizers/Adam"]["texts"])
+    assert any("class Adam" in text["text"] for text in data["optimizers/optim.Adam"]["texts"])
+
+
+def test_the_command_to_run_again_is_that_of_the_library(page: Page) -> None:
+    data = json.loads(page.data)
+    assert data["ops/exp"]["again"] == "python -m parity_tests.sweep 'exp'"
+    assert data["optimizers/optim.Adam"]["again"] == "python -m parity_tests.sweep --optimizers 'optim.Adam'"
+    other = json.loads(Page(report.page(REPORT, library="mine", target="package.module:target")).data)
+    assert other["ops/exp"]["again"] == "python -m parity_tests --target package.module:target 'exp'"
+    assert other["ops/exp"]["texts"] == other["ops/special.bessel_j0"]["gaps"] == []
 
 
 def test_every_check_of_operations_is_explained() -> None:
@@ -124,7 +133,10 @@ def test_texts_cannot_break_out_of_the_page() -> None:
 def test_the_command_writes_the_page_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = tmp_path / "parity.json", tmp_path / "report" / "index.html"
     source.write_text(json.dumps(REPORT))
+    target.parent.mkdir()
+    (target.parent / "ops.html").touch()
     report.main(["--json", str(source), "--html", str(target), "--errors", str(tmp_path / "none.json")])
     assert target.read_text().rstrip().endswith("</html>") and str(target) in capsys.readouterr().out
+    assert '<p>Other pages: <a href="ops.html">operations</a></p>' in target.read_text()
     with pytest.raises(SystemExit):
         report.main(["--json", str(tmp_path / "missing.json")])

@@ -71,8 +71,11 @@ def test_a_target_with_gradients_of_its_own(slope: float, failing: bool) -> None
     target = Toy(slope)
     arrays: dict[str, Any] = {}
     for case in packing.recorded(["sin"], ["float64"], None, arrays):
-        why = golden.check(case, arrays, Wrapped(target))
-        assert (why is not None) == (failing and case.gradients is not None and arrays[case.args[0]["tensor"]].size > 0)
+        verdicts = golden.check(case, arrays, Wrapped(target))
+        assert verdicts["forward"] is None and ("grad" in verdicts) == (case.gradients is not None)
+        assert (verdicts.get("grad") is not None) == (
+            failing and case.gradients is not None and arrays[case.args[0]["tensor"]].size > 0
+        )
 
 
 class Wrapped:
@@ -121,10 +124,18 @@ def test_numpy_itself_can_be_checked() -> None:
     assert all(cell["fail"] == 0 for cell in counts["exp"]["float64"].values())
 
 
+@pytest.mark.parametrize("name, checks", [("numpy", {"forward"}), ("mini_dl", {"forward", "grad"})])
+def test_a_library_without_gradients_has_no_cell_for_them(name: str, checks: set[str]) -> None:
+    counts = command.compared(targets.found(name), ["exp", "sin"], ["float64"], 3)
+    assert {op: set(dtypes["float64"]) for op, dtypes in counts.items()} == {"exp": checks, "sin": checks}
+
+
 def test_the_page_of_another_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     assert command.main(["exp", "softmax", "--target", "mini_dl", "--limit", "2", "--html", str(page)]) == 0
     assert "mini_dl and PyTorch" in page.read_text() and "0 fail" in capsys.readouterr().out
+    assert command.main(["exp", "--target", "numpy", "--dtype", "float64", "--limit", "2", "--html", str(page)]) == 0
+    assert "numpy and PyTorch" in page.read_text() and "parity_tests --target numpy" in page.read_text()
     with pytest.raises(SystemExit):
         command.main(["exp", "--target", "no_such_module_anywhere"])
 
@@ -143,22 +154,22 @@ def test_a_pack_holds_what_torch_computed_and_torch_passes_it(tmp_path: Path) ->
         assert golden.main(["check", str(pack), "--target", name]) == 0
 
 
-@pytest.mark.parametrize("what", ["outputs", "gradients"])
-def test_a_number_changed_in_a_pack_is_found(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("what, check", [("outputs", "forward"), ("gradients", "grad")])
+def test_a_number_changed_in_a_pack_is_found(what: str, check: str) -> None:
     arrays: dict[str, Any] = {}
     case = next(case for case in packing.recorded(["exp"], ["float64"], None, arrays) if case.gradients)
     target = targets.TorchLike(mini_dl)
-    assert golden.check(case, arrays, target) is None
+    assert golden.check(case, arrays, target) == {"forward": None, "grad": None}
     (changed,) = getattr(case, what)
     arrays[changed["tensor"]].reshape(-1)[0] += 1e-3
-    assert "differ" in str(golden.check(case, arrays, target))
+    assert "differ" in str(golden.check(case, arrays, target)[check])
 
 
 def test_none_and_zeros_are_two_answers() -> None:
     arrays: dict[str, Any] = {}
     case = next(case for case in packing.recorded(["exp"], ["float64"], None, arrays) if case.gradients)
     case.gradients = [None]
-    assert "where torch's is None" in str(golden.check(case, arrays, targets.TorchLike(mini_dl)))
+    assert "where torch's is None" in str(golden.check(case, arrays, targets.TorchLike(mini_dl))["grad"])
 
 
 def test_a_broken_pack_is_refused_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ Each line is one measurement on this machine; times are medians. The digits netw
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import statistics
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from _report import AGREE, DISAGREE, fail, libraries, parser, table, versions, write_json
-from compare_speed import in_a_new_process, medians
+from compare_speed import in_a_new_process, medians, restart_on
 
 import mini_dl
 
@@ -117,10 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--threads", type=int, default=1, help="threads of both libraries: a service answers several requests at once"
     )
     options = made.parse_args(arguments)
-    if os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
-        count = str(options.threads)  # read when the libraries load, so start again
-        os.environ.update(OPENBLAS_NUM_THREADS=count, OMP_NUM_THREADS=count)
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    restart_on(options.threads)
     ours, theirs = libraries()
     if theirs is None:
         return fail("compare_serving needs torch: python -m pip install torch==2.13.0")

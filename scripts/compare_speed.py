@@ -470,6 +470,14 @@ def sampled_for(seconds: float, work: Work, count: int) -> list[float]:
     return samples
 
 
+def restart_on(threads: int) -> None:
+    """Start the program again where the libraries do not have so many threads: OpenBLAS reads the number when NumPy loads."""
+    count = str(threads)
+    if os.environ.get("OPENBLAS_NUM_THREADS") != count:
+        os.environ.update(OPENBLAS_NUM_THREADS=count, OMP_NUM_THREADS=count)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def in_a_new_process(code: str) -> float:
     """The number that `code` prints."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -520,10 +528,8 @@ def main(arguments: list[str] | None = None) -> int:
         return AGREE
     if not chosen:
         return fail(f"no case matches {options.patterns}; --list shows them")
-    if options.threads is not None and os.environ.get("OPENBLAS_NUM_THREADS") != str(options.threads):
-        count = str(options.threads)  # OpenBLAS reads it when NumPy loads, so start again
-        os.environ.update(OPENBLAS_NUM_THREADS=count, OMP_NUM_THREADS=count)
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+    if options.threads is not None:
+        restart_on(options.threads)
     ours, theirs = libraries()
     if theirs is None:
         return fail("compare_speed needs torch: python -m pip install torch==2.13.0")

@@ -1,10 +1,14 @@
 """Write mini_dl/standins/borrowed.txt: names that modules of torch have because they import or use them, and where they are here.
 
-python scripts/write_borrowed.py     # needs torch
+python scripts/write_borrowed.py
+python scripts/write_borrowed.py --check     # ends with 1 if the file is not what would be written
+
+Needs torch, in an environment like tox's ``parity``: some names depend on what else is installed, such as tabulate.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import importlib
@@ -14,15 +18,16 @@ import sys
 import textwrap
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from _report import brought_up_to_date
 from write_coverage import public_modules
 
 from mini_dl.compat.homes import HOMES
-from mini_dl.files.replacing import rewrite
-from mini_dl.standins import borrowed, find
-from mini_dl.standins.tables import BORROWED
+from mini_dl.standins import borrowed, find, tables
 
 HEAD = """# Names that modules of torch have beside their own: where they are, what they are, or that they are not here.
 # Written by scripts/write_borrowed.py.
@@ -64,8 +69,9 @@ def literal(value: Any) -> str | None:
     """A short value as text."""
     text = repr(value)
     plain = value is None or isinstance(value, (bool, int, float, str, tuple))
-    if not plain or len(text) >= 60 or "\n" in text or " : " in text or (isinstance(value, str) and os.path.isabs(value)):
-        return None  # also a place on this machine
+    is_a_place = isinstance(value, str) and os.path.isabs(value) and value != "/"  # of this machine; a slash alone is a sign
+    if not plain or len(text) >= 60 or "\n" in text or " : " in text or is_a_place:
+        return None
     with contextlib.suppress(ValueError, SyntaxError):
         ast.literal_eval(text)
         return text
@@ -96,25 +102,43 @@ def rows_of(module: ModuleType) -> list[str]:
     return [*lines, *values, *([textwrap.fill(" ".join(absent), 130, initial_indent="?: ")] if absent else [])]
 
 
-def main() -> int:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+@contextlib.contextmanager
+def nothing_borrowed() -> Iterator[None]:
+    """No module has names from the table that is to be written."""
+    path = tables.BORROWED
+    tables.BORROWED = ""
+    borrowed.cache_clear()
+    try:
+        yield
+    finally:
+        tables.BORROWED = path
+        borrowed.cache_clear()
+
+
+def text_of(modules: dict[str, ModuleType]) -> str:
+    """The file for these modules of torch."""
+    text = HEAD
+    for name, module in sorted(modules.items()):
+        place = name.partition(".")[2]
+        if place.partition(".")[0] in ELSEWHERE:
+            continue
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"mini_dl.{place}" if place else "mini_dl")
+        rows = rows_of(module)
+        if rows:
+            text += "\n" + "\n".join([f"[{place or 'torch'}]", *rows]) + "\n"
+    return text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = argparse.ArgumentParser(description="Write the names that modules of torch have beside their own.")
+    made.add_argument("--check", action="store_true", help="write nothing; end with 1 if the file is out of date")
+    options = made.parse_args(arguments)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), nothing_borrowed():
         warnings.simplefilter("ignore")
         torch = importlib.import_module("torch")
-        modules = {"torch": torch, **public_modules(torch)}
-        borrowed.cache_clear()
-        rewrite(BORROWED, "")
-        text = HEAD
-        for name, module in sorted(modules.items()):
-            place = name.partition(".")[2]
-            if place.partition(".")[0] in ELSEWHERE:
-                continue
-            with contextlib.suppress(ImportError):
-                importlib.import_module(f"mini_dl.{place}" if place else "mini_dl")
-            rows = rows_of(module)
-            if rows:
-                text += "\n" + "\n".join([f"[{place or 'torch'}]", *rows]) + "\n"
-    rewrite(BORROWED, text)
-    return 0
+        text = text_of({"torch": torch, **public_modules(torch)})
+    return brought_up_to_date(Path(tables.BORROWED), text, options.check, "python scripts/write_borrowed.py")
 
 
 if __name__ == "__main__":

@@ -9,25 +9,12 @@ import re
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mini_dl as torch
 from mini_dl.standins import kind_of, kinds, tables
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
-
-
-@pytest.fixture(scope="module")
-def names() -> dict[str, list[str]]:
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        script = importlib.import_module("write_coverage")
-    finally:
-        sys.path.remove(str(SCRIPTS))
-    return script.read_names(script.NAMES.read_text(encoding="utf-8"))[1]
 
 
 def module_of(place: str) -> Any:

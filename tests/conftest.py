@@ -1,0 +1,20 @@
+"""What several files of tests ask for."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+
+
+@pytest.fixture(scope="session")
+def names() -> dict[str, list[str]]:
+    """The public names of torch by module, those that the page of coverage counts."""
+    with pytest.MonkeyPatch.context() as patch:  # which also takes away what the script puts there
+        patch.syspath_prepend(str(SCRIPTS))
+        script = importlib.import_module("write_coverage")
+    _, found = script.read_names(script.NAMES.read_text(encoding="utf-8"))
+    return dict(found)
