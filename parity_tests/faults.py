@@ -176,7 +176,7 @@ def first_row(original: Any, grad: Any, shape: Any, dtype: Any) -> Any:
 
 
 def no_accumulation(values: list[Any], node: Any, grad: Any) -> list[Any]:
-    index, dim = restore(node.saved["index"], node), restore(node.saved["dim"], node)
+    index, dim = restore(node.saved_["index"], node), restore(node.saved_["dim"], node)
     return [wrap(np.zeros_like(values[0]._array)).scatter(dim, index, grad)]
 
 

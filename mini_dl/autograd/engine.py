@@ -96,13 +96,13 @@ class Run:
             if not self.everything and edge not in self.needed:
                 return
             array = grad._array
-            if array.shape != edge.shape or array.dtype is not edge.dtype:
-                grad = fitted(grad, edge.shape, edge.dtype)
+            if array.shape != edge.shape_ or array.dtype is not edge.dtype_:
+                grad = fitted(grad, edge.shape_, edge.dtype_)
             if edge in pending:
                 pending[edge] = total(pending[edge], grad, self.owned, edge)
             else:
                 pending[edge] = grad
-                heappush(self.queue, (edge.seq, edge))
+                heappush(self.queue, (edge.seq_, edge))
             return
         elif type(edge) is tuple:
             edge, number = edge
@@ -125,11 +125,11 @@ class Run:
                 pending[edge] = grad
                 self.leaves.append(edge)
             return
-        grad = fitted(grad, edge.shape[number], edge.dtype[number])
+        grad = fitted(grad, edge.shape_[number], edge.dtype_[number])
         slots = pending.get(edge)
         if slots is None:
-            slots = pending[edge] = [None] * len(edge.shape)
-            heappush(self.queue, (edge.seq, edge))
+            slots = pending[edge] = [None] * len(edge.shape_)
+            heappush(self.queue, (edge.seq_, edge))
         slots[number] = grad if slots[number] is None else total(slots[number], grad, self.owned, (edge, number))
 
     def send_sparse(self, edge: Any, grad: Any) -> None:
@@ -160,8 +160,8 @@ class Run:
             if not self.everything and target not in self.needed and id(target) not in self.leaf_positions:
                 continue
             if not isinstance(target, Tensor):
-                self.pending[target] = [None] * len(target.shape) if target.several else None
-                heappush(self.queue, (target.seq, target))
+                self.pending[target] = [None] * len(target.shape_) if target.several_ else None
+                heappush(self.queue, (target.seq_, target))
             elif target._hooks is not None:
                 self.pending[target] = None
                 self.leaves.append(target)
@@ -178,7 +178,7 @@ class Run:
         """Keep what reaches a node that is asked for."""
         for number, positions in self.wanted[node].items():
             for position in positions:
-                self.results[position] = grad[number] if node.several else grad
+                self.results[position] = grad[number] if node.several_ else grad
 
 
 def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
@@ -191,38 +191,38 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
         grad = pending.pop(node)
         if wanted and node in wanted:
             last = not accumulate and not leads_on(node, run.needed, run.leaf_positions)
-            if last and node.hooks is not None:
+            if last and node.hooks_ is not None:
                 grad = run_hooks_of_tensors(node, grad)
             run.note_results(node, grad)
             if last:
                 continue
-        if node.hooks is not None:
+        if node.hooks_ is not None:
             grad = run_hooks_before(node, grad)
-        if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op.runs_without:
-            sent = [None] * len(node.edges)
+        if (grad is None or grad.__class__ is list) and all_none(grad) and not node.op_.runs_without:
+            sent = [None] * len(node.edges_)
         else:
-            sent = node.op.backward(node, grad)
+            sent = node.op_.backward(node, grad)
         if watching:
             refuse_nan(node, sent)
-        if node.hooks is not None and node.hooks.after:
+        if node.hooks_ is not None and node.hooks_.after:
             sent = run_hooks_after(node, sent, grad)
         del grad
-        if not retain_graph and node.saved:
-            for item in node.saved.values():
+        if not retain_graph and node.saved_:
+            for item in node.saved_.values():
                 if len(item) > 1 or type(item) is list:  # a tensor, or a list of them: a second backward must fail
-                    node.saved = None
+                    node.saved_ = None
                     break
-        for edge, g in zip(node.edges, sent):
+        for edge, g in zip(node.edges_, sent):
             if g is not None and edge is not None:
                 if everything and type(edge) is Node and g.__class__ is Tensor:  # `send`, unrolled: most edges are of this kind
                     array = g._array
-                    if array.shape != edge.shape or array.dtype is not edge.dtype:
-                        g = fitted(g, edge.shape, edge.dtype)
+                    if array.shape != edge.shape_ or array.dtype is not edge.dtype_:
+                        g = fitted(g, edge.shape_, edge.dtype_)
                     if edge in pending:
                         pending[edge] = total(pending[edge], g, owned, edge)
                     else:
                         pending[edge] = g
-                        heappush(queue, (edge.seq, edge))
+                        heappush(queue, (edge.seq_, edge))
                 elif type(edge) is list:
                     run.send_list(edge, g, node)
                 else:
@@ -272,21 +272,21 @@ def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:
         node = edge[0] if type(edge) is tuple else edge
         if node is not None and node not in nodes:
             nodes.add(node)
-            stack += flat_edges(node.edges)
+            stack += flat_edges(node.edges_)
     return nodes, leaves
 
 
 def nodes_towards(roots: Sequence[Any], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
     """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
     needed: set[Node] = set()
-    for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq):
+    for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq_):
         if node in wanted or leads_on(node, needed, leaves):
             needed.add(node)
     return needed
 
 
 def leads_on(node: Node, needed: set[Node], leaves: dict[int, list[int]]) -> bool:
-    for edge in flat_edges(node.edges):
+    for edge in flat_edges(node.edges_):
         if isinstance(edge, Tensor):
             if id(edge) in leaves:
                 return True
@@ -442,9 +442,9 @@ def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
 
 def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
     """The hooks of the outputs, then those of tensors that keep their gradient."""
-    hooks = node.hooks
+    hooks = node.hooks_
     assert hooks is not None
-    grads = list(grad) if node.several else [grad]
+    grads = list(grad) if node.several_ else [grad]
     for number, registered in hooks.tensor.items():
         grads[number] = run_tensor_hooks(registered, grads[number])
     for number, reference in hooks.retain.items():
@@ -452,7 +452,7 @@ def run_hooks_of_tensors(node: Node, grad: Any) -> Any:
         if tensor is not None and grads[number] is not None:
             kept = grads[number].clone() if mode.enabled or at_work.anywhere else wrap(grads[number]._array.copy())
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
-    return grads if node.several else grads[0]
+    return grads if node.several_ else grads[0]
 
 
 def run_hooks_of_root(edge: object, grad: Tensor) -> None:
@@ -461,16 +461,16 @@ def run_hooks_of_root(edge: object, grad: Tensor) -> None:
             run_tensor_hooks(edge._hooks.tensor.get(0, {}), grad)
         return
     node, number = grad_fn_and_number(edge)
-    if node is not None and node.hooks is not None:
-        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape))] if node.several else grad)
+    if node is not None and node.hooks_ is not None:
+        run_hooks_of_tensors(node, [grad if i == number else None for i in range(len(node.shape_))] if node.several_ else grad)
 
 
 def run_hooks_before(node: Node, grad: Any) -> Any:
     """The hooks of the outputs, then the node's own."""
     grad = run_hooks_of_tensors(node, grad)
-    assert node.hooks is not None
-    grads = run_prehooks(node.hooks, list(grad) if node.several else [grad])
-    return grads if node.several else grads[0]
+    assert node.hooks_ is not None
+    grads = run_prehooks(node.hooks_, list(grad) if node.several_ else [grad])
+    return grads if node.several_ else grads[0]
 
 
 def run_prehooks(hooks: Hooks, grads: list[Any]) -> list[Any]:
@@ -490,16 +490,16 @@ def run_tensor_hooks(hooks: dict[int, Any], grad: Tensor | None) -> Tensor | Non
 
 
 def run_hooks_after(node: Node, sent: list[Any], grad: Any) -> list[Any]:
-    assert node.hooks is not None
+    assert node.hooks_ is not None
     flat: list[Any] = []
-    for edge, g in zip(node.edges, sent):
+    for edge, g in zip(node.edges_, sent):
         flat.extend(g if type(edge) is list and g is not None else [g])
-    for hook in list(node.hooks.after.values()):
-        changed = hook(tuple(flat), tuple(grad) if node.several else (grad,))
+    for hook in list(node.hooks_.after.values()):
+        changed = hook(tuple(flat), tuple(grad) if node.several_ else (grad,))
         if changed is not None:
             flat = checked_replacements(changed, flat, hook)
     out, at = [], 0
-    for edge, g in zip(node.edges, sent):
+    for edge, g in zip(node.edges_, sent):
         if type(edge) is list and g is not None:
             out.append(flat[at : at + len(edge)])
             at += len(edge)

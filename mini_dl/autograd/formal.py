@@ -23,8 +23,8 @@ def aim_of(edge: Edge) -> tuple[Shape, NumpyType]:
         return edge._array.shape, edge._array.dtype
     if type(edge) is tuple:
         node, number = edge
-        return node.shape[number], node.dtype[number]
-    return edge.shape, edge.dtype
+        return node.shape_[number], node.dtype_[number]
+    return edge.shape_, edge.dtype_
 
 
 class _Formal:
@@ -32,7 +32,7 @@ class _Formal:
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor | None, Tensor]:
-        edge = node.edges[1]
+        edge = node.edges_[1]
         shape, dtype = aim_of(edge)
         return formal(grad, edge), wrap(np.zeros(shape, dtype))
 
@@ -75,7 +75,7 @@ class _Kinked:
     asked: frozenset[str] = frozenset()
 
     def backward(self, node: Node, grad: Tensor) -> tuple[Tensor]:
-        return (formal(grad, node.edges[0]),)
+        return (formal(grad, node.edges_[0]),)
 
 
 _KINKED = _Kinked()

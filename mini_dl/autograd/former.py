@@ -21,6 +21,6 @@ def given_array(tensor: Tensor, array: Array) -> None:
 def known_as(leaf: Tensor, node: Node | None) -> tuple[tuple[int, ...], Any]:
     """The shape and type that `leaf` had when `node` was made of it."""
     for seq, shape, dtype in leaf._former or ():
-        if node is not None and node.seq > seq:
+        if node is not None and node.seq_ > seq:
             return shape, dtype
     return leaf._array.shape, leaf._array.dtype

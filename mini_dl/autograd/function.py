@@ -84,32 +84,32 @@ class _Applied:
         if node.materialize_grads:
             grads = [
                 wrap(np.zeros(shape, dtype)) if g is None and shape is not None else g
-                for g, shape, dtype in zip(grads, node.shape, node.dtype)
+                for g, shape, dtype in zip(grads, node.shape_, node.dtype_)
             ]
-        return node.gradients(node.apply(*grads))
+        return node.gradients_(node.apply(*grads))
 
 
 class BackwardCFunction(Node, FunctionCtx):
     """The node of one call of a Function: also the `ctx` that `forward` and `backward` see. Each Function has a subclass."""
 
     _forward_cls: ClassVar[Any] = None
-    several = True  # edges to it name the output even if there is only one
-    op = _Applied()
+    several_ = True  # edges to it name the output even if there is only one
+    op_ = _Applied()
     needs_input_grad: tuple[bool, ...] = ()
 
     def __init__(self, args: Sequence[Any]) -> None:
         self.is_variable_input = [isinstance(a, Tensor) for a in args]
         edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
         self.needs_input_grad = tuple([isinstance(a, Tensor) and needs_grad(a) for a in args])
-        self.edges = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
-        self.saved, self.seq, self.hooks = {"tensors": []}, 0, None
-        self.shape, self.dtype = [], []
+        self.edges_ = [edge for edge, tensor in zip(edges, self.is_variable_input) if tensor]
+        self.saved_, self.seq_, self.hooks_ = {"tensors": []}, 0, None
+        self.shape_, self.dtype_ = [], []
 
-    def start(self, outs: Sequence[Any]) -> None:
+    def start_(self, outs: Sequence[Any]) -> None:
         """Be the newest node, with `outs` as outputs."""
-        self.seq = next_seq()
+        self.seq_ = next_seq()
         places = [(o._array.shape, o._array.dtype) if isinstance(o, Tensor) else (None, None) for o in outs]
-        self.shape, self.dtype = [shape for shape, _ in places], [dtype for _, dtype in places]
+        self.shape_, self.dtype_ = [shape for shape, _ in places], [dtype for _, dtype in places]
 
     def name(self) -> str:
         return type(self).__name__
@@ -123,15 +123,15 @@ class BackwardCFunction(Node, FunctionCtx):
         if a tensor was modified since."""
         if self.runs_forward:
             return self.kept_for_forward or ()
-        if self.saved is None:
+        if self.saved_ is None:
             raise RuntimeError(FREED)
-        return tuple([restore(item, self) for item in self.saved["tensors"]])
+        return tuple([restore(item, self) for item in self.saved_["tensors"]])
 
     @property
     def _raw_saved_tensors(self) -> tuple[SavedTensor, ...]:
-        if self.saved is None:
+        if self.saved_ is None:
             raise RuntimeError(FREED)
-        return tuple([SavedTensor(self, "tensors", i) for i in range(len(self.saved["tensors"]))])
+        return tuple([SavedTensor(self, "tensors", i) for i in range(len(self.saved_["tensors"]))])
 
     def apply(self, *grads: object) -> Any:
         """The result of the user's `backward` for the gradients of the outputs."""
@@ -143,7 +143,7 @@ class BackwardCFunction(Node, FunctionCtx):
             )
         return (cls.backward if cls.vjp is Function.vjp else cls.vjp)(self, *grads)
 
-    def gradients(self, found: object) -> list[Any]:
+    def gradients_(self, found: object) -> list[Any]:
         """The gradients of the tensors among the inputs. RuntimeError if `found` does not fit them."""
         results = found if isinstance(found, tuple) else (found,)
         expected = len(self.is_variable_input)
@@ -164,7 +164,7 @@ class BackwardCFunction(Node, FunctionCtx):
                 raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
             if is_tensor:
                 grads.append(result)
-        for i, (grad, edge) in enumerate(zip(grads, self.edges)):
+        for i, (grad, edge) in enumerate(zip(grads, self.edges_)):
             if grad is not None and edge is not None:
                 check_gradient(self, i, grad, *aim_of(edge))
         return grads
@@ -326,7 +326,7 @@ def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], record
     for tensor in dirty:
         written(tensor)
     if recording:
-        ctx.start(outs)
+        ctx.start_(outs)
     made = []
     for number, out in enumerate(outs):
         if isinstance(out, Tensor):
@@ -345,7 +345,7 @@ def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], record
                 "modified inplace must all be outputs of the Function."
             )
     if recording:
-        ctx.saved["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
+        ctx.saved_["tensors"] = [_saved(ctx, tensor) for tensor in to_save]
         if packing:
             pack_saved(ctx)
     return tuple(made)

@@ -183,10 +183,10 @@ def edge_before(view: Tensor) -> Edge | None:
     edge, base = edge_of(view), root_of(view)
     node, last = grad_fn_and_number(edge)[0], grad_fn_and_number(edge_of(base))[0]
     while isinstance(node, Node) and node is not last:
-        if node.hooks is not None:
+        if node.hooks_ is not None:
             place = place_of(view._array, base._array)
             return Node(as_strided.op, (edge_of(base),), {"place": (place,)}, view._array)  # type: ignore[attr-defined]
-        node = grad_fn_and_number(node.edges[0])[0] if len(node.edges) == 1 else None
+        node = grad_fn_and_number(node.edges_[0])[0] if len(node.edges_) == 1 else None
     return edge
 
 
@@ -278,5 +278,5 @@ def check_memory(array: Array) -> None:
 
 def adopt(target: Tensor, edge: Edge | None) -> None:
     """Let the node keep the memory of `target` as its result: a later write is then detected, and the copy is freed."""
-    if isinstance(edge, Node) and "result" in edge.saved and len(edge.saved["result"]) == 4:  # not packed by the user's hook
-        edge.saved["result"] = save_result(target)
+    if isinstance(edge, Node) and "result" in edge.saved_ and len(edge.saved_["result"]) == 4:  # not packed by the user's hook
+        edge.saved_["result"] = save_result(target)

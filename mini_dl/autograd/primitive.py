@@ -176,8 +176,8 @@ class Op:
             outs[0]._edge = Node(self, edges, saved, outs[0]._array)
         else:
             node = SeveralNode(self, edges, saved, outs[0]._array)
-            node.shape = [o._array.shape for o in outs]
-            node.dtype = [o._array.dtype for o in outs]
+            node.shape_ = [o._array.shape for o in outs]
+            node.dtype_ = [o._array.dtype for o in outs]
             for number, out in enumerate(outs):
                 if out._array.dtype.kind in INEXACT:
                     out._edge = (node, number)
@@ -194,14 +194,14 @@ def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
     Its text is written out for the primitive, one line per formula, since the loops would cost as much as a small kernel::
 
         def backward(node, grad):
-            saved, edges = node.saved, node.edges
+            saved, edges = node.saved_, node.edges_
             if saved is None: raise RuntimeError(FREED)
             return (
                 None if edges[0] is None else formula0(grad, restore(saved['other'], node)),
                 None if edges[1] is None else formula1(grad, restore(saved['input'], node)),
             )
     """
-    lines = ["def backward(node, grad):", "  saved, edges = node.saved, node.edges"]
+    lines = ["def backward(node, grad):", "  saved, edges = node.saved_, node.edges_"]
     lines += ["  if saved is None: raise RuntimeError(FREED)", "  return ("]
     names: dict[str, Any] = {"FREED": FREED, "formal": formal, "restore": restore}
     for i, (_, formula, asks) in enumerate(primitive.formulas):

@@ -221,13 +221,13 @@ def carry(out: Tensor, tangent: Tensor | None) -> None:
         out._array.flags.writeable = False
     edge = out._edge
     node, number = edge if edge.__class__ is tuple else (edge, None)
-    if isinstance(node, Node) and node.saved and "result" in node.saved:  # what is kept of it keeps its tangent
-        kept = node.saved["result"]
+    if isinstance(node, Node) and node.saved_ and "result" in node.saved_:  # what is kept of it keeps its tangent
+        kept = node.saved_["result"]
         item = kept if number is None else kept[number]
         if len(item) == 4 and isinstance(item[0], Tensor):
             item[0]._tangent = tangent
         elif len(item) == 6:  # packed by the user's hook
-            place, at = (node.saved, "result") if number is None else (kept, number)
+            place, at = (node.saved_, "result") if number is None else (kept, number)
             place[at] = (*item[:5], tangent)
 
 

@@ -249,7 +249,7 @@ def _place(tensor: Tensor) -> tuple[int, int]:
 
 
 def _output_of(node: Any, number: int) -> tuple[tuple[int, ...], dtype]:
-    shape, kind = (node.shape[number], node.dtype[number]) if node.several else (node.shape, node.dtype)
+    shape, kind = (node.shape_[number], node.dtype_[number]) if node.several_ else (node.shape_, node.dtype_)
     return tuple(shape), of_numpy(kind)
 
 
