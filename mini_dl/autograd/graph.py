@@ -34,8 +34,8 @@ next_seq = itertools.count(-1, -1).__next__
 class Node:
     """One recorded call: where its gradient goes (`edges_`), what its formulas need (`saved_`), and when it happened (`seq_`).
 
-    `shape_` and `dtype_` are those of the output. Names end in an underscore because the node of a user's Function is the ``ctx`` too,
-    on which users set attributes of any name.
+    `shape_` and `dtype_` are those of the output. Names end in an underscore because the node of a user's Function is the ``ctx``
+    too, on which users set attributes of any name.
     """
 
     __slots__ = ("__weakref__", "dtype_", "edges_", "hooks_", "inputs_", "metadata_", "op_", "saved_", "seq_", "shape_")
