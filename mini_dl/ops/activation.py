@@ -64,6 +64,13 @@ def _apply(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *args
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
+    """``out = max(input, 0)``
+
+    Raises: RuntimeError for bools and complex numbers.
+
+    >>> torch.relu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     zero = _ZERO.get(input.dtype)
     if zero is None:
         if input.dtype.kind == "b":
