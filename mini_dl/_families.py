@@ -60,6 +60,10 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "(*, n, n), where * are batch dimensions.",
         "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
     },
+    "masked": {
+        "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
+        "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",
+    },
     "window": {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
         "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",

@@ -131,8 +131,8 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at ``i * stride[0] + j *
-    stride[1]``
+    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at
+    ``i * stride[0] + j * stride[1]``
 
     Shapes: `size` and `stride`, of one length -> `size`.
     Raises: RuntimeError for negative sizes or strides, and for different lengths.

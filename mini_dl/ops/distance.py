@@ -59,9 +59,16 @@ def _root(input: np.ndarray) -> np.ndarray:
 
 @function()
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
-    """The p-norm distance of each row of `x1` (B, P, M) from each row of `x2` (B, R, M): (B, P, R).
+    """The distances of all pairs of rows: ``out[i, j] = sum(abs(x1[i, k] - x2[j, k]) ** p, k) ** (1 / p)``
 
-    For many rows and p = 2, a matrix product is used unless `compute_mode` forbids it. RuntimeError if the sizes do not fit.
+    For many rows and ``p = 2``, a matrix product is used unless `compute_mode` forbids it.
+
+    Shapes: `x1` (*, P, M), `x2` (*, R, M) -> (*, P, R).
+    Raises: RuntimeError if the sizes do not fit, for integers, and for a negative `p`.
+
+    >>> torch.cdist(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([[5.],
+            [4.]])
     """
     if x1._array.dtype != x2._array.dtype:
         raise RuntimeError(f"expected scalar type {scalar_name(x1._array.dtype)} but found {scalar_name(x2._array.dtype)}")

@@ -151,14 +151,15 @@ def _tensors(name: str, **arguments: object) -> None:
 
 @method("linalg", out=True)
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product; leading dimensions broadcast, a vector is a row on the left and a column on the right.
+    """The matrix product: ``out[i, j] = sum(input[i, k] * other[k, j], k)``
 
-    Shapes: (K), (K) -> (); (N, K), (K) -> (N); (K), (K, M) -> (M); (*, N, K), (*, K, M) -> (*, N, M). RuntimeError if the inner
-    sizes or the types differ.
+    Leading dimensions broadcast, a vector is a row on the left and a column on the right.
 
-    >>> import mini_dl as torch
-    >>> torch.matmul(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 10.0]))
-    tensor([21., 43.])
+    Shapes: (K), (K) -> (); (N, K), (K) -> (N); (K), (K, M) -> (M); (*, N, K), (*, K, M) -> (*, N, M).
+    Raises: RuntimeError if the inner sizes or the dtypes differ.
+
+    >>> torch.matmul(torch.tensor([[1, 2], [3, 4]]), torch.tensor([10, 1]))
+    tensor([12, 34])
     """
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         _tensors("matmul", input=input, other=other)
@@ -209,7 +210,14 @@ def _stacks(input: Tensor, other: Tensor) -> Tensor:
 
 @method(out=True)
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices, (N, K), (K, M) -> (N, M)."""
+    """The product of two matrices: ``out[i, j] = sum(input[i, k] * mat2[k, j], k)``
+
+    Shapes: (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError unless both are matrices of one dtype that fit.
+
+    >>> torch.mm(torch.tensor([[1, 2]]), torch.tensor([[3], [4]]))
+    tensor([[11]])
+    """
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
         _tensors("mm", input=input, mat2=mat2)
     if input._array.ndim != 2:
@@ -221,7 +229,16 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @method(out=True)
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of equally many matrices, (B, N, K), (B, K, M) -> (B, N, M)."""
+    """The products of two stacks of matrices: ``out[b] = input[b] @ mat2[b]``
+
+    Shapes: (B, N, K), (B, K, M) -> (B, N, M).
+    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+
+    >>> torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1))
+    tensor([[[3.]],
+    <BLANKLINE>
+            [[3.]]])
+    """
     if not (isinstance(input, Tensor) and isinstance(mat2, Tensor)):
         _tensors("bmm", input=input, mat2=mat2)
     _check_batches(input, mat2)
@@ -240,7 +257,14 @@ def _check_batches(batch1: Tensor, batch2: Tensor) -> None:
 
 @method(out=True)
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix and a vector, (N, K), (K) -> (N)."""
+    """The product of a matrix and a vector: ``out[i] = sum(input[i, k] * vec[k], k)``
+
+    Shapes: (N, K), (K) -> (N).
+    Raises: RuntimeError unless they are a matrix and a vector that fit.
+
+    >>> torch.mv(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
+    tensor([21, 43])
+    """
     if not (isinstance(input, Tensor) and isinstance(vec, Tensor)):
         _tensors("mv", input=input, vec=vec)
     a, v = input._array, vec._array
@@ -257,7 +281,14 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 @method(out=True)
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The sum of ``input * tensor`` of two vectors, (K), (K) -> ()."""
+    """The product of two vectors: ``out = sum(input[k] * tensor[k], k)``
+
+    Shapes: (K), (K) -> ().
+    Raises: RuntimeError unless both are vectors of one length and dtype.
+
+    >>> torch.dot(torch.tensor([1, 2]), torch.tensor([3, 4]))
+    tensor(11)
+    """
     if not (isinstance(input, Tensor) and isinstance(tensor, Tensor)):
         _tensors("dot", input=input, tensor=tensor)
     a, b = input._array, tensor._array
@@ -278,14 +309,28 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 @method(out=True)
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """``dot(conj(input), other)``"""
+    """The inner product of two vectors: ``out = sum(conj(input[k]) * other[k], k)``
+
+    Shapes: (K), (K) -> ().
+    Raises: RuntimeError unless both are vectors of one length and dtype.
+
+    >>> torch.vdot(torch.tensor([1j, 2.0]), torch.tensor([1j, 3.0]))
+    tensor(7.+0.j)
+    """
     _tensors("vdot", input=input, other=other)
     return dot(conj(input), other)
 
 
 @method(out=True)
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """The products of all rows of `input` with all rows of `other`, (*, K), (+, K) -> (*, +)."""
+    """The products of all rows of `input` with all rows of `other`: ``out[i, j] = sum(input[i, k] * other[j, k], k)``
+
+    Shapes: (*, K), (+, K) -> (*, +); of a number, the product.
+    Raises: RuntimeError unless the last sizes are equal.
+
+    >>> torch.inner(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]))
+    tensor([21, 43])
+    """
     _tensors("inner", input=input, other=other)
     a, b = input._array, other._array
     if a.ndim == 0 or b.ndim == 0:
@@ -304,7 +349,15 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @public("torch", "torch:ger", "Tensor", "Tensor:ger", out=True)
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """``input[i] * vec2[j]``, (N), (M) -> (N, M)."""
+    """All products of two vectors: ``out[i, j] = input[i] * vec2[j]``
+
+    Shapes: (N), (M) -> (N, M).
+    Raises: RuntimeError unless both are vectors.
+
+    >>> torch.outer(torch.tensor([1, 2]), torch.tensor([3, 4, 5]))
+    tensor([[ 3,  4,  5],
+            [ 6,  8, 10]])
+    """
     if not (isinstance(input, Tensor) and isinstance(vec2, Tensor)):
         _tensors("outer", input=input, vec2=vec2)
     for name, vector in (("self", input), ("vec2", vec2)):
@@ -350,7 +403,14 @@ def _check_expands(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
 
 @method(inplace=True, out=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)``, (N, K), (K, M) -> (N, M); `input` expands."""
+    """A matrix and a product of two: ``out = beta * input + alpha * (mat1 @ mat2)``
+
+    Shapes: `input`, which expands to (N, M), (N, K), (K, M) -> (N, M).
+    Raises: RuntimeError unless both are matrices that fit, and the dtypes are equal.
+
+    >>> torch.addmm(torch.tensor([100, 200]), torch.tensor([[1, 2]]), torch.tensor([[3, 4], [5, 6]]))
+    tensor([[113, 216]])
+    """
     _tensors("addmm", input=input, mat1=mat1, mat2=mat2)
     if mat1.ndim != 2 or mat2.ndim != 2:
         bad, name = (mat1, "mat1") if mat1.ndim != 2 else (mat2, "mat2")
@@ -369,7 +429,14 @@ def _same_type(input: Tensor, mat2: Tensor) -> None:
 
 @method(inplace=True, out=True)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * (mat @ vec)``, (N, K), (K) -> (N); `input` expands."""
+    """A vector and a product: ``out = beta * input + alpha * (mat @ vec)``
+
+    Shapes: `input`, which expands to (N), (N, K), (K) -> (N).
+    Raises: RuntimeError unless they are a matrix and a vector that fit, and the dtypes are equal.
+
+    >>> torch.addmv(torch.tensor([100, 200]), torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 10]), beta=2)
+    tensor([221, 443])
+    """
     _tensors("addmv", input=input, mat=mat, vec=vec)
     a, m, v = input._array, mat._array, vec._array
     if a.ndim > 1 or m.ndim != 2 or v.ndim != 1:
@@ -386,7 +453,15 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
 
 @method(inplace=True, out=True)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * outer(vec1, vec2)``, (N), (M) -> (N, M); `input` expands."""
+    """A matrix and an outer product: ``out = beta * input + alpha * outer(vec1, vec2)``
+
+    Shapes: `input`, which expands to (N, M), (N), (M) -> (N, M).
+    Raises: RuntimeError unless both are vectors.
+
+    >>> torch.addr(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     _tensors("addr", input=input, vec1=vec1, vec2=vec2)
     for name, vector in (("vec1", vec1), ("vec2", vec2)):
         if vector.ndim != 1:
@@ -404,7 +479,14 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
 
 @method(inplace=True, out=True)
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * sum(batch1[i] @ batch2[i])``, (B, N, K), (B, K, M) -> (N, M); `input` expands."""
+    """A matrix and the sum of products: ``out = beta * input + alpha * sum(batch1[i] @ batch2[i], i)``
+
+    Shapes: `input`, which expands to (N, M), (B, N, K), (B, K, M) -> (N, M).
+    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+
+    >>> torch.addbmm(torch.zeros(1, 1), torch.ones(4, 1, 3), torch.ones(4, 3, 1))
+    tensor([[12.]])
+    """
     _tensors("addbmm", input=input, batch1=batch1, batch2=batch2)
     for name, tensor in (("batch1", batch1), ("batch2", batch2)):
         if tensor.ndim != 3:
@@ -422,7 +504,16 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, a
 
 @method(inplace=True, out=True)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input[i] + alpha * (batch1[i] @ batch2[i])``, (B, N, K), (B, K, M) -> (B, N, M); `input` expands."""
+    """Matrices and products of two stacks: ``out[i] = beta * input[i] + alpha * (batch1[i] @ batch2[i])``
+
+    Shapes: `input`, which expands to (B, N, M), (B, N, K), (B, K, M) -> (B, N, M).
+    Raises: RuntimeError unless both are stacks of equally many matrices that fit.
+
+    >>> torch.baddbmm(torch.ones(2, 1, 1), torch.ones(2, 1, 3), torch.ones(2, 3, 1))
+    tensor([[[4.]],
+    <BLANKLINE>
+            [[4.]]])
+    """
     _tensors("baddbmm", input=input, batch1=batch1, batch2=batch2)
     _check_batches(batch1, batch2)
     _check_expands(input._array.shape, (*batch1.shape[:2], batch2.shape[2]))
@@ -539,7 +630,17 @@ def _product(matrices: Any, split: list[list[int]], i: int, j: int) -> Tensor:
 @function(out=True)
 @deprecated("torch.chain_matmul", "`torch.linalg.multi_dot`, which takes a list,")
 def chain_matmul(*matrices: Tensor) -> Tensor:
-    """The product of matrices in the cheapest order. Deprecated in favor of ``linalg.multi_dot``."""
+    """The product of matrices in the cheapest order, deprecated for `linalg.multi_dot`:
+    ``out = matrices[0] @ matrices[1] @ ...``
+
+    Shapes: (a, b), (b, c), ..., (y, z) -> (a, z).
+    Raises: RuntimeError unless all are matrices that fit.
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 1), torch.ones(1, 2))
+    tensor([[3., 3.],
+            [3., 3.]])
+    """
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
     if not matrices:
@@ -554,11 +655,16 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 @function(out=True)
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """The sum of products over dimensions of `a` and `b`: the last `dims` of `a` with the first of `b`, or two lists of them.
+    """The sum of products over `dims`, the last of `a` with the first of `b`, or two lists of them:
+    ``out[i, j] = sum(a[i, k] * b[k, j], k)``
 
-    >>> import mini_dl as torch
-    >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
+    Shapes: (*a, *k), (*k, *b) -> (*a, *b).
+    Raises: RuntimeError unless the sizes that are summed over are equal.
+
+    >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(3, 4, 5), 2).shape
     torch.Size([2, 5])
+    >>> torch.tensordot(torch.tensor([1, 2]), torch.tensor([[1, 10]]), ([0], [1]))
+    tensor([21])
     """
     _tensors("tensordot", a=a, b=b)
     if isinstance(dims, Tensor):

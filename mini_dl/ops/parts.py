@@ -252,8 +252,8 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 @method()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views along `dim`, of equal size but for the last: ``out[k] = input[k * s:(k + 1) * s]``, ``s = ceil(n /
-    chunks)``
+    """At most `chunks` views along `dim`, of equal size but for the last: ``out[k] = input[k * s:(k + 1) * s]``,
+    ``s = ceil(n / chunks)``
 
     Shapes: (*in) -> parts of it along `dim`.
     Raises: RuntimeError unless `chunks` is positive.

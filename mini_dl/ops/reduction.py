@@ -543,8 +543,8 @@ def _choose(
 
 @method(out=same_types_along)
 def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The largest element, ``out = max(input[i], i)``; with `dim`, also its index; with a tensor, ``out = maximum(input,
-    other)``.
+    """The largest element, ``out = max(input[i], i)``; with `dim`, also its index; with a tensor,
+    ``out = maximum(input, other)``.
 
     Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
 
@@ -562,8 +562,8 @@ def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other:
 
 @method(out=same_types_along)
 def min(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The smallest element, ``out = min(input[i], i)``; with `dim`, also its index; with a tensor, ``out = minimum(input,
-    other)``.
+    """The smallest element, ``out = min(input[i], i)``; with `dim`, also its index; with a tensor,
+    ``out = minimum(input, other)``.
 
     Family: reduction
     Raises: IndexError over an empty dimension; RuntimeError for an empty `input`.
@@ -692,8 +692,8 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def hash_tensor(input: Tensor, dim: Ints = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
-    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64: ``out = input[0] ^
-    input[1] ^ ...``
+    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64:
+    ``out = input[0] ^ input[1] ^ ...``
 
     Family: reduction
 

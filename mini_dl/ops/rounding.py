@@ -277,8 +277,8 @@ def frac(input: Array) -> Array:
 
 @method("special", inplace=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, halves to the even one: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of ``10
-    ** -decimals``.
+    """The nearest integer, halves to the even one: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of
+    ``10 ** -decimals``.
 
     Family: elementwise
 
