@@ -107,7 +107,8 @@ def said_first(sentence: str, doc: str | None) -> str:
     if not doc:
         return sentence
     later = INDENT.search(doc)
-    return f"{sentence}\n\n{later[1] if later else ''}{doc}"
+    indent = later[1] if later else ""
+    return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
 
 
 def tell(names: Mapping[str, object]) -> None:

@@ -75,7 +75,7 @@ bitwise_or = _bitwise("bitwise_or", np.bitwise_or, "bitwise_or_cpu", "biu", "The
 bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "bitwise_xor_cpu", "biu", "The bits set in exactly one: ``out = input ^ other``", "tensor([14, -1])")
 bitwise_left_shift = _bitwise(
     "bitwise_left_shift", np.left_shift, "lshift_cpu", "iu",
-    "``out = input * 2 ** other``; 0 where `other` is negative or not below the number of bits.", "tensor([48, -12])",
+    "``out = input * 2 ** other``; 0 where `other` is negative or not below the number of bits.", "tensor([ 48, -12])",
 )  # fmt: skip
 bitwise_right_shift = _bitwise(
     "bitwise_right_shift", np.right_shift, "rshift_cpu", "iu",

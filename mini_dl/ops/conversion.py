@@ -176,7 +176,17 @@ def _shorthand(name: str, target: dtype) -> None:
     def convert(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
         return _converted(self, target.numpy, False, memory_format)
 
-    named(convert, name, f"This tensor as {target.name}.")
+    shown = {"b": "[False,  True]", "f": "[0.0000, 1.5000]", "c": "[0.0000+0.j, 1.5000+0.j]"}.get(target.numpy.kind, "[0, 1]")
+    shown = "[0.0000, 1.5000]" if target.is_floating_point else shown
+    said = "" if target.name in ("bool", "int64", "float32", "complex64") else f", dtype=torch.{target.name}"
+    doc = f"""This tensor as {target.name}, itself if it is that already: ``out = self.to(torch.{target.name})``
+
+Shapes: (*in) -> (*in).
+Raises: TypeError for another `memory_format` than one of torch's.
+
+>>> torch.tensor([0.0, 1.5]).{name}()
+tensor({shown}{said})"""
+    named(convert, name, doc)
     tensor_method()(convert)
 
 
@@ -363,14 +373,17 @@ def is_tensor(obj: object) -> bool:
 def _never_marked(name: str, what: str) -> None:
     """Publish ``is_{name}`` and ``resolve_{name}``."""
 
+    ends = "Shapes: a tensor of any shape.\nRaises: TypeError unless `input` is a tensor.\n\n"
+    ends += f">>> torch.{{}}_{name}(torch.tensor([1]))\n{{}}"
+
     def is_marked(input: Tensor) -> bool:
         return False
 
     def resolved(input: Tensor) -> Tensor:
         return input
 
-    method()(named(is_marked, f"is_{name}", f"False: {what} are computed at once, not marked."))
-    method()(named(resolved, f"resolve_{name}", "This tensor."))
+    method()(named(is_marked, f"is_{name}", f"``out = False``: {what} are computed at once, not marked.\n\n{ends.format('is', 'False')}"))
+    method()(named(resolved, f"resolve_{name}", f"``out = input``: {what} are computed at once, not marked.\n\n{ends.format('resolve', 'tensor([1])')}"))
 
 
 _never_marked("conj", "conjugates")

@@ -204,7 +204,7 @@ def _family(
             raise TypeError(f"fft_{name}2(): argument 'dim' must be tuple of ints, not NoneType")
         return along_many(input, s, dim, norm)
 
-    composed = several.format("x").replace("torch.fft.", "")
+    composed = several.format("input").replace("torch.fft.", "")
     ends = f"""{shapes}
 {ERRORS}
 
@@ -261,7 +261,7 @@ hfft = _family(
     "Shapes: (*in), with m elements at `dim`, the last of several -> (*in), real, with `n`, or ``2 * (m - 1)``, there.",
     "torch.fft.hfft(torch.fft.fft({}, dim=0))",
     """>>> torch.fft.hfft(torch.tensor([1.0, 1.0j, 0.0]))
-tensor([1., 3., 1., -1.])""",
+tensor([ 1.,  3.,  1., -1.])""",
 )  # fmt: skip
 ihfft = _family(
     "ihfft", _to_half, True,

@@ -148,7 +148,15 @@ def _atleast(n: int) -> Any:
             tensors = tuple(tensors[0])
         return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
 
-    named(at_least, f"atleast_{n}d", f"Each tensor with at least {n} dimensions, as NumPy adds them.")
+    added, shown = (("()", "[1]"), ("[0]", "[1, 1]"), ("[0, :, 0]", "[1, 1, 1]"))[n - 1]
+    doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, a view, to which those of size 1 are added: ``input = out{added}``
+
+Shapes: (*in) -> (*in), or {("(1)", "(1, n) or (1, 1)", "(m, n, 1), (1, n, 1) or (1, 1, 1)")[n - 1]}; several tensors -> a tuple.
+Raises: TypeError for what is not a tensor.
+
+>>> torch.atleast_{n}d(torch.tensor(5)).shape
+torch.Size({shown})"""
+    named(at_least, f"atleast_{n}d", doc)
     return function()(at_least)
 
 

@@ -119,6 +119,18 @@ def prod(
     return out.clone() if out is input and dim not in (None, ()) else out
 
 
+INDEX = "The index, in the dtype of the input unless `dtype` is given, of the"
+
+
+def _said_of(name: str, what: str, shown: str) -> str:
+    return f"""{what}
+
+Family: {"scan" if "soft" in name else "masked"}
+
+>>> torch.masked.{name}(torch.tensor([5, 9, 3]){".float()" * ("soft" in name)}, 0, mask=torch.tensor([True, False, True]))
+tensor({shown})"""
+
+
 def _extreme(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number], doc: str) -> Callable[..., Tensor]:
     """The extreme that `reduce` finds, published under its name; `fill` is what masked elements count as"""
 
@@ -140,13 +152,13 @@ def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number],
         out = reduce(filled(input, mask, lambda: fill(input, reduce.__name__)), dim, bool(keepdim))
         return out.to(input.dtype if dtype is None else dtype)
 
-    return public("masked")(named(place, reduce.__name__, f"{doc}, in the type of the input unless `dtype` is given."))
+    return public("masked")(named(place, reduce.__name__, doc))
 
 
-amax = _extreme(reduction.amax, lowest, "The largest of the elements that `mask` keeps.")
-amin = _extreme(reduction.amin, highest, "The smallest of the elements that `mask` keeps.")
-argmax = _place(reduction.argmax, lowest, "The index of the largest element that `mask` keeps")
-argmin = _place(reduction.argmin, highest, "The index of the smallest element that `mask` keeps")
+amax = _extreme(reduction.amax, lowest, _said_of("amax", "The largest of the elements that `mask` keeps: ``out = max(input[i], i)``", "5"))
+amin = _extreme(reduction.amin, highest, _said_of("amin", "The smallest of the elements that `mask` keeps: ``out = min(input[i], i)``", "3"))
+argmax = _place(reduction.argmax, lowest, _said_of("argmax", f"{INDEX} largest element that `mask` keeps: ``input[out] = max(input[i], i)``", "0"))
+argmin = _place(reduction.argmin, highest, _said_of("argmin", f"{INDEX} smallest element that `mask` keeps: ``input[out] = min(input[i], i)``", "2"))
 
 
 def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) -> Tensor:
@@ -333,9 +345,13 @@ def _normalization(function: Callable[..., Tensor], hide: Callable[[Tensor, str]
     public("masked")(normalization)
 
 
-_normalization(softmax, lowest, "The softmax of the elements that `mask` keeps; hidden ones get 0.")
-_normalization(log_softmax, lowest, "The logarithm of the softmax of the elements that `mask` keeps; hidden ones get -inf.")
-_normalization(softmin, highest, "The softmax of the negative of the elements that `mask` keeps; hidden ones get 0.")
+SOFTMAX = "The softmax of the elements that `mask` keeps: ``out = exp(input) / sum(exp(input[j]), j)``; hidden ones get 0."
+LOG_SOFTMAX = "The logarithm of `softmax`: ``out = input - log(sum(exp(input[j]), j))``; hidden elements get -inf."
+SOFTMIN = "The softmax of the negative: ``out = exp(-input) / sum(exp(-input[j]), j)``; hidden elements get 0."
+
+_normalization(softmax, lowest, _said_of("softmax", SOFTMAX, "[0.8808, 0.0000, 0.1192]"))
+_normalization(log_softmax, lowest, _said_of("log_softmax", LOG_SOFTMAX, "[-0.1269,    -inf, -2.1269]"))
+_normalization(softmin, highest, _said_of("softmin", SOFTMIN, "[0.1192, 0.0000, 0.8808]"))
 
 
 @public("masked")

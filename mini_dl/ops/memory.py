@@ -12,6 +12,7 @@ import numpy as np
 from mini_dl._checks import index_of, nonnegative, sizes, spread_out
 from mini_dl._device import MemoryFormat
 from mini_dl._dtypes import Array, Ints, NumpyType, of_numpy
+from mini_dl._families import said_first
 from mini_dl._meta import is_hollow, refuse_hollow
 from mini_dl._surface import method, named, namespace, tensor_method
 from mini_dl._unseen import is_unseen
@@ -105,7 +106,7 @@ def _becoming(function: Callable[..., Tensor], name: str) -> None:
             rename(self, title(name.rstrip("_"), NUMBER_OF_BECOMING.get(name, 1)))
         return self
 
-    named(call, name, f"In-place version of ``{function.__name__}``: the memory stays, the shape changes.")
+    named(call, name, said_first(f"`{function.__name__}`, in place: the memory stays, the shape changes.", function.__doc__))
     setattr(Tensor, name, call)
 
 

@@ -36,8 +36,8 @@ def _declare(name: str, kernel: Callable[[Array, Array], Array], summary: str, s
 
 
 _KINDS = {
-    "t": ("first", "cos(n * t)", "[-0.5000, -1.0000]", "[-1.,  0.]"),
-    "u": ("second", "sin((n + 1) * t) / sin(t)", "[ 0., -1.]", "[-1.,  0.]"),
+    "t": ("first", "cos(n * t)", "[-0.5000, -1.0000]", "[-1., -0.]"),
+    "u": ("second", "sin((n + 1) * t) / sin(t)", "[ 0., -1.]", "[-1., -0.]"),
     "v": ("third", "cos((n + 1 / 2) * t) / cos(t / 2)", "[-1., -1.]", "[-1.,  1.]"),
     "w": ("fourth", "sin((n + 1 / 2) * t) / sin(t / 2)", "[ 1., -1.]", "[-1., -1.]"),
 }

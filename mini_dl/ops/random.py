@@ -365,10 +365,17 @@ def _like(name: str, distribution: Distribution, doc: str) -> Callable[..., Tens
     return function()(named(like, name, doc))
 
 
-rand_like = _like("rand_like", _standard_uniform, "A tensor of the shape and type of `input`, uniform on [0, 1).")
-randn_like = _like(
-    "randn_like", _standard_normal, "A tensor of the shape and type of `input`, normal with mean 0 and variance 1."
-)
+def _said_of(name: str, what: str) -> str:
+    return f"""A tensor of the shape and dtype of `input`, {what}
+
+Family: like
+
+>>> torch.{name}(torch.zeros(2, 3)).shape
+torch.Size([2, 3])"""
+
+
+rand_like = _like("rand_like", _standard_uniform, _said_of("rand_like", "uniform on [0, 1): ``out[i] ~ U(0, 1)``"))
+randn_like = _like("randn_like", _standard_normal, _said_of("randn_like", "normal: ``out[i] ~ N(0, 1)``"))
 
 
 @function()

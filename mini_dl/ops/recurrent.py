@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mini_dl._dtypes import NARROW, Array
-from mini_dl._surface import function
+from mini_dl._surface import function, named
 from mini_dl.autograd.backwards import grad as gradients
 from mini_dl.autograd.engine import run_backward
 from mini_dl.autograd.mode import at_work, differentiates
@@ -284,10 +284,12 @@ def _layers(
     return (input, *[stack(list(parts)) for parts in zip(*finals)])
 
 
+CLASSES = {"rnn_tanh": "RNN(2, 3)", "rnn_relu": "RNN(2, 3, nonlinearity='relu')", "lstm": "LSTM(2, 3)", "gru": "GRU(2, 3)"}
+"""What has the parameters of each."""
+
+
 def _network(step: Cell, name: str) -> Callable[..., State]:
     def call(*args: Any) -> State:
-        """``(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``, or, packed,
-        ``(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``"""
         if isinstance(args[3], (list, tuple)):
             data, batch_sizes, hx, params, *options = args
             sizes: list[int] | None = [int(n) for n in batch_sizes.tolist()]
@@ -304,8 +306,20 @@ def _network(step: Cell, name: str) -> Callable[..., State]:
         output, *final = _layers(step, data, start, params, sizes, *options)
         return (output.transpose(0, 1) if batch_first else output, *final)
 
-    call.__name__ = call.__qualname__ = name
-    return function()(call)
+    several = name == "lstm"
+    doc = f"""The layers of `nn.{name.partition("_")[0].upper()}` as a function, step by step: ``h[t] = {name.removesuffix("_tanh").removesuffix("_relu")}_cell(x[t], h[t - 1])``
+
+The arguments are `input`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`, `batch_first`, or, packed,
+`data`, `batch_sizes`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`.
+
+Shapes: `input` (L, N, C), `hx` (layers * directions, N, H){", twice" * several} -> (L, N, directions * H), and the last of each like `hx`.
+Raises: RuntimeError for sizes that do not fit; IndexError for too few arguments.
+
+>>> layer = nn.{CLASSES[name]}
+>>> x, h = torch.ones(5, 1, 2), torch.zeros(1, 1, 3)
+>>> torch.{name}(x, {"(h, h)" if several else "h"}, list(layer.parameters()), True, 1, 0.0, False, False, False)[0].shape
+torch.Size([5, 1, 3])"""
+    return function()(named(call, name, doc))
 
 
 rnn_tanh, rnn_relu = _network(_tanh, "rnn_tanh"), _network(_relu, "rnn_relu")

@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 from mini_dl._device import layout as layout_of, sparse_bsc, sparse_bsr, sparse_csc, sparse_csr
-from mini_dl._surface import function, tensor_method
+from mini_dl._surface import function, named, tensor_method
 from mini_dl.tensor import Tensor
 
 
@@ -159,7 +159,15 @@ def _only_sparse(name: str, kind: str) -> None:
     def method(self: Tensor) -> Tensor:
         raise RuntimeError(f"{name} expected sparse {kind}tensor layout but got Strided")
 
-    method.__name__, method.__doc__ = name, "RuntimeError: this tensor is dense."
+    named(method, name, f"""A part of a sparse tensor, ``self.to_sparse().{name}()`` for one of that layout; this tensor is dense.
+
+Shapes: a tensor of any shape.
+Raises: RuntimeError.
+
+>>> torch.ones(2).{name}()
+Traceback (most recent call last):
+    ...
+RuntimeError: {name} expected sparse {kind}tensor layout but got Strided""")
     tensor_method()(method)
 
 
