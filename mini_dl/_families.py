@@ -68,6 +68,13 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
         "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",
     },
+    "cell": {
+        "Shapes": "`input` (N, C), `hx` (N, H), `w_ih` (H, C), `w_hh` (H, H), both biases (H) -> (N, H).",
+        "Raises": "RuntimeError for sizes that do not fit.",
+    },
+    "functional": {
+        "Raises": "RuntimeError if an output does not require grad, with `strict` if it does not depend on an input.",
+    },
     "loss": {
         "Shapes": "`input` and `target` (*in) -> (), or (*in) if `reduction` is 'none'.",
         "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",

@@ -60,7 +60,14 @@ def _assign_requires_grad(self: Tensor, flag: bool) -> None:
 
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
-    """Ask for (or give up) the gradient of a leaf. RuntimeError if it is not a leaf, or not floating point."""
+    """Ask for, or give up, the gradient of a leaf: ``self.requires_grad = requires_grad``
+
+    Family: attribute
+    Raises: RuntimeError if it is not a leaf, or not floating point or complex.
+
+    >>> torch.ones(2).requires_grad_()
+    tensor([1., 1.], requires_grad=True)
+    """
     if mode.stack:
         raise RuntimeError(
             NOT_WITHIN.format(call="requires_grad_() (or perhaps using torch.autograd.functional.* APIs)", name="requires_grad_")
@@ -149,13 +156,16 @@ def backward(
     create_graph: bool = False,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradient of this tensor to ``.grad`` of each leaf it was computed from; `gradient` weighs its elements.
+    """The gradient of this tensor added to ``.grad`` of each leaf: ``x.grad += sum(gradient[i] * diff(self[i], x), i)``
 
-    RuntimeError if it needs no gradient, if it is not a scalar and `gradient` is missing, or if the graph was already freed.
+    `gradient` weighs it, and may be left out for one element. The graph is freed unless `retain_graph`; with `create_graph`
+    the gradients can be differentiated too. `inputs` are the leaves to reach, by default all.
 
-    >>> import mini_dl as torch
+    Shapes: (*in), `gradient` of the same shape.
+    Raises: RuntimeError without `gradient` for more than one element, if nothing requires grad, or if the graph is freed.
+
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
-    >>> (x * x).sum().backward()
+    >>> (x**2).sum().backward()
     >>> x.grad
     tensor([2., 4.])
     """
@@ -163,7 +173,15 @@ def backward(
 
 
 def detach(self: Tensor) -> Tensor:
-    """The same memory without history."""
+    """The same memory without history: ``out = input``
+
+    Shapes: (*in) -> (*in); a view.
+    Raises: TypeError unless `input` is a tensor.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> (2 * x).detach().requires_grad
+    False
+    """
     if self._level is not None:
         return at_work.detached(self)
     out = alias(self)
@@ -175,7 +193,14 @@ def detach(self: Tensor) -> Tensor:
 
 
 def detach_(self: Tensor) -> Tensor:
-    """Forget the history. RuntimeError on a view, whose history is its base's."""
+    """The history forgotten, in place: ``out = self``
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError on a view, whose history is that of its base.
+
+    >>> (2 * torch.ones(2, requires_grad=True)).detach_().requires_grad
+    False
+    """
     if inference.here:
         return self
     if self._base is not None:
@@ -191,7 +216,16 @@ def detach_(self: Tensor) -> Tensor:
 
 
 def retain_grad(self: Tensor) -> None:
-    """Keep ``.grad`` for this non-leaf tensor."""
+    """The gradient of a tensor that is not a leaf kept too: ``self.grad += diff(out, self)`` in the next backward.
+
+    Family: attribute
+    Raises: RuntimeError if it does not require grad.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> y = 2 * x; y.retain_grad(); (3 * y).backward()
+    >>> y.grad
+    tensor([3.])
+    """
     if mode.stack:
         raise RuntimeError(NOT_WITHIN.format(call="retain_grad()", name="retain_grad"))
     if not needs_grad(self):
@@ -208,9 +242,16 @@ def _version(self: Tensor) -> int:
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-    """Call ``hook(grad)`` when the gradient of this tensor is complete; a tensor it returns replaces it.
+    """A function called when the gradient of this tensor is complete: ``grad = hook(grad)``, unless it returns None.
 
-    RuntimeError if this tensor needs no gradient. Returns a handle with ``remove()``.
+    Family: attribute
+    Raises: RuntimeError if the tensor does not require grad.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: 10 * grad)
+    >>> (3 * x).backward()
+    >>> x.grad
+    tensor([30.])
     """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -222,7 +263,16 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Hand
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Handle:
-    """Call ``hook(leaf)`` after a gradient is added to ``.grad`` of this leaf."""
+    """A function called after a gradient is added to ``.grad`` of this leaf: ``hook(self)``
+
+    Family: attribute
+    Raises: RuntimeError unless this tensor is a leaf that requires grad.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda leaf: print("grad", leaf.grad))
+    >>> (3 * x).backward()
+    grad tensor([3.])
+    """
     if not needs_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if _grad_fn(self) is not None:

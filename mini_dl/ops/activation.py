@@ -598,12 +598,14 @@ def _log_softmax(input: Array, dim: int) -> Array:
 
 @method("special", out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
-    """``exp(input) / sum(exp(input))`` along `dim`, computed in `dtype` if that is given.
+    """Positive weights that add up to 1 along `dim`, computed in `dtype` if it is given:
+    ``out[i] = exp(input[i]) / sum(exp(input[j]), j)``
 
-    >>> import mini_dl as torch
-    >>> torch.softmax(torch.zeros(2, 2), 1)
+    Family: scan
+
+    >>> torch.softmax(torch.tensor([[0.0, 0.0], [1.0, 3.0]]), 1)
     tensor([[0.5000, 0.5000],
-            [0.5000, 0.5000]])
+            [0.1192, 0.8808]])
     """
     if dtype is not None:
         input = input.to(dtype)
@@ -612,7 +614,13 @@ def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
 
 @method("special", out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
-    """``input - log(sum(exp(input)))`` along `dim`, computed in `dtype` if that is given."""
+    """The logarithm of `softmax`, without its underflow: ``out[i] = input[i] - log(sum(exp(input[j]), j))``
+
+    Family: scan
+
+    >>> torch.log_softmax(torch.tensor([0.0, -1000.0]), 0)
+    tensor([    0., -1000.])
+    """
     if dtype is not None:
         input = input.to(dtype)
     return _log_softmax(input, wrap_dim(dim, input.ndim))

@@ -216,7 +216,14 @@ _publish("feature_alpha_dropout", _shifted, True)
 
 @function(out=True)
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """`dropout`, and the mask of the elements it kept; ``train=None`` means training."""
+    """`dropout`, and the mask of the elements it kept; ``train=None`` means training: ``out = input * mask / (1 - p)``
+
+    Shapes: (*in) -> (*in), (*in).
+    Raises: RuntimeError unless ``0 <= p <= 1``.
+
+    >>> torch.native_dropout(torch.ones(3), 0.5, False)
+    (tensor([1., 1., 1.]), tensor([True, True, True]))
+    """
     array = input._array
     if train is False or not array.size:
         return input.clone(), wrap(np.ones(array.shape, bool))
@@ -249,7 +256,16 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
 def _torch_rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Generator | None = None
 ) -> Tensor:
-    """``nn.functional.rrelu`` with a generator of your own."""
+    """`nn.functional.rrelu` with a generator of your own: ``out = input if input >= 0 else slope * input``, the slope drawn in
+    training.
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError if `lower` exceeds `upper`.
+    Source: Xu et al., Empirical evaluation of rectified activations, 2015.
+
+    >>> torch.rrelu(torch.tensor([-1.0, 2.0]), 0.1, 0.3)
+    tensor([-0.2000,  2.0000])
+    """
     return _rrelu(input, lower, upper, training, generator, False)
 
 

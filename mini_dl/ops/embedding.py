@@ -116,7 +116,16 @@ def _check_indices(indices: Tensor, name: str) -> None:
 def _torch_embedding(
     weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Tensor:
-    """The rows `indices` of `weight`: (K, D), (*) -> (*, D). With `sparse` the gradient of a leaf is a sparse tensor."""
+    """The rows that the indices name: ``out[i] = weight[indices[i]]``; with `sparse` the gradient of a leaf is a sparse tensor.
+
+    Shapes: `weight` (K, D), `indices` (*in) -> (*in, D).
+    Raises: IndexError if an index is out of range; RuntimeError unless `weight` is a matrix and `indices` are integers.
+
+    >>> torch.embedding(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.tensor([1, 1, 0]))
+    tensor([[2., 3.],
+            [2., 3.],
+            [0., 1.]])
+    """
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
@@ -157,7 +166,16 @@ def embedding(
 
 @function()
 def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
-    """Scale the rows `indices` of `weight` whose norm exceeds `max_norm` down to it, in place."""
+    """The rows that the indices name scaled down, in place, where their norm is larger:
+    ``weight[i] = weight[i] * maxnorm / norm(weight[i])``
+
+    Shapes: `weight` (K, D), `indices` any -> `weight`.
+    Raises: IndexError if an index is out of range.
+
+    >>> torch.embedding_renorm_(torch.tensor([[3.0, 4.0], [6.0, 8.0]]), torch.tensor([0]), 1.0, 2.0)
+    tensor([[0.6000, 0.8000],
+            [6.0000, 8.0000]])
+    """
     _check_indices(indices, "embedding_renorm_")
     array = weight._array
     used = np.unique(indices._array)
@@ -317,7 +335,17 @@ def _torch_embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """The first result of torch's function of this name: ``nn.functional.embedding_bag`` with `mode` 0 sum, 1 mean, 2 max"""
+    """The rows of each bag reduced, `mode` 0 sum, 1 mean, 2 max: ``out[b] = sum(weight[indices[i]], i)`` over
+    ``offsets[b] <= i < offsets[b + 1]``
+
+    It is the first result of torch's function of this name, and `nn.functional.embedding_bag`.
+
+    Shapes: `weight` (K, D), `indices` (n), `offsets` (B) -> (B, D).
+    Raises: RuntimeError unless `offsets` begin at 0; IndexError if an index is out of range.
+
+    >>> torch.embedding_bag(torch.tensor([[1.0], [10.0]]), torch.tensor([0, 1, 1]), torch.tensor([0, 1]))[0]
+    tensor([1.])
+    """
     name = ("sum", "mean", "max")[mode]
     options = per_sample_weights, include_last_offset, padding_idx, sparse
     return _bags(weight, indices, offsets._array, scale_grad_by_freq, name, *options)

@@ -160,7 +160,15 @@ def _torch_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.layer_norm``"""
+    """`nn.functional.layer_norm`: ``out = (input - mean) / sqrt(var + eps) * weight + bias``
+
+    Shapes: (*, *normalized_shape) -> the same; `weight` and `bias` of `normalized_shape`.
+    Raises: RuntimeError unless the input ends with `normalized_shape`.
+    Source: Ba, Kiros, and Hinton, Layer normalization, 2016.
+
+    >>> torch.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
+    """
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
@@ -168,7 +176,15 @@ def _torch_layer_norm(
 def native_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`layer_norm` with the mean and ``1 / sqrt(var + eps)`` of each row."""
+    """`layer_norm` with the mean and the factor of each row: ``out = (input - mean) * rstd * weight + bias``,
+    ``rstd = 1 / sqrt(var + eps)``
+
+    Shapes: (*, *normalized_shape) -> the same, (*, 1, ...), (*, 1, ...).
+    Raises: RuntimeError unless the input ends with `normalized_shape`.
+
+    >>> torch.native_layer_norm(torch.tensor([[1.0, 3.0]]), (2,), None, None, 1e-5)
+    (tensor([[-1.0000,  1.0000]]), tensor([[2.]]), tensor([[1.0000]]))
+    """
     shape = _row_checks("native_layer_norm", input, normalized_shape, weight, bias)
     out, mean, rstd = _over_trailing(input, shape, weight, bias, eps, True)
     small = (*input._array.shape[: input.ndim - len(shape)], *(1,) * len(shape))
@@ -368,7 +384,16 @@ def _torch_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     training: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.batch_norm`` with the arguments in another order"""
+    """`nn.functional.batch_norm` with the arguments in another order: ``out = (input - mean) / sqrt(var + eps) * weight + bias``
+
+    Shapes: (N, C, *in) -> (N, C, *in), the others (C).
+    Raises: RuntimeError outside training without running statistics; ValueError in training for one value per channel.
+    Source: Ioffe and Szegedy, Batch normalization, 2015.
+
+    >>> torch.batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-5)
+    tensor([[-1.0000],
+            [ 1.0000]])
+    """
     out = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
     rename(out, "NativeBatchNormBackward0")
     return out
@@ -379,7 +404,15 @@ def native_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     training: bool, momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """`batch_norm` with the mean and ``1 / sqrt(var + eps)`` of the batch, which are empty outside training."""
+    """`batch_norm` with the mean and ``rstd = 1 / sqrt(var + eps)`` of the batch, which are empty outside training.
+
+    Shapes: (N, C, *in) -> (N, C, *in), (C), (C).
+    Raises: RuntimeError outside training without running statistics.
+
+    >>> torch.native_batch_norm(torch.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-5)
+    (tensor([[-1.0000],
+            [ 1.0000]]), tensor([2.]), tensor([1.0000]))
+    """
     if input.ndim < 2:
         raise IndexError(f"native_batch_norm(): expected at least 2 dimensions, but got input of shape {list(input.shape)}")
     out, mean, rstd = _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
@@ -411,7 +444,16 @@ def _torch_instance_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
     use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.instance_norm`` with the arguments in another order"""
+    """`nn.functional.instance_norm` with the arguments in another order:
+    ``out = (input - mean) / sqrt(var + eps) * weight + bias``
+
+    Shapes: (N, C, *in) -> (N, C, *in), the others (C).
+    Raises: RuntimeError without input statistics and running ones.
+    Source: Ulyanov, Vedaldi, and Lempitsky, Instance normalization, 2016.
+
+    >>> torch.instance_norm(torch.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5)
+    tensor([[[-1.0000,  1.0000]]])
+    """
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
@@ -471,7 +513,15 @@ def _torch_group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Tensor:  # fmt: skip
-    """``nn.functional.group_norm``"""
+    """`nn.functional.group_norm`: ``out = (input - mean) / sqrt(var + eps) * weight + bias``
+
+    Shapes: (N, C, *in) -> (N, C, *in), `weight` and `bias` (C).
+    Raises: RuntimeError unless `num_groups` divides C.
+    Source: Wu and He, Group normalization, 2018.
+
+    >>> torch.group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
     _check_groups(input, input._array.shape[1], num_groups)
     _check_vectors(input, input._array.shape[1], weight, bias)
     _of_one_type(input, weight, bias)
@@ -482,7 +532,15 @@ def _torch_group_norm(
 def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`group_norm` with the mean and ``1 / sqrt(var + eps)`` of each group: (N, group)."""
+    """`group_norm` with the mean and the factor of each group: ``out = (input - mean) * rstd * weight + bias``,
+    ``rstd = 1 / sqrt(var + eps)``
+
+    Shapes: (N, C, *in) -> (N, C, *in), (N, group), (N, group).
+    Raises: RuntimeError unless `group` divides C, and the sizes are those of `input`.
+
+    >>> torch.native_group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), None, None, 1, 4, 1, 2, 1e-5)[1]
+    tensor([[ 2., 20.]])
+    """
     _check_groups(input, C, group)
     if N < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {N}: [{N}, {group}]")

@@ -105,7 +105,17 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 @function()
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
-    """`input` with `value` around its last dimensions, `pad` = (before, after) of the last one, then of the one before it ..."""
+    """One value around the last dimensions: ``out[before + i] = input[i]``, else ``out[i] = value``
+
+    `pad` is (before, after) of the last dimension, then of the one before it, and so on; negative ones cut off.
+
+    Shapes: (*in) -> (*in), each size plus what is before and after.
+    Raises: RuntimeError for an odd number of pads, for more than there are dimensions, and if a size becomes negative.
+
+    >>> torch.constant_pad_nd(torch.tensor([[1, 2]]), (1, 0, 0, 1), 9)
+    tensor([[9, 1, 2],
+            [9, 9, 9]])
+    """
     pads = _pairs(input, pad)
     if not any(map(any, pads)):
         dtype_of_number(value)

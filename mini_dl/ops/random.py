@@ -36,35 +36,65 @@ from mini_dl.tensor import Tensor, wrap
 def manual_seed(seed: int) -> Generator:
     """Start the default stream of random numbers from `seed`; return the generator.
 
-    >>> import mini_dl as torch
-    >>> _ = torch.manual_seed(0)
-    >>> torch.rand(3)
-    tensor([0.4963, 0.7682, 0.0885])
+    Raises: RuntimeError for a number of more than 64 bits; TypeError for what is not a number.
+
+    >>> _ = torch.manual_seed(7); a = torch.rand(2)
+    >>> _ = torch.manual_seed(7); torch.equal(a, torch.rand(2))
+    True
     """
     return here.generator.manual_seed(int(seed))
 
 
 @public("torch", "random")
 def seed() -> int:
-    """Start the default stream from an unpredictable seed; return the seed."""
+    """Start the default stream from an unpredictable seed; return the seed.
+
+    Raises: TypeError for an argument.
+
+    >>> torch.seed() == torch.initial_seed()
+    True
+    """
     return here.generator.seed()
 
 
 @public("torch", "random")
 def initial_seed() -> int:
-    """The seed the default stream started from."""
+    """The seed that the default stream started from.
+
+    Raises: TypeError for an argument.
+
+    >>> _ = torch.manual_seed(7)
+    >>> torch.initial_seed()
+    7
+    """
     return here.generator.initial_seed()
 
 
 @public("torch", "random")
 def get_rng_state() -> Tensor:
-    """The state of the default stream: 5056 bytes, in torch's layout."""
+    """The state of the default stream: 5056 bytes, in torch's layout.
+
+    Raises: TypeError for an argument.
+
+    >>> state = torch.get_rng_state(); a = torch.rand(2)
+    >>> torch.set_rng_state(state)
+    >>> torch.equal(a, torch.rand(2)), state.shape
+    (True, torch.Size([5056]))
+    """
     return wrap(here.generator.dump())
 
 
 @public("torch", "random")
 def set_rng_state(new_state: Tensor) -> None:
-    """Continue the default stream from a state of this library or of torch. TypeError or RuntimeError for anything else."""
+    """Continue the default stream from a state of this library or of torch.
+
+    Raises: TypeError unless it is a tensor of uint8; RuntimeError for bytes that are not a state.
+
+    >>> torch.set_rng_state(torch.zeros(3))
+    Traceback (most recent call last):
+        ...
+    TypeError: RNG state must be a torch.ByteTensor
+    """
     _set_state(here.generator, new_state)
 
 
@@ -73,7 +103,16 @@ def fork_rng(
     devices: object = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices",
     device_type: object = None,
 ) -> AbstractContextManager[None]:  # fmt: skip
-    """Draw freely within the block: afterwards the default stream continues as if nothing had been drawn."""
+    """Draw freely within the block: afterwards the default stream continues as if nothing had been drawn.
+
+    Raises: ValueError for a device other than the CPU.
+
+    >>> _ = torch.manual_seed(7)
+    >>> with torch.random.fork_rng():
+    ...     a = torch.rand(2)
+    >>> torch.equal(a, torch.rand(2))
+    True
+    """
     return _Forked() if enabled else contextlib.nullcontext()
 
 
@@ -186,13 +225,28 @@ def _put(target: Tensor, generator: Generator | None, draw: Draw) -> Tensor:
 
 @tensor_method()
 def uniform_(self: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers uniform on [from, to). RuntimeError unless from <= to."""
+    """Fill with uniform numbers: ``self[i] ~ U(from_, to)``
+
+    Family: fill
+    Raises: RuntimeError unless ``from_ <= to``, and for integers.
+
+    >>> x = torch.zeros(1000).uniform_(2, 4)
+    >>> x.mean().round(), x.min() >= 2, x.max() < 4
+    (tensor(3.), tensor(True), tensor(True))
+    """
     return put(self, generator, lambda like: distributions.uniform(like.dtype, from_, to))
 
 
 @tensor_method()
 def normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with normal numbers of that mean and standard deviation. RuntimeError if `std` is negative."""
+    """Fill with normal numbers: ``self[i] ~ N(mean, std ** 2)``
+
+    Family: fill
+    Raises: RuntimeError if `std` is negative, and for integers.
+
+    >>> torch.zeros(10000).normal_(5, 2).std().round()
+    tensor(2.)
+    """
     return put(self, generator, lambda like: distributions.normal(like.dtype, mean, std, like.flags.c_contiguous))
 
 
@@ -203,8 +257,14 @@ _UNSAID: Any = object()
 def random_(self: Tensor, from_: object = _UNSAID, to: object = _UNSAID, *, generator: Generator | None = None) -> Tensor:
     """Fill with integers: ``random_(from, to)`` of [from, to), ``random_(to)`` of [0, to), ``random_()`` all from 0 on.
 
-    ``random_(from, None)`` has no limit but that of the type; for a float, ``random_()`` gives integers it represents exactly.
-    RuntimeError if the range is empty or the type cannot hold it.
+    ``random_(from, None)`` has no limit but that of the dtype; for a float, ``random_()`` gives integers it represents
+    exactly.
+
+    Family: fill
+    Raises: RuntimeError if the range is empty or the dtype cannot hold it.
+
+    >>> torch.zeros(1000, dtype=torch.int64).random_(1, 7).unique()
+    tensor([1, 2, 3, 4, 5, 6])
     """
     dtype = self._array.dtype
     if from_ is _UNSAID and to is _UNSAID:
@@ -217,9 +277,13 @@ def random_(self: Tensor, from_: object = _UNSAID, to: object = _UNSAID, *, gene
 
 @tensor_method()
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill with ones of probability `p`, a number or a tensor that expands to this shape, and zeros.
+    """Fill with ones and zeros: ``P(self[i] == 1) = p``, where `p` is a number or a tensor that expands to this shape.
 
-    RuntimeError unless 0 <= p <= 1.
+    Family: fill
+    Raises: RuntimeError unless ``0 <= p <= 1``.
+
+    >>> torch.zeros(3).bernoulli_(torch.tensor([0.0, 1.0, 1.0]))
+    tensor([0., 1., 1.])
     """
     if not isinstance(p, Tensor):
         return put(self, generator, lambda like: distributions.bernoulli(like.dtype, p))
@@ -236,25 +300,53 @@ def _coins(like: Array, p: Array) -> Draw:
 
 @tensor_method()
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers of density ``lambd exp(-lambd x)``. RuntimeError unless lambd > 0."""
+    """Fill with exponentially distributed numbers, of density ``lambd * exp(-lambd * x)``.
+
+    Family: fill
+    Raises: RuntimeError unless ``lambd > 0``, and for integers.
+
+    >>> torch.zeros(10000).exponential_(0.5).mean().round()
+    tensor(2.)
+    """
     return put(self, generator, lambda like: distributions.exponential(like.dtype, lambd))
 
 
 @tensor_method()
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers of density ``sigma / (pi ((x - median)^2 + sigma^2))``. RuntimeError unless sigma > 0."""
+    """Fill with Cauchy distributed numbers, of density ``sigma / (pi * ((x - median) ** 2 + sigma ** 2))``.
+
+    Family: fill
+    Raises: RuntimeError unless ``sigma > 0``, and for integers.
+
+    >>> torch.zeros(10000).cauchy_(3).median().round()
+    tensor(3.)
+    """
     return put(self, generator, lambda like: distributions.cauchy(like.dtype, median, sigma))
 
 
 @tensor_method()
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
-    """Fill with exp of normal numbers of that mean and deviation. RuntimeError unless std > 0."""
+    """Fill with exponentials of normal numbers: ``log(self[i]) ~ N(mean, std ** 2)``
+
+    Family: fill
+    Raises: RuntimeError unless ``std > 0``, and for integers.
+
+    >>> torch.zeros(10000).log_normal_(2, 0.1).log().mean().round()
+    tensor(2.)
+    """
     return put(self, generator, lambda like: distributions.log_normal(like.dtype, mean, std))
 
 
 @tensor_method()
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers of trials up to the first success: ``P(X = k) = (1 - p)^(k-1) p``. RuntimeError unless 0 < p < 1."""
+    """Fill with numbers of trials up to the first success: ``P(self[i] == k) = (1 - p) ** (k - 1) * p``
+
+    Family: fill
+    Raises: RuntimeError unless ``0 < p < 1``.
+
+    >>> torch.zeros(10000).geometric_(0.25).mean().round()
+    tensor(4.)
+    """
     return put(self, generator, lambda like: distributions.geometric(like.dtype, p))
 
 
@@ -276,14 +368,29 @@ NOT_GIVEN: Any = object()
 
 @factory(draws=True)
 def rand(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
-    """A tensor of that size, uniform on [0, 1)."""
+    """Uniform numbers: ``out[i] ~ U(0, 1)``
+
+    Family: factory
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.rand(2, 3)
+    tensor([[0.4963, 0.7682, 0.0885],
+            [0.1320, 0.3074, 0.6341]])
+    """
     _sized("rand", size)
     return _filled(size, dtype, generator, _standard_uniform)
 
 
 @factory(draws=True)
 def randn(*size: object, generator: Generator | None = None, names: None = None, dtype: NumpyType | None) -> Array:
-    """A tensor of that size, normal with mean 0 and variance 1 (of a complex number: of both its parts together)."""
+    """Normal numbers: ``out[i] ~ N(0, 1)``; of a complex number the variance is that of both its parts together.
+
+    Family: factory
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randn(3)
+    tensor([ 1.5410, -0.2934, -2.1788])
+    """
     _sized("randn", size)
     return _filled(size, dtype, generator, _standard_normal)
 
@@ -297,7 +404,15 @@ def randint(
     generator: Generator | None = None,
     dtype: NumpyType | None,
 ) -> Array:
-    """Integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``. RuntimeError if the range is empty."""
+    """Integers, each as likely, ``low <= out[i] < high``: ``randint(high, size)`` or ``randint(low, high, size)``.
+
+    Family: factory
+    Raises: RuntimeError if the range is empty, or the dtype cannot hold it.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randint(1, 7, (5,))
+    tensor([3, 4, 6, 1, 2])
+    """
     if size is None:
         low, high, size = 0, low, high
     elif high is NOT_GIVEN:
@@ -309,7 +424,15 @@ def randint(
 
 @factory(draws=True)
 def randperm(n: int, *, generator: Generator | None = None, dtype: NumpyType | None) -> Array:
-    """The integers from 0 to n - 1 in random order. RuntimeError if `n` is negative or too large for the type."""
+    """The integers from 0 to n - 1 in random order: ``sort(out)[i] = i``
+
+    Shapes: -> (n,).
+    Raises: RuntimeError if `n` is negative or too large for the dtype.
+
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randperm(5)
+    tensor([4, 0, 1, 3, 2])
+    """
     n = _index("randperm", "n", n)
     target = np.dtype(np.int64) if dtype is None else dtype
     nonnegative((n,))
@@ -384,7 +507,14 @@ def randint_like(
     layout: Layout = None, device: DeviceLike = None, pin_memory: bool = False, requires_grad: bool = False,
     memory_format: MemoryFormat = None,
 ) -> Tensor:  # fmt: skip
-    """A tensor with the shape and type of `input`, integers in [low, high) or, with one bound, in [0, low)."""
+    """Integers in the shape and dtype of `input`: ``low <= out[i] < high``, or with one bound ``0 <= out[i] < low``
+
+    Family: like
+    Raises: RuntimeError if the range is empty, or the dtype cannot hold it.
+
+    >>> torch.randint_like(torch.zeros(3), 5, 6)
+    tensor([5., 5., 5.])
+    """
     if high is NOT_GIVEN:
         low, high = 0, int(low.item()) if isinstance(low, Tensor) else low  # torch takes a tensor only here
     return _filled_like(input, dtype, device, memory_format, generator, requires_grad, _between("randint_like", low, high))
@@ -436,9 +566,13 @@ def normal(
     out: Tensor | None = None, dtype: TypeLike = None, layout: Layout = None, device: DeviceLike = None,
     pin_memory: bool = False, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Normal numbers: with `size`, identically distributed; else each with its own mean and deviation, one or both tensors.
+    """Normal numbers, each with its own mean and deviation, or `size` of one: ``out[i] ~ N(mean[i], std[i] ** 2)``
 
-    RuntimeError if a deviation is negative.
+    Shapes: `mean` and `std` of as many elements, or one a number -> the shape of `mean`; two numbers -> `size`.
+    Raises: RuntimeError if a deviation is negative.
+
+    >>> torch.normal(torch.tensor([0.0, 100.0]), torch.tensor([0.0, 0.0]))
+    tensor([  0., 100.])
     """
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         if size is not None:
@@ -483,9 +617,13 @@ def _normal_around(mean: Tensor | float, std: Tensor | float, generator: Generat
 
 @method(out=True)
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
-    """Ones and zeros: the elements of `input` are the probabilities of a one, unless `p` is given.
+    """Ones and zeros: ``P(out[i] == 1) = input[i]``, unless `p` is given.
 
-    RuntimeError unless 0 <= p <= 1.
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError unless ``0 <= p <= 1``.
+
+    >>> torch.bernoulli(torch.tensor([0.0, 1.0, 1.0]))
+    tensor([0., 1., 1.])
     """
     if any_batches():
         given = (input, p) if isinstance(p, Tensor) else (input,)
@@ -507,7 +645,14 @@ def _bernoulli(input: Tensor, p: Any, generator: Generator | None) -> Tensor:
 
 @function()
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Numbers of events whose averages are the elements of `input`. RuntimeError if one is negative."""
+    """Numbers of events, whose averages are given: ``P(out[i] == k) = input[i] ** k * exp(-input[i]) / factorial(k)``
+
+    Shapes: (*in) -> (*in).
+    Raises: RuntimeError if an average is negative, and for integers.
+
+    >>> torch.poisson(torch.full((10000,), 4.0)).mean().round()
+    tensor(4.)
+    """
     if any_batches():
         return drawn_from(lambda one: poisson(one, generator), (input,))
     array = input._array
@@ -517,9 +662,14 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 @function(out=True)
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
-    """How many of `count` trials succeed, each with probability `prob`. Not differentiable.
+    """How many of `count` trials succeed:
+    ``P(out[i] == k) = binomial(count[i], k) * prob[i] ** k * (1 - prob[i]) ** (count[i] - k)``
 
-    ValueError unless `count` is floating point, RuntimeError if the types differ.
+    Shapes: `count` and `prob` are broadcast, and the result has their common shape.
+    Raises: ValueError unless `count` is floating point; RuntimeError if the dtypes differ.
+
+    >>> torch.binomial(torch.full((10000,), 10.0), torch.full((10000,), 0.3)).mean().round()
+    tensor(3.)
     """
     if any_batches():
         return drawn_from(lambda one, other: binomial(one, other, generator), (count, prob))
@@ -593,9 +743,13 @@ def multinomial(
     generator: Generator | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`num_samples` indices for each row of weights, with probabilities by weight; without `replacement`, no index twice.
+    """Indices drawn by their weights: ``P(out[j] == i) = input[i] / sum(input[k], k)``; without `replacement`, no index twice.
 
-    RuntimeError if the weights are not floats, or are negative, infinite or NaN, or sum to zero.
+    Shapes: (m, n) -> (m, num_samples), (n) -> (num_samples).
+    Raises: RuntimeError if the weights are not floats, or are negative, infinite or NaN, or sum to zero.
+
+    >>> torch.multinomial(torch.tensor([0.0, 1.0, 0.0]), 3, replacement=True)
+    tensor([1, 1, 1])
     """
     if any_batches():
         return drawn_from(lambda one: _multinomial_rows(one, num_samples, replacement, generator), (input,))

@@ -324,7 +324,15 @@ def grid_sample(
 @public("torch", "torch:grid_sampler_2d", "torch:grid_sampler_3d")
 @by_element
 def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
-    """``grid_sample`` with its modes by number."""
+    """`nn.functional.grid_sample` with its modes by number: ``out[n, :, y, x] = input[n, :, grid[n, y, x]]``
+
+    Shapes: `input` (N, C, *in), `grid` (N, *out, n) -> (N, C, *out).
+    Raises: RuntimeError unless both have the same N, dtype and number of dimensions.
+    Source: Jaderberg et al., Spatial transformer networks, 2015.
+
+    >>> torch.grid_sampler(torch.arange(4.0).reshape(1, 1, 2, 2), torch.zeros(1, 1, 1, 2), 0, 0, True)
+    tensor([[[[1.5000]]]])
+    """
     for position, (name, value) in enumerate((("input", input), ("grid", grid)), 1):
         if not isinstance(value, Tensor):
             raise not_a_tensor("grid_sampler", name, position, value)
@@ -391,5 +399,14 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 
 @function()
 def affine_grid_generator(theta: Tensor, size: object, align_corners: bool) -> Tensor:
-    """``nn.functional.affine_grid``"""
+    """`nn.functional.affine_grid`: ``out[n, y, x] = theta[n] @ (x, y, 1)``, of positions from -1 to 1.
+
+    Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2), or with one dimension more.
+    Raises: RuntimeError unless the shapes fit; ValueError for integers.
+    Source: Jaderberg et al., Spatial transformer networks, 2015.
+
+    >>> torch.affine_grid_generator(torch.eye(2, 3).unsqueeze(0), (1, 1, 1, 2), True)
+    tensor([[[[-1.,  0.],
+              [ 1.,  0.]]]])
+    """
     return affine_grid(theta, size, align_corners)
