@@ -473,9 +473,13 @@ def hessian(func: Function, argnums: ArgNums = 0) -> Function:
 
 
 def functionalize(func: Function, *, remove: str = "mutations") -> Function:
-    """`func`, whose writes in place torch would replace for its compilers: here it stays as it is.
+    """`func`, whose writes in place torch would replace for its compilers: here it stays as it is, ``out = func``
 
-    RuntimeError unless `remove` is "mutations" or "mutations_and_views".
+    Shapes: those of `func`.
+    Raises: RuntimeError unless `remove` is "mutations" or "mutations_and_views".
+
+    >>> torch.func.functionalize(torch.neg)(torch.ones(1))
+    tensor([-1.])
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(
@@ -494,7 +498,17 @@ def functionalize(func: Function, *, remove: str = "mutations") -> Function:
 
 
 def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
-    """What a tensor within a transform stands for: a tensor outside of all of them, or one level below unless `recurse`."""
+    """What a tensor within a transform stands for, outside of all of them, or one level below unless `recurse`: ``out[b]`` for
+    each b.
+
+    Shapes: (*in) -> (*batches, *in).
+    Raises: AttributeError unless it is a tensor.
+
+    >>> seen = []
+    >>> _ = torch.vmap(lambda x: seen.append(torch.func.debug_unwrap(x)) or x)(torch.tensor([1.0, 2.0]))
+    >>> seen
+    [tensor([1., 2.])]
+    """
     while tensor._value is not None:
         tensor = tensor._value
         if not recurse:

@@ -48,9 +48,15 @@ def functional_call(
 
 
 def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The parameters of several modules of one class, stacked by name into new leaves, and their buffers likewise.
+    """The parameters and the buffers of several modules of one architecture, stacked:
+    ``out[name][k] = models[k].state_dict()[name]``
 
-    RuntimeError if there are none, or if they differ in class or mode.
+    Shapes: each (*in) -> (number of models, *in).
+    Raises: RuntimeError for no models, or of different types or modes.
+
+    >>> params, buffers = torch.func.stack_module_state([nn.Linear(2, 1), nn.Linear(2, 1)])
+    >>> params["weight"].shape
+    torch.Size([2, 1, 2])
     """
     if len(models) == 0:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mini_dl._families import tell
 from mini_dl._dtypes import Array, Function
 from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
@@ -347,3 +348,6 @@ def _leaf(array: Array) -> Tensor:
 def _packed(tensors: Sequence[Tensor], several: bool, create_graph: bool) -> Tensors:
     kept = tuple(tensors) if create_graph else tuple([t.detach() for t in tensors])
     return kept if several else kept[0]
+
+
+tell(globals())

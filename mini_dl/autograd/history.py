@@ -8,6 +8,7 @@ from typing import Any
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import INEXACT
+from mini_dl._families import told
 from mini_dl._meta import is_hollow
 from mini_dl._unseen import is_unseen
 from mini_dl.autograd import backwards
@@ -79,7 +80,12 @@ def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
 
 
 def _get_grad(self: Tensor) -> Tensor | None:
-    """The gradient accumulated so far; None before the first backward."""
+    """The gradient accumulated so far; None before the first backward.
+
+    >>> x = torch.tensor([3.0], requires_grad=True)
+    >>> (x**2).backward(); x.grad
+    tensor([6.])
+    """
     if self._grad is None and not is_end(self) and not self._retains:
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
@@ -114,22 +120,42 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
 
 
 def _grad_fn(self: Tensor) -> Any:
-    """The node that computed this tensor; None for a leaf."""
+    """The node that computed this tensor; None for a leaf.
+
+    >>> (2 * torch.ones(1, requires_grad=True)).grad_fn
+    <MulBackward0 object at 0x7f03a5162260>
+    """
     edge = edge_of(self)
     return None if isinstance(edge, Tensor) else shown(grad_fn_and_number(edge)[0])
 
 
 def _is_leaf(self: Tensor) -> bool:
-    """Whether no operation made this tensor."""
+    """Whether no operation made this tensor.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> x.is_leaf, (2 * x).is_leaf
+    (True, False)
+    """
     return is_end(self) if self._base is None else _grad_fn(self) is None
 
 
 def _output_nr(self: Tensor) -> int:
+    """Which of the results of its node this tensor is.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> [part.output_nr for part in x.unbind()]
+    [0, 1]
+    """
     return grad_fn_and_number(None if is_end(self) else self._edge)[1]
 
 
 def _get_data(self: Tensor) -> Tensor:
-    """The same memory without its history and its version: autograd does not notice writes to it."""
+    """The same memory without its history and its version: autograd does not notice writes to it.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> x.data.requires_grad
+    False
+    """
     if self._level is not None:
         if is_unseen(self):
             raise RuntimeError("accessing `data` under vmap transform is not allowed")
@@ -280,6 +306,29 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], No
     return Handle(own_hooks(self).after, hook)
 
 
+def is_inference(self: Tensor) -> bool:
+    """Whether this tensor was made in `inference_mode`, ``out = False`` for others: it has no history, ever.
+
+    Family: attribute
+
+    >>> with torch.inference_mode():
+    ...     x = torch.ones(1)
+    >>> x.is_inference()
+    True
+    """
+    return bool(self._inference)
+
+
+def _retains_grad(self: Tensor) -> bool:
+    """Whether this tensor, which is not a leaf, keeps its gradient.
+
+    >>> x = 2 * torch.ones(1, requires_grad=True)
+    >>> x.retain_grad(); x.retains_grad
+    True
+    """
+    return self._retains
+
+
 def _attach() -> None:
     methods = (
         backward,
@@ -289,8 +338,10 @@ def _attach() -> None:
         register_hook,
         register_post_accumulate_grad_hook,
         requires_grad_,
+        is_inference,
     )
     for method in methods:
+        method.__doc__ = told(method.__doc__)
         setattr(Tensor, method.__name__, method)
     properties: dict[str, tuple[Any, ...]] = {
         "requires_grad": (needs_grad, _assign_requires_grad),
@@ -299,13 +350,12 @@ def _attach() -> None:
         "is_leaf": (_is_leaf,),
         "data": (_get_data, _set_data),
         "output_nr": (_output_nr,),
-        "retains_grad": (lambda self: self._retains,),
+        "retains_grad": (_retains_grad,),
         "_version": (_version,),
     }
     for name, accessors in properties.items():
         setattr(Tensor, name, property(*accessors))
     setattr(Tensor, "_is_view", lambda self: self._base is not None)  # noqa: B010
-    setattr(Tensor, "is_inference", lambda self: bool(self._inference))  # noqa: B010
 
 
 _attach()

@@ -113,12 +113,35 @@ def data_ptr(self: Tensor) -> int:
     return self._array.__array_interface__["data"][0] if self._array.size and not is_hollow(self._array) else 0
 
 
-setattr(Tensor, "is_meta", property(lambda self: is_hollow(self._array), doc="Whether it has no values."))  # noqa: B010
-setattr(Tensor, "is_cpu", property(lambda self: not is_hollow(self._array), doc="Whether its values are on the CPU."))  # noqa: B010
+def _is_meta(self: Tensor) -> bool:
+    """Whether it has no values.
+
+    >>> torch.ones(2, device="meta").is_meta
+    True
+    """
+    return is_hollow(self._array)
+
+
+def _is_cpu(self: Tensor) -> bool:
+    """Whether its values are on the CPU.
+
+    >>> torch.ones(2).is_cpu
+    True
+    """
+    return not is_hollow(self._array)
+
+
+setattr(Tensor, "is_meta", property(_is_meta))  # noqa: B010
+setattr(Tensor, "is_cpu", property(_is_cpu))  # noqa: B010
 
 
 def _volatile(self: Tensor) -> bool:
-    """False: nothing is volatile since ``torch.no_grad``."""
+    """False: nothing is volatile since ``torch.no_grad``.
+
+    >>> import warnings; warnings.simplefilter("ignore")
+    >>> torch.ones(2).volatile
+    False
+    """
     warnings.warn("volatile was removed (Variable.volatile is always False)", stacklevel=2)
     return False
 
@@ -201,7 +224,11 @@ def new_memory(values: object) -> Array:
 
 
 class UntypedStorage:
-    """The memory of a tensor as bytes; views of one tensor share it. ``UntypedStorage(n)`` is new memory of n bytes."""
+    """The memory of a tensor as bytes; views of one tensor share it. ``UntypedStorage(n)`` is new memory of n bytes.
+
+    >>> torch.tensor([1, 2], dtype=torch.uint8).untyped_storage().tolist()
+    [1, 2]
+    """
 
     is_cuda = is_hpu = is_sparse = False
 

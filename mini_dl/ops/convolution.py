@@ -394,7 +394,16 @@ def convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, transposed: bool,
     output_padding: Ints, groups: int,
 ) -> Tensor:  # fmt: skip
-    """Any of the convolutions above: the number of dimensions is that of the weight."""
+    """Any of the convolutions, by the number of dimensions of the weight:
+    ``out[o, x] = sum(weight[o, c, k] * input[c, x * stride + k], (c, k))``
+
+    Shapes: `input` (N, C, *in), `weight` (O, C / groups, *kernel), `bias` (O) -> (N, O, *out); transposed, `weight` (C, O /
+    groups, *kernel).
+    Raises: RuntimeError if the shapes do not fit, or if `groups` does not divide the channels.
+
+    >>> torch.convolution(torch.ones(1, 1, 3), torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
+    tensor([[[2., 2.]]])
+    """
     n = weight.ndim - 2
     if transposed:
         return _transposed(f"conv_transpose{n}d", n, input, weight, bias, stride, padding, output_padding, groups, dilation)

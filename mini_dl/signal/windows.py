@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mini_dl._families import tell
 from mini_dl._device import strided
 from mini_dl._dtypes import float32, float64, get_default_dtype
 from mini_dl.ops.creation import empty, ones
@@ -244,3 +245,6 @@ def nuttall(M: int, *, sym: bool = True, **options: object) -> Tensor:
     tensor([3.6280e-04, 2.2698e-01, 1.0000e+00, 2.2698e-01, 3.6280e-04])
     """
     return general_cosine(M, a=[0.3635819, 0.4891775, 0.1365995, 0.0106411], sym=sym, **options)
+
+
+tell(globals())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mini_dl import _dtypes
+from mini_dl._families import tell
 from mini_dl.sparse import handlers
 from mini_dl.sparse.making import (
     check_compressed as check_compressed,
@@ -187,7 +188,7 @@ def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
     >>> torch.sparse.spsolve(torch.eye(2).to_sparse_csr(), torch.ones(2))
     Traceback (most recent call last):
         ...
-    NotImplementedError: Could not run 'aten::_spsolve' with arguments from the 'SparseCsrCPU' backend. This could be because the operator doesn't exist for this backend
+    NotImplementedError: Could not run 'aten::_spsolve' ...
     """
     raise NotImplementedError(
         "Could not run 'aten::_spsolve' with arguments from the 'SparseCsrCPU' backend. This could be because the operator "
@@ -239,3 +240,6 @@ class check_sparse_tensor_invariants:
                 return function(*args, **kwargs)
 
         return call
+
+
+tell(globals())
