@@ -1,7 +1,7 @@
 """What the docstrings of a family share: shapes and errors, written once, told by every member.
 
-A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already. At
-publication the family's lines take that line's place, without those that the docstring has of its own.
+A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already.
+At publication the family's lines take that line's place, without those that the docstring has of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+REDUCED = "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out."
 NOT_A_TENSOR = "TypeError unless `input` is a tensor"
 
 FAMILIES: dict[str, dict[str, str]] = {
@@ -22,11 +23,19 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "comparison": {
         "Shapes": "`input` and `other` are broadcast, and the result, of bools, has their common shape.",
-        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless `input` is a tensor and `other` one or a number.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless `input` is a tensor, `other` one or a number.",
     },
     "reduction": {
-        "Shapes": "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out.",
+        "Shapes": REDUCED,
         "Raises": "IndexError for a dimension that `input` lacks; RuntimeError for one that is named twice.",
+    },
+    "statistic": {
+        "Shapes": REDUCED,
+        "Raises": "RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.",
+    },
+    "extreme": {
+        "Shapes": REDUCED,
+        "Raises": "IndexError over an empty dimension, and for one that `input` lacks.",
     },
     "scan": {
         "Shapes": "(*in) -> (*in), along `dim`.",
@@ -50,7 +59,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "fill": {
         "Shapes": "a tensor of any shape, which is overwritten and returned.",
-        "Raises": "RuntimeError for a leaf that requires grad, for a parameter out of range, and for a dtype without such numbers.",
+        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, and a dtype without such numbers.",
     },
     "matrix": {
         "Shapes": "(*, m, n), where * are batch dimensions.",

@@ -24,10 +24,12 @@ def functional_call(
 ) -> Any:
     """``module(*args, **kwargs)`` with these tensors in place of its parameters and buffers.
 
-    Several dictionaries may not share a name (ValueError). With `tie_weights`, a tensor that the module has under two names is
-    replaced under both; with `strict` every parameter and buffer must be given, and nothing else (RuntimeError).
+    With `tie_weights`, a tensor that the module has under two names is replaced under both; with `strict` every parameter and
+    buffer must be given, and nothing else.
 
-    >>> import mini_dl as torch
+    Shapes: those of the module.
+    Raises: ValueError for dictionaries that share a name; RuntimeError with `strict` for another set of names.
+
     >>> layer = torch.nn.Linear(2, 1)
     >>> torch.func.functional_call(layer, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}, torch.tensor([3.0, 4.0]))
     tensor([7.])

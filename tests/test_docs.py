@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from public_values import PLACES, public_values
 
 import mini_dl
 from mini_dl import textbook
-from public_values import PLACES, public_values
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))

@@ -36,7 +36,8 @@ NEEDS = {
 }
 """By kind, the parts of a docstring next to its first sentence."""
 
-SYMBOLS = "sym_constrain_range sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum"
+SYMBOLS = """sym_constrain_range sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max sym_min sym_not
+    sym_sqrt sym_sum"""
 MODES = "enable_grad inference_mode no_grad set_grad_enabled"
 GENERATORS = "get_rng_state initial_seed manual_seed seed set_rng_state"
 
@@ -44,9 +45,9 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "setting": (
         "a setting, a block, a file or a question about the library: no tensor goes in and comes out",
         {
-            "torch": f"""{SYMBOLS} {MODES} {GENERATORS} DisableTorchFunction DisableTorchFunctionSubclass Generator GradScaler autocast
-                autocast_decrement_nesting autocast_increment_nesting can_cast classproperty clear_autocast_cache device finfo
-                get_autocast_dtype get_default_device get_default_dtype get_num_threads iinfo is_anomaly_check_nan_enabled
+            "torch": f"""{SYMBOLS} {MODES} {GENERATORS} DisableTorchFunction DisableTorchFunctionSubclass Generator GradScaler
+                autocast autocast_decrement_nesting autocast_increment_nesting can_cast classproperty clear_autocast_cache device
+                finfo get_autocast_dtype get_default_device get_default_dtype get_num_threads iinfo is_anomaly_check_nan_enabled
                 is_anomaly_enabled is_autocast_cache_enabled is_autocast_enabled is_grad_enabled is_inference_mode_enabled load
                 promote_types save set_anomaly_enabled set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled
                 set_default_dtype set_default_tensor_type set_num_threads set_printoptions typename""",

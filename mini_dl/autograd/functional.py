@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._families import tell
 from mini_dl._dtypes import Array, Function
+from mini_dl._families import tell
 from mini_dl.autograd import backwards, forward_ad
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import enable_grad

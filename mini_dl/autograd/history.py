@@ -122,8 +122,8 @@ def _set_grad(self: Tensor, grad: Tensor | None) -> None:
 def _grad_fn(self: Tensor) -> Any:
     """The node that computed this tensor; None for a leaf.
 
-    >>> (2 * torch.ones(1, requires_grad=True)).grad_fn
-    <MulBackward0 object at 0x7f03a5162260>
+    >>> (2 * torch.ones(1, requires_grad=True)).grad_fn.name()
+    'MulBackward0'
     """
     edge = edge_of(self)
     return None if isinstance(edge, Tensor) else shown(grad_fn_and_number(edge)[0])

@@ -37,7 +37,9 @@ def _logical(ufunc: np.ufunc, summary: str, shown: str) -> Binary:
 
 logical_and = _logical(np.logical_and, "``out = input != 0 and other != 0``", "tensor([[ True, False],\n        [False, False]])")
 logical_or = _logical(np.logical_or, "``out = input != 0 or other != 0``", "tensor([[ True,  True],\n        [ True, False]])")
-logical_xor = _logical(np.logical_xor, "``out = (input != 0) != (other != 0)``", "tensor([[False,  True],\n        [ True, False]])")
+logical_xor = _logical(
+    np.logical_xor, "``out = (input != 0) != (other != 0)``", "tensor([[False,  True],\n        [ True, False]])"
+)
 
 
 @method(inplace=True, out=True)
@@ -70,9 +72,20 @@ def _bitwise(name: str, ufunc: np.ufunc, kernel: str, kinds: str, summary: str, 
 
 NO_BITS = "Raises: RuntimeError or NotImplementedError for floating point numbers, and if the shapes do not broadcast."
 
-bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "bitwise_and_cpu", "biu", "The bits set in both: ``out = input & other``", "tensor([0, 0])")
-bitwise_or = _bitwise("bitwise_or", np.bitwise_or, "bitwise_or_cpu", "biu", "The bits set in either: ``out = input | other``", "tensor([14, -1])")
-bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "bitwise_xor_cpu", "biu", "The bits set in exactly one: ``out = input ^ other``", "tensor([14, -1])")
+bitwise_and = _bitwise(
+    "bitwise_and", np.bitwise_and, "bitwise_and_cpu", "biu", "The bits set in both: ``out = input & other``", "tensor([0, 0])"
+)
+bitwise_or = _bitwise(
+    "bitwise_or", np.bitwise_or, "bitwise_or_cpu", "biu", "The bits set in either: ``out = input | other``", "tensor([14, -1])"
+)
+bitwise_xor = _bitwise(
+    "bitwise_xor",
+    np.bitwise_xor,
+    "bitwise_xor_cpu",
+    "biu",
+    "The bits set in exactly one: ``out = input ^ other``",
+    "tensor([14, -1])",
+)
 bitwise_left_shift = _bitwise(
     "bitwise_left_shift", np.left_shift, "lshift_cpu", "iu",
     "``out = input * 2 ** other``; 0 where `other` is negative or not below the number of bits.", "tensor([ 48, -12])",

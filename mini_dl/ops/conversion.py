@@ -204,8 +204,9 @@ def _shorthand(name: str, target: dtype) -> None:
     def convert(self: Tensor, *, memory_format: MemoryFormat = None) -> Tensor:
         return _converted(self, target.numpy, False, memory_format)
 
-    shown = {"b": "[False,  True]", "f": "[0.0000, 1.5000]", "c": "[0.0000+0.j, 1.5000+0.j]"}.get(target.numpy.kind, "[0, 1]")
-    shown = "[0.0000, 1.5000]" if target.is_floating_point else shown
+    real = "[0.0000, 1.5000]"
+    values = {"bool": "[False,  True]", "float": real, "bfloat": real, "complex": "[0.0000+0.j, 1.5000+0.j]"}
+    shown = values.get(target.name.rstrip("0123456789"), "[0, 1]")
     said = "" if target.name in ("bool", "int64", "float32", "complex64") else f", dtype=torch.{target.name}"
     doc = f"""This tensor as {target.name}, itself if it is that already: ``out = self.to(torch.{target.name})``
 
@@ -498,8 +499,9 @@ def _never_marked(name: str, what: str) -> None:
     def resolved(input: Tensor) -> Tensor:
         return input
 
-    method()(named(is_marked, f"is_{name}", f"``out = False``: {what} are computed at once, not marked.\n\n{ends.format('is', 'False')}"))
-    method()(named(resolved, f"resolve_{name}", f"``out = input``: {what} are computed at once, not marked.\n\n{ends.format('resolve', 'tensor([1])')}"))
+    for call, verb, value, shown in ((is_marked, "is", "False", "False"), (resolved, "resolve", "input", "tensor([1])")):
+        sentence = f"``out = {value}``: {what} are computed at once, not marked."
+        method()(named(call, f"{verb}_{name}", f"{sentence}\n\n{ends.format(verb, shown)}"))
 
 
 _never_marked("conj", "conjugates")

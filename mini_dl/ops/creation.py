@@ -217,7 +217,8 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
         return finished(array, requires_grad)
 
     formula = {"full_like": "out[i] = fill_value", "empty_like": "out[i]"}.get(name, f"out[i] = {fill}")
-    doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}``{UNINITIALIZED if name == 'empty_like' else ''}"
+    doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}``"
+    doc += UNINITIALIZED if name == "empty_like" else ""
     example = f">>> torch.{name}(torch.tensor([1.5, 2.5]){', 7' if name == 'full_like' else ''})"
     shown = {"full_like": "tensor([7., 7.])", "empty_like": "torch.Size([2])"}.get(name, f"tensor([{fill}., {fill}.])")
     example += ".shape" if name == "empty_like" else ""

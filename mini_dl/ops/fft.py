@@ -218,9 +218,11 @@ True"""
     return publish(named(along_one, name, f"{what}\n\n{NORMS}\n\n{shapes}\n{ERRORS}\n\n{example}"))
 
 
-NORMS = """`n` elements are transformed: `input` is cropped, or padded with zeros. `norm` "backward" (the default) divides the inverse
-by n, "forward" the transform, and "ortho" both by sqrt(n)."""
-ERRORS = "Raises: RuntimeError for no elements, an unknown `norm`, and a dtype without transform; IndexError for a missing dimension."
+NORMS = """`n` elements are transformed: `input` is cropped, or padded with zeros. `norm` "backward", the default, divides
+the inverse by n, "forward" the transform, and "ortho" both by sqrt(n)."""
+ERRORS = (
+    "Raises: RuntimeError for no elements, an unknown `norm`, and other dtypes; IndexError for a dimension that `input` lacks."
+)
 
 fft = _family(
     "fft", _complex, False,
@@ -257,7 +259,7 @@ tensor([1., 2., 3., 4.])""",
 )  # fmt: skip
 hfft = _family(
     "hfft", _from_half, False,
-    "The real transform of a signal whose first half is given, the rest being its mirrored conjugate: ``out = n * irfft(conj(input))``",
+    "The real transform of a signal given by its first half, the rest mirrors its conjugate: ``out = n * irfft(conj(input))``",
     "Shapes: (*in), with m elements at `dim`, the last of several -> (*in), real, with `n`, or ``2 * (m - 1)``, there.",
     "torch.fft.hfft(torch.fft.fft({}, dim=0))",
     """>>> torch.fft.hfft(torch.tensor([1.0, 1.0j, 0.0]))

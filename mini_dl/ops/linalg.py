@@ -21,8 +21,8 @@ from mini_dl._checks import type_name, wrap_dim
 from mini_dl._dtypes import INEXACT, NARROW, scalar_name
 from mini_dl._surface import function, method, public
 from mini_dl.autograd.elements import by_element
+from mini_dl.ops.contractions import chain
 from mini_dl.ops.joining import cat, checked
-from mini_dl.ops.matmul import chain
 from mini_dl.ops.matrices import diagonal, eye_like, square, tied
 from mini_dl.ops.operands import accept, in_float32
 from mini_dl.ops.solving import _inverse, _solve, inv, solve

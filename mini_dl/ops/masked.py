@@ -119,9 +119,6 @@ def prod(
     return out.clone() if out is input and dim not in (None, ()) else out
 
 
-INDEX = "The index, in the dtype of the input unless `dtype` is given, of the"
-
-
 def _said_of(name: str, what: str, shown: str) -> str:
     return f"""{what}
 
@@ -155,10 +152,14 @@ def _place(reduce: Callable[..., Tensor], fill: Callable[[Tensor, str], Number],
     return public("masked")(named(place, reduce.__name__, doc))
 
 
-amax = _extreme(reduction.amax, lowest, _said_of("amax", "The largest of the elements that `mask` keeps: ``out = max(input[i], i)``", "5"))
-amin = _extreme(reduction.amin, highest, _said_of("amin", "The smallest of the elements that `mask` keeps: ``out = min(input[i], i)``", "3"))
-argmax = _place(reduction.argmax, lowest, _said_of("argmax", f"{INDEX} largest element that `mask` keeps: ``input[out] = max(input[i], i)``", "0"))
-argmin = _place(reduction.argmin, highest, _said_of("argmin", f"{INDEX} smallest element that `mask` keeps: ``input[out] = min(input[i], i)``", "2"))
+LARGEST, SMALLEST = "The largest of the elements that `mask` keeps", "The smallest of the elements that `mask` keeps"
+INDEX = "The index, in the dtype of the input unless `dtype` is given, of the"
+KEPT = "element that `mask` keeps"
+
+amax = _extreme(reduction.amax, lowest, _said_of("amax", f"{LARGEST}: ``out = max(input[i], i)``", "5"))
+amin = _extreme(reduction.amin, highest, _said_of("amin", f"{SMALLEST}: ``out = min(input[i], i)``", "3"))
+argmax = _place(reduction.argmax, lowest, _said_of("argmax", f"{INDEX} largest {KEPT}: ``input[out] = max(input[i], i)``", "0"))
+argmin = _place(reduction.argmin, highest, _said_of("argmin", f"{INDEX} smallest {KEPT}: ``input[out] = min(input[i], i)``", "2"))
 
 
 def _count(input: Tensor, mask: Tensor | None, dim: Ints | None, keepdim: bool) -> Tensor:

@@ -378,9 +378,11 @@ def _splitter(name: str, dim: int, least: int) -> None:
         return tensor_split(input, sections, along)
 
     before = ":, " * dim
-    doc = f"""So many views of equal size along dimension {dim}, or between indices: ``out[k] = input[{before}sections[k - 1]:sections[k]]``
+    along_0 = ", of a vector along 0" * (name == "hsplit")
+    doc = f"""So many views of equal size along dimension {dim}, or between indices:
+``out[k] = input[{before}sections[k - 1]:sections[k]]``
 
-Shapes: (*in), of {least} dimension{"s" * (least > 1)} or more -> parts of it along dimension {dim}{", of a vector along 0" * (name == "hsplit")}.
+Shapes: (*in), of {least} dimension{"s" * (least > 1)} or more -> parts of it along dimension {dim}{along_0}.
 Raises: RuntimeError if the size is not divisible by the number of sections, and for fewer dimensions.
 
 >>> [part.shape[{dim}] for part in torch.{name}(torch.zeros(4, 4, 4), (1, 3))]

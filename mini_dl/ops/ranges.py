@@ -228,8 +228,9 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
         offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 
-    below, shown = ("<=", "[[0, 1, 1],\n        [0, 0, 1]]") if name == "tril_indices" else (">=", "[[0, 0, 1],\n        [0, 1, 1]]")
-    doc = f"""Rows and columns of what `{name[:4]}` keeps of a matrix: ``out[:, k] = (i, j)`` over ``j - i {below} offset``, row by row.
+    lower = name == "tril_indices"
+    below, shown = "<=" if lower else ">=", "[[0, 1, 1],\n        [0, 0, 1]]" if lower else "[[0, 0, 1],\n        [0, 1, 1]]"
+    doc = f"""Rows and columns of what `{name[:4]}` keeps, row by row: ``out[:, k] = (i, j)`` over ``j - i {below} offset``
 
 Shapes: `row` and `col` -> (2, count).
 Raises: RuntimeError for a negative size; NotImplementedError for a dtype that is not int32 or int64.

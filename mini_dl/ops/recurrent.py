@@ -340,12 +340,13 @@ def _network(step: Cell, name: str) -> Callable[..., State]:
         return (output.transpose(0, 1) if batch_first else output, *final)
 
     several = name == "lstm"
-    doc = f"""The layers of `nn.{name.partition("_")[0].upper()}` as a function, step by step: ``h[t] = {name.removesuffix("_tanh").removesuffix("_relu")}_cell(x[t], h[t - 1])``
+    layers, twice = CLASSES[name].partition("(")[0], ", twice" * several
+    doc = f"""The layers of `nn.{layers}` as a function, step by step: ``h[t] = {name}_cell(x[t], h[t - 1])``
 
-The arguments are `input`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`, `batch_first`, or, packed,
-`data`, `batch_sizes`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`.
+The arguments are `input`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`, `batch_first`, or,
+packed, `data`, `batch_sizes`, `hx`, `params`, `has_biases`, `num_layers`, `dropout`, `train`, `bidirectional`.
 
-Shapes: `input` (L, N, C), `hx` (layers * directions, N, H){", twice" * several} -> (L, N, directions * H), and the last of each like `hx`.
+Shapes: `input` (L, N, C), `hx` (layers * directions, N, H){twice} -> (L, N, directions * H), and the last of each like `hx`.
 Raises: RuntimeError for sizes that do not fit; IndexError for too few arguments.
 
 >>> layer = nn.{CLASSES[name]}

@@ -287,7 +287,10 @@ def _only_sparse(name: str, kind: str) -> None:
     def method(self: Tensor) -> Tensor:
         raise RuntimeError(f"{name} expected sparse {kind}tensor layout but got Strided")
 
-    named(method, name, f"""A part of a sparse tensor, ``self.to_sparse().{name}()`` for one of that layout; this tensor is dense.
+    named(
+        method,
+        name,
+        f"""A part of a sparse tensor, ``self.to_sparse().{name}()`` for one of that layout; this tensor is dense.
 
 Shapes: a tensor of any shape.
 Raises: RuntimeError.
@@ -295,7 +298,8 @@ Raises: RuntimeError.
 >>> torch.ones(2).{name}()
 Traceback (most recent call last):
     ...
-RuntimeError: {name} expected sparse {kind}tensor layout but got Strided""")
+RuntimeError: {name} expected sparse {kind}tensor layout but got Strided""",
+    )
     tensor_method()(method)
 
 

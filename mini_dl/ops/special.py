@@ -406,13 +406,21 @@ def _declare(name: str, kernel: Callable[..., Array], summary: str, shown: str) 
 BESSEL = """Raises: RuntimeError for complex numbers, and where a gradient is asked for.
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, chapters 9 and 10."""
 
-for _order, _shown in enumerate((
-    ("[ 0.9385,  0.7652, -0.1776]", "[-0.4445,  0.0883, -0.3085]", "[ 1.0635,  1.2661, 27.2399]", "[0.9244, 0.4210, 0.0037]", "[1.5241, 1.1445, 0.5478]"),
-    ("[ 0.2423,  0.4401, -0.3276]", "[-1.4715, -0.7812,  0.1479]", "[ 0.2579,  0.5652, 24.3356]", "[1.6564, 0.6019, 0.0040]", "[2.7310, 1.6362, 0.6003]"),
-)):  # fmt: skip
+_VALUES = {
+    0: (
+        "[ 0.9385,  0.7652, -0.1776]", "[-0.4445,  0.0883, -0.3085]", "[ 1.0635,  1.2661, 27.2399]",
+        "[0.9244, 0.4210, 0.0037]", "[1.5241, 1.1445, 0.5478]",
+    ),
+    1: (
+        "[ 0.2423,  0.4401, -0.3276]", "[-1.4715, -0.7812,  0.1479]", "[ 0.2579,  0.5652, 24.3356]",
+        "[1.6564, 0.6019, 0.0040]", "[2.7310, 1.6362, 0.6003]",
+    ),
+}  # fmt: skip
+for _order, _shown in _VALUES.items():
     _declare(
         f"bessel_j{_order}", in_double(functools.partial(kernels.j_kernel, _order)),
-        f"The Bessel function of the first kind of order {_order}: ``out = integral(cos({_order} * t - input * sin(t)), t, 0, pi) / pi``",
+        f"The Bessel function of the first kind of order {_order}: "
+        f"``out = integral(cos({_order} * t - input * sin(t)), t, 0, pi) / pi``",
         _shown[0],
     )  # fmt: skip
     _declare(

@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mini_dl._families import tell
 from mini_dl._device import strided
 from mini_dl._dtypes import float32, float64, get_default_dtype
+from mini_dl._families import tell
 from mini_dl.ops.creation import empty, ones
 from mini_dl.ops.from_data import tensor
 from mini_dl.ops.ranges import arange, linspace

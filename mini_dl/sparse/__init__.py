@@ -30,7 +30,7 @@ __all__ = [
 
 def _of_type(name: str) -> Any:
     def make(*parts: object) -> Tensor:
-        """A sparse tensor of this dtype from indices, values and size, or of this size and empty: ``out[indices[:, k]] = values[k]``
+        """A sparse tensor of this dtype from indices, values and size, or of a size and empty: ``out[indices[:, k]] = values[k]``
 
         Shapes: as `sparse_coo_tensor`.
         Raises: RuntimeError for parts that do not fit.
