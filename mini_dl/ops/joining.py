@@ -148,7 +148,7 @@ def _atleast(n: int) -> Any:
             tensors = tuple(tensors[0])
         return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
 
-    added, shown = (("()", "[1]"), ("[0]", "[1, 1]"), ("[0, :, 0]", "[1, 1, 1]"))[n - 1]
+    added, shown = (("[0]", "[1]"), ("[0]", "[1, 1]"), ("[0, :, 0]", "[1, 1, 1]"))[n - 1]
     doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, with those of size 1 added: ``input = out{added}``
 
 Shapes: (*in) -> (*in), or {("(1)", "(1, n) or (1, 1)", "(m, n, 1), (1, n, 1) or (1, 1, 1)")[n - 1]}; several tensors -> a tuple.
