@@ -21,11 +21,12 @@ from mini_dl._unseen import is_unseen
 from mini_dl.autograd.mode import mode, no_grad
 from mini_dl.autograd.primitive import op, symmetric_in
 from mini_dl.kernels.blocks import elementwise, real_floating
-from mini_dl.ops.activation import _hardtanh, logsigmoid
+from mini_dl.ops.activation import logsigmoid
 from mini_dl.ops.ctc import ctc_loss
 from mini_dl.ops.embedding_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from mini_dl.ops.loss_reduction import _warn_of_broadcasting, _weighted, checked_reduction, reduced_loss, without_gradient
 from mini_dl.ops.operands import in_float32, masked
+from mini_dl.ops.piecewise_linear import _hardtanh
 from mini_dl.tensor import Tensor, wrap
 
 # ------------------------------------------------------------------------------------------------ regression
