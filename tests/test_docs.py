@@ -6,9 +6,12 @@ The code on the pages of the notes is run by `tox run -e docs`, which writes the
 from __future__ import annotations
 
 import doctest
+import functools
 import importlib.util
+import inspect
 import pkgutil
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 
 import mini_dl
 from mini_dl import textbook
+from public_values import PLACES, public_values
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))
@@ -26,19 +30,56 @@ FOUND = sorted(m.name for m in pkgutil.walk_packages(mini_dl.__path__, "mini_dl.
 MODULES = ["mini_dl", *[name for name in FOUND if importlib.util.find_spec(EXTRAS.get(name, "mini_dl")) is not None]]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_print_what_they_say(name: str) -> None:
-    module = importlib.import_module(name)
+OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def run(tests: Sequence[doctest.DocTest]) -> doctest.TestResults:
+    """The outcome of examples, in which `torch`, `nn` and `F` are what users call so."""
     mini_dl.set_default_dtype(mini_dl.float32)
     mini_dl.manual_seed(0)
-    outcome = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for test in tests:
+        test.globs.update(torch=mini_dl, nn=mini_dl.nn, F=mini_dl.nn.functional)
+        runner.run(test)
+    return doctest.TestResults(*runner.summarize(verbose=False)[:2])
+
+
+@functools.cache
+def in_modules() -> dict[str, list[doctest.DocTest]]:
+    """The examples that are written out in each module."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    return {name: [test for test in finder.find(importlib.import_module(name)) if test.examples] for name in MODULES}
+
+
+def of_public_names(place: str) -> list[doctest.DocTest]:
+    """The examples of the public names of a place that its modules do not have: those of primitives, and of what is written once
+    for several names."""
+    ran = {_text(test) for tests in in_modules().values() for test in tests}
+    found = []
+    for name, value in public_values(place):
+        doc = getattr(value, "__doc__", None)
+        if isinstance(doc, str) and ">>>" in doc:
+            test = doctest.DocTestParser().get_doctest(inspect.cleandoc(doc), {}, f"{place}.{name}", None, None)
+            if _text(test) not in ran:
+                ran.add(_text(test))
+                found.append(test)
+    return found
+
+
+def _text(test: doctest.DocTest) -> str:
+    return "".join(example.source + example.want for example in test.examples)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_print_what_they_say(name: str) -> None:
+    outcome = run(in_modules()[name])
     assert outcome.failed == 0, f"{outcome.failed} of {outcome.attempted} examples in {name} failed"
 
 
-def test_enough_examples_are_found_to_be_worth_the_name() -> None:
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    found = sum(bool(test.examples) for name in MODULES for test in finder.find(importlib.import_module(name)))
-    assert found >= 30
+@pytest.mark.parametrize("place", PLACES)
+def test_the_examples_of_public_names_print_what_they_say(place: str) -> None:
+    outcome = run(of_public_names(place))
+    assert outcome.failed == 0, f"{outcome.failed} of {outcome.attempted} examples in {place} failed"
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,110 @@
+"""What the docstrings of a family share: shapes and errors, written once, told by every member.
+
+A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already. At
+publication the family's lines take that line's place, without those that the docstring has of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+NOT_A_TENSOR = "TypeError unless `input` is a tensor"
+
+FAMILIES: dict[str, dict[str, str]] = {
+    "elementwise": {
+        "Shapes": "(*in) -> (*in), element by element.",
+        "Raises": f"{NOT_A_TENSOR}; RuntimeError for a dtype that this is not defined for.",
+    },
+    "binary": {
+        "Shapes": "`input` and `other` are broadcast, and the result has their common shape.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless both are tensors or one is a number.",
+    },
+    "comparison": {
+        "Shapes": "`input` and `other` are broadcast, and the result, of bools, has their common shape.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless `input` is a tensor and `other` one or a number.",
+    },
+    "reduction": {
+        "Shapes": "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out.",
+        "Raises": "IndexError for a dimension that `input` lacks; RuntimeError for one that is named twice.",
+    },
+    "scan": {
+        "Shapes": "(*in) -> (*in), along `dim`.",
+        "Raises": f"IndexError for a dimension that `input` lacks; {NOT_A_TENSOR}.",
+    },
+    "view": {
+        "Shapes": "see the formula; the result is a view: it shares the memory of `input`.",
+        "Raises": "RuntimeError for a shape that does not fit; IndexError for a dimension that `input` lacks.",
+    },
+    "factory": {
+        "Shapes": "`size`, as ints or as one sequence, is the shape of the result.",
+        "Raises": "RuntimeError for a negative size or a device that is not here; TypeError for a size that is not an int.",
+    },
+    "like": {
+        "Shapes": "(*in) -> (*in); dtype and device are those of `input` unless they are given.",
+        "Raises": f"{NOT_A_TENSOR}.",
+    },
+    "attribute": {
+        "Shapes": "a tensor of any shape.",
+        "Raises": f"{NOT_A_TENSOR}.",
+    },
+    "fill": {
+        "Shapes": "a tensor of any shape, which is overwritten and returned.",
+        "Raises": "RuntimeError for a leaf that requires grad, for a parameter out of range, and for a dtype without such numbers.",
+    },
+    "matrix": {
+        "Shapes": "(*, m, n), where * are batch dimensions.",
+        "Raises": "RuntimeError for fewer than two dimensions, integers, and float16.",
+    },
+    "square": {
+        "Shapes": "(*, n, n), where * are batch dimensions.",
+        "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
+    },
+    "loss": {
+        "Shapes": "`input` and `target` (*in) -> (), or (*in) if `reduction` is 'none'.",
+        "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",
+    },
+}
+"""By name: what stands after ``Shapes:`` and ``Raises:``."""
+
+EXAMPLE = re.compile(r"\n*^[ \t]*>>>", re.MULTILINE)
+
+INDENT = re.compile(r"\n([ \t]*)\S")
+
+
+def told(doc: str | None, family: str = "") -> str | None:
+    """A docstring with the lines of the family that it names, or else of `family`."""
+    if doc is None:
+        return None
+    at = doc.find("Family: ")
+    if at >= 0:
+        start, end = doc.rfind("\n", 0, at) + 1, doc.find("\n", at)
+        end = len(doc) if end < 0 else end
+        family, indent = doc[at + 8 : end].strip(), doc[start:at]
+        before, after = doc[:start].rstrip(" "), doc[end:]
+    elif family:
+        example = EXAMPLE.search(doc)
+        before, after = (doc, "") if example is None else (doc[: example.start()], doc[example.start() :])
+        indent = (example[0] if example is not None else doc.rpartition("\n")[2] if "\n" in doc else "").lstrip("\n").rstrip(">")
+        indent = indent if not indent.strip() else ""
+        before = before.rstrip() + ("\n" if re.search(r"^\s*(Shapes|Raises|Source):", before, re.MULTILINE) else "\n\n")
+    else:
+        return doc
+    lines = [f"{indent}{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in before + after]
+    return before + "\n".join(lines) + after
+
+
+def said_first(sentence: str, doc: str | None) -> str:
+    """A docstring that says of a variant what it is, and then what the docstring of the original says."""
+    if not doc:
+        return sentence
+    later = INDENT.search(doc)
+    return f"{sentence}\n\n{later[1] if later else ''}{doc}"
+
+
+def tell(names: Mapping[str, object]) -> None:
+    """Let the classes and functions of a module that name a family tell its lines."""
+    for value in names.values():
+        doc = getattr(value, "__doc__", None)
+        if type(doc) is str and "Family: " in doc:
+            value.__doc__ = told(doc)
