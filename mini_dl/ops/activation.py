@@ -70,7 +70,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     Shapes: (*) -> (*).
     Raises: NotImplementedError for integers.
     Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, 2016,
-        section 3.
+    section 3.
 
     >>> F.elu(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])
@@ -249,7 +249,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     Shapes: (*) -> (*).
     Raises: NotImplementedError for integers.
     Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in reinforcement
-        learning, 2018.
+    learning, 2018.
 
     >>> F.silu(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2689,  0.0000,  1.7616])

@@ -41,6 +41,7 @@ from mini_dl.ops import (
     parts,
     piecewise_linear,
     pooling,
+    pooling_to_size,
     powers,
     qr,
     ranges,
@@ -324,7 +325,8 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
             piecewise_linear: "_leaky_slope _hardswish_backward",
             activation: "_elu_backward _softplus_backward _logsigmoid_backward _silu_backward _mish_backward _gelu_tanh_backward "
             "_gelu_backward",
-            pooling: "_to_maxima _at_maxima _values_at _places _unpool",
+            pooling: "_to_maxima _at_maxima _values_at _places",
+            pooling_to_size: "_unpool",
         },
     ),
     (

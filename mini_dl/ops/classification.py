@@ -140,9 +140,9 @@ def nll_loss(
     Targets that are `ignore_index` do not count.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
-        "none".
+    "none".
     Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-        types.
+    types.
 
     >>> F.nll_loss(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
     tensor(0.3670)
@@ -228,9 +228,9 @@ def cross_entropy(
     ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
-        or the shape of the classes if `reduction` is "none".
+    or the shape of the classes if `reduction` is "none".
     Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-        types.
+    types.
     Source: Szegedy et al., Rethinking the inception architecture for computer vision, 2016, section 7 (label smoothing).
 
     >>> F.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3]))
@@ -374,7 +374,7 @@ def multilabel_margin_loss(
 
     Shapes: `input` and `target` (N, C) or (C) -> (), or (N) or () if `reduction` is "none".
     Raises: RuntimeError for a `target` of another shape, type, or with a number that is not a class; ValueError for an unknown
-        `reduction`.
+    `reduction`.
 
     >>> F.multilabel_margin_loss(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
     tensor(0.2333)
@@ -436,9 +436,9 @@ def linear_cross_entropy(
     `options`, which tell torch how to save memory, are accepted and change nothing.
 
     Shapes: `input` (E) or (N, E), `linear_weight` (C, *, E), `linear_bias` (C, *), `target` (*) or (N, *) -> (), or the shape of
-        `target`.
+    `target`.
     Raises: IndexError for a target that is not a class; RuntimeError for shapes that do not fit; ValueError for an unknown
-        `reduction`.
+    `reduction`.
     Source: Wijmans et al., Cut your losses in large-vocabulary language models, 2024, section 3.
 
     >>> F.linear_cross_entropy(torch.ones(2, 3), torch.zeros(4, 3), torch.tensor([0, 3]))

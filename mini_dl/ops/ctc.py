@@ -72,7 +72,7 @@ def ctc_loss(
     and has no derivative.
 
     Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
-        "none".
+    "none".
     Raises: RuntimeError for a `blank` that is not a class, or lengths that do not fit; ValueError for an unknown `reduction`.
     Source: Graves et al., Connectionist temporal classification, 2006, section 4.
 

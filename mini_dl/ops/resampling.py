@@ -20,7 +20,8 @@ from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, symmetric_in
 from mini_dl.kernels import resampling as kernels
 from mini_dl.kernels.resampling import MODES, SMOOTH, Axis, resample, resample_back
 from mini_dl.ops.matmul import bmm
-from mini_dl.ops.pooling import _values_at, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from mini_dl.ops.pooling import _values_at
+from mini_dl.ops.pooling_to_size import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from mini_dl.ops.ranges import _between
 from mini_dl.tensor import Tensor, wrap
 

@@ -189,7 +189,7 @@ class SiLU(_InPlace):
     Shapes: (*) -> (*).
     Raises: NotImplementedError for integers.
     Source: Elfwing, Uchibe and Doya, Sigmoid-weighted linear units for neural network function approximation in reinforcement
-        learning, 2018.
+    learning, 2018.
 
     >>> torch.nn.SiLU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2689,  0.0000,  1.7616])
@@ -220,7 +220,7 @@ class ELU(Configured):
     Shapes: (*) -> (*).
     Raises: NotImplementedError for integers.
     Source: Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential linear units, 2016,
-        section 3.
+    section 3.
 
     >>> torch.nn.ELU()(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])

@@ -114,7 +114,7 @@ class HuberLoss(Configured):
 
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: TypeError unless `delta` is a number, RuntimeError unless it is positive; RuntimeError if the shapes do not
-        broadcast.
+    broadcast.
     Source: Huber, Robust estimation of a location parameter, 1964, section 2.
 
     >>> torch.nn.HuberLoss(delta=2.0)(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
@@ -146,9 +146,9 @@ class NLLLoss(_ClassLoss):
     Targets that are `ignore_index` do not count.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` (), (N) or (N, *) -> (), or the shape of `target` if `reduction` is
-        "none".
+    "none".
     Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-        types.
+    types.
 
     >>> torch.nn.NLLLoss()(torch.tensor([[0.2, 0.8], [0.6, 0.4]]).log(), torch.tensor([1, 0]))
     tensor(0.3670)
@@ -166,9 +166,9 @@ class CrossEntropyLoss(_ClassLoss):
     ``loss[n] = -sum(weight[c] * target[n, c] * log(p[n, c]), c)``. `label_smoothing` mixes the target with ``1 / C``.
 
     Shapes: `input` (C), (N, C) or (N, C, *), `target` classes (), (N) or (N, *), or probabilities of the shape of `input` -> (),
-        or the shape of the classes if `reduction` is "none".
+    or the shape of the classes if `reduction` is "none".
     Raises: IndexError for a target that is not a class; ValueError if the batches differ; RuntimeError for other shapes and
-        types.
+    types.
     Source: Szegedy et al., Rethinking the inception architecture for computer vision, 2016, section 7 (label smoothing).
 
     >>> loss = nn.CrossEntropyLoss(label_smoothing=0.1)
@@ -196,7 +196,7 @@ class LinearCrossEntropyLoss(Module):
 
     Shapes: `input` (N, in_features), `target` (N, *out_features) -> (), or the shape of `target` if `reduction` is "none".
     Raises: RuntimeError for a `weight` that is not (num_classes), or a smoothing outside [0, 1]; IndexError for a target that is
-        not a class.
+    not a class.
 
     >>> torch.nn.LinearCrossEntropyLoss(8, 10)(torch.ones(4, 8), torch.tensor([0, 1, 2, 3])).shape
     torch.Size([])
@@ -376,7 +376,7 @@ class MultiLabelMarginLoss(_Loss):
 
     Shapes: `input` and `target` (N, C) or (C) -> (), or (N) or () if `reduction` is "none".
     Raises: RuntimeError for a `target` of another shape, type, or with a number that is not a class; ValueError for an unknown
-        `reduction`.
+    `reduction`.
 
     >>> torch.nn.MultiLabelMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([[2, -1, 0]]))
     tensor(0.2333)
@@ -439,7 +439,7 @@ class MarginRankingLoss(_MarginLoss):
 
     Shapes: `input1`, `input2` and `target` (N) -> (), or (N) if `reduction` is "none".
     Raises: RuntimeError for different numbers of dimensions or sizes that do not broadcast; ValueError for an unknown
-        `reduction`.
+    `reduction`.
 
     >>> first, second = torch.tensor([1.0, 2.0]), torch.tensor([0.5, 3.0])
     >>> torch.nn.MarginRankingLoss(margin=0.1)(first, second, torch.tensor([1, 1]))
@@ -487,9 +487,9 @@ class TripletMarginLoss(_OwnOrder):
 
     Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
-        dimensions.
+    dimensions.
     Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016,
-        section 2.
+    section 2.
 
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
     >>> nn.TripletMarginLoss()(anchor, near, far)
@@ -521,9 +521,9 @@ class TripletMarginWithDistanceLoss(Configured):
 
     Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
-        dimensions.
+    dimensions.
     Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016,
-        section 2.
+    section 2.
 
     >>> city_block = lambda x, y: (x - y).abs().sum(-1)
     >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=city_block)
@@ -557,7 +557,7 @@ class CTCLoss(Configured):
     `zero_infinity` gives 0 where no path is long enough.
 
     Shapes: `log_probs` (T, N, C) or (T, C), `targets` (N, S) or all in one row, lengths (N) -> (), or (N) if `reduction` is
-        "none".
+    "none".
     Raises: RuntimeError for a `blank` that is not a class, or lengths that do not fit; ValueError for an unknown `reduction`.
     Source: Graves et al., Connectionist temporal classification, 2006, section 4.
 
