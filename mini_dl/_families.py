@@ -63,6 +63,10 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "(*, n, n), where * are batch dimensions.",
         "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
     },
+    "window": {
+        "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
+        "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",
+    },
     "loss": {
         "Shapes": "`input` and `target` (*in) -> (), or (*in) if `reduction` is 'none'.",
         "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",

@@ -15,7 +15,11 @@ from mini_dl.ops.operands import accept, tensor_first
 @method(inplace=True, out=True)
 @unary()
 def logical_not(input: Array) -> Array:
-    """Whether each element is zero."""
+    """Whether each element is zero: ``out = input == 0``
+
+    >>> torch.logical_not(torch.tensor([0.0, 1.5, -2.0]))
+    tensor([ True, False, False])
+    """
     return np.logical_not(input)
 
 
@@ -36,7 +40,15 @@ logical_xor = _logical(np.logical_xor, "Whether exactly one of the elements is n
 @method(inplace=True, out=True)
 @unary()
 def bitwise_not(input: Array) -> Array:
-    """All bits inverted; the logical complement of a bool."""
+    """All bits inverted: ``out = -input - 1`` for signed integers, the logical complement of bools.
+
+    Raises: RuntimeError for floating point numbers.
+
+    >>> torch.bitwise_not(torch.tensor([0, 5, -1]))
+    tensor([-1, -6,  0])
+    >>> torch.bitwise_not(torch.tensor([True, False]))
+    tensor([False,  True])
+    """
     accept("bitwise_not_cpu", "biu", input)
     return np.invert(input)
 

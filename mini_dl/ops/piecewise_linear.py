@@ -50,6 +50,14 @@ def applied(primitive: Callable[..., Tensor], inplace: bool, input: Tensor, *arg
 @piecewise("input")
 @unary(input=lambda grad, result: masked(grad, result))
 def _relu(input: Array) -> Array:
+    """``out = max(input, 0)``
+
+    Raises: RuntimeError for bool, NotImplementedError for complex tensors.
+    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010, section 2.
+
+    >>> torch.relu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     zero = _ZERO.get(input.dtype)
     if zero is None:
         if input.dtype.kind == "b":
