@@ -418,7 +418,16 @@ def convolution(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints, dilation: Ints, transposed: bool,
     output_padding: Ints, groups: int,
 ) -> Tensor:  # fmt: skip
-    """Any of the convolutions above: the number of dimensions is that of the weight."""
+    """``out[n, o, i] = bias[o] + sum(weight[o, c, k] * input[n, c, i * stride - padding + k * dilation], (c, k))``, or its
+    transpose if `transposed`: of as many dimensions as the weight says.
+
+    Shapes: `input` (N, C, *in), `weight` (O, C / groups, *kernel), `bias` (O) -> (N, O, *out); (C, O / groups, *kernel) if
+    `transposed`.
+    Raises: RuntimeError for channels, groups or sizes that do not fit together.
+
+    >>> torch.convolution(torch.ones(1, 1, 3), torch.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
+    tensor([[[2., 2.]]])
+    """
     n = weight.ndim - 2
     if transposed:
         return _transposed(f"conv_transpose{n}d", n, input, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -427,7 +436,15 @@ def convolution(
 
 @public("torch", "nn.functional")
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """conv1d of sequences laid out (time, batch, channels), (T, N, C), (K, C, O), (O) -> (T + 2 pad - K + 1, N, O)."""
+    """``out[t, n, o] = bias[o] + sum(weight[k, c, o] * input[t + k - pad, n, c], (c, k))``: `conv1d` of sequences laid out (time,
+    batch, channels).
+
+    Shapes: `input` (T, N, C), `weight` (K, C, O), `bias` (O) -> (T + 2 * pad - K + 1, N, O).
+    Raises: RuntimeError for channels or a number of dimensions that do not fit.
+
+    >>> F.conv_tbc(torch.tensor([[[1.0]], [[2.0]], [[4.0]]]), torch.tensor([[[1.0]], [[-1.0]]]), torch.zeros(1)).flatten()
+    tensor([-1., -2.])
+    """
     if input.ndim != 3:
         raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
     if input.shape[2] != weight.shape[1]:
