@@ -318,7 +318,7 @@ def multi_margin_loss(
 
     Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
     Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.
-    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001, section 3.
+    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001.
 
     >>> F.multi_margin_loss(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
     tensor(0.2333)
@@ -439,7 +439,7 @@ def linear_cross_entropy(
     `target`.
     Raises: IndexError for a target that is not a class; RuntimeError for shapes that do not fit; ValueError for an unknown
     `reduction`.
-    Source: Wijmans et al., Cut your losses in large-vocabulary language models, 2024, section 3.
+    Source: Wijmans et al., Cut your losses in large-vocabulary language models, 2024.
 
     >>> F.linear_cross_entropy(torch.ones(2, 3), torch.zeros(4, 3), torch.tensor([0, 3]))
     tensor(1.3863)

@@ -113,8 +113,7 @@ def triplet_margin_loss(
     Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
     dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016,
-    section 2.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
 
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
     >>> F.triplet_margin_loss(anchor, near, far)
@@ -136,8 +135,7 @@ def triplet_margin_with_distance_loss(
     Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
     dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016,
-    section 2.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
 
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 1.2]])
     >>> F.triplet_margin_with_distance_loss(anchor, near, far, distance_function=lambda x, y: (x - y).abs().sum(-1))

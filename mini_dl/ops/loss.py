@@ -132,7 +132,7 @@ def huber_loss(
 
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError unless `delta` is positive, and if the shapes do not broadcast; ValueError for an unknown `reduction`.
-    Source: Huber, Robust estimation of a location parameter, 1964, section 2.
+    Source: Huber, Robust estimation of a location parameter, 1964.
 
     >>> F.huber_loss(torch.zeros(2), torch.tensor([1.0, 5.0]), delta=2.0, reduction="none")
     tensor([0.5000, 8.0000])
@@ -224,7 +224,7 @@ def kl_div(
 
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
-    Source: Kullback and Leibler, On information and sufficiency, 1951, section 2.
+    Source: Kullback and Leibler, On information and sufficiency, 1951.
 
     >>> F.kl_div(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]), reduction="batchmean")
     tensor(0.1308)

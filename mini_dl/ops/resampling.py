@@ -60,7 +60,7 @@ def interpolate(
     Shapes: (N, C, *in) -> (N, C, *size), of one to three dimensions, or `scale_factor` times those of the input.
     Raises: ValueError unless either `size` or `scale_factor` is given, and fits; NotImplementedError for a mode of another
     dimension.
-    Source: Keys, Cubic convolution interpolation for digital image processing, 1981, section 2 (bicubic).
+    Source: Keys, Cubic convolution interpolation for digital image processing, 1981 (bicubic).
 
     >>> F.interpolate(torch.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
     tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
@@ -436,7 +436,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2); or with depth, (N, 3, 4) -> (N, D, H, W, 3).
     Raises: ValueError if `theta` is not floating point or of another shape, or for a size of 0; NotImplementedError for other
     numbers of sizes.
-    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.3.
+    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.2.
 
     >>> identity = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
     >>> F.affine_grid(identity, (1, 1, 1, 3), align_corners=True)
@@ -473,7 +473,7 @@ def affine_grid_generator(theta: Tensor, size: object, align_corners: bool) -> T
 
     Shapes: `theta` (N, 2, 3), `size` (N, C, H, W) -> (N, H, W, 2); or with depth, (N, 3, 4) -> (N, D, H, W, 3).
     Raises: RuntimeError or ValueError if `theta` and `size` do not fit.
-    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.3.
+    Source: Jaderberg et al., Spatial transformer networks, 2015, section 3.2.
 
     >>> torch.affine_grid_generator(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 3), True)
     tensor([[[[-1.,  0.],

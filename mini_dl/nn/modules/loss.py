@@ -115,7 +115,7 @@ class HuberLoss(Configured):
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: TypeError unless `delta` is a number, RuntimeError unless it is positive; RuntimeError if the shapes do not
     broadcast.
-    Source: Huber, Robust estimation of a location parameter, 1964, section 2.
+    Source: Huber, Robust estimation of a location parameter, 1964.
 
     >>> torch.nn.HuberLoss(delta=2.0)(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor(2.)
@@ -295,7 +295,7 @@ class KLDivLoss(_Loss):
 
     Shapes: `input` and `target` (*in) -> (), or (*in) if `reduction` is "none".
     Raises: RuntimeError if the shapes do not broadcast, and for integers; ValueError for an unknown `reduction`.
-    Source: Kullback and Leibler, On information and sufficiency, 1951, section 2.
+    Source: Kullback and Leibler, On information and sufficiency, 1951.
 
     >>> torch.nn.KLDivLoss(reduction="batchmean")(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]))
     tensor(0.1308)
@@ -456,7 +456,7 @@ class MultiMarginLoss(_OwnOrder):
 
     Shapes: `input` (N, C) or (C), `target` (N) or () -> (), or the shape of `target` if `reduction` is "none".
     Raises: ValueError unless `p` is 1 or 2, and for an unknown `reduction`; RuntimeError for a target that is not a class.
-    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001, section 3.
+    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, 2001.
 
     >>> torch.nn.MultiMarginLoss()(torch.tensor([[0.1, 0.2, 0.8]]), torch.tensor([2]))
     tensor(0.2333)
@@ -488,8 +488,7 @@ class TripletMarginLoss(_OwnOrder):
     Shapes: `anchor`, `positive` and `negative` (N, D) or (D) -> (), or (N) or () if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
     dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016,
-    section 2.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
 
     >>> anchor, near, far = torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([[1.0, 2.0]])
     >>> nn.TripletMarginLoss()(anchor, near, far)
@@ -522,8 +521,7 @@ class TripletMarginWithDistanceLoss(Configured):
     Shapes: three tensors of one shape -> (), or what `d` gives if `reduction` is "none".
     Raises: ValueError unless `margin` is positive, and for an unknown `reduction`; RuntimeError for different numbers of
     dimensions.
-    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016,
-    section 2.
+    Source: Balntas et al., Learning local feature descriptors with triplets and shallow convolutional neural networks, 2016.
 
     >>> city_block = lambda x, y: (x - y).abs().sum(-1)
     >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=city_block)
