@@ -1,7 +1,7 @@
 """What the docstrings of a family share: shapes and errors, written once, told by every member.
 
-A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already. At
-publication the family's lines take that line's place, without those that the docstring has of its own.
+A docstring names its family in a line ``Family: reduction``; a function declared by `unary`, `binary` or `view` has one already.
+At publication the family's lines take that line's place, without those that the docstring has of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from mini_dl._spaces import of_spaces
 
+REDUCED = "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out."
 NOT_A_TENSOR = "TypeError unless `input` is a tensor"
 
 FAMILIES: dict[str, dict[str, str]] = {
@@ -25,11 +26,19 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "comparison": {
         "Shapes": "`input` and `other` are broadcast, and the result, of bools, has their common shape.",
-        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless `input` is a tensor and `other` one or a number.",
+        "Raises": "RuntimeError if the shapes do not broadcast; TypeError unless `input` is a tensor, `other` one or a number.",
     },
     "reduction": {
-        "Shapes": "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out.",
+        "Shapes": REDUCED,
         "Raises": "IndexError for a dimension that `input` lacks; RuntimeError for one that is named twice.",
+    },
+    "statistic": {
+        "Shapes": REDUCED,
+        "Raises": "RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.",
+    },
+    "extreme": {
+        "Shapes": REDUCED,
+        "Raises": "IndexError over an empty dimension, and for one that `input` lacks.",
     },
     "scan": {
         "Shapes": "(*in) -> (*in), along `dim`.",
@@ -53,7 +62,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "fill": {
         "Shapes": "a tensor of any shape, which is overwritten and returned.",
-        "Raises": "RuntimeError for a leaf that requires grad, for a parameter out of range, and for a dtype without such numbers.",
+        "Raises": "RuntimeError for a leaf that requires grad, a parameter out of range, and a dtype without such numbers.",
     },
     "matrix": {
         "Shapes": "(*, m, n), where * are batch dimensions.",
@@ -63,9 +72,20 @@ FAMILIES: dict[str, dict[str, str]] = {
         "Shapes": "(*, n, n), where * are batch dimensions.",
         "Raises": "RuntimeError for matrices that are not square, for integers, and for float16.",
     },
+    "masked": {
+        "Shapes": "`mask` broadcasts to (*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`.",
+        "Raises": "IndexError for a dimension that `input` lacks; RuntimeError if `mask` does not broadcast.",
+    },
     "window": {
         "Shapes": "a number N of elements -> (N,); if it is `periodic`, the first N of N + 1.",
         "Raises": "RuntimeError for a negative length and for a dtype that is not floating point.",
+    },
+    "cell": {
+        "Shapes": "`input` (N, C), `hx` (N, H), `w_ih` (H, C), `w_hh` (H, H), both biases (H) -> (N, H).",
+        "Raises": "RuntimeError for sizes that do not fit.",
+    },
+    "functional": {
+        "Raises": "RuntimeError if an output does not require grad, with `strict` if it does not depend on an input.",
     },
     "loss": {
         "Shapes": "`input` and `target` (*in) -> (), or (*in) if `reduction` is 'none'.",
@@ -108,7 +128,8 @@ def said_first(sentence: str, doc: str | None) -> str:
     if not doc:
         return sentence
     later = INDENT.search(doc)
-    return f"{sentence}\n\n{later[1] if later else ''}{doc}"
+    indent = later[1] if later else ""
+    return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
 
 
 def tell(names: Mapping[str, object]) -> None:

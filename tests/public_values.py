@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mini_dl.standins import kind_of
+from mini_dl.standins.kinds import Absent
 from mini_dl.tensor import Tensor
 
 PLACES = (
@@ -45,5 +46,7 @@ METHODS = (classmethod, staticmethod)
 
 def is_ours(value: Any) -> bool:
     """Whether a function or class is written here, not one of the standard library that a module shows."""
+    if isinstance(value, Absent):  # torch's own private names, which answer that they are not here
+        return False
     home = getattr(value, "__module__", None)
     return home is None or home.partition(".")[0] in ("mini_dl", "torch")

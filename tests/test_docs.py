@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from public_values import PLACES, public_values
 
 import mini_dl
 from mini_dl import textbook
-from public_values import PLACES, public_values
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))
@@ -46,24 +46,24 @@ def run(tests: Sequence[doctest.DocTest]) -> doctest.TestResults:
 
 @functools.cache
 def in_modules() -> dict[str, list[doctest.DocTest]]:
-    """The examples that are written out in each module."""
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    return {name: [test for test in finder.find(importlib.import_module(name)) if test.examples] for name in MODULES}
+    """The examples that doctest finds in each module, each only once: variants and other names show those of the original."""
+    finder, seen = doctest.DocTestFinder(exclude_empty=True), set[str]()
+    return {name: _new(finder.find(importlib.import_module(name)), seen) for name in MODULES}
 
 
 def of_public_names(place: str) -> list[doctest.DocTest]:
-    """The examples of the public names of a place that its modules do not have: those of primitives, and of what is written once
-    for several names."""
-    ran = {_text(test) for tests in in_modules().values() for test in tests}
-    found = []
-    for name, value in public_values(place):
-        doc = getattr(value, "__doc__", None)
-        if isinstance(doc, str) and ">>>" in doc:
-            test = doctest.DocTestParser().get_doctest(inspect.cleandoc(doc), {}, f"{place}.{name}", None, None)
-            if _text(test) not in ran:
-                ran.add(_text(test))
-                found.append(test)
-    return found
+    """The examples of the public names of a place that doctest does not find, such as those of methods of Tensor."""
+    seen = {_text(test) for tests in in_modules().values() for test in tests}
+    docs = {name: getattr(value, "__doc__", None) for name, value in public_values(place)}
+    parser = doctest.DocTestParser()
+    return _new([parser.get_doctest(inspect.cleandoc(d), {}, f"{place}.{n}", None, None) for n, d in docs.items() if d], seen)
+
+
+def _new(tests: list[doctest.DocTest], seen: set[str]) -> list[doctest.DocTest]:
+    """Those of the tests whose examples were not seen, which are from now on."""
+    found = {_text(test): test for test in tests if test.examples and _text(test) not in seen}
+    seen.update(found)
+    return list(found.values())
 
 
 def _text(test: doctest.DocTest) -> str:

@@ -35,19 +35,18 @@ def is_autocast_available(device_type: str) -> bool:
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether autocast is on for this kind of device, in this thread.
 
-    Raises: TypeError unless it is a str; RuntimeError for an unknown kind.
+    Raises: RuntimeError for an unknown kind of device.
 
-    >>> with torch.autocast("cpu"):
-    ...     torch.is_autocast_enabled("cpu")
-    True
+    >>> torch.is_autocast_enabled("cpu")
+    False
     """
     return state.on.get(supported(device_type), False)
 
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
-    """Turn autocast on or off for this kind of device, in this thread.
+    """Turn autocast on or off for this kind of device, in this thread; `autocast` does it for a block.
 
-    Raises: RuntimeError for an unknown kind.
+    Raises: RuntimeError for an unknown kind of device.
 
     >>> torch.set_autocast_enabled("cpu", False)
     >>> torch.is_autocast_enabled("cpu")
@@ -60,7 +59,7 @@ def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -
 def get_autocast_dtype(device_type: str) -> DType:
     """The type that autocast uses for this kind of device.
 
-    Raises: RuntimeError for an unknown kind.
+    Raises: RuntimeError for an unknown kind of device.
 
     >>> torch.get_autocast_dtype("cpu")
     torch.bfloat16
@@ -74,7 +73,7 @@ def get_autocast_dtype(device_type: str) -> DType:
 def set_autocast_dtype(device_type: str, dtype: DType) -> None:
     """Set the type that autocast uses for this kind of device, in this thread.
 
-    Raises: TypeError unless it is a dtype; RuntimeError for an unknown kind.
+    Raises: TypeError unless it is a dtype; RuntimeError for an unknown kind of device.
 
     >>> torch.set_autocast_dtype("cpu", torch.bfloat16)
     """
@@ -86,7 +85,7 @@ def set_autocast_dtype(device_type: str, dtype: DType) -> None:
 def is_autocast_cache_enabled() -> bool:
     """Whether the casts of parameters are kept until the outermost block ends.
 
-    Raises: nothing.
+    Raises: TypeError for an argument.
 
     >>> torch.is_autocast_cache_enabled()
     True
@@ -97,7 +96,7 @@ def is_autocast_cache_enabled() -> bool:
 def set_autocast_cache_enabled(enabled: bool) -> None:
     """Keep the casts of parameters until the outermost block ends, or do not.
 
-    Raises: nothing of its own.
+    Raises: TypeError unless `enabled` is given.
 
     >>> torch.set_autocast_cache_enabled(True)
     """
@@ -107,7 +106,7 @@ def set_autocast_cache_enabled(enabled: bool) -> None:
 def clear_autocast_cache() -> None:
     """Forget the casts of parameters.
 
-    Raises: nothing.
+    Raises: TypeError for an argument.
 
     >>> torch.clear_autocast_cache()
     """
@@ -117,7 +116,7 @@ def clear_autocast_cache() -> None:
 def autocast_increment_nesting() -> int:
     """Count one more block; return the count.
 
-    Raises: nothing.
+    Raises: TypeError for an argument.
 
     >>> torch.autocast_increment_nesting(), torch.autocast_decrement_nesting()
     (1, 0)
@@ -127,9 +126,9 @@ def autocast_increment_nesting() -> int:
 
 
 def autocast_decrement_nesting() -> int:
-    """Count one block less; return the count.
+    """Count one block less; return the count. At 0, the casts of parameters are to be forgotten.
 
-    Raises: nothing.
+    Raises: TypeError for an argument.
 
     >>> torch.autocast_increment_nesting(), torch.autocast_decrement_nesting()
     (1, 0)
@@ -188,10 +187,10 @@ class autocast:
     """A block, or a decorator, in which matrix products and convolutions compute in `dtype`, and functions for which that loses
     too much in float32.
 
-    `dtype` is bfloat16 (the default on the CPU) or float16; for any other, and for a GPU, a warning says that it stays off. With
-    `cache_enabled`, parameters are cast once for the outermost block.
+    `dtype` is bfloat16 (the default on the CPU) or float16; for any other, and for a GPU, a warning says that it stays off.
+    With `cache_enabled`, parameters are cast once for the outermost block.
 
-    Raises: ValueError unless `device_type` is a str; RuntimeError for an unknown kind.
+    Raises: ValueError unless `device_type` is a str; RuntimeError for an unknown kind of device.
     Source: Micikevicius et al., Mixed precision training, 2018, section 3.
 
     >>> x = torch.ones(2, 2)

@@ -17,7 +17,8 @@ from mini_dl.distributions.utils import Value, broadcast_all, given_by, lazy_pro
 from mini_dl.ops.choice import where
 from mini_dl.ops.comparison import isclose
 from mini_dl.ops.creation import empty, full, ones_like, zeros_like
-from mini_dl.ops.random import normal, rand
+from mini_dl.ops.random import rand
+from mini_dl.ops.sampling import normal
 from mini_dl.tensor import Size, Tensor
 
 __all__ = ["Cauchy", "GeneralizedPareto", "Laplace", "Normal", "StudentT", "Uniform", "VonMises"]

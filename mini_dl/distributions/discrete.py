@@ -21,8 +21,8 @@ from mini_dl.ops.from_data import tensor
 from mini_dl.ops.loss import binary_cross_entropy_with_logits
 from mini_dl.ops.masks import one_hot
 from mini_dl.ops.powers import xlogy
-from mini_dl.ops.random import bernoulli, binomial, multinomial, poisson
 from mini_dl.ops.ranges import arange, eye
+from mini_dl.ops.sampling import bernoulli, binomial, multinomial, poisson
 from mini_dl.tensor import Size, Tensor
 
 __all__ = [

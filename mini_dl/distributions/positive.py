@@ -14,7 +14,7 @@ from mini_dl.distributions.utils import Value, broadcast_all, given_by, tensor_g
 from mini_dl.ops.creation import empty, zeros_like
 from mini_dl.ops.from_data import as_tensor
 from mini_dl.ops.powers import xlogy
-from mini_dl.ops.random import _standard_gamma
+from mini_dl.ops.sampling import _standard_gamma
 from mini_dl.ops.special import igamma
 from mini_dl.tensor import Tensor
 

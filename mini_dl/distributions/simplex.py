@@ -28,7 +28,8 @@ from mini_dl.ops.joining import stack
 from mini_dl.ops.loss import binary_cross_entropy_with_logits
 from mini_dl.ops.masks import one_hot
 from mini_dl.ops.powers import xlogy
-from mini_dl.ops.random import _dirichlet_grad, _sample_dirichlet, rand
+from mini_dl.ops.random import rand
+from mini_dl.ops.sampling import _dirichlet_grad, _sample_dirichlet
 from mini_dl.tensor import Tensor
 
 __all__ = ["Beta", "ContinuousBernoulli", "Dirichlet"]

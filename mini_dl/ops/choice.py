@@ -294,8 +294,8 @@ public("Tensor")(_where_method)
 
 @method(inplace=True, out=True)
 def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """NaN and infinities replaced: ``out = nan if isnan(input) else posinf if input == inf else neginf if input == -inf else
-    input``
+    """NaN and infinities replaced:
+    ``out = nan if isnan(input) else posinf if input == inf else neginf if input == -inf else input``
 
     By default NaN becomes 0, and the infinities become the greatest and the least finite number.
 

@@ -47,19 +47,28 @@ def ne(input: Array, other: Array) -> Array:
     return np.not_equal(input, other)
 
 
-def _in_order(name: str, ufunc: np.ufunc, sign: str) -> Binary:
+def _in_order(name: str, ufunc: np.ufunc, sign: str, shown: str) -> Binary:
     """A comparison that needs an order, published: also under the name that NumPy gives its `ufunc`"""
 
     def forward(input: Array, other: Array) -> Array:
         _ordered(name, input, other)
         return ufunc(input, other)
 
-    primitive = binary(numbers="other")(named(forward, name, f"``input {sign} other``. NotImplementedError for complex."))
+    doc = f"""``out = input {sign} other``
+
+Family: comparison
+Raises: NotImplementedError for complex numbers; RuntimeError if the shapes do not broadcast.
+
+>>> torch.{name}(torch.tensor([1, 2, 3]), 2)
+tensor([{shown}])"""
+    primitive = binary(numbers="other")(named(forward, name, doc))
     return method(alias=ufunc.__name__, inplace=True, out=True)(primitive)
 
 
-lt, le = _in_order("lt", np.less, "<"), _in_order("le", np.less_equal, "<=")
-gt, ge = _in_order("gt", np.greater, ">"), _in_order("ge", np.greater_equal, ">=")
+lt = _in_order("lt", np.less, "<", " True, False, False")
+le = _in_order("le", np.less_equal, "<=", " True,  True, False")
+gt = _in_order("gt", np.greater, ">", "False, False,  True")
+ge = _in_order("ge", np.greater_equal, ">=", "False,  True,  True")
 
 for _name, _primitive in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
     setattr(Tensor, f"__{_name}__", _primitive.operator)

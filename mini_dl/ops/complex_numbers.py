@@ -30,6 +30,8 @@ def conj(input: Tensor) -> Tensor:
 def conj_physical(input: Tensor) -> Tensor:
     """The complex conjugate, in memory of its own: ``out = real(input) - i * imag(input)``
 
+    Family: elementwise
+
     >>> torch.conj_physical(torch.tensor([1 + 2j, 3j]))
     tensor([1.-2.j, 0.-3.j])
     """

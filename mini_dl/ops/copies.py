@@ -11,6 +11,7 @@ import numpy as np
 from mini_dl._checks import broadcast_shapes, sizes, spread_out, type_name, wrap_dim
 from mini_dl._device import DeviceLike, contiguous_format
 from mini_dl._dtypes import Array, dtype as DType
+from mini_dl._families import said_first
 from mini_dl._surface import function, method, named, public, store, tensor_method
 from mini_dl.autograd.graph import needs_grad
 from mini_dl.autograd.primitive import linear_in, not_a_tensor, op, recorded_as
@@ -214,7 +215,7 @@ def _copying(function: Callable[..., Any], name: str, several: bool = False) -> 
         return copies if out is None else store(copies, out) and None
 
     call = functools.wraps(function)(many if several else one)
-    named(call, name, f"A copy of ``{function.__name__}``.")
+    named(call, name, said_first(f"What `{name.removesuffix('_copy')}` gives, as a copy.", function.__doc__))
     public("torch", out=not several)(call)
 
 
@@ -225,10 +226,28 @@ for _function in (split_method, split_with_sizes, unbind):
 
 
 def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
+    """The elements repeated along dimensions of size 1: ``out[i, j] = input[0, j]``
+
+    Shapes: (*in) -> `size`, in which -1 keeps a size.
+    Raises: RuntimeError if a size other than 1 would change.
+
+    >>> torch.expand_copy(torch.tensor([[1], [2]]), (2, 2))
+    tensor([[1, 1],
+            [2, 2]])
+    """
     return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
 
 
 def view_of(input: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
+    """The elements in the same order in another shape: ``out.flatten() = input.flatten()``, or the same bytes as another dtype.
+
+    Shapes: (*in) -> `size`, of which one may be -1.
+    Raises: RuntimeError if the number of elements differs or the memory does not allow it.
+
+    >>> torch.view_copy(torch.arange(4), (2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
     return tensor_view(input, *shape, size=size, dtype=dtype)

@@ -23,6 +23,7 @@ from mini_dl._device import (
     require_cpu,
 )
 from mini_dl._dtypes import Array, NumpyType, TypeLike, buffer_of, dtype as DType, is_number, number_as, number_cast
+from mini_dl._families import said_first, told
 from mini_dl._meta import hollow
 from mini_dl._surface import named, namespace, tensor_method
 from mini_dl._unseen import is_unseen
@@ -131,8 +132,8 @@ def scalar_tensor(s: Operand, *, dtype: NumpyType | None) -> Array:
 
 @factory(out=False)
 def empty_strided(size: Sequence[int], stride: Sequence[int], *, dtype: NumpyType | None) -> Array:
-    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at ``i * stride[0] + j *
-    stride[1]``
+    """An uninitialized tensor whose neighbors lie `stride` elements apart in memory: ``out[i, j]`` at
+    ``i * stride[0] + j * stride[1]``
 
     Shapes: `size` and `stride`, of one length -> `size`.
     Raises: RuntimeError for negative sizes or strides, and for different lengths.
@@ -177,6 +178,9 @@ def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], *, dtype
 # ------------------------------------------------------------------------------------------------ like another
 
 
+UNINITIALIZED = " is whatever the memory held."
+
+
 def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
     """Publish ``torch.f_like(input)``: a tensor of the shape, type and memory order of `input`, of the value `fill`."""
 
@@ -212,7 +216,13 @@ def _like(name: str, fill: Operand | None) -> Callable[..., Tensor]:
             array[...] = (number_as if array.ndim else number_cast)(fill_value, np.dtype(kind))
         return finished(array, requires_grad)
 
-    named(make, name, f"A tensor of the shape and type of `input`{'' if fill is None else f', all {fill}'}.")
+    formula = {"full_like": "out[i] = fill_value", "empty_like": "out[i]"}.get(name, f"out[i] = {fill}")
+    doc = f"A tensor of the shape, dtype and memory order of `input`: ``{formula}``"
+    doc += UNINITIALIZED if name == "empty_like" else ""
+    example = f">>> torch.{name}(torch.tensor([1.5, 2.5]){', 7' if name == 'full_like' else ''})"
+    shown = {"full_like": "tensor([7., 7.])", "empty_like": "torch.Size([2])"}.get(name, f"tensor([{fill}., {fill}.])")
+    example += ".shape" if name == "empty_like" else ""
+    named(make, name, told(f"{doc}\n\nFamily: like\n\n{example}\n{shown}") or "")
     parameters = dict(inspect.signature(make).parameters)
     at = {
         "fill_value": parameters.pop("fill_value").replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect._empty)
@@ -248,7 +258,10 @@ def _new(function: Callable[..., Tensor]) -> None:
             )
         return function(*args, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
-    named(make, "new_" + function.__name__, f"``torch.{function.__name__}(...)`` in the type of this tensor.")
+    name = "new_" + function.__name__
+    sentence = f"``torch.{function.__name__}(...)`` in the dtype of this tensor, on its device."
+    arguments = {"new_full": "(2,), 7", "new_empty_strided": "(2,), (1,)"}.get(name, "2")
+    named(make, name, said_first(f"{sentence}\n\n>>> torch.tensor([1]).{name}({arguments}).dtype\ntorch.int64", function.__doc__))
     setattr(Tensor, make.__name__, make)
 
 

@@ -248,8 +248,18 @@ def _publish(name: str, parts: Callable[..., Any], by_channel: bool) -> None:
     def in_place(input: Tensor, p: float, train: bool) -> Tensor:
         return _dropped(input, p, train, True, parts, by_channel)
 
+    formula = "a * (input * keep + alpha * (1 - keep)) + b" if parts is _shifted else "input * keep / (1 - p)"
     for published, spelling in ((call, name), (in_place, name + "_")):
-        named(published, spelling, f"``nn.functional.{name}`` without defaults.")
+        place = ", in place" if published is in_place else ""
+        doc = f"""`nn.functional.{name}` without defaults{place}: ``{"input" if place else "out"} = {formula}``
+
+Shapes: (*in) -> (*in){", where whole channels, the slices along dimension 1, are chosen" * by_channel}.
+Raises: RuntimeError unless ``0 <= p <= 1``; TypeError unless `input` is a tensor.
+
+>>> torch.{spelling}(torch.ones(2, 2), 0.5, False)
+tensor([[1., 1.],
+        [1., 1.]])"""
+        named(published, spelling, doc)
         namespace("torch")[spelling] = published
 
 

@@ -251,8 +251,8 @@ def _scatter_reduce(input: Array, dim: int, index: Array, src: Array, reduce: st
 @method(inplace=True, out=True)
 @spares_copy
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
-    """As `scatter`, with values for one element combined by `reduce`: ``out[index[i, j], j] = reduce(out[index[i, j], j], src[i,
-    j])``
+    """As `scatter`, with values for one element combined by `reduce`:
+    ``out[index[i, j], j] = reduce(out[index[i, j], j], src[i, j])``
 
     `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self`, the previous value is left out.
 
@@ -580,8 +580,8 @@ def _put(input: Array, index: Array, source: Array, accumulate: bool) -> Array:
 @method(inplace=True)
 @spares_copy
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """Values written, or with `accumulate` added, at these places of the flattened input: ``out.flatten()[index[i]] =
-    source[i]``
+    """Values written, or with `accumulate` added, at these places of the flattened input:
+    ``out.flatten()[index[i]] = source[i]``
 
     Shapes: `input` (*in), `index` and `source` with as many elements -> (*in).
     Raises: IndexError if an index is out of range; RuntimeError for different dtypes or numbers of elements.

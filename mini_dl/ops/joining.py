@@ -148,7 +148,15 @@ def _atleast(n: int) -> Any:
             tensors = tuple(tensors[0])
         return tuple([_deepened(t, n) for t in checked(at_least.__name__, tensors)]) if tensors else ()
 
-    named(at_least, f"atleast_{n}d", f"Each tensor with at least {n} dimensions, as NumPy adds them.")
+    added, shown = (("()", "[1]"), ("[0]", "[1, 1]"), ("[0, :, 0]", "[1, 1, 1]"))[n - 1]
+    doc = f"""Each tensor with at least {n} dimension{"s" * (n > 1)}, with those of size 1 added: ``input = out{added}``
+
+Shapes: (*in) -> (*in), or {("(1)", "(1, n) or (1, 1)", "(m, n, 1), (1, n, 1) or (1, 1, 1)")[n - 1]}; several tensors -> a tuple.
+Raises: TypeError for what is not a tensor.
+
+>>> torch.atleast_{n}d(torch.tensor(5)).shape
+torch.Size({shown})"""
+    named(at_least, f"atleast_{n}d", doc)
     return function()(at_least)
 
 
@@ -372,8 +380,8 @@ def _roll(input: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array
 
 @method()
 def roll(input: Tensor, shifts: Ints, dims: Ints | None = None) -> Tensor:
-    """The elements shifted along `dims`, wrapping around at the ends; without `dims`, as if flattened: ``out[i] = input[(i -
-    shifts) % n]``
+    """The elements shifted along `dims`, wrapping around at the ends; without `dims`, as if flattened:
+    ``out[i] = input[(i - shifts) % n]``
 
     Shapes: (*in) -> (*in).
     Raises: RuntimeError unless there are as many `shifts` as `dims`; IndexError for a dimension that `input` lacks.
@@ -453,8 +461,8 @@ def flipud(input: Tensor) -> Tensor:
 
 @method()
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Rotated `k` times by 90 degrees in the plane of `dims`, from the first toward the second: ``out[i, j] = input[j, n - 1 -
-    i]``
+    """Rotated `k` times by 90 degrees in the plane of `dims`, from the first toward the second:
+    ``out[i, j] = input[j, n - 1 - i]``
 
     Shapes: (m, n) in the plane -> (n, m) for odd `k`, else (m, n).
     Raises: RuntimeError unless `dims` are two different ones.
@@ -561,8 +569,8 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 @function()
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All choices of `r` elements of a vector, in order, as rows: ``out[k] = (input[i], input[j])`` over ``i < j``, or ``i <=
-    j``.
+    """All choices of `r` elements of a vector, in order, as rows: ``out[k] = (input[i], input[j])`` over ``i < j``, or
+    ``i <= j``.
 
     Shapes: (n,) -> (binomial(n, r), r); `with_replacement`, (binomial(n + r - 1, r), r).
     Raises: RuntimeError for a negative `r`, and unless `input` is a vector.

@@ -198,8 +198,8 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
 @function(out=True)
 @by_element
 def isin(elements: Operand, test_elements: Operand, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each of `elements` is among `test_elements`, of which one may be a number: ``out[i] = any(elements[i] ==
-    test_elements)``
+    """Whether each of `elements` is among `test_elements`, of which one may be a number:
+    ``out[i] = any(elements[i] == test_elements)``
 
     Shapes: (*in) and any -> (*in), of bools.
     Raises: RuntimeError for dtypes without an order; TypeError if both are numbers.

@@ -124,8 +124,8 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 @method(inplace=True, out=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    """Each slice along `dim` scaled down where its norm is larger: ``out[i] = input[i] * min(1, maxnorm / (norm(input[i], p) +
-    1e-7))``
+    """Each slice along `dim` scaled down where its norm is larger:
+    ``out[i] = input[i] * min(1, maxnorm / (norm(input[i], p) + 1e-7))``
 
     Shapes: (*in) -> (*in), of two dimensions or more.
     Raises: RuntimeError unless `p` is positive, `maxnorm` is not negative, and there are two dimensions.

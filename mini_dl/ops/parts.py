@@ -252,8 +252,8 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
 
 @method()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` views along `dim`, of equal size but for the last: ``out[k] = input[k * s:(k + 1) * s]``, ``s = ceil(n /
-    chunks)``
+    """At most `chunks` views along `dim`, of equal size but for the last: ``out[k] = input[k * s:(k + 1) * s]``,
+    ``s = ceil(n / chunks)``
 
     Shapes: (*in) -> parts of it along `dim`.
     Raises: RuntimeError unless `chunks` is positive.
@@ -377,7 +377,17 @@ def _splitter(name: str, dim: int, least: int) -> None:
             )
         return tensor_split(input, sections, along)
 
-    named(split_along, name, f"Views of equal size along dimension {dim}, or between the given indices.")
+    before = ":, " * dim
+    along_0 = ", of a vector along 0" * (name == "hsplit")
+    doc = f"""So many views of equal size along dimension {dim}, or between indices:
+``out[k] = input[{before}sections[k - 1]:sections[k]]``
+
+Shapes: (*in), of {least} dimension{"s" * (least > 1)} or more -> parts of it along dimension {dim}{along_0}.
+Raises: RuntimeError if the size is not divisible by the number of sections, and for fewer dimensions.
+
+>>> [part.shape[{dim}] for part in torch.{name}(torch.zeros(4, 4, 4), (1, 3))]
+[1, 2, 1]"""
+    named(split_along, name, doc)
     method()(also_named("sections", "indices", "indices_or_sections")(split_along))
 
 

@@ -228,7 +228,16 @@ def _triangle_indices(name: str, mask: Callable[..., Any]) -> None:
         offset = index_of(offset, f"{name}(): argument 'offset' (position 3) must be int")
         return np.stack(mask(np.ones((row, col), np.bool_), offset).nonzero()).astype(kind)
 
-    named(make, name, f"(2, count): rows and columns of the elements that ``{name[:4]}`` keeps of a (row, col) matrix.")
+    lower = name == "tril_indices"
+    below, shown = "<=" if lower else ">=", "[[0, 1, 1],\n        [0, 0, 1]]" if lower else "[[0, 0, 1],\n        [0, 1, 1]]"
+    doc = f"""Rows and columns of what `{name[:4]}` keeps, row by row: ``out[:, k] = (i, j)`` over ``j - i {below} offset``
+
+Shapes: `row` and `col` -> (2, count).
+Raises: RuntimeError for a negative size; NotImplementedError for a dtype that is not int32 or int64.
+
+>>> torch.{name}(2, 2)
+tensor({shown})"""
+    named(make, name, doc)
     factory(out=False)(make)
 
 
@@ -294,8 +303,8 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(input.reshape(-1), offset)
 
 
-def _triangle(name: str, kernel: Callable[..., Array], what: str) -> Callable[..., Tensor]:
-    """Publish the function; return its primitive."""
+def _triangle(name: str, kernel: Callable[..., Array], what: str, shown: str) -> Callable[..., Tensor]:
+    """Publish the function; return its primitive. `shown` is what its example prints."""
 
     def cut(input: Array, diagonal: int) -> Array:
         return kernel(input, diagonal)
@@ -308,9 +317,18 @@ def _triangle(name: str, kernel: Callable[..., Array], what: str) -> Callable[..
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return primitive(input, operator.index(diagonal))
 
-    named(call, name, f"`input` with zeros {what} the diagonal, of each matrix of a batch.")
+    below = "<=" if name == "tril" else ">="
+    doc = f"""Each matrix with zeros {what} a diagonal: ``out[i, j] = input[i, j] if j - i {below} diagonal else 0``
+
+Shapes: (*, m, n) -> (*, m, n).
+Raises: RuntimeError for fewer than two dimensions.
+
+>>> torch.{name}(torch.tensor([[1, 2], [3, 4]]))
+tensor({shown})"""
+    named(call, name, doc)
     method(inplace=True, out=True)(call)
     return primitive
 
 
-_tril, _triu = _triangle("tril", np.tril, "above"), _triangle("triu", np.triu, "below")
+_tril = _triangle("tril", np.tril, "above", "[[1, 0],\n        [3, 4]]")
+_triu = _triangle("triu", np.triu, "below", "[[1, 2],\n        [0, 4]]")

@@ -162,8 +162,7 @@ def _mean(input: Array, dims: Dims, keepdim: bool) -> Array:
 def mean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The mean over `dim` (all by default), of n elements: ``out = sum(input[i], i) / n``
 
-    Family: reduction
-    Raises: RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.
+    Family: statistic
 
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(1)
     tensor([1.5000, 3.5000])
@@ -182,8 +181,7 @@ def mean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype
 def nanmean(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The mean of the n elements that are not NaN: ``out = sum(input[i], i) / n``
 
-    Family: reduction
-    Raises: RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.
+    Family: statistic
 
     >>> torch.nanmean(torch.tensor([1.0, torch.nan, 3.0]))
     tensor(2.)
@@ -292,8 +290,7 @@ def var(
 
     `correction` is 1 unless given; ``unbiased=False`` makes it 0.
 
-    Family: reduction
-    Raises: RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.
+    Family: statistic
 
     >>> torch.tensor([1.0, 2.0, 3.0]).var(), torch.tensor([1.0, 2.0, 3.0]).var(correction=0)
     (tensor(1.), tensor(0.6667))
@@ -310,8 +307,7 @@ def std(
     """The standard deviation: ``out = sqrt(sum((input[i] - mean) ** 2, i) / max(0, n - correction))``; its gradient is 0 where
     it is 0.
 
-    Family: reduction
-    Raises: RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.
+    Family: statistic
 
     >>> torch.std(torch.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
@@ -327,8 +323,7 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Both: ``out = (var(input), mean(input))``
 
-    Family: reduction
-    Raises: RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.
+    Family: statistic
 
     >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
@@ -344,8 +339,7 @@ def std_mean(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Both: ``out = (std(input), mean(input))``
 
-    Family: reduction
-    Raises: RuntimeError for integers and bools; IndexError for a dimension that `input` lacks.
+    Family: statistic
 
     >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
@@ -405,8 +399,7 @@ def _extreme(name: str, kernel: str, reduce: Any, input: Tensor, dim: Ints, keep
 def amax(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
     """The largest element over `dim`: ``out = max(input[i], i)``; ties share the gradient evenly.
 
-    Family: reduction
-    Raises: IndexError over an empty dimension, and for one that `input` lacks.
+    Family: extreme
 
     >>> torch.amax(torch.tensor([[1, 5], [7, 2]]), 1)
     tensor([5, 7])
@@ -418,8 +411,7 @@ def amax(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
 def amin(input: Tensor, dim: Ints = (), keepdim: bool = False) -> Tensor:
     """The smallest element over `dim`: ``out = min(input[i], i)``; ties share the gradient evenly.
 
-    Family: reduction
-    Raises: IndexError over an empty dimension, and for one that `input` lacks.
+    Family: extreme
 
     >>> torch.amin(torch.tensor([[1, 5], [7, 2]]), 1)
     tensor([1, 2])
@@ -488,8 +480,7 @@ def _arg_extreme(name: str, search: Any, input: Tensor, dim: int | None, keepdim
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest element (the first of equals; NaN is largest): ``input[out] = max(input[i], i)``
 
-    Family: reduction
-    Raises: IndexError over an empty dimension, and for one that `input` lacks.
+    Family: extreme
 
     >>> torch.argmax(torch.tensor([[1, 5], [7, 2]])), torch.argmax(torch.tensor([[1, 5], [7, 2]]), 1)
     (tensor(2), tensor([1, 0]))
@@ -501,8 +492,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest element (the first of equals; NaN is smallest): ``input[out] = min(input[i], i)``
 
-    Family: reduction
-    Raises: IndexError over an empty dimension, and for one that `input` lacks.
+    Family: extreme
 
     >>> torch.argmin(torch.tensor([[1, 5], [7, 2]])), torch.argmin(torch.tensor([[1, 5], [7, 2]]), 1)
     (tensor(0), tensor([0, 1]))
@@ -543,8 +533,8 @@ def _choose(
 
 @method(out=same_types_along)
 def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The largest element, ``out = max(input[i], i)``; with `dim`, also its index; with a tensor, ``out = maximum(input,
-    other)``.
+    """The largest element, ``out = max(input[i], i)``; with `dim`, also its index; with a tensor,
+    ``out = maximum(input, other)``.
 
     Over all, equal elements share the gradient evenly; over `dim`, the chosen one gets it.
 
@@ -562,8 +552,8 @@ def max(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other:
 
 @method(out=same_types_along)
 def min(input: Tensor, dim: Ints | None = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The smallest element, ``out = min(input[i], i)``; with `dim`, also its index; with a tensor, ``out = minimum(input,
-    other)``.
+    """The smallest element, ``out = min(input[i], i)``; with `dim`, also its index; with a tensor,
+    ``out = minimum(input, other)``.
 
     Family: reduction
     Raises: IndexError over an empty dimension; RuntimeError for an empty `input`.
@@ -692,8 +682,8 @@ def _hash(input: Array, dims: Dims, keepdim: bool) -> Array:
 
 @method(out=True)
 def hash_tensor(input: Tensor, dim: Ints = (), *, keepdim: bool = False, mode: int = 0) -> Tensor:
-    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64: ``out = input[0] ^
-    input[1] ^ ...``
+    """The bits of all elements over `dim`, each as a 64-bit integer or float, by exclusive or, in uint64:
+    ``out = input[0] ^ input[1] ^ ...``
 
     Family: reduction
 

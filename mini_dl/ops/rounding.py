@@ -95,6 +95,8 @@ def _sgn_gradient(grad: Tensor, input: Tensor, result: Tensor) -> Tensor:
 def sgn(input: Tensor) -> Tensor:
     """The sign, also of complex numbers: ``out = input / abs(input)``, 0 at 0.
 
+    Family: elementwise
+
     >>> torch.sgn(torch.tensor([3 + 4j, 0j]))
     tensor([0.6000+0.8000j, 0.0000+0.0000j])
     """
@@ -176,6 +178,7 @@ def nextafter(input: Array, other: Array) -> Array:
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """The step function: ``out = 0 if input < 0 else values if input == 0 else 1``
 
+    Family: binary
     Raises: RuntimeError for complex numbers, for two dtypes, and if the shapes do not broadcast.
 
     >>> torch.heaviside(torch.tensor([-1.5, 0.0, 2.0]), torch.tensor(0.5))
@@ -277,8 +280,8 @@ def frac(input: Array) -> Array:
 
 @method("special", inplace=True, out=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest integer, halves to the even one: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of ``10
-    ** -decimals``.
+    """The nearest integer, halves to the even one: ``abs(out - input) <= 1 / 2``; with `decimals`, the nearest multiple of
+    ``10 ** -decimals``.
 
     Family: elementwise
 

@@ -265,8 +265,8 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 
 @method(out=True)
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
-    """Differences of neighbors along `dim`, `n` times, of `input` between `prepend` and `append`: ``out[k] = input[k + 1] -
-    input[k]``
+    """Differences of neighbors along `dim`, `n` times, of `input` between `prepend` and `append`:
+    ``out[k] = input[k + 1] - input[k]``
 
     Shapes: (*in) -> (*in), n smaller at `dim`, plus what is prepended and appended.
     Raises: RuntimeError for a 0-d `input` and for a negative `n`; IndexError for a dimension that `input` lacks.
@@ -339,8 +339,8 @@ def _areas(name: str, y: Tensor, x: Tensor | None, dx: Operand | None, dim: int)
 
 @public("torch", "torch:trapz")
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Operand | None = None, dim: int = -1) -> Tensor:
-    """The integral along `dim` by the trapezoid rule, over points `x` or steps `dx`: ``out = sum((x[k + 1] - x[k]) * (y[k] + y[k
-    + 1]) / 2, k)``
+    """The integral along `dim` by the trapezoid rule, over points `x` or steps `dx`:
+    ``out = sum((x[k + 1] - x[k]) * (y[k] + y[k + 1]) / 2, k)``
 
     Shapes: `y` (*in), `x` (n,) or broadcast with `y` -> (*in) without `dim`.
     Raises: RuntimeError if both `x` and `dx` are given, or if `x` does not fit; IndexError for a dimension that `y` lacks.
@@ -403,12 +403,11 @@ def _slope(f: Tensor, dim: int, steps: Any, edge_order: int) -> Tensor:
 
 @function()
 def gradient(input: Tensor, *, spacing: Any = None, dim: Ints | None = None, edge_order: int = 1) -> tuple[Tensor, ...]:
-    """The derivatives of samples along each `dim`, by differences of neighbors: ``out[k] = (input[k + 1] - input[k - 1]) / (2 *
-    spacing)``
+    """The derivatives of samples along each `dim`, by differences of neighbors:
+    ``out[k] = (input[k + 1] - input[k - 1]) / (2 * spacing)``
 
     At the borders one-sided, of order `edge_order`. `spacing` is the distance of the samples, one distance for each `dim`, or
-    a
-    tensor of coordinates for each.
+    a tensor of coordinates for each.
 
     Shapes: (*in) -> one (*in) for each `dim`.
     Raises: RuntimeError unless each `dim` has ``edge_order + 1`` samples, and if `spacing` does not fit.

@@ -31,8 +31,8 @@ def segment_reduce(
     unsafe: bool = False,
     initial: object = None,
 ) -> Tensor:
-    """Each run along `axis`, of the given `lengths` or between `offsets`, reduced to one: ``out[s] =
-    reduce(data[offsets[s]:offsets[s + 1]])``
+    """Each run along `axis`, of the given `lengths` or between `offsets`, reduced to one:
+    ``out[s] = reduce(data[offsets[s]:offsets[s + 1]])``
 
     `reduce` is "sum", "mean", "max", "min" or "prod"; `initial` is where each run starts.
 

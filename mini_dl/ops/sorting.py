@@ -223,8 +223,8 @@ def _most_frequent(input: Array, dim: int) -> Array:
 
 @method(out=same_types)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> NamedTensors:
-    """The most frequent element along `dim`, the smallest of several, and an index of it: ``values = argmax(count(input == v),
-    v)``
+    """The most frequent element along `dim`, the smallest of several, and an index of it:
+    ``values = argmax(count(input == v), v)``
 
     Family: reduction
 

@@ -291,8 +291,8 @@ def _igamma_slope(input: Any, other: Tensor) -> Tensor:
     numbers="",
 )
 def igamma(input: Array, other: Array) -> Array:
-    """The regularized lower incomplete gamma function: ``out = 1 / gamma(input) * integral(t ** (input - 1) * exp(-t), t, 0,
-    other)``
+    """The regularized lower incomplete gamma function:
+    ``out = 1 / gamma(input) * integral(t ** (input - 1) * exp(-t), t, 0, other)``
 
     By its series, or by a continued fraction for the upper one.
 
@@ -354,8 +354,8 @@ def i0e(input: Array) -> Array:
 @public("special", out=True)
 @unary(input=lambda grad, input, result: grad * where(abs(input) > 1e-16, i0(input) - result / _away_from_0(input), 0.5))
 def i1(input: Array) -> Array:
-    """The modified Bessel function of the first kind of order 1: ``out = sum((input / 2) ** (2 * k + 1) / (factorial(k) *
-    factorial(k + 1)), k)``
+    """The modified Bessel function of the first kind of order 1:
+    ``out = sum((input / 2) ** (2 * k + 1) / (factorial(k) * factorial(k + 1)), k)``
 
     >>> torch.special.i1(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.0000, 0.5652, 1.5906])
@@ -392,34 +392,66 @@ def _away_from_0(input: Tensor) -> Tensor:
     return where(abs(input) > 1e-16, input, 1.0)
 
 
-def _declare(name: str, kernel: Callable[..., Array], summary: str) -> None:
-    """A function of ``special`` without derivative."""
+def _declare(name: str, kernel: Callable[..., Array], summary: str, shown: str) -> None:
+    """A function of ``special`` without derivative; `shown` is what its example prints."""
 
     def forward(input: Array) -> Array:
         accept(f"{name}_cpu", "biuf", input)
         return kernel(floating(input))
 
-    named(forward, name, summary)
+    named(forward, name, f"{summary}\n\n{BESSEL}\n\n>>> torch.special.{name}(torch.tensor([0.5, 1.0, 5.0]))\ntensor({shown})")
     public("special", out=True)(unary()(forward))
 
 
-for _order in (0, 1):
+BESSEL = """Raises: RuntimeError for complex numbers, and where a gradient is asked for.
+Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, chapters 9 and 10."""
+
+_VALUES = {
+    0: (
+        "[ 0.9385,  0.7652, -0.1776]", "[-0.4445,  0.0883, -0.3085]", "[ 1.0635,  1.2661, 27.2399]",
+        "[0.9244, 0.4210, 0.0037]", "[1.5241, 1.1445, 0.5478]",
+    ),
+    1: (
+        "[ 0.2423,  0.4401, -0.3276]", "[-1.4715, -0.7812,  0.1479]", "[ 0.2579,  0.5652, 24.3356]",
+        "[1.6564, 0.6019, 0.0040]", "[2.7310, 1.6362, 0.6003]",
+    ),
+}  # fmt: skip
+for _order, _shown in _VALUES.items():
     _declare(
-        f"bessel_j{_order}", in_double(functools.partial(kernels.j_kernel, _order)), f"The Bessel function J of order {_order}."
-    )
+        f"bessel_j{_order}", in_double(functools.partial(kernels.j_kernel, _order)),
+        f"The Bessel function of the first kind of order {_order}: "
+        f"``out = integral(cos({_order} * t - input * sin(t)), t, 0, pi) / pi``",
+        _shown[0],
+    )  # fmt: skip
     _declare(
-        f"bessel_y{_order}", in_double(functools.partial(kernels.y_kernel, _order)), f"The Bessel function Y of order {_order}."
-    )
-    _declare(f"modified_bessel_i{_order}", (_i0, _i1)[_order], f"The modified Bessel function I of order {_order}.")
+        f"bessel_y{_order}", in_double(functools.partial(kernels.y_kernel, _order)),
+        f"The Bessel function of the second kind of order {_order}, that of the first times its logarithm near 0: "
+        f"``J[{_order + 1}] * Y[{_order}] - J[{_order}] * Y[{_order + 1}] = 2 / (pi * input)``",
+        _shown[1],
+    )  # fmt: skip
     _declare(
-        f"modified_bessel_k{_order}",
-        in_double(functools.partial(kernels.k_kernel, _order, False)),
-        f"The modified Bessel function K of order {_order}.",
-    )
+        f"modified_bessel_i{_order}", (_i0, _i1)[_order],
+        f"The modified Bessel function of the first kind of order {_order}: "
+        f"``out = integral(exp(input * cos(t)) * cos({_order} * t), t, 0, pi) / pi``",
+        _shown[2],
+    )  # fmt: skip
     _declare(
-        f"scaled_modified_bessel_k{_order}",
-        in_double(functools.partial(kernels.k_kernel, _order, True)),
-        f"``exp(input)`` times the modified Bessel function K of order {_order}.",
-    )
-_declare("airy_ai", kernels.airy, "The Airy function Ai.")
-_declare("spherical_bessel_j0", kernels.spherical_j0, "``sin(input) / input``, the spherical Bessel function of order 0.")
+        f"modified_bessel_k{_order}", in_double(functools.partial(kernels.k_kernel, _order, False)),
+        f"The modified Bessel function of the second kind of order {_order}: "
+        f"``out = integral(exp(-input * cosh(t)) * cosh({_order} * t), t, 0, inf)``",
+        _shown[3],
+    )  # fmt: skip
+    _declare(
+        f"scaled_modified_bessel_k{_order}", in_double(functools.partial(kernels.k_kernel, _order, True)),
+        f"The modified Bessel function of the second kind of order {_order} without its decay: "
+        f"``out = exp(input) * modified_bessel_k{_order}(input)``",
+        _shown[4],
+    )  # fmt: skip
+_declare(
+    "airy_ai", kernels.airy, "The Airy function Ai: ``out = integral(cos(t ** 3 / 3 + input * t), t, 0, inf) / pi``",
+    "[2.3169e-01, 1.3529e-01, 1.0834e-04]",
+)  # fmt: skip
+_declare(
+    "spherical_bessel_j0", kernels.spherical_j0, "The spherical Bessel function of order 0: ``out = sin(input) / input``",
+    "[ 0.9589,  0.8415, -0.1918]",
+)  # fmt: skip

@@ -43,8 +43,8 @@ def _weights(name: str, weights: Tensor | None, n: int, integral: bool) -> Tenso
 @method()
 @by_element
 def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
-    """The covariance matrix of variables (rows) observed together (columns): ``out = (x - mean) @ (x - mean).T / (n -
-    correction)``
+    """The covariance matrix of variables (rows) observed together (columns):
+    ``out = (x - mean) @ (x - mean).T / (n - correction)``
 
     `fweights` are the counts of the observations, `aweights` their weights.
 
@@ -90,8 +90,8 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
 
 @method()
 def corrcoef(input: Tensor) -> Tensor:
-    """Pearson's correlations of variables (rows) observed together (columns): ``out[i, j] = cov[i, j] / sqrt(cov[i, i] * cov[j,
-    j])``
+    """Pearson's correlations of variables (rows) observed together (columns):
+    ``out[i, j] = cov[i, j] / sqrt(cov[i, i] * cov[j, j])``
 
     Shapes: (m, n) -> (m, m), (n,) -> ().
     Raises: RuntimeError for more than two dimensions.
@@ -209,12 +209,11 @@ def histogram(
     weight: Tensor | None = None,
     density: bool = False,
 ) -> NamedTensors:
-    """The sum of the weights (1 by default) of the elements in each bin: ``hist[b] = sum(weight[i], edge[b] <= input[i] < edge[b
-    + 1])``
+    """The sum of the weights (1 by default) of the elements in each bin:
+    ``hist[b] = sum(weight[i], edge[b] <= input[i] < edge[b + 1])``
 
     `bins` is their number over `range` (of the data by default), or a tensor of increasing edges; the last bin is closed.
-    `density`
-    makes the integral 1.
+    `density` makes the integral 1.
 
     Shapes: `input` and `weight` (*in) -> `hist` (bins,), `bin_edges` (bins + 1,).
     Raises: RuntimeError unless `bins` is positive, edges increase, and `weight` has the shape of `input`.

@@ -451,7 +451,12 @@ def t(input: Tensor) -> Tensor:
 
 
 def _reversed_dims(self: Tensor) -> Tensor:
-    """All dimensions in reverse order."""
+    """All dimensions in reverse order.
+
+    >>> torch.tensor([[1, 2], [3, 4]]).T
+    tensor([[1, 3],
+            [2, 4]])
+    """
     ndim = self._array.ndim
     if ndim not in (0, 2):
         warnings.warn(
@@ -471,17 +476,31 @@ def _matrices(input: Tensor, name: str) -> int:
 
 
 def _mT(self: Tensor) -> Tensor:
-    """Each matrix of a batch transposed."""
+    """Each matrix of a batch transposed.
+
+    >>> torch.ones(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
     return transpose(self, -2, -1) if _matrices(self, "tensor.mT") else _alias(self)
 
 
 def _mH(self: Tensor) -> Tensor:
-    """Each matrix of a batch transposed and conjugated."""
+    """Each matrix of a batch transposed and conjugated.
+
+    >>> torch.tensor([[1j, 2.0]]).mH
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     return adjoint(self) if _matrices(self, "tensor.mH") else _alias(self)
 
 
 def _H(self: Tensor) -> Tensor:
-    """A matrix transposed and conjugated."""
+    """A matrix transposed and conjugated.
+
+    >>> torch.tensor([[1j, 2.0]]).H
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     ndim = self._array.ndim
     if ndim not in (0, 2):
         raise RuntimeError(

@@ -12,7 +12,8 @@ from mini_dl import _dtypes
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.ops.creation import empty
 from mini_dl.ops.from_data import from_data
-from mini_dl.ops.random import multinomial, randint, randperm
+from mini_dl.ops.random import randint, randperm
+from mini_dl.ops.sampling import multinomial
 from mini_dl.tensor import wrap
 
 T = TypeVar("T", covariant=True)
