@@ -56,8 +56,9 @@ def _forward_unimplemented(self: Module, *input: object) -> None:
 class Module:
     """A part of a network: ``out = module(input)`` calls ``forward``, which subclasses define.
 
-    Parameters, buffers and modules that are assigned as attributes belong to it. Shapes are what ``forward`` makes of them.
+    Parameters, buffers and modules that are assigned as attributes belong to it.
 
+    Shapes: what ``forward`` takes -> what it returns.
     Raises: NotImplementedError if it is called without a ``forward``; AttributeError for an unknown attribute.
 
     >>> class Net(torch.nn.Module):

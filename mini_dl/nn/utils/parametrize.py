@@ -214,7 +214,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """``module.tensor_name`` as an ordinary tensor again, with its present value, or that of the original unless
+    """``module.tensor_name = value``, an ordinary tensor again: with its present value, or with that of the original unless
     `leave_parametrized`. Returns `module`.
 
     Shapes: no change.

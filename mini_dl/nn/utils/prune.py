@@ -360,7 +360,7 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """``mask`` as it is given.
+    """``out = mask * t`` with the mask that is given.
 
     Shapes: a parameter of any shape, and a mask of the same.
     Raises: AssertionError for a mask of another shape.
