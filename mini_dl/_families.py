@@ -7,7 +7,10 @@ At publication the family's lines take that line's place, without those that the
 from __future__ import annotations
 
 import re
+import types
 from collections.abc import Mapping
+
+from mini_dl._spaces import of_spaces
 
 REDUCED = "(*in) -> (*in) without the dimensions `dim`, which stay with size 1 if `keepdim`; () if `dim` is left out."
 NOT_A_TENSOR = "TypeError unless `input` is a tensor"
@@ -91,6 +94,8 @@ FAMILIES: dict[str, dict[str, str]] = {
 }
 """By name: what stands after ``Shapes:`` and ``Raises:``."""
 
+FAMILIES |= of_spaces()
+
 EXAMPLE = re.compile(r"\n*^[ \t]*>>>", re.MULTILINE)
 
 INDENT = re.compile(r"\n([ \t]*)\S")
@@ -114,8 +119,8 @@ def told(doc: str | None, family: str = "") -> str | None:
         before = before.rstrip() + ("\n" if re.search(r"^\s*(Shapes|Raises|Source):", before, re.MULTILINE) else "\n\n")
     else:
         return doc
-    lines = [f"{indent}{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in before + after]
-    return before + "\n".join(lines) + after
+    told_here = [f"{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in before + after]
+    return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after
 
 
 def said_first(sentence: str, doc: str | None) -> str:
@@ -130,6 +135,5 @@ def said_first(sentence: str, doc: str | None) -> str:
 def tell(names: Mapping[str, object]) -> None:
     """Let the classes and functions of a module that name a family tell its lines."""
     for value in names.values():
-        doc = getattr(value, "__doc__", None)
-        if type(doc) is str and "Family: " in doc:
-            value.__doc__ = told(doc)
+        if isinstance(value, (type, types.FunctionType)) and "Family: " in (value.__doc__ or ""):
+            value.__doc__ = told(value.__doc__)

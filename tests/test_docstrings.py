@@ -32,6 +32,7 @@ NEEDS = {
     "setting": "errors example",
     "attribute": "example",
     "type": "",
+    "borrowed": "",
     "older": "",
 }
 """By kind, the parts of a docstring next to its first sentence."""
@@ -39,6 +40,7 @@ NEEDS = {
 SYMBOLS = """sym_constrain_range sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max sym_min sym_not
     sym_sqrt sym_sum"""
 MODES = "enable_grad inference_mode no_grad set_grad_enabled"
+HOLDERS = "Buffer ModuleDict ModuleList Parameter ParameterDict ParameterList UninitializedBuffer UninitializedParameter"
 GENERATORS = "get_rng_state initial_seed manual_seed seed set_rng_state"
 
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
@@ -54,6 +56,13 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
             "autograd": f"{MODES} detect_anomaly set_detect_anomaly",
             "autograd.forward_ad": "dual_level enter_dual_level exit_dual_level",
             "func": "replace_all_batch_norm_modules_",
+            "nn": f"{HOLDERS} Container LinearCrossEntropyOptions",
+            "nn.utils.parametrize": f"""{HOLDERS} cached is_parametrized transfer_parametrizations_and_params
+                type_before_parametrizations""",
+            "nn.utils.prune": "is_pruned",
+            "utils.data": """BatchSampler ChainDataset ConcatDataset DataLoader Dataset DistributedSampler IterableDataset
+                RandomSampler Sampler SequentialSampler StackDataset Subset SubsetRandomSampler TensorDataset
+                WeightedRandomSampler default_collate default_convert get_worker_info random_split""",
             "random": f"{GENERATORS} fork_rng",
             "sparse": "check_sparse_tensor_invariants",
         },
@@ -70,6 +79,15 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
             "linalg": "LinAlgError",
             "sparse": "BFloat16Tensor Tensor",
             "special": "Tensor",
+        },
+    ),
+    "borrowed": (
+        "what the module in torch shows because it uses it",
+        {
+            "nn.init": "Tensor",
+            "nn.utils.parametrizations": "Tensor",
+            "nn.utils.parametrize": "Tensor get_swap_module_params_on_conversion is_traceable_wrapper_subclass",
+            "nn.utils.rnn": "Tensor",
         },
     ),
     "older": (

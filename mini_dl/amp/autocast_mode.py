@@ -22,7 +22,13 @@ SMALL = (bfloat16, float16)
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether torch has autocast for this kind of device. Here, it computes on the CPU only."""
+    """Whether torch has autocast for this kind of device. Here, it computes on the CPU only.
+
+    Raises: TypeError unless it is a str; RuntimeError for an unknown kind.
+
+    >>> torch.amp.is_autocast_available("cpu")
+    True
+    """
     return kind_of(device_type) in AVAILABLE
 
 
@@ -185,6 +191,7 @@ class autocast:
     With `cache_enabled`, parameters are cast once for the outermost block.
 
     Raises: ValueError unless `device_type` is a str; RuntimeError for an unknown kind of device.
+    Source: Micikevicius et al., Mixed precision training, 2018, section 3.
 
     >>> x = torch.ones(2, 2)
     >>> with torch.autocast("cpu", dtype=torch.float16):
@@ -271,7 +278,22 @@ def _checked(device_type: object) -> None:
 def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
     """A decorator for ``forward`` of an ``autograd.Function``: it remembers whether autocast was on, for `custom_bwd`.
 
-    With `cast_inputs`, where autocast is on, the arguments are cast to that type and autocast is off within.
+    With `cast_inputs`, where autocast is on, floating point arguments are cast to that type and autocast is off within.
+
+    Raises: ValueError unless `device_type` is a str.
+
+    >>> class Double(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    ...     def forward(ctx, input):
+    ...         return 2 * input
+    ...     @staticmethod
+    ...     @torch.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, grad):
+    ...         return 2 * grad
+    >>> with torch.autocast("cpu"):
+    ...     Double.apply(torch.ones(2, dtype=torch.bfloat16))
+    tensor([2., 2.])
     """
     _checked(device_type)
     if fwd is None:
@@ -291,7 +313,28 @@ def custom_fwd(fwd: Callable[..., Any] | None = None, *, device_type: str, cast_
 
 
 def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> Any:
-    """A decorator for ``backward`` of an ``autograd.Function`` with `custom_fwd`: it runs with autocast as ``forward`` did."""
+    """A decorator for ``backward`` of an ``autograd.Function`` with `custom_fwd`: it runs with autocast as ``forward`` did.
+
+    Raises: ValueError unless `device_type` is a str.
+
+    >>> class Product(torch.autograd.Function):
+    ...     @staticmethod
+    ...     @torch.amp.custom_fwd(device_type="cpu")
+    ...     def forward(ctx, a, b):
+    ...         ctx.save_for_backward(a, b)
+    ...         return a @ b
+    ...     @staticmethod
+    ...     @torch.amp.custom_bwd(device_type="cpu")
+    ...     def backward(ctx, grad):
+    ...         a, b = ctx.saved_tensors
+    ...         return grad @ b.T, a.T @ grad
+    >>> a = torch.eye(2, requires_grad=True)
+    >>> with torch.autocast("cpu"):
+    ...     out = Product.apply(a, torch.ones(2, 2))
+    >>> out.sum().backward()
+    >>> out.dtype, a.grad.dtype
+    (torch.bfloat16, torch.float32)
+    """
     _checked(device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)

@@ -251,7 +251,16 @@ def _one_hot(array: Array, num_classes: int) -> Array:
 
 @public("nn.functional")
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """``(*) -> (*, num_classes)``: 1 at the index given by each element, else 0. -1 means the largest element plus one."""
+    """``out[i, c] = 1 if input[i] == c else 0``, with as many classes as the largest element needs unless `num_classes` is given.
+
+    Shapes: (*) of int64 -> (*, num_classes).
+    Raises: RuntimeError for other types, negative elements, and elements that are not below `num_classes`.
+
+    >>> F.one_hot(torch.tensor([0, 2, 1]))
+    tensor([[1, 0, 0],
+            [0, 0, 1],
+            [0, 1, 0]])
+    """
     array = input._array
     if array.dtype != int64.numpy:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

@@ -553,11 +553,12 @@ def _affine(input: Array, weight: Array, bias: Array | None) -> Array:
 
 @public("nn.functional", out=True)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input @ weight.T + bias``, (*, K), (M, K), (M) -> (*, M); a weight of shape (K) gives (*).
+    """``out = input @ weight.T + bias``
 
-    >>> import mini_dl as torch
-    >>> weight, bias = torch.tensor([[1.0, 2.0]]), torch.tensor([0.5])
-    >>> torch.nn.functional.linear(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), weight, bias)
+    Shapes: `input` (*, K), `weight` (M, K) or (K), `bias` (M) or () -> (*, M) or (*).
+    Raises: RuntimeError if the sizes do not fit.
+
+    >>> F.linear(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), torch.tensor([[1.0, 2.0]]), torch.tensor([0.5]))
     tensor([[3.5000],
             [2.5000]])
     """
@@ -575,7 +576,14 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @public("nn.functional", "torch")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input1 @ weight[o] @ input2 + bias[o]`` for each o, (*, I), (*, J), (O, I, J), (O) -> (*, O)."""
+    """``out[n, o] = sum(input1[n, i] * weight[o, i, j] * input2[n, j], (i, j)) + bias[o]``
+
+    Shapes: `input1` (*, I), `input2` (*, J), `weight` (O, I, J), `bias` (O) -> (*, O).
+    Raises: RuntimeError if the sizes or types do not fit.
+
+    >>> F.bilinear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]), torch.eye(2).unsqueeze(0))
+    tensor([[11.]])
+    """
     check_tensors("bilinear", input1=input1, input2=input2, weight=weight)
     types = [one._array.dtype for one in (input1, input2, weight, bias) if one is not None]
     if any([found != types[0] for found in types]):
