@@ -264,9 +264,12 @@ def signature(one: Entry) -> str:
         return ""
     if isinstance(one.value, type):
         shown = shown.replace(return_annotation=inspect.Signature.empty)
-    text = re.sub(r"<module '(\w+)'[^>]*>", r"\1", str(shown))
-    text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
-    return re.sub(r"'((?:[A-Za-z_][\w.]*)(?:[ |\[\],.]|[A-Za-z_][\w.]*)*)'(?=[,) =]|$)", r"\1", text) if "->" in text or ":" in text else text
+    return re.sub(r"<(?:module|class|function) '?([\w.]+)'?[^>]*>", r"\1", str(shown).replace("'", "") if shown_as_text(shown) else str(shown))
+
+
+def shown_as_text(shown: inspect.Signature) -> bool:
+    """Whether the annotations are strings, which would be shown with quotes."""
+    return any(type(one.annotation) is str for one in shown.parameters.values()) or type(shown.return_annotation) is str
 
 
 def directive(one: Entry) -> str:
@@ -289,8 +292,7 @@ def parameters(one: Entry) -> frozenset[str]:
 def entry_as_rst(one: Entry, full: dict[str, str]) -> str:
     """An entry; where its text, or what follows its first sentence, stands elsewhere, that sentence and a link."""
     first, _, rest = one.doc.partition("\n\n")
-    where = full.get(one.doc) or full.get(rest)
-    full.setdefault(one.doc, one.dotted)
+    where = full[one.doc] if full[one.doc] != one.dotted else full.get(rest)
     body = rst_of(first if where else one.doc, parameters(one)) if one.doc else ""
     lines = []
     if where:
@@ -368,6 +370,8 @@ def pages() -> Iterator[tuple[str, str]]:
     LINKS.update({one.name: one.dotted for one in of_torch})
     LINKS.update({f"{place}.{one.name}": one.dotted for place, found in everything.items() for one in found})
     full: dict[str, str] = {}
+    for one in [*everything["nn.functional"], *of_torch, *[one for found in everything.values() for one in found]]:
+        full.setdefault(one.doc, one.dotted)
     listed = []
     by_file = {file: key for key, (_, files) in PAGES.items() for file in files.split()}
     groups = defaultdict(list)
