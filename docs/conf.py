@@ -18,7 +18,7 @@ from sphinx.util import logging
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-sys.path.insert(0, str(ROOT))  # for autodoc
+sys.path[:0] = [str(ROOT), str(DOCS)]  # for autodoc and `reference`
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(DOCS)])  # for the code on the pages
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices are fastest on one thread
 os.environ["MATPLOTLIBRC"] = str(DOCS / "matplotlibrc")
@@ -28,7 +28,7 @@ project = "mini_dl"
 author = "the authors of mini_dl"
 copyright = "the authors of mini_dl, MIT"
 language = "en"
-extensions = ["myst_nb", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "reference"]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"

@@ -18,6 +18,7 @@ import numpy as np
 from mini_dl._arguments import parsed, parser_of
 from mini_dl._checks import level_of_user, type_name
 from mini_dl._dtypes import Function, c_name, castable, scalar_name
+from mini_dl._families import said_first, told
 from mini_dl._meta import is_hollow
 from mini_dl._signatures import named_results, show
 from mini_dl._unseen import is_unseen
@@ -137,6 +138,7 @@ def public(
 
     def decorate(function: Function) -> Function:
         versions: dict[bool, tuple[Function, Function]] = {}
+        function.__doc__ = told(function.__doc__, family_of(function))
         function = recorded(function, *spelled(places[0], function))
         for place in places:
             where, name = spelled(place, function)
@@ -152,7 +154,11 @@ def public(
             plain, writing = versions[native]
             publish(where, name, (function if is_unary(function) else plain) if where == "Tensor" else writing)
             if inplace and (where == "Tensor" or (where == "torch" and name + "_" in FUNCTIONS_IN_PLACE)):
-                publish(where, name + "_", in_place(plain, name + "_"))
+                variant = in_place(plain, name + "_")
+                variant.__doc__ = said_first(
+                    f"`{name}`, in place: the result is written into the tensor, which is returned.", function.__doc__
+                )
+                publish(where, name + "_", variant)
         for operator in operators.split():
             publish("Tensor", operator, function)
         function.published = True  # type: ignore[attr-defined]  # `primitive.refuse_order` asks
@@ -166,6 +172,16 @@ def named(function: Function, name: str, doc: str) -> Function:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
+
+
+def family_of(function: Function) -> str:
+    """The family whose shapes and errors the docstring tells (`_families`): that of the declaration."""
+    primitive = getattr(function, "op", None)
+    if primitive is None:
+        return ""
+    return (
+        "elementwise" if primitive.unary else "binary" if hasattr(primitive, "operators") else "view" if primitive.looks else ""
+    )
 
 
 def is_unary(function: Function) -> bool:

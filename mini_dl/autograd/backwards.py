@@ -68,10 +68,18 @@ def backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Add to ``.grad`` of each leaf the gradient of the sum of ``tensor * grad_tensor``.
+    """The gradients of tensors added to ``.grad`` of each leaf: ``x.grad += sum(grad_tensors[k] * diff(tensors[k], x), k)``
 
-    With `inputs`, to those tensors only. RuntimeError if a tensor needs no gradient, if a non-scalar comes without its
-    gradient, or if the graph was freed by an earlier backward (`retain_graph` keeps it).
+    With `inputs`, to those tensors only. `retain_graph` keeps the graph for another backward.
+
+    Shapes: each of `grad_tensors` has the shape of its tensor, and may be None for one element.
+    Raises: RuntimeError if a tensor needs no gradient, if one of several elements comes without its gradient, or if the graph
+    was freed.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.backward([x**2, 5 * x])
+    >>> x.grad
+    tensor(11.)
     """
     if mode.stack:
         raise RuntimeError(
@@ -134,11 +142,13 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
-    """The gradients of the sum of ``output * grad_output`` with respect to `inputs`; ``.grad`` stays as it is.
+    """The gradients of outputs with respect to `inputs`: ``out[j] = sum(grad_outputs[k] * diff(outputs[k], inputs[j]), k)``
 
-    RuntimeError if one of `inputs` was not used and `allow_unused` is not set. `only_inputs` is accepted, and has no effect.
+    ``.grad`` stays as it is. `only_inputs` is accepted, and has no effect.
 
-    >>> import mini_dl as torch
+    Shapes: each gradient has the shape of its input; each of `grad_outputs` that of its output.
+    Raises: RuntimeError if one of `inputs` was not used and `allow_unused` is not set, and as `backward`.
+
     >>> x = torch.tensor(3.0, requires_grad=True)
     >>> (dx,) = torch.autograd.grad(x**3, x, create_graph=True)
     >>> torch.autograd.grad(dx, x)

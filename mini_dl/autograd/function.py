@@ -198,10 +198,12 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     """Base of operations with their own derivative: static methods `forward(ctx, *args)` and `backward(ctx, *grads)`.
 
     `forward` may also take only the arguments if there is a `setup_context(ctx, inputs, output)`. `backward` (or `vjp`, its other
-    name) returns one gradient per argument, or None; `jvp(ctx, *tangents)` one tangent per output, for forward mode. Call it with
-    ``apply``.
+    name) returns one gradient per argument, or None: ``out[j] = sum(grads[i] * diff(outputs[i], args[j]), i)``;
+    `jvp(ctx, *tangents)` one tangent per output, for forward mode. Call it with `apply`.
 
-    >>> import mini_dl as torch
+    Shapes: gradients have the shapes of the arguments, or broadcast to them.
+    Raises: RuntimeError for another number of gradients, or if one is instantiated and called.
+
     >>> class Cube(torch.autograd.Function):
     ...     @staticmethod
     ...     def forward(ctx, x):

@@ -317,7 +317,12 @@ class Handle:
 
 
 def needs_grad(tensor: Tensor) -> bool:
-    """Whether gradients flow to `tensor`, or to the tensor whose memory it looks into."""
+    """Whether gradients flow to `tensor`, or to the tensor whose memory it looks into.
+
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> x.requires_grad, (2 * x).requires_grad, x.detach().requires_grad
+    (True, True, False)
+    """
     return tensor._edge is not None or (tensor._base is not None and tensor._base._edge is not None)
 
 
@@ -553,7 +558,14 @@ def unpacked(item: Any, node: Node) -> Tensor:
 
 
 class SavedTensor:
-    """A tensor that a node keeps, as an object that takes hooks."""
+    """A tensor that a node keeps, as an object that takes hooks.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> y = x**2
+    >>> y.grad_fn._raw_saved_self.register_hooks(lambda kept: 10 * kept, lambda kept: kept)
+    >>> y.backward(); x.grad
+    tensor(60.)
+    """
 
     def __init__(self, node: Node, key: str, index: int | None = None) -> None:
         self._node, self._key, self._index = node, key, index

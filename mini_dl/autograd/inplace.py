@@ -13,6 +13,7 @@ import numpy as np
 
 from mini_dl._checks import check_fits
 from mini_dl._dtypes import INEXACT, Array, Function, castable, is_number, scalar_name
+from mini_dl._families import said_first
 from mini_dl._meta import is_hollow
 from mini_dl.autograd.forwards import is_shared
 from mini_dl.autograd.graph import (
@@ -82,7 +83,9 @@ def inplace(function: Callable[..., Tensor], name: str | None = None, operator: 
             raise
 
     call.__name__ = call.__qualname__ = name or function.__name__ + "_"
-    call.__doc__ = f"In-place version of ``{function.__name__}``."
+    call.__doc__ = said_first(
+        f"`{function.__name__}`, in place: the result is written into the tensor, which is returned.", function.__doc__
+    )
     call.__dict__.pop("op", None)
     return call
 

@@ -22,16 +22,18 @@ class VariableMeta(type):
 
 
 class Variable(metaclass=VariableMeta):
-    """``Variable(data, requires_grad=False)`` is a tensor that shares the memory of `data`, without its history.
+    """A tensor that shares the memory of another, without its history: ``out = data``
 
-    >>> import mini_dl as torch
+    `volatile` warns that it does nothing.
+
+    Shapes: (*in) -> (*in).
+    Raises: TypeError unless `data` is a tensor or None.
+
     >>> from mini_dl.autograd import Variable
     >>> Variable(torch.ones(2), requires_grad=True)
     tensor([1., 1.], requires_grad=True)
     >>> isinstance(torch.ones(2), Variable)
     True
-
-    TypeError unless `data` is a tensor or None. `volatile` warns that it does nothing.
     """
 
     def __new__(  # type: ignore[misc]

@@ -63,14 +63,18 @@ class _Marked(type):
 
 
 class Parameter(Tensor, metaclass=_Marked):
-    """A tensor that a module registers as its parameter when it is assigned as an attribute.
-
-    >>> import mini_dl as torch
-    >>> torch.nn.Parameter(torch.ones(2))
-    Parameter containing:
-    tensor([1., 1.], requires_grad=True)
+    """A tensor that a module registers as its parameter when it is assigned as an attribute; leaf, and requiring grad unless told
+    not to.
 
     A tensor of another subclass keeps its class and is marked instead.
+
+    Raises: RuntimeError for a tensor of integers that is to require grad; AttributeError for what is not a tensor.
+
+    >>> module = nn.Module()
+    >>> module.scale = nn.Parameter(torch.ones(2))
+    >>> list(module.named_parameters())
+    [('scale', Parameter containing:
+    tensor([1., 1.], requires_grad=True))]
     """
 
     _mark = "_is_param"
@@ -102,7 +106,8 @@ def _rebuild_parameter(data: Tensor, requires_grad: bool, state: object) -> Tens
 class Buffer(Tensor, metaclass=_Marked):
     """A tensor that a module registers as its buffer when it is assigned; saved with it if `persistent`.
 
-    >>> import mini_dl as torch
+    Raises: AttributeError for what is not a tensor.
+
     >>> net = torch.nn.Module()
     >>> net.mean = torch.nn.Buffer(torch.zeros(2))
     >>> net.state_dict()
@@ -219,9 +224,10 @@ def _unshaped(kind: type[Any], requires_grad: bool, device: Device, dtype: DType
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A parameter of a lazy module before the first forward.
+    """A parameter of a lazy module before the first forward: `materialize` gives it a shape.
 
-    >>> import mini_dl as torch
+    Raises: RuntimeError where its shape is asked for; ValueError where it is computed with.
+
     >>> weight = torch.nn.UninitializedParameter()
     >>> weight.materialize((2, 3))
     >>> type(weight).__name__, weight.shape
@@ -235,9 +241,10 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
-    """A buffer of a lazy module before the first forward.
+    """A buffer of a lazy module before the first forward: `materialize` gives it a shape.
 
-    >>> import mini_dl as torch
+    Raises: RuntimeError where its shape is asked for; ValueError where it is computed with.
+
     >>> torch.nn.UninitializedBuffer()
     <UninitializedBuffer>
     """

@@ -39,7 +39,9 @@ from mini_dl.ops import (
     operands,
     padding,
     parts,
+    piecewise_linear,
     pooling,
+    pooling_to_size,
     powers,
     qr,
     ranges,
@@ -279,8 +281,9 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
         elementwise,
         {
             operands: "masked",
-            activation: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid _hardswish "
-            "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
+            piecewise_linear: "_threshold _hardtanh _leaky_relu _prelu_slope _prelu hardshrink _softshrink _hardsigmoid "
+            "_hardswish",
+            activation: "_elu _softplus logsigmoid _silu _mish _gelu_tanh _gelu",
             choice: "_clamp _clamp_to _where _nan_to_num _lerp",
             rounding: "_sgn _frexp _round",
             powers: "_pow_number _ldexp _logit",
@@ -319,9 +322,11 @@ FAMILIES: list[tuple[Rule, dict[ModuleType, str]]] = [
     (
         all_alike,
         {
-            activation: "_leaky_slope _hardswish_backward _elu_backward _softplus_backward _logsigmoid_backward _silu_backward "
-            "_mish_backward _gelu_tanh_backward _gelu_backward",
-            pooling: "_to_maxima _at_maxima _values_at _places _unpool",
+            piecewise_linear: "_leaky_slope _hardswish_backward",
+            activation: "_elu_backward _softplus_backward _logsigmoid_backward _silu_backward _mish_backward _gelu_tanh_backward "
+            "_gelu_backward",
+            pooling: "_to_maxima _at_maxima _values_at _places",
+            pooling_to_size: "_unpool",
         },
     ),
     (

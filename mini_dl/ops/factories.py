@@ -14,6 +14,7 @@ from mini_dl import _dtypes
 from mini_dl._checks import nonnegative, sizes, too_large, type_name
 from mini_dl._device import DeviceLike, Layout, is_meta, strided
 from mini_dl._dtypes import INEXACT, Array, NumpyType, TypeLike, dtype as DType
+from mini_dl._families import told
 from mini_dl._guidance import mistyped
 from mini_dl._meta import hollow, is_hollow
 from mini_dl._surface import namespace, store
@@ -112,6 +113,7 @@ def factory(
             for name, kind in _SHARED.items()
             if out or name != "out"
         ]
+        call.__doc__ = told(make.__doc__)
         call.__signature__ = inspect.Signature([*own, *added], return_annotation="Tensor")  # type: ignore[attr-defined]
         namespace(place)[make.__name__] = call
         return call

@@ -224,13 +224,28 @@ def _indices_for(input: Tensor, indices: Any, values: Tensor) -> Indices:
 
 @method()
 def index_put(input: Tensor, indices: object, values: Tensor, accumulate: bool = False) -> Tensor:
-    """``input`` after ``input[indices] = values``, or ``+=``, adding up repeats, where `accumulate`."""
+    """`input` after ``input[indices] = values``, or ``+=``, adding up repeats, where `accumulate`.
+
+    Shapes: `input` (*in), `values` broadcast to ``input[indices]`` -> (*in).
+    Raises: RuntimeError if `values` do not broadcast, or have another dtype; IndexError if an index is out of range.
+
+    >>> torch.zeros(2, 2).index_put((torch.tensor([0, 1]), torch.tensor([1, 0])), torch.tensor([5.0, 6.0]))
+    tensor([[0., 5.],
+            [6., 0.]])
+    """
     return _index_put(input, _indices_for(input, indices, values), values, accumulate)
 
 
 @method()
 def index_put_(input: Tensor, indices: object, values: Tensor, accumulate: bool = False) -> Tensor:
-    """In-place version of ``index_put``."""
+    """`index_put`, in place: ``self[indices] = values``, or ``+=``, adding up repeats, where `accumulate`.
+
+    Shapes: `self` (*in), `values` broadcast to ``self[indices]`` -> (*in).
+    Raises: RuntimeError if `values` do not broadcast, or have another dtype; IndexError if an index is out of range.
+
+    >>> torch.zeros(3).index_put_((torch.tensor([1, 1]),), torch.tensor([5.0, 6.0]), accumulate=True)
+    tensor([ 0., 11.,  0.])
+    """
     return _index_put_(input, _indices_for(input, indices, values), values, accumulate)
 
 

@@ -81,12 +81,13 @@ class _BatchNorm(_NormBase):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Each feature of (N, C) or (N, C, L) with mean 0 and variance 1 over the batch, scaled and shifted (Ioffe and Szegedy 2015).
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the statistics of the batch and keeps running means of them (by `momentum`) for evaluation.
-    ValueError for other numbers of dimensions.
+    Training uses the mean and biased variance of the batch, and moves running ones by ``momentum`` towards them (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
 
-    >>> import mini_dl as torch
+    Family: batch norm 1d
+
     >>> torch.nn.BatchNorm1d(2)(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach()
     tensor([[-1.0000, -1.0000],
             [ 1.0000,  1.0000]])
@@ -96,9 +97,13 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, H, W). ValueError for another number of dimensions.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    >>> import mini_dl as torch
+    Training uses the mean and biased variance of the batch, and moves running ones by ``momentum`` towards them (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+
+    Family: batch norm 2d
+
     >>> norm = torch.nn.BatchNorm2d(3)
     >>> norm(torch.ones(2, 3, 4, 4)).shape
     torch.Size([2, 3, 4, 4])
@@ -110,9 +115,13 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of the channels of (N, C, D, H, W). ValueError for another number of dimensions.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    >>> import mini_dl as torch
+    Training uses the mean and biased variance of the batch, and moves running ones by ``momentum`` towards them (without
+    `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
+
+    Family: batch norm 3d
+
     >>> torch.nn.BatchNorm3d(3)(torch.ones(2, 3, 4, 4, 4)).shape
     torch.Size([2, 3, 4, 4, 4])
     """
@@ -121,10 +130,13 @@ class BatchNorm3d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalization; in this one process there is nothing to synchronize with.
-    ValueError for fewer than two dimensions, or no channels.
+    """``out = (input - mean) / sqrt(var + eps) * weight + bias``: batch norm; in one process there is nothing to synchronize
+    with.
 
-    >>> import mini_dl as torch
+    Shapes: (N, C, *) -> (N, C, *).
+    Raises: ValueError for fewer than two dimensions, or no channels.
+    Source: Ioffe and Szegedy, Batch normalization, 2015, section 3.
+
     >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(4))
     >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     Sequential(
@@ -191,33 +203,39 @@ class _LazyNormBase(LazyLayer, _NormBase):
 
 
 class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm1d` whose `num_features` is that of its first input.
+    """A `BatchNorm1d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.LazyBatchNorm1d()(torch.ones(2, 5, 4)).shape
-    torch.Size([2, 5, 4])
+    Family: batch norm 1d
+
+    >>> norm = nn.LazyBatchNorm1d()
+    >>> norm(torch.ones(2, 5, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4]), 5)
     """
 
     dims, cls_to_become = BatchNorm1d.dims, BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm2d` whose `num_features` is that of its first input.
+    """A `BatchNorm2d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.LazyBatchNorm2d()(torch.ones(2, 5, 4, 4)).shape
-    torch.Size([2, 5, 4, 4])
+    Family: batch norm 2d
+
+    >>> norm = nn.LazyBatchNorm2d()
+    >>> norm(torch.ones(2, 5, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4]), 5)
     """
 
     dims, cls_to_become = BatchNorm2d.dims, BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
-    """A `BatchNorm3d` whose `num_features` is that of its first input.
+    """A `BatchNorm3d` whose ``num_features = input.shape[1]`` is that of its first input.
 
-    >>> import mini_dl as torch
-    >>> torch.nn.LazyBatchNorm3d()(torch.ones(2, 5, 4, 4, 4)).shape
-    torch.Size([2, 5, 4, 4, 4])
+    Family: batch norm 3d
+
+    >>> norm = nn.LazyBatchNorm3d()
+    >>> norm(torch.ones(2, 5, 4, 4, 4)).shape, norm.num_features
+    (torch.Size([2, 5, 4, 4, 4]), 5)
     """
 
     dims, cls_to_become = BatchNorm3d.dims, BatchNorm3d

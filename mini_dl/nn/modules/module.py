@@ -54,9 +54,13 @@ def _forward_unimplemented(self: Module, *input: object) -> None:
 
 
 class Module:
-    """A part of a network: assign parameters, buffers and modules as attributes and define ``forward``.
+    """A part of a network: ``out = module(input)`` calls ``forward``, which subclasses define.
 
-    >>> import mini_dl as torch
+    Parameters, buffers and modules that are assigned as attributes belong to it.
+
+    Shapes: what ``forward`` takes -> what it returns.
+    Raises: NotImplementedError if it is called without a ``forward``; AttributeError for an unknown attribute.
+
     >>> class Net(torch.nn.Module):
     ...     def __init__(self):
     ...         super().__init__()

@@ -16,15 +16,15 @@ T = TypeVar("T", covariant=True)
 
 
 class DistributedSampler(Sampler[T]):
-    """Every `num_replicas`-th index from `rank` on, of all indices in order or shuffled by `seed` and epoch.
+    """Every `num_replicas`-th index from `rank` on, of all indices in order or shuffled by `seed` and epoch (`set_epoch`).
 
     Some indices are repeated so that all processes read equally many; with `drop_last`, some are left out instead.
 
-    >>> sampler = DistributedSampler(range(10), num_replicas=4, rank=1, shuffle=False)
+    Raises: ValueError unless `rank` is one of the processes; RuntimeError if one of the two is not given.
+
+    >>> sampler = torch.utils.data.DistributedSampler(range(10), num_replicas=4, rank=1, shuffle=False)
     >>> list(sampler), len(sampler)
     ([1, 5, 9], 3)
-
-    ValueError unless `rank` is one of the processes. RuntimeError if one of the two is not given.
     """
 
     def __init__(
