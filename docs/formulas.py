@@ -38,7 +38,7 @@ SIGNS_BETWEEN = {"=": "=", "+=": r"\text{ += }", "-=": r"\text{ -= }", "*=": r"\
 def tex(text: str) -> str:
     """The TeX of a formula. NotAFormula if it is something else."""
     text = re.sub(r"(?<!\|)\|([^|]+)\|(?!\|)", r"abs(\1)", " ".join(text.split()))
-    if re.search(r"[\"'{}$\\]|\(\)|\.\w\w\w", text) or not re.search(r"[-+*/=<>~^&|@%\[(]", text):
+    if re.search(r"[\"'{}$\\]|\(\)|\.[A-Za-z_]\w\w", text) or not re.search(r"[-+*/=<>~^&|@%\[(]", text):
         raise NotAFormula(text)
     return r";\quad ".join([chain(one) for one in text.split("; ")])
 
