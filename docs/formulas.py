@@ -38,7 +38,8 @@ SIGNS_BETWEEN = {"=": "=", "+=": r"\text{ += }", "-=": r"\text{ -= }", "*=": r"\
 def tex(text: str) -> str:
     """The TeX of a formula. NotAFormula if it is something else."""
     text = re.sub(r"(?<!\|)\|([^|]+)\|(?!\|)", r"abs(\1)", " ".join(text.split()))
-    if re.search(r"[\"'{}$\\]|\(\)|\.[A-Za-z_]\w\w", text) or not re.search(r"[-+*/=<>~^&|@%\[(]", text):
+    text = re.sub(r"(\w+(?:\[[^\]]*\])?|\([^()]*\))!(?!=)", r"factorial(\1)", text)
+    if re.search(r"[\"'{}$\\]|\(\)", text) or not re.search(r"[-+*/=<>~^&|@%\[(]", text):
         raise NotAFormula(text)
     return r";\quad ".join([chain(one) for one in text.split("; ")])
 
@@ -159,8 +160,17 @@ def one_index(item: ast.expr) -> str:
 def attribute(node: ast.Attribute) -> tuple[str, int]:
     raised = {"T": r"\top", "H": "H"}.get(node.attr)
     if raised is None:
-        raise NotAFormula(ast.unparse(node))
+        return r"\mathrm{" + dotted(node).replace("_", r"\_") + "}", ATOM
     return f"{inside(node.value, ATOM)}^{{{raised}}}", 11
+
+
+def dotted(node: ast.expr) -> str:
+    """A name with dots in it. NotAFormula for attributes of anything else."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    if not isinstance(node, ast.Name):
+        raise NotAFormula(ast.unparse(node))
+    return node.id
 
 
 def several(node: ast.Tuple) -> tuple[str, int]:
@@ -175,9 +185,9 @@ def interval(node: ast.List) -> tuple[str, int]:
 
 
 def function_of(node: ast.Call) -> str:
-    if not isinstance(node.func, ast.Name) or node.keywords or any(isinstance(one, ast.Starred) for one in node.args):
+    if node.keywords or any(isinstance(one, ast.Starred) for one in node.args):
         raise NotAFormula(ast.unparse(node))
-    return node.func.id
+    return dotted(node.func)
 
 
 def word_of(function: str) -> str:

@@ -32,9 +32,15 @@ PACKAGE = "mini_dl"
 
 PAGES = {
     "creation": ("Creation", "creation from_data ranges filling interop factories"),
-    "indexing": ("Indexing, joining, slicing", "joining parts views gathering indexing masks copies memory index_expressions choice"),
+    "indexing": (
+        "Indexing, joining, slicing",
+        "joining parts views gathering indexing masks copies memory index_expressions choice",
+    ),
     "random": ("Random numbers", "random sampling"),
-    "pointwise": ("Pointwise operations", "powers trigonometry arithmetic rounding special bits complex_numbers activation polynomials"),
+    "pointwise": (
+        "Pointwise operations",
+        "powers trigonometry arithmetic rounding special bits complex_numbers activation polynomials",
+    ),
     "reduction": ("Reductions", "reduction norms vector_norms"),
     "comparison": ("Comparison and sorting", "comparison sorting"),
     "spectral": ("Spectral operations and windows", "stft windows"),
@@ -128,7 +134,8 @@ def entries(place: str) -> list[Entry]:
         return [entry(place, name, value) for name, value in found if callable(value) or is_descriptor(value)]
     module = importlib.import_module(PACKAGE if place == "torch" else f"{PACKAGE}.{place}")
     names = [name for name in dir(module) if not name.startswith("_") and kind_of(place, name) == "here"]
-    return [entry(place, name, getattr(module, name)) for name in names if is_ours(getattr(module, name))]
+    values = [(name, getattr(module, name)) for name in names]
+    return [entry(place, name, value) for name, value in values if is_ours(value) and not is_of_torch(place, name, value)]
 
 
 def is_descriptor(value: object) -> bool:
@@ -137,7 +144,14 @@ def is_descriptor(value: object) -> bool:
 
 def is_ours(value: Any) -> bool:
     home = getattr(value, "__module__", None) or ""
-    return callable(value) and not isinstance(value, (types.ModuleType, Absent)) and home.partition(".")[0] in ("", PACKAGE, "torch")
+    return (
+        callable(value) and not isinstance(value, (types.ModuleType, Absent)) and home.partition(".")[0] in ("", PACKAGE, "torch")
+    )
+
+
+def is_of_torch(place: str, name: str, value: Any) -> bool:
+    """Whether a place only shows what torch itself has, such as the class Tensor."""
+    return place != "torch" and isinstance(value, type) and vars(mini_dl).get(name) is value
 
 
 def entry(place: str, name: str, value: Any) -> Entry:
@@ -165,7 +179,9 @@ def rst_of(doc: str, own: frozenset[str] = frozenset()) -> str:
     """A docstring on a page: formulas as mathematics, known names as links, the example as code."""
     written = []
     for block in re.split(r"\n\s*\n", doc):
-        if block.startswith(">>>") or (written and written[-1].startswith(".. code-block") and block.startswith(("...", "<BLANK"))):
+        if block.startswith(">>>") or (
+            written and written[-1].startswith(".. code-block") and block.startswith(("...", "<BLANK"))
+        ):
             written.append(".. code-block:: pycon\n\n" + indented(block))
         elif block.startswith((" ", "- ")):
             written.append(".. code-block:: none\n\n" + indented(block) if block.startswith(" ") else bullets(block, own))
@@ -258,15 +274,14 @@ def parity(one: Entry) -> str:
 
 
 def signature(one: Entry) -> str:
+    """The parameters, without types, which would hide the names."""
     try:
         shown = inspect.signature(one.value)
     except (TypeError, ValueError):
         return ""
-    if isinstance(one.value, type):
-        shown = shown.replace(return_annotation=inspect.Signature.empty)
-    text = re.sub(r"<module '(\w+)'[^>]*>", r"\1", str(shown))
-    text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
-    return re.sub(r"'((?:[A-Za-z_][\w.]*)(?:[ |\[\],.]|[A-Za-z_][\w.]*)*)'(?=[,) =]|$)", r"\1", text) if "->" in text or ":" in text else text
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in shown.parameters.values()]
+    text = str(shown.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return re.sub(r"<(?:module|class|function) '?([\w.]+)'?[^>]*>", r"\1", text)
 
 
 def directive(one: Entry) -> str:
@@ -289,8 +304,7 @@ def parameters(one: Entry) -> frozenset[str]:
 def entry_as_rst(one: Entry, full: dict[str, str]) -> str:
     """An entry; where its text, or what follows its first sentence, stands elsewhere, that sentence and a link."""
     first, _, rest = one.doc.partition("\n\n")
-    where = full.get(one.doc) or full.get(rest)
-    full.setdefault(one.doc, one.dotted)
+    where = full[one.doc] if full[one.doc] != one.dotted else full.get(rest)
     body = rst_of(first if where else one.doc, parameters(one)) if one.doc else ""
     lines = []
     if where:
@@ -368,6 +382,8 @@ def pages() -> Iterator[tuple[str, str]]:
     LINKS.update({one.name: one.dotted for one in of_torch})
     LINKS.update({f"{place}.{one.name}": one.dotted for place, found in everything.items() for one in found})
     full: dict[str, str] = {}
+    for one in [*everything["nn.functional"], *of_torch, *[one for found in everything.values() for one in found]]:
+        full.setdefault(one.doc, one.dotted)
     listed = []
     by_file = {file: key for key, (_, files) in PAGES.items() for file in files.split()}
     groups = defaultdict(list)

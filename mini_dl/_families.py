@@ -87,6 +87,18 @@ FAMILIES: dict[str, dict[str, str]] = {
     "functional": {
         "Raises": "RuntimeError if an output does not require grad, with `strict` if it does not depend on an input.",
     },
+    "optimizer": {
+        "Shapes": "parameters of any shapes, each with a gradient of its own.",
+        "Raises": "ValueError for options out of range, and for no parameters; TypeError for what is not a tensor.",
+    },
+    "schedule": {
+        "Shapes": "one learning rate for each group of the optimizer.",
+        "Raises": "TypeError for what is not an optimizer; KeyError for a group without an initial rate where one is needed.",
+    },
+    "average": {
+        "Shapes": "parameters of any shapes; an average has that of its parameter.",
+        "Raises": "ValueError for a decay outside [0, 1]; RuntimeError for shapes that differ.",
+    },
     "loss": {
         "Shapes": "`input` and `target` (*in) -> (), or (*in) if `reduction` is 'none'.",
         "Raises": "ValueError for an unknown `reduction`; RuntimeError if the shapes do not broadcast.",
@@ -118,7 +130,9 @@ def told(doc: str | None, family: str = "") -> str | None:
         before += "\n" if any([part in before for part in ("Shapes: ", "Raises: ", "Source: ")]) else "\n\n"
     else:
         return doc
-    told_here = [f"{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in before + after]
+    told_here = [f"{part}: {text}" for part, text in FAMILIES[family].items() if f"{part}: " not in doc]
+    if not told_here and at < 0:
+        return doc
     return before + "\n".join([indent + text.replace("\n", "\n" + indent) for text in told_here]) + after
 
 
@@ -131,8 +145,11 @@ def said_first(sentence: str, doc: str | None) -> str:
     return sentence.replace("\n", f"\n{indent}") + f"\n\n{indent}{doc}"
 
 
-def tell(names: Mapping[str, object]) -> None:
-    """Let the classes and functions of a module that name a family tell its lines."""
+def tell(names: Mapping[str, object], family: str = "") -> None:
+    """Let the classes and functions of a module that name a family tell its lines; with `family`, all of its package tell those."""
+    package = str(names.get("__package__"))
     for value in names.values():
-        if isinstance(value, (type, types.FunctionType)) and "Family: " in (value.__doc__ or ""):
-            value.__doc__ = told(value.__doc__)
+        if not isinstance(value, (type, types.FunctionType)) or not value.__doc__:
+            continue
+        if "Family: " in value.__doc__ or (family and value.__module__.startswith(package)):
+            value.__doc__ = told(value.__doc__, family)

@@ -38,6 +38,8 @@ def public_values(place: str) -> Iterator[tuple[str, Any]]:
         if not name.startswith("_") and kind_of(place, name) == "here":
             value = getattr(module, name)
             if callable(value) and not isinstance(value, types.ModuleType) and is_ours(value):
+                if place != "torch" and isinstance(value, type) and vars(module_at("torch")).get(name) is value:
+                    continue  # the class Tensor, which many modules show
                 yield name, value
 
 

@@ -60,6 +60,7 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
             "nn.utils.parametrize": f"""{HOLDERS} cached is_parametrized transfer_parametrizations_and_params
                 type_before_parametrizations""",
             "nn.utils.prune": "is_pruned",
+            "optim.swa_utils": "AveragedModel update_bn",
             "utils.data": """BatchSampler ChainDataset ConcatDataset DataLoader Dataset DistributedSampler IterableDataset
                 RandomSampler Sampler SequentialSampler StackDataset Subset SubsetRandomSampler TensorDataset
                 WeightedRandomSampler default_collate default_convert get_worker_info random_split""",
@@ -88,6 +89,7 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
             "nn.utils.parametrizations": "Tensor",
             "nn.utils.parametrize": "Tensor get_swap_module_params_on_conversion is_traceable_wrapper_subclass",
             "nn.utils.rnn": "Tensor",
+            "optim.swa_utils": "Module",
         },
     ),
     "older": (
@@ -102,7 +104,11 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 """What is not a function of tensors: the reason, and the names by place."""
 
-UNWRITTEN: dict[str, str] = {}
+UNWRITTEN: dict[str, str] = {
+    "optim": "SparseAdam",
+    "optim.lr_scheduler": "ChainedScheduler CosineAnnealingWarmRestarts CyclicLR LinearLR SequentialLR",
+    "optim.swa_utils": "SWALR",
+}
 """By place, what still lacks a part: it only gets shorter."""
 
 
