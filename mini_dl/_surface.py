@@ -167,7 +167,7 @@ def public(
     return decorate
 
 
-def named(function: Function, name: str, doc: str) -> Function:
+def named(function: Function, name: str, doc: str | None) -> Function:
     """`function`, one of a family that is written once, with a name and a docstring of its own."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc

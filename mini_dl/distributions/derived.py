@@ -327,7 +327,7 @@ class Weibull(TransformedDistribution):
 
 
 class InverseGamma(TransformedDistribution):
-    """Density ``rate ** a * x ** (-a - 1) * exp(-rate / x) / Gamma(a)``, with `a` the `concentration`: ``1 / z`` of gamma numbers
+    """Density ``rate ** a * x ** (-a - 1) * exp(-rate / x) / gamma(a)``, with `a` the `concentration`: ``1 / z`` of gamma numbers
     `z`.
 
     Shapes: `concentration` and `rate` broadcast to the batch (*B); an event is (), samples of (*S) are (*S, *B).

@@ -16,7 +16,7 @@ from mini_dl.tensor import Tensor
 
 
 class Transform:
-    """A map ``y = t(x)`` from `domain` to `codomain`, invertible if it is `bijective`, with ``log(abs(det(dy / dx)))``.
+    """A map ``y = t(x)`` from `domain` to `codomain`, invertible if it is `bijective`, with ``log(abs(det(diff(y, x))))``.
 
     A subclass defines `_call`, `_inverse` and `log_abs_det_jacobian`. With ``cache_size=1`` it remembers its last pair of
     values: the inverse of a result is the very tensor it came from. Two transforms are equal if their classes and arguments are.
@@ -272,7 +272,7 @@ identity_transform = ComposeTransform([])
 
 
 class IndependentTransform(Transform):
-    """``log(abs(det(dy / dx))) = sum(log_abs_det_jacobian, i)`` over `reinterpreted_batch_ndims` more dimensions:
+    """``log(abs(det(diff(y, x)))) = sum(log_abs_det_jacobian, i)`` over `reinterpreted_batch_ndims` more dimensions:
     `base_transform` of events.
 
     Shapes: those of `base_transform`; the Jacobian lacks the last dimensions.

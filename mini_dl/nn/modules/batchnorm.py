@@ -83,7 +83,7 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the mean and biased variance of the batch, and moves running ones by ``momentum`` towards them (without
+    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
     `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
 
     Family: batch norm 1d
@@ -99,7 +99,7 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the mean and biased variance of the batch, and moves running ones by ``momentum`` towards them (without
+    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
     `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
 
     Family: batch norm 2d
@@ -117,7 +117,7 @@ class BatchNorm2d(_BatchNorm):
 class BatchNorm3d(_BatchNorm):
     """``out = (input - mean) / sqrt(var + eps) * weight + bias`` for each channel, `weight` and `bias` learned if `affine`.
 
-    Training uses the mean and biased variance of the batch, and moves running ones by ``momentum`` towards them (without
+    Training uses the mean and biased variance of the batch, and moves running ones by `momentum` towards them (without
     `momentum`, they are the mean over all batches); evaluation uses the running ones, if `track_running_stats`.
 
     Family: batch norm 3d
