@@ -72,8 +72,13 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
 
 
 class OneCycleLR(_WithMomentum):
-    """Up from ``max_lr / div_factor`` to `max_lr` and down far below, in one run of `total_steps` steps; the momentum goes the
-    other way (Smith and Topin 2017). ValueError without a number of steps.
+    """Up to `max_lr` and down far below the start, in one run of `total_steps` steps; the momentum goes the other way.
+
+    from ``max_lr / div_factor`` to `max_lr` in ``pct_start * total_steps`` steps, then on to a `final_div_factor`-th of the start,
+    each along ``end + (start - end) * (1 + cos(pi * t)) / 2`` or a line; `three_phase` comes back to the start in between
+
+    Raises: ValueError without a number of steps, for steps beyond it, and for `cycle_momentum` without a momentum.
+    Source: Smith and Topin 2017.
 
     >>> course(OneCycleLR, max_lr=1.0, total_steps=5, pct_start=0.6)
     [0.04, 0.52, 1.0, 0.5, 0.0]
@@ -127,8 +132,13 @@ class OneCycleLR(_WithMomentum):
 
 
 class CyclicLR(_WithMomentum):
-    """Up and down between `base_lr` and `max_lr` again and again (Smith 2015); `mode` says how the height changes.
-    ValueError for an unknown mode.
+    """Up and down between `base_lr` and `max_lr` again and again; the momentum goes the other way.
+
+    ``lr = base_lr + (max_lr - base_lr) * height * scale``; the height goes from 0 to 1 and back, the scale is 1,
+    ``1 / 2 ** (cycle - 1)`` with `mode` "triangular2", ``gamma ** step`` with "exp_range", or that of `scale_fn`
+
+    Raises: ValueError for an unknown mode without `scale_fn`, and for `cycle_momentum` without a momentum.
+    Source: Smith 2015.
 
     >>> course(CyclicLR, base_lr=0.5, max_lr=1.0, step_size_up=2)
     [0.5, 0.75, 1.0, 0.75, 0.5]
