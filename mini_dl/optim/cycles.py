@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from mini_dl.nn._types import Floats, StateDict
 from mini_dl.optim.optimizer import Optimizer
@@ -41,22 +41,15 @@ class _WithMomentum(LRScheduler):
                 group["momentum"] = momentum
 
 
-class _Phase(NamedTuple):
-    """Where a phase ends, and between which options of a group it goes."""
-
-    end_step: float
-    start_lr: str
-    end_lr: str
-    start_momentum: str
-    end_momentum: str
-
-
-def _phases(steps: int, pct_start: float, three_phase: bool) -> list[_Phase]:
-    up = _Phase(float(pct_start * steps) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-    if not three_phase:
-        return [up, _Phase(steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
-    down = _Phase(float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
-    return [up, down, _Phase(steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum")]
+def _phases(steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
+    """Where each phase ends, and between which options of a group it goes."""
+    phases = [(float(pct_start * steps) - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
+    if three_phase:
+        phases.append((float(2 * pct_start * steps) - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
+        phases.append((steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
+    else:
+        phases.append((steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    return [dict(zip(("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum"), phase)) for phase in phases]
 
 
 def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
@@ -93,7 +86,7 @@ class OneCycleLR(_WithMomentum):
         check_optimizer(optimizer)
         self.optimizer = optimizer
         self.total_steps = _steps_in_all(total_steps, epochs, steps_per_epoch)
-        self._schedule_phases = [phase._asdict() for phase in _phases(self.total_steps, pct_start, three_phase)]
+        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         check_strategy(anneal_strategy)
@@ -117,7 +110,7 @@ class OneCycleLR(_WithMomentum):
         refuse(step > self.total_steps, f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         start = 0.0
         for phase in self._schedule_phases:
-            end: Any = phase["end_step"]
+            end = phase["end_step"]
             if step <= end or phase is self._schedule_phases[-1]:
                 break
             start = end
