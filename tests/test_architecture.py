@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from test_optim import ALGORITHMS
 
 import mini_dl as torch
@@ -57,6 +58,29 @@ def test_numpys_error_settings_buffer_and_random_state_stay_as_they_were() -> No
     x = torch.randn(100)
     (x / 0).exp().sum()
     assert (np.geterr(), np.getbufsize(), np.random.get_state()[1].tolist()) == before
+
+
+@pytest.mark.parametrize("before", ["", "gc.disable()", "gc.freeze()"])
+def test_the_garbage_collector_is_left_as_it_was(before: str) -> None:
+    code = (
+        f"import gc\n{before}\n"
+        "was, frozen = gc.isenabled(), gc.get_freeze_count()\n"
+        "import mini_dl\n"
+        "print(gc.isenabled() == was, gc.get_freeze_count() == frozen)"
+    )
+    assert run(code).split() == ["True", "True"]
+
+
+def test_an_import_looks_for_garbage_only_before_and_after_its_work() -> None:
+    code = (
+        "import gc, numpy\n"
+        "gc.collect()\n"
+        "ran = []\n"
+        "gc.callbacks.append(lambda phase, info: ran.append(info))\n"
+        "import mini_dl\n"
+        "print(len(ran))"
+    )
+    assert int(run(code)) < 6  # without care some 150 times, a quarter of the time
 
 
 def test_every_public_name_can_be_reached_from_the_package() -> None:
