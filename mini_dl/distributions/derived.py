@@ -327,13 +327,16 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         return self.temperature.log() + difference - 2 * difference.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    has_rsample = True
+    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
+
+
+class RelaxedBernoulli(_Relaxed):
     """Numbers near 0 and 1 with the gradients of `probs`, the nearer the lower the `temperature`."""
 
     arg_constraints = BINARY
     support: Any = constraints.unit_interval
-    has_rsample = True
-    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
         self,
@@ -372,13 +375,11 @@ class ExpRelaxedCategorical(OverClasses):
         return (score - score.logsumexp(-1, keepdim=True)).sum(-1) + normalizer
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """Points near the corners of the simplex with the gradients of `probs`, the nearer the lower the `temperature`."""
 
     arg_constraints = CLASSES
     support: Any = constraints.simplex
-    has_rsample = True
-    temperature, logits, probs = of_base("temperature"), of_base("logits"), of_base("probs")
 
     def __init__(
         self, temperature: Tensor, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None

@@ -67,7 +67,7 @@ def _steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: 
 class OneCycleLR(_WithMomentum):
     """Up to `max_lr` and down far below the start, in one run of `total_steps` steps; the momentum goes the other way.
 
-    from ``max_lr / div_factor`` to `max_lr` in ``pct_start * total_steps`` steps, then on to a `final_div_factor`-th of the start,
+    from ``max_lr / div_factor`` to `max_lr` in ``pct_start * total_steps`` steps, then to a `final_div_factor`-th of the start,
     each along ``end + (start - end) * (1 + cos(pi * t)) / 2`` or a line; `three_phase` comes back to the start in between
 
     Raises: ValueError without a number of steps, for steps beyond it, and for `cycle_momentum` without a momentum.
