@@ -62,11 +62,11 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def backward(
-    tensors: Any,
-    grad_tensors: Any = None,
+    tensors: object,
+    grad_tensors: object = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Any = None,
+    inputs: object = None,
 ) -> None:
     """Add to ``.grad`` of each leaf the gradient of the sum of ``tensor * grad_tensor``.
 
@@ -102,7 +102,7 @@ def backward(
 
 
 def batched_grads(
-    outs: Sequence[Any], targets: Sequence[Any], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
+    outs: Sequence[object], targets: Sequence[object], gradients: Sequence[Any], create_graph: bool, allow_unused: bool
 ) -> tuple[Any, ...]:
     """`grad` for each of a batch of gradients, which their first dimension counts."""
     for i, (out, one) in enumerate(zip(outs, gradients)):

@@ -29,7 +29,7 @@ class Call:
     def __init__(self, primitive: Any, args: list[Any], batched: list[Any], size: int) -> None:
         self.primitive, self.args, self.batched, self.size = primitive, args, batched, size
 
-    def run(self, *args: Any) -> Any:
+    def run(self, *args: object) -> Any:
         """The primitive's result for physical arguments."""
         if not hasattr(self.primitive, "operators"):
             return self.primitive.call(*args)
@@ -49,7 +49,7 @@ class Call:
         return self.args[self.primitive.index[name]]
 
 
-def fronted(value: Any, batched: Any, size: int) -> Any:
+def fronted(value: Any, batched: object, size: int) -> Any:
     """A tensor, or those in a list, with the batch in front."""
     if isinstance(value, Tensor):
         return value if batched else value.expand(size, *value._array.shape)
@@ -81,7 +81,7 @@ def rule_for(*calls: Any) -> Callable[[Rule], Rule]:
     return register
 
 
-def on_batch(primitive: Any, args: list[Any], batched: list[Any], size: int) -> Any:
+def on_batch(primitive: Any, args: list[Any], batched: list[object], size: int) -> Any:
     """The physical result of a call, with the batch in front: by the primitive's rule, or by a loop."""
     rule = RULES.get(primitive)
     if rule is None:

@@ -124,7 +124,7 @@ def batch_of(values: Any) -> Batched:
     return found
 
 
-def one_by_one(function: Function, args: object, kwargs: dict[str, Any]) -> Any:
+def one_by_one(function: Function, args: object, kwargs: dict[str, object]) -> Any:
     """What `function` gives for each element of the innermost batch, as a batch."""
     level = batch_of(_leaves((args, kwargs)))
     if not function.__name__.startswith("_"):  # of the functions that users know

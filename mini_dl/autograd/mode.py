@@ -39,7 +39,7 @@ class _AtWork:
     anywhere = 0
     """How many levels are open, in all threads."""
 
-    def take(self, primitive: object, args: tuple[Any, ...]) -> Any:
+    def take(self, primitive: object, args: tuple[object, ...]) -> Any:
         """What a call gives, NotImplemented where no transform takes it."""
         return NotImplemented
 
@@ -58,7 +58,7 @@ class _AtWork:
         """Write into memory as the transforms want it; whether they do."""
         return False
 
-    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[object, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, NotImplemented where no transform takes it."""
         return NotImplemented
 

@@ -124,7 +124,7 @@ class Op:
     def __repr__(self) -> str:
         return f"<primitive {self.name}{self.signature}>"
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Any, ...]:
         """All arguments by position, defaults filled in. TypeError where the signature does not fit."""
         try:
             bound = self.signature.bind(*args, **kwargs)
@@ -133,14 +133,14 @@ class Op:
         bound.apply_defaults()
         return tuple(bound.arguments.values())
 
-    def several(self, args: tuple[Any, ...], arrays: tuple[Array, ...]) -> tuple[Tensor, ...]:
+    def several(self, args: tuple[object, ...], arrays: tuple[Array, ...]) -> tuple[Tensor, ...]:
         """The outputs of a call that gave several."""
         outs = tuple([wrap(r if r.__class__ is np.ndarray else array_from(self, r)) for r in arrays])
         if mode.enabled:
             self.record(args, outs)
         return outs
 
-    def record(self, args: tuple[Any, ...], outs: tuple[Tensor, ...]) -> None:
+    def record(self, args: tuple[object, ...], outs: tuple[Tensor, ...]) -> None:
         """Make the node of this call, if any differentiable argument needs a gradient."""
         edges: list[Edge | None] = []
         wanted = []

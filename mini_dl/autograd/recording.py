@@ -66,12 +66,12 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
             call.__kwdefaults__.update({p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY})
         call.__code__ = made.__code__
 
-    def first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def first(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         write()
         _written.append(write)
         return call(*args, **kwargs)
 
-    def placeholder(*args: Any, _first: Any = first, **kwargs: Any) -> Any:
+    def placeholder(*args: object, _first: Any = first, **kwargs: object) -> Any:
         primitive  # noqa: B018  # the text speaks of it: both codes need the same free variables
         return _first(args, kwargs)
 

@@ -22,7 +22,7 @@ class _Handles(Handle):
             handle.remove()
 
 
-def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], Any], *, mode: str = "all") -> Handle:
+def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[Any], object], *, mode: str = "all") -> Handle:
     """Call ``fn(gradients)`` in each backward once the gradients of all `tensors` are known, None for those that get none; or,
     with the mode "any", ``fn(gradient)`` with the first of them. Tensors that the backward does not reach are not waited for.
     """

@@ -45,7 +45,7 @@ def widening(forward: Callable[..., Any]) -> Callable[..., Any]:
     saves = getattr(forward, "saves", False)
 
     @functools.wraps(forward)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: Any, **kwargs: object) -> Any:
         for value in args:
             kind = value.__class__
             if kind is np.ndarray:
@@ -81,7 +81,7 @@ def widened(value: object) -> Any:
     return SINGLE if isinstance(value, np.dtype) and value.char in NARROW else value
 
 
-def _rounds(args: tuple[Any, ...]) -> bool:
+def _rounds(args: tuple[object, ...]) -> bool:
     """Whether results are bfloat16: the type asked for, or else that of the first argument with floating point numbers."""
     first = None
     for value in args:

@@ -106,11 +106,11 @@ class Level:
         """What a tensor of this level shows as its array."""
         raise NotImplementedError
 
-    def run(self, primitive: Any, args: tuple[Any, ...]) -> Any:
+    def run(self, primitive: object, args: tuple[object, ...]) -> Any:
         """What a call gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
-    def apply(self, function: object, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: object, args: tuple[object, ...]) -> Any:
         """What a call of an ``autograd.Function`` gives, of which arguments are tensors of this level."""
         raise NotImplementedError
 
@@ -158,7 +158,7 @@ def unwrap(level: Level, tensor: object) -> Any:
 # ------------------------------------------------------------------------------------------------ calls
 
 
-def mapped(convert: Callable[[Tensor], Any], args: Any) -> list[Any]:
+def mapped(convert: Callable[[Tensor], object], args: Any) -> list[Any]:
     """The arguments of a call, with `convert` applied to the tensors, those in lists among them."""
     return [convert(a) if isinstance(a, Tensor) else mapped(convert, a) if has_tensors(a) else a for a in args]
 
@@ -210,7 +210,7 @@ def revived(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def take(primitive: Any, args: tuple[Any, ...]) -> Any:
+def take(primitive: Any, args: tuple[object, ...]) -> Any:
     """What a call gives, NotImplemented if no transform has to do with its arguments."""
     stack = mode.stack
     level, dual, dead = seen_in(args, stack)
@@ -233,12 +233,12 @@ def take(primitive: Any, args: tuple[Any, ...]) -> Any:
     return NotImplemented
 
 
-def is_fit(primitive: object, args: tuple[Any, ...]) -> bool:
+def is_fit(primitive: object, args: tuple[object, ...]) -> bool:
     """Whether a call can be made again: an operator leaves a foreign operand to Python."""
     return not hasattr(primitive, "promote") or all([isinstance(a, Tensor) or is_number(a) for a in args])
 
 
-def run_dual(primitive: Any, args: tuple[Any, ...]) -> Any:
+def run_dual(primitive: Any, args: tuple[object, ...]) -> Any:
     """A call outside of all levels, with tangents: as always, and then the tangents of what came out."""
     mode.forward = False
     try:
@@ -299,7 +299,7 @@ class Lifted(Level):
                 carry(out, tangent)
         return outs if several else outs[0]
 
-    def apply(self, function: Any, args: tuple[Any, ...]) -> Any:
+    def apply(self, function: Any, args: tuple[object, ...]) -> Any:
         values = mapped(lambda a: a._value if a._level is self else a, args)
         with self.beneath():
             found = function.apply(*values)
@@ -365,7 +365,7 @@ def copied(tensor: Tensor) -> Tensor:
     return out
 
 
-def without_forward(function: Callable[..., Any], *args: object) -> Any:
+def without_forward(function: Callable[..., object], *args: object) -> Any:
     before, mode.forward = mode.forward, False
     try:
         return function(*args)

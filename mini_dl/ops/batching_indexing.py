@@ -120,7 +120,7 @@ def _index_select_on_batch(call: Call) -> Tensor:
     return gathering._gather(input, dim + 1, _spread(index, input, dim))
 
 
-def _written_at(call: Call, by_index: Any) -> Any:
+def _written_at(call: Call, by_index: object) -> Any:
     """`index_add` and its like: with indices of their own for each element, the scatter of that kind."""
     dim, index = call.args[1:3]
     if not call.ndim(0):

@@ -49,7 +49,7 @@ def replaced(input: Array, src: Array, look: Callable[..., Any], args: tuple[Any
     return out
 
 
-def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+def _replace(input: Tensor, src: Tensor, seen: Tensor, look: Callable[..., object], args: tuple[object, ...]) -> Tensor:
     if src._array.shape != seen._array.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. "
@@ -174,7 +174,7 @@ def expand_into(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand_to(input, sizes((size,), "expand_copy(): argument 'size' (position 2)"))
 
 
-def view_of(input: Tensor, *shape: Any, size: Any = (), dtype: DType | None = None) -> Tensor:
+def view_of(input: Tensor, *shape: object, size: object = (), dtype: DType | None = None) -> Tensor:
     if not isinstance(input, Tensor):
         raise not_a_tensor("view_copy", "input", 1, input)
     return tensor_view(input, *shape, size=size, dtype=dtype)

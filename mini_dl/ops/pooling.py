@@ -239,7 +239,7 @@ def _max_pool_family(n: int) -> None:
     _publish(with_indices, f"max_pool{n}d_with_indices", f"``max_pool{n}d`` and the places of the maxima.", places)
 
 
-def _publish(function: Callable[..., Any], name: str, doc: str, places: Sequence[str] = ("nn.functional", "torch")) -> None:
+def _publish(function: Callable[..., object], name: str, doc: str, places: Sequence[str] = ("nn.functional", "torch")) -> None:
     public(*places)(named(function, name, doc))
 
 

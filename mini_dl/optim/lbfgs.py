@@ -47,7 +47,7 @@ def cubic_minimum(a: Point, b: Point, bounds: tuple[Length, Length] | None = Non
 
 
 def strong_wolfe(
-    evaluate: Callable[[Any], Point], start: Point, t: Length, longest: Tensor, tolerance: float, limit: int
+    evaluate: Callable[[Length], Point], start: Point, t: Length, longest: Tensor, tolerance: float, limit: int
 ) -> tuple[Point, int]:
     """A step length that reduces the loss and the slope enough, and how often the loss was computed
     (Nocedal and Wright, algorithms 3.5 and 3.6). `longest` is the greatest component of the direction."""
@@ -67,7 +67,7 @@ def strong_wolfe(
 
 
 def _narrowed(
-    evaluate: Callable[[Any], Point], start: Point, bracket: list[Point], tries: int, longest: Tensor, tolerance: float,
+    evaluate: Callable[[Length], Point], start: Point, bracket: list[Point], tries: int, longest: Tensor, tolerance: float,
     limit: int,
 ) -> tuple[Point, int]:  # fmt: skip
     """The best point between two that enclose a minimum."""

@@ -242,7 +242,7 @@ class Optimizer:
             for param, _ in found:
                 written(param)
 
-    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, Any]]], options: object) -> None:
+    def _update_sparse_ones(self, found: list[tuple[Tensor, dict[str, object]]], options: object) -> None:
         for param, tensors in found:
             self.update_sparse(param._array, param._grad, tensors, options)  # type: ignore[arg-type]
             if tensors:

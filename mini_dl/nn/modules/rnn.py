@@ -103,7 +103,7 @@ class RNNBase(Module):
     def _flat_weights(self) -> list[Any]:
         return [getattr(self, name) for name in self._flat_weights_names]
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """What torch keeps next to the parameters is computed from them here."""
         super().__setstate__({name: value for name, value in state.items() if name not in _COMPUTED})
 
@@ -224,7 +224,7 @@ class RNN(RNNBase):
         def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             _refuse_projection(kwargs)
             if len(args) > 3:
                 nonlinearity, args = args[3], (*args[:3], *args[4:])
@@ -263,7 +263,7 @@ class LSTM(RNNBase):
         def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__("LSTM", *args, **kwargs)
 
     def _sizes(self) -> tuple[int, ...]:
@@ -297,7 +297,7 @@ class GRU(RNNBase):
         def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             _refuse_projection(kwargs)
             super().__init__("GRU", *args, **kwargs)
 
