@@ -514,9 +514,7 @@ def pack_saved(node: Node) -> None:
         node.saved = {key: packed(item, node, *pair) for key, item in node.saved.items()}
 
 
-def packed(
-    item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Callable[[Any], Tensor], plain: bool = False
-) -> Any:
+def packed(item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
     """The item that keeps ``pack(tensor)`` in place of the tensor of `item`; `plain` gives `pack` a tensor without history."""
     if type(item) is list:
         return [packed(one, node, pack, unpack, plain) for one in item]

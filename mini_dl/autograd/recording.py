@@ -69,7 +69,11 @@ def call_of(primitive: Primitive, text: Callable[[Primitive], str]) -> Any:
     def first(args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         write()
         _written.append(write)
-        return call(*args, **kwargs)
+        result = call(*args, **kwargs)
+        for one in result if type(result) is tuple else (result,):
+            if isinstance(one, Tensor) and one._array.dtype.kind in "OSUMm":
+                raise TypeError(f"{primitive.name}: its forward must return numbers, not an array of {one._array.dtype}")
+        return result
 
     def placeholder(*args: object, _first: Any = first, **kwargs: object) -> Any:
         primitive  # noqa: B018  # the text speaks of it: both codes need the same free variables

@@ -268,7 +268,7 @@ class Optimizer:
 
     def update(self, param: Array, grad: Array, state: State, group: Options) -> None:
         """Change the array `param` in place. `group` has the options as attributes; `state` is what earlier updates kept."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `update`, the algorithm for one parameter")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""

@@ -162,6 +162,8 @@ class State:
 
         The update loops over them and writes in place. Complex arrays come as their real and imaginary parts.
         """
+        if buffers > MOST_BUFFERS:
+            raise TypeError(f"an update may have {MOST_BUFFERS} buffers, not {buffers}: let what was read be written again")
         if param.size > SMALL or not param.ndim or param.dtype.kind not in FLOATING:
             return in_pieces(buffers, param, *others)
         key = (param.shape, param.dtype.char)
