@@ -1,6 +1,6 @@
 """How a primitive is called on a batch: the level of `vmap`, and the rules of its calls.
 
-A tensor at this level stands for one element, whichever, of its physical tensor, whose first dimension is the batch; its own
+A tensor at this level stands for an arbitrary element of its physical tensor, whose first dimension is the batch; its own
 array is `Unseen`. A rule gets a `Call` with the physical arguments, and makes the physical result, with the batch in front, by
 calls that are recorded like any others, on the level below.
 """
@@ -67,7 +67,7 @@ class Same(NamedTuple):
 Rule = Callable[[Call], Any]
 ELEMENTWISE, LOOP = "elementwise", "loop"
 RULES: dict[Any, Rule] = {}
-"""By primitive; and that of the declared `unary` and `binary` ones, and of those without any. The ops fill it in."""
+"""The rule of each primitive; those shared by `unary` and `binary` ones, and by those without a rule. The ops fill it in."""
 
 
 def rule_for(*calls: Any) -> Callable[[Rule], Rule]:

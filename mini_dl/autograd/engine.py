@@ -152,7 +152,7 @@ class Run:
                 self.send_nothing(edge)
 
     def send_nothing(self, edge: Any) -> None:
-        """Let what is behind `edge` know that no gradient comes: its hooks, and the user's own operations, run all the same."""
+        """Tell what is behind `edge` that no gradient comes: its hooks and the user's own operations still run."""
         for one in edge if type(edge) is list else (edge,):
             target = one[0] if type(one) is tuple else one
             if target is None or target in self.pending:
@@ -330,7 +330,7 @@ def all_none(grads: Sequence[Any] | None) -> bool:
 
 
 def total(first: Tensor | None, second: Tensor, owned: set[object], place: object) -> Tensor:
-    """The sum of two gradients; in place once the first is a sum that was made here."""
+    """The sum of two gradients, in place if the first is itself a sum made here."""
     if first is not None and (first._sparse or second._sparse):
         owned.discard(place)
         return second + first if first._sparse and not second._sparse else first + second

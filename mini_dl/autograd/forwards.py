@@ -59,12 +59,12 @@ def _in_pieces(ufunc: np.ufunc, forward: Forward) -> Forward:
 
 
 def known() -> list[Any]:
-    """The primitives of now."""
+    """All primitives declared so far."""
     return list(_primitives)
 
 
 def wrap_all(order: int, wrapper: Callable[[object, Forward], Forward]) -> None:
-    """Put a wrapper around the forwards of all primitives, of now and later."""
+    """Put a wrapper around the forwards of all primitives, present and future."""
     _wrappers[order] = wrapper
     for primitive in _primitives:
         _put_around(primitive)

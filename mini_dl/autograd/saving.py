@@ -15,7 +15,7 @@ from mini_dl.tensor import Tensor
 Pair: TypeAlias = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 
 packing: set[object] = set()
-"""The threads in which hooks are set: almost always empty, which is quick to see."""
+"""The threads in which hooks are set: almost always empty, which is quick to check."""
 
 
 class _Here(threading.local):

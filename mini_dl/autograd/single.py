@@ -1,6 +1,6 @@
 """bfloat16 is computed in float32: each primitive widens its arguments, and rounds what it computed.
 
-NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so that no kernel sees it: once the type is
+NumPy lacks the type, and its functions treat the one that ml_dtypes adds as foreign, so no kernel may see it: once the type is
 used, the forward of every primitive becomes one that looks for it (`widening`). Until then nothing looks. Views, primitives that
 only move elements, and matrix products (`as_it_is`) see the type itself.
 """

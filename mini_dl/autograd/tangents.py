@@ -1,4 +1,4 @@
-"""Derivatives forwards, from the formulas that are there for the derivatives backwards.
+"""Forward-mode derivatives, from the formulas that exist for the backward pass.
 
 The formula of a primitive is linear in `grad`: it is the transposed Jacobian J^T, applied to `grad`. Its own derivative in `grad`
 is therefore J, which takes the tangents of the arguments to those of the results. So no primitive has a second formula:
@@ -279,7 +279,7 @@ def laid_out(tangent: Tensor, array: Array) -> Tensor:
 
 
 def renew(target: Tensor, tangent: Tensor | None) -> None:
-    """After a write into `target` of something with this tangent, or none: its tangent, and with it that of its base."""
+    """Update the tangent of `target`, and that of its base, after something with this tangent (or none) was written into it."""
     old = tangent_of(target)
     if old is None:
         if tangent is None:

@@ -29,7 +29,7 @@ _counting = threading.Lock()
 
 
 def open_levels(more: int) -> None:
-    """Count the levels that are open. From the first on, all calls ask."""
+    """Count the open levels. Once there has been one, all calls ask."""
     with _counting:
         at_work.anywhere += more
     if not _Using.begun:
@@ -61,14 +61,14 @@ class Level:
     forward = False
     """The same of forward mode."""
     quiet = False
-    """Whether nothing is recorded because nobody will ask, and not because a program said so, whom the levels below obey."""
+    """Whether recording is off only because nobody will ask; had the program turned it off, the levels below would obey."""
     size: int | None = None
     """How many calls it stands for, if it is one of `vmap`."""
     at = -1
     below: tuple[Level, ...] = ()
     enabled_before = forward_before = True
     outer: tuple[Any, ...] | list[Any] = ()
-    """What the last four were before, for each time that it was entered once more."""
+    """The previous values of the last four, for each time that it was entered again."""
 
     def __enter__(self) -> Any:
         open_levels(1)
@@ -119,7 +119,7 @@ class Level:
         raise NotImplementedError
 
     def adopt(self, target: Tensor) -> None:
-        """Make a tensor of the level below, into which one of this level is to be written, one of this level."""
+        """Lift a tensor of the level below to this level, because one of this level is about to be written into it."""
         raise NotImplementedError
 
     def lifted(self, tensor: Tensor) -> Tensor:
