@@ -6,6 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _report import fail
+
+
+def images_of(options: Any) -> dict[str, Any] | None:
+    """The images that the options of a script ask for; None, after saying why, if they cannot be read."""
+    try:
+        return read(options.data, options.root, options.dtype)
+    except (OSError, ValueError, RuntimeError) as error:
+        fail(str(error))
+        return None
 
 
 def read(data: str, root: Path | None, dtype: str) -> dict[str, Any]:

@@ -47,6 +47,11 @@ def refusal(name: str, layout: _device.layout) -> NotImplementedError:
     )
 
 
+def _of_values(name: str) -> Any:
+    """A property that is that of the values."""
+    return property(lambda self: getattr(self.kept, name))
+
+
 def _index_of(name: str, layout: _device.layout, along: str, number: int) -> Callable[[SparseTensor], Tensor]:
     """The method of this name, which gives one of the two indices of a compressed tensor."""
 
@@ -98,9 +103,7 @@ class SparseTensor(Tensor):
     def ndim(self) -> int:
         return len(self.whole)
 
-    @property
-    def dtype(self) -> _dtypes.dtype:
-        return self.kept.dtype
+    dtype, itemsize = _of_values("dtype"), _of_values("itemsize")
 
     @property
     def is_sparse(self) -> bool:
@@ -111,10 +114,6 @@ class SparseTensor(Tensor):
         return self.layout is CSR
 
     @property
-    def itemsize(self) -> int:
-        return self.kept.itemsize
-
-    @property
     def requires_grad(self) -> bool:
         return bool(self.kept.requires_grad)
 
@@ -122,13 +121,7 @@ class SparseTensor(Tensor):
     def requires_grad(self, on: bool) -> None:
         self.kept.requires_grad = on
 
-    @property
-    def grad_fn(self) -> Any:
-        return self.kept.grad_fn
-
-    @property
-    def is_leaf(self) -> bool:
-        return bool(self.kept.is_leaf)
+    grad_fn, is_leaf = _of_values("grad_fn"), _of_values("is_leaf")
 
     @property
     def grad(self) -> Tensor | None:

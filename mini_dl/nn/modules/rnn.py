@@ -200,7 +200,19 @@ def _refuse_projection(options: Kwargs) -> None:
         raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
 
 
-class RNN(RNNBase):
+if TYPE_CHECKING:
+
+    class _WithOneState(RNNBase):
+        @overload
+        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
+        @overload
+        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
+        def __call__(self, input: Any, hx: Any = None) -> Any: ...
+else:
+    _WithOneState = RNNBase
+
+
+class RNN(_WithOneState):
     """``hidden = tanh(W_ih x + b_ih + W_hh hidden + b_hh)`` or relu (Elman 1990), over (L, N, input_size) or a PackedSequence.
     ValueError for another `nonlinearity`, or with `proj_size`.
 
@@ -217,11 +229,6 @@ class RNN(RNNBase):
             batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Device = None,
             dtype: DType = None,
         ) -> None: ...  # fmt: skip
-        @overload
-        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
-        @overload
-        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-        def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
         def __init__(self, *args: object, **kwargs: object) -> None:
@@ -275,7 +282,7 @@ class LSTM(RNNBase):
         return tuple(hx)
 
 
-class GRU(RNNBase):
+class GRU(_WithOneState):
     """Gated recurrent units (Cho et al. 2014), over (L, N, input_size) or a PackedSequence. ValueError with `proj_size`.
 
     >>> import mini_dl as torch
@@ -290,11 +297,6 @@ class GRU(RNNBase):
             batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Device = None,
             dtype: DType = None,
         ) -> None: ...  # fmt: skip
-        @overload
-        def __call__(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
-        @overload
-        def __call__(self, input: PackedSequence, hx: Tensor | None = None) -> tuple[PackedSequence, Tensor]: ...
-        def __call__(self, input: Any, hx: Any = None) -> Any: ...
     else:
 
         def __init__(self, *args: object, **kwargs: object) -> None:
