@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _images import images_of
-from _report import AGREE, BAD_CALL, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
 from mini_dl.files.replacing import replaced
@@ -96,8 +96,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
     data = images_of(options)
-    if data is None:
-        return BAD_CALL
     sides = {"mini_dl": ours} if theirs is None else {"mini_dl": ours, "torch": theirs}
     print(f"{options.data}, {options.dtype}, seed {options.seed}; {versions(theirs)}\n")
     results = {library: courses(torch, data, options) for library, torch in sides.items()}

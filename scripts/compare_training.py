@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from _images import images_of
-from _report import AGREE, BAD_CALL, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
 
 from mini_dl.files.replacing import replaced
 
@@ -239,8 +239,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
     data = images_of(options)
-    if data is None:
-        return BAD_CALL
     if theirs is None:
         print("torch is not installed: training with mini_dl alone.")
     sides: list[tuple[str, ModuleType]] = [("mini_dl", ours)] + ([] if theirs is None else [("torch", theirs)])
