@@ -271,6 +271,27 @@ def test_a_formula_gives_tensors(wrong: Any) -> None:
         doubled(torch.ones(2, requires_grad=True)).sum().backward()
 
 
+@pytest.mark.parametrize("given", [1, 3])
+def test_one_formula_of_several_arguments_gives_a_gradient_for_each(given: int) -> None:
+    @op_together(lambda grad, wanted: [grad] * given, "input", "other")
+    def added(input: Any, other: Any) -> Any:
+        return input + other
+
+    x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=rf"added: its formula must return a list of 2, for \['input', 'other'\], not of {given}"):
+        added(x, y).sum().backward()
+
+
+@pytest.mark.parametrize("wrong", [lambda grad: grad, lambda grad: [grad]])
+def test_the_formula_of_a_list_gives_a_gradient_for_each_tensor(wrong: Any) -> None:
+    @op(tensors=wrong)
+    def added(tensors: Any) -> Any:
+        return tensors[0] + tensors[1]
+
+    with pytest.raises(TypeError, match="added: the formula of 'tensors' must return a list of 2, one for each tensor"):
+        added([torch.ones(2, requires_grad=True), torch.ones(2)]).sum().backward()
+
+
 WITHOUT = frozenset(
     "_all _any _argmax _argmin _attention_backward _cofactors _count_nonzero _cross_entropy_slope _gru_steps_backward _hash "
     "_isclose _kth _lstm_steps_backward _middle _most_frequent _qr_whole _running _singular_values _top _view_type "

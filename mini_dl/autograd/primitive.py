@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
-from types import FunctionType, NoneType
+from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType
 from typing import Any, Protocol
 
 import numpy as np
@@ -189,13 +189,26 @@ class Op:
         """The gradient of each differentiable argument, None where it is not wanted. Made at the first call."""
         setattr(self, "backward", backward_of(self))  # noqa: B010
         gradients = self.backward(node, grad)
-        for (number, _, _), gradient in zip(self.formulas, gradients):
-            if not isinstance(gradient, (Tensor, list, tuple, NoneType)):
+        self.check_gradients(node.edges, gradients)
+        return gradients
+
+    def check_gradients(self, edges: Sequence[object], gradients: Gradients) -> None:
+        """TypeError unless each formula gave a tensor, a list of them for an argument that is a list, or None."""
+        names = [self.params[number] for number, _, _ in self.formulas]
+        if len(gradients) != len(names):
+            raise TypeError(f"{self.name}: its formula must return a list of {len(names)}, for {names}, not of {len(gradients)}")
+        for name, edge, gradient in zip(names, edges, gradients):
+            if edge is None or gradient is None:
+                continue
+            if type(edge) is list:
+                if not (isinstance(gradient, (list, tuple)) and len(gradient) == len(edge)):
+                    text = f"the formula of {name!r} must return a list of {len(edge)}, one for each tensor"
+                    raise TypeError(f"{self.name}: {text}")
+            elif not isinstance(gradient, Tensor):
                 raise TypeError(
-                    f"{self.name}: the formula of {self.params[number]!r} must return a tensor, or None for no gradient, not "
+                    f"{self.name}: the formula of {name!r} must return a tensor, or None for no gradient, not "
                     f"{type(gradient).__name__}; formulas compute with tensors, only forwards with arrays"
                 )
-        return gradients
 
 
 def backward_of(primitive: Op) -> Callable[[Node, Tensor | Grads], Gradients]:
