@@ -1,7 +1,7 @@
 """How primitives are called on a batch, by family: element by element, along dimensions, on the last dimensions; else a loop.
 
 The physical tensors of a batch have it in front (see `autograd.batching`). The rules of products, of indices and of whole
-batches of images stand in `batching_products`, `batching_indexing` and `batching_layers`.
+batches of images are in `batching_products`, `batching_indexing` and `batching_layers`.
 """
 
 from __future__ import annotations
