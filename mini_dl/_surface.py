@@ -27,6 +27,7 @@ from mini_dl.autograd.inplace import any_needs_grad, check_memory, count_write, 
 from mini_dl.autograd.mode import at_work, mode
 from mini_dl.autograd.node_names import recorded
 from mini_dl.autograd.places import resized
+from mini_dl.autograd.primitive import refuse_bare
 from mini_dl.tensor import Tensor
 
 
@@ -135,6 +136,7 @@ def public(
     "apart" it must not overlap an argument; a function ``check(result, out, args)`` raises if it is unsuitable.
     `operators` are special methods that are this very function.
     """
+    refuse_bare("method", (*places, operators))
 
     def decorate(function: Function) -> Function:
         versions: dict[bool, tuple[Function, Function]] = {}

@@ -6,6 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _report import fail
+
+
+def images_of(options: Any) -> dict[str, Any]:
+    """The images that the options of a script ask for; if they cannot be read, the script says why and ends."""
+    try:
+        return read(options.data, options.root, options.dtype)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SystemExit(fail(str(error))) from None
 
 
 def read(data: str, root: Path | None, dtype: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _images import read
-from _report import AGREE, DISAGREE, fail, image_parser, libraries, progress, table, versions, write_json, write_page
+from _images import images_of
+from _report import AGREE, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
 from mini_dl.files.replacing import replaced
@@ -95,10 +95,7 @@ HEADER = ["optimizer", "end of the path", "path diff", "last loss", "loss diff",
 def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     ours, theirs = libraries()
-    try:
-        data = read(options.data, options.root, options.dtype)
-    except (OSError, ValueError, RuntimeError) as error:
-        return fail(str(error))
+    data = images_of(options)
     sides = {"mini_dl": ours} if theirs is None else {"mini_dl": ours, "torch": theirs}
     print(f"{options.data}, {options.dtype}, seed {options.seed}; {versions(theirs)}\n")
     results = {library: courses(torch, data, options) for library, torch in sides.items()}

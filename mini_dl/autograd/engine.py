@@ -132,7 +132,7 @@ class Run:
             heappush(self.queue, (edge.seq_, edge))
         slots[number] = grad if slots[number] is None else total(slots[number], grad, self.owned, (edge, number))
 
-    def send_sparse(self, edge: Any, grad: Any) -> None:
+    def send_sparse(self, edge: object, grad: Any) -> None:
         """A leaf gets the sparse tensor; any other place its dense form."""
         if not isinstance(edge, Tensor):
             self.send(edge, grad.to_dense())
@@ -143,7 +143,7 @@ class Run:
                 self.pending[edge] = grad
                 self.leaves.append(edge)
 
-    def send_list(self, edges: Sequence[Any], grads: Sequence[Any], source: Node) -> None:
+    def send_list(self, edges: Sequence[Any], grads: Sequence[object], source: Node) -> None:
         """As `send`, to the tensors of one argument that is a list."""
         for edge, grad in zip(edges, grads):
             if edge is not None and grad is not None:
@@ -152,7 +152,7 @@ class Run:
                 self.send_nothing(edge)
 
     def send_nothing(self, edge: Any) -> None:
-        """Let what is behind `edge` know that no gradient comes: its hooks, and the user's own operations, run all the same."""
+        """Tell what is behind `edge` that no gradient comes: its hooks and the user's own operations still run."""
         for one in edge if type(edge) is list else (edge,):
             target = one[0] if type(one) is tuple else one
             if target is None or target in self.pending:
@@ -276,7 +276,7 @@ def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:
     return nodes, leaves
 
 
-def nodes_towards(roots: Sequence[Any], wanted: dict[Any, Any], leaves: dict[int, list[int]]) -> set[Node]:
+def nodes_towards(roots: Sequence[object], wanted: dict[object, object], leaves: dict[int, list[int]]) -> set[Node]:
     """The nodes through which gradients reach what is wanted. Edges lead from newer to older: one pass by age settles it."""
     needed: set[Node] = set()
     for node in sorted(nodes_behind(roots)[0], key=lambda n: -n.seq_):
@@ -329,8 +329,8 @@ def all_none(grads: Sequence[Any] | None) -> bool:
     return grads is None or all([grad is None for grad in grads])
 
 
-def total(first: Tensor | None, second: Tensor, owned: set[Any], place: object) -> Tensor:
-    """The sum of two gradients; in place once the first is a sum that was made here."""
+def total(first: Tensor | None, second: Tensor, owned: set[object], place: object) -> Tensor:
+    """The sum of two gradients, in place if the first is itself a sum made here."""
     if first is not None and (first._sparse or second._sparse):
         owned.discard(place)
         return second + first if first._sparse and not second._sparse else first + second
@@ -431,7 +431,7 @@ def holders(box: list[Tensor]) -> tuple[int, int]:
 _ALONE = holders([wrap(np.empty(1))])
 
 
-def refuse_nan(node: Node, sent: Sequence[Any]) -> None:
+def refuse_nan(node: Node, sent: Sequence[object]) -> None:
     for i, g in enumerate(sent):
         if isinstance(g, Tensor) and np.isnan(g._values()._array if g._sparse else g._array).any():
             raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
@@ -473,7 +473,7 @@ def run_hooks_before(node: Node, grad: Any) -> Any:
     return grads if node.several_ else grads[0]
 
 
-def run_prehooks(hooks: Hooks, grads: list[Any]) -> list[Any]:
+def run_prehooks(hooks: Hooks, grads: list[object]) -> list[Any]:
     for hook in list(hooks.before.values()):
         changed = hook(tuple(grads))
         if changed is not None:

@@ -62,7 +62,7 @@ def piecewise(*arguments: str) -> Callable[[Function], Function]:
 
 
 def primitive_of(call: Any, decorator: str) -> Any:
-    """The primitive behind `call`. TypeError where `decorator` was put on something else."""
+    """The primitive behind `call`. TypeError if `decorator` was put on something else."""
     if not hasattr(call, "op"):
         raise TypeError(
             f"{call.__name__}: it is not a primitive; `{decorator}` must stand above the decorator that makes it one (`op`, ...)"

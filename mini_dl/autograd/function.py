@@ -80,7 +80,7 @@ class _Applied:
     runs_without = True
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: BackwardCFunction, grads: Sequence[Any]) -> list[Any]:
+    def backward(self, node: BackwardCFunction, grads: Sequence[object]) -> list[Any]:
         if node.materialize_grads:
             grads = [
                 wrap(np.zeros(shape, dtype)) if g is None and shape is not None else g
@@ -97,7 +97,7 @@ class BackwardCFunction(Node, FunctionCtx):
     op_ = _Applied()
     needs_input_grad: tuple[bool, ...] = ()
 
-    def __init__(self, args: Sequence[Any]) -> None:
+    def __init__(self, args: Sequence[object]) -> None:
         self.is_variable_input = [isinstance(a, Tensor) for a in args]
         edges = [edge_of(a) if isinstance(a, Tensor) else None for a in args]
         self.needs_input_grad = tuple([isinstance(a, Tensor) and needs_grad(a) for a in args])
@@ -105,7 +105,7 @@ class BackwardCFunction(Node, FunctionCtx):
         self.saved_, self.seq_, self.hooks_ = {"tensors": []}, 0, None
         self.shape_, self.dtype_ = [], []
 
-    def start_(self, outs: Sequence[Any]) -> None:
+    def start_(self, outs: Sequence[object]) -> None:
         """Be the newest node, with `outs` as outputs."""
         self.seq_ = next_seq()
         places = [(o._array.shape, o._array.dtype) if isinstance(o, Tensor) else (None, None) for o in outs]
@@ -189,7 +189,7 @@ def check_gradient(node: Node, index: int, grad: Tensor, shape: tuple[int, ...],
 class FunctionMeta(type):
     """Gives each Function a class of nodes with its name."""
 
-    def __init__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> None:
+    def __init__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, object]) -> None:
         super().__init__(name, bases, attributes)
         cls._backward_cls = type(name + "Backward", (BackwardCFunction,), {"_forward_cls": cls})
 
@@ -283,7 +283,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
         return cls._run(args, apart)[1]
 
     @classmethod
-    def _run(cls, args: tuple[Any, ...], apart: bool) -> tuple[Any, Any]:
+    def _run(cls, args: tuple[object, ...], apart: bool) -> tuple[Any, Any]:
         """The context of a call, and its result."""
         ctx = cls._backward_cls(args)
         recording = mode.enabled and any(ctx.needs_input_grad)
@@ -296,7 +296,9 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
         return ctx, outs if isinstance(result, tuple) else outs[0]
 
 
-def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], apart: bool) -> tuple[Any, ...]:
+def _positional(
+    forward: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object], apart: bool
+) -> tuple[Any, ...]:
     """All arguments by position, as gradients are counted. With `apart`, `forward` has no ctx, and defaults are filled in."""
     signature = inspect.signature(forward)
     bound = signature.bind(*args, **kwargs) if apart else signature.bind(None, *args, **kwargs)
@@ -310,11 +312,11 @@ def _positional(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 # ------------------------------------------------------------------------------------------------ outputs
 
 
-def is_among(tensor: object, tensors: Sequence[Any]) -> bool:
+def is_among(tensor: object, tensors: Sequence[object]) -> bool:
     return any([tensor is t for t in tensors])
 
 
-def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
+def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[object, ...], recording: bool, apart: bool) -> tuple[Any, ...]:
     """The outputs as the caller sees them: each has the node `ctx` as its history, if anything is recorded."""
     to_save, ctx.to_save = ctx.to_save or (), None
     fixed, ctx.non_differentiable = ctx.non_differentiable or (), None
@@ -353,7 +355,7 @@ def record_outputs(ctx: Any, inputs: list[Tensor], outs: tuple[Any, ...], record
     return tuple(made)
 
 
-def _check_tensors(tensors: Sequence[Any], error: type[Exception], message: str) -> None:
+def _check_tensors(tensors: Sequence[object], error: type[Exception], message: str) -> None:
     for i, tensor in enumerate(tensors):
         if tensor is not None and not isinstance(tensor, Tensor):
             raise error(message.format(i=i, kind=type_name(tensor)))
@@ -435,7 +437,7 @@ def _transplant(out: Tensor, edge: object, is_input: bool, count: int) -> None:
 # ------------------------------------------------------------------------------------------------ once
 
 
-def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+def once_differentiable(backward: Callable[..., object]) -> Callable[..., Any]:
     """For a `backward` that cannot be differentiated itself: differentiating its result is an error."""
 
     @functools.wraps(backward)

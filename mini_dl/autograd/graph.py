@@ -47,7 +47,7 @@ class Node:
     inputs_: list[Edge | None]
     """The edges of the arguments of the function that torch has in place of several primitives here."""
 
-    def __init__(self, op: Any, edges: object, saved: object, array: Any) -> None:
+    def __init__(self, op: object, edges: object, saved: object, array: Any) -> None:
         self.op_, self.edges_, self.saved_, self.seq_ = op, edges, saved, next_seq()
         self.shape_, self.dtype_, self.hooks_ = array.shape, array.dtype, None
         if packing:
@@ -87,11 +87,11 @@ class Node:
         pairs = [grad_fn_and_number(edge) for edge in edges]
         return tuple([(shown(node), number) for node, number in pairs])
 
-    def register_hook(self, hook: Callable[..., Any]) -> Handle:
+    def register_hook(self, hook: Callable[..., object]) -> Handle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node; what it returns replaces the gradients of the inputs."""
         return Handle(hooks_of(self).after, hook)
 
-    def register_prehook(self, hook: Callable[..., Any]) -> Handle:
+    def register_prehook(self, hook: Callable[..., object]) -> Handle:
         """Call ``hook(grad_outputs)`` before this node; what it returns replaces them."""
         return Handle(hooks_of(self).before, hook)
 
@@ -278,8 +278,8 @@ class Handle:
 
     def __init__(
         self,
-        hooks: dict[int, Callable[..., Any]],
-        hook: Callable[..., Any],
+        hooks: dict[int, Callable[..., object]],
+        hook: Callable[..., object],
         prepend: bool = False,
         flags: Sequence[tuple[dict[int, bool], bool]] = (),
     ) -> None:
@@ -349,7 +349,7 @@ class _Nowhere:
     grad_name, runs_without = "None", False
     asked: frozenset[str] = frozenset()
 
-    def backward(self, node: Node, grad: Any) -> tuple[Any, ...]:
+    def backward(self, node: Node, grad: object) -> tuple[Any, ...]:
         return ()
 
 
@@ -520,7 +520,7 @@ def pack_saved(node: Node) -> None:
         node.saved_ = {key: packed(item, node, *pair) for key, item in node.saved_.items()}
 
 
-def packed(item: Any, node: Node, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
+def packed(item: Any, node: Node, pack: Callable[[Tensor], object], unpack: Callable[[Any], Tensor], plain: bool = False) -> Any:
     """The item that keeps ``pack(tensor)`` in place of the tensor of `item`; `plain` gives `pack` a tensor without history."""
     if type(item) is list:
         return [packed(one, node, pack, unpack, plain) for one in item]
@@ -570,7 +570,7 @@ class SavedTensor:
     def __init__(self, node: Node, key: str, index: int | None = None) -> None:
         self._node, self._key, self._index = node, key, index
 
-    def register_hooks(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+    def register_hooks(self, pack_hook: Callable[[Tensor], object], unpack_hook: Callable[[Any], Tensor]) -> None:
         """Keep ``pack_hook(tensor)`` in place of the tensor. RuntimeError if it has hooks already, is None, or was freed."""
         for hook in (pack_hook, unpack_hook):
             if not callable(hook):
@@ -597,7 +597,7 @@ class SavedTensor:
 class Results(Sequence[Any]):
     """The outputs of a node, each checked only when it is requested: one that no formula needs may have been modified."""
 
-    def __init__(self, items: list[Any], node: Node) -> None:
+    def __init__(self, items: list[object], node: Node) -> None:
         self._items, self._node = items, node
 
     def __len__(self) -> int:

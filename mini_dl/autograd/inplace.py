@@ -208,7 +208,7 @@ def write(target: Tensor, result: Tensor, own_result: bool = False) -> None:
     overwrite(target, result, own_result)
 
 
-def check_broadcast(target: Tensor, args: tuple[Any, ...]) -> None:
+def check_broadcast(target: Tensor, args: tuple[object, ...]) -> None:
     """RuntimeError if the tensors among `args` broadcast with `target`, but to another shape than it has."""
     try:
         shape = np.broadcast_shapes(target._array.shape, *[t._array.shape for t in args if isinstance(t, Tensor)])

@@ -328,7 +328,7 @@ def as_one(result: Tensor, name: str, *arguments: Tensor | None) -> Tensor:
     return result
 
 
-def show(result: object, naming: Naming, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def show(result: object, naming: Naming, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     """Let the node of a result, if the call has made one, have the name of the function and the edges of its arguments."""
     if result.__class__ is not Tensor:
         result = result[0] if isinstance(result, tuple) and result else result

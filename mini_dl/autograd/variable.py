@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,12 @@ class Variable(metaclass=VariableMeta):
     """
 
     def __new__(  # type: ignore[misc]
-        cls, data: object = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: object = None, name: Any = None
+        cls,
+        data: object = None,
+        requires_grad: bool = False,
+        volatile: bool = False,
+        _grad_fn: object = None,
+        name: object = None,
     ) -> Tensor:
         if volatile:
             warnings.warn(

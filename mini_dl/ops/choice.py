@@ -42,7 +42,7 @@ def _ordered(name: str, *operands: object) -> None:
         raise RuntimeError(f"{name} not implemented for complex tensors.")
 
 
-def _extreme_gradients(chosen: Any, rejected: Any, grad: Tensor) -> Tensor:
+def _extreme_gradients(chosen: object, rejected: Any, grad: Tensor) -> Tensor:
     """All of `grad` where an argument was chosen, half of it at a tie. `rejected` is false for NaN."""
     return filled_in(where(chosen, grad / 2, masked(grad, ~rejected)))
 

@@ -110,7 +110,7 @@ def look_at(self: Tensor, basic: Sequence[Any]) -> Tensor:
 
 
 @tensor_method(operators="__setitem__")
-def _setitem(self: Tensor, index: object, value: Any) -> None:
+def _setitem(self: Tensor, index: object, value: object) -> None:
     """``self[index] = value``: `value` expands to the selection."""
     if index is False:
         return
@@ -210,7 +210,7 @@ def _indices_of(input: Tensor, indices: object) -> Indices:
     return chosen
 
 
-def _indices_for(input: Tensor, indices: Any, values: Tensor) -> Indices:
+def _indices_for(input: Tensor, indices: object, values: Tensor) -> Indices:
     """The same, after a check that `values` do not have more dimensions than what is chosen."""
     places = _indices_of(input, indices)
     shape = broadcast_shapes(*[place._array.shape for place in places]) + input._array.shape[len(places) :]

@@ -30,7 +30,7 @@ def _number(value: object) -> Any:
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
-def _real(name: str, *values: Any) -> None:
+def _real(name: str, *values: object) -> None:
     """RuntimeError if one of the numbers is complex."""
     for value in values:
         if isinstance(value, complex):
