@@ -5,8 +5,8 @@
     python scripts/compare_speed.py --curves
 
 Without patterns, the 89 cases of the table and five whole programs run, in about five minutes; `--all` adds the rest. For each
-group there are the geometric mean of the ratios, the goal that the project sets itself, and how many times as long as the machine needs
-(`_speed_floors.py`) both libraries take. With --strict, the script ends with 1 if a group misses its goal.
+group there are the geometric mean of the ratios, the goal that the project sets itself, and how many times as long as the machine
+needs (`_speed_floors.py`) both libraries take. With --strict, the script ends with 1 if a group misses its goal.
 """
 
 from __future__ import annotations
