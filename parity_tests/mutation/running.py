@@ -220,6 +220,6 @@ def result_of(trial: server.Trial, chosen: int) -> Result:
             found.why = message["error"]
     if trial.ending == "timeout":
         found.status, found.why = TIMEOUT, "runs on where the unit ends without the mutant"
-    elif trial.ending == "died" and found.unit:
+    elif trial.ending == "died" and found.unit and not found.why:
         found.status, found.why = KILLED, "the process crashed"
     return found

@@ -7,6 +7,7 @@ nothing: `limit` sets an alarm, and the signal ends the process. A trial that sl
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -143,6 +144,7 @@ def _begun(job: Any, work: Callable[[Any, Say], None]) -> Trial:
 
 def _work(job: Any, work: Callable[[Any, Say], None], writer: int) -> None:
     """The whole life of a process."""
+    faulthandler.disable()
     os.setpgid(0, 0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ROWS = {"test_sweep.py", "test_modules.py", "test_optimizers.py"}
 """Files that run torch's tables, whose rows are units of their own."""
 ABOUT_OTHER_THINGS = {
-    "test_architecture.py", "test_book.py", "test_census.py", "test_commands.py", "test_docs.py", "test_examples.py",
-    "test_fuzz_files.py", "test_import_walk.py", "test_imports.py", "test_instruments.py", "test_mutation.py",
+    "test_architecture.py", "test_blinding.py", "test_book.py", "test_census.py", "test_commands.py", "test_docs.py",
+    "test_examples.py", "test_fuzz_files.py", "test_import_walk.py", "test_imports.py", "test_instruments.py", "test_mutation.py",
     "test_packaging.py", "test_passing_through.py", "test_report.py", "test_runner.py", "test_shipping.py", "test_targets.py",
     "test_viz.py",
 }  # fmt: skip
