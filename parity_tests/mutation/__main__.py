@@ -150,6 +150,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--since", default="main", metavar="COMMIT", help="without PATH and --sample: the lines changed since")
     found.add_argument("--again", action="store_true", help="those of the last run that were not killed")
+    found.add_argument("--partly", action="store_true", help="ask only the units that are mapped already")
     found.add_argument("--budget", type=float, default=60.0, help="seconds of the processor for one mutant")
     found.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     found.add_argument("--json", type=Path, default=ROOT / "report" / "mutation.json")
@@ -164,8 +165,10 @@ def main(arguments: list[str] | None = None) -> int:
     mutants = chosen(options)
     print(f"{len(mutants)} mutants", flush=True)
     server.preload()
-    found = mapping.mapped(options.workers)
-    print(f"{len(found.units)} units, {len(found.failing)} fail without a mutant and are not asked", flush=True)
+    found = mapping.mapped(options.workers, options.partly)
+    print(
+        f"{len(found.units)} units, {len(found.failing)} are not asked: they fail without a mutant, or are not mapped", flush=True
+    )
     began, rows = time.monotonic(), list[dict[str, Any]]()
     for result in running.Runner(found, options.budget, options.workers).results(mutants):
         rows.append(row_of(result))

@@ -56,21 +56,21 @@ class Map:
                 mine[line] = mine.get(line, 0) | (bits & passing) << first
 
 
-def mapped(workers: int, show: Any = print) -> Map:
-    """The map of this tree: parts that are on file for this state of the sources, and a run of the others."""
+def mapped(workers: int, partly: bool = False) -> Map:
+    """The map of this tree: parts that are on file for this state of the sources, and, unless `partly`, a run of the others."""
     found, folder = Map(), CACHE / "parts"
     folder.mkdir(parents=True, exist_ok=True)
     sources = hash_of((ROOT / "mini_dl").rglob("*.py"))
     parts = [(folder / f"{key_of(chunk, sources)}.pickle", chunk) for chunk in chunks_of()]
-    began, wanted = time.monotonic(), [part for part in parts if not part[0].exists()]
+    began, wanted = time.monotonic(), [part for part in parts if not part[0].exists() and not partly]
     for done, trial in enumerate(server.trials(wanted, _map_part, workers), 1):
         place = f"{done} of {len(wanted)}, {time.monotonic() - began:.0f} s"
-        show(f"mapped {place}: {trial.job[1][0]} {trial.ending}", flush=True)
+        print(f"mapped {place}: {trial.job[1][0]} {trial.ending}", flush=True)
     for file, chunk in parts:
         if file.exists():
             found.add(pickle.loads(file.read_bytes()))
         else:
-            found.failing.update(dict.fromkeys(chunk, "the process that was to run it ended"))
+            found.failing.update(dict.fromkeys(chunk, "not mapped"))
     return found
 
 
