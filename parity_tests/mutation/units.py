@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ROWS = {"test_sweep.py", "test_modules.py", "test_optimizers.py"}
 """Files that run torch's tables, whose rows are units of their own."""
 ABOUT_OTHER_THINGS = {
-    "test_architecture.py", "test_blinding.py", "test_book.py", "test_census.py", "test_commands.py", "test_docs.py",
+    "test_architecture.py", "test_blinding.py", "test_book.py", "test_census.py", "test_commands.py",
     "test_examples.py", "test_fuzz_files.py", "test_import_walk.py", "test_imports.py", "test_instruments.py", "test_mutation.py",
     "test_packaging.py", "test_passing_through.py", "test_report.py", "test_runner.py", "test_shipping.py", "test_targets.py",
     "test_viz.py",
@@ -57,11 +57,11 @@ class Watcher:
     def __init__(self, begins: Callable[[str], None], ended: Callable[[str, str | None, float], None]) -> None:
         self.begins, self.ended = begins, ended
         self.why: str | None = None
-        self.collected: list[str] = []
+        self.running = ""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Any:
-        self.why, began = None, time.process_time()
+        self.why, self.running, began = None, item.nodeid, time.process_time()
         self.begins(item.nodeid)
         try:
             return (yield)
@@ -72,6 +72,11 @@ class Watcher:
         if report.failed and self.why is None:
             crash = getattr(report.longrepr, "reprcrash", None)
             self.why = f"{report.when}: {crash.message if crash else report.longrepr}"[:300]
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """What a test did breaks pytest, which breaks off: as in the suite, it is noticed."""
+        if self.running:
+            self.ended(self.running, f"pytest broke off: {excrepr}"[-300:], 0.0)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
