@@ -17,9 +17,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from _images import read
 from _report import AGREE, DISAGREE, fail, image_parser, libraries, progress, table, versions, write_json, write_page
 
+from mini_dl.experiments._images import read
 from mini_dl.files.replacing import replaced
 
 LOSS_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # relative, at every step
