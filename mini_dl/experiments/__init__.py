@@ -58,8 +58,8 @@ def same(**pairs: tuple[Part, Part]) -> None:
 
     >>> import mini_dl as torch
     >>> same(sum=(torch.tensor([1.0, 2.0]).sum(), 3.0))
-    the same: sum
+    sum: True
     """
     for name, (tensor, expected) in pairs.items():
         np.testing.assert_allclose(tensor.detach().numpy(), expected, rtol=1e-9, atol=1e-12, err_msg=name)
-    print("the same:", ", ".join(pairs))
+    print(", ".join(f"{name}: True" for name in pairs))

@@ -19,6 +19,7 @@ import mini_dl
 from mini_dl.experiments._images import read
 from mini_dl.experiments._types import Axes, Part, Results, Torch
 from mini_dl.files.replacing import rewrite
+from mini_dl.utils.viz import COLORS as COLORS
 
 EXPERIMENTS = (
     "gradient_field",
@@ -170,7 +171,6 @@ def agreement(results: Results, tolerance: float | None) -> tuple[bool, str]:
 
 # Figures
 
-COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#4d7c0f", "#475569")
 LINES: dict[str, Results] = {
     "mini_dl": {"lw": 3.4, "alpha": 0.45},
     "torch": {"lw": 1.3, "ls": "--"},

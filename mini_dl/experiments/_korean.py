@@ -98,7 +98,6 @@ of {} values of one weight, accuracy is the same as at the value before for {}: 
 | 한 가중치의 값 {}개 가운데 {}에서 정확도가 바로 앞의 값에서와 같습니다: 서로 다른 값 {}개, {}에서 {} 사이
 the loss has a derivative everywhere: its size lies between {} and {} | 손실은 어디서나 미분됩니다: 크기는 {}에서 {} 사이
 {}: answer {}, derivative {}; below 0.2 after {} steps | {}: 출력 {}, 미분 {}; {}스텝 후 0.2 아래
-{}: answer {}, derivative {}; not below 0.2 in {} steps | {}: 출력 {}, 미분 {}; {}스텝 안에 0.2 아래로 내려가지 않음
 {}, {} start | {}, {} 출발
 usual | 보통의
 saturated | 포화된
@@ -123,7 +122,9 @@ the best {} of {}: powers of ten of the learning rate over {} of {}, of the weig
 | {}: 테스트 이미지의 정확도 {}; 이웃한 가중치의 차이는 분산의 {}배 (잡음: {})
 {} layers {} batch norm, last loss and test accuracy: plain {} and {}; residual {} and {} \
 | {}층, 배치 정규화 {}, 마지막 손실과 테스트 정확도: 일반 {}, {}; 잔차 {}, {}
-the libraries part after step {}: plain {}, residual {} | 두 라이브러리가 갈라지는 스텝 {}: 일반 {}, 잔차 {}
+{}, {} layers {} batch norm: the libraries' losses part (by 1e-6) at step {} | {}, {}층, 배치 정규화 {}: 두 라이브러리의 손실이 갈라지는(1e-6 넘게) 스텝 {}
+plain | 일반
+residual | 잔차
 {} alone: nothing to compare | {}만 실행: 비교할 것이 없습니다
 largest difference between {} and {}: {} (rounding grows here: not judged) \
 | {}와 {}의 가장 큰 차이: {} (여기서는 반올림 오차가 커지므로 판정하지 않습니다)
@@ -144,7 +145,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 PAIRS = [line.replace("\\\\", "\\").split(" | ") for line in PHRASES.splitlines() if line]
 EXACT = {english: korean for english, korean in PAIRS if "{" not in english}
-TEMPLATES = [(_pattern(english), _numbered(korean)) for english, korean in sorted(PAIRS, key=lambda pair: -len(pair[0])) if "{}" in english]
+TEMPLATES = [
+    (_pattern(english), _numbered(korean)) for english, korean in sorted(PAIRS, key=lambda pair: -len(pair[0])) if "{}" in english
+]
 """The longest first: the shorter ones match parts of them too."""
 
 

@@ -19,7 +19,20 @@ import math
 
 import numpy as np
 
-from mini_dl.experiments._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, parting, pick, smooth, standardized  # fmt: skip
+from mini_dl.experiments._frame import (  # fmt: skip
+    COLORS,
+    GUESS,
+    Images,
+    first,
+    images,
+    legend,
+    overlay,
+    panels,
+    parting,
+    pick,
+    smooth,
+    standardized,
+)
 from mini_dl.experiments._training import accuracy, epoch
 from mini_dl.experiments._types import Figure, Part, Results, Torch
 

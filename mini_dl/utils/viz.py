@@ -313,10 +313,10 @@ def _layout(count: int, arrows: list[tuple[int, int]]) -> tuple[Points, list[Poi
 
 # ------------------------------------------------------------------------------------------------ drawn as SVG
 
-LETTER, LINE, MARGIN = 6.6, 14.0, 10.0
+LETTER, LINE, MARGIN = 7.0, 14.0, 10.0
 """In pixels: the width of a letter on average, the height of a line, the space around the picture."""
-GAP, ACROSS, DOWN = 34.0, 66.0, 84.0
-"""Between boxes along the arrows, from left to right; between boxes side by side; and along the arrows from top to bottom."""
+GAP, ACROSS, DOWN = 40.0, 66.0, 84.0
+"""Between boxes along the arrows, from left to right; between boxes side by side, at least; and from top to bottom."""
 
 
 def _svg(graph: Graph) -> str:
@@ -324,22 +324,22 @@ def _svg(graph: Graph) -> str:
     boxes = [_size(vertex) for vertex in graph.vertices]
     at = _from_left(graph, places, boxes) if graph.direction == "LR" else _from_top(places, boxes)
     drawn: list[str] = []
+    written: list[str] = []  # over all lines and boxes
     for arrow, way in zip(graph.arrows, ways):
         points = [at(point) for point in way]
         points[0] = _border(points[0], points[1], boxes[arrow.start])
         points[-1] = _border(points[-1], points[-2], boxes[arrow.end])
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         drawn.append(f'<polyline points="{line}" fill="none" stroke="{GREY}" marker-end="url(#arrowhead)"/>')
+        if arrow.lines:
+            (x, y), (right, below) = points[:2]
+            written += _lines(arrow, (x + right) / 2, (y + below) / 2)
     for vertex, place, (width, height) in zip(graph.vertices, places, boxes):
         x, y = at(place)
         rounding = {"box": 3.0, "circle": height / 2, "ellipse": height / 2}[vertex.outline]
         box = f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}"'
         drawn.append(f'{box} rx="{rounding:g}" fill="{FILLS[vertex.kind]}" stroke="{GREY}"/>')
         drawn += _lines(vertex, x, y)
-    for arrow, way in zip(graph.arrows, ways):
-        if arrow.lines:
-            (x, y), (right, below) = at(way[0]), at(way[1])
-            drawn += _lines(arrow, (x + boxes[arrow.start][0] / 2 + right) / 2 if right > x else (x + right) / 2, (y + below) / 2)
     ends = [at(point) for points in (places, *ways) for point in points]
     width = max(x for x, _ in ends) + max(width for width, _ in boxes) / 2 + MARGIN
     height = max(y for _, y in ends) + max(height for _, height in boxes) / 2 + LINE + MARGIN
@@ -351,6 +351,7 @@ def _svg(graph: Graph) -> str:
             f'<defs><marker id="arrowhead" markerWidth="8" markerHeight="6" refX="8" refY="3" orient="auto">{mark}</marker></defs>',
             f'<rect width="{width:.0f}" height="{height:.0f}" rx="6" fill="#ffffff"/>',
             *drawn,
+            *written,
             "</svg>\n",
         ]
     )
@@ -358,20 +359,30 @@ def _svg(graph: Graph) -> str:
 
 def _size(item: Vertex | Arrow) -> tuple[float, float]:
     """Width and height of a box around the text, its gradient left out, which stands below."""
-    return max(26.0, LETTER * max(map(len, item.lines)) + 14), max(26.0, LINE * len(item.lines) + 8)
+    return max(26.0, LETTER * max(map(_letters, item.lines)) + 14), max(26.0, LINE * len(item.lines) + 8)
+
+
+def _letters(text: str) -> float:
+    """How many letters wide: those of Korean, Chinese and Japanese take nearly two."""
+    return sum(1.7 if letter > "\u1100" else 1 for letter in text)
 
 
 def _from_left(graph: Graph, places: Points, boxes: Points) -> Callable[[tuple[float, float]], tuple[float, float]]:
     """From (depth, across) to pixels: each depth as far from the one before as its boxes and the texts on the arrows need."""
     depths = range(int(max(depth for depth, _ in places)) + 1)
     widths = [max([box[0] for place, box in zip(places, boxes) if place[0] == depth], default=0.0) for depth in depths]
-    texts = [[len(line) for line in (*arrow.lines, arrow.grad)] for arrow in graph.arrows]
-    gaps = [GAP + LETTER * max([max(text) for text, a in zip(texts, graph.arrows) if places[a.start][0] == d], default=0) for d in depths]
+    texts = [[_letters(line) for line in (*arrow.lines, arrow.grad)] for arrow in graph.arrows]
+    gaps = [
+        GAP + LETTER * max([max(text) for text, arrow in zip(texts, graph.arrows) if places[arrow.start][0] == depth], default=0)
+        for depth in depths
+    ]
     centers = [MARGIN + widths[0] / 2]
     for depth in depths[1:]:
         centers.append(centers[-1] + widths[depth - 1] / 2 + gaps[depth - 1] + widths[depth] / 2)
     top = MARGIN + max(height for _, height in boxes) / 2
-    return lambda point: (centers[int(point[0])], top + ACROSS * point[1])
+    most = max([len(arrow.lines) + bool(arrow.grad) for arrow in graph.arrows], default=0)
+    across = max(ACROSS, 2 * LINE * most + 10)  # where two arrows meet, the middles of both are half as far apart
+    return lambda point: (centers[int(point[0])], top + across * point[1])
 
 
 def _from_top(places: Points, boxes: Points) -> Callable[[tuple[float, float]], tuple[float, float]]:
