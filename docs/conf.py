@@ -62,9 +62,7 @@ def digest_of_sources():
 
 nb_execution_mode = "cache"  # a page is run again when its code has changed, or what it runs
 nb_execution_cache_path = str(DOCS / "_build" / "executed" / digest_of_sources())
-os.environ["MINI_DL_RESULTS"] = str(
-    Path(nb_execution_cache_path, "results")
-)  # an experiment is run once, and drawn in two languages
+os.environ["MINI_DL_RESULTS"] = f"{nb_execution_cache_path}/results"  # an experiment is run once, and drawn in both languages
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 240

@@ -6,7 +6,9 @@ A notebook needs mini_dl and NumPy; it draws where matplotlib is installed.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import io
 import json
 import re
 from dataclasses import dataclass, field
@@ -122,13 +124,11 @@ def write(docs: Path, folder: Path) -> None:
 
 
 def run(page: Path, library: str = "mini_dl", skip: re.Pattern[str] | None = None) -> list[tuple[str, str]]:
-    """The code and what each cell prints, in a namespace of its own; under PyTorch if `library` is "torch", but for our own cells.
+    """The code of each cell and what it prints, in a namespace of its own.
 
-    The value of a last expression is printed as by Python's prompt. Cells that `skip` matches are left out.
+    If `library` is "torch", it is run under PyTorch, and cells that need mini_dl are left out; so are those that `skip` matches.
+    The value of a last expression is printed as by Python's prompt.
     """
-    import contextlib
-    import io
-
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = []
     for cell in cells(page):

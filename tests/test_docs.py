@@ -5,6 +5,7 @@ The code on the pages of the notes is run by `tox run -e docs`, which writes the
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib.util
 import pkgutil
@@ -16,6 +17,7 @@ import pytest
 
 import mini_dl
 from mini_dl import textbook
+from mini_dl.experiments._frame import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTES, KOREAN = (ROOT / "docs" / folder for folder in ("notes", "ko"))
@@ -96,6 +98,20 @@ def directives(text: str, name: str) -> list[str]:
     return re.findall(r"^```\{" + name + r"\}(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
+def without_words(cell: str) -> str:
+    """The program of a cell, without what it says to its reader: texts, comments, the language of a picture."""
+    tree = ast.parse(re.sub(r"\A\n?(:.*\n)+", "", cell))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            node.values = [part for part in node.values if isinstance(part, ast.FormattedValue)]
+            node.values.sort(key=ast.dump)  # another language may name them in another order
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show":
+            del node.args[1:]
+    return ast.dump(tree)
+
+
 @pytest.mark.parametrize("name", textbook.__all__)
 def test_a_definition_of_the_textbook_stands_on_a_page_of_the_notes(name: str) -> None:
     included = [body for page in PAGES for body in directives(read(NOTES, page), "literalinclude") if "/textbook/" in body]
@@ -105,8 +121,8 @@ def test_a_definition_of_the_textbook_stands_on_a_page_of_the_notes(name: str) -
 def test_every_experiment_is_shown_on_a_page_of_the_notes() -> None:
     cells = "\n".join(body for page in PAGES for body in directives(read(NOTES, page), "code-cell"))
     shown = re.findall(r'^show\("(\w+)"\)$', cells, re.MULTILINE)
-    experiments = [path.stem for path in (ROOT / "scripts" / "book").glob("[!_]*.py")]
-    assert experiments and sorted(shown) == sorted(experiments)
+    experiments = [path.stem for path in (ROOT / "mini_dl" / "experiments").glob("[!_]*.py")]
+    assert sorted(shown) == sorted(experiments) == sorted(EXPERIMENTS)
 
 
 def test_every_page_of_the_notes_has_its_korean_page() -> None:
@@ -117,8 +133,12 @@ def test_every_page_of_the_notes_has_its_korean_page() -> None:
 def test_a_korean_page_shows_what_its_english_page_shows(page: str) -> None:
     english, korean = read(NOTES, page), read(KOREAN, page)
     assert directives(english, "code-cell")
-    for name in ("code-cell", "literalinclude"):
-        assert directives(korean, name) == directives(english, name)
+    assert directives(korean, "literalinclude") == directives(english, "literalinclude")
+    for code, said in zip(directives(english, "code-cell"), directives(korean, "code-cell"), strict=True):
+        assert without_words(said) == without_words(code)
+    shown = [re.findall(r'^show\("(\w+)"', text, re.MULTILINE) for text in (english, korean)]
+    assert shown[0] == shown[1] and korean.count('", "ko")') == len(shown[1])
+    assert korean.count("<details><summary>답") == english.count("<details><summary>Answer") >= 3
     assert len(re.findall(r"^##+ ", korean, re.MULTILINE)) == len(re.findall(r"^##+ ", english, re.MULTILINE))
     assert re.search("[가-힣]", korean)
     assert f"(../ko/{page}.md)" in english and f"(../notes/{page}.md)" in korean

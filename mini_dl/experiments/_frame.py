@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import os
@@ -66,10 +67,8 @@ def results_of(name: str, quick: bool) -> Results:
 def libraries() -> dict[str, ModuleType]:
     """By their names: mini_dl, and PyTorch if it is installed."""
     found = {"mini_dl": mini_dl}
-    try:
+    with contextlib.suppress(ImportError):
         found["torch"] = importlib.import_module("torch")
-    except ImportError:
-        pass
     return found
 
 

@@ -122,7 +122,8 @@ the best {} of {}: powers of ten of the learning rate over {} of {}, of the weig
 | {}: 테스트 이미지의 정확도 {}; 이웃한 가중치의 차이는 분산의 {}배 (잡음: {})
 {} layers {} batch norm, last loss and test accuracy: plain {} and {}; residual {} and {} \
 | {}층, 배치 정규화 {}, 마지막 손실과 테스트 정확도: 일반 {}, {}; 잔차 {}, {}
-{}, {} layers {} batch norm: the libraries' losses part (by 1e-6) at step {} | {}, {}층, 배치 정규화 {}: 두 라이브러리의 손실이 갈라지는(1e-6 넘게) 스텝 {}
+{}, {} layers {} batch norm: the libraries' losses part (by 1e-6) at step {} \
+| {}, {}층, 배치 정규화 {}: 두 라이브러리의 손실이 갈라지는(1e-6 넘게) 스텝 {}
 plain | 일반
 residual | 잔차
 {} alone: nothing to compare | {}만 실행: 비교할 것이 없습니다

@@ -6,7 +6,9 @@ from typing import Any
 
 Torch = Any
 """mini_dl or PyTorch: an experiment is a program over the name `torch`."""
-Axes = Figure = Part = Torch
-"""A part is a tensor, a module or an optimizer of that library, or an array."""
+Part = Torch
+"""A tensor, a module or an optimizer of that library; or an array."""
+Axes = Torch
+Figure = Torch
 Results = dict[str, Part]
 """By their names; or by that of the library, `{"mini_dl": ..., "torch": ...}`, one of them or both."""

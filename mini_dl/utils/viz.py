@@ -1,4 +1,4 @@
-"""Pictures: ``graph(tensor)`` of what was recorded, which needs nothing but this; ``curves`` and ``outlines``, drawn by matplotlib.
+"""Pictures: ``graph(tensor)`` of what was recorded, which needs nothing else; ``curves`` and ``outlines``, drawn by matplotlib.
 
 The extra ``viz`` brings matplotlib: ``pip install 'mini-dl[viz]'``.
 """
@@ -19,14 +19,16 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mini_dl._dtypes import dtype, get_default_dtype, of_numpy
+from mini_dl._dtypes import Array, dtype, get_default_dtype, of_numpy
 from mini_dl.autograd.graph import AccumulateGrad
 from mini_dl.files.replacing import rewrite
 from mini_dl.nn import Module
 from mini_dl.tensor import Tensor
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 LEAF, OP, RESULT = "leaf", "op", "result"
 FILLS = {LEAF: "#e3edf7", OP: "#ffffff", RESULT: "#eef7f1"}
@@ -179,7 +181,7 @@ def _label(item: Vertex | Arrow) -> str:
     return f"<{'<BR/>'.join(lines)}>"
 
 
-def _write(axes: Any, item: Vertex | Arrow, place: tuple[float, float], outline: str = "none") -> Any:
+def _write(axes: Axes, item: Vertex | Arrow, place: tuple[float, float], outline: str = "none") -> Text:
     """The text of a vertex in its box, or that of an arrow over the line, and the gradient below it.
 
     Vertices are drawn before the arrows (whose zorder is 3), which end at boxes of known sizes.
@@ -343,13 +345,14 @@ def _svg(graph: Graph) -> str:
     ends = [at(point) for points in (places, *ways) for point in points]
     width = max(x for x, _ in ends) + max(width for width, _ in boxes) / 2 + MARGIN
     height = max(y for _, y in ends) + max(height for _, height in boxes) / 2 + LINE + MARGIN
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
-    mark = f'<path d="M0,0 L8,3 L0,6 z" fill="{GREY}"/>'
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    style = 'font-family="Helvetica, Arial, sans-serif" font-size="12" text-anchor="middle"'
+    arrowhead = 'id="arrowhead" markerWidth="8" markerHeight="6" refX="8" refY="3" orient="auto"'
     return "\n".join(
         [
-            f'{head} font-family="Helvetica, Arial, sans-serif" font-size="12" text-anchor="middle">',
-            f'<defs><marker id="arrowhead" markerWidth="8" markerHeight="6" refX="8" refY="3" orient="auto">{mark}</marker></defs>',
-            f'<rect width="{width:.0f}" height="{height:.0f}" rx="6" fill="#ffffff"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width:.0f} {height:.0f}" {style}>',
+            f'<defs><marker {arrowhead}><path d="M0,0 L8,3 L0,6 z" fill="{GREY}"/></marker></defs>',
+            f'<rect {size} rx="6" fill="#ffffff"/>',
             *drawn,
             *written,
             "</svg>\n",
@@ -467,7 +470,7 @@ def curves(
     return Picture(_with_letters(figure))
 
 
-def outlines(shapes: Mapping[str, Any], columns: int = 3) -> Picture:
+def outlines(shapes: Mapping[str, Array], columns: int = 3) -> Picture:
     """Closed outlines in the plane, by their names, each of points (n, 2); in gray behind each the first. Needs matplotlib."""
     rows = -(-len(shapes) // columns)
     figure = _blank(2.7 * columns, 2.8 * rows)
@@ -482,7 +485,7 @@ def outlines(shapes: Mapping[str, Any], columns: int = 3) -> Picture:
     return Picture(_with_letters(figure))
 
 
-def _blank(width: float, height: float) -> Any:
+def _blank(width: float, height: float) -> Figure:
     """A figure that pyplot does not know, so that nobody need close it."""
     from matplotlib.figure import Figure
 
@@ -500,7 +503,7 @@ def korean_font() -> str | None:
     return next((name for name in FONTS if name in installed), None)
 
 
-def _with_letters(figure: Any) -> Any:
+def _with_letters(figure: Figure) -> Figure:
     """Texts with Korean letters get a font that has them."""
     from matplotlib.text import Text
 
