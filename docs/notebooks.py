@@ -21,6 +21,10 @@ OURS = "mini-dl"
 """The tag of a cell that uses what mini_dl has and PyTorch has not. All others run under both."""
 
 
+SITE = {"architecture", "distributions"}
+"""Pages that draw with helpers of the site."""
+
+
 @dataclass
 class Cell:
     """Text, as Markdown, or code."""
@@ -110,9 +114,9 @@ def pages(docs: Path) -> list[Path]:
     """Those that are offered as notebooks: what can be run from top to bottom by whoever has the package."""
     return [
         page
-        for folder in ("notes", "ko")
+        for folder in ("notes", "ko", ".", "ko/library")
         for page in sorted((docs / folder).glob("*.md"))
-        if any(cell.kind == "code" for cell in cells(page))
+        if page.stem not in SITE and "{code-cell}" in page.read_text(encoding="utf-8")
     ]
 
 

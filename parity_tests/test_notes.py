@@ -1,4 +1,4 @@
-"""What the notes tell a learner: with `import torch` in the second line, each cell prints what mini_dl prints."""
+"""What the notes tell a learner: with `import torch` in the third line, each cell prints what mini_dl prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 import notebooks  # noqa: E402
 
 SHOW = re.compile(r"^show\(", re.MULTILINE)  # compared in test_book.py
-PAGES = [page for page in notebooks.pages(ROOT / "docs") if page.parent.name == "notes" and page.stem != "parting"]
+PAGES = [page for page in notebooks.pages(ROOT / "docs") if page.parent.name in ("notes", "docs") and page.stem != "parting"]
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?%?")
 
 
@@ -33,11 +33,11 @@ def unit(number: str) -> float:
     return float(10.0 ** (int(power or 0) - len(digits.partition(".")[2])))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_a_page_prints_under_torch_what_it_prints_under_mini_dl(page):
     ours = dict(notebooks.run(page, skip=SHOW))
     theirs = notebooks.run(page, "torch", skip=SHOW)
-    assert len(theirs) >= len(ours) / 2
+    assert len(theirs) >= 3
     for code, printed in theirs:
         assert agree(ours[code], printed), f"{code}\n\nmini_dl:\n{ours[code]}\ntorch:\n{printed}"
 

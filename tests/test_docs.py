@@ -11,7 +11,6 @@ import importlib.util
 import pkgutil
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -75,15 +74,24 @@ def test_the_readme_links_to_files_by_their_names_and_shows_a_picture_that_is_th
         assert [(ROOT / path).is_file() for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)] == [True]
 
 
-def test_the_training_loop_of_the_docs_runs_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    mini_dl.manual_seed(0)
-    names: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "training.md").read_text(encoding="utf-8"), re.DOTALL):
-        exec(block, names)
-    assert names["accuracy"] > 0.9
-    assert names["optimizer"].param_groups[0]["momentum"] == pytest.approx(0.99)
-    assert names["average"].n_averaged == len(names["batches"])
+LIBRARY = sorted(path.stem for path in (KOREAN / "library").glob("*.md"))
+
+
+def test_the_pages_about_use_are_there_in_korean() -> None:
+    assert LIBRARY == ["programs", "shipping", "training", "transforms"]
+
+
+@pytest.mark.parametrize("page", LIBRARY)
+def test_a_korean_page_about_use_shows_the_code_the_commands_and_the_output_of_its_english_page(page: str) -> None:
+    english, korean = read(ROOT / "docs", page), read(KOREAN / "library", page)
+    for code, said in zip(directives(english, "code-cell"), directives(korean, "code-cell"), strict=True):
+        assert without_words(said) == without_words(code)
+    plain = [re.sub(r"```\{code-cell\}.*?^```", "", text, flags=re.DOTALL | re.MULTILINE) for text in (english, korean)]
+    for pattern in (r"```(?:python|json)\n.*?```", r"^    .*$", r"^\| `[^|]*\|", r"\{literalinclude\} [./]*(\S*)", r"^#+ ()"):
+        flags = re.DOTALL if "```" in pattern else re.MULTILINE
+        found = [[re.sub(", (or|또는).*", "", each) for each in re.findall(pattern, text, flags)] for text in plain]
+        assert found[0] == found[1]
+    assert f"(ko/library/{page}.md)" in english and f"(../../{page}.md)" in korean
 
 
 # The notes

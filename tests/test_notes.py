@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 import notebooks  # noqa: E402
 
 PAGES = notebooks.pages(ROOT / "docs")
-ENGLISH = [page for page in PAGES if page.parent.name == "notes"]
+ENGLISH = [page for page in PAGES if page.parent.name in ("notes", "docs")]
 LONG = re.compile(
     r'^show\("(batch_norm|plain_and_residual|overfitting|initialization|random_search)"|answers that differ', re.MULTILINE
 )
@@ -38,12 +38,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     mini_dl.set_default_dtype(mini_dl.float32)
 
 
-def test_there_are_eleven_pages_in_two_languages() -> None:
-    assert len(ENGLISH) == 11
-    assert {page.name for page in PAGES if page.parent.name == "ko"} >= {page.name for page in ENGLISH}
+def test_there_are_thirteen_pages_in_two_languages() -> None:
+    assert [page.parent.name for page in PAGES] == ["notes"] * 11 + ["ko"] * 11 + ["docs"] * 2 + ["library"] * 2
 
 
-@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_a_page_runs_from_top_to_bottom_with_numpy_only(page: Path) -> None:
     printed = notebooks.run(page, skip=LONG)
     assert printed[0][0].splitlines()[2] == "import mini_dl as torch"
@@ -71,6 +70,12 @@ def test_an_answer_is_folded_in_a_notebook_and_what_follows_is_not() -> None:
 def test_the_definition_of_a_page_is_the_source_of_the_textbook() -> None:
     text = notebooks.cells(ROOT / "docs" / "notes" / "losses.md")[2].source
     assert "def sigmoid(x: Array) -> Array:" in text and "return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))" in text
+
+
+def test_the_training_loop_learns_and_its_momentum_grows() -> None:
+    printed = [out for _, out in notebooks.run(ROOT / "docs" / "training.md")]
+    assert float(re.findall(r"training ([\d.]+)%", printed[1])[-1]) > 95
+    assert "0.990\n" in printed and "tensor(23)\n" in printed
 
 
 # The helpers

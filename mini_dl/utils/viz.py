@@ -187,12 +187,14 @@ def _write(axes: Axes, item: Vertex | Arrow, place: tuple[float, float], outline
     Vertices are drawn before the arrows (whose zorder is 3), which end at boxes of known sizes.
     """
     clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-    font = {"fontsize": 8, "ha": "center"}
     if item.grad:
-        below = (0, -6 - 5.5 * len(item.lines))
-        axes.annotate(item.grad, place, below, textcoords="offset points", va="top", color=RED, bbox=clear, zorder=4, **font)
+        axes.annotate(
+            item.grad, place, (0, -6 - 5.5 * len(item.lines)), textcoords="offset points",
+            fontsize=8, ha="center", va="top", color=RED, bbox=clear, zorder=4,
+        )  # fmt: skip
     box = {"boxstyle": BOXES[outline], "facecolor": FILLS[item.kind], "edgecolor": GREY} if isinstance(item, Vertex) else clear
-    return axes.text(*place, "\n".join(item.lines), va="center", bbox=box, zorder=2 if isinstance(item, Vertex) else 5, **font)
+    order = 2 if isinstance(item, Vertex) else 5
+    return axes.text(*place, "\n".join(item.lines), fontsize=8, ha="center", va="center", bbox=box, zorder=order)
 
 
 # ------------------------------------------------------------------------------------------------ what was recorded
