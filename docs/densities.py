@@ -10,7 +10,7 @@ import torch
 from matplotlib import pyplot
 
 import mini_dl
-from scripts.book import _frame as frame
+from mini_dl.experiments import _frame as frame
 
 pyplot.switch_backend("module://matplotlib_inline.backend_inline")
 

@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _images import images_of
-from _report import AGREE, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, image_parser, images_of, libraries, progress, table, versions, write_json, write_page
 from compare_training import divergence
 
+from mini_dl.experiments import optimizers
+from mini_dl.experiments._frame import Images, difference, first, pick
 from mini_dl.files.replacing import replaced
-from scripts.book import optimizers
-from scripts.book._frame import Images, difference, first, pick
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # places on the bowl; losses, relative
 

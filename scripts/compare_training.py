@@ -17,8 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from _images import images_of
-from _report import AGREE, DISAGREE, image_parser, libraries, progress, table, versions, write_json, write_page
+from _report import AGREE, DISAGREE, image_parser, images_of, libraries, progress, table, versions, write_json, write_page
 
 from mini_dl.files.replacing import replaced
 

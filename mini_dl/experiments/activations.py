@@ -8,12 +8,11 @@ but keeps the spread of tanh. He's sqrt(2/n) keeps that of ReLU, which cuts half
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import first, panels
-from scripts.book._training import INITIALIZATIONS
+from mini_dl.experiments._frame import first, panels
+from mini_dl.experiments._training import INITIALIZATIONS
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-9
 ACTIVATIONS = ("Sigmoid", "Tanh", "ReLU")
@@ -21,12 +20,12 @@ LAYERS, UNITS, INPUTS = 5, 100, 1000
 BINS = 30
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """Of each layer the histogram of its outputs and their standard deviation, by activation and initialization."""
     return {kind: {name: layers(torch, kind, name) for name in INITIALIZATIONS} for kind in ACTIVATIONS}
 
 
-def layers(torch: Any, activation: str, initialization: str) -> list[dict[str, Any]]:
+def layers(torch: Torch, activation: str, initialization: str) -> list[Results]:
     """The same inputs each time, and the same random numbers below each initialization."""
     torch.manual_seed(0)
     outputs = torch.randn(INPUTS, UNITS, dtype=torch.float64)
@@ -41,7 +40,7 @@ def layers(torch: Any, activation: str, initialization: str) -> list[dict[str, A
     return found
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     rows = [(kind, name) for kind in ACTIVATIONS for name in INITIALIZATIONS]
     figure, grid = panels(len(rows), LAYERS, size=(11, 1.25 * len(rows)))
     for line, (kind, name) in zip(grid, rows):
@@ -61,13 +60,13 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-STEPS: dict[str, dict[str, Any]] = {
+STEPS: dict[str, Results] = {
     "mini_dl": {"color": "#c2410c", "alpha": 0.45, "fill": True},
     "torch": {"color": "#1d4ed8", "lw": 0.9},
 }
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     lines = []
     for kind, networks in first(results).items():
         for name, network in networks.items():

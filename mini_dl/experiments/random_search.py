@@ -9,19 +9,18 @@ among the best.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, Images, first, images, legend, overlay, panels, pick
-from scripts.book._training import INITIALIZATIONS, initialized, perceptron, train
+from mini_dl.experiments._frame import COLORS, Images, first, images, legend, overlay, panels, pick
+from mini_dl.experiments._training import INITIALIZATIONS, initialized, perceptron, train
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = None  # at too large a learning rate any difference grows
 RATES, DECAYS = (-5.0, 0.5), (-8.0, -1.0)  # powers of ten
 SHOWN = 6
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64, in the order drawn: learning rates, weight decays, the accuracy on the validation images after each epoch."""
     data = images(torch, True, "float64")
     data = Images(data.name, data.train_images[:500], data.train_labels[:500], data.test_images, data.test_labels)
@@ -39,12 +38,12 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return {"trials": trials}
 
 
-def ranked(result: dict[str, Any]) -> list[int]:
+def ranked(result: Results) -> list[int]:
     """The trials, the one with the highest accuracy after the last epoch first."""
     return sorted(range(len(result["trials"])), key=lambda trial: -result["trials"][trial]["validation"][-1])
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (places, curves) = panels(1, 2, size=(12, 4.8))
     for (library, result), size, edge in zip(results.items(), (110, 22), ("none", "#1c1f23")):
         rates, decays = ([trial[key] for trial in result["trials"]] for key in ("rate", "decay"))
@@ -63,7 +62,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     found = first(results)
     trials = [found["trials"][trial] for trial in ranked(found)]
     lines = [

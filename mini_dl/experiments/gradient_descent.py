@@ -8,12 +8,11 @@ the h of 1e-4 is lost to rounding, the difference quotient is 0, and the point s
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, legend, overlay, panels, pick
-from scripts.book.gradient_field import f
+from mini_dl.experiments._frame import COLORS, first, legend, overlay, panels, pick
+from mini_dl.experiments._types import Figure, Part, Results, Torch
+from mini_dl.experiments.gradient_field import f
 
 TOLERANCE = 1e-9
 START = (-3.0, 4.0)
@@ -22,7 +21,7 @@ STEPS = 100
 NUMERICAL = {"ls": ":", "color": "#1c1f23", "lw": 1.6}
 
 
-def descend(torch: Any, rate: float) -> Any:
+def descend(torch: Torch, rate: float) -> Part:
     """The points (STEPS + 1, 2) of gradient descent with backpropagated gradients."""
     point = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.SGD([point], lr=rate)
@@ -35,21 +34,21 @@ def descend(torch: Any, rate: float) -> Any:
     return np.array(path)
 
 
-def descend_numerically(rate: float) -> Any:
+def descend_numerically(rate: float) -> Part:
     """The same by the textbook's difference quotients, in NumPy alone."""
     from mini_dl.textbook import gradient_descent
 
     return gradient_descent(f, np.array(START), lr=rate, step_num=STEPS, return_path=True)[1]
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     return {
         "backpropagated": {rate: descend(torch, rate) for rate in RATES},
         "numerical": {rate: descend_numerically(rate) for rate in RATES},
     }
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (plane, distances) = panels(1, 2, size=(11, 4.8))
     x, y = np.meshgrid(np.linspace(-4.4, 4.4, 101), np.linspace(-4.4, 4.4, 101))
     plane.contour(x, y, f(np.stack([x, y], -1)), levels=[1, 4, 9, 16, 25], colors="#c7ccd1", linewidths=0.8)
@@ -70,11 +69,11 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def distance(path: Any) -> Any:
+def distance(path: Part) -> Part:
     return np.hypot(*path.T)
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     return [
         f"{kind} gradients, rate {rate:g}: from {START} to ({paths[rate][-1, 0]:.9g}, {paths[rate][-1, 1]:.9g})"
         for rate in RATES

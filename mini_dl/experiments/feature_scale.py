@@ -14,12 +14,11 @@ deviation) allow a lower loss than those from 0 to 1.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, pick, smooth, standardized
-from scripts.book._training import epoch, perceptron
+from mini_dl.experiments._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, pick, smooth, standardized
+from mini_dl.experiments._training import epoch, perceptron
+from mini_dl.experiments._types import Axes, Figure, Part, Results, Torch
 
 TOLERANCE = 1e-3  # at too large a learning rate any difference grows
 CASES = ("one feature 5 times as large", "both positive", "standardized")
@@ -29,7 +28,7 @@ STEPS = 30
 WINDOW = 15
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64: the descents by kind of features, the losses by kind of pixels and learning rate; more rates unless quick."""
     data = images(torch, True, "float64")
     features, targets = halves(torch, data)
@@ -44,7 +43,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def halves(torch: Any, data: Images) -> tuple[Any, Any]:
+def halves(torch: Torch, data: Images) -> tuple[Part, Part]:
     """Of the sixes and sevens: the mean pixel of the upper and of the lower half; 1 for a six, -1 for a seven."""
     chosen = (data.train_labels == SIX) | (data.train_labels == SEVEN)
     pixels, labels = data.train_images[chosen][:, 0], data.train_labels[chosen]
@@ -53,7 +52,7 @@ def halves(torch: Any, data: Images) -> tuple[Any, Any]:
     return torch.stack([upper.mean((1, 2)), lower.mean((1, 2))], 1), torch.where(labels == SIX, ones, -ones)
 
 
-def descent(torch: Any, features: Any, targets: Any) -> dict[str, Any]:
+def descent(torch: Torch, features: Part, targets: Part) -> Results:
     """The bowl f(w) = mean((features w - targets)^2) / 2, and the path down."""
     curvature = features.t() @ features / len(features)
     lowest = torch.linalg.solve(curvature, features.t() @ targets / len(features))
@@ -80,7 +79,7 @@ def descent(torch: Any, features: Any, targets: Any) -> dict[str, Any]:
     }
 
 
-def losses(torch: Any, inputs: Any, labels: Any, rate: float) -> list[float]:
+def losses(torch: Torch, inputs: Part, labels: Part, rate: float) -> list[float]:
     """Of all steps of two epochs."""
     torch.manual_seed(0)
     model = perceptron(torch, [inputs[0].numel(), 50, 10]).double()
@@ -88,7 +87,7 @@ def losses(torch: Any, inputs: Any, labels: Any, rate: float) -> list[float]:
     return [loss for _ in range(2) for loss in epoch(torch, model, optimizer, inputs, labels, 50)]
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (above, below) = panels(2, 3, size=(12, 8.4))
     for axes, name, color in zip(above, CASES, COLORS):
         bowl(axes, pick(results, "descents", name), color)
@@ -119,7 +118,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def bowl(axes: Any, descents: dict[str, Any], color: str) -> None:
+def bowl(axes: Axes, descents: Results, color: str) -> None:
     """Lines of equal error around the minimum, and the path."""
     found = next(iter(descents.values()))
     center, reach = found["lowest"], 1.15 * np.abs(found["path"] - found["lowest"]).max()
@@ -129,7 +128,8 @@ def bowl(axes: Any, descents: dict[str, Any], color: str) -> None:
     axes.contour(
         x, y, height, levels=height.max() * np.array([0.002, 0.01, 0.03, 0.08, 0.2, 0.4]), colors="#c7ccd1", linewidths=0.8
     )
-    for (library, each), style in zip(descents.items(), ({"lw": 1.8, "alpha": 0.45}, {"lw": 0.7, "ls": "--"})):
+    styles: tuple[Results, ...] = {"lw": 1.8, "alpha": 0.45}, {"lw": 0.7, "ls": "--"}
+    for (library, each), style in zip(descents.items(), styles):
         axes.plot(*each["path"].T, color=color, label=library, **style)
     axes.plot(*found["path"][0], "o", color=color, ms=6)
     axes.plot(*center, "+", color="#1c1f23", ms=10)
@@ -145,7 +145,7 @@ def best_rate(by_rate: dict[float, list[float]]) -> float:
     return min(by_rate, key=lambda rate: np.nan_to_num(last(by_rate[rate]), nan=np.inf))
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     found = first(results)
     lines = []
     for name, each in found["descents"].items():

@@ -9,17 +9,16 @@ rates, which are written in this module: the picture shows how they go, and no w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, Images, first, images, legend, mosaic, overlay, pick, smooth
-from scripts.book._training import perceptron, train
+from mini_dl.experiments._frame import COLORS, Images, first, images, legend, mosaic, overlay, pick, smooth
+from mini_dl.experiments._training import perceptron, train
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = 1e-9
 START = (-7.0, 2.0)
 # name: class, options on the bowl, options in training
-OPTIMIZERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+OPTIMIZERS: dict[str, tuple[str, Results, Results]] = {
     "SGD": ("SGD", {"lr": 0.95}, {"lr": 0.5}),
     "momentum": ("SGD", {"lr": 0.1, "momentum": 0.9}, {"lr": 0.05, "momentum": 0.9}),
     "Nesterov": ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
@@ -29,11 +28,11 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def bowl(x: Any, y: Any) -> Any:
+def bowl(x: Part, y: Part) -> Part:
     return x**2 / 20 + y**2
 
 
-def descend(torch: Any, name: str, dtype: str, steps: int) -> Any:
+def descend(torch: Torch, name: str, dtype: str, steps: int) -> Part:
     """The places on the bowl (steps + 1, 2), START first."""
     kind, options, _ = OPTIMIZERS[name]
     place = torch.tensor(START, dtype=getattr(torch, dtype), requires_grad=True)
@@ -47,7 +46,7 @@ def descend(torch: Any, name: str, dtype: str, steps: int) -> Any:
     return np.array(path)
 
 
-def learn(torch: Any, name: str, data: Images, seed: int, epochs: int, batch_size: int) -> dict[str, list[float]]:
+def learn(torch: Torch, name: str, data: Images, seed: int, epochs: int, batch_size: int) -> dict[str, list[float]]:
     """Losses and accuracies of training a network in the type of the images.
 
     It is smooth on purpose. At the kink of a ReLU a difference in the last bit can choose the other branch, and from there two
@@ -60,7 +59,7 @@ def learn(torch: Any, name: str, data: Images, seed: int, epochs: int, batch_siz
     return train(torch, model, optimizer, data, epochs, batch_size)
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     data = images(torch, quick, "float64")
     return {
         name: {"path": descend(torch, name, "float64", 30), **learn(torch, name, data, seed=0, epochs=5, batch_size=50)}
@@ -68,7 +67,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, axes = mosaic("aabbcc/ddeeff/yyyzzz", size=(11, 9))
     x, y = np.meshgrid(np.linspace(-8, 8, 161), np.linspace(-3.2, 3.2, 129))
     for name, place, color in zip(OPTIMIZERS, "abcdef", COLORS):
@@ -87,7 +86,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     lines = []
     for name, course in first(results).items():
         (x, y), losses = course["path"][-1], course["losses"]

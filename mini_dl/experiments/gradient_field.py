@@ -6,21 +6,20 @@ the minimum at the origin, with arrows that are longer the steeper the place.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, panels
+from mini_dl.experiments._frame import COLORS, first, panels
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = 1e-12
 
 
-def f(points: Any) -> Any:
+def f(points: Part) -> Part:
     """Of points (..., 2)."""
     return (points**2).sum(-1)
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """The gradient at each point of a grid, by backpropagation from the sum of all values."""
     ticks = torch.linspace(-2, 2, 9, dtype=torch.float64)
     points = torch.cartesian_prod(ticks, ticks).requires_grad_()
@@ -28,7 +27,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return {"points": points.detach().numpy(), "gradients": points.grad.numpy()}
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, axes = panels(size=(6.4, 6))
     x, y = np.meshgrid(np.linspace(-2.2, 2.2, 101), np.linspace(-2.2, 2.2, 101))
     lines = axes.contour(x, y, f(np.stack([x, y], -1)), levels=[0.25, 1, 2, 4, 6], colors="#c7ccd1", linewidths=0.8)
@@ -42,7 +41,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     points, gradients = first(results).values()
     return [
         f"{len(points)} gradients, all within {np.abs(gradients - 2 * points).max():.1e} of 2x; "

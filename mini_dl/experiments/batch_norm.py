@@ -9,12 +9,12 @@ that nearly all scales learn, the outermost ones more slowly.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick
-from scripts.book._training import initialized, perceptron, train
+from mini_dl.experiments._frame import COLORS, first, images, legend, overlay, panels, pick
+from mini_dl.experiments._training import initialized, perceptron, train
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = None  # over thousands of steps, at the largest scales, any difference grows
 
@@ -26,10 +26,10 @@ def scales(quick: bool) -> list[float]:
     return [float(scale) for scale in np.logspace(0, -4, 9 if quick else 16)]
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64, by kind and scale: the losses of all steps, the accuracies of all epochs."""
     data = images(torch, quick, "float64")
-    found: dict[str, Any] = {kind: {} for kind in KINDS}
+    found: Results = {kind: {} for kind in KINDS}
     for kind in KINDS:
         for scale in scales(quick):
             torch.manual_seed(0)
@@ -40,11 +40,11 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return found
 
 
-def normal(init: Any, weight: Any, std: float) -> Any:
+def normal(init: Part, weight: Part, std: float) -> Part:
     return init.normal_(weight, std=std)
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     found = list(first(results)[KINDS[0]])
     side = int(np.ceil(np.sqrt(len(found))))
     figure, grid = panels(side, side, size=(10, 8), sharex=True, sharey=True)
@@ -61,7 +61,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     found = first(results)
     last = {kind: {scale: course["train"][-1] for scale, course in found[kind].items()} for kind in KINDS}
     lines = [

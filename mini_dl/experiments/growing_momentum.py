@@ -8,26 +8,25 @@ so easy a task, a momentum of 0.9 throughout does better still: the schedule was
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick, smooth
-from scripts.book._training import accuracy, epoch, perceptron
+from mini_dl.experiments._frame import COLORS, first, images, legend, overlay, panels, pick, smooth
+from mini_dl.experiments._training import accuracy, epoch, perceptron
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-7
 EPOCHS, RATE = 12, 0.05
 MOMENTA = {"0.5": (0.5, 0.5), "0.9": (0.9, 0.9), "0.99": (0.99, 0.99), "0.5 to 0.99": (0.5, 0.99)}
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """The losses of all steps, the momentum of each epoch, and the accuracy of the test images after it."""
     data, courses = images(torch, quick, "float64"), {}
     for name, (low, high) in MOMENTA.items():
         torch.manual_seed(0)
         model = perceptron(torch, [data.pixels, 100, 10], "Tanh").double()
         optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=low)
-        course: dict[str, Any] = {"losses": [], "momentum": [], "test": []}
+        course: Results = {"losses": [], "momentum": [], "test": []}
         for number in range(EPOCHS):
             momentum = low + (high - low) * number / (EPOCHS - 1)
             optimizer.param_groups[0]["momentum"] = momentum
@@ -38,7 +37,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return courses
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (momenta, losses) = panels(1, 2, size=(11, 4.2))
     for name, color in zip(MOMENTA, COLORS):
         overlay(momenta, pick(results, name, "momentum"), name, color)
@@ -50,7 +49,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     lines = []
     for name, course in first(results).items():
         losses = course["losses"]

@@ -7,18 +7,17 @@ of thousands of parameters. What is left between them is the error of the differ
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, images, panels
-from scripts.book._training import perceptron
+from mini_dl.experiments._frame import COLORS, first, images, panels
+from mini_dl.experiments._training import perceptron
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = 1e-9
 PARAMETERS = ("W1", "b1", "W2", "b2")
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """Both gradients of each parameter."""
     from mini_dl.textbook import numerical_gradient
 
@@ -27,7 +26,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     torch.manual_seed(0)
     model = perceptron(torch, [data.pixels, 10 if quick else 50, 10], "Sigmoid").double()
 
-    def loss() -> Any:
+    def loss() -> Part:
         return torch.nn.functional.cross_entropy(model(inputs), labels)
 
     loss().backward()
@@ -40,7 +39,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return found
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (plane, bars) = panels(1, 2, size=(10, 4.6))
     for name, color in zip(PARAMETERS, COLORS):
         gradients = first(results)[name]
@@ -58,11 +57,11 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def apart(gradients: dict[str, Any]) -> float:
+def apart(gradients: Results) -> float:
     return float(np.abs(gradients["backpropagated"] - gradients["numerical"]).mean())
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     return [
         f"{library}: mean absolute difference of {', '.join(f'{name} {apart(result[name]):.1e}' for name in PARAMETERS)}"
         for library, result in results.items()

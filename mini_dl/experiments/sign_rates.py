@@ -8,12 +8,11 @@ does not depend on the size of the gradient at all, only on its sign.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, legend, mosaic, overlay, pick
-from scripts.book.optimizers import START, bowl
+from mini_dl.experiments._frame import COLORS, first, legend, mosaic, overlay, pick
+from mini_dl.experiments._types import Figure, Results, Torch
+from mini_dl.experiments.optimizers import START, bowl
 
 TOLERANCE = 1e-12
 STEPS = 40
@@ -21,7 +20,7 @@ KINDS = ("one rate for both", "delta-bar-delta", "Rprop")
 FIRST, KAPPA, PHI, THETA = 0.3, 0.2, 0.5, 0.7
 
 
-def descend(torch: Any, kind: str) -> dict[str, Any]:
+def descend(torch: Torch, kind: str) -> Results:
     """The places (STEPS + 1, 2), and what each coordinate's step is multiplied by: its rate; of Rprop its step."""
     place = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     rate, mean = torch.full_like(place, FIRST), torch.zeros_like(place)
@@ -45,11 +44,11 @@ def descend(torch: Any, kind: str) -> dict[str, Any]:
     return {"path": np.array(path), "rates": np.array(rates)}
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     return {kind: descend(torch, kind) for kind in KINDS}
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, axes = mosaic("abc/xyz", size=(11, 6))
     x, y = np.meshgrid(np.linspace(-8, 8, 161), np.linspace(-3.2, 3.2, 129))
     for kind, place, below, color in zip(KINDS, "abc", "xyz", COLORS):
@@ -66,7 +65,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     lines = []
     for kind, course in first(results).items():
         (x, y), (flat, steep) = course["path"][-1], course["rates"][-1]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import os
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import cast
 
 import numpy as np
 
-from scripts._images import read
+import mini_dl
+from mini_dl.experiments._images import read
+from mini_dl.experiments._types import Axes, Part, Results, Torch
+from mini_dl.files.replacing import rewrite
+from mini_dl.utils.viz import COLORS as COLORS
 
 EXPERIMENTS = (
     "gradient_field",
@@ -39,7 +46,30 @@ QUICK_IMAGES = 1500
 
 
 def experiment(name: str) -> ModuleType:
-    return importlib.import_module(f"scripts.book.{name}")
+    if name not in EXPERIMENTS:
+        raise ValueError(f"there is no experiment {name!r}, but {', '.join(EXPERIMENTS)}")
+    return importlib.import_module(f"mini_dl.experiments.{name}")
+
+
+def results_of(name: str, quick: bool) -> Results:
+    """Of mini_dl, and of PyTorch if it is installed; kept from one call to the next in the folder that MINI_DL_RESULTS names."""
+    folder = os.environ.get("MINI_DL_RESULTS")
+    kept = Path(folder, f"{name}{'-quick' * quick}.pickle") if folder else None
+    if kept is not None and kept.exists():
+        return cast("Results", pickle.loads(kept.read_bytes()))
+    results = {library: experiment(name).run(torch, quick=quick) for library, torch in libraries().items()}
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        rewrite(kept, pickle.dumps(results))
+    return results
+
+
+def libraries() -> dict[str, ModuleType]:
+    """By their names: mini_dl, and PyTorch if it is installed."""
+    found = {"mini_dl": mini_dl}
+    with contextlib.suppress(ImportError):
+        found["torch"] = importlib.import_module("torch")
+    return found
 
 
 def title(module: ModuleType) -> str:
@@ -59,10 +89,10 @@ class Images:
     """Tensors of the library at hand: images (N, 1, H, W) from 0 to 1, labels (N,)."""
 
     name: str
-    train_images: Any
-    train_labels: Any
-    test_images: Any
-    test_labels: Any
+    train_images: Part
+    train_labels: Part
+    test_images: Part
+    test_labels: Part
 
     @property
     def pixels(self) -> int:
@@ -75,7 +105,7 @@ def source() -> str:
     return "mnist" if os.environ.get("MINI_DL_DATA") else "digits"
 
 
-def images(torch: Any, quick: bool = False, dtype: str = "float32") -> Images:
+def images(torch: Torch, quick: bool = False, dtype: str = "float32") -> Images:
     """All 10,000 test images of MNIST (or all 1,797 digits), or fewer in a quick run; every fifth is there to test."""
     name = source()
     counts = {"train": QUICK_IMAGES, "test": QUICK_IMAGES // 4} if quick else {}
@@ -101,7 +131,7 @@ GUESS = math.log(10)
 # Agreement
 
 
-def numbers(result: Any) -> Iterator[Any]:
+def numbers(result: Part) -> Iterator[Part]:
     """All numbers of a result as float64 arrays, in their order."""
     if isinstance(result, dict):
         for value in result.values():
@@ -113,7 +143,7 @@ def numbers(result: Any) -> Iterator[Any]:
         yield np.asarray(result, "float64")
 
 
-def difference(results: dict[str, Any]) -> float | None:
+def difference(results: Results) -> float | None:
     """The largest difference of two libraries' numbers, above one relative; None if there is one library only."""
     if len(results) < 2:
         return None
@@ -127,7 +157,7 @@ def difference(results: dict[str, Any]) -> float | None:
     return float(largest)
 
 
-def agreement(results: dict[str, Any], tolerance: float | None) -> tuple[bool, str]:
+def agreement(results: Results, tolerance: float | None) -> tuple[bool, str]:
     """Whether the libraries agree, and a line that says how far."""
     apart = difference(results)
     if apart is None:
@@ -140,14 +170,13 @@ def agreement(results: dict[str, Any], tolerance: float | None) -> tuple[bool, s
 
 # Figures
 
-COLORS = ("#c2410c", "#1d4ed8", "#0f766e", "#7c3aed", "#ca8a04", "#be185d", "#4d7c0f", "#475569")
-LINES: dict[str, dict[str, Any]] = {
+LINES: dict[str, Results] = {
     "mini_dl": {"lw": 3.4, "alpha": 0.45},
     "torch": {"lw": 1.3, "ls": "--"},
 }
 
 
-def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5), **options: Any) -> tuple[Any, Any]:
+def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5), **options: object) -> tuple[Part, Part]:
     """A figure (pyplot does not know it, so nobody need close it) and its axes."""
     figure = blank(size)
     axes = figure.subplots(rows, columns, **options)
@@ -156,7 +185,7 @@ def panels(rows: int = 1, columns: int = 1, size: tuple[float, float] = (8, 4.5)
     return figure, axes
 
 
-def mosaic(layout: str, size: tuple[float, float]) -> tuple[Any, dict[str, Any]]:
+def mosaic(layout: str, size: tuple[float, float]) -> tuple[Part, Results]:
     """A figure and its axes by their letters in the layout, whose rows are divided by slashes."""
     figure = blank(size)
     axes = figure.subplot_mosaic(layout.replace("/", "\n"))
@@ -165,23 +194,23 @@ def mosaic(layout: str, size: tuple[float, float]) -> tuple[Any, dict[str, Any]]
     return figure, axes
 
 
-def blank(size: tuple[float, float]) -> Any:
+def blank(size: tuple[float, float]) -> Part:
     from matplotlib.figure import Figure
 
     return Figure(figsize=size, layout="constrained")
 
 
-def first(results: dict[str, Any]) -> Any:
+def first(results: Results) -> Part:
     """The result of mini_dl, or of the one library there is: the other's is the same but for rounding."""
     return next(iter(results.values()))
 
 
-def pick(results: dict[str, Any], *keys: Any) -> dict[str, Any]:
+def pick(results: Results, *keys: Part) -> Results:
     """Of each library the part of its result that the keys lead to, one below the other."""
     return {library: reduce(lambda part, key: part[key], keys, result) for library, result in results.items()}
 
 
-def parting(curves: dict[str, Any], apart: float = 1e-6) -> int | None:
+def parting(curves: Results, apart: float = 1e-6) -> int | None:
     """The first step, from 1, at which two libraries' losses lie further apart than this; None if there is none."""
     if len(curves) < 2:
         return None
@@ -190,7 +219,7 @@ def parting(curves: dict[str, Any], apart: float = 1e-6) -> int | None:
     return int(steps[0]) + 1 if len(steps) else None
 
 
-def smooth(curves: dict[str, Any], width: int) -> dict[str, Any]:
+def smooth(curves: Results, width: int) -> Results:
     """Of each library's losses, the mean over the `width` steps that end at a step."""
     found = {}
     for library, losses in curves.items():
@@ -199,14 +228,14 @@ def smooth(curves: dict[str, Any], width: int) -> dict[str, Any]:
     return found
 
 
-def overlay(axes: Any, curves: dict[str, Any], label: str = "", color: str = COLORS[0], start: int = 1) -> None:
+def overlay(axes: Axes, curves: Results, label: str = "", color: str = COLORS[0], start: int = 1) -> None:
     """One curve of each library: a pair of x and y, or y alone over start, start + 1, ..."""
     for library, curve in curves.items():
         x, y = curve if isinstance(curve, tuple) else (np.arange(start, start + len(curve)), curve)
         axes.plot(x, y, color=color, **LINES[library], label=label if library == next(iter(curves)) else "")
 
 
-def legend(axes: Any, results: dict[str, Any], **options: Any) -> None:
+def legend(axes: Axes, results: Results, **options: object) -> None:
     """The curves' labels, and below them which line is which library."""
     from matplotlib.lines import Line2D
 

@@ -16,12 +16,25 @@ the loss on the batches trained on, so this is not overfitting; the paper calls 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from scripts.book._frame import COLORS, GUESS, Images, first, images, legend, overlay, panels, parting, pick, smooth, standardized
-from scripts.book._training import accuracy, epoch
+from mini_dl.experiments._frame import (  # fmt: skip
+    COLORS,
+    GUESS,
+    Images,
+    first,
+    images,
+    legend,
+    overlay,
+    panels,
+    parting,
+    pick,
+    smooth,
+    standardized,
+)
+from mini_dl.experiments._training import accuracy, epoch
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = None  # deep networks carry a difference in the last bit on until another branch of a ReLU is taken
 
@@ -32,20 +45,20 @@ CHANNELS = 8
 WINDOW = 10
 
 
-def network(torch: Any, depth: int, residual: bool, batch_norm: bool, side: int) -> Any:
+def network(torch: Torch, depth: int, residual: bool, batch_norm: bool, side: int) -> Part:
     """A convolution, blocks of two, a linear layer: `depth` layers that learn; images are (N, 1, side, side)."""
     nn = torch.nn
 
-    def convolution(inputs: int, stride: int = 1) -> list[Any]:
+    def convolution(inputs: int, stride: int = 1) -> list[Part]:
         made = nn.Conv2d(inputs, CHANNELS, 3, stride=stride, padding=1, bias=not batch_norm)
         return [made, nn.BatchNorm2d(CHANNELS)] if batch_norm else [made]
 
-    class Block(nn.Module):
+    class Block(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.layers = nn.Sequential(*convolution(CHANNELS), nn.ReLU(), *convolution(CHANNELS))
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: Part) -> Part:
             y = self.layers(x)
             return torch.relu(y + x if residual else y)
 
@@ -56,7 +69,7 @@ def network(torch: Any, depth: int, residual: bool, batch_norm: bool, side: int)
     return nn.Sequential(*stem, *blocks, nn.Flatten(), nn.Linear(CHANNELS * places**2, 10))
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """By normalization, kind and depth: the loss of each step, and the accuracy on the test images at the end."""
     data = standardized(images(torch, quick, "float64"))
     count = 1024 if quick else 4096
@@ -69,7 +82,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def train(torch: Any, data: Images, count: int, depth: int, residual: bool, batch_norm: bool) -> dict[str, Any]:
+def train(torch: Torch, data: Images, count: int, depth: int, residual: bool, batch_norm: bool) -> Results:
     """Two passes over the first `count` images."""
     torch.manual_seed(0)
     model = network(torch, depth, residual, batch_norm, data.train_images.shape[-1]).double()
@@ -80,7 +93,7 @@ def train(torch: Any, data: Images, count: int, depth: int, residual: bool, batc
     return {"losses": losses, "test": accuracy(torch, model, data.test_images, data.test_labels)}
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, grid = panels(2, 2, size=(11, 8), sharex=True, sharey=True)
     for axes, norm in zip(grid, DEPTHS):
         for each, kind in zip(axes, KINDS):
@@ -97,7 +110,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     lines = []
     for norm, depths in DEPTHS.items():
         for depth in depths:

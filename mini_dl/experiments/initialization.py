@@ -9,19 +9,18 @@ steps.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, GUESS, first, images, legend, overlay, panels, pick, smooth, standardized
-from scripts.book._training import INITIALIZATIONS, initialized, perceptron, train
+from mini_dl.experiments._frame import COLORS, GUESS, first, images, legend, overlay, panels, pick, smooth, standardized
+from mini_dl.experiments._training import INITIALIZATIONS, initialized, perceptron, train
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-6
 NAMES = ("std 0.01", "Xavier", "He")
 WINDOW = 20
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64, by initialization: the losses of all steps, the accuracies of all epochs."""
     data = standardized(images(torch, quick, "float64"))
     found = {}
@@ -34,7 +33,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return found
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (losses, accuracies) = panels(1, 2, size=(11, 4.4))
     for name, color in zip(NAMES, COLORS):
         overlay(losses, smooth(pick(results, name, "losses"), WINDOW), name, color)
@@ -47,7 +46,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     return [
         f"{name}: last loss {np.mean(course['losses'][-WINDOW:]):.4f}, accuracy on the test images {course['test'][-1]:.2%}"
         for name, course in first(results).items()

@@ -7,18 +7,17 @@ one side and dark on the other. Below them is what each makes of one digit: it a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import first, images, panels
-from scripts.book._training import accuracy, epoch
+from mini_dl.experiments._frame import first, images, panels
+from mini_dl.experiments._training import accuracy, epoch
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = 1e-6
 COUNT, SIZE = 12, 5
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64: the filters (COUNT, SIZE, SIZE), an image and their answers to it, accuracies on the test images."""
     data = images(torch, quick, "float64")
     nn = torch.nn
@@ -34,7 +33,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     ).double()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     weight = model[0].weight
-    found: dict[str, Any] = {"image": data.test_images[0, 0].numpy()}
+    found: Results = {"image": data.test_images[0, 0].numpy()}
     for when in ("before", "after"):
         with torch.no_grad():
             answers = model[0](data.test_images[:1])[0]
@@ -46,14 +45,14 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return found
 
 
-def roughness(filters: Any) -> float:
+def roughness(filters: Part) -> float:
     """The mean squared difference of neighboring weights over their variance: 2 if each is drawn on its own, less if smooth."""
     across, down = np.diff(filters, axis=-1), np.diff(filters, axis=-2)
     spread = ((filters - filters.mean((-2, -1), keepdims=True)) ** 2).mean()
     return float((np.mean(across**2) + np.mean(down**2)) / 2 / spread)
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     rows = [("before", "filters", "before"), *[("after", "filters", f"after,\n{library}") for library in results]]
     sides = [first(results), *results.values()]
     figure, grid = panels(len(rows) + 1, COUNT, size=(12, 1.25 * len(rows) + 1.6))
@@ -71,7 +70,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     return [
         f"{when}: accuracy on the test images {found['accuracy']:.1%}; neighboring weights differ by "
         f"{roughness(found['filters']):.2f} of the variance (noise: 2)"

@@ -10,10 +10,9 @@ images falls further before it rises. The accuracy on them moves little: what is
 
 from __future__ import annotations
 
-from typing import Any
-
-from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick
-from scripts.book._training import INITIALIZATIONS, epoch, initialized, perceptron
+from mini_dl.experiments._frame import COLORS, first, images, legend, overlay, panels, pick
+from mini_dl.experiments._training import INITIALIZATIONS, epoch, initialized, perceptron
+from mini_dl.experiments._types import Figure, Part, Results, Torch
 
 TOLERANCE = 1e-6
 SETTINGS: dict[str, dict[str, float]] = {
@@ -25,13 +24,13 @@ PARTS = ("train", "test")
 COUNT, EPOCHS = 300, 100
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64, by setting and part of the images: loss and accuracy at the start and after each epoch; all test images
     unless quick."""
     data = images(torch, quick, "float64")
     train = data.train_images[:COUNT], data.train_labels[:COUNT]
     test = data.test_images, data.test_labels
-    found: dict[str, Any] = {}
+    found: Results = {}
     for name, setting in SETTINGS.items():
         torch.manual_seed(0)
         model = perceptron(torch, [data.pixels, *[100] * 6, 10], dropout=setting["dropout"]).double()
@@ -48,7 +47,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return found
 
 
-def evaluation(torch: Any, model: Any, images: Any, labels: Any) -> tuple[float, float]:
+def evaluation(torch: Torch, model: Part, images: Part, labels: Part) -> tuple[float, float]:
     """Cross entropy and accuracy, in evaluation mode."""
     model.eval()
     with torch.no_grad():
@@ -58,7 +57,7 @@ def evaluation(torch: Any, model: Any, images: Any, labels: Any) -> tuple[float,
     return loss.item(), (outputs.argmax(1) == labels).double().mean().item()
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, grid = panels(2, len(SETTINGS), size=(12, 7), sharex=True, sharey="row")
     for line, value, top in zip(grid, ("loss", "accuracy"), (2.6, 1.02)):
         for axes, name in zip(line, SETTINGS):
@@ -73,7 +72,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     lines = []
     for name, parts in first(results).items():
         ends = [f"{part} {parts[part]['loss'][-1]:.3f} and {parts[part]['accuracy'][-1]:.1%}" for part in PARTS]

@@ -8,9 +8,8 @@ saturated. In the gradient of the cross entropy the slope cancels: (a - y) x is 
 
 from __future__ import annotations
 
-from typing import Any
-
-from scripts.book._frame import COLORS, first, legend, overlay, panels, pick
+from mini_dl.experiments._frame import COLORS, first, legend, overlay, panels, pick
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-12
 STARTS = {"usual": (0.6, 0.9), "saturated": (2.0, 2.0)}
@@ -20,7 +19,7 @@ LEARNED = 0.2
 """An answer below this counts as learned."""
 
 
-def learn(torch: Any, loss: str, start: tuple[float, float]) -> dict[str, list[float]]:
+def learn(torch: Torch, loss: str, start: tuple[float, float]) -> dict[str, list[float]]:
     """The answer before each step, and the derivative of the loss by w."""
     w, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in start)
     x, y = 1.0, torch.zeros((), dtype=torch.float64)
@@ -37,11 +36,11 @@ def learn(torch: Any, loss: str, start: tuple[float, float]) -> dict[str, list[f
     return course
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     return {loss: {start: learn(torch, loss, values) for start, values in STARTS.items()} for loss in LOSSES}
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, grid = panels(2, 2, size=(10, 6.4), sharex=True, sharey="row")
     for (answers, gradients), loss in zip(grid.T, LOSSES):
         for start, color in zip(STARTS, COLORS):
@@ -56,7 +55,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     return [
         f"{loss}, {start} start: answer {course['answers'][0]:.4f}, derivative {course['gradients'][0]:.4f}; "
         f"below {LEARNED} after {steps(course)} steps"

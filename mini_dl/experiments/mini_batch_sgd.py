@@ -8,17 +8,16 @@ stay close, what was learned holds for images not seen; a gap between them is ov
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, images, legend, overlay, panels, pick
-from scripts.book._training import perceptron, train
+from mini_dl.experiments._frame import COLORS, first, images, legend, overlay, panels, pick
+from mini_dl.experiments._training import perceptron, train
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-9
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """In float64: the losses of all steps and the accuracies of all epochs."""
     data = images(torch, dtype="float64")
     torch.manual_seed(0)
@@ -27,7 +26,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return train(torch, model, optimizer, data, epochs=8 if quick else 16, batch_size=50)
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, (loss, accuracy) = panels(1, 2, size=(11, 4.4))
     overlay(loss, pick(results, "losses"))
     loss.set(xlabel="step", ylabel="cross entropy of the batch", title="Loss of each step", ylim=(0, None))
@@ -39,7 +38,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     course = first(results)
     steps = len(course["losses"]) // (len(course["train"]) - 1)
     start, end = np.mean(course["losses"][:steps]), np.mean(course["losses"][-steps:])

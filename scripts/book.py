@@ -21,9 +21,9 @@ from typing import Any
 for library in ("OMP", "OPENBLAS"):  # read when NumPy and torch are imported; small matrices are fastest on one thread
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+from mini_dl.experiments import _frame as frame  # noqa: E402
 from mini_dl.files.replacing import rewrite  # noqa: E402
 from scripts._report import AGREE, DISAGREE, fail, libraries, progress, versions, write_page  # noqa: E402
-from scripts.book import _frame as frame  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,7 +90,7 @@ def section(name: str, module: ModuleType, lines: list[str], image: bytes) -> di
         "title": frame.title(module),
         "paragraphs": frame.paragraphs(module),
         "image": f"data:image/png;base64,{base64.b64encode(image).decode()}",
-        "caption": f"{frame.title(module)} (scripts/book/{name}.py)",
+        "caption": f"{frame.title(module)} (mini_dl/experiments/{name}.py)",
         "lines": lines,
     }
 

@@ -7,19 +7,18 @@ entropy changes smoothly with every change of the weight; its derivative says at
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scripts.book._frame import COLORS, first, images, legend, overlay, panels
-from scripts.book._training import perceptron, train
+from mini_dl.experiments._frame import COLORS, first, images, legend, overlay, panels
+from mini_dl.experiments._training import perceptron, train
+from mini_dl.experiments._types import Figure, Results, Torch
 
 TOLERANCE = 1e-9
 IMAGES = 100
 """So many images give the accuracy and the loss."""
 
 
-def run(torch: Any, quick: bool = False) -> dict[str, Any]:
+def run(torch: Torch, quick: bool = False) -> Results:
     """At each value of the weight accuracy, loss and the derivative of the loss by the weight."""
     data = images(torch, quick, "float64")
     torch.manual_seed(0)
@@ -31,7 +30,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     row, column = divmod(int(weight.argmax()), weight.shape[1])
     trained = weight[row, column].item()
     values = trained + np.linspace(-3, 3, 601 if quick else 2401)
-    course: dict[str, Any] = {"values": values, "accuracies": [], "losses": [], "derivatives": [], "trained": trained}
+    course: Results = {"values": values, "accuracies": [], "losses": [], "derivatives": [], "trained": trained}
     for value in values:
         with torch.no_grad():
             weight[row, column] = value
@@ -45,7 +44,7 @@ def run(torch: Any, quick: bool = False) -> dict[str, Any]:
     return {key: np.array(value) for key, value in course.items()}
 
 
-def draw(results: dict[str, Any]) -> Any:
+def draw(results: Results) -> Figure:
     figure, grid = panels(2, 2, size=(10, 6), sharex="col")
     for (high, low), width in zip(grid.T, (3, 0.5)):
         trained = first(results)["trained"]
@@ -62,7 +61,7 @@ def draw(results: dict[str, Any]) -> Any:
     return figure
 
 
-def report(results: dict[str, Any]) -> list[str]:
+def report(results: Results) -> list[str]:
     course = first(results)
     accuracies, derivatives = course["accuracies"], np.abs(course["derivatives"])
     level = (np.diff(accuracies) == 0).mean()

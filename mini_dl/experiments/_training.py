@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
-from scripts.book._frame import Images
+from mini_dl.experiments._frame import Images
+from mini_dl.experiments._types import Part, Torch
 
-INITIALIZATIONS: dict[str, Callable[[Any, Any], Any]] = {  # of torch.nn.init and a weight
+INITIALIZATIONS: dict[str, Callable[[Part, Part], Part]] = {  # of torch.nn.init and a weight
     "std 1": lambda init, weight: init.normal_(weight, std=1.0),
     "std 0.01": lambda init, weight: init.normal_(weight, std=0.01),
     "Xavier": lambda init, weight: init.xavier_normal_(weight),
@@ -16,7 +16,7 @@ INITIALIZATIONS: dict[str, Callable[[Any, Any], Any]] = {  # of torch.nn.init an
 }
 
 
-def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU", batch_norm: bool = False, dropout: float = 0.0) -> Any:
+def perceptron(torch: Torch, sizes: list[int], activation: str = "ReLU", batch_norm: bool = False, dropout: float = 0.0) -> Part:
     """Linear layers of the sizes, input first; between them batch norm if asked for, the activation, dropout. Flattens images."""
     nn = torch.nn
     layers = [nn.Flatten()]
@@ -30,7 +30,7 @@ def perceptron(torch: Any, sizes: list[int], activation: str = "ReLU", batch_nor
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
-def initialized(torch: Any, model: Any, draw: Callable[[Any, Any], Any]) -> Any:
+def initialized(torch: Torch, model: Part, draw: Callable[[Part, Part], Part]) -> Part:
     """The model, the weights of its linear layers drawn anew, one of INITIALIZATIONS or the like; their biases are 0."""
     for layer in model:
         if isinstance(layer, torch.nn.Linear):
@@ -39,7 +39,7 @@ def initialized(torch: Any, model: Any, draw: Callable[[Any, Any], Any]) -> Any:
     return model
 
 
-def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
+def accuracy(torch: Torch, model: Part, images: Part, labels: Part) -> float:
     """The share of images whose largest output is that of their label, in evaluation mode."""
     model.eval()
     with torch.no_grad():
@@ -48,7 +48,7 @@ def accuracy(torch: Any, model: Any, images: Any, labels: Any) -> float:
     return float(right.double().mean())
 
 
-def epoch(torch: Any, model: Any, optimizer: Any, images: Any, labels: Any, batch_size: int) -> list[float]:
+def epoch(torch: Torch, model: Part, optimizer: Part, images: Part, labels: Part, batch_size: int) -> list[float]:
     """One pass over the images, shuffled, down the cross entropy; the losses of all steps."""
     losses = []
     for chosen in torch.randperm(len(labels)).split(batch_size):
@@ -60,7 +60,7 @@ def epoch(torch: Any, model: Any, optimizer: Any, images: Any, labels: Any, batc
     return losses
 
 
-def train(torch: Any, model: Any, optimizer: Any, data: Images, epochs: int, batch_size: int) -> dict[str, list[float]]:
+def train(torch: Torch, model: Part, optimizer: Part, data: Images, epochs: int, batch_size: int) -> dict[str, list[float]]:
     """The losses of all steps; both accuracies at the start and after each epoch."""
     course: dict[str, list[float]] = {"losses": [], "train": [], "test": []}
 
