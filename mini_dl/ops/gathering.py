@@ -63,7 +63,7 @@ def _gather_into(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = 
     return _gather_apart(input, dim, index, sparse_grad=sparse_grad, out=out)
 
 
-_gather_apart = with_out(gather, "apart")
+_gather_apart = with_out(gather)
 _gather_into.__signature__ = _gather_apart.__signature__  # type: ignore[attr-defined]
 public("torch")(_gather_into)
 
@@ -358,7 +358,7 @@ def _index_select(input: Array, dim: int, index: Array) -> Array:
     return input.take(index.reshape(-1), dim)
 
 
-@method(out="apart")
+@method(out=True)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of `input` at the indices in the vector `index` along `dim`. IndexError if one is out of range."""
     if isinstance(input, Tensor) and isinstance(index, Tensor) and not input._array.ndim and index._array.size != 1:
@@ -484,7 +484,7 @@ def _take(input: Array, index: Array) -> Array:
     return input.reshape(-1)[flat_index(index, input.size)].reshape(index.shape)
 
 
-@method(out="apart")
+@method(out=True)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these places of the flattened `input`, in the shape of `index`. IndexError if one is out of range."""
     if index._array.dtype != int64.numpy:

@@ -74,7 +74,7 @@ def checked(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     return list(tensors)
 
 
-@public("torch", "torch:concat", "torch:concatenate", out="apart")
+@public("torch", "torch:concat", "torch:concatenate", out=True)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """`tensors` one after the other along dimension `dim`. RuntimeError unless the other sizes are equal.
 
