@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import sys
 import types
 import warnings
@@ -460,6 +461,8 @@ def as_bool(value: object) -> Any:
 def as_int(value: object) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
+    if hasattr(type(value), "__index__") and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):
+        return operator.index(value)
     return single(value, "iu")
 
 

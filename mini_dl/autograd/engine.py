@@ -28,6 +28,7 @@ from mini_dl.autograd.graph import (
     grad_fn_and_number,
 )
 from mini_dl.autograd.mode import at_work, mode
+from mini_dl.autograd.overlaps import is_dense
 from mini_dl.tensor import LEAF, Tensor, inference, typename, version_of, wrap
 
 
@@ -396,11 +397,6 @@ def _counted(made: Tensor, writes: int) -> Tensor:
     """`made`, with a number of writes: torch counts those by which it copies into memory laid out like that of a dense leaf."""
     made._counter = [int(writes)]
     return made
-
-
-def is_dense(array: Array) -> bool:
-    """Whether the elements fill a piece of memory, in any order of the dimensions."""
-    return array.flags.forc or array.transpose(np.argsort([-step for step in array.strides])).flags.c_contiguous
 
 
 def lies_like(array: Array, other: Array) -> bool:

@@ -243,7 +243,7 @@ def _trunc_div(input: Array, other: Array) -> Array:
 
 
 def underivable(name: str) -> Any:
-    raise NotImplementedError(f"derivative for aten::{name} is not implemented")
+    raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
 
 @method(inplace=True, out=True)

@@ -14,11 +14,13 @@ from mini_dl._dtypes import (
     FLOATING,
     HALVES,
     INEXACT,
+    NARROW,
     Array,
     Number,
     as_type,
     c_name,
     is_number,
+    limits_of,
     number_as,
     number_cast,
     result_numpy,
@@ -306,6 +308,9 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     """
     as_tensors("nan_to_num", input=input)
     numbers = [v if v is None else real_number_of("nan_to_num", "nan", v) for v in (nan, posinf, neginf)]
+    if input._array.dtype.char in NARROW:  # whose limits NumPy does not know
+        top = limits_of(input._array.dtype).max
+        numbers[1:] = [limit if v is None else v for v, limit in zip(numbers[1:], (top, -top))]
     return _nan_to_num(input, *numbers)
 
 

@@ -21,6 +21,7 @@ from mini_dl.autograd.inplace import (
 )
 from mini_dl.autograd.memory import filled_in
 from mini_dl.autograd.mode import mode
+from mini_dl.autograd.overlaps import check_operands
 from mini_dl.autograd.primitive import linear_in, op
 from mini_dl.autograd.single import as_it_is
 from mini_dl.kernels.indexing import (
@@ -177,9 +178,11 @@ def _index_put_(self: Tensor, indices: Indices, values: Tensor, accumulate: bool
     if is_recorded(self, values):
         if mode.enabled:
             check_writable(self)
+        check_operands(self, (values, indices), True)
         overwrite(self, _index_put(self, indices, values, accumulate))
     else:
         check_memory(self._array)
+        check_operands(self, (values, indices), True)
         mode.run(put_into, self._array, [None if i is None else i._array for i in indices], values._array, accumulate)
         count_write(self)
     return self

@@ -440,7 +440,7 @@ def _logit_gradient(grad: Tensor, input: Tensor, eps: float | None) -> Tensor:
         slope = grad / abs(input * (1 - input))  # at -0.0 too it is positive infinity
         return where((input >= 0) & (input <= 1), slope, math.nan)
     slope = grad / (input * (1 - input))
-    return masked(slope, (input >= eps) & (input <= 1 - eps))
+    return masked(slope, ~((input < eps) | (input > 1 - eps)))  # NaN stays
 
 
 @binary(
