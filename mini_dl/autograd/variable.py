@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import default_numpy
+from mini_dl.autograd.engine import queue_callback
 from mini_dl.tensor import Tensor, wrap
 
 __all__ = ["Variable", "VariableMeta"]
@@ -33,6 +35,8 @@ class Variable(metaclass=VariableMeta):
 
     TypeError unless `data` is a tensor or None. `volatile` warns that it does nothing.
     """
+
+    _execution_engine = SimpleNamespace(queue_callback=queue_callback)
 
     def __new__(  # type: ignore[misc]
         cls, data: object = None, requires_grad: bool = False, volatile: bool = False, _grad_fn: object = None, name: Any = None
