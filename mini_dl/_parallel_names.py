@@ -1,16 +1,8 @@
-"""What ``torch.distributed`` says of groups of processes while there is none."""
+"""The errors of ``torch.distributed``, and how long it waits."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
-
-
-class GroupMember:
-    """The group of all processes, of which there is none, and the mark of a process outside a group."""
-
-    WORLD: ClassVar[Any] = None
-    NON_GROUP_MEMBER: ClassVar[int] = -100
 
 
 class DistError(RuntimeError):
