@@ -281,9 +281,10 @@ def last_users(roots: Sequence[Any]) -> dict[Node, list[Tensor]]:
     oldest: dict[Tensor, Node] = {}
     for node in nodes_behind(roots)[0]:
         for edge in edges_in_order(node):
-            if isinstance(edge, Tensor) and edge._hooks is not None and edge._hooks.after:
-                if edge not in oldest or node.seq < oldest[edge].seq:
-                    oldest[edge] = node
+            if not isinstance(edge, Tensor) or edge._hooks is None or not edge._hooks.after:
+                continue
+            if edge not in oldest or node.seq < oldest[edge].seq:
+                oldest[edge] = node
     found: dict[Node, list[Tensor]] = {}
     for leaf, node in oldest.items():
         found.setdefault(node, []).append(leaf)

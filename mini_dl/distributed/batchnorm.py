@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl.autograd.mode import no_grad
+from mini_dl.distributed.groups import group as World
 from mini_dl.distributed.nn import all_reduce
 from mini_dl.nn.modules import batchnorm
 from mini_dl.ops.from_data import tensor
@@ -16,10 +16,10 @@ def sync_batch_norm(module: Any, input: Tensor) -> Tensor | None:
     """`input` with mean 0 and variance 1 of each channel over all samples of all processes, scaled and shifted; None where this
     process is alone.
 
-    Two sums over the processes, of values and of squared distances from the mean, and as many in backward; gradients of scale and shift are
-    those of this process. Processes may have different numbers of samples. RuntimeError if all have one value only.
+    Two sums over the processes, of values and of squared distances from the mean, and as many in backward; gradients of scale and
+    shift are those of this process. Processes may have different numbers of samples. ValueError if there is one value only.
     """
-    group = module.process_group or dist.group.WORLD
+    group = module.process_group or World.WORLD
     if group is None or group.size() == 1:
         return None
     momentum = module.momentum_of_step()
@@ -27,7 +27,7 @@ def sync_batch_norm(module: Any, input: Tensor) -> Tensor | None:
     shape = [1, -1] + [1] * (input.ndim - 2)
     single = input.float() if input.dtype.itemsize < 4 else input
     count = tensor(float(input.numel() // input.shape[1]))
-    dist.all_reduce(count, group=group)
+    all_reduce(count, group=group)
     n = count.item()
     if n <= 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(input.shape)}")

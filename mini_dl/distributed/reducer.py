@@ -1,9 +1,9 @@
 """Gradients averaged over processes while backward runs: the engine of `DistributedDataParallel` (Li et al. 2020, PyTorch
 Distributed, VLDB 13(12), section 3.2).
 
-Parameters are put into buckets in about the order in which their gradients come. Once all gradients of a bucket have been written, each
-divided by the number of processes, the bucket is summed over them; buckets go in order, so that all processes sum the same one. When
-backward is over, the sums are waited for and copied to ``.grad``.
+Parameters are put into buckets in about the order in which their gradients come. Once all gradients of a bucket have been written,
+each divided by the number of processes, the bucket is summed over them; buckets go in order, so that all processes sum the same
+one. When backward is over, the sums are waited for and copied to ``.grad``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl._dtypes import dtype as DType
 from mini_dl.autograd.engine import nodes_behind, queue_callback
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import no_grad
+from mini_dl.distributed.collectives import all_reduce, broadcast
+from mini_dl.distributed.groups import get_rank
 from mini_dl.futures import Future
 from mini_dl.ops.creation import zeros
 from mini_dl.ops.from_data import tensor
@@ -90,7 +91,12 @@ class Reducer:
         names: Sequence[str],
     ) -> None:
         self.parameters, self.group, self.names = list(parameters), group, list(names)
-        self.rebuilt_limits, self.find_unused, self.static_graph, self.as_views = rebuilt_limits, find_unused, static_graph, as_views
+        self.rebuilt_limits, self.find_unused, self.static_graph, self.as_views = (
+            rebuilt_limits,
+            find_unused,
+            static_graph,
+            as_views,
+        )
         self.number = {id(p): i for i, p in enumerate(self.parameters)}
         self.hook: tuple[Any, Hook] | None = None
         self.divisor = float(group.size())
@@ -112,7 +118,7 @@ class Reducer:
         if self.order is None or (self.find_unused and not self.static_graph) or len(self.order) != len(self.parameters):
             return False
         order = tensor(self.order)
-        dist.broadcast(order, group_src=0, group=self.group)  # the same on all processes
+        broadcast(order, group_src=0, group=self.group)  # the same on all processes
         self.order = None
         self.build(in_buckets([self.parameters[int(i)] for i in order.tolist()], self.rebuilt_limits))
         return True
@@ -157,7 +163,11 @@ class Reducer:
         """The first gradient of this backward has come: what is unused is ready."""
         self.under_way = True
         queue_callback(self.finish)
-        unused = [self.parameters[i] for i in range(len(self.parameters)) if not self.fires.get(i)] if self.fires is not None else self.unused
+        unused = (
+            [self.parameters[i] for i in range(len(self.parameters)) if not self.fires.get(i)]
+            if self.fires is not None
+            else self.unused
+        )
         for parameter in unused:
             self.mark_ready(parameter)
 
@@ -168,9 +178,9 @@ class Reducer:
         number = self.number[id(parameter)]
         if place not in bucket.missing:
             raise RuntimeError(
-                f"Expected to mark a variable ready only once. The parameter {self.names[number]} at index {number} was marked ready "
-                "twice: it is used outside of forward, or in several checkpoints with reentrant backward. If the graph is the same in "
-                "each step, static_graph=True allows it."
+                f"Expected to mark a variable ready only once. The parameter {self.names[number]} at index {number} was marked "
+                "ready twice: it is used outside of forward, or in several checkpoints with reentrant backward. If the graph is the "
+                "same in each step, static_graph=True allows it."
             )
         bucket.missing.discard(place)
         view, grad = bucket.views[place], parameter.grad
@@ -200,7 +210,8 @@ class Reducer:
         if self.hook is not None:
             state, hook = self.hook
             return hook(state, bucket)
-        return dist.all_reduce(bucket.buffer(), group=self.group, async_op=True).get_future()
+        work: Any = all_reduce(bucket.buffer(), group=self.group, async_op=True)
+        return work.get_future()
 
     @no_grad()
     def finish(self) -> None:
@@ -214,7 +225,7 @@ class Reducer:
         used = self.used
         if self.find_unused and not self.static_graph:
             everywhere = tensor([int(u) for u in self.used])
-            dist.all_reduce(everywhere, group=self.group)
+            all_reduce(everywhere, group=self.group)
             used = [bool(n) for n in everywhere.tolist()]
         for bucket in self.buckets:
             self.hand_out(bucket, used)
@@ -244,12 +255,12 @@ class Reducer:
             return
         left = [self.number[id(b.parameters[i])] for b in self.buckets for i in sorted(b.missing)]
         raise RuntimeError(
-            "Expected to have finished reduction in the prior iteration before starting a new one. This error indicates that your "
-            "module has parameters that were not used in producing loss. You can enable unused parameter detection by passing the "
-            "keyword argument `find_unused_parameters=True` to `torch.nn.parallel.DistributedDataParallel`, and by making sure all "
-            "`forward` function outputs participate in calculating loss.\n"
-            f"Parameters which did not receive grad for rank {dist.get_rank(self.group)}: {', '.join([self.names[i] for i in left])}\n"
-            f"Parameter indices which did not receive grad for rank {dist.get_rank(self.group)}: {' '.join(map(str, left))}"
+            "Expected to have finished reduction in the prior iteration before starting a new one. This error indicates that "
+            "your module has parameters that were not used in producing loss. You can enable unused parameter detection by passing "
+            "the keyword argument `find_unused_parameters=True` to `torch.nn.parallel.DistributedDataParallel`, and by making sure "
+            "all `forward` function outputs participate in calculating loss.\n"
+            f"Parameters which did not receive grad for rank {get_rank(self.group)}: {', '.join([self.names[i] for i in left])}\n"
+            f"Parameter indices which did not receive grad for rank {get_rank(self.group)}: {' '.join(map(str, left))}"
         )
 
     # -------------------------------------------------------------------------------------------- of a process that has joined
@@ -266,7 +277,7 @@ class Reducer:
     def shadow_used(self) -> None:
         """Take part in the others' search for unused parameters."""
         if self.find_unused and not self.static_graph:
-            dist.all_reduce(tensor([0] * len(self.parameters)), group=self.group)
+            all_reduce(tensor([0] * len(self.parameters)), group=self.group)
 
 
 class _Told:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn, SupportsIndex
 
-import mini_dl.distributed as dist
+from mini_dl.distributed.collectives import all_gather, all_gather_into_tensor, reduce_scatter_tensor
+from mini_dl.distributed.groups import get_rank, get_world_size
 from mini_dl.nn.parameter import Parameter
 from mini_dl.ops.creation import empty, zeros, zeros_like
 from mini_dl.ops.joining import stack
@@ -44,8 +45,8 @@ class Rows(NamedTuple):
 
 def rows_of(size: Sequence[int], group: Any, rank: int | None = None) -> Rows:
     """The rows that a process (this one, unless `rank` is given) holds of a tensor of shape `size`."""
-    each = -(-size[0] // dist.get_world_size(group))
-    start = min((dist.get_rank(group) if rank is None else rank) * each, size[0])
+    each = -(-size[0] // get_world_size(group))
+    start = min((get_rank(group) if rank is None else rank) * each, size[0])
     return Rows(tuple(size), start, min(start + each, size[0]), group)
 
 
@@ -81,8 +82,8 @@ class DTensor(Parameter):
         """The `ord`-norm of the whole tensor as one vector."""
         local = self.to_local()
         own = vector_norm(local, ord) if local.numel() else zeros((), dtype=local.dtype)
-        norms = [zeros_like(own) for _ in range(dist.get_world_size(self.rows.group))]
-        dist.all_gather(norms, own, group=self.rows.group)
+        norms = [zeros_like(own) for _ in range(get_world_size(self.rows.group))]
+        all_gather(norms, own, group=self.rows.group)
         return vector_norm(stack(norms), ord)
 
     @property
@@ -96,9 +97,7 @@ class DTensor(Parameter):
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise RuntimeError(
-            "a DTensor holds the rows of one process: save full_tensor(), or use mini_dl.distributed.checkpoint"
-        )
+        raise RuntimeError("a DTensor holds the rows of one process: save full_tensor(), or use mini_dl.distributed.checkpoint")
 
     def __repr__(self, **kwargs: Any) -> str:
         return f"DTensor(local_tensor={self.to_local()!r}, size={tuple(self.rows.size)}, placements={self.placements})"
@@ -115,7 +114,7 @@ def shard_of(tensor: Tensor, group: Any) -> DTensor:
 def gathered(locals_: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
     """The whole tensors, of one type, from the rows of all processes: one all-gather for all of them."""
     group, kind = rows[0].group, locals_[0].dtype
-    n = dist.get_world_size(group)
+    n = get_world_size(group)
     each = [_largest(one, n) for one in rows]
     sent = empty(sum(each), dtype=kind)
     at = 0
@@ -123,7 +122,7 @@ def gathered(locals_: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
         sent[at : at + local.numel()].copy_(local.reshape(-1))
         at += size
     received = empty(n * sum(each), dtype=kind)
-    dist.all_gather_into_tensor(received, sent, group=group)
+    all_gather_into_tensor(received, sent, group=group)
     table, at, whole = received.view(n, sum(each)), 0, []
     for one, size in zip(rows, each):
         elements = table[:, at : at + size].reshape(-1)[: _count(one.size)]
@@ -135,7 +134,7 @@ def gathered(locals_: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
 def reduced_to_rows(wholes: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tensor]:
     """The mean over processes of whole tensors, of which each gets its rows: one reduce-scatter for all of them."""
     group, kind = rows[0].group, wholes[0].dtype
-    n = dist.get_world_size(group)
+    n = get_world_size(group)
     each = [_largest(one, n) for one in rows]
     sent, at = empty(n, sum(each), dtype=kind), 0
     for whole, size in zip(wholes, each):
@@ -147,7 +146,7 @@ def reduced_to_rows(wholes: Sequence[Tensor], rows: Sequence[Rows]) -> list[Tens
         at += size
     sent.div_(n)
     received, at, found = empty(sum(each), dtype=kind), 0, []
-    dist.reduce_scatter_tensor(received, sent.view(-1), group=group)
+    reduce_scatter_tensor(received, sent.view(-1), group=group)
     for one, size in zip(rows, each):
         found.append(received[at : at + _count(one.local_size)].view(one.local_size).clone())
         at += size

@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import mini_dl.distributed as dist
 from mini_dl._device import device as Device
+from mini_dl.distributed.collectives import all_reduce
+from mini_dl.distributed.groups import get_rank
 from mini_dl.ops.creation import ones, zeros
 
 __all__ = ["Join", "JoinHook", "Joinable"]
@@ -61,8 +62,8 @@ class Joinable(ABC):
 class Join:
     """``with Join([model, optimizer]):`` around the steps lets each process make as many as it has inputs.
 
-    Before each step, processes sum a one for each that goes on. With `throw_on_early_termination`, all raise RuntimeError as soon as
-    one is through. `kwargs` go to the hooks. ValueError without participants, and if their groups differ.
+    Before each step, processes sum a one for each that goes on. With `throw_on_early_termination`, all raise RuntimeError as soon
+    as one is through. `kwargs` go to the hooks. ValueError without participants, and if their groups differ.
     """
 
     def __init__(
@@ -78,20 +79,18 @@ class Join:
         self._process_group, self._device = joinables[0].join_process_group, joinables[0].join_device
         if any([joinable.join_process_group != self._process_group for joinable in joinables]):
             raise ValueError("Using join context manager with multiple process groups")
-        self._rank = dist.get_rank(self._process_group)
+        self._rank = get_rank(self._process_group)
 
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
         if not self._enable or type:
             return
         steps = 0
         while self._others_go_on():
             if self._throw_on_early_termination:
-                dist.all_reduce(ones(1, device=self._device), group=self._process_group)
+                all_reduce(ones(1, device=self._device), group=self._process_group)
                 raise RuntimeError(f"Rank {self._rank} exhausted all inputs.")
             if steps == MANY_STEPS:
                 warnings.warn(
@@ -107,7 +106,7 @@ class Join:
 
     def _others_go_on(self) -> bool:
         count = zeros(1, device=self._device)
-        dist.all_reduce(count, group=self._process_group)
+        all_reduce(count, group=self._process_group)
         return bool(count.item())
 
     @staticmethod
@@ -123,10 +122,10 @@ class Join:
         if not (config.is_first_joinable and config.enable):
             return None
         device, group = joinable.join_device, joinable.join_process_group
-        work = dist.all_reduce(ones(1, device=device), group=group, async_op=True)
+        work = all_reduce(ones(1, device=device), group=group, async_op=True)
         if config.throw_on_early_termination:
             someone_is_through = zeros(1, device=device)
-            dist.all_reduce(someone_is_through, group=group)
+            all_reduce(someone_is_through, group=group)
             if someone_is_through.item():
                 raise RuntimeError("Detected at least one rank that exhausted inputs. Throwing across all ranks.")
         return work

@@ -15,7 +15,7 @@ METADATA = ".metadata"
 
 
 class FileSystemWriter:
-    """Writes to the folder `path`, which is made if it is not there. ``overwrite=False`` refuses a folder that has a checkpoint."""
+    """Writes to the folder `path`, which is made if need be. ``overwrite=False`` refuses a folder that has a checkpoint."""
 
     def __init__(
         self,

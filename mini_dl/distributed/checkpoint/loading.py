@@ -76,7 +76,9 @@ def _check(values: dict[str, Any], metadata: Metadata) -> None:
         if described is None:
             raise RuntimeError(f"Missing key in checkpoint state_dict: {name}.")
         if isinstance(described, TensorStorageMetadata) != isinstance(value, Tensor):
-            raise ValueError(f"{name} is {'' if isinstance(described, TensorStorageMetadata) else 'not '}a tensor in the checkpoint")
+            raise ValueError(
+                f"{name} is {'' if isinstance(described, TensorStorageMetadata) else 'not '}a tensor in the checkpoint"
+            )
         if isinstance(described, TensorStorageMetadata):
             size = value.rows.size if isinstance(value, DTensor) else tuple(value.shape)
             if tuple(described.size) != size:

@@ -131,9 +131,16 @@ _StorageInfo.__module__ = "mini_dl.distributed.checkpoint.filesystem"
 MADE_HERE = {
     f"torch.distributed.checkpoint.{'filesystem' if kind is _StorageInfo else 'metadata'}.{kind.__name__}": kind
     for kind in (
-        ChunkStorageMetadata, _MEM_FORMAT_ENCODING, TensorProperties, TensorStorageMetadata, BytesStorageMetadata, StorageMeta,
-        Metadata, MetadataIndex, _StorageInfo,
-    )  # fmt: skip
+        ChunkStorageMetadata,
+        _MEM_FORMAT_ENCODING,
+        TensorProperties,
+        TensorStorageMetadata,
+        BytesStorageMetadata,
+        StorageMeta,
+        Metadata,
+        MetadataIndex,
+        _StorageInfo,
+    )
 }
 
 
@@ -153,7 +160,9 @@ def read_metadata(file: BinaryIO) -> Metadata:
     """What ``.metadata`` holds. UnpicklingError for anything else."""
     found = _Reader(file).load()
     if not isinstance(found, Metadata):
-        raise pickle.UnpicklingError(f"{os.fspath(getattr(file, 'name', '.metadata'))} does not hold the metadata of a checkpoint")
+        raise pickle.UnpicklingError(
+            f"{os.fspath(getattr(file, 'name', '.metadata'))} does not hold the metadata of a checkpoint"
+        )
     return found
 
 

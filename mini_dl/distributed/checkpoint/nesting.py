@@ -34,9 +34,7 @@ def flattened(state_dict: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 def _has_more_inside(values: list[Any]) -> bool:
     """Whether a list holds tensors or dicts."""
-    return any(
-        [isinstance(one, (Mapping, Tensor)) or (isinstance(one, list) and _has_more_inside(one)) for one in values]
-    )
+    return any([isinstance(one, (Mapping, Tensor)) or (isinstance(one, list) and _has_more_inside(one)) for one in values])
 
 
 def put(state_dict: Any, path: Path, value: Any) -> None:

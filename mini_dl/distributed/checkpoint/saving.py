@@ -8,7 +8,6 @@ import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import mini_dl.distributed as dist
 from mini_dl.distributed.checkpoint.filesystem import SUFFIX, FileSystemWriter
 from mini_dl.distributed.checkpoint.metadata import (
     VERSION,
@@ -23,6 +22,9 @@ from mini_dl.distributed.checkpoint.metadata import (
     _StorageInfo,
 )
 from mini_dl.distributed.checkpoint.nesting import flattened
+from mini_dl.distributed.groups import get_rank, get_world_size, is_initialized
+from mini_dl.distributed.mpi import is_available
+from mini_dl.distributed.objects import all_gather_object
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.files.pt.writing import write_pt
 from mini_dl.tensor import Size, Tensor
@@ -94,7 +96,7 @@ def async_save(state_dict: dict[str, Any], *, checkpoint_id: Any = None, **optio
 
     It is written before this returns, unless this process is alone: then a thread writes a copy.
     """
-    if options.get("no_dist") or not dist.is_initialized():
+    if options.get("no_dist") or not is_initialized():
         copy = _copied({key: value.state_dict() if is_stateful(value) else value for key, value in state_dict.items()})
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(save, copy, checkpoint_id=checkpoint_id, **options)
@@ -112,8 +114,8 @@ class _Ranks:
     """The processes that write or read together."""
 
     def __init__(self, group: Any, alone: bool) -> None:
-        self.several = not alone and dist.is_available() and dist.is_initialized()
-        self.group, self.rank = group, dist.get_rank(group) if self.several else 0
+        self.several = not alone and is_available() and is_initialized()
+        self.group, self.rank = group, get_rank(group) if self.several else 0
 
     def together(self, doing: str, step: Any) -> list[Any]:
         """What `step` gives on each rank. CheckpointException on all of them if it fails on one."""
@@ -125,8 +127,8 @@ class _Ranks:
             error = raised
         found: list[Any] = [(result, error)]
         if self.several:
-            found = [None] * dist.get_world_size(self.group)
-            dist.all_gather_object(found, (result, error), group=self.group)
+            found = [None] * get_world_size(self.group)
+            all_gather_object(found, (result, error), group=self.group)
         failures = {rank: failed for rank, (_, failed) in enumerate(found) if failed is not None}
         if failures:
             raise CheckpointException(f"could not {doing} the checkpoint", failures) from error

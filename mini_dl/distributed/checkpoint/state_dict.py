@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl.autograd.mode import no_grad
+from mini_dl.distributed.groups import get_rank
+from mini_dl.distributed.objects import broadcast_object_list
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.nn.modules.module import Module
 from mini_dl.ops.creation import zeros_like
@@ -155,8 +156,8 @@ def _own_rows(value: Any, like: DTensor | None) -> Any:
 def _received(state: dict[str, Any], options: StateDictOptions) -> dict[str, Any]:
     if not options.broadcast_from_rank0:
         return state
-    box = [state if dist.get_rank() == 0 else None]
-    dist.broadcast_object_list(box, src=0)
+    box = [state if get_rank() == 0 else None]
+    broadcast_object_list(box, src=0)
     return box[0]  # type: ignore[return-value]
 
 

@@ -1,8 +1,8 @@
 """``fully_shard``: the parameters of one layer, dealt out to the processes and gathered while the layer runs.
 
-Before forward the rows of all processes become whole tensors, which autograd sees as computed from the rows; after it they are let go.
-What backward needs of them is not kept: it is gathered again. The transpose of gathering is the reduce-scatter that gives each process the
-mean gradient of its rows.
+Before forward the rows of all processes become whole tensors, which autograd sees as computed from the rows; after it they are let
+go. What backward needs of them is not kept: it is gathered again. The transpose of gathering is the reduce-scatter that gives each
+process the mean gradient of its rows.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl.autograd.function import Function
 from mini_dl.autograd.graph import saved_tensors_hooks
 from mini_dl.autograd.mode import no_grad
+from mini_dl.distributed.groups import group as World
 from mini_dl.distributed.sharding import DTensor, gathered, reduced_to_rows, shard_of
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
@@ -167,7 +167,7 @@ def fully_shard(
     Applied to layers first and to the whole model last, each layer gathers its own parameters when it runs:
     memory for parameters, gradients and state of the optimizer falls to about 1/n, beside one whole layer. Parameters become
     `DTensor`s, which optimizers step like others. `reshard_after_forward`: let whole parameters go between forward and backward
-    (by default for all but the outermost module to be called).
+    (which is the default).
 
     ValueError for parameters without dimensions; NotImplementedError for other placements, mixed precision and offloading.
     """
@@ -180,7 +180,7 @@ def fully_shard(
         for one in module:
             fully_shard(one, mesh=mesh, reshard_after_forward=reshard_after_forward)
         return module
-    group = dist.group.WORLD if mesh is None else mesh.get_group()
+    group = World.WORLD if mesh is None else mesh.get_group()
     layer = Layer(module, group, True if reshard_after_forward is None else bool(reshard_after_forward))
     module.__class__ = type(f"FSDP{type(module).__name__}", (FSDPModule, type(module)), {})
     object.__setattr__(module, "_layer", layer)

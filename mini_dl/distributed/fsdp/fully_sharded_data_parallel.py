@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl.autograd.mode import no_grad
+from mini_dl.distributed.collectives import broadcast
 from mini_dl.distributed.fsdp.fully_shard import FSDPModule, Layer
+from mini_dl.distributed.groups import get_rank, group as World
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.utils.clip_grad import clip_grad_norm_
@@ -56,8 +57,8 @@ class FullyShardedDataParallel(Module, FSDPModule):
     """Calls `module`, whose parameters are dealt out to the processes by rows and gathered while layers run.
 
     `auto_wrap_policy` names the layers inside that gather their own (`mini_dl.distributed.fsdp.wrap`); the rest belongs to this
-    one. `sync_module_states`: start from the parameters and buffers of rank 0. ``state_dict()`` holds whole tensors under the names
-    that `module` has by itself, unless `state_dict_type` says otherwise. NotImplementedError for mixed precision, offloading and
+    one. `sync_module_states`: start from the parameters and buffers of rank 0. ``state_dict()`` holds whole tensors under the
+    names that `module` has by itself, unless `state_dict_type` says otherwise. NotImplementedError for mixed precision, offloading and
     the strategies that copy parameters.
     """
 
@@ -84,13 +85,18 @@ class FullyShardedDataParallel(Module, FSDPModule):
         strategy = sharding_strategy or ShardingStrategy.FULL_SHARD
         if strategy not in (ShardingStrategy.FULL_SHARD, ShardingStrategy.SHARD_GRAD_OP):
             raise NotImplementedError(f"mini_dl has no {strategy}; DistributedDataParallel keeps whole parameters")
-        refused = {"cpu_offload": cpu_offload, "mixed_precision": mixed_precision, "ignored_modules": ignored_modules, "ignored_states": ignored_states}
+        refused = {
+            "cpu_offload": cpu_offload,
+            "mixed_precision": mixed_precision,
+            "ignored_modules": ignored_modules,
+            "ignored_states": ignored_states,
+        }
         for name, given in refused.items():
             if given is not None:
                 raise NotImplementedError(f"mini_dl's FullyShardedDataParallel has no {name}")
         if device_mesh is not None:
             process_group = device_mesh.get_group()
-        self.process_group = dist.group.WORLD if process_group is None else process_group
+        self.process_group = World.WORLD if process_group is None else process_group
         if self.process_group is None:
             raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
         if param_init_fn is not None:
@@ -98,7 +104,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
         if sync_module_states:
             for tensor in [*module.parameters(), *module.buffers()]:
                 if not isinstance(tensor, DTensor):
-                    dist.broadcast(tensor.detach(), group_src=0, group=self.process_group)
+                    broadcast(tensor.detach(), group_src=0, group=self.process_group)
         options = {"process_group": self.process_group, "sharding_strategy": strategy}
         if auto_wrap_policy is not None:
             _wrap_inside(module, auto_wrap_policy, options)
@@ -195,7 +201,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
         for key in list(state):
             value = state.pop(key)
             state[key.replace(INSIDE + ".", "")] = value.full_tensor() if full and isinstance(value, DTensor) else value
-        if full and getattr(self._config, "rank0_only", False) and dist.get_rank(self.process_group) != 0:
+        if full and getattr(self._config, "rank0_only", False) and get_rank(self.process_group) != 0:
             state.clear()
         return state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mini_dl.nn.modules.activation import MultiheadAttention
+from mini_dl.nn.modules.attention import MultiheadAttention
 from mini_dl.nn.modules.container import ModuleDict, ModuleList
 from mini_dl.nn.modules.module import Module
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.algorithms.join import Join, Joinable, JoinHook
+from mini_dl.distributed.collectives import broadcast
+from mini_dl.distributed.groups import get_rank, get_world_size, group as World
+from mini_dl.distributed.objects import gather_object
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.tensor import Tensor
 
@@ -20,8 +22,8 @@ __all__ = ["ZeroRedundancyOptimizer"]
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
     """Each process keeps the state of, and steps, about 1/n of the parameters, and sends them to the others.
 
-    Whole parameters are dealt out, the largest first, each to the process that has the fewest elements so far. The steps are those of
-    `optimizer_class` with `defaults`. ``state_dict()`` needs `consolidate_state_dict` before; RuntimeError without.
+    Whole parameters are dealt out, the largest first, each to the process that has the fewest elements so far. The steps are those
+    of `optimizer_class` with `defaults`. ``state_dict()`` needs `consolidate_state_dict` before; RuntimeError without.
     NotImplementedError for `overlap_with_ddp`.
     """
 
@@ -40,8 +42,8 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self.initialized = False
         Optimizer.__init__(self, params, defaults)
         Joinable.__init__(self)
-        self.process_group = dist.group.WORLD if process_group is None else process_group
-        self.world_size, self.rank = dist.get_world_size(self.process_group), dist.get_rank(self.process_group)
+        self.process_group = World.WORLD if process_group is None else process_group
+        self.world_size, self.rank = get_world_size(self.process_group), get_rank(self.process_group)
         self._sizes = [0] * self.world_size
         self._owner: dict[Tensor, int] = {}
         for group in self.param_groups:
@@ -92,10 +94,11 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     @no_grad()
     def _send_parameters(self) -> None:
         works = [
-            dist.broadcast(p.detach(), group_src=owner, group=self.process_group, async_op=True) for p, owner in self._owner.items()
+            broadcast(p.detach(), group_src=owner, group=self.process_group, async_op=True) for p, owner in self._owner.items()
         ]
         for work in works:
-            work.wait()
+            if work is not None:
+                work.wait()
 
     # -------------------------------------------------------------------------------------------- state
 
@@ -103,7 +106,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         """Gather the state of all processes in rank `to`; all of them must call this."""
         self._take_options(self.param_groups, self.optim.param_groups)
         states: list[Any] | None = [None] * self.world_size if self.rank == to else None
-        dist.gather_object(self.optim.state_dict(), states, group_dst=to, group=self.process_group)
+        gather_object(self.optim.state_dict(), states, group_dst=to, group=self.process_group)
         self._states = states or []
 
     def state_dict(self) -> dict[str, Any]:
@@ -173,7 +176,9 @@ def _checked(params: Any) -> list[Any]:
     try:
         listed = list(params)
     except TypeError as error:
-        raise TypeError(f"`params` argument should be an iterable of Tensors or dicts, but got {type(params).__name__}") from error
+        raise TypeError(
+            f"`params` argument should be an iterable of Tensors or dicts, but got {type(params).__name__}"
+        ) from error
     if not listed:
         raise ValueError("ZeroRedundancyOptimizer got an empty parameter list")
     if len({isinstance(one, dict) for one in listed}) > 1 or not all([isinstance(one, (Tensor, dict)) for one in listed]):

@@ -24,7 +24,8 @@ class DistributedSampler(Sampler[T]):
     >>> list(sampler), len(sampler)
     ([1, 5, 9], 3)
 
-    ValueError unless `rank` is one of the processes. RuntimeError if one of the two is not given.
+    By default the processes are those of ``torch.distributed``. ValueError unless `rank` is one of them, and without a group of
+    processes; RuntimeError without mpi4py.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class DistributedSampler(Sampler[T]):
         drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
-            raise RuntimeError("Requires distributed package to be available, or both `num_replicas` and `rank` to be given")
+            num_replicas, rank = _of_this_process(num_replicas, rank)
         if rank >= num_replicas or rank < 0:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
@@ -62,3 +63,12 @@ class DistributedSampler(Sampler[T]):
     def set_epoch(self, epoch: int) -> None:
         """Shuffle differently from now on: call it before each epoch."""
         self.epoch = epoch
+
+
+def _of_this_process(num_replicas: int | None, rank: int | None) -> tuple[int, int]:
+    """The number of processes and the rank of this one, where they are not given."""
+    from mini_dl.distributed import groups, mpi  # needs mpi4py, which is an extra
+
+    if not mpi.is_available():
+        raise RuntimeError("Requires distributed package to be available, or both `num_replicas` and `rank` to be given")
+    return groups.get_world_size() if num_replicas is None else num_replicas, groups.get_rank() if rank is None else rank

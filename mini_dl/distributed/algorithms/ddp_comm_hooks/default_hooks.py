@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl._dtypes import bfloat16, dtype as DType, float16
+from mini_dl.distributed.collectives import all_reduce
+from mini_dl.distributed.groups import group as World
 from mini_dl.distributed.reducer import GradBucket, Hook
 from mini_dl.futures import Future
 from mini_dl.tensor import Tensor
@@ -19,9 +20,10 @@ def allreduce_hook(process_group: Any, bucket: GradBucket) -> Future[Tensor]:
 
 
 def _mean(process_group: Any, buffer: Tensor) -> Future[Tensor]:
-    group = process_group if process_group is not None else dist.group.WORLD
+    group: Any = process_group if process_group is not None else World.WORLD
     buffer.div_(group.size())
-    return dist.all_reduce(buffer, group=group, async_op=True).get_future().then(lambda future: future.value()[0])
+    work: Any = all_reduce(buffer, group=group, async_op=True)
+    return work.get_future().then(lambda future: future.value()[0])
 
 
 def _in(kind: DType, process_group: Any, bucket: GradBucket) -> Future[Tensor]:

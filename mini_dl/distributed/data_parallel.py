@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-import mini_dl.distributed as dist
 from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import is_grad_enabled, no_grad
 from mini_dl.distributed.algorithms.join import Join, Joinable, JoinHook
+from mini_dl.distributed.collectives import all_reduce, broadcast
+from mini_dl.distributed.groups import get_rank, get_world_size, group as World
+from mini_dl.distributed.objects import all_gather_object
 from mini_dl.distributed.reducer import FIRST_BUCKET_BYTES, MB, GradBucket, Hook, Reducer
+from mini_dl.distributed.reducing import ReduceOp
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.parameter import is_lazy
 from mini_dl.ops.creation import ones, zeros
@@ -31,11 +34,11 @@ class DistributedDataParallel(Module, Joinable):
     """Calls `module`; its gradients are averaged over the processes while backward runs (`mini_dl.distributed.reducer`).
 
     Each process computes the loss of its own samples, ``grad = sum(grads of all processes) / n``. All start from the parameters
-    and buffers of rank 0, and before each forward the buffers of rank 0 are sent (`broadcast_buffers`). The keys of the state begin
-    with ``module.``.
+    and buffers of rank 0, and before each forward the buffers of rank 0 are sent (`broadcast_buffers`). The keys of the state
+    begin with ``module.``.
 
-    Gradients are summed in buckets of `bucket_cap_mb` MB (25; the first 1). `find_unused_parameters`: the graph from the outputs is
-    searched for parameters without gradients, which would otherwise be waited for. `static_graph`: the first backward shows which
+    Gradients are summed in buckets of `bucket_cap_mb` MB (25; the first 1). `find_unused_parameters`: the graph from the outputs
+    is searched for parameters without gradients, which would otherwise be waited for. `static_graph`: the first backward shows which
     are used, and how often. `gradient_as_bucket_view`: ``.grad`` is part of a bucket, which saves a copy.
 
     RuntimeError if no parameter requires a gradient, if parameters differ in shape between processes, and from the second forward
@@ -74,7 +77,7 @@ class DistributedDataParallel(Module, Joinable):
             raise RuntimeError("Cannot specify both process_group and device_mesh arguments.")
         if device_mesh is not None:
             process_group = device_mesh.get_group(mesh_dim=0)
-        self.process_group = dist.group.WORLD if process_group is None else process_group
+        self.process_group = World.WORLD if process_group is None else process_group
         if self.process_group is None:
             raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
         self.parameters_to_ignore: set[str] = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
@@ -84,7 +87,9 @@ class DistributedDataParallel(Module, Joinable):
         self.module, self.dim, self.device = module, dim, self._module_parameters[0].device
         self.device_type, self.device_ids, self.output_device = "cpu", None, None
         if check_reduction:
-            warnings.warn("The `check_reduction` argument in `DistributedDataParallel` is deprecated.", FutureWarning, stacklevel=2)
+            warnings.warn(
+                "The `check_reduction` argument in `DistributedDataParallel` is deprecated.", FutureWarning, stacklevel=2
+            )
         self.forward_sync_buffers, sync_at_once = _buffers_sent(broadcast_buffers, forward_sync_buffers)
         self.find_unused_parameters, self.static_graph = find_unused_parameters, static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
@@ -111,7 +116,7 @@ class DistributedDataParallel(Module, Joinable):
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.process_group is not dist.group.WORLD:
+        if self.process_group is not World.WORLD:
             raise RuntimeError("DDP Pickling/Unpickling are only supported when using DDP with the default process group.")
         kept = dict(self.__dict__)
         del kept["process_group"], kept["reducer"]
@@ -119,7 +124,7 @@ class DistributedDataParallel(Module, Joinable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.process_group = dist.group.WORLD
+        self.process_group = World.WORLD
         trained = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad and n not in self.parameters_to_ignore]
         self.reducer = self._reducer([name for name, _ in trained], [p for _, p in trained])
 
@@ -137,7 +142,7 @@ class DistributedDataParallel(Module, Joinable):
         if self.will_sync_module_buffers():
             self._sync_buffers()
         if self._join_config.enable:
-            dist.all_reduce(ones(1) if self.require_backward_grad_sync else zeros(1), group=self.process_group)
+            all_reduce(ones(1) if self.require_backward_grad_sync else zeros(1), group=self.process_group)
         output = self.module(*inputs, **kwargs)
         self.require_forward_param_sync = averaged
         if not averaged:
@@ -150,7 +155,7 @@ class DistributedDataParallel(Module, Joinable):
         """Divide by the processes that go on, unless the initial number is wanted."""
         work.wait()
         going_on = work.result()[0].item()
-        self.reducer.divisor = float(dist.get_world_size(self.process_group) if self._divide_by_initial_world_size else going_on)
+        self.reducer.divisor = float(get_world_size(self.process_group) if self._divide_by_initial_world_size else going_on)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
@@ -172,7 +177,7 @@ class DistributedDataParallel(Module, Joinable):
             raise TypeError("Communication hook must be callable.")
         annotation = inspect.signature(hook).parameters["bucket"].annotation
         if annotation not in (inspect.Parameter.empty, GradBucket) and "GradBucket" not in str(annotation):
-            raise ValueError("Communication hook: bucket annotation should be dist.GradBucket.")
+            raise ValueError("Communication hook: bucket annotation should be GradBucket.")
         if self.reducer.hook is not None:
             raise RuntimeError("register_comm_hook or register_builtin_comm_hook can only be called once.")
         self.reducer.hook = (state, hook)
@@ -194,14 +199,14 @@ class DistributedDataParallel(Module, Joinable):
     def _sync_buffers(self) -> None:
         source = self._common_rank(True) if self._join_config.enable else 0
         for buffer in self._buffers_kept_equal():
-            dist.broadcast(buffer.detach(), group_src=source, group=self.process_group)
+            broadcast(buffer.detach(), group_src=source, group=self.process_group)
 
     @no_grad()
     def _send_module(self, source: int, buffers: bool) -> None:
         """Send the parameters, and the buffers, of one rank to all."""
         kept = [p for name, p in self.module.named_parameters() if name not in self.parameters_to_ignore]
         for one in kept + (self._buffers_kept_equal() if buffers else []):
-            dist.broadcast(one.detach(), group_src=source, group=self.process_group)
+            broadcast(one.detach(), group_src=source, group=self.process_group)
 
     # -------------------------------------------------------------------------------------------- uneven inputs
 
@@ -229,8 +234,8 @@ class DistributedDataParallel(Module, Joinable):
 
     def _common_rank(self, candidate: bool) -> int:
         """The largest rank of those that are candidates."""
-        rank = tensor([dist.get_rank(self.process_group) if candidate else -1])
-        dist.all_reduce(rank, op=dist.ReduceOp.MAX, group=self.process_group)
+        rank = tensor([get_rank(self.process_group) if candidate else -1])
+        all_reduce(rank, op=ReduceOp.MAX, group=self.process_group)
         return int(rank.item())
 
 
@@ -246,9 +251,9 @@ class _Shadow(JoinHook):
         if model.will_sync_module_buffers():
             source = model._common_rank(False)
             for buffer in model._buffers_kept_equal():
-                dist.broadcast(buffer.detach(), group_src=source, group=model.process_group)
+                broadcast(buffer.detach(), group_src=source, group=model.process_group)
         averaged = zeros(1)
-        dist.all_reduce(averaged, group=model.process_group)
+        all_reduce(averaged, group=model.process_group)
         model.require_forward_param_sync = bool(averaged.item())
         if averaged.item():
             reducer.shadow()
@@ -295,7 +300,9 @@ def _refuse_what_is_absent(delayed: object, hooked: object, mixed_precision: obj
     names = ("delay_all_reduce_named_params", "param_to_hook_all_reduce", "mixed_precision")
     for name, given in zip(names, (delayed, hooked, mixed_precision)):
         if given is not None:
-            raise NotImplementedError(f"mini_dl has no {name} of DistributedDataParallel: gradients are averaged in their own type")
+            raise NotImplementedError(
+                f"mini_dl has no {name} of DistributedDataParallel: gradients are averaged in their own type"
+            )
 
 
 def _buffers_sent(broadcast_buffers: bool | None, forward_sync_buffers: bool | None) -> tuple[bool, bool]:
@@ -332,14 +339,14 @@ def _check_module(module: Module, parameters: list[Any], device_ids: Any, output
 
 def _check_shapes(parameters: list[Tensor], group: Any) -> None:
     """RuntimeError in all processes if the parameters are not of the same number and shapes in all of them."""
-    shapes: list[Any] = [None] * dist.get_world_size(group)
-    dist.all_gather_object(shapes, [tuple(p.shape) for p in parameters], group=group)
+    shapes: list[Any] = [None] * get_world_size(group)
+    all_gather_object(shapes, [tuple(p.shape) for p in parameters], group=group)
     first = shapes[0]
     for rank, there in enumerate(shapes):
         if len(there) != len(first):
             raise RuntimeError(
-                f"DDP expects same model across all ranks, but Rank {rank} has {len(there)} params, while rank 0 has inconsistent "
-                f"{len(first)} params."
+                f"DDP expects same model across all ranks, but Rank {rank} has {len(there)} params, while rank 0 has "
+                f"inconsistent {len(first)} params."
             )
         for i, (size, expected) in enumerate(zip(there, first)):
             if size != expected:
