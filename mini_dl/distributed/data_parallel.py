@@ -38,8 +38,8 @@ class DistributedDataParallel(Module, Joinable):
     begin with ``module.``.
 
     Gradients are summed in buckets of `bucket_cap_mb` MB (25; the first 1). `find_unused_parameters`: the graph from the outputs
-    is searched for parameters without gradients, which would otherwise be waited for. `static_graph`: the first backward shows which
-    are used, and how often. `gradient_as_bucket_view`: ``.grad`` is part of a bucket, which saves a copy.
+    is searched for parameters without gradients, which would otherwise be waited for. `static_graph`: the first backward shows
+    which are used, and how often. `gradient_as_bucket_view`: ``.grad`` is part of a bucket, which saves a copy.
 
     RuntimeError if no parameter requires a gradient, if parameters differ in shape between processes, and from the second forward
     on if gradients of the step before are missing. Li et al. 2020, PyTorch Distributed (VLDB 13(12)).

@@ -1,9 +1,9 @@
 """Gradients averaged over processes while backward runs: the engine of `DistributedDataParallel` (Li et al. 2020, PyTorch
 Distributed, VLDB 13(12), section 3.2).
 
-Parameters are put into buckets in about the order in which their gradients come. Once all gradients of a bucket have been written,
-each divided by the number of processes, the bucket is summed over them; buckets go in order, so that all processes sum the same
-one. When backward is over, the sums are waited for and copied to ``.grad``.
+Parameters are put into buckets in about the order in which their gradients come. Once all gradients of a bucket have been
+written, each divided by the number of processes, the bucket is summed over them; buckets go in order, so that all processes sum
+the same one. When backward is over, the sums are waited for and copied to ``.grad``.
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ class Reducer:
         if place not in bucket.missing:
             raise RuntimeError(
                 f"Expected to mark a variable ready only once. The parameter {self.names[number]} at index {number} was marked "
-                "ready twice: it is used outside of forward, or in several checkpoints with reentrant backward. If the graph is the "
-                "same in each step, static_graph=True allows it."
+                "ready twice: it is used outside of forward, or in several checkpoints with reentrant backward. If the graph is "
+                "the same in each step, static_graph=True allows it."
             )
         bucket.missing.discard(place)
         view, grad = bucket.views[place], parameter.grad
@@ -256,9 +256,9 @@ class Reducer:
         left = [self.number[id(b.parameters[i])] for b in self.buckets for i in sorted(b.missing)]
         raise RuntimeError(
             "Expected to have finished reduction in the prior iteration before starting a new one. This error indicates that "
-            "your module has parameters that were not used in producing loss. You can enable unused parameter detection by passing "
-            "the keyword argument `find_unused_parameters=True` to `torch.nn.parallel.DistributedDataParallel`, and by making sure "
-            "all `forward` function outputs participate in calculating loss.\n"
+            "your module has parameters that were not used in producing loss. You can enable unused parameter detection by "
+            "passing the keyword argument `find_unused_parameters=True` to `torch.nn.parallel.DistributedDataParallel`, and by "
+            "making sure all `forward` function outputs participate in calculating loss.\n"
             f"Parameters which did not receive grad for rank {get_rank(self.group)}: {', '.join([self.names[i] for i in left])}\n"
             f"Parameter indices which did not receive grad for rank {get_rank(self.group)}: {' '.join(map(str, left))}"
         )

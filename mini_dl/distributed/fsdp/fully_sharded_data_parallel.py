@@ -58,8 +58,8 @@ class FullyShardedDataParallel(Module, FSDPModule):
 
     `auto_wrap_policy` names the layers inside that gather their own (`mini_dl.distributed.fsdp.wrap`); the rest belongs to this
     one. `sync_module_states`: start from the parameters and buffers of rank 0. ``state_dict()`` holds whole tensors under the
-    names that `module` has by itself, unless `state_dict_type` says otherwise. NotImplementedError for mixed precision, offloading and
-    the strategies that copy parameters.
+    names that `module` has by itself, unless `state_dict_type` says otherwise. NotImplementedError for mixed precision,
+    offloading and the strategies that copy parameters.
     """
 
     def __init__(

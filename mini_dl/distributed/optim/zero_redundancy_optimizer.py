@@ -22,8 +22,8 @@ __all__ = ["ZeroRedundancyOptimizer"]
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
     """Each process keeps the state of, and steps, about 1/n of the parameters, and sends them to the others.
 
-    Whole parameters are dealt out, the largest first, each to the process that has the fewest elements so far. The steps are those
-    of `optimizer_class` with `defaults`. ``state_dict()`` needs `consolidate_state_dict` before; RuntimeError without.
+    Whole parameters are dealt out, the largest first, each to the process that has the fewest elements so far. The steps are
+    those of `optimizer_class` with `defaults`. ``state_dict()`` needs `consolidate_state_dict` before; RuntimeError without.
     NotImplementedError for `overlap_with_ddp`.
     """
 
