@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_dl._dtypes import Array, buffer_of, scalar_name
-from mini_dl.distributed.groups import ProcessGroup, chosen_group, get_backend, member, rank_in
+from mini_dl._dtypes import Array, buffer_of
+from mini_dl.distributed.groups import ProcessGroup, member, rank_in
 from mini_dl.distributed.mpi import as_bytes, memory_for, memory_of, mpi, reduction
 from mini_dl.distributed.reducing import RedOpType, ReduceOp, supports_complex
 from mini_dl.distributed.work import Collective, Heading, Work
@@ -71,8 +71,7 @@ def _check_sizes(name: str, tensors: Sequence[Tensor], like: Tensor, group: Proc
     for i, each in enumerate(tensors):
         if each.shape != like.shape:
             raise RuntimeError(
-                f"ProcessGroupMPI::{name}: invalid tensor size at index {i} "
-                f"(expected {_shown(like)}, got {_shown(each)})"
+                f"ProcessGroupMPI::{name}: invalid tensor size at index {i} (expected {_shown(like)}, got {_shown(each)})"
             )
 
 
