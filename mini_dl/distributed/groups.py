@@ -142,7 +142,7 @@ def init_process_group(
     set_environment()
     comm = all_of_them.Split(0, all_of_them.rank if rank < 0 else rank)
     groups.default = ProcessGroup(comm, list(range(comm.size)), name, waiting, _next_name(), "default_pg")
-    stop_all_on_error(comm.rank)
+    stop_all_on_error()
 
 
 def _checked_timeout(timeout: timedelta | None) -> timedelta:

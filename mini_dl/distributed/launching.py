@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
 
-from mini_dl.distributed.mpi import mpi
-
-STARTED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID", "SLURM_PROCID_IN_MPI")
-"""Variables that launchers of MPI set."""
+from mini_dl.distributed.mpi import is_available, mpi
 
 
-def is_started_by_mpi() -> bool:
-    """Whether a launcher of MPI has started this process."""
-    return any(name in os.environ for name in STARTED)
+@contextlib.contextmanager
+def whole_job() -> Iterator[None]:
+    """Around a program that a launcher of MPI has started: what it finds in its environment, and that its failure ends the job."""
+    if is_available():
+        set_environment()
+        stop_all_on_error()
+    try:
+        yield
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            if not isinstance(end.code, int):
+                print(end.code, file=sys.stderr)
+            stop_all(end.code if isinstance(end.code, int) else 1)
+        raise
+
+
+_for_process: list[int] = []
+"""The process whose environment is set, and whose errors end the job."""
 
 
 def set_environment() -> None:
-    """Set the variables that torchrun sets and that are not set: ranks, numbers of processes, the address of rank 0."""
+    """Set the variables that torchrun sets: ranks and numbers of processes and, unless they are there, the address of rank 0."""
+    if os.getpid() in _for_process:
+        return
     MPI = mpi()
     world = MPI.COMM_WORLD
-    if os.environ.get("MINI_DL_ENVIRONMENT_SET") == str(os.getpid()):
-        return
     here = world.Split_type(MPI.COMM_TYPE_SHARED)
     heads = world.Split(0 if here.rank == 0 else MPI.UNDEFINED, world.rank)
     node, nodes = here.bcast((heads.rank, heads.size) if heads != MPI.COMM_NULL else None)
-    address, port = world.bcast((socket.gethostname() if world.size > here.size else "127.0.0.1", _free_port()))
+    address, port = world.bcast((socket.gethostname() if nodes > 1 else "127.0.0.1", _free_port()))
     found = {
         "RANK": world.rank, "WORLD_SIZE": world.size, "LOCAL_RANK": here.rank, "LOCAL_WORLD_SIZE": here.size,
-        "GROUP_RANK": node, "GROUP_WORLD_SIZE": nodes, "MINI_DL_ENVIRONMENT_SET": os.getpid(),
+        "GROUP_RANK": node, "GROUP_WORLD_SIZE": nodes,
     }  # fmt: skip
     os.environ.update({name: str(value) for name, value in found.items()})
     os.environ.setdefault("MASTER_ADDR", address)
@@ -47,24 +61,21 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def stop_all_on_error(rank: int) -> None:
-    """From now on, an exception that nobody handles ends the whole job after its traceback, which tells the rank."""
-    if isinstance(sys.excepthook, _StopsAll):
-        sys.excepthook.rank = rank
-    else:
-        sys.excepthook = _StopsAll(sys.excepthook, rank)
+def stop_all_on_error() -> None:
+    """From now on, an exception that nobody handles ends the whole job after its traceback, in which each line tells the rank."""
+    if os.getpid() in _for_process:
+        return
+    _for_process.append(os.getpid())
+    shown: Callable[..., None] = sys.excepthook
+    rank = mpi().COMM_WORLD.rank
 
-
-class _StopsAll:
-    """``sys.excepthook`` of a rank."""
-
-    def __init__(self, shown: Any, rank: int) -> None:
-        self.shown, self.rank = shown, rank
-
-    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        print(f"[rank{self.rank}]:", file=sys.stderr)
-        self.shown(kind, error, trace)
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        with contextlib.redirect_stderr(io.StringIO()) as text:
+            shown(kind, error, trace)
+        print("".join([f"[rank{rank}]: {line}\n" for line in text.getvalue().splitlines()]), end="", file=sys.stderr)
         stop_all(1)
+
+    sys.excepthook = show
 
 
 def stop_all(status: int) -> None:
@@ -72,5 +83,6 @@ def stop_all(status: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     MPI = mpi()
-    if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1:
+    if not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1:
         MPI.COMM_WORLD.Abort(status)
+        os._exit(status)
