@@ -14,7 +14,7 @@ from mini_dl.autograd.function import Function
 from mini_dl.autograd.mode import is_grad_enabled, no_grad
 from mini_dl.distributed.algorithms.join import Join, Joinable, JoinHook
 from mini_dl.distributed.collectives import all_reduce, broadcast
-from mini_dl.distributed.groups import get_rank, get_world_size, group as World
+from mini_dl.distributed.groups import ProcessGroup, chosen_group, get_rank, get_world_size, group as World
 from mini_dl.distributed.objects import all_gather_object
 from mini_dl.distributed.reducer import FIRST_BUCKET_BYTES, MB, GradBucket, Hook, Reducer
 from mini_dl.distributed.reducing import ReduceOp
@@ -50,20 +50,20 @@ class DistributedDataParallel(Module, Joinable):
     def __init__(
         self,
         module: Module,
-        device_ids: Any = None,
-        output_device: Any = None,
+        device_ids: object = None,
+        output_device: object = None,
         dim: int = 0,
         broadcast_buffers: bool | None = None,
         init_sync: bool = True,
-        process_group: Any = None,
+        process_group: ProcessGroup | None = None,
         bucket_cap_mb: float | None = None,
         find_unused_parameters: bool = False,
         check_reduction: bool = False,
         gradient_as_bucket_view: bool = False,
         static_graph: bool = False,
-        delay_all_reduce_named_params: Any = None,
-        param_to_hook_all_reduce: Any = None,
-        mixed_precision: Any = None,
+        delay_all_reduce_named_params: object = None,
+        param_to_hook_all_reduce: object = None,
+        mixed_precision: object = None,
         device_mesh: Any = None,
         skip_all_reduce_unused_params: bool = False,
         bucket_cap_mb_list: list[float] | None = None,
@@ -77,9 +77,7 @@ class DistributedDataParallel(Module, Joinable):
             raise RuntimeError("Cannot specify both process_group and device_mesh arguments.")
         if device_mesh is not None:
             process_group = device_mesh.get_group(mesh_dim=0)
-        self.process_group = World.WORLD if process_group is None else process_group
-        if self.process_group is None:
-            raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
+        self.process_group = chosen_group(process_group)
         self.parameters_to_ignore: set[str] = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
         named = [(name, p) for name, p in module.named_parameters() if name not in self.parameters_to_ignore]
         self._module_parameters = [p for _, p in named]
@@ -124,7 +122,7 @@ class DistributedDataParallel(Module, Joinable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.process_group = World.WORLD
+        self.process_group = chosen_group(None)
         trained = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad and n not in self.parameters_to_ignore]
         self.reducer = self._reducer([name for name, _ in trained], [p for _, p in trained])
 
@@ -337,7 +335,7 @@ def _check_module(module: Module, parameters: list[Any], device_ids: Any, output
         )
 
 
-def _check_shapes(parameters: list[Tensor], group: Any) -> None:
+def _check_shapes(parameters: list[Tensor], group: ProcessGroup) -> None:
     """RuntimeError in all processes if the parameters are not of the same number and shapes in all of them."""
     shapes: list[Any] = [None] * get_world_size(group)
     all_gather_object(shapes, [tuple(p.shape) for p in parameters], group=group)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from zlib import crc32
 
+from mini_dl import _parallel_names
 from mini_dl._parallel_names import default_pg_timeout
 from mini_dl.distributed.backends import Backend, checked_backend
 from mini_dl.distributed.launching import set_environment, stop_all_on_error
@@ -114,7 +115,7 @@ def init_process_group(
     store: Any = None,
     group_name: str = "",
     pg_options: Any = None,
-    device_id: Any = None,
+    device_id: object = None,
     _ranks: list[int] | None = None,
 ) -> None:
     """Make the group of all processes that ``mpiexec`` has started, or of this one alone.
@@ -143,6 +144,7 @@ def init_process_group(
     comm = all_of_them.Split(0, all_of_them.rank if rank < 0 else rank)
     groups.default = ProcessGroup(comm, list(range(comm.size)), name, waiting, _next_name(), "default_pg")
     stop_all_on_error()
+    _parallel_names.processes = lambda: (get_world_size(), get_rank())
 
 
 def _checked_timeout(timeout: timedelta | None) -> timedelta:
@@ -191,7 +193,7 @@ def new_group(
     pg_options: Any = None,
     use_local_synchronization: bool = False,
     group_desc: str | None = None,
-    device_id: Any = None,
+    device_id: object = None,
     sort_ranks: bool = True,
 ) -> Any:
     """A group of some processes, by their `ranks`. All processes call this in the same order, also those that are not in it:

@@ -17,7 +17,7 @@ from mini_dl.autograd.engine import nodes_behind, queue_callback
 from mini_dl.autograd.graph import edge_of
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.collectives import all_reduce, broadcast
-from mini_dl.distributed.groups import get_rank
+from mini_dl.distributed.groups import ProcessGroup, get_rank
 from mini_dl.futures import Future
 from mini_dl.ops.creation import zeros
 from mini_dl.ops.from_data import tensor
@@ -82,7 +82,7 @@ class Reducer:
     def __init__(
         self,
         parameters: Sequence[Tensor],
-        group: Any,
+        group: ProcessGroup,
         limits: Sequence[int],
         rebuilt_limits: Sequence[int],
         find_unused: bool,

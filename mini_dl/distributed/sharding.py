@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn, SupportsIndex
 
 from mini_dl.distributed.collectives import all_gather, all_gather_into_tensor, reduce_scatter_tensor
-from mini_dl.distributed.groups import get_rank, get_world_size
+from mini_dl.distributed.groups import ProcessGroup, get_rank, get_world_size
 from mini_dl.nn.parameter import Parameter
 from mini_dl.ops.creation import empty, zeros, zeros_like
 from mini_dl.ops.joining import stack
@@ -32,7 +32,7 @@ class Rows(NamedTuple):
     size: tuple[int, ...]
     start: int
     stop: int
-    group: Any
+    group: ProcessGroup
 
     @property
     def local_size(self) -> tuple[int, ...]:
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
         return (self.start, *[0] * (len(self.size) - 1))
 
 
-def rows_of(size: Sequence[int], group: Any, rank: int | None = None) -> Rows:
+def rows_of(size: Sequence[int], group: ProcessGroup, rank: int | None = None) -> Rows:
     """The rows that a process (this one, unless `rank` is given) holds of a tensor of shape `size`."""
     each = -(-size[0] // get_world_size(group))
     start = min((get_rank(group) if rank is None else rank) * each, size[0])
@@ -103,7 +103,7 @@ class DTensor(Parameter):
         return f"DTensor(local_tensor={self.to_local()!r}, size={tuple(self.rows.size)}, placements={self.placements})"
 
 
-def shard_of(tensor: Tensor, group: Any) -> DTensor:
+def shard_of(tensor: Tensor, group: ProcessGroup) -> DTensor:
     """The rows of `tensor`, which all processes have alike, that this one keeps. ValueError for a number."""
     if tensor.ndim == 0:
         raise ValueError("a tensor without dimensions has no rows that could be dealt out to processes")

@@ -10,6 +10,7 @@ from mini_dl.distributed.checkpoint.filesystem import FileSystemReader
 from mini_dl.distributed.checkpoint.metadata import Metadata, MetadataIndex, TensorStorageMetadata
 from mini_dl.distributed.checkpoint.nesting import flattened, put
 from mini_dl.distributed.checkpoint.saving import _Ranks, is_stateful
+from mini_dl.distributed.groups import ProcessGroup
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.files.pt.reading import read_pt
 from mini_dl.tensor import Tensor
@@ -20,8 +21,8 @@ def load(
     *,
     checkpoint_id: str | os.PathLike[str] | None = None,
     storage_reader: Any = None,
-    planner: Any = None,
-    process_group: Any = None,
+    planner: object = None,
+    process_group: ProcessGroup | None = None,
     no_dist: bool = False,
 ) -> None:
     """Fill `state_dict` from the folder `checkpoint_id`: tensors in place, other objects by what was written.
@@ -48,8 +49,8 @@ def load(
 
 
 def load_state_dict(
-    state_dict: dict[str, Any], storage_reader: Any, process_group: Any = None, coordinator_rank: int = 0, no_dist: bool = False,
-    planner: Any = None,
+    state_dict: dict[str, Any], storage_reader: Any, process_group: ProcessGroup | None = None,
+    coordinator_rank: int = 0, no_dist: bool = False, planner: object = None,
 ) -> None:  # fmt: skip
     """`load` under its old name."""
     load(state_dict, storage_reader=storage_reader, process_group=process_group, no_dist=no_dist, planner=planner)

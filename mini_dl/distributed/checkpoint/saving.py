@@ -22,7 +22,7 @@ from mini_dl.distributed.checkpoint.metadata import (
     _StorageInfo,
 )
 from mini_dl.distributed.checkpoint.nesting import flattened
-from mini_dl.distributed.groups import get_rank, get_world_size, is_initialized
+from mini_dl.distributed.groups import ProcessGroup, get_rank, get_world_size, is_initialized
 from mini_dl.distributed.mpi import is_available
 from mini_dl.distributed.objects import all_gather_object
 from mini_dl.distributed.sharding import DTensor
@@ -46,8 +46,8 @@ def save(
     *,
     checkpoint_id: str | os.PathLike[str] | None = None,
     storage_writer: Any = None,
-    planner: Any = None,
-    process_group: Any = None,
+    planner: object = None,
+    process_group: ProcessGroup | None = None,
     no_dist: bool = False,
     use_collectives: bool = True,
 ) -> Metadata:
@@ -84,8 +84,8 @@ def save(
 
 
 def save_state_dict(
-    state_dict: dict[str, Any], storage_writer: Any, process_group: Any = None, coordinator_rank: int = 0, no_dist: bool = False,
-    planner: Any = None,
+    state_dict: dict[str, Any], storage_writer: Any, process_group: ProcessGroup | None = None,
+    coordinator_rank: int = 0, no_dist: bool = False, planner: object = None,
 ) -> Metadata:  # fmt: skip
     """`save` under its old name."""
     return save(state_dict, storage_writer=storage_writer, process_group=process_group, no_dist=no_dist, planner=planner)
@@ -113,7 +113,7 @@ def is_stateful(value: object) -> bool:
 class _Ranks:
     """The processes that write or read together."""
 
-    def __init__(self, group: Any, alone: bool) -> None:
+    def __init__(self, group: ProcessGroup | None, alone: bool) -> None:
         self.several = not alone and is_available() and is_initialized()
         self.group, self.rank = group, get_rank(group) if self.several else 0
 

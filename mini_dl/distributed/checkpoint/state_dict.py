@@ -40,13 +40,13 @@ Optimizers = Optimizer | Iterable[Optimizer]
 
 
 def get_state_dict(
-    model: Module, optimizers: Optimizers, *, submodules: Any = None, options: StateDictOptions | None = None
+    model: Module, optimizers: Optimizers, *, submodules: object = None, options: StateDictOptions | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The state of a model, and of its optimizers; all processes must call this."""
     return get_model_state_dict(model, options=options), get_optimizer_state_dict(model, optimizers, options=options)
 
 
-def get_model_state_dict(model: Module, *, submodules: Any = None, options: StateDictOptions | None = None) -> dict[str, Any]:
+def get_model_state_dict(model: Module, *, submodules: object = None, options: StateDictOptions | None = None) -> dict[str, Any]:
     """The state of a model under the names that its parameters have without `DistributedDataParallel` or FSDP around it."""
     options = options or StateDictOptions()
     frozen = {id(p) for p in model.parameters() if not p.requires_grad} if options.ignore_frozen_params else set()
@@ -56,7 +56,7 @@ def get_model_state_dict(model: Module, *, submodules: Any = None, options: Stat
 
 
 def get_optimizer_state_dict(
-    model: Module, optimizers: Optimizers, *, submodules: Any = None, options: StateDictOptions | None = None
+    model: Module, optimizers: Optimizers, *, submodules: object = None, options: StateDictOptions | None = None
 ) -> dict[str, Any]:
     """The state of optimizers by the names of parameters; an optimizer that has made no step is given the state of its first."""
     options = options or StateDictOptions()

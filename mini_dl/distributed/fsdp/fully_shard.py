@@ -14,7 +14,7 @@ from typing import Any
 from mini_dl.autograd.function import Function
 from mini_dl.autograd.graph import saved_tensors_hooks
 from mini_dl.autograd.mode import no_grad
-from mini_dl.distributed.groups import group as World
+from mini_dl.distributed.groups import ProcessGroup, chosen_group
 from mini_dl.distributed.sharding import DTensor, gathered, reduced_to_rows, shard_of
 from mini_dl.nn.modules.module import Module
 from mini_dl.tensor import Tensor
@@ -25,7 +25,7 @@ __all__ = ["FSDPModule", "fully_shard"]
 class Layer:
     """The parameters that one module gathers together: its own and those of children that are not sharded by themselves."""
 
-    def __init__(self, module: Module, group: Any, reshard_after_forward: bool) -> None:
+    def __init__(self, module: Module, group: ProcessGroup, reshard_after_forward: bool) -> None:
         self.group, self.reshard_after_forward, self.averages = group, reshard_after_forward, True
         self.places = _places(module)
         own: dict[int, DTensor] = {}
@@ -158,8 +158,8 @@ def fully_shard(
     mesh: Any = None,
     reshard_after_forward: bool | int | None = None,
     shard_placement_fn: Callable[[Any], Any] | None = None,
-    mp_policy: Any = None,
-    offload_policy: Any = None,
+    mp_policy: object = None,
+    offload_policy: object = None,
     ignored_params: set[Any] | None = None,
 ) -> Any:
     """Deal the parameters of `module` out to the processes by rows; returns `module`, which is an `FSDPModule` from now on.
@@ -180,7 +180,7 @@ def fully_shard(
         for one in module:
             fully_shard(one, mesh=mesh, reshard_after_forward=reshard_after_forward)
         return module
-    group = World.WORLD if mesh is None else mesh.get_group()
+    group = chosen_group(None if mesh is None else mesh.get_group())
     layer = Layer(module, group, True if reshard_after_forward is None else bool(reshard_after_forward))
     module.__class__ = type(f"FSDP{type(module).__name__}", (FSDPModule, type(module)), {})
     object.__setattr__(module, "_layer", layer)

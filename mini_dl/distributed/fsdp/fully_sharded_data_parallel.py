@@ -11,7 +11,7 @@ from typing import Any
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.collectives import broadcast
 from mini_dl.distributed.fsdp.fully_shard import FSDPModule, Layer
-from mini_dl.distributed.groups import get_rank, group as World
+from mini_dl.distributed.groups import ProcessGroup, chosen_group, get_rank
 from mini_dl.distributed.sharding import DTensor
 from mini_dl.nn.modules.module import Module
 from mini_dl.nn.utils.clip_grad import clip_grad_norm_
@@ -65,20 +65,20 @@ class FullyShardedDataParallel(Module, FSDPModule):
     def __init__(
         self,
         module: Module,
-        process_group: Any = None,
+        process_group: ProcessGroup | None = None,
         sharding_strategy: ShardingStrategy | None = None,
-        cpu_offload: Any = None,
+        cpu_offload: object = None,
         auto_wrap_policy: Callable[..., bool] | None = None,
-        backward_prefetch: Any = None,
-        mixed_precision: Any = None,
-        ignored_modules: Any = None,
+        backward_prefetch: object = None,
+        mixed_precision: object = None,
+        ignored_modules: object = None,
         param_init_fn: Callable[[Module], None] | None = None,
-        device_id: Any = None,
+        device_id: object = None,
         sync_module_states: bool = False,
         forward_prefetch: bool = False,
         limit_all_gathers: bool = True,
         use_orig_params: bool = False,
-        ignored_states: Any = None,
+        ignored_states: object = None,
         device_mesh: Any = None,
     ) -> None:
         super().__init__()
@@ -96,9 +96,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
                 raise NotImplementedError(f"mini_dl's FullyShardedDataParallel has no {name}")
         if device_mesh is not None:
             process_group = device_mesh.get_group()
-        self.process_group = World.WORLD if process_group is None else process_group
-        if self.process_group is None:
-            raise ValueError("Default process group has not been initialized, please make sure to call init_process_group.")
+        self.process_group = chosen_group(process_group)
         if param_init_fn is not None:
             param_init_fn(module)
         if sync_module_states:
@@ -181,7 +179,7 @@ class FullyShardedDataParallel(Module, FSDPModule):
     @staticmethod
     @contextmanager
     def state_dict_type(
-        module: Module, state_dict_type: StateDictType, state_dict_config: Any = None, optim_state_dict_config: Any = None
+        module: Module, state_dict_type: StateDictType, state_dict_config: Any = None, optim_state_dict_config: object = None
     ) -> Iterator[None]:
         """What ``state_dict`` and ``load_state_dict`` deal with inside of this block."""
         found = FullyShardedDataParallel.fsdp_modules(module)

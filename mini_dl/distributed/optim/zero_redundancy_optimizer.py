@@ -11,7 +11,7 @@ from typing import Any
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.algorithms.join import Join, Joinable, JoinHook
 from mini_dl.distributed.collectives import broadcast
-from mini_dl.distributed.groups import get_rank, get_world_size, group as World
+from mini_dl.distributed.groups import ProcessGroup, chosen_group, get_rank, get_world_size
 from mini_dl.distributed.objects import gather_object
 from mini_dl.optim.optimizer import Optimizer
 from mini_dl.tensor import Tensor
@@ -31,7 +31,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self,
         params: Any,
         optimizer_class: type[Optimizer],
-        process_group: Any = None,
+        process_group: ProcessGroup | None = None,
         parameters_as_bucket_view: bool = False,
         overlap_with_ddp: bool = False,
         **defaults: Any,
@@ -42,7 +42,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self.initialized = False
         Optimizer.__init__(self, params, defaults)
         Joinable.__init__(self)
-        self.process_group = World.WORLD if process_group is None else process_group
+        self.process_group = chosen_group(process_group)
         self.world_size, self.rank = get_world_size(self.process_group), get_rank(self.process_group)
         self._sizes = [0] * self.world_size
         self._owner: dict[Tensor, int] = {}

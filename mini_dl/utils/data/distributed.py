@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from mini_dl import _parallel_names
 from mini_dl.kernels.mersenne import Generator
 from mini_dl.ops.random import randperm
 from mini_dl.utils.data.sampler import Sampler
@@ -67,8 +68,7 @@ class DistributedSampler(Sampler[T]):
 
 def _of_this_process(num_replicas: int | None, rank: int | None) -> tuple[int, int]:
     """The number of processes and the rank of this one, where they are not given."""
-    from mini_dl.distributed import groups, mpi  # needs mpi4py, which is an extra
-
-    if not mpi.is_available():
+    if _parallel_names.processes is None:
         raise RuntimeError("Requires distributed package to be available, or both `num_replicas` and `rank` to be given")
-    return groups.get_world_size() if num_replicas is None else num_replicas, groups.get_rank() if rank is None else rank
+    known = _parallel_names.processes()
+    return known[0] if num_replicas is None else num_replicas, known[1] if rank is None else rank
