@@ -3,6 +3,8 @@
 Needs mpi4py and a library of MPI: ``pip install 'mini_dl[mpi]' mpich``. Imported when first used.
 """
 
+import os
+
 from mini_dl._parallel_names import (
     DistBackendError,
     DistError,
@@ -62,7 +64,11 @@ from mini_dl.distributed.objects import (
 )
 from mini_dl.distributed.point_to_point import P2POp, batch_isend_irecv, irecv, isend, recv, send
 from mini_dl.distributed.reducing import ReduceOp, supports_complex
+from mini_dl.distributed.rendezvous import rendezvous  # the function, not the file
+from mini_dl.distributed.stores import FileStore, HashStore, PrefixStore, Store, TCPStore
 from mini_dl.distributed.work import Work
+
+import mini_dl.distributed.batchnorm  # isort: skip  # what SyncBatchNorm does among several processes
 
 
 def is_mpi_available() -> bool:
@@ -73,3 +79,15 @@ def is_mpi_available() -> bool:
 def is_gloo_available() -> bool:
     """Whether the name "gloo" can be used: it stands for MPI."""
     return is_available()
+
+
+def is_torchelastic_launched() -> bool:
+    """Whether `mini_dl.distributed.run` has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def get_default_backend_for_device(device: object) -> str:
+    """The backend for a device: there is one device. ValueError for others."""
+    if str(device).partition(":")[0] != "cpu":
+        raise ValueError(f"Default backend not registered for device : {device}")
+    return Backend.GLOO

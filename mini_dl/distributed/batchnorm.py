@@ -6,7 +6,7 @@ from typing import Any
 
 from mini_dl.autograd.mode import no_grad
 from mini_dl.distributed.groups import group as World
-from mini_dl.distributed.nn import all_reduce
+from mini_dl.distributed.nn.functional import all_reduce
 from mini_dl.nn.modules import batchnorm
 from mini_dl.ops.from_data import tensor
 from mini_dl.tensor import Tensor

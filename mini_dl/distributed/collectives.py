@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from mini_dl._dtypes import Array, buffer_of
-from mini_dl.distributed.groups import ProcessGroup, member, rank_in
-from mini_dl.distributed.mpi import as_bytes, memory_for, memory_of, mpi, reduction
+from mini_dl.distributed.groups import Group, ProcessGroup, member, rank_in
+from mini_dl.distributed.mpi import Comm, Request, as_bytes, memory_for, memory_of, mpi, reduction
 from mini_dl.distributed.reducing import RedOpType, ReduceOp, supports_complex
 from mini_dl.distributed.work import Collective, Heading, Work
 from mini_dl.tensor import Tensor, written
 
-Start = Callable[[Any], Any]
+Start = Callable[[Comm], Request]
 
 
 def _run(
@@ -101,7 +101,7 @@ def _back_to(tensors: Sequence[Tensor], row: Array) -> None:
 # ------------------------------------------------------------------------------------------------ reductions
 
 
-def all_reduce(tensor: Tensor, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Work | None:
+def all_reduce(tensor: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False) -> Work | None:
     """Reduce a tensor over all ranks, in place: all get the result.
 
     RuntimeError, on all ranks, if their tensors differ in type or number of elements; for a reduction that a type does not have.
@@ -113,7 +113,7 @@ def all_reduce(tensor: Tensor, op: Any = ReduceOp.SUM, group: Any = None, async_
     row, back = memory_for(tensor)
     (message,), how = reduction(op, tensor, row)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Iallreduce(mpi().IN_PLACE, message, how)
 
     finish = _averaged(op, row, tensor, ranks, back)
@@ -139,7 +139,7 @@ def _averaged(op: RedOpType, row: Array, tensor: Tensor, group: ProcessGroup, ba
 
 
 def reduce(
-    tensor: Tensor, dst: int | None = None, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False,
+    tensor: Tensor, dst: int | None = None, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False,
     group_dst: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Reduce a tensor over all ranks, in place: rank `dst` gets the result."""
@@ -152,7 +152,7 @@ def reduce(
     row, back = memory_for(tensor) if here else (memory_of(tensor), lambda: None)
     (message,), how = reduction(op, tensor, row)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Ireduce(mpi().IN_PLACE if here else message, message if here else None, how, root)
 
     finish = _averaged(op, row, tensor, ranks, back) if here else None
@@ -160,7 +160,7 @@ def reduce(
 
 
 def reduce_scatter(
-    output: Tensor, input_list: list[Tensor], op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False
+    output: Tensor, input_list: list[Tensor], op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False
 ) -> Work | None:
     """Reduce the tensors of a list over all ranks: rank i gets the result of number i."""
     check_single(output, "output")
@@ -173,7 +173,7 @@ def reduce_scatter(
 
 
 def reduce_scatter_tensor(
-    output: Tensor, input: Tensor, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False
+    output: Tensor, input: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False
 ) -> Work | None:
     """Reduce a tensor over all ranks: each gets its part of the result, parts of one size in the order of the ranks."""
     check_single(output, "output")
@@ -192,12 +192,12 @@ def reduce_scatter_tensor(
 reduce_scatter_single = _reduce_scatter_base = reduce_scatter_tensor
 
 
-def _reduce_scatter(output: Tensor, given: Array, op: Any, group: ProcessGroup, async_op: bool) -> Work | None:
+def _reduce_scatter(output: Tensor, given: Array, op: RedOpType, group: ProcessGroup, async_op: bool) -> Work | None:
     _check_complex(op, output)
     row, back = memory_for(output, filled=False)
     (sent, kept), how = reduction(op, output, given, row)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Ireduce_scatter_block(sent, kept, how)
 
     finish = _averaged(op, row, output, group, back)
@@ -208,7 +208,7 @@ def _reduce_scatter(output: Tensor, given: Array, op: Any, group: ProcessGroup, 
 
 
 def broadcast(
-    tensor: Tensor, src: int | None = None, group: Any = None, async_op: bool = False, group_src: int | None = None
+    tensor: Tensor, src: int | None = None, group: Group = None, async_op: bool = False, group_src: int | None = None
 ) -> Work | None:
     """Write the tensor of rank `src` to those of all other ranks."""
     if (ranks := member(group, "broadcast")) is None:
@@ -217,14 +217,14 @@ def broadcast(
     check_single(tensor, "tensor")
     row, back = (memory_of(tensor), None) if ranks.rank() == root else memory_for(tensor, filled=False)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Ibcast(as_bytes(row), root)
 
     return _run(ranks, _heading("broadcast", tensor, root), start, back, [tensor], async_op)
 
 
 def gather(
-    tensor: Tensor, gather_list: list[Tensor] | None = None, dst: int | None = None, group: Any = None, async_op: bool = False,
+    tensor: Tensor, gather_list: list[Tensor] | None = None, dst: int | None = None, group: Group = None, async_op: bool = False,
     group_dst: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Write the tensors of all ranks to the list of rank `dst` (0 if not given)."""
@@ -241,7 +241,7 @@ def gather(
     row = memory_of(tensor)
     kept = np.empty(row.size * ranks.size() if here else 0, row.dtype)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Igather(as_bytes(row), as_bytes(kept) if here else None, root)
 
     return _run(ranks, _heading("gather", tensor, root), start, lambda: _back_to(outputs, kept), outputs, async_op)
@@ -257,7 +257,7 @@ def check_list_for_rank(name: str, kind: str, here: bool, tensors: list[Any]) ->
 
 
 def scatter(
-    tensor: Tensor, scatter_list: list[Tensor] | None = None, src: int | None = None, group: Any = None, async_op: bool = False,
+    tensor: Tensor, scatter_list: list[Tensor] | None = None, src: int | None = None, group: Group = None, async_op: bool = False,
     group_src: int | None = None,
 ) -> Work | None:  # fmt: skip
     """Write the tensors of the list of rank `src` (0 if not given) to those of the ranks."""
@@ -274,7 +274,7 @@ def scatter(
     sent = _row_of(inputs, tensor)
     row, back = memory_for(tensor, filled=False)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Iscatter(as_bytes(sent) if here else None, as_bytes(row), root)
 
     return _run(ranks, _heading("scatter", tensor, root), start, back, [tensor], async_op)
@@ -283,7 +283,7 @@ def scatter(
 # ------------------------------------------------------------------------------------------------ from all, to all
 
 
-def all_gather(tensor_list: list[Tensor], tensor: Tensor, group: Any = None, async_op: bool = False) -> Work | None:
+def all_gather(tensor_list: list[Tensor], tensor: Tensor, group: Group = None, async_op: bool = False) -> Work | None:
     """Write the tensors of all ranks to the list of each."""
     check_list(tensor_list, "tensor_list")
     check_single(tensor, "tensor")
@@ -294,13 +294,15 @@ def all_gather(tensor_list: list[Tensor], tensor: Tensor, group: Any = None, asy
     row = memory_of(tensor)
     kept = np.empty(row.size * ranks.size(), row.dtype)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Iallgather(as_bytes(row), as_bytes(kept))
 
     return _run(ranks, _heading("all_gather", tensor), start, lambda: _back_to(tensor_list, kept), tensor_list, async_op)
 
 
-def all_gather_into_tensor(output_tensor: Tensor, input_tensor: Tensor, group: Any = None, async_op: bool = False) -> Work | None:
+def all_gather_into_tensor(
+    output_tensor: Tensor, input_tensor: Tensor, group: Group = None, async_op: bool = False
+) -> Work | None:
     """Write the tensors of all ranks to one tensor of each, in the order of the ranks."""
     check_single(input_tensor, "input_tensor")
     check_single(output_tensor, "output_tensor")
@@ -317,7 +319,7 @@ def all_gather_into_tensor(output_tensor: Tensor, input_tensor: Tensor, group: A
     if np.may_share_memory(sent, row):  # a part of the output, as it is where shards are gathered: MPI wants them apart
         sent = sent.copy()
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         return comm.Iallgather(as_bytes(sent), as_bytes(row))
 
     return _run(ranks, _heading("all_gather", input_tensor), start, back, [output_tensor], async_op)
@@ -327,7 +329,7 @@ all_gather_single = _all_gather_base = all_gather_into_tensor
 
 
 def all_to_all(
-    output_tensor_list: list[Tensor], input_tensor_list: list[Tensor], group: Any = None, async_op: bool = False
+    output_tensor_list: list[Tensor], input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
 ) -> Work | None:
     """Send tensor i of the list to rank i, and write what rank i sends to tensor i of the other list."""
     if (ranks := member(group, "all_to_all")) is None:
@@ -350,7 +352,7 @@ def all_to_all_single(
     input: Tensor,
     output_split_sizes: Sequence[int] | None = None,
     input_split_sizes: Sequence[int] | None = None,
-    group: Any = None,
+    group: Group = None,
     async_op: bool = False,
 ) -> Work | None:
     """Send part i of the rows of `input` to rank i, and write what rank i sends to part i of `output`. Without sizes, all parts
@@ -388,7 +390,7 @@ def _exchange(
 ) -> Work | None:  # fmt: skip
     sending, receiving = ([n * sent.itemsize for n in each] for each in sizes)
 
-    def start(comm: Any) -> Any:
+    def start(comm: Comm) -> Request:
         (out, kind), (into, _) = as_bytes(sent), as_bytes(kept)
         return comm.Ialltoallv([out, sending, kind], [into, receiving, kind])
 
@@ -398,7 +400,9 @@ def _exchange(
 # ------------------------------------------------------------------------------------------------ nothing but time
 
 
-def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None, timeout: timedelta | None = None) -> Work | None:
+def barrier(
+    group: Group = None, async_op: bool = False, device_ids: object = None, timeout: timedelta | None = None
+) -> Work | None:
     """Wait until all ranks are here."""
     if (ranks := member(group, "barrier")) is None:
         return None
@@ -409,7 +413,7 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None, t
     return None
 
 
-def monitored_barrier(group: Any = None, timeout: timedelta | float | None = None, wait_all_ranks: bool = False) -> None:
+def monitored_barrier(group: Group = None, timeout: timedelta | float | None = None, wait_all_ranks: bool = False) -> None:
     """Wait until all ranks are here. RuntimeError after `timeout`, on rank 0 with the ranks that are missing."""
     if (ranks := member(group, "monitored_barrier")) is None:
         return
@@ -423,7 +427,7 @@ def monitored_barrier(group: Any = None, timeout: timedelta | float | None = Non
 # ------------------------------------------------------------------------------------------------ several tensors
 
 
-def all_reduce_coalesced(tensors: Any, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Any:
+def all_reduce_coalesced(tensors: Any, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False) -> Any:
     """`all_reduce` of each of these tensors."""
     tensors = [tensors] if isinstance(tensors, Tensor) else tensors
     check_list(tensors, "tensor")
@@ -435,7 +439,7 @@ def all_reduce_coalesced(tensors: Any, op: Any = ReduceOp.SUM, group: Any = None
 
 
 def all_gather_coalesced(
-    output_tensor_lists: Any, input_tensor_list: list[Tensor], group: Any = None, async_op: bool = False
+    output_tensor_lists: Any, input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
 ) -> Any:
     """`all_gather` of each of these tensors: list i of the outputs has what came from rank i."""
     if (ranks := member(group, "all_gather_coalesced")) is None:

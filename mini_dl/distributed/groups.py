@@ -6,14 +6,14 @@ import os
 import warnings
 from collections import deque
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar, TypeAlias
 from zlib import crc32
 
 from mini_dl import _parallel_names
 from mini_dl._parallel_names import default_pg_timeout
 from mini_dl.distributed.backends import Backend, checked_backend
 from mini_dl.distributed.launching import set_environment, stop_all_on_error
-from mini_dl.distributed.mpi import INSTALL, is_available, mpi
+from mini_dl.distributed.mpi import INSTALL, Comm, is_available, mpi
 from mini_dl.distributed.work import Collective
 
 ASSIGNED = 1 << 14
@@ -27,7 +27,9 @@ class ProcessGroup:
     have not begun to send data.
     """
 
-    def __init__(self, comm: Any, ranks: list[int], backend: str, timeout: timedelta, name: str, description: str | None) -> None:
+    def __init__(
+        self, comm: Comm, ranks: list[int], backend: str, timeout: timedelta, name: str, description: str | None
+    ) -> None:
         self.comm, self.control = comm, comm.Dup()
         self.ranks, self.backend, self.timeout = ranks, backend, timeout
         self.group_name, self.group_desc = name, description or "undefined"
@@ -57,6 +59,10 @@ class ProcessGroup:
         self.comm.Free()
 
     __hash__ = object.__hash__
+
+
+Group: TypeAlias = ProcessGroup | int | None
+"""A group as an argument: None for that of all processes, a number for one that this process is not in."""
 
 
 class _Groups:
@@ -112,9 +118,9 @@ def init_process_group(
     timeout: timedelta | None = None,
     world_size: int = -1,
     rank: int = -1,
-    store: Any = None,
+    store: object = None,
     group_name: str = "",
-    pg_options: Any = None,
+    pg_options: object = None,
     device_id: object = None,
     _ranks: list[int] | None = None,
 ) -> None:
@@ -165,13 +171,13 @@ def _next_name() -> str:
     return str(groups.count - 1)
 
 
-def destroy_process_group(group: Any = None) -> None:
+def destroy_process_group(group: Group = None) -> None:
     """Undo `new_group`; without `group`, or for the group of all, undo all groups. All ranks of the group must call it."""
     if group == GroupMember.NON_GROUP_MEMBER:
         return
     group = groups.default if group is None else group
     assert group is not None, "Process group cannot be None"
-    if group is not groups.default and group.group_name not in groups.made:
+    if not isinstance(group, ProcessGroup) or (group is not groups.default and group.group_name not in groups.made):
         raise ValueError("Invalid process group specified")
     if group is groups.default:
         for each in groups.made.values():
@@ -190,12 +196,12 @@ def new_group(
     ranks: list[int] | None = None,
     timeout: timedelta | None = None,
     backend: str | None = None,
-    pg_options: Any = None,
+    pg_options: object = None,
     use_local_synchronization: bool = False,
     group_desc: str | None = None,
     device_id: object = None,
     sort_ranks: bool = True,
-) -> Any:
+) -> ProcessGroup | int | None:
     """A group of some processes, by their `ranks`. All processes call this in the same order, also those that are not in it:
     they get ``GroupMember.NON_GROUP_MEMBER``.
 
@@ -235,12 +241,12 @@ def _checked_ranks(ranks: list[int] | None, size: int, in_order: bool) -> list[i
 
 def new_subgroups(
     group_size: int | None = None,
-    group: Any = None,
+    group: Group = None,
     timeout: timedelta | None = None,
     backend: str | None = None,
-    pg_options: Any = None,
+    pg_options: object = None,
     group_desc: str | None = None,
-) -> tuple[Any, list[Any]]:
+) -> tuple[Group, list[Group]]:
     """The group's ranks in groups of `group_size`: that of this process, and all of them."""
     if group_size is None:
         raise ValueError("group_size must be given: there are no devices to count")
@@ -260,9 +266,9 @@ def new_subgroups_by_enumeration(
     ranks_per_subgroup_list: list[list[int]],
     timeout: timedelta | None = None,
     backend: str | None = None,
-    pg_options: Any = None,
+    pg_options: object = None,
     group_desc: str | None = None,
-) -> tuple[Any, list[Any]]:
+) -> tuple[Group, list[Group]]:
     """Groups of these ranks, which have no rank in common: that of this process (or None), and all of them."""
     if not ranks_per_subgroup_list:
         raise ValueError("The arg 'ranks_per_subgroup_list' cannot be empty")
@@ -281,22 +287,22 @@ def new_subgroups_by_enumeration(
 # ------------------------------------------------------------------------------------------------ ranks
 
 
-def get_rank(group: Any = None) -> int:
+def get_rank(group: Group = None) -> int:
     """The rank of this process in the group (that of all processes); -1 if it is not in it."""
     return -1 if group == GroupMember.NON_GROUP_MEMBER else chosen_group(group).rank()
 
 
-def get_world_size(group: Any = None) -> int:
+def get_world_size(group: Group = None) -> int:
     """How many processes the group (that of all processes) has; -1 if this one is not in it."""
     return -1 if group == GroupMember.NON_GROUP_MEMBER else chosen_group(group).size()
 
 
-def get_process_group_ranks(group: Any) -> list[int]:
+def get_process_group_ranks(group: Group) -> list[int]:
     """The ranks of the group's processes among all."""
     return list(chosen_group(group).ranks)
 
 
-def get_group_rank(group: Any, global_rank: int) -> int:
+def get_group_rank(group: Group, global_rank: int) -> int:
     """The rank in the group of the process that has `global_rank` among all. ValueError if it is not in it."""
     if group is groups.default:
         return global_rank
@@ -306,7 +312,7 @@ def get_group_rank(group: Any, global_rank: int) -> int:
     return int(ranks.index(global_rank))
 
 
-def get_global_rank(group: Any, group_rank: int) -> int:
+def get_global_rank(group: Group, group_rank: int) -> int:
     """The rank among all processes of the one that has `group_rank` in the group. ValueError if there is none."""
     if group is groups.default:
         return group_rank
@@ -316,18 +322,22 @@ def get_global_rank(group: Any, group_rank: int) -> int:
     return int(ranks[group_rank])
 
 
-def _registered(group: Any) -> ProcessGroup:
+def _registered(group: Group) -> ProcessGroup:
     if not isinstance(group, ProcessGroup) or groups.made.get(group.group_name) is not group:
         raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
     return group
 
 
-def chosen_group(group: Any) -> ProcessGroup:
+def chosen_group(group: Group) -> ProcessGroup:
     """The group that an argument stands for: None for that of all processes."""
-    return default_group() if group is None else group
+    if group is None:
+        return default_group()
+    if not isinstance(group, ProcessGroup):
+        raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
+    return group
 
 
-def member(group: Any, doing: str) -> ProcessGroup | None:
+def member(group: Group, doing: str) -> ProcessGroup | None:
     """The group that an argument stands for; None, with a warning, if this process is not in it."""
     if group == GroupMember.NON_GROUP_MEMBER:
         rank = -1 if groups.default is None else groups.default.rank()
@@ -348,18 +358,18 @@ def rank_in(group: ProcessGroup, global_rank: int | None, group_rank: int | None
     return get_group_rank(group, global_rank)
 
 
-def get_backend(group: Any = None) -> str:
+def get_backend(group: Group = None) -> str:
     """The name under which the group's backend was asked for."""
     return Backend(_member_or_error(group).backend)
 
 
-def get_backend_config(group: Any = None) -> str:
+def get_backend_config(group: Group = None) -> str:
     """The backends of the group by device."""
     backend = _member_or_error(group).backend
     return backend if ":" in backend else f"cpu:{backend}"
 
 
-def _member_or_error(group: Any) -> ProcessGroup:
+def _member_or_error(group: Group) -> ProcessGroup:
     if group == GroupMember.NON_GROUP_MEMBER:
         raise ValueError("Invalid process group specified")
     return chosen_group(group)

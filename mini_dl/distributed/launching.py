@@ -15,7 +15,7 @@ from mini_dl.distributed.mpi import is_available, mpi
 
 @contextlib.contextmanager
 def whole_job() -> Iterator[None]:
-    """Around a program that a launcher of MPI has started: what it finds in its environment, and that its failure ends the job."""
+    """Around a program that a launcher of MPI has started: sets its environment, and lets its failure end the job."""
     if is_available():
         set_environment()
         stop_all_on_error()

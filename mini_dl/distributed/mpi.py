@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,10 @@ def mpi() -> Any:
     return MPI
 
 
+Comm: TypeAlias = Any
+"""A communicator of mpi4py, which may not be installed."""
+Request: TypeAlias = Any
+"""What MPI is doing."""
 Back = Callable[[], None]
 """What is called once the data have arrived."""
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mini_dl.distributed.collectives import check_single
-from mini_dl.distributed.groups import ProcessGroup, chosen_group, get_global_rank, get_rank, member, rank_in
+from mini_dl.distributed.groups import Group, ProcessGroup, chosen_group, get_global_rank, get_rank, member, rank_in
 from mini_dl.distributed.mpi import as_bytes, memory_for, memory_of, mpi
 from mini_dl.distributed.work import Work
 from mini_dl.tensor import Tensor
 
 
-def isend(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None) -> Work | None:
+def isend(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int = 0, group_dst: int | None = None) -> Work | None:
     """Begin to send a tensor to rank `dst`; it may not be modified before the `Work` is over."""
     if (ranks := member(group, "isend")) is None:
         return None
@@ -22,7 +22,7 @@ def isend(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 
     return Work(ranks, "send", ranks.comm.Isend(as_bytes(row), to, tag), None, [tensor])
 
 
-def irecv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None) -> Work | None:
+def irecv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0, group_src: int | None = None) -> Work | None:
     """Begin to receive a tensor from rank `src`, or from any."""
     check_single(tensor, "tensor")
     if (ranks := member(group, "irecv")) is None:
@@ -42,7 +42,7 @@ def irecv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 
     return work
 
 
-def send(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None) -> None:
+def send(tensor: Tensor, dst: int | None = None, group: Group = None, tag: int = 0, group_dst: int | None = None) -> None:
     """Send a tensor to rank `dst`. ValueError if that is this one."""
     if (ranks := member(group, "send")) is None:
         return
@@ -51,7 +51,7 @@ def send(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0
     isend(tensor, group=ranks, tag=tag, group_dst=to).wait()  # type: ignore[union-attr]
 
 
-def recv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None) -> int:
+def recv(tensor: Tensor, src: int | None = None, group: Group = None, tag: int = 0, group_src: int | None = None) -> int:
     """Receive a tensor from rank `src`, or from any; the rank among all that it came from, -1 outside of the group.
 
     RuntimeError for a message of another size.
@@ -74,7 +74,7 @@ class P2POp:
     """A message for `batch_isend_irecv`: `isend` or `irecv`, the tensor, the other rank."""
 
     def __init__(
-        self, op: Callable[..., Any], tensor: Tensor, peer: int | None = None, group: Any = None, tag: int = 0,
+        self, op: Callable[..., Any], tensor: Tensor, peer: int | None = None, group: Group = None, tag: int = 0,
         group_peer: int | None = None,
     ) -> None:  # fmt: skip
         if op not in (isend, irecv):

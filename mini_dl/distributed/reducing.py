@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -40,19 +40,21 @@ RedOpType.__module__, RedOpType.__qualname__ = "torch.distributed", "ReduceOp.Re
 class ReduceOp:
     """The reductions by name: ``ReduceOp.SUM``. Called with one of them, it is that one."""
 
-    RedOpType = RedOpType
-    SUM: ClassVar[Any] = RedOpType.SUM
-    AVG: ClassVar[Any] = RedOpType.AVG
-    PRODUCT: ClassVar[Any] = RedOpType.PRODUCT
-    MIN: ClassVar[Any] = RedOpType.MIN
-    MAX: ClassVar[Any] = RedOpType.MAX
-    BAND: ClassVar[Any] = RedOpType.BAND
-    BOR: ClassVar[Any] = RedOpType.BOR
-    BXOR: ClassVar[Any] = RedOpType.BXOR
-    PREMUL_SUM: ClassVar[Any] = RedOpType.PREMUL_SUM
+    SUM = RedOpType.SUM
+    AVG = RedOpType.AVG
+    PRODUCT = RedOpType.PRODUCT
+    MIN = RedOpType.MIN
+    MAX = RedOpType.MAX
+    BAND = RedOpType.BAND
+    BOR = RedOpType.BOR
+    BXOR = RedOpType.BXOR
+    PREMUL_SUM = RedOpType.PREMUL_SUM
 
     def __new__(cls, op: Any) -> Any:
         return RedOpType(op)
+
+
+ReduceOp.RedOpType = RedOpType  # type: ignore[attr-defined]
 
 
 def supports_complex(reduceOp: RedOpType) -> bool:

@@ -1,4 +1,4 @@
-"""``python -m mini_dl.distributed.run --nproc-per-node 4 train.py``: starts the processes with ``mpiexec``, from torchrun's arguments.
+"""``python -m mini_dl.distributed.run --nproc-per-node 4 train.py``: torchrun's arguments; ``mpiexec`` starts the processes.
 
 Which machines take part is for MPI to know, and for the queue of a cluster to tell it: rendezvous and start method of torchrun
 are accepted and not needed.
