@@ -1,7 +1,7 @@
 """The reference: one entry for each public name, written when the site is built, to docs/reference.
 
-Entries are grouped as torch's own reference groups them, which is how the files of `mini_dl/ops` and `mini_dl/nn/modules` are cut.
-An entry shows the docstring with its formulas as mathematics, what was compared with torch (`parity.txt`), and its source.
+Entries are grouped as torch's own reference groups them, which is how the files of `mini_dl/ops` and `mini_dl/nn/modules` are
+cut. An entry shows the docstring with its formulas as mathematics, what was compared with torch (`parity.txt`), and its source.
 """
 
 from __future__ import annotations

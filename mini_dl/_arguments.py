@@ -458,7 +458,7 @@ def as_bool(value: object) -> Any:
     return value if isinstance(value, bool) else NotImplemented
 
 
-def as_int(value: object) -> Any:
+def as_int(value: Any) -> Any:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
     if hasattr(type(value), "__index__") and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor)):

@@ -1,14 +1,15 @@
 """Running the graph backwards: newest node first.
 
 Whatever consumed a node was recorded after it, so its gradient is complete when its turn comes: no graph search, no recursion.
-Leaves wait until all nodes have run.
+Leaves wait until all nodes have run, but for those with a hook that runs once ``.grad`` is written: they are finished after the
+last node that uses them, so that such a hook may work, and gradients may be sent to other processes, while the rest runs.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -24,6 +25,7 @@ from mini_dl.autograd.graph import (
     Node,
     aim,
     edge_of,
+    edges_in_order,
     flat_edges,
     grad_fn_and_number,
 )
@@ -51,8 +53,10 @@ def run_backward(
         if len(tensors) == 1 and not run.pending:  # nothing asked for lies behind it: torch runs the hooks of a single root
             run_hooks_of_root(run.roots[0], gradients[0])
         gradients, gradient = (), None  # type: ignore[assignment]  # what nobody else holds may be given away
-        run_nodes(run, retain_graph, accumulate)
-        finish_leaves(run, create_graph, accumulate)
+        run_nodes(run, retain_graph, create_graph, accumulate)
+        finish_leaves(run, run.leaves, create_graph, accumulate)
+        for callback in run.callbacks:
+            callback()
     finally:
         mode.enabled, mode.run_under_way = before, outer
     return run.results
@@ -62,8 +66,8 @@ class Run:
     """What is under way in one run: the gradients that wait, and for what."""
 
     __slots__ = (
-        "__weakref__", "everything", "leaf_positions", "leaves", "needed", "owned", "pending", "queue", "results", "roots",
-        "wanted",
+        "__weakref__", "callbacks", "everything", "last_users", "leaf_positions", "leaves", "needed", "owned", "pending", "queue",
+        "results", "roots", "wanted",
     )  # fmt: skip
 
     def __init__(self, tensors: Sequence[Tensor | GradientEdge], inputs: Sequence[Tensor | GradientEdge] | None) -> None:
@@ -77,6 +81,8 @@ class Run:
         self.leaf_positions: dict[int, list[int]] = {}
         self.everything = inputs is None
         self.needed: set[Node] = set()
+        self.callbacks: list[Callable[[], object]] = []  # what is called when the run is over
+        self.last_users = last_users(self.roots) if Hooks.of_leaves else {}
         if inputs is not None:
             for position, tensor in enumerate(inputs):
                 edge = aim(tensor)
@@ -182,10 +188,17 @@ class Run:
                 self.results[position] = grad[number] if node.several_ else grad
 
 
-def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
+def queue_callback(callback: Callable[[], object]) -> None:
+    """Call `callback` when the run under way is over. RuntimeError outside of a run."""
+    if mode.run_under_way is None:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    mode.run_under_way.callbacks.append(callback)
+
+
+def run_nodes(run: Run, retain_graph: bool, create_graph: bool, accumulate: bool) -> None:
     """Take the nodes that wait, newest first, and send on what their formulas make of the gradient that came."""
     pending, queue, owned, wanted, everything = run.pending, run.queue, run.owned, run.wanted, run.everything
-    send, send_nothing = run.send, run.send_nothing
+    send, send_nothing, last_users = run.send, run.send_nothing, run.last_users
     watching = anomaly.setting.on and anomaly.setting.check_nan
     while queue:
         node = heappop(queue)[1]
@@ -232,11 +245,15 @@ def run_nodes(run: Run, retain_graph: bool, accumulate: bool) -> None:
                 send_nothing(edge)
         del sent
         g = None
+        if last_users and node in last_users:
+            finish_leaves(run, last_users[node], create_graph, accumulate)
 
 
-def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
-    """Give the leaves their gradients, once all of them are complete."""
-    for leaf in run.leaves:
+def finish_leaves(run: Run, leaves: Sequence[Tensor], create_graph: bool, accumulate: bool) -> None:
+    """Give `leaves` their gradients, once these are complete; those that have them by now are passed over."""
+    for leaf in leaves:
+        if leaf not in run.pending:
+            continue
         grad = run.pending.pop(leaf)
         if leaf._hooks is not None:
             grad = run_tensor_hooks(leaf._hooks.tensor.get(0, {}), grad)
@@ -258,6 +275,21 @@ def finish_leaves(run: Run, create_graph: bool, accumulate: bool) -> None:
                 for hook in list(own.after.values()):
                     if (changed := hook((), (came,))) is not None:
                         checked_replacements(changed, (), hook)
+
+
+def last_users(roots: Sequence[Any]) -> dict[Node, list[Tensor]]:
+    """The leaves with hooks that run once ``.grad`` is written, under the node behind `roots` that uses them last: the oldest."""
+    oldest: dict[Tensor, Node] = {}
+    for node in nodes_behind(roots)[0]:
+        for edge in edges_in_order(node):
+            if not isinstance(edge, Tensor) or edge._hooks is None or not edge._hooks.after:
+                continue
+            if edge not in oldest or node.seq_ < oldest[edge].seq_:
+                oldest[edge] = node
+    found: dict[Node, list[Tensor]] = {}
+    for leaf, node in oldest.items():
+        found.setdefault(node, []).append(leaf)
+    return found
 
 
 def nodes_behind(roots: Sequence[Any]) -> tuple[set[Node], set[int]]:

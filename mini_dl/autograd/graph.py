@@ -7,7 +7,7 @@ import itertools
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -79,11 +79,7 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """Where this node sends gradients: (node, number of its output), or None where none is needed."""
-        if hasattr(self, "inputs_"):
-            edges = self.inputs_
-        else:
-            edges, order = list(flat_edges(self.edges_)), getattr(self.op_, "order", None)
-            edges = edges if order is None else [edges[i] for i in order]
+        edges = self.inputs_ if hasattr(self, "inputs_") else edges_in_order(self)
         pairs = [grad_fn_and_number(edge) for edge in edges]
         return tuple([(shown(node), number) for node, number in pairs])
 
@@ -219,6 +215,12 @@ def flat_edges(edges: Any) -> Iterator[Edge | None]:
             yield edge
 
 
+def edges_in_order(node: Node) -> list[Edge | None]:
+    """The edges of a node in the order in which torch's node has them."""
+    edges, order = list(flat_edges(node.edges_)), getattr(node.op_, "order", None)
+    return edges if order is None else [edges[i] for i in order]
+
+
 def grad_fn_and_number(edge: Edge | None) -> tuple[Any, int]:
     if edge is None:
         return None, 0
@@ -251,6 +253,9 @@ class Hooks:
     """
 
     __slots__ = ("accumulator", "after", "before", "node", "retain", "tensor")
+
+    of_leaves: ClassVar[bool] = False
+    """Whether any leaf ever got a hook that runs after its ``.grad`` was written: only then are the last users looked for."""
 
     def __init__(self) -> None:
         self.tensor: dict[int, dict[int, Callable[..., Any]]] = {}

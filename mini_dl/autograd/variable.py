@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 
 from mini_dl._checks import type_name
 from mini_dl._dtypes import default_numpy
+from mini_dl.autograd.engine import queue_callback
 from mini_dl.tensor import Tensor, wrap
 
 __all__ = ["Variable", "VariableMeta"]
@@ -34,6 +36,8 @@ class Variable(metaclass=VariableMeta):
     >>> isinstance(torch.ones(2), Variable)
     True
     """
+
+    _execution_engine = SimpleNamespace(queue_callback=queue_callback)
 
     def __new__(  # type: ignore[misc]
         cls,

@@ -1,0 +1,217 @@
+"""A communication under way, and its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mini_dl._dtypes import ALL, of_numpy
+from mini_dl._parallel_names import DistBackendError
+from mini_dl.distributed.mpi import mpi
+from mini_dl.futures import Future
+from mini_dl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from mini_dl.distributed.groups import ProcessGroup
+
+SPINS = 2000
+"""How often the state is asked for before other processes get a turn."""
+
+
+class Work:
+    """A communication under way. It goes on within `wait`, `is_completed` and whatever else the program does with MPI."""
+
+    def __init__(
+        self, group: ProcessGroup, name: str, request: Any = None, finish: Callable[[], None] | None = None,
+        result: list[Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        self._group, self._name, self._request, self._finish = group, name, request, finish
+        self._result = [] if result is None else result
+        self._done = False
+        self._error: Exception | None = None
+        self._futures: list[WorkFuture] = []
+        self._status: Any = None
+
+    def _arrived(self) -> bool:
+        """Whether the data have: asks MPI, which goes on meanwhile."""
+        if self._status is None:
+            self._status = mpi().Status()
+        return bool(self._request.Test(self._status))
+
+    def _ask(self) -> bool:
+        """Whether this is over, with a result or an error."""
+        if self._done:
+            return True
+        try:
+            if not self._arrived():
+                return False
+            if self._finish is not None:
+                self._finish()
+        except mpi().Exception as error:
+            self._error = DistBackendError(f"{self._name}: {error}")
+        except Exception as error:
+            self._error = error
+        self._done, self._request, self._finish = True, None, None
+        for future in self._futures:
+            future.settle()
+        return True
+
+    def is_completed(self) -> bool:
+        """Whether this is over."""
+        return self._ask()
+
+    def is_success(self) -> bool:
+        """Whether this is over without an error."""
+        return self._ask() and self._error is None
+
+    def exception(self) -> Exception | None:
+        """The error with which it ended."""
+        return self._error
+
+    def wait(self, timeout: timedelta | None = None) -> bool:
+        """Return once this is over. RuntimeError after `timeout`, by default that of the group, and if it ends with an error."""
+        limit = (timeout or self._group.timeout).total_seconds()
+        turns, begin = 0, time.monotonic()
+        while not self._ask():
+            turns += 1
+            if turns > SPINS:
+                waited = time.monotonic() - begin
+                if waited > limit:
+                    raise DistBackendError(f"Timed out waiting {round(limit * 1000)}ms for {self._name} operation to complete")
+                time.sleep(0 if waited < 0.02 else 1e-4)
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def synchronize(self) -> None:
+        """`wait`: nothing here runs on another device."""
+        self.wait()
+
+    def result(self) -> list[Tensor]:
+        """The tensors that were written."""
+        return self._result
+
+    def source_rank(self) -> int:
+        """The rank in the group that a message came from."""
+        return int(self._status.source)
+
+    _source_rank = source_rank
+
+    def get_future(self) -> WorkFuture:
+        """The tensors that are written, as a future result."""
+        future = WorkFuture(self)
+        self._futures.append(future)
+        if self._done:
+            future.settle()
+        return future
+
+
+class WorkFuture(Future[Any]):
+    """The result of a `Work`, or what follows from it: to wait for it is to wait for the work."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self._work = work
+
+    def settle(self) -> None:
+        """Take the result or the error of the work."""
+        if self._work._error is not None:
+            self.set_exception(self._work._error)
+        else:
+            self.set_result(self._work.result())
+
+    def done(self) -> bool:
+        return super().done() or (self._work._ask() and super().done())
+
+    def wait(self) -> Any:
+        if not super().done():
+            self._work.wait()
+        return super().wait()
+
+    def _another(self) -> Future[Any]:
+        return WorkFuture(self._work)
+
+
+# ------------------------------------------------------------------------------------------------ all ranks of a group
+
+NAMES = (
+    "barrier broadcast all_reduce reduce all_gather gather scatter reduce_scatter all_to_all all_to_all_single "
+    "all_gather_object gather_object broadcast_object_list scatter_object_list"
+).split()
+FIELDS = "collective", "type", "number of elements", "root", "reduction"
+
+
+class Heading(NamedTuple):
+    """What all ranks of a group must mean alike, before any data are sent."""
+
+    name: str
+    kind: np.dtype[Any] | None = None
+    numel: int = 0
+    root: int = -1
+    reduction: int = -1
+
+    def numbers(self) -> tuple[int, ...]:
+        kind = -1 if self.kind is None else ALL.index(of_numpy(self.kind))
+        return NAMES.index(self.name), kind, self.numel, self.root, self.reduction
+
+
+def _shown(field: str, number: int) -> str:
+    return NAMES[number] if field == "collective" else repr(ALL[number]) if field == "type" else str(number)
+
+
+class Collective(Work):
+    """A communication of all ranks of a group, in two steps: the ranks agree on what they mean, then the data are sent.
+
+    The headings are compared by one reduction of ten integers (on a communicator of its own, so that no order between headings
+    and data matters). Where ranks differ, all of them learn it, and no data are sent.
+    """
+
+    def __init__(
+        self, group: ProcessGroup, heading: Heading, start: Callable[[Any], Any] | None,
+        finish: Callable[[], None] | None = None, result: list[Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(group, heading.name, None, finish, result)
+        self._heading, self._start = heading, start
+        self._agreement: Any = None
+        if group.size() > 1:
+            numbers = np.array(heading.numbers(), np.int64)
+            self._extremes = np.concatenate([numbers, -numbers])
+            self._agreement = group.control.Iallreduce(mpi().IN_PLACE, self._extremes, mpi().MAX)
+        group.waiting.append(self)
+        group.begin()
+
+    def begin(self) -> bool:
+        """Start to send the data if all ranks have agreed; whether that is so."""
+        if self._agreement is not None:
+            if not self._agreement.Test():
+                return False
+            highest, lowest = self._extremes[:5].tolist(), (-self._extremes[5:]).tolist()
+            if highest != lowest:
+                self._error = _disagreement(self._heading, lowest, highest)
+        if self._start is not None and self._error is None:
+            self._request = self._start(self._group.comm)
+        self._start = self._agreement = None
+        self._begun = True
+        return True
+
+    _begun = False
+
+    def _arrived(self) -> bool:
+        if not self._begun:
+            self._group.begin()
+        if self._error is not None:
+            raise self._error
+        return self._begun and (self._request is None or bool(self._request.Test()))
+
+
+def _disagreement(heading: Heading, lowest: list[int], highest: list[int]) -> RuntimeError:
+    which = next(i for i in range(len(FIELDS)) if lowest[i] != highest[i])
+    low, high, mine = (_shown(FIELDS[which], numbers[which]) for numbers in (lowest, highest, heading.numbers()))
+    return RuntimeError(
+        f"{heading.name}: the ranks of the group disagree about the {FIELDS[which]}: {low} on some, {high} on others, "
+        f"{mine} on this one"
+    )
