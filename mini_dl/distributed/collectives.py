@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from mini_dl._dtypes import Array, buffer_of
 from mini_dl.distributed.groups import Group, ProcessGroup, member, rank_in
 from mini_dl.distributed.mpi import Comm, Request, as_bytes, memory_for, memory_of, mpi, reduction
 from mini_dl.distributed.reducing import RedOpType, ReduceOp, supports_complex
-from mini_dl.distributed.work import Collective, Heading, Work
+from mini_dl.distributed.work import Collective, Heading, Work, WorkFuture
 from mini_dl.tensor import Tensor, written
 
 Start = Callable[[Comm], Request]
@@ -247,7 +246,7 @@ def gather(
     return _run(ranks, _heading("gather", tensor, root), start, lambda: _back_to(outputs, kept), outputs, async_op)
 
 
-def check_list_for_rank(name: str, kind: str, here: bool, tensors: list[Any]) -> bool:
+def check_list_for_rank(name: str, kind: str, here: bool, tensors: Sequence[object]) -> bool:
     """`here`; ValueError unless the list is given on that rank, and on no other."""
     if here and not tensors:
         raise ValueError(f"Argument ``{name}`` must be specified on {kind} rank.")
@@ -427,7 +426,9 @@ def monitored_barrier(group: Group = None, timeout: timedelta | float | None = N
 # ------------------------------------------------------------------------------------------------ several tensors
 
 
-def all_reduce_coalesced(tensors: Any, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False) -> Any:
+def all_reduce_coalesced(
+    tensors: list[Tensor] | Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False
+) -> WorkFuture | None:
     """`all_reduce` of each of these tensors."""
     tensors = [tensors] if isinstance(tensors, Tensor) else tensors
     check_list(tensors, "tensor")
@@ -439,8 +440,8 @@ def all_reduce_coalesced(tensors: Any, op: RedOpType = ReduceOp.SUM, group: Grou
 
 
 def all_gather_coalesced(
-    output_tensor_lists: Any, input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
-) -> Any:
+    output_tensor_lists: list[list[Tensor]], input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
+) -> WorkFuture | None:
     """`all_gather` of each of these tensors: list i of the outputs has what came from rank i."""
     if (ranks := member(group, "all_gather_coalesced")) is None:
         return None
@@ -456,7 +457,7 @@ def all_gather_coalesced(
     return _last_of(works, [each for outputs in output_tensor_lists for each in outputs], async_op)
 
 
-def _last_of(works: Sequence[Work | None], result: list[Tensor], async_op: bool) -> Any:
+def _last_of(works: Sequence[Work | None], result: list[Tensor], async_op: bool) -> WorkFuture | None:
     """The future of works of one group, which end in order."""
     if async_op:
         works[-1]._result = result  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._dtypes import ALL, of_numpy
 from mini_dl._parallel_names import DistBackendError
-from mini_dl.distributed.mpi import mpi
+from mini_dl.distributed.mpi import Comm, Request, mpi
 from mini_dl.futures import Future
 from mini_dl.tensor import Tensor
 
@@ -26,7 +26,7 @@ class Work:
     """A communication under way. It goes on within `wait`, `is_completed` and whatever else the program does with MPI."""
 
     def __init__(
-        self, group: ProcessGroup, name: str, request: Any = None, finish: Callable[[], None] | None = None,
+        self, group: ProcessGroup, name: str, request: Request = None, finish: Callable[[], None] | None = None,
         result: list[Tensor] | None = None,
     ) -> None:  # fmt: skip
         self._group, self._name, self._request, self._finish = group, name, request, finish
@@ -34,7 +34,7 @@ class Work:
         self._done = False
         self._error: Exception | None = None
         self._futures: list[WorkFuture] = []
-        self._status: Any = None
+        self._status: Request = None
 
     def _arrived(self) -> bool:
         """Whether the data have: asks MPI, which goes on meanwhile."""
@@ -171,12 +171,12 @@ class Collective(Work):
     """
 
     def __init__(
-        self, group: ProcessGroup, heading: Heading, start: Callable[[Any], Any] | None,
+        self, group: ProcessGroup, heading: Heading, start: Callable[[Comm], Request] | None,
         finish: Callable[[], None] | None = None, result: list[Tensor] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(group, heading.name, None, finish, result)
         self._heading, self._start = heading, start
-        self._agreement: Any = None
+        self._agreement: Request = None
         if group.size() > 1:
             numbers = np.array(heading.numbers(), np.int64)
             self._extremes = np.concatenate([numbers, -numbers])

@@ -38,7 +38,7 @@ class _Broadcast(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         back = _Reduce.apply(ctx.src, ReduceOp.SUM, ctx.group, grad)
         return None, None, back if get_rank() == ctx.src else back * 0
 
@@ -57,7 +57,7 @@ class _Reduce(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, None, _Broadcast.apply(ctx.dst, ctx.group, grad)
 
 
@@ -75,7 +75,7 @@ class _Gather(Function):
         return tuple(out)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
         return None, None, _Scatter.apply(ctx.dst, ctx.group, *grads)
 
 
@@ -93,7 +93,7 @@ class _Scatter(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, *_Gather.apply(ctx.src, ctx.group, grad)
 
 
@@ -110,7 +110,7 @@ class _ReduceScatter(Function):
         return output
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, None, *_AllGather.apply(ctx.group, grad)
 
 
@@ -128,7 +128,7 @@ class _AllGather(Function):
         return tuple(out)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
         return None, _ReduceScatter.apply(ReduceOp.SUM, ctx.group, _like(grads[0]), *grads)
 
 
@@ -145,7 +145,7 @@ class _AllGatherBase(Function):
         return output
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         back = wrap(np.zeros(ctx.shape, grad._array.dtype))
         collectives.reduce_scatter_tensor(back, grad, ReduceOp.SUM, ctx.group)
         return None, back, None
@@ -166,7 +166,7 @@ class _AllToAll(Function):
         return tuple(out)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
         back = [wrap(np.zeros(shape, grads[0]._array.dtype)) for shape in ctx.shapes]
         return None, None, *_AllToAll.apply(ctx.group, back, *grads)
 
@@ -189,7 +189,7 @@ class _AllToAllSingle(Function):
         return output
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         back = wrap(np.zeros(ctx.shape, grad._array.dtype))
         return None, None, None, None, _AllToAllSingle.apply(ctx.group, back, ctx.sending, ctx.receiving, grad)
 
@@ -208,5 +208,5 @@ class _AllReduce(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, _AllReduce.apply(ctx.op, ctx.group, grad)
