@@ -43,7 +43,7 @@ Back = Callable[[], None]
 
 def memory_of(tensor: Tensor) -> Array:
     """The elements of a tensor in a row, to be read: a view where they lie so, else a copy."""
-    return buffer_of(tensor._array).reshape(-1)
+    return np.ascontiguousarray(buffer_of(tensor._array)).reshape(-1)
 
 
 def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
@@ -54,7 +54,7 @@ def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
     array = buffer_of(tensor._array)
     if array.flags.c_contiguous:
         return array.reshape(-1), lambda: written(tensor)
-    row = array.reshape(-1) if filled else np.empty(array.size, array.dtype)
+    row = np.ascontiguousarray(array).reshape(-1) if filled else np.empty(array.size, array.dtype)
 
     def back() -> None:
         array[...] = row.reshape(array.shape)

@@ -202,11 +202,11 @@ def all_reduce(tensor: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None
 class _AllReduce(Function):
     @staticmethod
     def forward(ctx: Context, op: RedOpType, group: Group, tensor: Tensor) -> Tensor:
-        ctx.op, ctx.group = op, group
+        ctx.how, ctx.group = op, group
         out = wrap(tensor._array.copy())
         collectives.all_reduce(out, op, group)
         return out
 
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
-        return None, None, _AllReduce.apply(ctx.op, ctx.group, grad)
+        return None, None, _AllReduce.apply(ctx.how, ctx.group, grad)
