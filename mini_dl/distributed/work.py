@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SPINS = 2000
 """How often the state is asked for before other processes get a turn."""
+BUSY, PAUSE = 0.02, 1e-4
+"""For so many seconds it is asked for all the time; then with pauses."""
 
 
 class Work:
@@ -75,16 +77,22 @@ class Work:
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Return once this is over. RuntimeError after `timeout`, by default that of the group, and if it ends with an error."""
         limit = (timeout or self._group.timeout).total_seconds()
+        if not self.ends_within(limit):
+            raise DistBackendError(f"Timed out waiting {round(limit * 1000)}ms for {self._name} operation to complete")
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether this is over after so many seconds at most. Other processes of the machine get their turns meanwhile."""
         turns, begin = 0, time.monotonic()
         while not self._ask():
             turns += 1
             if turns > SPINS:
                 waited = time.monotonic() - begin
-                if waited > limit:
-                    raise DistBackendError(f"Timed out waiting {round(limit * 1000)}ms for {self._name} operation to complete")
-                time.sleep(0 if waited < 0.02 else 1e-4)
-        if self._error is not None:
-            raise self._error
+                if waited > seconds:
+                    return False
+                time.sleep(0 if waited < BUSY else PAUSE)
         return True
 
     def synchronize(self) -> None:
@@ -153,6 +161,8 @@ class Heading(NamedTuple):
     numel: int = 0
     root: int = -1
     reduction: int = -1
+    balance: int | None = None
+    """What must add up to 0 over all ranks, modulo 2 ** 64."""
 
     def numbers(self) -> tuple[int, ...]:
         kind = -1 if self.kind is None else ALL.index(of_numpy(self.kind))
@@ -176,29 +186,35 @@ class Collective(Work):
     ) -> None:  # fmt: skip
         super().__init__(group, heading.name, None, finish, result)
         self._heading, self._start = heading, start
-        self._agreement: Request = None
+        self._begun = False
+        self._agreements: list[Request] = []
         if group.size() > 1:
-            numbers = np.array(heading.numbers(), np.int64)
-            self._extremes = np.concatenate([numbers, -numbers])
-            self._agreement = group.control.Iallreduce(mpi().IN_PLACE, self._extremes, mpi().MAX)
+            self._ask_all()
         group.waiting.append(self)
         group.begin()
 
+    def _ask_all(self) -> None:
+        MPI, numbers = mpi(), np.array(self._heading.numbers(), np.int64)
+        self._extremes = np.concatenate([numbers, -numbers])
+        self._balance = np.array([(self._heading.balance or 0) % 2**64], np.uint64)
+        self._agreements = [self._group.control.Iallreduce(MPI.IN_PLACE, self._extremes, MPI.MAX)]
+        if self._heading.balance is not None:
+            self._agreements.append(self._group.control.Iallreduce(MPI.IN_PLACE, self._balance, MPI.SUM))
+
     def begin(self) -> bool:
-        """Start to send the data if all ranks have agreed; whether that is so."""
-        if self._agreement is not None:
-            if not self._agreement.Test():
+        """Start to send the data if all ranks have agreed; whether they have, or have not and know it."""
+        if self._agreements:
+            if not mpi().Request.Testall(self._agreements):
                 return False
             highest, lowest = self._extremes[:5].tolist(), (-self._extremes[5:]).tolist()
-            if highest != lowest:
-                self._error = _disagreement(self._heading, lowest, highest)
+            self._error = _disagreement(self._heading, lowest, highest, int(self._balance[0]))
         if self._start is not None and self._error is None:
-            self._request = self._start(self._group.comm)
-        self._start = self._agreement = None
-        self._begun = True
+            try:
+                self._request = self._start(self._group.comm)
+            except Exception as error:  # whoever waits gets it
+                self._error = error
+        self._start, self._begun = None, True
         return True
-
-    _begun = False
 
     def _arrived(self) -> bool:
         if not self._begun:
@@ -208,10 +224,15 @@ class Collective(Work):
         return self._begun and (self._request is None or bool(self._request.Test()))
 
 
-def _disagreement(heading: Heading, lowest: list[int], highest: list[int]) -> RuntimeError:
-    which = next(i for i in range(len(FIELDS)) if lowest[i] != highest[i])
-    low, high, mine = (_shown(FIELDS[which], numbers[which]) for numbers in (lowest, highest, heading.numbers()))
-    return RuntimeError(
-        f"{heading.name}: the ranks of the group disagree about the {FIELDS[which]}: {low} on some, {high} on others, "
-        f"{mine} on this one"
-    )
+def _disagreement(heading: Heading, lowest: list[int], highest: list[int], balance: int) -> RuntimeError | None:
+    """What is wrong, in the same words on all ranks but for the last ones."""
+    for field, low, high, mine in zip(FIELDS, lowest, highest, heading.numbers()):
+        if low != high:
+            found = [_shown(field, number) for number in (low, high, mine)]
+            return RuntimeError(
+                f"{heading.name}: the ranks of the group disagree about the {field}: {found[0]} on some, {found[1]} on others, "
+                f"{found[2]} on this one"
+            )
+    if balance:
+        return RuntimeError(f"{heading.name}: some rank sends to another one more or less than that one expects")
+    return None

@@ -9,8 +9,5 @@ from tests_distributed.cases import collecting, grouping, reducing, refusing, se
 
 FILES = (reducing, collecting, sending, grouping, refusing)
 CASES: dict[str, Callable[..., Any]] = {
-    name.removeprefix("case_"): function
-    for file in FILES
-    for name, function in vars(file).items()
-    if name.startswith("case_")
+    name.removeprefix("case_"): function for file in FILES for name, function in vars(file).items() if name.startswith("case_")
 }

@@ -31,6 +31,21 @@ def attempt(do: Any) -> Any:
         return type(error).__name__, str(error)
 
 
+def in_place(torch: Any, collective: Any, view: Any) -> None:
+    """A collective on memory in steps. There gloo writes to other elements, so with torch on a copy."""
+    if torch.__name__ != "torch" or view.is_contiguous():
+        collective(view)
+    else:
+        copy = view.contiguous()
+        collective(copy)
+        view.copy_(copy)
+
+
+def to_read(torch: Any, view: Any) -> Any:
+    """A tensor to be sent: as gloo reads other elements of memory in steps too, with torch a copy."""
+    return view.contiguous() if torch.__name__ == "torch" else view
+
+
 def raises(do: Any) -> str:
     """The names of the exception that it raises and, as gloo's own errors have names that ours lack, of its base."""
     try:

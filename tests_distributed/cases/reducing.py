@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests_distributed.cases.making import COMPLEX, FLOATS, INTEGERS, TYPES, attempt, numbers
+from tests_distributed.cases.making import COMPLEX, FLOATS, INTEGERS, TYPES, attempt, in_place, numbers, to_read
 
 
 def _ops(dist: Any, dtype: str) -> dict[str, Any]:
@@ -38,14 +38,15 @@ def case_reduce_to_each_rank(torch: Any, dist: Any, rank: int, size: int) -> Any
 
 def case_reductions_of_memory_of_every_kind(torch: Any, dist: Any, rank: int, size: int) -> Any:
     table = numbers(torch, rank, (4, 6))
-    strided, turned, one, none = table[:, ::2], table.t(), numbers(torch, rank, ()), torch.zeros(0, 3)
-    cube = numbers(torch, rank, (2, 3, 4)).permute(2, 0, 1)
-    for each in (strided, one, none):
-        dist.all_reduce(each)
-    copies = turned.contiguous(), cube.contiguous()  # of such memory gloo reduces the memory
-    for each in copies:
-        dist.all_reduce(each)
-    return table, strided, one, none, copies
+    cube = numbers(torch, rank, (2, 3, 4))
+    for each in (table[:, ::2], table.t(), cube.permute(2, 0, 1), cube[0, 1:, 2], numbers(torch, rank, ()), torch.zeros(0, 3)):
+        in_place(torch, dist.all_reduce, each)
+        in_place(torch, lambda tensor: dist.broadcast(tensor, size - 1), each)
+    in_place(torch, lambda tensor: dist.reduce_scatter_tensor(tensor, numbers(torch, rank, (2 * size,))), table[1:3, 4])
+    in_place(torch, lambda tensor: dist.scatter(tensor, [to_read(torch, cube[0, :, 1])] * size if rank == 0 else None), table[1:, 2])
+    outputs = list(torch.zeros(4, size).t())
+    dist.all_gather(outputs, to_read(torch, table[:, 3]))
+    return table, cube, outputs
 
 
 def case_all_reduce_later(torch: Any, dist: Any, rank: int, size: int) -> Any:
@@ -85,7 +86,13 @@ def case_reduce_scatter(torch: Any, dist: Any, rank: int, size: int) -> Any:
 
 def case_reductions_that_a_type_does_not_have(torch: Any, dist: Any, rank: int, size: int) -> Any:
     ops, found = dist.ReduceOp, {}
-    for dtype, op in [("float32", ops.BAND), ("bfloat16", ops.BXOR), ("complex64", ops.MAX), ("int32", ops.AVG), ("bool", ops.AVG)]:
+    for dtype, op in [
+        ("float32", ops.BAND),
+        ("bfloat16", ops.BXOR),
+        ("complex64", ops.MAX),
+        ("int32", ops.AVG),
+        ("bool", ops.AVG),
+    ]:
         found[dtype] = attempt(lambda dtype=dtype, op=op: dist.all_reduce(torch.ones(2, dtype=getattr(torch, dtype)), op))
     return found
 

@@ -33,5 +33,5 @@ def case_backends(torch: Any, dist: Any, rank: int, size: int) -> Any:
     names = "gloo nccl ucc xccl".split()
     return (
         [dist.is_backend_available(name) for name in names], dist.Backend("GLOO"), dist.Backend.NCCL, attempt(lambda: dist.Backend(3)),
-        dist.is_nccl_available(), dist.is_gloo_available(), dist.is_available(), dist.get_backend_config(),
+        dist.is_nccl_available(), dist.is_gloo_available(), dist.is_available(),
     )  # fmt: skip

@@ -32,7 +32,7 @@ def case_from_any_rank(torch: Any, dist: Any, rank: int, size: int) -> Any:
     return sorted(found, key=lambda pair: pair[0])
 
 
-def case_tags_and_memory_in_steps(torch: Any, dist: Any, rank: int, size: int) -> Any:
+def case_tags(torch: Any, dist: Any, rank: int, size: int) -> Any:
     if size == 1:
         return None
     if rank == 0:
@@ -41,11 +41,11 @@ def case_tags_and_memory_in_steps(torch: Any, dist: Any, rank: int, size: int) -
         waited = [work.wait() for work in works]
         return waited
     if rank == 1:
-        first, second, table = torch.zeros(2), torch.zeros(2), torch.zeros(4, 2)
+        first, second, column = torch.zeros(2), torch.zeros(2), torch.zeros(4)
         dist.recv(second, 0, tag=5)
         dist.recv(first, 0, tag=3)
-        dist.irecv(table[:, 1], 0, tag=7).wait()
-        return first, second, table
+        dist.irecv(column, 0, tag=7).wait()
+        return first, second, column
     return None
 
 

@@ -140,13 +140,13 @@ def _all_gather_base(output_tensor: Tensor, input_tensor: Tensor, group: Group =
 class _AllGatherBase(Function):
     @staticmethod
     def forward(ctx: Context, output: Tensor, tensor: Tensor, group: Group) -> Tensor:
-        ctx.group, ctx.shape = group, tensor.shape
+        ctx.group, ctx.given = group, tensor.shape
         collectives.all_gather_into_tensor(output, tensor, group)
         return output
 
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
-        back = wrap(np.zeros(ctx.shape, grad._array.dtype))
+        back = wrap(np.zeros(ctx.given, grad._array.dtype))
         collectives.reduce_scatter_tensor(back, grad, ReduceOp.SUM, ctx.group)
         return None, back, None
 
@@ -161,13 +161,13 @@ def all_to_all(
 class _AllToAll(Function):
     @staticmethod
     def forward(ctx: Context, group: Group, out: list[Tensor], *tensors: Tensor) -> tuple[Tensor, ...]:
-        ctx.group, ctx.shapes = group, [each.shape for each in tensors]
+        ctx.group, ctx.sizes = group, [each.shape for each in tensors]
         collectives.all_to_all(out, list(tensors), group)
         return tuple(out)
 
     @staticmethod
     def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
-        back = [wrap(np.zeros(shape, grads[0]._array.dtype)) for shape in ctx.shapes]
+        back = [wrap(np.zeros(shape, grads[0]._array.dtype)) for shape in ctx.sizes]
         return None, None, *_AllToAll.apply(ctx.group, back, *grads)
 
 
@@ -184,13 +184,13 @@ class _AllToAllSingle(Function):
     def forward(
         ctx: Context, group: Group, output: Tensor, receiving: Sequence[int] | None, sending: Sequence[int] | None, input: Tensor
     ) -> Tensor:
-        ctx.group, ctx.shape, ctx.receiving, ctx.sending = group, input.shape, receiving, sending
+        ctx.group, ctx.given, ctx.receiving, ctx.sending = group, input.shape, receiving, sending
         collectives.all_to_all_single(output, input, receiving, sending, group)
         return output
 
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
-        back = wrap(np.zeros(ctx.shape, grad._array.dtype))
+        back = wrap(np.zeros(ctx.given, grad._array.dtype))
         return None, None, None, None, _AllToAllSingle.apply(ctx.group, back, ctx.sending, ctx.receiving, grad)
 
 
