@@ -129,7 +129,10 @@ def check_a_second_start(rank: int, size: int) -> None:
     assert values.tolist() == [*range(size)][::-1]
     dist.destroy_process_group()
     for wrong in ("nccl", "ucc"):
-        assert said(lambda wrong=wrong: dist.init_process_group(wrong)) == f"Distributed package doesn't have {wrong.upper()} built in"
+        assert (
+            said(lambda wrong=wrong: dist.init_process_group(wrong))
+            == f"Distributed package doesn't have {wrong.upper()} built in"
+        )
     for method in ("env://", "tcp://localhost:1", "file:///tmp/x"):
         dist.init_process_group("cpu:gloo,cuda:nccl", init_method=method)
         dist.destroy_process_group()

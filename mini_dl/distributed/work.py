@@ -48,6 +48,7 @@ class Work:
         """Whether this is over, with a result or an error."""
         if self._done:
             return True
+        begin_all()
         try:
             if not self._arrived():
                 return False
@@ -146,6 +147,18 @@ class WorkFuture(Future[Any]):
 
 # ------------------------------------------------------------------------------------------------ all ranks of a group
 
+_beginning: list[ProcessGroup] = []
+"""The groups that have collectives whose data are not under way."""
+
+
+def begin_all() -> None:
+    """Let collectives of all groups go on: whoever waits for one may keep others waiting for another one."""
+    for group in list(_beginning):
+        group.begin()
+        if not group.waiting:
+            _beginning.remove(group)
+
+
 NAMES = (
     "barrier broadcast all_reduce reduce all_gather gather scatter reduce_scatter all_to_all all_to_all_single "
     "all_gather_object gather_object broadcast_object_list scatter_object_list"
@@ -190,8 +203,10 @@ class Collective(Work):
         self._agreements: list[Request] = []
         if group.size() > 1:
             self._ask_all()
+        if not group.waiting:
+            _beginning.append(group)
         group.waiting.append(self)
-        group.begin()
+        begin_all()
 
     def _ask_all(self) -> None:
         MPI, numbers = mpi(), np.array(self._heading.numbers(), np.int64)
@@ -217,8 +232,6 @@ class Collective(Work):
         return True
 
     def _arrived(self) -> bool:
-        if not self._begun:
-            self._group.begin()
         if self._error is not None:
             raise self._error
         return self._begun and (self._request is None or bool(self._request.Test()))

@@ -43,7 +43,9 @@ def case_reductions_of_memory_of_every_kind(torch: Any, dist: Any, rank: int, si
         in_place(torch, dist.all_reduce, each)
         in_place(torch, lambda tensor: dist.broadcast(tensor, size - 1), each)
     in_place(torch, lambda tensor: dist.reduce_scatter_tensor(tensor, numbers(torch, rank, (2 * size,))), table[1:3, 4])
-    in_place(torch, lambda tensor: dist.scatter(tensor, [to_read(torch, cube[0, :, 1])] * size if rank == 0 else None), table[1:, 2])
+    in_place(
+        torch, lambda tensor: dist.scatter(tensor, [to_read(torch, cube[0, :, 1])] * size if rank == 0 else None), table[1:, 2]
+    )
     outputs = list(torch.zeros(4, size).t())
     dist.all_gather(outputs, to_read(torch, table[:, 3]))
     return table, cube, outputs
