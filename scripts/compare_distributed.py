@@ -2,8 +2,8 @@
 
     python scripts/compare_distributed.py [--ranks 2] [--rounds 3] [--json FILE]
 
-Each library's processes are started as users start them: by ``mpiexec``, and by torchrun. A number is the least time of many calls
-on rank 0; the ranks meet before each call. The libraries take turns, `--rounds` times, and the least counts.
+Each library's processes are started as users start them: by ``mpiexec``, and by torchrun. A number is the least time of many
+calls on rank 0; the ranks meet before each call. The libraries take turns, `--rounds` times, and the least counts.
 """
 
 from __future__ import annotations
@@ -22,18 +22,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = [1 << n for n in range(10, 27, 2)]
 """In bytes: 1 KB to 64 MB."""
-LEAST_SECONDS = 0.3
-"""How long each size is measured."""
+CALLS, MOST_BYTES = 200, 1 << 30
+"""How often each size is measured, and how much is moved at most: as often on all ranks."""
 
 
-def least_time(call: Callable[[], object], dist: Any) -> float:
+def least_time(call: Callable[[], object], dist: Any, calls: int) -> float:
     """The least time in seconds of a call that all ranks make, on this rank."""
-    best, begin, calls = float("inf"), time.perf_counter(), 0
-    limit = max(5, int(LEAST_SECONDS / max(_once(call, dist), 1e-5)))
-    while calls < limit and (calls < 5 or time.perf_counter() - begin < 60):
-        best = min(best, _once(call, dist))
-        calls += 1
-    return best
+    return min([_once(call, dist) for _ in range(calls)])
 
 
 def _once(call: Callable[[], object], dist: Any) -> float:
@@ -49,12 +44,13 @@ def all_reduce_times(torch: Any, dist: Any) -> dict[str, float]:
     for size in SIZES:
         tensor = torch.ones(size // 4)
         tensor.zero_()
-        found[str(size)] = least_time(lambda tensor=tensor: dist.all_reduce(tensor), dist)
+        calls = max(5, min(CALLS, MOST_BYTES // size))
+        found[str(size)] = least_time(lambda tensor=tensor: dist.all_reduce(tensor), dist, calls)
     return found
 
 
 MEASURES: dict[str, Callable[[Any, Any], dict[str, float]]] = {"all_reduce": all_reduce_times}
-"""What is measured on all ranks of both libraries: functions of the library and its ``distributed``, which give seconds by name."""
+"""What all ranks of both libraries measure: functions of the library and its ``distributed`` that give seconds by name."""
 
 
 def measure(library: str) -> None:
@@ -95,15 +91,19 @@ def main() -> None:
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        return measure(options.measure)
+        measure(options.measure)
+    else:
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Measure both libraries in turns, and print a table."""
     ours, theirs = [], []
     for _ in range(options.rounds):
         ours.append(started("mini_dl", options.ranks))
         theirs.append(started("torch", options.ranks))
     found = {"mini_dl": least(ours), "torch": least(theirs)}
-    print(
-        f"all_reduce of float32, {options.ranks} ranks on one machine with {os.cpu_count()} cores, least of {options.rounds} rounds"
-    )
+    print(f"all_reduce of float32: {options.ranks} ranks, {os.cpu_count()} cores, the least of {options.rounds} rounds")
     print(f"{'bytes':>10} {'mini_dl us':>12} {'gloo us':>12} {'ratio':>7} {'mini_dl GB/s':>13}")
     for size in SIZES:
         a, b = (found[name]["all_reduce"][str(size)] for name in ("mini_dl", "torch"))
