@@ -6,10 +6,10 @@ they are there. It returns at that point or, with ``async_op=True``, at once, wi
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mini_dl._dtypes import Array, buffer_of
 from mini_dl.distributed.groups import Group, ProcessGroup, member, rank_in
 from mini_dl.distributed.mpi import Comm, Request, as_bytes, memory_for, memory_of, mpi, reduction
 from mini_dl.distributed.reducing import RedOpType, ReduceOp, supports_complex
-from mini_dl.distributed.work import Collective, Heading, Work
+from mini_dl.distributed.work import Collective, Heading, Work, WorkFuture
 from mini_dl.tensor import Tensor, written
 
 Start = Callable[[Comm], Request]
@@ -131,7 +131,8 @@ def _averaged(op: RedOpType, row: Array, tensor: Tensor, group: ProcessGroup, ba
         return back
 
     def divide() -> None:
-        values = row.view(tensor._array.dtype)
+        kind = tensor._array.dtype
+        values = row.view(f"f{kind.itemsize // 2}" if kind.kind == "c" else kind)
         np.divide(values, values.dtype.type(group.size()), out=values)
         back()
 
@@ -247,7 +248,7 @@ def gather(
     return _run(ranks, _heading("gather", tensor, root), start, lambda: _back_to(outputs, kept), outputs, async_op)
 
 
-def check_list_for_rank(name: str, kind: str, here: bool, tensors: list[Any]) -> bool:
+def check_list_for_rank(name: str, kind: str, here: bool, tensors: Sequence[object]) -> bool:
     """`here`; ValueError unless the list is given on that rank, and on no other."""
     if here and not tensors:
         raise ValueError(f"Argument ``{name}`` must be specified on {kind} rank.")
@@ -343,8 +344,17 @@ def all_to_all(
     sent = _row_of(input_tensor_list, input_tensor_list[0])
     kept = np.empty(sum([each._array.size for each in output_tensor_list]), sent.dtype)
     sizes = [[each._array.size for each in tensors] for tensors in (input_tensor_list, output_tensor_list)]
-    heading = Heading("all_to_all", input_tensor_list[0]._array.dtype)
-    return _exchange(ranks, heading, sent, kept, sizes, lambda: _back_to(output_tensor_list, kept), output_tensor_list, async_op)
+    return _exchange(
+        ranks,
+        "all_to_all",
+        input_tensor_list[0],
+        sent,
+        kept,
+        sizes,
+        lambda: _back_to(output_tensor_list, kept),
+        output_tensor_list,
+        async_op,
+    )
 
 
 def all_to_all_single(
@@ -364,9 +374,7 @@ def all_to_all_single(
     check_one_dtype(output, input)
     sizes = [_parts(input, input_split_sizes, ranks.size()), _parts(output, output_split_sizes, ranks.size())]
     row, back = memory_for(output, filled=False)
-    even = not input_split_sizes and not output_split_sizes
-    heading = Heading("all_to_all_single", input._array.dtype, input._array.size if even else -1)
-    return _exchange(ranks, heading, memory_of(input), row, sizes, back, [output], async_op)
+    return _exchange(ranks, "all_to_all_single", input, memory_of(input), row, sizes, back, [output], async_op)
 
 
 def _parts(tensor: Tensor, splits: Sequence[int] | None, size: int) -> list[int]:
@@ -385,16 +393,24 @@ def _parts(tensor: Tensor, splits: Sequence[int] | None, size: int) -> list[int]
 
 
 def _exchange(
-    group: ProcessGroup, heading: Heading, sent: Array, kept: Array, sizes: list[list[int]], finish: Callable[[], None],
+    group: ProcessGroup, name: str, like: Tensor, sent: Array, kept: Array, sizes: list[list[int]], finish: Callable[[], None],
     result: list[Tensor], async_op: bool,
 ) -> Work | None:  # fmt: skip
     sending, receiving = ([n * sent.itemsize for n in each] for each in sizes)
+    me = group.rank()
+    balance = sum([_mark(me, i) * n for i, n in enumerate(sizes[0])]) - sum([_mark(i, me) * n for i, n in enumerate(sizes[1])])
 
     def start(comm: Comm) -> Request:
         (out, kind), (into, _) = as_bytes(sent), as_bytes(kept)
         return comm.Ialltoallv([out, sending, kind], [into, receiving, kind])
 
-    return _run(group, heading, start, finish, result, async_op)
+    return _run(group, Heading(name, like._array.dtype, balance=balance), start, finish, result, async_op)
+
+
+def _mark(source: int, target: int) -> int:
+    """A number for this pair of ranks. Sizes times numbers, added where they are sent and subtracted where they are expected,
+    leave 0 if all are equal and, but for a chance of about 2 ** -60, only then."""
+    return pow(0x9E3779B97F4A7C15, 2 * (source << 20 | target) + 3, 2**64)
 
 
 # ------------------------------------------------------------------------------------------------ nothing but time
@@ -414,20 +430,51 @@ def barrier(
 
 
 def monitored_barrier(group: Group = None, timeout: timedelta | float | None = None, wait_all_ranks: bool = False) -> None:
-    """Wait until all ranks are here. RuntimeError after `timeout`, on rank 0 with the ranks that are missing."""
+    """Wait until all ranks are here. RuntimeError after `timeout`, on rank 0 with the first rank that is missing, or all of them
+    with `wait_all_ranks`."""
     if (ranks := member(group, "monitored_barrier")) is None:
         return
     if isinstance(timeout, float):
-        warnings.warn(f"Please specify timeout arg as a timedelta. Converting current value of {timeout} assuming it "
-                      "represents seconds", stacklevel=2)  # fmt: skip
+        said = f"Please specify timeout arg as a timedelta. Converting current value of {timeout} assuming it represents seconds"
+        warnings.warn(said, stacklevel=2)
         timeout = timedelta(seconds=timeout)
-    Collective(ranks, Heading("barrier"), None).wait(timeout)
+    limit = ranks.timeout if timeout is None else timeout
+    signal, (comm, rank) = np.zeros(1, np.uint8), (ranks.control, ranks.rank())
+    others = [comm.Irecv(signal, i) for i in range(1, ranks.size())] if rank == 0 else [comm.Irecv(signal, 0)]
+    if rank:
+        comm.Isend(signal, 0)
+    missing = _missing([Work(ranks, "monitored_barrier", each) for each in others], limit, wait_all_ranks)
+    if missing and rank == 0:
+        names = ", ".join([str(i + 1) for i in missing])
+        few = f"Rank{'s' if len(missing) > 1 else ''} {names}"
+        raise RuntimeError(f"[Rank 0]: {few} failed to pass monitoredBarrier in {round(limit.total_seconds() * 1000)} ms")
+    if missing:
+        raise RuntimeError(
+            f"Rank {rank} successfully reached monitoredBarrier, but received errors while waiting for send/recv from rank 0. "
+            "Please check rank 0 logs for faulty rank."
+        )
+    if rank == 0:
+        for i in range(1, ranks.size()):
+            comm.Isend(signal, i)
+
+
+def _missing(works: list[Work], limit: timedelta, all_of_them: bool) -> list[int]:
+    """The places of those that are not over in time: the first one, or all."""
+    end, found = time.monotonic() + limit.total_seconds(), list[int]()
+    for i, work in enumerate(works):
+        if not work.ends_within(max(0.0, end - time.monotonic())):
+            found.append(i)
+            if not all_of_them:
+                break
+    return found
 
 
 # ------------------------------------------------------------------------------------------------ several tensors
 
 
-def all_reduce_coalesced(tensors: Any, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False) -> Any:
+def all_reduce_coalesced(
+    tensors: list[Tensor] | Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None, async_op: bool = False
+) -> WorkFuture | None:
     """`all_reduce` of each of these tensors."""
     tensors = [tensors] if isinstance(tensors, Tensor) else tensors
     check_list(tensors, "tensor")
@@ -439,8 +486,8 @@ def all_reduce_coalesced(tensors: Any, op: RedOpType = ReduceOp.SUM, group: Grou
 
 
 def all_gather_coalesced(
-    output_tensor_lists: Any, input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
-) -> Any:
+    output_tensor_lists: list[list[Tensor]], input_tensor_list: list[Tensor], group: Group = None, async_op: bool = False
+) -> WorkFuture | None:
     """`all_gather` of each of these tensors: list i of the outputs has what came from rank i."""
     if (ranks := member(group, "all_gather_coalesced")) is None:
         return None
@@ -456,7 +503,7 @@ def all_gather_coalesced(
     return _last_of(works, [each for outputs in output_tensor_lists for each in outputs], async_op)
 
 
-def _last_of(works: Sequence[Work | None], result: list[Tensor], async_op: bool) -> Any:
+def _last_of(works: Sequence[Work | None], result: list[Tensor], async_op: bool) -> WorkFuture | None:
     """The future of works of one group, which end in order."""
     if async_op:
         works[-1]._result = result  # type: ignore[union-attr]

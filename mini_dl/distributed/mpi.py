@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mini_dl._dtypes import HALVES, Array, buffer_of
+from mini_dl._dtypes import HALVES, Array, NumpyType, buffer_of
 from mini_dl.distributed.reducing import RedOpType, check_reduces
 from mini_dl.tensor import Tensor, written
 
@@ -35,13 +35,15 @@ Comm: TypeAlias = Any
 """A communicator of mpi4py, which may not be installed."""
 Request: TypeAlias = Any
 """What MPI is doing."""
+Message: TypeAlias = list[Any]
+"""Memory and the type of its elements, as mpi4py takes them."""
 Back = Callable[[], None]
 """What is called once the data have arrived."""
 
 
 def memory_of(tensor: Tensor) -> Array:
     """The elements of a tensor in a row, to be read: a view where they lie so, else a copy."""
-    return buffer_of(tensor._array).reshape(-1)
+    return np.ascontiguousarray(buffer_of(tensor._array)).reshape(-1)
 
 
 def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
@@ -52,7 +54,7 @@ def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
     array = buffer_of(tensor._array)
     if array.flags.c_contiguous:
         return array.reshape(-1), lambda: written(tensor)
-    row = array.reshape(-1) if filled else np.empty(array.size, array.dtype)
+    row = np.ascontiguousarray(array).reshape(-1) if filled else np.empty(array.size, array.dtype)
 
     def back() -> None:
         array[...] = row.reshape(array.shape)
@@ -61,7 +63,7 @@ def memory_for(tensor: Tensor, filled: bool = True) -> tuple[Array, Back]:
     return row, back
 
 
-def as_bytes(row: Array) -> list[Any]:
+def as_bytes(row: Array) -> Message:
     """Elements in a row as a message of bytes."""
     return [row.view(np.uint8), mpi().BYTE]
 
@@ -70,10 +72,10 @@ def as_bytes(row: Array) -> list[Any]:
 
 LOGICAL = {"SUM": "LOR", "MAX": "LOR", "BOR": "LOR", "PRODUCT": "LAND", "MIN": "LAND", "BAND": "LAND", "BXOR": "LXOR"}
 """The reductions of truth values."""
-UFUNC: dict[str, Any] = {"SUM": np.add, "PRODUCT": np.multiply, "MIN": np.minimum, "MAX": np.maximum}
+UFUNC: dict[str, np.ufunc] = {"SUM": np.add, "PRODUCT": np.multiply, "MIN": np.minimum, "MAX": np.maximum}
 
 
-def reduction(op: RedOpType, tensor: Tensor, *rows: Array) -> tuple[list[list[Any]], Any]:
+def reduction(op: RedOpType, tensor: Tensor, *rows: Array) -> tuple[list[Message], Request]:
     """The rows of elements of the type of `tensor` as messages that can be reduced, and MPI's operation.
 
     RuntimeError for what gloo does not reduce.
@@ -93,7 +95,7 @@ def reduction(op: RedOpType, tensor: Tensor, *rows: Array) -> tuple[list[list[An
 
 
 @functools.cache
-def _of_halves(name: str, kind: np.dtype[Any]) -> Any:
+def _of_halves(name: str, kind: NumpyType) -> Request:
     """The reduction of numbers of 16 bits, which MPI does not know."""
 
     def reduce(given: Any, kept: Any, datatype: object) -> None:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from mini_dl.distributed.collectives import check_list_for_rank
 from mini_dl.distributed.groups import Group, ProcessGroup, chosen_group, get_global_rank, member, rank_in
+from mini_dl.distributed.mpi import Comm
 from mini_dl.distributed.point_to_point import _check_other, recv, send
 from mini_dl.distributed.work import Collective, Heading
 from mini_dl.tensor import wrap
 
+Objects: TypeAlias = list[Any]
 
-def _agree(group: ProcessGroup, name: str, root: int = -1, count: int = 0) -> Any:
+
+def _agree(group: ProcessGroup, name: str, root: int = -1, count: int = 0) -> Comm:
     """The communicator of a group, once all its ranks are about to do the same."""
     Collective(group, Heading(name, None, count, root), None).wait()
     return group.comm
 
 
-def all_gather_object(object_list: list[Any], obj: Any, group: Group = None) -> None:
+def all_gather_object(object_list: Objects, obj: Any, group: Group = None) -> None:
     """Write the objects of all ranks to the list of each."""
     if (ranks := member(group, "all_gather_object")) is not None:
         object_list[: ranks.size()] = _agree(ranks, "all_gather_object").allgather(obj)
@@ -28,7 +31,7 @@ def all_gather_object(object_list: list[Any], obj: Any, group: Group = None) -> 
 
 def gather_object(
     obj: Any,
-    object_gather_list: list[Any] | None = None,
+    object_gather_list: Objects | None = None,
     dst: int | None = None,
     group: Group = None,
     group_dst: int | None = None,
@@ -44,7 +47,7 @@ def gather_object(
 
 
 def broadcast_object_list(
-    object_list: list[Any], src: int | None = None, group: Group = None, device: object = None, group_src: int | None = None
+    object_list: Objects, src: int | None = None, group: Group = None, device: object = None, group_src: int | None = None
 ) -> None:
     """Write the objects in the list of rank `src` (0 if not given) to the lists of all others, which have the same length."""
     if (ranks := member(group, "broadcast_object_list")) is None:
@@ -57,7 +60,7 @@ def broadcast_object_list(
 
 
 def scatter_object_list(
-    scatter_object_output_list: list[Any], scatter_object_input_list: list[Any] | None = None, src: int | None = None,
+    scatter_object_output_list: Objects, scatter_object_input_list: Objects | None = None, src: int | None = None,
     group: Group = None, group_src: int | None = None,
 ) -> None:  # fmt: skip
     """Write object i in the list of rank `src` (0 if not given) to the first place of the list of rank i."""
@@ -73,7 +76,7 @@ def scatter_object_list(
 
 
 def send_object_list(
-    object_list: list[Any], dst: int | None = None, group: Group = None, device: object = None, group_dst: int | None = None,
+    object_list: Objects, dst: int | None = None, group: Group = None, device: object = None, group_dst: int | None = None,
     use_batch: bool = False,
 ) -> None:  # fmt: skip
     """Send the objects of a list to rank `dst`."""
@@ -87,7 +90,7 @@ def send_object_list(
 
 
 def recv_object_list(
-    object_list: list[Any], src: int | None = None, group: Group = None, device: object = None, group_src: int | None = None,
+    object_list: Objects, src: int | None = None, group: Group = None, device: object = None, group_src: int | None = None,
     use_batch: bool = False,
 ) -> int:  # fmt: skip
     """Write the objects that rank `src` sends to the list; the rank among all that they came from, -1 outside of the group."""

@@ -64,12 +64,12 @@ def command(args: argparse.Namespace) -> list[str]:
     """The command that starts all processes."""
     here = determine_local_world_size(args.nproc_per_node)
     nodes = int(args.nnodes.rpartition(":")[2])
-    start = [_mpiexec(), "-n", str(nodes * here), *(["-ppn", str(here)] if nodes > 1 else [])]
+    start = [mpiexec(), "-n", str(nodes * here), *(["-ppn", str(here)] if nodes > 1 else [])]
     python = [] if args.no_python else [sys.executable, "-u", "-m", "mini_dl", *(["-m"] if args.module else [])]
     return [*start, *python, args.training_script, *args.training_script_args]
 
 
-def _mpiexec() -> str:
+def mpiexec() -> str:
     """That of this environment, else that of the machine. FileNotFoundError if there is none."""
     near = Path(sys.executable).with_name("mpiexec")
     found = str(near) if near.exists() else shutil.which("mpiexec")

@@ -11,7 +11,7 @@ import numpy as np
 
 from mini_dl._dtypes import ALL, of_numpy
 from mini_dl._parallel_names import DistBackendError
-from mini_dl.distributed.mpi import mpi
+from mini_dl.distributed.mpi import Comm, Request, mpi
 from mini_dl.futures import Future
 from mini_dl.tensor import Tensor
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 SPINS = 2000
 """How often the state is asked for before other processes get a turn."""
+BUSY, PAUSE = 0.02, 1e-4
+"""For so many seconds it is asked for all the time; then with pauses."""
 
 
 class Work:
     """A communication under way. It goes on within `wait`, `is_completed` and whatever else the program does with MPI."""
 
     def __init__(
-        self, group: ProcessGroup, name: str, request: Any = None, finish: Callable[[], None] | None = None,
+        self, group: ProcessGroup, name: str, request: Request = None, finish: Callable[[], None] | None = None,
         result: list[Tensor] | None = None,
     ) -> None:  # fmt: skip
         self._group, self._name, self._request, self._finish = group, name, request, finish
@@ -34,7 +36,7 @@ class Work:
         self._done = False
         self._error: Exception | None = None
         self._futures: list[WorkFuture] = []
-        self._status: Any = None
+        self._status: Request = None
 
     def _arrived(self) -> bool:
         """Whether the data have: asks MPI, which goes on meanwhile."""
@@ -46,6 +48,7 @@ class Work:
         """Whether this is over, with a result or an error."""
         if self._done:
             return True
+        begin_all()
         try:
             if not self._arrived():
                 return False
@@ -75,16 +78,22 @@ class Work:
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Return once this is over. RuntimeError after `timeout`, by default that of the group, and if it ends with an error."""
         limit = (timeout or self._group.timeout).total_seconds()
+        if not self.ends_within(limit):
+            raise DistBackendError(f"Timed out waiting {round(limit * 1000)}ms for {self._name} operation to complete")
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether this is over after so many seconds at most. Other processes of the machine get their turns meanwhile."""
         turns, begin = 0, time.monotonic()
         while not self._ask():
             turns += 1
             if turns > SPINS:
                 waited = time.monotonic() - begin
-                if waited > limit:
-                    raise DistBackendError(f"Timed out waiting {round(limit * 1000)}ms for {self._name} operation to complete")
-                time.sleep(0 if waited < 0.02 else 1e-4)
-        if self._error is not None:
-            raise self._error
+                if waited > seconds:
+                    return False
+                time.sleep(0 if waited < BUSY else PAUSE)
         return True
 
     def synchronize(self) -> None:
@@ -138,6 +147,18 @@ class WorkFuture(Future[Any]):
 
 # ------------------------------------------------------------------------------------------------ all ranks of a group
 
+_beginning: list[ProcessGroup] = []
+"""The groups that have collectives whose data are not under way."""
+
+
+def begin_all() -> None:
+    """Let collectives of all groups go on: whoever waits for one may keep others waiting for another one."""
+    for group in list(_beginning):
+        group.begin()
+        if not group.waiting:
+            _beginning.remove(group)
+
+
 NAMES = (
     "barrier broadcast all_reduce reduce all_gather gather scatter reduce_scatter all_to_all all_to_all_single "
     "all_gather_object gather_object broadcast_object_list scatter_object_list"
@@ -153,6 +174,8 @@ class Heading(NamedTuple):
     numel: int = 0
     root: int = -1
     reduction: int = -1
+    balance: int | None = None
+    """What must add up to 0 over all ranks, modulo 2 ** 64."""
 
     def numbers(self) -> tuple[int, ...]:
         kind = -1 if self.kind is None else ALL.index(of_numpy(self.kind))
@@ -171,47 +194,58 @@ class Collective(Work):
     """
 
     def __init__(
-        self, group: ProcessGroup, heading: Heading, start: Callable[[Any], Any] | None,
+        self, group: ProcessGroup, heading: Heading, start: Callable[[Comm], Request] | None,
         finish: Callable[[], None] | None = None, result: list[Tensor] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(group, heading.name, None, finish, result)
         self._heading, self._start = heading, start
-        self._agreement: Any = None
+        self._begun = False
+        self._agreements: list[Request] = []
         if group.size() > 1:
-            numbers = np.array(heading.numbers(), np.int64)
-            self._extremes = np.concatenate([numbers, -numbers])
-            self._agreement = group.control.Iallreduce(mpi().IN_PLACE, self._extremes, mpi().MAX)
+            self._ask_all()
+        if not group.waiting:
+            _beginning.append(group)
         group.waiting.append(self)
-        group.begin()
+        begin_all()
+
+    def _ask_all(self) -> None:
+        MPI, numbers = mpi(), np.array(self._heading.numbers(), np.int64)
+        self._extremes = np.concatenate([numbers, -numbers])
+        self._balance = np.array([(self._heading.balance or 0) % 2**64], np.uint64)
+        self._agreements = [self._group.control.Iallreduce(MPI.IN_PLACE, self._extremes, MPI.MAX)]
+        if self._heading.balance is not None:
+            self._agreements.append(self._group.control.Iallreduce(MPI.IN_PLACE, self._balance, MPI.SUM))
 
     def begin(self) -> bool:
-        """Start to send the data if all ranks have agreed; whether that is so."""
-        if self._agreement is not None:
-            if not self._agreement.Test():
+        """Start to send the data if all ranks have agreed; whether they have, or have not and know it."""
+        if self._agreements:
+            if not mpi().Request.Testall(self._agreements):
                 return False
             highest, lowest = self._extremes[:5].tolist(), (-self._extremes[5:]).tolist()
-            if highest != lowest:
-                self._error = _disagreement(self._heading, lowest, highest)
+            self._error = _disagreement(self._heading, lowest, highest, int(self._balance[0]))
         if self._start is not None and self._error is None:
-            self._request = self._start(self._group.comm)
-        self._start = self._agreement = None
-        self._begun = True
+            try:
+                self._request = self._start(self._group.comm)
+            except Exception as error:  # whoever waits gets it
+                self._error = error
+        self._start, self._begun = None, True
         return True
 
-    _begun = False
-
     def _arrived(self) -> bool:
-        if not self._begun:
-            self._group.begin()
         if self._error is not None:
             raise self._error
         return self._begun and (self._request is None or bool(self._request.Test()))
 
 
-def _disagreement(heading: Heading, lowest: list[int], highest: list[int]) -> RuntimeError:
-    which = next(i for i in range(len(FIELDS)) if lowest[i] != highest[i])
-    low, high, mine = (_shown(FIELDS[which], numbers[which]) for numbers in (lowest, highest, heading.numbers()))
-    return RuntimeError(
-        f"{heading.name}: the ranks of the group disagree about the {FIELDS[which]}: {low} on some, {high} on others, "
-        f"{mine} on this one"
-    )
+def _disagreement(heading: Heading, lowest: list[int], highest: list[int], balance: int) -> RuntimeError | None:
+    """What is wrong, in the same words on all ranks but for the last ones."""
+    for field, low, high, mine in zip(FIELDS, lowest, highest, heading.numbers()):
+        if low != high:
+            found = [_shown(field, number) for number in (low, high, mine)]
+            return RuntimeError(
+                f"{heading.name}: the ranks of the group disagree about the {field}: {found[0]} on some, {found[1]} on others, "
+                f"{found[2]} on this one"
+            )
+    if balance:
+        return RuntimeError(f"{heading.name}: some rank sends to another one more or less than that one expects")
+    return None

@@ -38,7 +38,7 @@ class _Broadcast(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         back = _Reduce.apply(ctx.src, ReduceOp.SUM, ctx.group, grad)
         return None, None, back if get_rank() == ctx.src else back * 0
 
@@ -57,7 +57,7 @@ class _Reduce(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, None, _Broadcast.apply(ctx.dst, ctx.group, grad)
 
 
@@ -75,7 +75,7 @@ class _Gather(Function):
         return tuple(out)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
         return None, None, _Scatter.apply(ctx.dst, ctx.group, *grads)
 
 
@@ -93,7 +93,7 @@ class _Scatter(Function):
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, *_Gather.apply(ctx.src, ctx.group, grad)
 
 
@@ -110,7 +110,7 @@ class _ReduceScatter(Function):
         return output
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
         return None, None, None, *_AllGather.apply(ctx.group, grad)
 
 
@@ -128,7 +128,7 @@ class _AllGather(Function):
         return tuple(out)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
         return None, _ReduceScatter.apply(ReduceOp.SUM, ctx.group, _like(grads[0]), *grads)
 
 
@@ -140,13 +140,13 @@ def _all_gather_base(output_tensor: Tensor, input_tensor: Tensor, group: Group =
 class _AllGatherBase(Function):
     @staticmethod
     def forward(ctx: Context, output: Tensor, tensor: Tensor, group: Group) -> Tensor:
-        ctx.group, ctx.shape = group, tensor.shape
+        ctx.group, ctx.given = group, tensor.shape
         collectives.all_gather_into_tensor(output, tensor, group)
         return output
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
-        back = wrap(np.zeros(ctx.shape, grad._array.dtype))
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
+        back = wrap(np.zeros(ctx.given, grad._array.dtype))
         collectives.reduce_scatter_tensor(back, grad, ReduceOp.SUM, ctx.group)
         return None, back, None
 
@@ -161,13 +161,13 @@ def all_to_all(
 class _AllToAll(Function):
     @staticmethod
     def forward(ctx: Context, group: Group, out: list[Tensor], *tensors: Tensor) -> tuple[Tensor, ...]:
-        ctx.group, ctx.shapes = group, [each.shape for each in tensors]
+        ctx.group, ctx.sizes = group, [each.shape for each in tensors]
         collectives.all_to_all(out, list(tensors), group)
         return tuple(out)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Any, ...]:
-        back = [wrap(np.zeros(shape, grads[0]._array.dtype)) for shape in ctx.shapes]
+    def backward(ctx: Context, *grads: Tensor) -> tuple[object, ...]:
+        back = [wrap(np.zeros(shape, grads[0]._array.dtype)) for shape in ctx.sizes]
         return None, None, *_AllToAll.apply(ctx.group, back, *grads)
 
 
@@ -184,13 +184,13 @@ class _AllToAllSingle(Function):
     def forward(
         ctx: Context, group: Group, output: Tensor, receiving: Sequence[int] | None, sending: Sequence[int] | None, input: Tensor
     ) -> Tensor:
-        ctx.group, ctx.shape, ctx.receiving, ctx.sending = group, input.shape, receiving, sending
+        ctx.group, ctx.given, ctx.receiving, ctx.sending = group, input.shape, receiving, sending
         collectives.all_to_all_single(output, input, receiving, sending, group)
         return output
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
-        back = wrap(np.zeros(ctx.shape, grad._array.dtype))
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
+        back = wrap(np.zeros(ctx.given, grad._array.dtype))
         return None, None, None, None, _AllToAllSingle.apply(ctx.group, back, ctx.sending, ctx.receiving, grad)
 
 
@@ -202,11 +202,11 @@ def all_reduce(tensor: Tensor, op: RedOpType = ReduceOp.SUM, group: Group = None
 class _AllReduce(Function):
     @staticmethod
     def forward(ctx: Context, op: RedOpType, group: Group, tensor: Tensor) -> Tensor:
-        ctx.op, ctx.group = op, group
+        ctx.how, ctx.group = op, group
         out = wrap(tensor._array.copy())
         collectives.all_reduce(out, op, group)
         return out
 
     @staticmethod
-    def backward(ctx: Context, grad: Tensor) -> tuple[Any, ...]:
-        return None, None, _AllReduce.apply(ctx.op, ctx.group, grad)
+    def backward(ctx: Context, grad: Tensor) -> tuple[object, ...]:
+        return None, None, _AllReduce.apply(ctx.how, ctx.group, grad)
