@@ -34,14 +34,14 @@ def plain(value: Any) -> Any:
 
 def run(library: str, folder: str) -> None:
     """Run all cases on this rank, with a barrier after each."""
-    from tests_distributed.cases import CASES
+    from tests_distributed.cases import CASES, TRAINING
 
     torch = importlib.import_module(library)
     dist = importlib.import_module(f"{library}.distributed")
     dist.init_process_group("gloo", timeout=timedelta(seconds=20))
     rank, size = dist.get_rank(), dist.get_world_size()
     found = {}
-    for name, case in CASES.items():
+    for name, case in {**CASES, **TRAINING}.items():
         try:
             found[name] = plain(case(torch, dist, rank, size))
         except Exception as error:

@@ -22,18 +22,16 @@ def sync_batch_norm(module: Any, input: Tensor) -> Tensor | None:
     group = module.process_group or World.WORLD
     if group is None or group.size() == 1:
         return None
-    momentum = module.momentum_of_step()
     dims = [dim for dim in range(input.ndim) if dim != 1]
     shape = [1, -1] + [1] * (input.ndim - 2)
     single = input.float() if input.dtype.itemsize < 4 else input
-    count = tensor(float(input.numel() // input.shape[1]))
-    all_reduce(count, group=group)
-    n = count.item()
+    n = all_reduce(tensor(float(input.numel() // input.shape[1])), group=group).item()
     if n <= 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(input.shape)}")
     mean = all_reduce(single.sum(dims), group=group) / n
     centered = single - mean.view(shape)
     variance = all_reduce((centered * centered).sum(dims), group=group) / n
+    momentum = module.momentum_of_step()
     with no_grad():
         if module.running_mean is not None:
             module.running_mean.lerp_(mean.to(module.running_mean.dtype), momentum)

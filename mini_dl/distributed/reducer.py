@@ -151,12 +151,12 @@ class Reducer:
         if self.static_graph:
             if self.fires is None:  # the first backward shows how often each comes
                 self.pending_fires[number] = self.pending_fires.get(number, 0) + 1
-                self.used[number] = True
+                self.used[number] = parameter.grad is not None
                 return
             self.pending_fires[number] -= 1
             if self.pending_fires[number]:
                 return
-        self.used[number] = True
+        self.used[number] = parameter.grad is not None
         self.mark_ready(parameter)
 
     def begin(self) -> None:

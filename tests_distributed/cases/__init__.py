@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
-from tests_distributed.cases import collecting, grouping, reducing, refusing, sending
+from tests_distributed.cases import collecting, grouping, reducing, refusing, sending, training
 
 FILES = (reducing, collecting, sending, grouping, refusing)
-CASES: dict[str, Callable[..., Any]] = {
-    name.removeprefix("case_"): function for file in FILES for name, function in vars(file).items() if name.startswith("case_")
-}
+
+
+def cases_of(*files: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The cases of files by name."""
+    pairs = [pair for file in files for pair in vars(file).items()]
+    return {name.removeprefix("case_"): function for name, function in pairs if name.startswith("case_")}
+
+
+CASES = cases_of(*FILES)
+"""Whose results are equal."""
+TRAINING = cases_of(training)
+"""Whose results are equal within rounding."""

@@ -7,7 +7,7 @@ import io
 import os
 from typing import Any
 
-from mini_dl.distributed.checkpoint.metadata import Metadata, read_metadata, write_metadata
+from mini_dl.distributed.checkpoint.metadata import Metadata, _StorageInfo as _StorageInfo, read_metadata, write_metadata
 from mini_dl.files.replacing import replaced
 
 SUFFIX = ".distcp"
